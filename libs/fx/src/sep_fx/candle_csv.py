@@ -1,0 +1,164 @@
+"""Candle files, gzipped or not: a time, four bid prices, four ask prices, perhaps a volume."""
+
+import csv
+import gzip
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from sep_fx.bars import Bars
+from sep_fx.instants import NS_PER_SECOND, parse_rfc3339
+
+PRICE_COLUMNS = ("bid_o", "bid_h", "bid_l", "bid_c", "ask_o", "ask_h", "ask_l", "ask_c")
+_COLUMNS = ("time", *PRICE_COLUMNS)
+_FILE_NAME = re.compile(r"([A-Z0-9]+_[A-Z0-9]+)_([A-Z]+[0-9]*)(?:_.*)?\.csv(?:\.gz)?")
+
+
+class MalformedCandleError(ValueError):
+    """A row of a candle file can't be used; says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class CandleFile:
+    """What a candle file held."""
+
+    bars: Bars
+    skipped: int
+
+
+def instrument_of(path: Path) -> str:
+    """The instrument a file is about, by its name: ``EUR_USD_M1_2014-05.csv.gz``.
+
+    Raises:
+        ValueError: the name does not begin with an instrument and a granularity.
+    """
+    match = _FILE_NAME.fullmatch(path.name)
+    if match is None:
+        raise ValueError(f"{path.name!r} is not named like EUR_USD_M1_2014-05.csv.gz")
+    return match.group(1)
+
+
+def candle_files(directory: Path) -> dict[str, list[Path]]:
+    """The candle files of a directory by instrument, in name order.
+
+    Raises:
+        FileNotFoundError: the directory does not exist or holds no candle file.
+    """
+    if not directory.is_dir():
+        raise FileNotFoundError(f"{directory} is not a directory")
+    found: dict[str, list[Path]] = {}
+    for path in sorted(directory.iterdir()):
+        if _FILE_NAME.fullmatch(path.name):
+            found.setdefault(instrument_of(path), []).append(path)
+    if not found:
+        raise FileNotFoundError(f"{directory} holds no file named like EUR_USD_M1_2014-05.csv.gz")
+    return found
+
+
+def read_candle_file(
+    path: Path, *, skip_bad: bool = False, progress: Callable[[int], None] | None = None
+) -> CandleFile:
+    """Read a candle file; times must strictly increase, prices must be possible.
+
+    Args:
+        skip_bad: leave malformed rows out and count them instead of refusing the file.
+        progress: called with the number of rows read, now and then.
+
+    Raises:
+        MalformedCandleError: a malformed row, with its line number and the reason.
+        OSError: the file can't be read.
+    """
+    times: list[int] = []
+    rows: list[tuple[float, ...]] = []
+    volumes: list[int] = []
+    skipped = 0
+    with _open(path) as text:
+        reader = csv.reader(text)
+        header = _next_row(reader, path) or []
+        if tuple(header[:9]) != _COLUMNS or header[9:] not in ([], ["volume"]):
+            raise MalformedCandleError(
+                f"{path}: line 1: header is {','.join(header)!r}, expected "
+                f"{','.join(_COLUMNS)} and optionally volume"
+            )
+        while (row := _next_row(reader, path)) is not None:
+            try:
+                time, prices, volume = _parse(row, len(header))
+                if times and time <= times[-1]:
+                    raise ValueError(f"time {row[0]} does not come after the row before it")
+            except ValueError as error:
+                if not skip_bad:
+                    raise MalformedCandleError(f"{path}: line {reader.line_num}: {error}") from None
+                skipped += 1
+                continue
+            times.append(time)
+            rows.append(prices)
+            volumes.append(volume)
+            if progress is not None and len(times) % 10_000 == 0:
+                progress(len(times))
+    prices_ = np.array(rows, np.float64).reshape(len(rows), 8)
+    bars = Bars.from_rows(np.array(times, np.int64), prices_.T, np.array(volumes, np.int64))
+    return CandleFile(bars, skipped)
+
+
+def _open(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="ascii", errors="replace", newline="")
+    return path.open("rt", encoding="ascii", errors="replace", newline="")
+
+
+def _next_row(reader: "Iterator[list[str]]", path: Path) -> list[str] | None:
+    try:
+        return next(reader)
+    except StopIteration:
+        return None
+    except (EOFError, gzip.BadGzipFile, csv.Error) as error:
+        raise MalformedCandleError(f"{path}: {error}") from None
+
+
+def _parse(row: list[str], width: int) -> tuple[int, tuple[float, ...], int]:
+    if len(row) != width:
+        raise ValueError(f"{len(row)} fields, expected {width}")
+    instant = parse_rfc3339(row[0])
+    if instant % NS_PER_SECOND:
+        raise ValueError(f"time {row[0]} is not a whole second")
+    prices = tuple(_price(name, text) for name, text in zip(PRICE_COLUMNS, row[1:9], strict=True))
+    check_prices(prices)
+    volume = row[9] if width > 9 else "0"
+    if not volume.isdigit():
+        raise ValueError(f"volume is {volume!r}, expected a whole number, 0 or more")
+    return instant // NS_PER_SECOND, prices, int(volume)
+
+
+def _price(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{name} is {text!r}, expected a number") from None
+
+
+def check_prices(prices: tuple[float, ...]) -> None:
+    """Refuse a candle no market can print.
+
+    Args:
+        prices: bid open, high, low, close, then the same of the ask.
+
+    Raises:
+        ValueError: a price that is not finite and above zero, a high or low that
+            another price passes, or a bid above its ask.
+    """
+    for name, price in zip(PRICE_COLUMNS, prices, strict=True):
+        if not (math.isfinite(price) and price > 0):
+            raise ValueError(f"{name} is {price}, expected a finite price above 0")
+    for side, (o, h, low, c) in (("bid", prices[:4]), ("ask", prices[4:])):
+        if h < max(o, c, low):
+            raise ValueError(f"{side} high {h} is below its open, close or low")
+        if low > min(o, c):
+            raise ValueError(f"{side} low {low} is above its open or close")
+    for point, bid, ask in zip("ohlc", prices[:4], prices[4:], strict=True):
+        if bid > ask:
+            raise ValueError(f"crossed: bid_{point} {bid} is above ask_{point} {ask}")

@@ -1,0 +1,47 @@
+"""Instants as integer nanoseconds since the Unix epoch, UTC.
+
+OANDA sends nine fractional digits; ``datetime`` keeps six, so a time that is
+to be compared or sent back never passes through it.
+"""
+
+import re
+from datetime import UTC, datetime
+
+NS_PER_SECOND = 1_000_000_000
+NS_PER_MS = 1_000_000
+
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)"
+)
+
+
+def parse_rfc3339(text: str) -> int:
+    """Nanoseconds since the epoch of an RFC 3339 time, e.g. ``2014-05-01T00:00:00.123456789Z``.
+
+    Raises:
+        ValueError: the text is no such time, or names a day that does not exist.
+    """
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not an RFC 3339 time like 2014-05-01T00:00:00Z")
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    whole = datetime(
+        int(year), int(month), int(day), int(hour), int(minute), int(second), tzinfo=UTC
+    )
+    seconds = int(whole.timestamp())
+    if zone != "Z":
+        offset = int(zone[1:3]) * 3600 + int(zone[4:6]) * 60
+        seconds += -offset if zone[0] == "+" else offset
+    return seconds * NS_PER_SECOND + int((fraction or "").ljust(9, "0"))
+
+
+def format_rfc3339(instant_ns: int) -> str:
+    """The instant as OANDA writes it: UTC, nine fractional digits, ``Z``."""
+    seconds, fraction = divmod(instant_ns, NS_PER_SECOND)
+    whole = datetime.fromtimestamp(seconds, tz=UTC)
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
+
+
+def format_seconds(instant_s: int) -> str:
+    """A whole-second instant as ``2014-05-01T00:00:00Z``, the form candle files use."""
+    return f"{datetime.fromtimestamp(instant_s, tz=UTC):%Y-%m-%dT%H:%M:%SZ}"

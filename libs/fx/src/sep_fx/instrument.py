@@ -1,0 +1,57 @@
+"""Tradeable instruments and the broker's rules for rounding on them."""
+
+import re
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+
+_NAME = re.compile(r"[A-Z0-9]{2,12}_[A-Z0-9]{2,12}")
+
+
+def is_instrument_name(text: str) -> bool:
+    """Whether the text has the form BASE_QUOTE, such as ``EUR_USD``."""
+    return _NAME.fullmatch(text) is not None
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Base and quote currency of ``EUR_USD``.
+
+    Raises:
+        ValueError: the name does not have the form BASE_QUOTE.
+    """
+    if not is_instrument_name(name):
+        raise ValueError(f"{name!r} is not an instrument name like EUR_USD")
+    base, quote = name.split("_")
+    return base, quote
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """What the broker says of an instrument.
+
+    ``margin_rate`` is margin / position value; ``minimum_trade_size`` is in units.
+    """
+
+    name: str
+    display_precision: int
+    trade_units_precision: int
+    minimum_trade_size: Decimal
+    margin_rate: Decimal
+    maximum_order_units: Decimal = Decimal("100000000")
+
+    @property
+    def base(self) -> str:
+        """The currency that units count."""
+        return split_name(self.name)[0]
+
+    @property
+    def quote(self) -> str:
+        """The currency that the price is in."""
+        return split_name(self.name)[1]
+
+    def round_price(self, price: Decimal) -> Decimal:
+        """The price at the precision the broker takes, half to even."""
+        return price.quantize(Decimal(1).scaleb(-self.display_precision), ROUND_HALF_EVEN)
+
+    def round_units(self, units: Decimal) -> Decimal:
+        """Units rounded toward zero to the precision the broker takes."""
+        return units.quantize(Decimal(1).scaleb(-self.trade_units_precision), ROUND_DOWN)

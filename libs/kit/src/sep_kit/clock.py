@@ -1,0 +1,32 @@
+"""Time as it comes into the system: by constructor, as nanoseconds since the epoch."""
+
+import time
+from typing import Protocol
+
+from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the Unix epoch."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock; only entry points make one."""
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the Unix epoch."""
+        return time.time_ns()
+
+
+def now_ms(clock: Clock) -> int:
+    """Whole milliseconds since the epoch."""
+    return clock.now_ns() // NS_PER_MS
+
+
+def now_s(clock: Clock) -> int:
+    """Whole seconds since the epoch."""
+    return clock.now_ns() // NS_PER_SECOND

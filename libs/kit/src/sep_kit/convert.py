@@ -1,0 +1,38 @@
+"""Values that several services send, as messages of the contract."""
+
+from sep.market.v1 import market_pb2
+from sep_fx.sessions import SessionState
+
+from sep_kit.store.records import CoeffsRecord, MetricsRecord
+
+# Past this an open stretch has no end worth telling: the market never closes.
+_NO_CLOSE_S = 2**39
+
+
+def metrics_message(metrics: MetricsRecord) -> market_pb2.Metrics:
+    """The four metrics."""
+    return market_pb2.Metrics(
+        coherence=metrics.coherence,
+        stability=metrics.stability,
+        entropy=metrics.entropy,
+        rupture=metrics.rupture,
+    )
+
+
+def coeffs_message(coeffs: CoeffsRecord) -> market_pb2.Coefficients:
+    """The coefficients."""
+    return market_pb2.Coefficients(
+        sigma_eff=coeffs.sigma_eff,
+        **{"lambda": coeffs.hazard},
+    )
+
+
+def session_message(state: SessionState, at: int) -> market_pb2.SessionState:
+    """A session state as seen at an instant in seconds."""
+    message = market_pb2.SessionState(open=state.open, active=state.active)
+    if state.closes_at is not None and state.closes_at < _NO_CLOSE_S:
+        message.minutes_to_close = (state.closes_at - at) / 60
+        message.closes_at_ms = state.closes_at * 1000
+    if state.opens_at is not None:
+        message.opens_at_ms = state.opens_at * 1000
+    return message

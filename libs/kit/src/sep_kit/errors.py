@@ -1,0 +1,155 @@
+"""The error tree. Each leaf has a gRPC code and a stable reason that clients may rely on.
+
+::
+
+    SepError
+    ├── InvalidArgumentError      INVALID_ARGUMENT     INVALID_ARGUMENT
+    ├── NotFoundError             NOT_FOUND            NOT_FOUND
+    │   └── UnknownInstrumentError                     UNKNOWN_INSTRUMENT
+    ├── PreconditionError         FAILED_PRECONDITION  PRECONDITION_FAILED
+    │   ├── ReadOnlyError                              READ_ONLY
+    │   └── LiveTradingDisabledError                   LIVE_TRADING_DISABLED
+    ├── UnavailableError          UNAVAILABLE          UNAVAILABLE
+    │   ├── StoreUnavailableError                      STORE_UNAVAILABLE
+    │   ├── BrokerUnavailableError                     BROKER_UNAVAILABLE
+    │   ├── PeerUnavailableError                       PEER_UNAVAILABLE
+    │   ├── NotTheWriterError                          NOT_THE_WRITER
+    │   ├── NotReadyError                              NOT_READY
+    │   └── NotServingError                            NOT_SERVING
+    └── CorruptRecordError        DATA_LOSS            CORRUPT_RECORD
+
+A remote call that fails raises ``RemoteError``, which keeps the code and reason
+that the other side gave, so an error crosses any number of services unchanged.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import grpc
+from google.protobuf.message import Message
+
+
+class SepError(Exception):
+    """The root: something that a caller is told about.
+
+    Args:
+        message: for people; names what was wrong and what is allowed.
+        metadata: for programs; values are shown to the caller.
+    """
+
+    code: grpc.StatusCode = grpc.StatusCode.INTERNAL
+    reason: str = "INTERNAL"
+    details: Sequence[Message] = ()
+
+    def __init__(self, message: str, **metadata: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata = metadata
+
+
+class InvalidArgumentError(SepError):
+    """A request that can't be right, whatever the state of the system."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason: str = "INVALID_ARGUMENT"
+
+
+class NotFoundError(SepError):
+    """What the request names does not exist."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason: str = "NOT_FOUND"
+
+
+class UnknownInstrumentError(NotFoundError):
+    """The instrument is not one of the stack's."""
+
+    reason = "UNKNOWN_INSTRUMENT"
+
+    def __init__(self, instrument: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"instrument {instrument!r} is unknown; known are {', '.join(sorted(known))}",
+            instrument=instrument,
+        )
+
+
+class PreconditionError(SepError):
+    """The request is right, but the system is in no state to take it."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason: str = "PRECONDITION_FAILED"
+
+
+class ReadOnlyError(PreconditionError):
+    """READ_ONLY=1 refuses every order."""
+
+    reason = "READ_ONLY"
+
+
+class LiveTradingDisabledError(PreconditionError):
+    """A live account needs LIVE_TRADING_ENABLED=1 as well."""
+
+    reason = "LIVE_TRADING_DISABLED"
+
+
+class UnavailableError(SepError):
+    """Something that the request needs is away; the same request may pass later."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason: str = "UNAVAILABLE"
+
+
+class StoreUnavailableError(UnavailableError):
+    """Valkey does not answer."""
+
+    reason = "STORE_UNAVAILABLE"
+
+
+class BrokerUnavailableError(UnavailableError):
+    """The broker does not answer, or answers that it can't."""
+
+    reason = "BROKER_UNAVAILABLE"
+
+
+class PeerUnavailableError(UnavailableError):
+    """Another service does not answer."""
+
+    reason = "PEER_UNAVAILABLE"
+
+
+class NotTheWriterError(UnavailableError):
+    """This replica does not hold the writer lease."""
+
+    reason = "NOT_THE_WRITER"
+
+
+class NotReadyError(UnavailableError):
+    """What is asked for has not been made yet."""
+
+    reason = "NOT_READY"
+
+
+class NotServingError(UnavailableError):
+    """A part of the stack does not do its work."""
+
+    reason = "NOT_SERVING"
+
+
+class CorruptRecordError(SepError):
+    """A stored record does not have its schema; it is refused, never used."""
+
+    code = grpc.StatusCode.DATA_LOSS
+    reason = "CORRUPT_RECORD"
+
+
+class RemoteError(SepError):
+    """An error that another service gave, with its own code and reason."""
+
+    domain: ClassVar[str] = "sep"
+
+    def __init__(
+        self, code: grpc.StatusCode, reason: str, message: str, metadata: dict[str, str]
+    ) -> None:
+        super().__init__(message, **metadata)
+        self.code = code
+        self.reason = reason

@@ -1,0 +1,1 @@
+"""gRPC as every service does it: one interceptor, health, reflection, deadlines."""

@@ -1,0 +1,86 @@
+"""A gRPC server with health, reflection and the interceptor."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry
+from sep.allocator.v1 import allocator_pb2
+from sep.evaluator.v1 import evaluator_pb2
+from sep.gateway.v1 import gateway_pb2
+from sep.guard.v1 import guard_pb2
+from sep.ops.v1 import ops_pb2
+
+from sep_kit.grpc.interceptor import ContractInterceptor
+
+OPS_SERVICE = "sep.ops.v1.OpsService"
+# All services answer reflection for the whole contract: behind Envoy's one port
+# a client can't choose which of them it asks.
+_CONTRACT = tuple(
+    service.full_name
+    for file in (allocator_pb2, evaluator_pb2, gateway_pb2, guard_pb2, ops_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A servicer, its full service name, and how it is added to a server."""
+
+    service: str
+    servicer: Any
+    add_to_server: Callable[[Any, Any], None]
+
+
+class GrpcServer:
+    """Serves handlers on one address; not serving until told."""
+
+    def __init__(self, handlers: Sequence[Handler], registry: CollectorRegistry) -> None:
+        self._server = grpc.aio.server(
+            interceptors=[ContractInterceptor(registry)],
+            options=(
+                # Two servers on one port would share its calls silently.
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_send_message_length", 64 * 1024 * 1024),
+            ),
+        )
+        self._health = HealthServicer()
+        self._own = [h.service for h in handlers if h.service != OPS_SERVICE]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        for handler in handlers:
+            handler.add_to_server(handler.servicer, self._server)
+        names = (*_CONTRACT, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+
+    async def start(self, listen: str) -> int:
+        """Bind and answer; returns the port.
+
+        Raises:
+            RuntimeError: the address can't be bound.
+        """
+        port = int(self._server.add_insecure_port(listen))
+        if port == 0:
+            raise RuntimeError(f"can't listen on {listen}; is the port in use?")
+        await self.set_serving(serving=False)
+        await self._health.set(OPS_SERVICE, health_pb2.HealthCheckResponse.SERVING)
+        await self._server.start()
+        return port
+
+    async def set_serving(self, *, serving: bool) -> None:
+        """Say whether the service does its work."""
+        status = (
+            health_pb2.HealthCheckResponse.SERVING
+            if serving
+            else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
+        for name in ("", *self._own):
+            await self._health.set(name, status)
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuse new calls, let running ones end within the grace."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)

@@ -1,0 +1,52 @@
+"""Logs: one event a line, with the component that speaks, as JSON or for the eye."""
+
+import logging
+import sys
+from enum import StrEnum
+from typing import cast
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+
+class LogFormat(StrEnum):
+    """How a log line looks."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+def configure_logging(service: str, log_format: LogFormat, level: str) -> None:
+    """Send every log of this process to stderr in one format.
+
+    Args:
+        service: name of the service, on every line.
+        level: DEBUG, INFO, WARNING or ERROR.
+    """
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    if log_format is LogFormat.JSON:
+        render: list[Processor] = [
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ]
+    else:
+        render = [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)]
+    structlog.configure(
+        processors=[*shared, *render],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    # Libraries log through the standard module; only what is worth a look comes through.
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s %(message)s")
+
+
+def get_logger(component: str) -> FilteringBoundLogger:
+    """A logger whose lines carry the component, such as ``GuardEvaluator``."""
+    return cast(FilteringBoundLogger, structlog.get_logger(component=component))

@@ -1,0 +1,1 @@
+"""What an operator asks of the stack as a whole; every service answers it."""

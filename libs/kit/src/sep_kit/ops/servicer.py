@@ -1,0 +1,183 @@
+"""OpsService: health, status and metrics of the whole stack, from any of its services."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import grpc
+from google.api import httpbody_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from sep.ops.v1 import ops_pb2, ops_pb2_grpc
+from sep_fx.granularity import Granularity
+
+from sep_kit import __version__
+from sep_kit.clock import Clock, now_ms
+from sep_kit.errors import NotServingError, SepError, StoreUnavailableError
+from sep_kit.grpc.client import call, open_channel
+from sep_kit.logging import get_logger
+from sep_kit.ops.exposition import merge_expositions
+from sep_kit.ops.status import Limits, StatusReader
+from sep_kit.settings.knobs import SafetyKnobs
+from sep_kit.store.connection import Valkey
+from sep_kit.store.kill_switch import KillSwitch
+
+_log = get_logger("Ops")
+_PROBE_S = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class StackView:
+    """What the ops answers need to know of the stack."""
+
+    service: str
+    peers: Mapping[str, str]
+    instruments: tuple[str, ...]
+    granularity: Granularity
+    limits: Limits
+    safety: SafetyKnobs
+
+
+class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
+    """Answers for the whole stack by asking the other services and the store."""
+
+    def __init__(
+        self, view: StackView, store: Valkey, registry: CollectorRegistry, clock: Clock
+    ) -> None:
+        self._view = view
+        self._registry = registry
+        self._clock = clock
+        self._status = StatusReader(store, clock)
+        self._kill_switch = KillSwitch(store)
+        self._channels = {name: open_channel(address) for name, address in view.peers.items()}
+
+    async def close(self) -> None:
+        """Close the channels to the other services."""
+        for channel in self._channels.values():
+            await channel.close(None)
+
+    async def GetHealth(
+        self,
+        request: ops_pb2.GetHealthRequest,
+        context: grpc.aio.ServicerContext[ops_pb2.GetHealthRequest, ops_pb2.GetHealthResponse],
+    ) -> ops_pb2.GetHealthResponse:
+        """Every part's state; an error while one of them does not serve."""
+        states = dict(
+            zip(
+                [*self._channels, "valkey"],
+                await asyncio.gather(
+                    *(self._state_of(channel) for channel in self._channels.values()),
+                    self._store_state(),
+                ),
+                strict=True,
+            )
+        )
+        down = [n for n, s in states.items() if s != ops_pb2.PART_STATE_SERVING]
+        answer = ops_pb2.GetHealthResponse(
+            healthy=not down,
+            parts=[ops_pb2.PartHealth(name=n, state=s) for n, s in states.items()],
+        )
+        if down:
+            names = {n: ops_pb2.PartState.Name(s) for n, s in states.items()}
+            error = NotServingError(f"not serving: {', '.join(down)}", **names)
+            error.details = (answer,)
+            raise error
+        return answer
+
+    async def GetStatus(
+        self,
+        request: ops_pb2.GetStatusRequest,
+        context: grpc.aio.ServicerContext[ops_pb2.GetStatusRequest, ops_pb2.GetStatusResponse],
+    ) -> ops_pb2.GetStatusResponse:
+        """The stack at a glance."""
+        view = self._view
+        ages = await self._status.ages(view.instruments, view.granularity, view.limits)
+        leases = await self._status.leases()
+        link = await self._status.broker_link()
+        kill_switch = await self._kill_switch.read()
+        answer = ops_pb2.GetStatusResponse(
+            version=__version__,
+            ts_ms=now_ms(self._clock),
+            modes=ops_pb2.Modes(
+                environment=view.safety.oanda_environment,
+                live_trading_enabled=view.safety.live_trading_enabled,
+                read_only=view.safety.read_only,
+                kill_switch=kill_switch.engaged,
+            ),
+            broker=ops_pb2.BrokerLink(
+                connected=link is not None and link.connected,
+                last_contact_ms=link.last_contact_ms if link else None,
+                error=link.error if link else "the gateway has not reported lately",
+            ),
+            leases=[
+                ops_pb2.Lease(
+                    name=lease.name,
+                    holder=lease.holder,
+                    fencing_token=lease.token,
+                    expires_in_seconds=lease.expires_in_s,
+                )
+                for lease in leases
+            ],
+        )
+        for age in ages:
+            answer.freshness.add(
+                name=age.name,
+                age_seconds=age.age_s,
+                max_age_seconds=age.max_age_s,
+                verdict=age.verdict,
+            )
+        return answer
+
+    async def GetMetrics(
+        self,
+        request: ops_pb2.GetMetricsRequest,
+        context: grpc.aio.ServicerContext[ops_pb2.GetMetricsRequest, ops_pb2.GetMetricsResponse],
+    ) -> ops_pb2.GetMetricsResponse:
+        """The union of all services' metrics; a service that is away is left out."""
+        texts = await asyncio.gather(*(self._scrape(n, c) for n, c in self._channels.items()))
+        found = {name: text for name, text in texts if text is not None}
+        return ops_pb2.GetMetricsResponse(
+            exposition=httpbody_pb2.HttpBody(
+                content_type=CONTENT_TYPE_LATEST, data=merge_expositions(found).encode()
+            )
+        )
+
+    async def ScrapeMetrics(
+        self,
+        request: ops_pb2.ScrapeMetricsRequest,
+        context: grpc.aio.ServicerContext[
+            ops_pb2.ScrapeMetricsRequest, ops_pb2.ScrapeMetricsResponse
+        ],
+    ) -> ops_pb2.ScrapeMetricsResponse:
+        """This service's own metrics."""
+        return ops_pb2.ScrapeMetricsResponse(
+            service=self._view.service, exposition=generate_latest(self._registry).decode()
+        )
+
+    async def _state_of(self, channel: grpc.aio.Channel) -> ops_pb2.PartState.ValueType:
+        stub = health_pb2_grpc.HealthStub(channel)
+        try:
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_PROBE_S)
+        except grpc.aio.AioRpcError:
+            return ops_pb2.PART_STATE_UNREACHABLE
+        if answer.status == health_pb2.HealthCheckResponse.SERVING:
+            return ops_pb2.PART_STATE_SERVING
+        return ops_pb2.PART_STATE_NOT_SERVING
+
+    async def _store_state(self) -> ops_pb2.PartState.ValueType:
+        try:
+            await self._status.ping()
+        except StoreUnavailableError:
+            return ops_pb2.PART_STATE_UNREACHABLE
+        return ops_pb2.PART_STATE_SERVING
+
+    async def _scrape(self, name: str, channel: grpc.aio.Channel) -> tuple[str, str | None]:
+        stub = ops_pb2_grpc.OpsServiceStub(channel)
+        try:
+            answer = await call(
+                stub.ScrapeMetrics, ops_pb2.ScrapeMetricsRequest(), peer=name, deadline_s=_PROBE_S
+            )
+        except SepError as error:
+            _log.warning("metrics left out", of=name, error=str(error))
+            return name, None
+        return name, answer.exposition

@@ -1,0 +1,214 @@
+"""The life of a service: connect, serve, do the work, stop in order.
+
+Start: settings, gRPC up as NOT_SERVING, dependencies, loops, SERVING.
+Stop: NOT_SERVING, loops end, running calls end, leases are given up, connections close.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import uvloop
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
+from sep.ops.v1 import ops_pb2_grpc
+
+from sep_kit.clock import Clock, SystemClock
+from sep_kit.errors import SepError
+from sep_kit.grpc.server import OPS_SERVICE, GrpcServer, Handler
+from sep_kit.logging import configure_logging, get_logger
+from sep_kit.loop import LoopMetrics, PeriodicLoop
+from sep_kit.ops.servicer import OpsServicer, StackView
+from sep_kit.ops.status import Limits
+from sep_kit.settings.knobs import ConnectionKnobs, FreshnessKnobs, MarketKnobs, SafetyKnobs
+from sep_kit.settings.loading import ServiceSettings, load_settings_or_exit
+from sep_kit.store.connection import Valkey, open_valkey
+from sep_kit.store.lease import RENEW_SECONDS, Lease
+
+_log = get_logger("Service")
+
+Check = Callable[[], Awaitable[str | None]]
+"""Says why the service can't do its work, or None."""
+
+_GRACE_S = 2.0
+_CHECK_EVERY_S = 1.0
+_CHECK_TIMEOUT_S = 3.0
+
+
+class StackSettings(ConnectionKnobs, MarketKnobs, FreshnessKnobs, SafetyKnobs, ServiceSettings):
+    """What every service reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a service is wired from: everything that touches the world comes in here."""
+
+    name: str
+    store: Valkey
+    clock: Clock
+    registry: CollectorRegistry
+    loops: LoopMetrics
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a service consists of.
+
+    ``prepare`` runs until it succeeds once, before the loops start; ``checks`` say by
+    name what keeps the service from working; ``close`` runs last, in order.
+    """
+
+    handlers: Sequence[Handler]
+    loops: Sequence[PeriodicLoop] = ()
+    prepare: Callable[[], Awaitable[None]] | None = None
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    close: Sequence[Callable[[], Awaitable[Any]]] = ()
+
+
+class Build(Protocol):
+    """Wires a service; the only place where its parts meet."""
+
+    def __call__(self, settings: Any, context: Context) -> Parts:
+        """The service's parts."""
+        ...
+
+
+def main(name: str, settings_kind: type[StackSettings], build: Build) -> None:
+    """Run a service until SIGTERM or SIGINT. Exit code 78 means that settings are at fault."""
+    settings = load_settings_or_exit(settings_kind)
+    configure_logging(name, settings.log_format, settings.log_level)
+    uvloop.run(_run_until_signalled(name, settings, build))
+
+
+async def _run_until_signalled(name: str, settings: StackSettings, build: Build) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run_service(name, settings, build, SystemClock(), stop)
+
+
+async def run_service(
+    name: str,
+    settings: StackSettings,
+    build: Build,
+    clock: Clock,
+    stop: asyncio.Event,
+    started: Callable[[int], None] | None = None,
+) -> None:
+    """Run a service until ``stop`` is set.
+
+    Args:
+        started: called with the port once the server answers (still NOT_SERVING).
+    """
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    store = open_valkey(settings.valkey_url)
+    holder = f"{socket.gethostname()}:{uuid.uuid4().hex[:8]}"
+    lease = Lease(store, name, holder, clock)
+    context = Context(name, store, clock, registry, LoopMetrics(registry), lease)
+    parts = build(settings, context)
+    view = StackView(
+        name,
+        settings.peers(),
+        settings.hotband_pairs,
+        settings.candle_granularity,
+        Limits(
+            settings.gates_blob_max_age_sec,
+            settings.gates_blob_max_age_sec,
+            settings.fresh_max_signal_age_sec,
+        ),
+        settings,
+    )
+    ops = OpsServicer(view, store, registry, clock)
+    server = GrpcServer(
+        [*parts.handlers, Handler(OPS_SERVICE, ops, ops_pb2_grpc.add_OpsServiceServicer_to_server)],
+        registry,
+    )
+    port = await server.start(settings.grpc_listen or settings.peers()[name])
+    _log.info("listening", port=port)
+    if started is not None:
+        started(port)
+    work = asyncio.create_task(_work(parts, context, server))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            work.result()
+    finally:
+        stopping.cancel()
+        await server.set_serving(serving=False)
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+        await server.stop(_GRACE_S)
+        with contextlib.suppress(SepError):
+            await lease.release()
+        for close in (*parts.close, ops.close, store.aclose):
+            await close()
+        _log.info("stopped")
+
+
+async def _work(parts: Parts, context: Context, server: GrpcServer) -> None:
+    serving = Gauge(
+        "sep_serving", "1 while this service does its work", ["service"], registry=context.registry
+    )
+    serving.labels(context.name).set(0)
+    renewal = PeriodicLoop("lease", context.lease.renew, RENEW_SECONDS, context.loops)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(renewal.run())
+        if parts.prepare is not None:
+            await _until_prepared(parts.prepare)
+        for loop in parts.loops:
+            tasks.create_task(loop.run())
+        tasks.create_task(_watch(parts, server, serving.labels(context.name)))
+
+
+async def _until_prepared(prepare: Callable[[], Awaitable[None]]) -> None:
+    waiting_for = ""
+    while True:
+        try:
+            await prepare()
+        except SepError as error:
+            # Said once a cause: a dependency may be away for hours.
+            if str(error) != waiting_for:
+                waiting_for = str(error)
+                _log.warning("waiting", reason=error.reason, error=waiting_for)
+            await asyncio.sleep(1.0)
+            continue
+        return
+
+
+async def _watch(parts: Parts, server: GrpcServer, gauge: Gauge) -> None:
+    """Keep health true: serving while every check passes and every loop works."""
+    said: str | None = None
+    while True:
+        fault = await _first_fault(parts)
+        await server.set_serving(serving=fault is None)
+        gauge.set(fault is None)
+        if fault != said:
+            said = fault
+            if fault is None:
+                _log.info("serving")
+            else:
+                _log.warning("not serving", because=fault)
+        await asyncio.sleep(_CHECK_EVERY_S)
+
+
+async def _first_fault(parts: Parts) -> str | None:
+    for name, check in parts.checks.items():
+        try:
+            async with asyncio.timeout(_CHECK_TIMEOUT_S):
+                fault = await check()
+        except (SepError, TimeoutError) as error:
+            fault = str(error) or "no answer in time"
+        if fault is not None:
+            return f"{name}: {fault}"
+    return next(
+        (fault for loop in parts.loops if loop.vital and (fault := loop.stalled())),
+        None,
+    )

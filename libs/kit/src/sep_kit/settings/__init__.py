@@ -1,0 +1,1 @@
+"""Settings: typed, frozen, validated as one; every fault listed at once."""

@@ -1,0 +1,84 @@
+"""Names of all Valkey keys. They are public: operators read them by hand."""
+
+GATES_BLOB = "opt:rolling:gates_blob"
+ALLOCATION_WEIGHTS = "risk:allocation_weights"
+ALLOC_BUDGET = "risk:alloc_budget"
+KILL_SWITCH = "ops:kill_switch"
+KILL_SWITCH_AUDIT = "ops:kill_switch:audit"
+BROKER_LINK = "ops:broker_link"
+GUARD_DECISIONS = "guard:decisions"
+MARGIN_GATE = "guard:margin_gate"
+
+MANIFOLD_CHANNEL = "ws:manifold"
+CANDLES_CHANNEL = "md:candles"
+GATES_CHANNEL = "opt:rolling:gates"
+
+
+def candles(instrument: str, granularity: str) -> str:
+    """HASH of packed candle chunks."""
+    return f"md:candles:{instrument}:{granularity}"
+
+
+def candle_coverage(instrument: str, granularity: str) -> str:
+    """JSON of the stretch of history that was asked for without a gap."""
+    return f"md:coverage:{instrument}:{granularity}"
+
+
+def signal_index(instrument: str) -> str:
+    """ZSET of signal keys by ms."""
+    return f"sep:signal_index:{instrument}"
+
+
+def signal(instrument: str, ts_ns: int) -> str:
+    """JSON of one signal."""
+    return f"sep:signal:{instrument}:{ts_ns}"
+
+
+def manifold(instrument: str) -> str:
+    """JSON of the live manifold."""
+    return f"ws:last:manifold:{instrument}"
+
+
+def cooldown(instrument: str) -> str:
+    """Present while the instrument cools down."""
+    return f"opt:rolling:cooldown:{instrument}"
+
+
+def gate_memory(field: str, instrument: str) -> str:
+    """Hysteresis memory; ``field`` is eligible, passes, fails, misses or watermark."""
+    return f"opt:rolling:{field}:{instrument}"
+
+
+def backtest_summary(instrument: str) -> str:
+    """JSON of the last evaluation."""
+    return f"bt:rolling:summary:{instrument}"
+
+
+def backtest_history(instrument: str) -> str:
+    """ZSET of hourly samples behind the adaptive floors."""
+    return f"bt:rolling:hist:{instrument}"
+
+
+def best_config(instrument: str) -> str:
+    """JSON of the instrument's winner parameters, where there are any."""
+    return f"opt:best_config:{instrument}"
+
+
+def lease(name: str) -> str:
+    """HASH of the writer lease."""
+    return f"ops:lease:{name}"
+
+
+def lease_counter(name: str) -> str:
+    """Last fencing token given out."""
+    return f"ops:lease_token:{name}"
+
+
+def open_order(instrument: str) -> str:
+    """JSON of an order whose fate is not known yet."""
+    return f"guard:open_order:{instrument}"
+
+
+def order_claim(client_order_id: str) -> str:
+    """JSON, with a TTL: an order of this id was sent, or was about to be."""
+    return f"ops:order_claim:{client_order_id}"

@@ -1,0 +1,72 @@
+"""The kill switch: ``ops:kill_switch`` is the truth; what can't be read is engaged."""
+
+from dataclasses import dataclass
+
+from sep_kit.errors import StoreUnavailableError
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey, answer, store_errors
+from sep_kit.store.documents import parse_document
+from sep_kit.store.records import KillSwitchChange
+
+_AUDIT_LENGTH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class KillSwitchState:
+    """``change`` is the last recorded change, None where there is none to read."""
+
+    engaged: bool
+    reason: str
+    change: KillSwitchChange | None
+
+
+class KillSwitch:
+    """Reads and changes the kill switch, and keeps who, when and why."""
+
+    def __init__(self, store: Valkey) -> None:
+        self._store = store
+
+    async def read(self) -> KillSwitchState:
+        """The state; never raises, since not knowing means engaged."""
+        try:
+            raw = await answer(self._store.get(keys.KILL_SWITCH))
+        except StoreUnavailableError:
+            return KillSwitchState(True, "the store can't be read", None)
+        if raw not in (b"0", b"1"):
+            what = "missing" if raw is None else "unreadable"
+            return KillSwitchState(True, f"{keys.KILL_SWITCH} is {what}", None)
+        try:
+            last = await self._last_change()
+        except StoreUnavailableError:
+            last = None
+        engaged = raw == b"1"
+        if last is None or last.engaged != engaged:
+            return KillSwitchState(engaged, "set outside the API", None)
+        return KillSwitchState(engaged, last.reason, last)
+
+    async def set(self, change: KillSwitchChange) -> None:
+        """Change the switch and record the change, both or neither.
+
+        Raises:
+            StoreUnavailableError: Valkey does not answer; the state is not known.
+        """
+        async with store_errors(), self._store.pipeline(transaction=True) as pipe:
+            pipe.set(keys.KILL_SWITCH, "1" if change.engaged else "0")
+            pipe.xadd(
+                keys.KILL_SWITCH_AUDIT,
+                {"change": change.model_dump_json()},
+                maxlen=_AUDIT_LENGTH,
+                approximate=True,
+            )
+            await pipe.execute()
+
+    async def seed(self, change: KillSwitchChange, *, force: bool) -> None:
+        """Set the switch at boot where it is absent, or always when forced."""
+        if force or not await answer(self._store.exists(keys.KILL_SWITCH)):
+            await self.set(change)
+
+    async def _last_change(self) -> KillSwitchChange | None:
+        entries = await answer(self._store.xrevrange(keys.KILL_SWITCH_AUDIT, count=1))
+        if not entries:
+            return None
+        return parse_document(KillSwitchChange, keys.KILL_SWITCH_AUDIT, entries[0][1][b"change"])

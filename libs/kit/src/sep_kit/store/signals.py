@@ -1,0 +1,67 @@
+"""Signals and live manifolds: what the evaluator says, and everybody reads."""
+
+from collections.abc import Sequence
+
+from redis.asyncio.client import Pipeline
+from sep_fx.instants import NS_PER_MS
+
+from sep_kit.errors import CorruptRecordError
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey, store_errors
+from sep_kit.store.documents import read_documents
+from sep_kit.store.records import ManifoldRecord, SignalRecord
+
+MANIFOLD_TTL_S = 300
+
+Signals = dict[str, SignalRecord | CorruptRecordError | None]
+Manifolds = dict[str, ManifoldRecord | CorruptRecordError | None]
+
+
+class SignalStore:
+    """The one reader and writer of signals and live manifolds."""
+
+    def __init__(self, store: Valkey) -> None:
+        self._store = store
+
+    async def latest(self, instruments: Sequence[str]) -> Signals:
+        """The newest signal of each instrument, in two round trips.
+
+        Raises:
+            StoreUnavailableError: Valkey does not answer.
+        """
+        async with store_errors(), self._store.pipeline(transaction=False) as pipe:
+            for instrument in instruments:
+                pipe.zrange(keys.signal_index(instrument), -1, -1)
+            newest = [found[0].decode() if found else None for found in await pipe.execute()]
+        records = await read_documents(self._store, SignalRecord, [k for k in newest if k])
+        left = iter(records)
+        return {
+            instrument: next(left) if key else None
+            for instrument, key in zip(instruments, newest, strict=True)
+        }
+
+    async def manifolds(self, instruments: Sequence[str]) -> Manifolds:
+        """The live manifold of each instrument, in one round trip."""
+        found = await read_documents(
+            self._store, ManifoldRecord, [keys.manifold(i) for i in instruments]
+        )
+        return dict(zip(instruments, found, strict=True))
+
+
+def queue_signal(pipe: Pipeline, instrument: str, signal: SignalRecord, ttl_s: float) -> None:
+    """Queue a signal; written again it replaces itself."""
+    key = keys.signal(instrument, signal.ts_ns)
+    pipe.set(key, signal.model_dump_json(by_alias=True), px=int(ttl_s * 1000))
+    pipe.zadd(keys.signal_index(instrument), {key: signal.ts_ns // NS_PER_MS})
+
+
+def queue_index_trim(pipe: Pipeline, instrument: str, before_ms: int) -> None:
+    """Queue forgetting the signals older than the long run."""
+    pipe.zremrangebyscore(keys.signal_index(instrument), "-inf", f"({before_ms}")
+
+
+def queue_manifold(pipe: Pipeline, manifold: ManifoldRecord) -> None:
+    """Queue a live manifold, kept for five minutes and told to whoever listens."""
+    text = manifold.model_dump_json(by_alias=True)
+    pipe.set(keys.manifold(manifold.instrument), text, ex=MANIFOLD_TTL_S)
+    pipe.publish(keys.MANIFOLD_CHANNEL, text)

@@ -1,0 +1,164 @@
+import asyncio
+from decimal import Decimal
+
+import pytest
+from sep_fx.granularity import Granularity
+from sep_kit.errors import CorruptRecordError, NotTheWriterError
+from sep_kit.store import keys
+from sep_kit.store.candles import Candle, CandleStore
+from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.documents import read_document
+from sep_kit.store.kill_switch import KillSwitch
+from sep_kit.store.lease import Lease
+from sep_kit.store.records import GatesBlob, KillSwitchChange
+from sep_testing.clock import FakeClock
+
+DAY = 86_400
+START = 20_000 * DAY
+
+
+def candle(minute: int, close: str = "1.10003", volume: int = 7) -> Candle:
+    bid = tuple(Decimal(p) for p in ("1.10001", "1.10005", "1.09999", close))
+    return Candle(START + 60 * minute, (*bid, *(p + Decimal("0.00012") for p in bid)), volume)
+
+
+async def test_candles_come_back_exactly_as_decimals_and_as_columns(store: Valkey) -> None:
+    candles = CandleStore(store)
+    written = [candle(m) for m in (0, 1, 3, 1439, 1440, 3000)]
+    assert await candles.write("EUR_USD", Granularity.M1, written) == 6
+    read = await candles.read_candles("EUR_USD", Granularity.M1, START, START + 10 * DAY)
+    assert read == written
+    bars = await candles.read_bars("EUR_USD", Granularity.M1, START + 60)
+    assert list(bars.time) == [c.time for c in written[1:]]
+    assert bars.ask_c[0] == float(written[1].prices[7])
+    assert await candles.last_times(["EUR_USD", "USD_JPY"], Granularity.M1) == {
+        "EUR_USD": START + 60 * 3000
+    }
+
+
+async def test_a_bar_time_is_rewritten_never_duplicated(store: Valkey) -> None:
+    candles = CandleStore(store)
+    await candles.write("EUR_USD", Granularity.M1, [candle(0), candle(1)])
+    assert await candles.write("EUR_USD", Granularity.M1, [candle(1), candle(0, "1.10004")]) == 1
+    read = await candles.read_candles("EUR_USD", Granularity.M1, START, START + DAY)
+    assert [c.time for c in read] == [START, START + 60]
+    assert read[0].prices[3] == Decimal("1.10004")
+
+
+async def test_writers_at_once_lose_no_candle(store: Valkey) -> None:
+    candles = CandleStore(store)
+    await asyncio.gather(
+        *(candles.write("EUR_USD", Granularity.M1, [candle(m)]) for m in range(12))
+    )
+    assert len(await candles.read_bars("EUR_USD", Granularity.M1, START)) == 12
+
+
+async def test_a_candle_costs_less_than_80_bytes(store: Valkey) -> None:
+    candles = CandleStore(store)
+    await candles.write("EUR_USD", Granularity.M1, [candle(m) for m in range(20 * 1440)])
+    used = await store.memory_usage(keys.candles("EUR_USD", "M1"), samples=0)
+    assert used is not None
+    assert used / (20 * 1440) <= 80
+
+
+async def test_a_corrupt_chunk_is_refused_and_kept_aside(store: Valkey) -> None:
+    candles = CandleStore(store)
+    await candles.write("EUR_USD", Granularity.M1, [candle(0), candle(1440)])
+    key = keys.candles("EUR_USD", "M1")
+    raw = bytearray(await answer(store.hget(key, str(START))))
+    raw[20] ^= 1
+    await store.hset(key, str(START), bytes(raw))
+    bars = await candles.read_bars("EUR_USD", Granularity.M1, START)
+    assert list(bars.time) == [START + DAY]
+    await candles.write("EUR_USD", Granularity.M1, [candle(5)])
+    aside = [f for f in await answer(store.hkeys(key)) if f.startswith(b"corrupt:")]
+    assert [await store.hget(key, f) for f in aside] == [bytes(raw)]
+    assert len(await candles.read_bars("EUR_USD", Granularity.M1, START)) == 2
+
+
+async def test_prices_of_more_digits_widen_the_chunk_without_changing_older_ones(
+    store: Valkey,
+) -> None:
+    candles = CandleStore(store)
+    await candles.write("EUR_USD", Granularity.M1, [candle(0)])
+    await candles.write("EUR_USD", Granularity.M1, [candle(1, "1.1000312")])
+    read = await candles.read_candles("EUR_USD", Granularity.M1, START, START + DAY)
+    assert [c.prices[3] for c in read] == [Decimal("1.10003"), Decimal("1.1000312")]
+
+
+async def test_only_one_of_two_replicas_holds_the_lease_and_tokens_grow(
+    store: Valkey, clock: FakeClock
+) -> None:
+    a, b = (Lease(store, "guard", holder, clock) for holder in "ab")
+    await a.renew()
+    await b.renew()
+    assert (a.held, b.held) == (True, False)
+    first = a.token
+    await a.release()
+    await b.renew()
+    assert b.token > first
+
+
+async def test_a_writer_that_lost_its_lease_writes_nothing(store: Valkey, clock: FakeClock) -> None:
+    old, new = (Lease(store, "guard", holder, clock) for holder in ("old", "new"))
+    await old.renew()
+    await store.delete(keys.lease("guard"))
+    await new.renew()
+    assert old.held  # it can't know yet, and the fence must hold all the same
+    with pytest.raises(NotTheWriterError):
+        await old.write(lambda pipe: pipe.set("x", "old"))
+    await new.write(lambda pipe: pipe.set("x", "new"))
+    assert await store.get("x") == b"new"
+
+
+async def test_a_lease_that_was_not_renewed_is_not_held(store: Valkey, clock: FakeClock) -> None:
+    lease = Lease(store, "guard", "a", clock)
+    await lease.renew()
+    clock.advance(11)
+    assert not lease.held
+
+
+@pytest.mark.parametrize("stored", [None, b"2", b"", b"off"])
+async def test_a_kill_switch_that_can_not_be_read_is_engaged(
+    store: Valkey, stored: bytes | None
+) -> None:
+    if stored is not None:
+        await store.set(keys.KILL_SWITCH, stored)
+    assert (await KillSwitch(store).read()).engaged
+
+
+async def test_the_kill_switch_keeps_who_when_and_why(store: Valkey) -> None:
+    switch = KillSwitch(store)
+    await switch.set(KillSwitchChange(ts=5, engaged=False, reason="opening", actor="ann"))
+    state = await switch.read()
+    assert (state.engaged, state.reason) == (False, "opening")
+    assert state.change is not None
+    assert state.change.actor == "ann"
+
+
+async def test_seeding_leaves_a_kill_switch_that_is_there_alone(store: Valkey) -> None:
+    switch = KillSwitch(store)
+    released = KillSwitchChange(ts=1, engaged=False, reason="a", actor="a")
+    engaged = KillSwitchChange(ts=2, engaged=True, reason="b", actor="b")
+    await switch.seed(released, force=False)
+    await switch.seed(engaged, force=False)
+    assert not (await switch.read()).engaged
+    await switch.seed(engaged, force=True)
+    assert (await switch.read()).engaged
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"ts": 1, "gates": {"EUR_USD": 2}, "cooldowns": {"EUR_USD": 0}, "bufs": {"EUR_USD": 0}}',
+        b'{"ts": 1, "gates": {"EUR_USD": 1}, "cooldowns": {}, "bufs": {}}',
+        b'{"ts": 1, "gates": {"A_B": 1}, "cooldowns": {"A_B": 0}, "bufs": {"A_B": NaN}}',
+    ],
+)
+async def test_a_malformed_blob_is_refused(store: Valkey, raw: bytes) -> None:
+    await store.set(keys.GATES_BLOB, raw)
+    with pytest.raises(CorruptRecordError):
+        await read_document(store, GatesBlob, keys.GATES_BLOB)

@@ -1,0 +1,43 @@
+"""Fixtures for every test of the monorepo."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from sep_kit.store.connection import Valkey, open_valkey
+
+from sep_testing.clock import FakeClock
+from sep_testing.valkey import ValkeyServer
+
+
+@pytest.fixture(scope="session")
+def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    """One Valkey for the tests that leave it alone; emptied between them by ``store``."""
+    server = ValkeyServer(tmp_path_factory.mktemp("valkey"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A Valkey of the test's own, to kill and to freeze."""
+    server = ValkeyServer(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+async def store(shared_valkey: ValkeyServer) -> AsyncIterator[Valkey]:
+    """An empty store."""
+    client = open_valkey(shared_valkey.url)
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands at a Wednesday noon, UTC, inside every session rule."""
+    return FakeClock()

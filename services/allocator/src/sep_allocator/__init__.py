@@ -1,0 +1,1 @@
+"""Allocator-lite: trusts only the gates blob; scores, Top-K, weights."""

@@ -1,0 +1,6 @@
+"""``python -m sep_allocator``: the service."""
+
+from sep_allocator.app import main
+
+if __name__ == "__main__":
+    main()

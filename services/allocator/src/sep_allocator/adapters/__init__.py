@@ -1,0 +1,1 @@
+"""Valkey sides of what the allocator needs."""

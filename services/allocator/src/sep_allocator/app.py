@@ -1,0 +1,48 @@
+"""Where the allocator is wired, and nowhere else."""
+
+from sep.allocator.v1 import allocator_pb2_grpc
+from sep_fx.sessions import SessionCalendar
+from sep_kit import service
+from sep_kit.grpc.server import Handler
+from sep_kit.loop import PeriodicLoop
+from sep_kit.service import Context, Parts
+from sep_kit.store.connection import answer
+
+from sep_allocator.adapters.blob_watch import BlobWatch
+from sep_allocator.allocation_loop import AllocationLoop
+from sep_allocator.metrics import AllocatorMetrics
+from sep_allocator.servicer import AllocatorServicer
+from sep_allocator.settings import AllocatorSettings
+
+SERVICE = "sep.allocator.v1.AllocatorService"
+
+
+def build(settings: AllocatorSettings, context: Context) -> Parts:
+    """Wire the allocator."""
+    store, clock = context.store, context.clock
+    instruments, limits = settings.hotband_pairs, settings.limits()
+    calendar = SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled)
+    allocation = AllocationLoop(
+        instruments, calendar, limits, store, context.lease, clock,
+        AllocatorMetrics(context.registry),
+    )  # fmt: skip
+    loop = PeriodicLoop("allocation", allocation.tick, settings.alloc_interval_sec, context.loops)
+    watch = BlobWatch(store, loop.wake)
+    servicer = AllocatorServicer(instruments, calendar, limits, store, clock)
+
+    async def store_answers() -> None:
+        await answer(store.ping())
+
+    return Parts(
+        handlers=[
+            Handler(SERVICE, servicer, allocator_pb2_grpc.add_AllocatorServiceServicer_to_server)
+        ],
+        # Without the watch weights still follow every interval.
+        loops=[loop, PeriodicLoop("blob_watch", watch.run, 1.0, context.loops, vital=False)],
+        checks={"valkey": store_answers},
+    )
+
+
+def main() -> None:
+    """Run the allocator until it is told to stop."""
+    service.main("allocator", AllocatorSettings, build)

@@ -1,0 +1,1 @@
+"""Allocation decisions: pure functions of blob, signals, limits and time."""

@@ -1,0 +1,102 @@
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sep_allocator.domain.allocation import (
+    NOTHING,
+    Allocation,
+    AllocationLimits,
+    Gates,
+    HoldReason,
+    allocate,
+    weights_of,
+)
+from sep_allocator.domain.score import ScoreWeights, Window, score
+from sep_fx.sessions import SessionState
+
+NOW = 1_700_000_000_000
+OPEN = SessionState(True, NOW // 1000 + 86_400, None, ())
+LIMITS = AllocationLimits(3, Decimal("0.30"), Decimal("0.35"), 180, 5, ScoreWeights())
+WINDOW = Window(0.6, 0.9, 0.8, 0.1, 0.05)
+PAIRS = ("AUD_USD", "EUR_USD", "GBP_USD", "USD_CHF", "USD_JPY")
+ALL = dict.fromkeys(PAIRS, WINDOW)
+SESSIONS = dict.fromkeys(PAIRS, OPEN)
+
+
+def gates(*, ts: int = NOW, closed: tuple[str, ...] = (), cooling: tuple[str, ...] = ()) -> Gates:
+    return Gates(ts, {p: p not in closed for p in PAIRS}, {p: p in cooling for p in PAIRS})
+
+
+def test_the_score_weighs_coherence_most() -> None:
+    assert score(Window(1, 1, 0, 0, 0), ScoreWeights()) == pytest.approx(1.0)
+    assert score(Window(0, 0, 1, 1, 1), ScoreWeights(hazard=0.5)) == pytest.approx(-0.5)
+
+
+def test_the_top_k_by_score_get_weights_and_ties_go_by_name() -> None:
+    windows = {**ALL, "USD_JPY": replace(WINDOW, coherence=0.9)}
+    result = allocate(gates(), windows, SESSIONS, NOTHING, LIMITS, NOW)
+    assert list(result.weights) == ["USD_JPY", "AUD_USD", "EUR_USD"]
+    assert sum(result.weights.values()) <= 0.30
+
+
+@pytest.mark.parametrize(
+    "blocked",
+    [
+        {"gates": gates(closed=("EUR_USD",))},
+        {"gates": gates(cooling=("EUR_USD",))},
+        {"windows": {p: w for p, w in ALL.items() if p != "EUR_USD"}},
+        {"sessions": {**SESSIONS, "EUR_USD": SessionState(False, None, None, ())}},
+        {"sessions": {**SESSIONS, "EUR_USD": replace(OPEN, closes_at=NOW // 1000 + 300)}},
+        {"sessions": {p: OPEN for p in PAIRS if p != "EUR_USD"}},
+    ],
+)
+def test_what_is_closed_cooling_near_its_close_or_unknown_is_no_candidate(
+    blocked: dict[str, object],
+) -> None:
+    inputs = {"gates": gates(), "windows": ALL, "sessions": SESSIONS, **blocked}
+    top = replace(LIMITS, top_k=5)
+    result = allocate(**inputs, previous=NOTHING, limits=top, now_ms=NOW)  # type: ignore[arg-type]
+    assert set(result.weights) == set(PAIRS) - {"EUR_USD"}
+
+
+PREVIOUS = Allocation(NOW - 999, NOW - 1000, {"EUR_USD": 0.1}, {"EUR_USD": 0.7}, False, None)
+
+
+@pytest.mark.parametrize(
+    ("blob", "reason"),
+    [
+        (HoldReason.BLOB_MISSING, HoldReason.BLOB_MISSING),
+        (HoldReason.BLOB_MALFORMED, HoldReason.BLOB_MALFORMED),
+        (gates(ts=NOW - 180_001), HoldReason.BLOB_STALE),
+        (gates(ts=NOW + 5_001), HoldReason.BLOB_FROM_FUTURE),
+    ],
+)
+def test_a_blob_that_can_not_be_trusted_keeps_the_previous_weights_and_their_age(
+    blob: Gates | HoldReason, reason: HoldReason
+) -> None:
+    held = allocate(blob, ALL, SESSIONS, PREVIOUS, LIMITS, NOW)
+    assert (held.weights, held.ts) == (PREVIOUS.weights, PREVIOUS.ts)
+    assert (held.held, held.held_reason) == (True, reason)
+
+
+def test_a_fresh_blob_without_a_candidate_publishes_empty_weights() -> None:
+    result = allocate(gates(closed=PAIRS), ALL, SESSIONS, PREVIOUS, LIMITS, NOW)
+    assert (result.weights, result.held, result.ts) == ({}, False, NOW)
+
+
+@given(
+    st.dictionaries(st.text("ABC", min_size=1, max_size=4), st.floats(1e-6, 5), max_size=12),
+    st.integers(1, 12),
+    st.decimals("0.01", "0.30", places=4),
+    st.decimals("0.01", "1", places=4),
+)
+def test_no_weights_ever_pass_the_cap_or_the_target(
+    scores: dict[str, float], top_k: int, target: Decimal, per_position: Decimal
+) -> None:
+    limits = replace(LIMITS, top_k=top_k, target_pct=target, max_per_position_pct=per_position)
+    weights = weights_of(dict(list(scores.items())[:top_k]), limits)
+    exact = [Decimal(w) for w in weights.values()]
+    assert all(0 <= w <= limits.cap + Decimal("1e-15") for w in exact)
+    assert sum(exact) <= target + Decimal("1e-15")

@@ -1,0 +1,1 @@
+"""The guard: StrategyEngine, GuardEvaluator, PortfolioManager, kill switch."""

@@ -1,0 +1,73 @@
+"""Orders of unknown fate in Valkey: ``guard:open_order:{instrument}``, a HASH by client order id.
+
+An intent is kept before it is sent and forgotten only once its fate is known, so
+nothing that was sent is lost, whatever is killed in between.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey, store_errors
+from sep_kit.store.documents import Document, parse_document
+from sep_kit.store.lease import Lease
+
+from sep_guard.domain.orders import Intent
+
+
+class IntentRecord(Document):
+    """The stored form of an intent."""
+
+    client_order_id: str
+    decision_id: str
+    instrument: str
+    units: Decimal
+    reduce_only: bool
+    stop_loss: Decimal | None
+    take_profit: Decimal | None
+    price_bound: Decimal | None
+    since_transaction_id: str
+    sent_ms: int
+
+
+class OpenOrders:
+    """Keeps intents; only the holder of the lease writes them."""
+
+    def __init__(self, store: Valkey, lease: Lease) -> None:
+        self._store = store
+        self._lease = lease
+
+    async def load(self, instruments: Sequence[str]) -> dict[str, list[Intent]]:
+        """Open intents by instrument.
+
+        Raises:
+            CorruptRecordError: one can't be read; nothing may be ordered until it can.
+        """
+        async with store_errors(), self._store.pipeline(transaction=False) as pipe:
+            for instrument in instruments:
+                pipe.hgetall(keys.open_order(instrument))
+            found = await pipe.execute()
+        return {
+            instrument: [_intent(instrument, raw) for raw in fields.values()]
+            for instrument, fields in zip(instruments, found, strict=True)
+        }
+
+    async def keep(self, intent: Intent) -> None:
+        """Keep an intent before it is sent.
+
+        Raises:
+            NotTheWriterError: the lease is lost; the order must not be sent.
+        """
+        text = IntentRecord.model_validate(intent, from_attributes=True).model_dump_json()
+        key = keys.open_order(intent.instrument)
+        await self._lease.write(lambda pipe: pipe.hset(key, mapping={intent.client_order_id: text}))
+
+    async def forget(self, intent: Intent) -> None:
+        """Forget an intent whose fate is known."""
+        key = keys.open_order(intent.instrument)
+        await self._lease.write(lambda pipe: pipe.hdel(key, intent.client_order_id))
+
+
+def _intent(instrument: str, raw: bytes) -> Intent:
+    record = parse_document(IntentRecord, keys.open_order(instrument), raw)
+    return Intent(**record.model_dump())

@@ -1,0 +1,97 @@
+"""Decisions to messages of the contract."""
+
+from sep.guard.v1 import guard_pb2
+from sep_kit.store.kill_switch import KillSwitchState
+
+from sep_guard.domain.budget import budget_of
+from sep_guard.domain.cycle import Kind, View
+from sep_guard.domain.entry import Check, failed
+from sep_guard.domain.limits import PortfolioLimits
+from sep_guard.domain.margin_gate import margin_gate, utilisation
+from sep_guard.domain.market import Market
+from sep_guard.reconcile_loop import Cycle, Done
+
+_KINDS = {
+    Kind.HOLD: guard_pb2.ACTION_KIND_HOLD,
+    Kind.ENTRY: guard_pb2.ACTION_KIND_ENTRY,
+    Kind.REDUCTION: guard_pb2.ACTION_KIND_REDUCTION,
+    Kind.REFUSAL: guard_pb2.ACTION_KIND_REFUSAL,
+    Kind.MANUAL: guard_pb2.ACTION_KIND_MANUAL,
+}
+
+
+def cycle_message(cycle: Cycle) -> guard_pb2.ReconcileResponse:
+    """A finished cycle, by instrument."""
+    return guard_pb2.ReconcileResponse(
+        cycle_id=cycle.id,
+        dry_run=cycle.dry_run,
+        ts_ms=cycle.ts_ms,
+        actions=[_action(d) for d in sorted(cycle.done, key=lambda d: d.action.instrument)],
+    )
+
+
+def readiness_message(market: Market, checks: tuple[Check, ...]) -> guard_pb2.Readiness:
+    """Whether an entry would pass, check by check."""
+    reasons = failed(checks)
+    return guard_pb2.Readiness(
+        instrument=market.instrument.name,
+        ready=not reasons,
+        reasons=reasons,
+        checks=[
+            guard_pb2.EntryCheck(
+                reason=c.reason, passed=c.passed, observed=c.observed, allowed=c.allowed
+            )
+            for c in checks
+        ],
+        direction=market.signal.direction if market.signal else 0,
+    )
+
+
+def budget_message(view: View, limits: PortfolioLimits) -> guard_pb2.GetBudgetResponse:
+    """The budget of an account."""
+    account, budget = view.account, budget_of(view.account, limits)
+    used = utilisation(account)
+    return guard_pb2.GetBudgetResponse(
+        balance=str(account.balance),
+        margin_available=str(account.margin_available),
+        margin_used=str(account.margin_used),
+        target_pct=float(limits.target_pct),
+        budget=str(budget.total),
+        per_instrument_cap=str(budget.per_instrument),
+        utilisation=float(used),
+        margin_gate_open=margin_gate(
+            view.margin_was_open, used, limits.margin_low, limits.margin_high
+        ),
+        ts_ms=view.now_ms,
+        nav=str(account.nav),
+    )
+
+
+def kill_switch_message(state: KillSwitchState) -> guard_pb2.GetKillSwitchResponse:
+    """The kill switch as it stands."""
+    change = state.change
+    return guard_pb2.GetKillSwitchResponse(
+        kill_switch=state.engaged,
+        reason=state.reason,
+        actor=change.actor if change else "",
+        ts_ms=change.ts if change else None,
+    )
+
+
+def _action(done: Done) -> guard_pb2.Action:
+    action, result = done.action, done.result
+    sent = result is not None and bool(done.client_order_id)
+    reasons = [*action.reasons]
+    if result is not None and result.reason and result.reason not in reasons:
+        reasons.append(result.reason)
+    return guard_pb2.Action(
+        instrument=action.instrument,
+        kind=_KINDS[action.kind],
+        current_units=f"{action.current:f}",
+        target_units=f"{action.target:f}",
+        ordered_units=f"{action.order:f}" if sent or done.result is None else "0",
+        reasons=reasons,
+        order_state=result.outcome if result is not None else "",
+        client_order_id=done.client_order_id,
+        decision_id=done.decision_id,
+    )

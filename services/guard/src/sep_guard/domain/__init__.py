@@ -1,0 +1,1 @@
+"""Guard decisions: pure functions of account, market, limits and time."""

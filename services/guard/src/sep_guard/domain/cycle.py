@@ -1,0 +1,211 @@
+"""PortfolioManager: one reconcile cycle as a pure plan, reductions before increases."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from sep_guard.domain.budget import Budget, budget_of, target_margin
+from sep_guard.domain.entry import Check, Refusal, check_entry, failed
+from sep_guard.domain.limits import Controls, GuardLimits
+from sep_guard.domain.margin_gate import margin_gate, utilisation
+from sep_guard.domain.market import ZERO, Account, Market, Weights
+from sep_guard.domain.sizing import Size, increase, reduction
+from sep_guard.domain.strategy import Cause, stance
+
+
+class Kind(StrEnum):
+    """What is done about an instrument."""
+
+    HOLD = "HOLD"
+    ENTRY = "ENTRY"
+    REDUCTION = "REDUCTION"
+    REFUSAL = "REFUSAL"
+    MANUAL = "MANUAL"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that a cycle decides on, read before it decides."""
+
+    account: Account
+    markets: Mapping[str, Market]
+    weights: Weights | None
+    margin_was_open: bool
+    controls: Controls
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Brackets:
+    """Prices that go with an entry."""
+
+    stop_loss: Decimal
+    take_profit: Decimal
+    price_bound: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A decision on one instrument. Units are signed; ``margin`` is what an entry adds."""
+
+    instrument: str
+    kind: Kind
+    current: Decimal
+    target: Decimal
+    order: Decimal
+    reasons: tuple[str, ...]
+    checks: tuple[Check, ...] = ()
+    brackets: Brackets | None = None
+    margin: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A cycle's decisions in the order they are carried out: reductions first."""
+
+    actions: tuple[Action, ...]
+    budget: Budget
+    margin_open: bool
+    utilisation: Decimal
+
+
+def plan_cycle(view: View, limits: GuardLimits) -> Plan:
+    """Decide on every instrument.
+
+    No plan takes the margin in use past the budget's ceiling, an instrument past its
+    cap, or growth past a ramp step; margin that reductions will free is not counted
+    on before the broker has freed it.
+    """
+    used = utilisation(view.account)
+    portfolio = limits.portfolio
+    is_open = margin_gate(view.margin_was_open, used, portfolio.margin_low, portfolio.margin_high)
+    budget = budget_of(view.account, portfolio)
+    headroom = max(ZERO, budget.ceiling - view.account.margin_used)
+    reductions: list[Action] = []
+    others: list[Action] = []
+    for name in _by_weight(view):
+        action = _decide(view, view.markets[name], limits, budget, is_open, headroom)
+        headroom -= action.margin
+        (reductions if action.kind is Kind.REDUCTION else others).append(action)
+    return Plan((*reductions, *others), budget, is_open, used)
+
+
+def readiness(view: View, market: Market, limits: GuardLimits) -> tuple[Check, ...]:
+    """Every condition of an entry in one instrument, as a cycle would check it now."""
+    portfolio = limits.portfolio
+    is_open = margin_gate(
+        view.margin_was_open, utilisation(view.account), portfolio.margin_low, portfolio.margin_high
+    )
+    return _checks(view, market, limits, is_open)
+
+
+def _by_weight(view: View) -> list[str]:
+    weights = view.weights.by_instrument if view.weights else {}
+    return sorted(view.markets, key=lambda i: (-weights.get(i, ZERO), i))
+
+
+def _decide(  # noqa: PLR0911 - one return a case, in the order they are asked
+    view: View,
+    market: Market,
+    limits: GuardLimits,
+    budget: Budget,
+    margin_open: bool,
+    headroom: Decimal,
+) -> Action:
+    name, holding = market.instrument.name, market.holding
+    current = holding.managed
+    if limits.portfolio.adopt_manual:
+        current += holding.manual
+    side = (current > 0) - (current < 0)
+    wanted = stance(market, view.weights, side, limits.entry, view.now_ms)
+    if side and wanted.side == 0:
+        size = reduction(market.instrument, current, ZERO, ZERO)
+        return _reduce(view, name, current, size, wanted.cause)
+    if not side and holding.manual and not limits.portfolio.adopt_manual:
+        return Action(name, Kind.MANUAL, holding.manual, ZERO, ZERO, (Refusal.MANUAL_POSITION,))
+    weight = view.weights.by_instrument.get(name, ZERO) if view.weights else ZERO
+    per_unit = market.margin_per_unit
+    if not per_unit or not weight:
+        # Nothing to size: a position is kept as it is, and flat stays flat.
+        return Action(name, Kind.HOLD, current, current, ZERO, (_why_idle(weight),))
+    margin = target_margin(view.account, weight, budget)
+    units = market.instrument.round_units(margin / per_unit)
+    target = wanted.side * units
+    if side and abs(target) < abs(current):
+        return _reduce(
+            view,
+            name,
+            current,
+            reduction(market.instrument, current, target, limits.portfolio.rebalance_band),
+            Cause.REBALANCE,
+        )
+    size = increase(
+        market.instrument,
+        current,
+        target,
+        per_unit,
+        budget.ramp_step,
+        headroom,
+        limits.portfolio.rebalance_band,
+    )
+    if side and not size.order:
+        return Action(name, Kind.HOLD, current, target, ZERO, size.reasons)
+    checks = _checks(view, market, limits, margin_open)
+    refused = failed(checks)
+    if refused:
+        return Action(name, Kind.REFUSAL, current, target, ZERO, refused, checks)
+    if not size.order:
+        return Action(name, Kind.HOLD, current, target, ZERO, size.reasons, checks)
+    return Action(
+        name,
+        Kind.ENTRY,
+        current,
+        target,
+        size.order,
+        (wanted.cause, *size.reasons),
+        checks,
+        _brackets(market, wanted.side, limits.entry.max_spread_bps),
+        size.growth,
+    )
+
+
+def _why_idle(weight: Decimal) -> str:
+    return Refusal.NOT_TRADEABLE if weight else Refusal.NO_WEIGHT
+
+
+def _checks(
+    view: View, market: Market, limits: GuardLimits, margin_open: bool
+) -> tuple[Check, ...]:
+    return check_entry(
+        market,
+        view.weights,
+        margin_open,
+        view.controls,
+        limits.entry,
+        limits.portfolio.adopt_manual,
+        view.now_ms,
+    )
+
+
+def _reduce(view: View, name: str, current: Decimal, size: Size, cause: Cause) -> Action:
+    if not size.order:
+        return Action(name, Kind.HOLD, current, size.target, ZERO, size.reasons)
+    if view.controls.read_only:
+        reasons = (Refusal.READ_ONLY, cause)
+        return Action(name, Kind.REFUSAL, current, size.target, ZERO, reasons)
+    return Action(name, Kind.REDUCTION, current, size.target, size.order, (cause,))
+
+
+def _brackets(market: Market, side: int, max_spread_bps: Decimal) -> Brackets | None:
+    quote, signal = market.quote, market.signal
+    if quote is None or signal is None or signal.bracket is None:
+        return None
+    entry = quote.ask if side > 0 else quote.bid
+    round_price = market.instrument.round_price
+    return Brackets(
+        stop_loss=round_price(entry - side * signal.bracket.stop),
+        take_profit=round_price(entry + side * signal.bracket.take_profit),
+        # A fill further away than the widest spread allowed is no fill we asked for.
+        price_bound=round_price(entry + side * quote.mid * max_spread_bps / 10_000),
+    )

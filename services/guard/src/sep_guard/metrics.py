@@ -1,0 +1,49 @@
+"""What the guard tells Prometheus."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from sep_guard.domain.cycle import Action, Plan, View
+
+
+class GuardMetrics:
+    """Account, controls and decisions."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._nav = Gauge("sep_nav", "Net asset value in home currency", registry=registry)
+        self._utilisation = Gauge(
+            "sep_margin_utilization", "marginUsed / (marginUsed + marginAvailable)",
+            registry=registry,
+        )  # fmt: skip
+        self._kill_switch = Gauge("sep_kill_switch", "1 while engaged", registry=registry)
+        self._budget = Gauge("sep_risk_budget", "Margin that may be in use", registry=registry)
+        self._decisions = Counter(
+            "sep_guard_decisions_total",
+            "Decisions by kind and reason",
+            ["instrument", "decision", "reason"],
+            registry=registry,
+        )
+        self._orders = Counter(
+            "sep_guard_orders_total", "Orders by outcome", ["instrument", "outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self._kill_switch.set(1)
+
+    def show(self, view: View, plan: Plan) -> None:
+        """Show a cycle."""
+        self._nav.set(float(view.account.nav))
+        self._utilisation.set(float(plan.utilisation))
+        self._kill_switch.set(view.controls.kill_switch)
+        self._budget.set(float(plan.budget.total))
+
+    def show_kill_switch(self, engaged: bool) -> None:
+        """Show the kill switch at once."""
+        self._kill_switch.set(engaged)
+
+    def count(self, action: Action) -> None:
+        """Count a decision under each of its reasons."""
+        for reason in action.reasons or ("NONE",):
+            self._decisions.labels(action.instrument, action.kind, reason).inc()
+
+    def count_order(self, instrument: str, outcome: str) -> None:
+        """Count an order."""
+        self._orders.labels(instrument, outcome).inc()

@@ -1,0 +1,294 @@
+"""The reconcile plan over any account, market, weights and controls."""
+
+from dataclasses import replace
+from decimal import Decimal
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sep_fx.instrument import Instrument
+from sep_fx.sessions import SessionState
+from sep_guard.domain.budget import budget_of
+from sep_guard.domain.cycle import Action, Kind, View, plan_cycle
+from sep_guard.domain.entry import Refusal
+from sep_guard.domain.limits import Controls, EntryLimits, GuardLimits, PortfolioLimits
+from sep_guard.domain.margin_gate import margin_gate
+from sep_guard.domain.market import Account, Bracket, Holding, Market, Quote, Signal, Weights
+from sep_guard.domain.strategy import Cause
+
+D = Decimal
+NOW = 1_700_000_000_000
+LIMITS = GuardLimits(
+    EntryLimits(0.55, 0.60, 0.75, 0.40, 300, 30, 180, D("3.0"), 5),
+    PortfolioLimits(3, D("0.30"), D("0.35"), D("0.25"), D("0.10"), D("0.25"), D("0.30"), False),
+)
+ON = Controls(kill_switch=False, read_only=False, live_allowed=True)
+OPEN = SessionState(True, NOW // 1000 + 86_400, None, ("London",))
+SIGNAL = Signal(
+    NOW - 5_000, 0.62, 0.90, 0.70, 0.10, 1, Bracket(D("0.0010"), D("0.0015"), D("0.0004"))
+)
+ACCOUNT = Account(D(100_000), D(100_000), D(0), D(100_000), "7")
+WEIGHTS = Weights(NOW - 1000, NOW - 2000, {"EUR_USD": D("0.10")}, held=False)
+
+
+def market(name: str = "EUR_USD", **changes: object) -> Market:
+    digits = 3 if name.endswith("JPY") else 5
+    base = Market(
+        instrument=Instrument(name, digits, 0, D(1), D("0.02")),
+        session=OPEN,
+        signal=SIGNAL,
+        manifold_ms=NOW - 1000,
+        quote=Quote(D("1.10000"), D("1.10012"), NOW - 500, True),
+        home_per_quote=D(1),
+        holding=Holding(),
+        order_unknown=False,
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def view(one: Market | None = None, **changes: object) -> View:
+    one = one or market()
+    base = View(ACCOUNT, {one.instrument.name: one}, WEIGHTS, True, ON, NOW)
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def only(given_view: View, limits: GuardLimits = LIMITS) -> Action:
+    (action,) = plan_cycle(given_view, limits).actions
+    return action
+
+
+def test_a_weight_becomes_an_entry_limited_by_the_ramp() -> None:
+    action = only(view())
+    assert action.kind is Kind.ENTRY
+    assert action.reasons == (Cause.DIRECTION, "RAMP_LIMITED")
+    margin = action.order * D("1.10006") * D("0.02")
+    assert D(7_499) < margin <= D(7_500)  # a quarter of the budget of 30,000
+    assert action.brackets is not None
+    assert action.brackets.stop_loss == D("1.09912")
+    assert action.brackets.take_profit == D("1.10162")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"controls": replace(ON, kill_switch=True)}, Refusal.KILL_SWITCH),
+        ({"controls": replace(ON, read_only=True)}, Refusal.READ_ONLY),
+        ({"controls": replace(ON, live_allowed=False)}, Refusal.LIVE_TRADING_DISABLED),
+        ({"one": market(signal=replace(SIGNAL, coherence=0.5499))}, Refusal.COHERENCE_LOW),
+        ({"one": market(signal=replace(SIGNAL, rupture=0.61))}, Refusal.RUPTURE_HIGH),
+        ({"one": market(signal=replace(SIGNAL, entropy=0.76))}, Refusal.ENTROPY_HIGH),
+        ({"one": market(signal=replace(SIGNAL, stability=0.39))}, Refusal.STABILITY_LOW),
+        ({"one": market(signal=replace(SIGNAL, ended_ms=NOW - 300_000))}, Refusal.SIGNAL_STALE),
+        ({"one": market(signal=replace(SIGNAL, ended_ms=NOW + 5_001))}, Refusal.SIGNAL_STALE),
+        ({"one": market(manifold_ms=NOW - 30_000)}, Refusal.MANIFOLD_STALE),
+        ({"one": market(manifold_ms=None)}, Refusal.MANIFOLD_STALE),
+        ({"weights": replace(WEIGHTS, gates_ts=NOW - 180_000)}, Refusal.WEIGHTS_STALE),
+        ({"weights": replace(WEIGHTS, ts=NOW - 180_000)}, Refusal.WEIGHTS_STALE),
+        ({"weights": replace(WEIGHTS, held=True)}, Refusal.WEIGHTS_STALE),
+        ({"one": market(quote=Quote(D("1.1"), D("1.1004"), NOW, True))}, Refusal.SPREAD_WIDE),
+        ({"one": market(quote=Quote(D("1.1"), D("1.1001"), NOW - 30_000, True))},
+         Refusal.PRICE_STALE),
+        ({"one": market(quote=Quote(D("1.1"), D("1.1001"), NOW, False))}, Refusal.NOT_TRADEABLE),
+        ({"one": market(session=SessionState(False, None, None, ()))}, Refusal.SESSION_CLOSED),
+        ({"one": market(session=replace(OPEN, closes_at=NOW // 1000 + 300))}, Refusal.NEAR_CLOSE),
+        ({"margin_was_open": False,
+          "account": replace(ACCOUNT, margin_used=D(27_000), margin_available=D(73_000))},
+         Refusal.MARGIN_GATE),
+        ({"one": market(signal=replace(SIGNAL, direction=0))}, Refusal.NO_DIRECTION),
+        ({"one": market(signal=replace(SIGNAL, bracket=Bracket(D("0.0003"), D(1), D("0.0001"))))},
+         Refusal.STOP_TOO_CLOSE),
+        ({"one": market(order_unknown=True)}, Refusal.ORDER_UNKNOWN),
+    ],
+)  # fmt: skip
+def test_each_closed_gate_refuses_the_entry_and_is_named(
+    changes: dict[str, object], reason: Refusal
+) -> None:
+    one = changes.pop("one", None)
+    action = only(view(one, **changes))  # type: ignore[arg-type]
+    assert action.kind is Kind.REFUSAL
+    assert action.reasons == (reason,)
+    assert action.order == 0
+
+
+def test_all_failed_reasons_are_listed_not_the_first() -> None:
+    nothing = market(signal=None, manifold_ms=None)
+    closed = replace(ON, kill_switch=True)
+    reasons = set(only(view(nothing, controls=closed)).reasons)
+    assert reasons >= {
+        Refusal.KILL_SWITCH,
+        Refusal.COHERENCE_LOW,
+        Refusal.STABILITY_LOW,
+        Refusal.RUPTURE_HIGH,
+        Refusal.ENTROPY_HIGH,
+        Refusal.SIGNAL_STALE,
+        Refusal.MANIFOLD_STALE,
+        Refusal.NO_DIRECTION,
+        Refusal.STOP_TOO_CLOSE,
+    }
+
+
+HELD = Holding(managed=D(100_000))
+SHORT = replace(SIGNAL, direction=-1)
+
+
+@pytest.mark.parametrize(
+    ("one", "weights", "cause"),
+    [
+        (market(holding=HELD, signal=SHORT), WEIGHTS, Cause.REVERSAL),
+        (market(holding=HELD, signal=replace(SIGNAL, rupture=0.7)), WEIGHTS, Cause.RUPTURE),
+        (market(holding=HELD), replace(WEIGHTS, by_instrument={}), Cause.WEIGHT_GONE),
+        (
+            market(holding=HELD, session=replace(OPEN, closes_at=NOW // 1000 + 300)),
+            WEIGHTS,
+            Cause.EXIT_BEFORE_CLOSE,
+        ),
+    ],
+)
+def test_a_position_leaves_whatever_the_entry_gates_say(
+    one: Market, weights: Weights, cause: Cause
+) -> None:
+    halted = replace(ON, kill_switch=True)
+    action = only(view(one, weights=weights, controls=halted))
+    assert (action.kind, action.order, action.reasons) == (Kind.REDUCTION, D(-100_000), (cause,))
+
+
+@pytest.mark.parametrize("weights", [None, replace(WEIGHTS, by_instrument={}, held=True)])
+def test_weights_that_are_missing_or_held_close_nothing(weights: Weights | None) -> None:
+    assert only(view(market(holding=HELD), weights=weights)).kind is Kind.HOLD
+
+
+def test_a_manual_position_is_reported_and_never_fought() -> None:
+    action = only(view(market(holding=Holding(manual=D(-5_000)))))
+    assert (action.kind, action.order) == (Kind.MANUAL, D(0))
+    assert action.reasons == (Refusal.MANUAL_POSITION,)
+
+
+def test_the_margin_gate_has_hysteresis() -> None:
+    low, high = D("0.25"), D("0.30")
+    assert margin_gate(True, D("0.2999"), low, high)
+    assert not margin_gate(True, D("0.30"), low, high)
+    assert not margin_gate(False, D("0.25"), low, high)
+    assert margin_gate(False, D("0.2499"), low, high)
+
+
+NAMES = ("AUD_USD", "EUR_USD", "GBP_USD", "USD_CAD", "USD_JPY")
+money = st.decimals("-1000", "1000000", places=2)
+units = st.integers(-400_000, 400_000).map(D)
+prices = st.decimals("0.5", "200", places=3)
+
+
+@st.composite
+def views(draw: st.DrawFn) -> View:
+    markets = {}
+    for name in draw(st.sets(st.sampled_from(NAMES), min_size=1)):
+        bid = draw(prices)
+        markets[name] = market(
+            name,
+            quote=Quote(bid, bid * D("1.0001"), NOW - 100, draw(st.booleans())),
+            home_per_quote=draw(st.decimals("0.005", "2", places=4)),
+            holding=Holding(draw(units), draw(st.sampled_from([D(0), D(0), D(700)]))),
+            signal=replace(SIGNAL, direction=draw(st.sampled_from([-1, 0, 1]))),
+            order_unknown=draw(st.booleans()),
+        )
+    account = Account(draw(money), draw(money), draw(money.map(abs)), draw(money.map(abs)), "1")
+    share = st.decimals("0", "0.30", places=4)
+    weights = {i: draw(share) for i in markets if draw(st.booleans())}
+    return View(
+        account,
+        markets,
+        replace(WEIGHTS, by_instrument=weights, held=draw(st.booleans())),
+        draw(st.booleans()),
+        Controls(draw(st.booleans()), draw(st.booleans()), True),
+        NOW,
+    )
+
+
+@st.composite
+def limits(draw: st.DrawFn) -> GuardLimits:
+    share = st.decimals("0.05", "1", places=2)
+    portfolio = replace(
+        LIMITS.portfolio,
+        top_k=draw(st.integers(1, 5)),
+        target_pct=draw(st.decimals("0.01", "0.30", places=2)),
+        max_per_position_pct=draw(share),
+        ramp_step_pct=draw(share),
+        adopt_manual=draw(st.booleans()),
+    )
+    return replace(LIMITS, portfolio=portfolio)
+
+
+def margin(given_view: View, name: str, amount: Decimal) -> Decimal:
+    per_unit = given_view.markets[name].margin_per_unit
+    assert per_unit is not None
+    return abs(amount) * per_unit
+
+
+@settings(max_examples=400)
+@given(views(), limits())
+def test_no_plan_exceeds_a_cap_a_ramp_step_or_the_budget(
+    given_view: View, lim: GuardLimits
+) -> None:
+    plan = plan_cycle(given_view, lim)
+    budget = budget_of(given_view.account, lim.portfolio)
+    added = D(0)
+    for a in plan.actions:
+        if a.kind is Kind.ENTRY:
+            grown = margin(given_view, a.instrument, a.order)
+            assert grown <= budget.ramp_step
+            assert margin(given_view, a.instrument, a.current + a.order) <= budget.per_instrument
+            added += grown
+    if added:
+        after = given_view.account.margin_used + added
+        assert after <= budget.total
+        left = given_view.account.margin_available - added
+        assert after <= lim.portfolio.target_pct * left + D("1e-9")
+
+
+@settings(max_examples=300)
+@given(views(), limits())
+def test_entries_never_pass_a_closed_gate_and_reductions_are_refused_by_read_only_alone(
+    given_view: View, lim: GuardLimits
+) -> None:
+    controls = given_view.controls
+    for a in plan_cycle(given_view, lim).actions:
+        one = given_view.markets[a.instrument]
+        after = a.current + a.order
+        if a.kind is Kind.ENTRY:
+            assert not controls.kill_switch
+            assert not controls.read_only
+            assert not one.order_unknown
+            assert one.quote is not None
+            assert one.quote.tradeable
+            assert abs(after) > abs(a.current)
+            assert a.current * after >= 0
+        if a.kind is Kind.REDUCTION:
+            assert not controls.read_only
+            assert abs(after) < abs(a.current)
+            assert after * a.current >= 0
+        if a.kind is Kind.REFUSAL and Refusal.READ_ONLY not in a.reasons:
+            assert a.target == 0 or abs(a.target) > abs(a.current) or a.target * a.current < 0
+
+
+@settings(max_examples=200)
+@given(views(), limits())
+def test_reductions_come_before_increases(given_view: View, lim: GuardLimits) -> None:
+    kinds = [a.kind for a in plan_cycle(given_view, lim).actions]
+    for before, after in product(range(len(kinds)), repeat=2):
+        if before < after and kinds[after] is Kind.REDUCTION:
+            assert kinds[before] is Kind.REDUCTION
+
+
+@settings(max_examples=200)
+@given(views(), limits())
+def test_applying_reductions_twice_changes_nothing_the_second_time(
+    given_view: View, lim: GuardLimits
+) -> None:
+    done = {a.instrument: a for a in plan_cycle(given_view, lim).actions}
+    held = {
+        i: replace(m, holding=replace(m.holding, managed=m.holding.managed + done[i].order))
+        for i, m in given_view.markets.items()
+    }
+    again = plan_cycle(replace(given_view, markets=held), lim)
+    first = {i for i, a in done.items() if a.kind is Kind.REDUCTION}
+    assert not [a for a in again.actions if a.kind is Kind.REDUCTION and a.instrument in first]
