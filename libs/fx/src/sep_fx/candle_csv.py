@@ -12,6 +12,7 @@ from typing import TextIO
 import numpy as np
 
 from sep_fx.bars import Bars
+from sep_fx.granularity import Granularity
 from sep_fx.instants import NS_PER_SECOND, parse_rfc3339
 
 PRICE_COLUMNS = ("bid_o", "bid_h", "bid_l", "bid_c", "ask_o", "ask_h", "ask_l", "ask_c")
@@ -37,10 +38,23 @@ def instrument_of(path: Path) -> str:
     Raises:
         ValueError: the name does not begin with an instrument and a granularity.
     """
+    return _name_parts(path)[0]
+
+
+def granularity_of(path: Path) -> Granularity:
+    """The granularity of a file's candles, by its name.
+
+    Raises:
+        ValueError: the name does not begin with an instrument and a granularity.
+    """
+    return Granularity(_name_parts(path)[1])
+
+
+def _name_parts(path: Path) -> tuple[str, str]:
     match = _FILE_NAME.fullmatch(path.name)
     if match is None:
         raise ValueError(f"{path.name!r} is not named like EUR_USD_M1_2014-05.csv.gz")
-    return match.group(1)
+    return match.group(1), match.group(2)
 
 
 def candle_files(directory: Path) -> dict[str, list[Path]]:

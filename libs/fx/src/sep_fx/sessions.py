@@ -108,14 +108,14 @@ class SessionCalendar:
         """The instrument's session state at an instant."""
         if self._always:
             return SessionState(True, _ALWAYS_TO, None, ("24x7",))
-        stretches = self.stretches(instrument, at - 2 * 86_400, at + 6 * 86_400)
-        active = tuple(s.name for s in sessions_of(instrument) if _session_active(s, at))
-        for start, end in stretches:
-            if start <= at < end:
-                return SessionState(True, end, None, active)
-            if start > at:
-                return SessionState(False, None, start, ())
-        return SessionState(False, None, None, ())
+        chunk = at // 86_400 // _CHUNK_DAYS
+        stretches = _open_stretches(instrument, chunk - 1, chunk + 1)
+        following = bisect_right(stretches, (at, _ALWAYS_TO))
+        if following and at < stretches[following - 1][1]:
+            active = tuple(s.name for s in sessions_of(instrument) if _session_active(s, at))
+            return SessionState(True, stretches[following - 1][1], None, active)
+        opens = stretches[following][0] if following < len(stretches) else None
+        return SessionState(False, None, opens, ())
 
     def stretches(self, instrument: str, start: int, end: int) -> tuple[Stretch, ...]:
         """The contiguous open stretches that touch ``[start, end)``, merged and in order.
@@ -124,11 +124,9 @@ class SessionCalendar:
         """
         if self._always:
             return ((_ALWAYS_FROM, _ALWAYS_TO),)
-        # Whole chunks are cached, with a chunk to spare on both sides so that a
-        # stretch across a chunk's edge is merged to its true length.
         first = start // 86_400 // _CHUNK_DAYS - 1
         last = end // 86_400 // _CHUNK_DAYS + 1
-        open_ = _merge(s for c in range(first, last + 1) for s in _chunk(instrument, c))
+        open_ = _open_stretches(instrument, first, last)
         return tuple(s for s in open_ if s[1] > start and s[0] < end)
 
     def seconds_to_close(
@@ -162,6 +160,13 @@ def fx_week_open(at: int) -> bool:
 def _week_of(at: int) -> tuple[Stretch, ...]:
     chunk = at // 86_400 // _CHUNK_DAYS
     return _merge(s for c in (chunk - 1, chunk, chunk + 1) for s in _fx_week_chunk(c))
+
+
+@lru_cache(maxsize=1024)
+def _open_stretches(instrument: str, first: int, last: int) -> tuple[Stretch, ...]:
+    # Whole chunks, with a chunk to spare on both sides so that a stretch across a
+    # chunk's edge is merged to its true length.
+    return _merge(s for c in range(first, last + 1) for s in _chunk(instrument, c))
 
 
 @lru_cache(maxsize=4096)

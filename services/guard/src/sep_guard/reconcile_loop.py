@@ -228,5 +228,6 @@ class ReconcileLoop:
         log = {Kind.REFUSAL: _evaluator, Kind.HOLD: _strategy}.get(action.kind, _manager)
         log.info(
             action.kind.lower(), instrument=action.instrument, current=str(action.current),
-            target=str(action.target), order=str(action.order), reasons=list(action.reasons),
+            target=str(action.target), order=str(action.order),
+            reasons=[str(r) for r in action.reasons],
         )  # fmt: skip

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import protovalidate
@@ -14,11 +14,15 @@ from sep_kit.errors import InvalidArgumentError, SepError
 from sep_kit.grpc.status import DETAILS_KEY, status_details
 from sep_kit.logging import get_logger
 
+if TYPE_CHECKING:
+    # Generic in the stubs only.
+    Handler = grpc.RpcMethodHandler[Any, Any]
+
 _log = get_logger("Grpc")
 _UNCHECKED = ("/grpc.health.v1.", "/grpc.reflection.")
 
 
-class ContractInterceptor(grpc.aio.ServerInterceptor[Any, Any]):
+class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Refuses requests that break a field's constraint; turns ``SepError`` into Status.
 
     Anything else that a handler raises is INTERNAL with its text withheld, since it
@@ -39,13 +43,11 @@ class ContractInterceptor(grpc.aio.ServerInterceptor[Any, Any]):
 
     async def intercept_service(
         self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]
-        ],
+        continuation: "Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]",
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> "Handler":
         """Wrap the handler that the call goes to."""
-        handler: grpc.RpcMethodHandler[Any, Any] = await continuation(handler_call_details)
+        handler = await continuation(handler_call_details)
         method: str = handler_call_details.method
         if handler is None or method.startswith(_UNCHECKED):
             return handler

@@ -184,6 +184,8 @@ class BrokerKnobs(BaseModel):
         "101-001-0000001-001", pattern=r"^[0-9]{3}-[0-9]{3}-[0-9]+-[0-9]{3}$"
     )
     oanda_timeout_sec: float = Field(5, gt=0, le=60, allow_inf_nan=False)
+    # The broker sends a heartbeat every five seconds.
+    oanda_stream_silence_sec: float = Field(12, gt=0, le=60, allow_inf_nan=False)
     candle_poll_sec: float | None = Field(None, gt=0, le=3600, allow_inf_nan=False)
     candle_backfill_days: float = Field(90, gt=0, le=400, allow_inf_nan=False)
 

@@ -94,12 +94,18 @@ class WeightsRecord(Document):
 
 
 class BrokerLinkRecord(Document):
-    """``ops:broker_link``: how the gateway stands with the broker; ``ts`` in ms."""
+    """``ops:broker_link``: how the gateway stands with the broker; ``ts`` in ms.
+
+    While ``ledger_contiguous`` is False, transactions may have been missed: no entry.
+    """
 
     ts: int
     connected: bool
     last_contact_ms: int | None
     error: str = ""
+    ledger_contiguous: bool = True
+    last_transaction_id: int | None = None
+    price_stream_connected: bool = False
 
 
 class KillSwitchChange(Document):

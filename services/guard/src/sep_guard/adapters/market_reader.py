@@ -108,7 +108,11 @@ class MarketReader:
             _log.warning("state can't be read: no entry passes", error=str(error))
             return _State({}, {}, None, False, frozenset(names))
         return _State(
-            {i: self._signal(s) for i, s in signals.items() if isinstance(s, SignalRecord)},
+            {
+                i: signal_of(s, self._granularity)
+                for i, s in signals.items()
+                if isinstance(s, SignalRecord)
+            },
             {i: m.ts_ms for i, m in manifolds.items() if isinstance(m, ManifoldRecord)},
             await self._weights(),
             gate != b"closed",
@@ -121,22 +125,27 @@ class MarketReader:
         except (UnavailableError, CorruptRecordError) as error:
             _log.warning("weights refused", error=str(error))
             return None
-        if record is None:
-            return None
-        weights = {i: Decimal(repr(w)) for i, w in record.weights.items()}
-        return Weights(record.ts, record.gates_ts, weights, record.held)
+        return None if record is None else weights_of(record)
 
-    def _signal(self, record: SignalRecord) -> Signal:
-        metrics, bracket = record.metrics, record.bracket
-        return Signal(
-            signal_end_ns(record.ts_ns, self._granularity) // NS_PER_MS,
-            metrics.coherence,
-            metrics.stability,
-            metrics.entropy,
-            metrics.rupture,
-            record.direction,
-            None if bracket is None else _bracket(bracket),
-        )
+
+def signal_of(record: SignalRecord, granularity: Granularity) -> Signal:
+    """What the guard needs of a signal."""
+    metrics, bracket = record.metrics, record.bracket
+    return Signal(
+        signal_end_ns(record.ts_ns, granularity) // NS_PER_MS,
+        metrics.coherence,
+        metrics.stability,
+        metrics.entropy,
+        metrics.rupture,
+        record.direction,
+        None if bracket is None else _bracket(bracket),
+    )
+
+
+def weights_of(record: WeightsRecord) -> Weights:
+    """The weights as exact shares."""
+    weights = {i: Decimal(repr(w)) for i, w in record.weights.items()}
+    return Weights(record.ts, record.gates_ts, weights, record.held)
 
 
 def _bracket(record: BracketRecord) -> Bracket:

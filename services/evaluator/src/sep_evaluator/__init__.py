@@ -1,0 +1,1 @@
+"""Evaluator: candles to kernel metrics, strict-span backtests and the gates blob."""

@@ -1,0 +1,1 @@
+"""Valkey and gRPC sides of what the evaluator needs."""

@@ -1,0 +1,35 @@
+"""Live prices from the gateway."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import grpc
+from sep.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from sep_kit.grpc.client import call
+
+from sep_evaluator.domain.live_price import LivePrice
+
+
+class GatewayPrices:
+    """Asks the gateway for prices."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = gateway_pb2_grpc.GatewayServiceStub(channel)
+
+    async def prices(self, instruments: Sequence[str]) -> list[LivePrice]:
+        """Prices that can be traded now.
+
+        Raises:
+            PeerUnavailableError: the gateway does not answer.
+            RemoteError: the broker does not.
+        """
+        answer = await call(
+            self._stub.GetPricing,
+            gateway_pb2.GetPricingRequest(instruments=instruments),
+            peer="gateway",
+        )
+        return [
+            LivePrice(p.instrument, int(p.ts_ms), Decimal(p.bid), Decimal(p.ask))
+            for p in answer.prices
+            if p.tradeable and p.bid and p.ask
+        ]

@@ -1,0 +1,263 @@
+"""The strict-span backtest: one long run an instrument, from which every slice is cut."""
+
+import math
+from bisect import bisect_left
+from zlib import crc32
+
+import numpy as np
+from sep_fx.bars import Bars
+from sep_fx.instants import format_seconds
+from sep_fx.sessions import SessionCalendar
+
+from sep_evaluator.domain.backtest_loop import advance, fill_direction, first_fault
+from sep_evaluator.domain.backtest_state import (
+    TRADE_DTYPE,
+    BarColumns,
+    Prices,
+    Record,
+    new_book,
+    rules_of,
+)
+from sep_evaluator.domain.drawdown import DrawdownTree
+from sep_evaluator.domain.kernel import KernelStream, WindowMetrics, momentum
+from sep_evaluator.domain.kernel_loops import COHERENCE
+from sep_evaluator.domain.kernel_tables import Floats, Ints
+from sep_evaluator.domain.params import StrategyParams
+from sep_evaluator.domain.spans import SPAN_DAYS, SpanSummary, nesting_faults
+
+DAY = 86_400
+_ANCHOR_STEPS = 10  # the anchor moves by this fraction of the long run
+
+
+def price_columns(bars: Bars) -> Prices:
+    """Bid then ask open, high, low, close, contiguous, each of shape (n,)."""
+    columns = (
+        bars.bid_o, bars.bid_h, bars.bid_l, bars.bid_c,
+        bars.ask_o, bars.ask_h, bars.ask_l, bars.ask_c,
+    )  # fmt: skip
+    return tuple(np.ascontiguousarray(column) for column in columns)
+
+
+class StrictSpanRun:
+    """One instrument's run over all its history; it grows bar by bar and never looks ahead.
+
+    ``extend`` costs in proportion to the new bars, ``summary`` the logarithm of the
+    history, and any division of the bars into calls gives the same figures.
+
+    With ``long_run_days`` the run is anchored: it begins with the first bar at or after
+    an anchor, the latest multiple of a tenth of the long run that lies a whole long run
+    before the end of the data (shifted by the instrument's name, so that instruments
+    don't rebuild all at once). Between 1 and 1.1 long runs of history are therefore kept.
+    When the anchor moves, older bars are dropped and the run is made again from there.
+    The anchor depends on the data's end alone: a restarted replica that is handed at
+    least 1.1 long runs of bars arrives at the same figures.
+
+    Args:
+        params: of the strategy.
+        granularity_s: length of a bar, seconds.
+        instrument: names the sessions in the calendar.
+        calendar: gates by sessions, unless it is always open.
+        exit_minutes: an open position leaves this long before its session's close.
+        long_run_days: how much history counts; None for all of it.
+    """
+
+    def __init__(
+        self,
+        params: StrategyParams,
+        granularity_s: int,
+        instrument: str,
+        calendar: SessionCalendar,
+        exit_minutes: float,
+        *,
+        long_run_days: int | None = None,
+    ) -> None:
+        self.params = params
+        self.granularity_s = granularity_s
+        self.instrument = instrument
+        self._calendar = calendar
+        self._exit_s = exit_minutes * 60
+        self._long_run_s = None if long_run_days is None else long_run_days * DAY
+        self._rule = rules_of(params)[0]
+        self._columns = BarColumns()
+        self._kernel = KernelStream()
+        self._times_checked = 0
+        self._times_increase = True
+        self._begin_again()
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    @property
+    def watermark(self) -> int | None:
+        """Start of the last bar in seconds, None before the first."""
+        return int(self._columns.time[-1]) if len(self) else None
+
+    @property
+    def last_index(self) -> int:
+        """Index of the last bar in the run, -1 before the first."""
+        return len(self) - 1
+
+    @property
+    def trades(self) -> Record:
+        """Closed trades in order, a structured array of ``TRADE_DTYPE``.
+
+        ``entry_time`` and ``exit_time`` in seconds, ``side`` 1 or -1, ``ret`` a share of
+        the notional, ``reason`` an index into ``REASONS``.
+        """
+        return self._trades[: self._count]
+
+    @property
+    def equity(self) -> Floats:
+        """Mark-to-market curve at the end of each bar, in return units, shape (n,)."""
+        return self._columns.equity
+
+    @property
+    def metrics(self) -> WindowMetrics:
+        """Window metrics of every bar of the run."""
+        return self._kernel.metrics
+
+    @property
+    def times(self) -> Ints:
+        """Start of every bar, seconds, shape (n,)."""
+        return self._columns.time
+
+    @property
+    def mid(self) -> Floats:
+        """Mid of every bar's close, shape (n,)."""
+        return self._kernel.mid
+
+    @property
+    def position(self) -> int:
+        """Side of the open position: 1, -1, or 0 while flat."""
+        return int(self._book["side"][0])
+
+    @property
+    def momentum(self) -> tuple[float, int]:
+        """Slope in basis points (NaN before the lookback) and direction at the last bar."""
+        lookback = self.params.direction_lookback
+        if len(self) <= lookback:
+            return math.nan, 0
+        tail = slice(len(self) - lookback - 1, None)
+        slope, direction = momentum(
+            self._kernel.mid[tail], self._kernel.metrics.coherence[tail], self.params
+        )
+        return float(slope[-1]), int(direction[-1])
+
+    def extend(self, bars: Bars) -> None:
+        """Take in the bars that follow the last one; nothing changes if it raises.
+
+        Raises:
+            ValueError: a bar does not come after the one before it, or holds a price
+                that is not finite and above zero; the message names the bar.
+        """
+        if not len(bars):
+            return
+        time, prices = np.ascontiguousarray(bars.time), price_columns(bars)
+        self._check(time, prices)
+        first = len(self)
+        dropped = self._past_anchor(time)
+        if dropped:
+            here = min(dropped, first)
+            self._columns.drop(here)
+            self._kernel.drop(here)
+            kept = slice(dropped - here, None)
+            bars = bars.slice(dropped - here, len(bars))
+            time, prices = time[kept], tuple(column[kept] for column in prices)
+            self._begin_again()
+            first = 0
+        ends = time + self.granularity_s
+        closing = self._calendar.seconds_to_close(self.instrument, ends) <= self._exit_s
+        self._columns.append(time, prices, closing)
+        self._kernel.extend(bars.mid)
+        self._advance(first)
+
+    def summary(self, days: int | None = None) -> SpanSummary:
+        """The slice of trades entered within ``days`` of the end of the data; None for all."""
+        book = self._book[0]
+        if days is None or not len(self):
+            return SpanSummary.of(
+                int(book["trades"]), int(book["wins"]), float(book["realised"]),
+                float(book["drawdown"]),
+            )  # fmt: skip
+        since = int(self._columns.time[-1]) + self.granularity_s - days * DAY
+        trades = self.trades
+        first = bisect_left(trades["entry_time"], since)
+        if first < self._count:
+            entered = int(trades["entry_index"][first])
+        elif book["side"] != 0 and book["entry_time"] >= since:
+            entered = int(book["entry_index"])  # in the curve, but not yet a trade
+        else:
+            return SpanSummary.of(0, 0, 0.0, 0.0)
+        pnl, wins = float(book["realised"]), int(book["wins"])
+        if first:
+            pnl -= float(trades["realised"][first - 1])
+            wins -= int(trades["wins"][first - 1])
+        # The bar before the entry is flat: there the slice's own curve stands at 0.
+        fall = self._falls.fall_from(self.equity, entered - 1)
+        return SpanSummary.of(self._count - first, wins, pnl, fall)
+
+    def spans(self) -> dict[int, SpanSummary]:
+        """The slices of 14, 30, 60 and 90 days, all cut from this run."""
+        return {days: self.summary(days) for days in SPAN_DAYS}
+
+    def integrity(self) -> list[str]:
+        """Why the slices can't be trusted; empty while they can.
+
+        Bars that don't increase never enter (``extend`` raises), so a fault here means
+        that the run itself is broken.
+        """
+        time = self._columns.time
+        fresh = time[max(self._times_checked - 1, 0) :]
+        self._times_increase &= bool(np.all(fresh[1:] > fresh[:-1]))
+        self._times_checked = len(time)
+        faults = [] if self._times_increase else ["the candles' times do not strictly increase"]
+        return faults + nesting_faults(self.spans(), self.summary())
+
+    def _check(self, time: Ints, prices: Prices) -> None:
+        last = self.watermark
+        fault = first_fault(time, prices, -(2**62) if last is None else last)
+        if fault < 0:
+            return
+        name = f"{self.instrument} bar {fault} at {format_seconds(int(time[fault]))}"
+        before = last if fault == 0 else int(time[fault - 1])
+        if before is not None and time[fault] <= before:
+            raise ValueError(f"{name} does not come after {format_seconds(before)}")
+        raise ValueError(f"{name} has a price that is not finite and above 0")
+
+    def _past_anchor(self, time: Ints) -> int:
+        """How many of the oldest bars, kept and new together, lie before the anchor."""
+        if self._long_run_s is None:
+            return 0
+        step = max(self._long_run_s // _ANCHOR_STEPS, 1)
+        shift = crc32(self.instrument.encode()) % step
+        oldest = int(time[-1]) + self.granularity_s - self._long_run_s
+        anchor = (oldest - shift) // step * step + shift
+        kept = self._columns.time
+        past = int(np.searchsorted(kept, anchor, "left"))
+        return past if past < len(kept) else past + int(np.searchsorted(time, anchor, "left"))
+
+    def _begin_again(self) -> None:
+        self._book = new_book()
+        self._trades = np.empty(256, TRADE_DTYPE)
+        self._count = 0
+        self._falls = DrawdownTree()
+        self._times_checked = 0
+
+    def _advance(self, first: int) -> None:
+        columns = self._columns
+        count = len(columns)
+        # At most one trade closes a bar; untouched room is never backed by memory.
+        room = self._count + count - first
+        if room > len(self._trades):
+            trades = np.empty(max(room, 2 * len(self._trades)), TRADE_DTYPE)
+            trades[: self._count] = self._trades[: self._count]
+            self._trades = trades
+        mid, figures = self._kernel.mid, self._kernel.block
+        fill_direction(first, count, mid, figures[COHERENCE], self._rule, columns.direction)
+        advance(
+            first, count, columns.time, columns.prices, mid, figures, columns.direction,
+            columns.closing, self.granularity_s, self._rule, self._book, self._trades,
+            columns.equity,
+        )  # fmt: skip
+        self._count = int(self._book["trades"][0])
+        self._falls.take_up(columns.equity)

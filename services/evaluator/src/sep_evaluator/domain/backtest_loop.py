@@ -1,0 +1,278 @@
+"""The strict-span backtest's compiled loop: one pass over the bars, one book."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from sep_evaluator.domain.backtest_state import (
+    ASK_C,
+    ASK_H,
+    ASK_L,
+    ASK_O,
+    BID_C,
+    BID_H,
+    BID_L,
+    BID_O,
+    ENTRY,
+    EXIT,
+    NOTHING,
+    REVERSAL,
+    RUPTURE_EXIT,
+    SESSION,
+    STOP,
+    TAKE_PROFIT,
+    Directions,
+    Prices,
+    Record,
+)
+from sep_evaluator.domain.jit import jit
+from sep_evaluator.domain.kernel_loops import COHERENCE, ENTROPY, RUPTURE, SIGMA_EFF, STABILITY
+from sep_evaluator.domain.kernel_tables import Floats, Ints
+
+_FILL_WITHIN = 5  # granularities between the signal's bar and the bar it may fill at
+_OPEN = -1
+
+
+@jit
+def fill_direction(
+    start: int, stop: int, mid: Floats, coherence: Floats, rule: Any, direction: Directions
+) -> None:
+    """Write the direction at bars ``start .. stop-1``: 1, -1, or 0 for none.
+
+    0 also wherever coherence is not defined at both ends of the lookback.
+    """
+    lookback, threshold = rule.direction_lookback, rule.dir_threshold_bps
+    blind = min(max(start, lookback), stop)
+    direction[start:blind] = 0
+    now, then = mid[blind:stop], mid[blind - lookback :]
+    coherence_now, coherence_then = coherence[blind:stop], coherence[blind - lookback :]
+    out = direction[blind:stop]
+    for i in range(len(out)):
+        slope = 1e4 * (now[i] / then[i] - 1.0)
+        counts = (abs(slope) >= threshold) & (coherence_now[i] >= coherence_then[i])
+        out[i] = (np.int8(slope > 0.0) - np.int8(slope < 0.0)) * np.int8(counts)
+
+
+@jit
+def advance(  # noqa: PLR0912, PLR0915 - a call a bar and step would cost more than the step
+    start: int,
+    stop: int,
+    time: Ints,
+    prices: Prices,
+    mid: Floats,
+    figures: Floats,
+    direction: Directions,
+    closing: Any,
+    granularity: int,
+    rule: Any,
+    books: Record,
+    trades: Record,
+    equity: Floats,
+) -> None:
+    """Take the book through bars ``start .. stop-1``, in the specification's order.
+
+    Args:
+        prices: bid then ask open, high, low, close, shape (n,) each.
+        figures: shape (6, n), n being stop or more here and below.
+        direction: at each bar, shape (n,).
+        closing: whether the session is closed or about to close at each bar's end.
+        rule: one record of the parameters.
+        books: one record, read first and written last.
+        trades: room for one trade a bar after ``books[0].trades``, or of length 0 to
+            keep none.
+        equity: shape (n,), or of length 0 to keep none.
+    """
+    book = books[0]
+    side, entry, entry_time = book.side, book.entry, book.entry_time
+    entry_index, stop_at, target = book.entry_index, book.stop, book.target
+    pending, pending_side = book.pending, book.pending_side
+    pending_reason, pending_time = book.pending_reason, book.pending_time
+    distance, last_exit, realised = book.pending_distance, book.last_exit, book.realised
+    count, wins, peak, drawdown = book.trades, book.wins, book.peak, book.drawdown
+
+    bid_o, bid_h, bid_l, bid_c = prices[BID_O], prices[BID_H], prices[BID_L], prices[BID_C]
+    ask_o, ask_h, ask_l, ask_c = prices[ASK_O], prices[ASK_H], prices[ASK_L], prices[ASK_C]
+    coherence, stability, rupture = figures[COHERENCE], figures[STABILITY], figures[RUPTURE]
+    entropy, sigma = figures[ENTROPY], figures[SIGMA_EFF]
+    keep_equity, keep_trades = len(equity) > 0, len(trades) > 0
+    c_min, max_entropy = rule.c_min, rule.max_entropy
+    max_rupture, min_stability = rule.max_rupture, rule.min_stability
+    reach, horizon = rule.bracket_sigma_k, math.sqrt(rule.bracket_horizon_bars)
+
+    t = start
+    while t < stop:
+        if side == 0 and pending == NOTHING:
+            # Flat and nothing due: bars that can't signal change nothing. The tests are
+            # not joined by `and`, since each alone would mislead the branch predictor.
+            while t < stop:
+                ready = (direction[t] != 0) & (coherence[t] >= c_min)
+                ready &= (entropy[t] <= max_entropy) & (rupture[t] <= max_rupture)
+                if ready & (stability[t] >= min_stability):
+                    break
+                if keep_equity:
+                    equity[t] = realised
+                t += 1
+        elif pending == NOTHING:
+            # Likewise while holding: bars that touch no bracket and turn nothing only mark.
+            down, up = (bid_l, bid_h) if side > 0 else (ask_l, ask_h)
+            floor, ceiling = min(stop_at, target), max(stop_at, target)
+            out = bid_c if side > 0 else ask_c
+            while t < stop:
+                event = (down[t] <= floor) | (up[t] >= ceiling) | closing[t]
+                event |= (direction[t] == -side) | (rupture[t] > max_rupture)
+                if event | (stability[t] < min_stability):
+                    break
+                marked = realised + side * (out[t] / entry - 1.0)
+                peak = max(peak, marked)
+                drawdown = max(drawdown, peak - marked)
+                if keep_equity:
+                    equity[t] = marked
+                t += 1
+        if t == stop:
+            break
+        begin = time[t]
+        end = begin + granularity
+        reason = _OPEN
+        exit_price = 0.0
+        exit_time = begin
+
+        # 1. What the bar before left pending.
+        if pending == ENTRY:
+            if begin - pending_time <= _FILL_WITHIN * granularity:
+                side, entry_time, entry_index = pending_side, begin, t
+                entry = ask_o[t] if side > 0 else bid_o[t]
+                stop_at = entry - side * distance
+                target = entry + side * (rule.reward_risk * distance)
+        elif pending == EXIT:
+            reason = pending_reason
+            exit_price = bid_o[t] if side > 0 else ask_o[t]
+        pending = NOTHING
+
+        if side != 0:
+            # 2. Stop loss, then take profit.
+            if reason == _OPEN:
+                if side > 0:
+                    if bid_l[t] <= stop_at:
+                        reason, exit_price = STOP, min(stop_at, bid_o[t])
+                    elif bid_h[t] >= target:
+                        reason, exit_price = TAKE_PROFIT, max(target, bid_o[t])
+                elif ask_h[t] >= stop_at:
+                    reason, exit_price = STOP, max(stop_at, ask_o[t])
+                elif ask_l[t] <= target:
+                    reason, exit_price = TAKE_PROFIT, min(target, ask_o[t])
+            # 3. The session's end.
+            if reason == _OPEN and closing[t]:
+                reason, exit_time = SESSION, end
+                exit_price = bid_c[t] if side > 0 else ask_c[t]
+            if reason != _OPEN:
+                ret = side * (exit_price / entry - 1.0)
+                realised += ret
+                wins += ret > 0.0
+                if keep_trades:
+                    trade = trades[count]
+                    trade.entry_time = entry_time
+                    trade.exit_time = exit_time
+                    trade.side = side
+                    trade.entry = entry
+                    trade.exit = exit_price
+                    trade.ret = ret
+                    trade.reason = reason
+                    trade.entry_index = entry_index
+                    trade.realised = realised
+                    trade.wins = wins
+                count += 1
+                side = 0
+                last_exit = exit_time
+
+        # 4. The signal; a direction implies that coherence is defined at both ends, and
+        # so does a position, which only a direction can have begun.
+        broken = rupture[t] > max_rupture or stability[t] < min_stability
+        if side != 0:
+            if end - entry_time >= rule.exit_cooldown_sec:
+                if direction[t] == -side:
+                    pending, pending_reason = EXIT, REVERSAL
+                elif broken:
+                    pending, pending_reason = EXIT, RUPTURE_EXIT
+        elif (
+            direction[t] != 0
+            and not broken
+            and coherence[t] >= c_min
+            and entropy[t] <= max_entropy
+            and not closing[t]
+            and end - last_exit >= rule.entry_cooldown_sec
+        ):
+            spread = ask_c[t] - bid_c[t]
+            distance = reach * sigma[t] * horizon * mid[t]
+            if (
+                1e4 * spread / mid[t] <= rule.max_spread_bps
+                and distance >= rule.min_stop_spreads * spread
+            ):
+                pending, pending_side, pending_time = ENTRY, direction[t], begin
+
+        # 5. Mark to market.
+        marked = realised
+        if side > 0:
+            marked += bid_c[t] / entry - 1.0
+        elif side < 0:
+            marked -= ask_c[t] / entry - 1.0
+        peak = max(peak, marked)
+        drawdown = max(drawdown, peak - marked)
+        if keep_equity:
+            equity[t] = marked
+        t += 1
+
+    book.side, book.entry, book.entry_time = side, entry, entry_time
+    book.entry_index, book.stop, book.target = entry_index, stop_at, target
+    book.pending, book.pending_side = pending, pending_side
+    book.pending_reason, book.pending_time = pending_reason, pending_time
+    book.pending_distance, book.last_exit, book.realised = distance, last_exit, realised
+    book.trades, book.wins, book.peak, book.drawdown = count, wins, peak, drawdown
+
+
+@jit
+def first_fault(time: Ints, prices: Prices, after: int) -> int:
+    """Index of the first bar that does not come after the one before, or is not priced; else -1."""
+    for t in range(len(time)):
+        if time[t] <= after:
+            return t
+        after = time[t]
+        for column in prices:
+            if not 0.0 < column[t] < math.inf:
+                return t
+    return -1
+
+
+@jit
+def run_combinations(
+    time: Ints,
+    prices: Prices,
+    mid: Floats,
+    figures: Floats,
+    closing: Any,
+    granularity: int,
+    rules: Record,
+    books: Record,
+    no_trades: Record,
+    no_equity: Floats,
+) -> None:
+    """Run every parameter record over the same bars, keeping only the books.
+
+    Args:
+        rules, books: shape (k,); the books are new and are left as the runs end.
+        no_trades, no_equity: arrays of length 0.
+    """
+    count = len(time)
+    direction = np.empty(count, np.int8)
+    for k in range(len(rules)):
+        rule, before = rules[k], rules[max(k - 1, 0)]
+        if (
+            k == 0
+            or rule.direction_lookback != before.direction_lookback
+            or rule.dir_threshold_bps != before.dir_threshold_bps
+        ):
+            fill_direction(0, count, mid, figures[COHERENCE], rule, direction)
+        advance(
+            0, count, time, prices, mid, figures, direction, closing, granularity,
+            rule, books[k : k + 1], no_trades, no_equity,
+        )  # fmt: skip

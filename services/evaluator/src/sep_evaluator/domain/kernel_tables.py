@@ -1,0 +1,84 @@
+"""Look-up tables that turn a window's 64-bit word into entropy and trajectory moments.
+
+The damping of a window depends only on the event counts of its first 20 bits, so it
+takes a few dozen values; for each of them every byte of the word contributes to the
+trajectory's sum and sum of squares in one of 256 ways.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+EVENTS = 63
+HEAD_EVENTS = 19
+_LANES = 4
+_CACHE_LINE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class KernelTables:
+    """Everything the window loop looks up.
+
+    ``entropy_term``: shape (64,), what an event kind with that count adds to the
+    normalised entropy of 63 events.
+    ``damping_row``: shape (400,), row of the damping at ``flips * 20 + ruptures`` of
+    the first 19 events.
+    ``byte_sums``: shape (rows * 256 * 4,), over the 8 partial sums ``p[i]`` of
+    ``bit[j] * exp(-d * j)`` inside a byte: ``p[7]``, their sum, their sum of squares, 1.
+    ``decay``: shape (rows * 8 * 4,), what ``exp(-d * 8 * byte)`` does to these four:
+    once, once, squared, not at all.
+    """
+
+    entropy_term: Floats
+    damping_row: Ints
+    byte_sums: Floats
+    decay: Floats
+
+
+@cache
+def kernel_tables() -> KernelTables:
+    """The tables, built once a process (a few milliseconds)."""
+    rows: dict[float, int] = {}
+    damping_row = np.zeros((HEAD_EVENTS + 1) ** 2, np.int64)
+    head = _entropy_terms(HEAD_EVENTS)
+    for flips in range(HEAD_EVENTS + 1):
+        for ruptures in range(HEAD_EVENTS + 1 - flips):
+            nulls = HEAD_EVENTS - flips - ruptures
+            entropy = float(head[nulls] + head[flips] + head[ruptures])
+            damping = min(max(0.5 * min(max(entropy, 0.05), 1.0), 0.01), 1.0)
+            at = flips * (HEAD_EVENTS + 1) + ruptures
+            damping_row[at] = rows.setdefault(damping, len(rows))
+    dampings = np.array(list(rows), np.float64)
+    decay = np.ones((len(rows), 8, _LANES))
+    decay[:, :, 0] = np.exp(-dampings[:, None] * 8.0 * np.arange(8))
+    decay[:, :, 1] = decay[:, :, 0]
+    decay[:, :, 2] = decay[:, :, 0] ** 2
+    weights = np.exp(-dampings[:, None] * np.arange(8))
+    bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
+    partial = np.cumsum(bits[None, :, :] * weights[:, None, :], axis=2)
+    byte_sums = np.ones((len(rows), 256, _LANES))
+    byte_sums[:, :, 0] = partial[:, :, 7]
+    byte_sums[:, :, 1] = partial.sum(axis=2)
+    byte_sums[:, :, 2] = (partial**2).sum(axis=2)
+    return KernelTables(_entropy_terms(EVENTS), damping_row, _aligned(byte_sums), _aligned(decay))
+
+
+def _aligned(table: Floats) -> Floats:
+    """The table, flat, at the start of a cache line, so that no entry lies across two."""
+    room = np.empty(table.size + _CACHE_LINE // 8)
+    start = -room.ctypes.data % _CACHE_LINE // 8
+    flat = room[start : start + table.size]
+    flat[:] = table.ravel()
+    return flat
+
+
+def _entropy_terms(events: int) -> Floats:
+    share = np.arange(events + 1) / events
+    share[0] = 1.0  # a kind that does not occur adds nothing, as 1 * log2(1) does
+    terms: Floats = -share * np.log2(share) / np.log2(3.0)
+    return terms

@@ -1,0 +1,33 @@
+"""What the evaluator needs from outside."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from sep_fx.bars import Bars
+from sep_fx.granularity import Granularity
+
+from sep_evaluator.domain.live_price import LivePrice
+
+
+class CandleSource(Protocol):
+    """Stored complete candles."""
+
+    async def last_times(
+        self, instruments: Iterable[str], granularity: Granularity
+    ) -> dict[str, int]:
+        """Start of the newest bar of each instrument that has one, in seconds."""
+        ...
+
+    async def read_bars(
+        self, instrument: str, granularity: Granularity, since: int, until: int | None = None
+    ) -> Bars:
+        """Bars with ``since <= start < until``."""
+        ...
+
+
+class PriceSource(Protocol):
+    """Live prices."""
+
+    async def prices(self, instruments: Sequence[str]) -> list[LivePrice]:
+        """Prices that can be traded now; instruments without one are left out."""
+        ...

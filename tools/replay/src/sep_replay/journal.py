@@ -1,0 +1,67 @@
+"""What a replay leaves behind: events in order, each with the numbers it rests on."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sep_fx.instants import format_seconds
+
+
+class Topic(StrEnum):
+    """What an event is about."""
+
+    GATE = "gate"
+    WEIGHTS = "weights"
+    DECISION = "decision"
+    ORDER = "order"
+    FILL = "fill"
+    NAV = "nav"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened; ``time`` in seconds of event time."""
+
+    time: int
+    topic: Topic
+    subject: str
+    data: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """The event as plain JSON values."""
+        return {
+            "time": format_seconds(self.time),
+            "topic": self.topic.value,
+            "subject": self.subject,
+            **{k: plain(v) for k, v in self.data.items()},
+        }
+
+
+@dataclass(slots=True)
+class Journal:
+    """Events in the order they happened."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def add(self, time: int, topic: Topic, subject: str, **data: Any) -> None:
+        """Write an event down."""
+        self.events.append(Event(time, topic, subject, data))
+
+    def of(self, topic: Topic) -> list[Event]:
+        """The events of a topic."""
+        return [e for e in self.events if e.topic is topic]
+
+
+def plain(value: Any) -> Any:
+    """JSON values of a domain value; decimals as strings, so that nothing is rounded."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | frozenset | set):
+        return [plain(v) for v in value]
+    return value

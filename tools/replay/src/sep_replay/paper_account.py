@@ -1,0 +1,110 @@
+"""The paper broker's account, run on candles, as the guard sees a broker."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from sep_fx.bars import Bars
+from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
+from sep_fx.instrument import Instrument
+from sep_guard.domain import market
+from sep_guard.domain.orders import Intent
+from sep_paper_broker.domain.account import Account
+from sep_paper_broker.domain.book import AccountProfile
+from sep_paper_broker.domain.conversion import HomeConversion, NoConversionError
+from sep_paper_broker.domain.outcomes import OrderOutcome
+from sep_paper_broker.domain.quote_bar import Ohlc, QuoteBar
+from sep_paper_broker.domain.requests import (
+    ClientExtensions,
+    MarketOrderRequest,
+    PositionFill,
+    StopLossDetails,
+    TakeProfitDetails,
+)
+from sep_paper_broker.domain.transactions import Transaction
+
+_HOME = "USD"
+_TAG = "sep"
+
+
+class PaperAccount:
+    """A paper account that lives in event time."""
+
+    def __init__(
+        self, instruments: Mapping[str, Instrument], balance: Decimal, opened_s: int
+    ) -> None:
+        profile = AccountProfile("101-001-0000001-001", _HOME, opened_s * NS_PER_SECOND)
+        self._account = Account.open(profile, instruments, balance)
+        self._instruments = instruments
+
+    @property
+    def nav(self) -> Decimal:
+        """Net asset value in home currency."""
+        return self._account.valuation().nav
+
+    @property
+    def balance(self) -> Decimal:
+        """Cash without open positions."""
+        return self._account.valuation().balance
+
+    def observe(self, instrument: str, bars: Bars, at: int, bar_seconds: int) -> list[Transaction]:
+        """Let the account live through a bar; returns what it did by itself (stops, targets)."""
+        rules = self._instruments[instrument]
+        bid, ask = (
+            Ohlc(
+                *(
+                    rules.round_price(Decimal(repr(float(getattr(bars, f"{side}_{p}")[at]))))
+                    for p in "ohlc"
+                )
+            )
+            for side in ("bid", "ask")
+        )
+        start = int(bars.time[at]) * NS_PER_SECOND
+        end = start + bar_seconds * NS_PER_SECOND
+        return self._account.observe_bar(QuoteBar(instrument, start, end, bid, ask))
+
+    def state(self) -> market.Account:
+        """The account as the guard reads it."""
+        value = self._account.valuation()
+        return market.Account(
+            value.balance,
+            value.nav,
+            value.margin_used,
+            value.margin_available,
+            self._account.last_transaction_id,
+        )
+
+    def holding(self, instrument: str) -> market.Holding:
+        """Units held in an instrument; all of them were opened here."""
+        return market.Holding(managed=self._account.book.position_units(instrument))
+
+    def quote(self, instrument: str) -> market.Quote | None:
+        """The last quote, None before the first."""
+        quote = self._account.book.quotes.get(instrument)
+        if quote is None:
+            return None
+        return market.Quote(quote.bid, quote.ask, quote.time_ns // NS_PER_MS, quote.tradeable)
+
+    def home_per_unit(self, currency: str) -> Decimal | None:
+        """Value at home of one unit of a currency, None where nothing converts it."""
+        try:
+            return HomeConversion(_HOME, self._account.book.quotes).factors(currency).value
+        except NoConversionError:
+            return None
+
+    def place(self, intent: Intent, now_s: int) -> OrderOutcome:
+        """Send an order as the gateway would."""
+        own = ClientExtensions(id=intent.client_order_id, tag=_TAG)
+        stop, profit = intent.stop_loss, intent.take_profit
+        request = MarketOrderRequest(
+            instrument=intent.instrument,
+            units=intent.units,
+            price_bound=intent.price_bound,
+            position_fill=(
+                PositionFill.REDUCE_ONLY if intent.reduce_only else PositionFill.DEFAULT
+            ),
+            client_extensions=own,
+            trade_client_extensions=None if intent.reduce_only else own,
+            stop_loss_on_fill=None if stop is None else StopLossDetails(price=stop),
+            take_profit_on_fill=None if profit is None else TakeProfitDetails(price=profit),
+        )
+        return self._account.submit(request, now_s * NS_PER_SECOND)

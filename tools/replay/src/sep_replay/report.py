@@ -1,0 +1,113 @@
+"""The journal as tables."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from rich.console import Console
+from rich.table import Table
+from sep_evaluator.domain.evaluation import Evaluation
+from sep_fx.instants import format_seconds
+
+from sep_replay.journal import Event, Journal, Topic
+
+_MOST_ROWS = 40
+
+
+def print_report(console: Console, journal: Journal, evaluations: Iterable[Evaluation]) -> None:
+    """Gates with their numbers, flips, weights, orders, and NAV by day."""
+    console.print(_gates(evaluations))
+    flips = [e for e in journal.of(Topic.GATE) if e.data["flipped"]]
+    _print_rows(console, "Gate flips", ("time", "instrument", "gate", "reasons"), map(_flip, flips))
+    _print_rows(
+        console, "Selections", ("time", "weights"), map(_weights, journal.of(Topic.WEIGHTS))
+    )
+    _print_rows(
+        console,
+        "Orders",
+        ("time", "instrument", "kind", "units", "price", "reasons", "NAV"),
+        map(_order, journal.of(Topic.ORDER)),
+    )
+    _print_rows(
+        console,
+        "NAV by day",
+        ("day", "NAV", "change", "balance"),
+        _days(journal.of(Topic.NAV)),
+        most=10_000,
+    )
+
+
+def _gates(evaluations: Iterable[Evaluation]) -> Table:
+    table = _table(
+        "Gates at the end of the tape",
+        ("instrument", "gate", "trades", "Calmar", "return", "floors (trades, Calmar, return)",
+         "reasons"),
+    )  # fmt: skip
+    for e in evaluations:
+        summary, floors = e.summary, e.floors
+        table.add_row(
+            e.instrument,
+            "open" if e.gate else "closed",
+            str(summary.trades) if summary else "-",
+            f"{summary.calmar:.4f}" if summary else "-",
+            f"{summary.pnl_total:.6f}" if summary else "-",
+            f"{floors.min_trades:g}, {floors.calmar:.4f}, {floors.pnl:.6f} ±{e.buffer:.0%}",
+            ", ".join(e.reasons) or "-",
+        )
+    return table
+
+
+def _flip(event: Event) -> tuple[str, ...]:
+    gate = "open" if event.data["gate"] else "closed"
+    return format_seconds(event.time), event.subject, gate, ", ".join(event.data["reasons"]) or "-"
+
+
+def _weights(event: Event) -> tuple[str, ...]:
+    weights = event.data["weights"]
+    text = "  ".join(f"{i} {w:.4f}" for i, w in weights.items()) or "none"
+    return format_seconds(event.time), text
+
+
+def _order(event: Event) -> tuple[str, ...]:
+    data = event.data
+    price = getattr(data["answer"], "price", None)
+    return (
+        format_seconds(event.time),
+        event.subject,
+        str(data["kind"]).lower(),
+        f"{data['units']:f}",
+        str(price) if data["filled"] else "not filled",
+        ", ".join(data["reasons"]),
+        f"{data['nav']:.2f}",
+    )
+
+
+def _days(events: list[Event]) -> Iterable[tuple[str, ...]]:
+    before: Decimal | None = None
+    for event in events:
+        nav = event.data["nav"]
+        change = "" if before is None else f"{nav - before:+.2f}"
+        before = nav
+        yield event.subject, f"{nav:.2f}", change, f"{event.data['balance']:.2f}"
+
+
+def _print_rows(
+    console: Console,
+    title: str,
+    columns: tuple[str, ...],
+    rows: Iterable[tuple[str, ...]],
+    most: int = _MOST_ROWS,
+) -> None:
+    found = list(rows)
+    table = _table(f"{title} ({len(found)})", columns)
+    for row in found[-most:]:
+        table.add_row(*row)
+    console.print(table)
+    if len(found) > most:
+        console.print(f"  the last {most} of {len(found)}; --json FILE has them all")
+
+
+def _table(title: str, columns: tuple[str, ...]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -1,0 +1,1 @@
+"""The SEP stack as local processes, and Envoy's configuration."""

@@ -1,0 +1,56 @@
+"""Free ports and patience for the stack's tests."""
+
+import asyncio
+import contextlib
+import inspect
+import random
+import socket
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for free in sockets:
+            free.bind(("127.0.0.1", 0))
+        return [free.getsockname()[1] for free in sockets]
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[[int], list[int]]:
+    """As many different ports as asked for that nothing listens on."""
+    return _free_ports
+
+
+async def _eventually(
+    check: Callable[[], object | Awaitable[object]], within: float = 10.0
+) -> None:
+    deadline = time.monotonic() + within
+    while True:
+        seen = check()
+        if inspect.isawaitable(seen):
+            seen = await seen
+        if seen:
+            return
+        assert time.monotonic() < deadline, f"not within {within} s: {inspect.getsource(check)}"
+        await asyncio.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., Awaitable[None]]:
+    """Wait until a check is true, and fail when it does not become so in time."""
+    return _eventually
+
+
+@pytest.fixture
+def port_base() -> int:
+    """The first of eight ports in a row that nothing listens on, outside the ephemeral range."""
+    for base in random.sample(range(20_000, 32_000, 8), 100):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in range(base, base + 8):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return base
+    raise AssertionError("no eight free ports")

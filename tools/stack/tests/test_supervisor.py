@@ -1,0 +1,252 @@
+"""Real child processes under a real supervisor."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from sep_stack.part import Part, Probe
+from sep_stack.supervisor import Patience, Supervisor
+
+Eventually = Callable[..., Awaitable[None]]
+
+SLEEP = "import time; time.sleep(600)"
+STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on'); {SLEEP}"
+QUICK = Patience(
+    ready_within=10.0,
+    first_pause=0.02,
+    longest_pause=0.08,
+    next_stop_after=0.3,
+    kill_after=0.6,
+    stop_within=1.0,
+    ask_every=0.02,
+)
+
+
+async def at_once() -> str | None:
+    return None
+
+
+async def never() -> str | None:
+    return "godot"
+
+
+@dataclass
+class Run:
+    """A supervisor with everything it showed."""
+
+    parts: list[Part]
+    ready: Probe = at_once
+    patience: Patience = QUICK
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    is_ready: bool = False
+
+    def start(self) -> "asyncio.Task[str]":
+        self.supervisor = Supervisor(
+            self.parts,
+            ready=self.ready,
+            sink=lambda name, line: self.lines.append((name, line.decode())),
+            say=self.said.append,
+            patience=self.patience,
+        )
+        return asyncio.create_task(self.supervisor.run(self._on_ready))
+
+    def _on_ready(self) -> None:
+        self.is_ready = True
+
+    def printed(self, name: str) -> list[str]:
+        return [line for part, line in self.lines if part == name]
+
+
+def python(name: str, code: str, *, ready: Probe | None = None, **env: str) -> Part:
+    return Part(name, (sys.executable, "-u", "-c", code), env, ready)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+async def test_output_comes_line_by_line_with_the_name_of_its_part(eventually: Eventually) -> None:
+    code = f"import sys; print('one'); print('two', file=sys.stderr, end=''); {SLEEP}"
+    run = Run([python("a", code), python("b", f"print('three'); {SLEEP}")])
+    task = run.start()
+    await eventually(lambda: run.printed("b") == ["three"] and run.printed("a") == ["one"])
+    run.supervisor.request_stop("test")
+    assert await task == ""
+    assert run.printed("a") == ["one", "two"]
+
+
+async def test_child_sees_its_own_environment_only(
+    eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FROM_THE_SHELL", "1")
+    code = f"import os; print(os.environ.get('FROM_THE_SHELL'), os.environ['GIVEN']); {SLEEP}"
+    run = Run([python("a", code, GIVEN="2")])
+    task = run.start()
+    await eventually(lambda: run.printed("a") == ["None 2"])
+    run.supervisor.request_stop("test")
+    await task
+
+
+async def test_next_part_waits_until_the_one_before_is_there(eventually: Eventually) -> None:
+    there = False
+
+    async def probe() -> str | None:
+        return None if there else "a, which reads its file"
+
+    run = Run([python("a", SLEEP, ready=probe), python("b", f"print('b'); {SLEEP}")])
+    task = run.start()
+    await eventually(lambda: "waiting for a, which reads its file" in run.said)
+    assert "starting b" not in run.said
+    there = True
+    await eventually(lambda: run.printed("b") == ["b"])
+    run.supervisor.request_stop("test")
+    await task
+
+
+async def test_dead_part_is_started_again_with_longer_and_longer_pauses(
+    eventually: Eventually,
+) -> None:
+    run = Run([python("a", "print('here'); raise SystemExit(3)"), python("b", SLEEP)])
+    run.patience = Patience(first_pause=0.02, longest_pause=0.08, deaths_before_ready=99)
+    task = run.start()
+    await eventually(lambda: len(run.printed("a")) >= 5)
+    run.supervisor.request_stop("test")
+    assert await task == ""
+    ends = [line for line in run.said if line.startswith("a ended")]
+    assert [line.rpartition(" in ")[2] for line in ends[:4]] == [
+        "0.02 s",
+        "0.04 s",
+        "0.08 s",
+        "0.08 s",
+    ]
+    assert ends[0].startswith("a ended (exit code 3); starting it again")
+    assert not [line for line in run.said if line.startswith("b ended")]
+
+
+async def test_part_that_dies_later_is_started_again(eventually: Eventually) -> None:
+    run = Run([python("a", f"import os; print(os.getpid()); {SLEEP}")])
+    task = run.start()
+    await eventually(lambda: run.is_ready and len(run.printed("a")) == 1)
+    os.kill(int(run.printed("a")[0]), signal.SIGKILL)
+    await eventually(lambda: len(run.printed("a")) == 2)
+    assert any("a ended (signal SIGKILL)" in line for line in run.said)
+    run.supervisor.request_stop("test")
+    assert await task == ""
+
+
+async def test_what_a_dead_part_started_does_not_outlive_it(eventually: Eventually) -> None:
+    code = (
+        "import os, subprocess, sys, time\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {SLEEP!r}])\n"
+        "print(child.pid)\n"
+        "os._exit(1)"
+    )
+    run = Run([python("a", code)], ready=never)
+    task = run.start()
+    await eventually(lambda: run.printed("a"))
+    orphan = int(run.printed("a")[0])
+    await eventually(lambda: not alive(orphan))
+    run.supervisor.request_stop("test")
+    await task
+
+
+async def test_part_that_keeps_dying_before_ready_fails_the_start() -> None:
+    run = Run([python("a", "raise SystemExit('no such table')")], ready=never)
+    failure = await run.start()
+    assert failure.startswith("a ended 5 times, last with exit code 1")
+    assert "no such table" in failure
+
+
+@pytest.mark.parametrize("ready", [at_once, never])
+async def test_refused_settings_stop_the_stack_and_show_the_message(ready: Probe) -> None:
+    """Exit code 78: starting it again can't help."""
+    code = "import sys; print('PM_RAMP_STEP_PCT=7: at most 1'); sys.exit(78)"
+    run = Run([python("a", SLEEP), python("guard", code)], ready=ready)
+    failure = await run.start()
+    assert failure == "guard refuses its settings:\n  PM_RAMP_STEP_PCT=7: at most 1"
+    assert len(run.printed("guard")) == 1
+
+
+async def test_start_that_takes_too_long_fails_and_stops() -> None:
+    run = Run([python("a", SLEEP)], ready=never, patience=Patience(ready_within=0.2))
+    assert await run.start() == "not ready within 0.2 s"
+    assert "waiting for godot" in run.said
+
+
+async def test_parts_stop_in_reverse_order(eventually: Eventually) -> None:
+    code = (
+        "import signal, sys, time\n"
+        "def stop(*_):\n    print('stopped'); sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, stop); print('on')\n"
+        "time.sleep(600)"
+    )
+    run = Run([python(name, code) for name in "abc"])
+    task = run.start()
+    await eventually(lambda: len(run.lines) == 3)
+    run.supervisor.request_stop("test")
+    assert await task == ""
+    assert [name for name, line in run.lines if line == "stopped"] == ["c", "b", "a"]
+
+
+async def test_part_that_ignores_sigterm_is_killed_in_time(eventually: Eventually) -> None:
+    run = Run([python(name, STUBBORN) for name in "abcdef"])
+    task = run.start()
+    await eventually(lambda: len(run.lines) == 6)
+    started = time.monotonic()
+    run.supervisor.request_stop("test")
+    assert await task == ""
+    assert time.monotonic() - started < QUICK.stop_within + 6 * QUICK.next_stop_after
+    assert sum("did not stop within" in line for line in run.said) == 6
+
+
+async def test_second_request_kills_at_once(eventually: Eventually) -> None:
+    run = Run([python(name, STUBBORN) for name in "ab"], patience=Patience(same_request_within=0))
+    task = run.start()
+    await eventually(lambda: len(run.lines) == 2)
+    run.supervisor.request_stop("Ctrl-C")
+    started = time.monotonic()
+    run.supervisor.request_stop("Ctrl-C")
+    assert await task == ""
+    assert time.monotonic() - started < 1.0
+
+
+async def test_stop_during_a_start_leaves_nothing(eventually: Eventually) -> None:
+    run = Run([python("a", f"import os; print(os.getpid()); {SLEEP}", ready=never)])
+    task = run.start()
+    await eventually(lambda: run.printed("a"))
+    run.supervisor.request_stop("test")
+    assert await task == ""
+    assert not alive(int(run.printed("a")[0]))
+
+
+async def test_program_that_does_not_exist_fails_the_start_with_its_name() -> None:
+    run = Run([Part("a", ("/nothing/here",), {})], ready=never)
+    failure = await run.start()
+    assert "can't start /nothing/here: No such file or directory" in failure
+
+
+async def test_ctrl_c_that_arrives_twice_counts_once(eventually: Eventually) -> None:
+    code = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.1), print('saved'), sys.exit()))\n"
+        "print('on'); time.sleep(600)"
+    )
+    run = Run([python("a", code)])
+    task = run.start()
+    await eventually(lambda: run.lines)
+    run.supervisor.request_stop("Ctrl-C")
+    run.supervisor.request_stop("Ctrl-C")
+    assert await task == ""
+    assert run.printed("a") == ["on", "saved"]
