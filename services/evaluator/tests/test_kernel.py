@@ -1,11 +1,14 @@
 """Window metrics against the golden figures, the plain reference and their own properties."""
 
+import ast
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sep_evaluator.domain import jit
 from sep_evaluator.domain.kernel import (
     FIRST_WINDOW,
     KernelStream,
@@ -190,6 +193,21 @@ def test_damping_takes_as_many_values_as_the_specification_says() -> None:
     tables = kernel_tables()
     assert len(tables.decay) == 50 * 8 * 4
     assert len(tables.byte_sums) == 50 * 256 * 4
+
+
+def test_the_cache_of_machine_code_watches_every_file_that_it_is_made_from() -> None:
+    """numba itself watches only the file of the function; stale code would give stale figures."""
+    folder = Path(jit.__file__).parent
+    watched = {path.stem for pattern in jit._COMPILED for path in folder.glob(pattern)}
+    compiled = {p.stem for p in folder.glob("*.py") if "@jit\n" in p.read_text()}
+    imported = {
+        str(node.module).rpartition(".")[2]
+        for name in compiled
+        for node in ast.walk(ast.parse((folder / f"{name}.py").read_text()))
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("sep_evaluator.domain.")
+    }
+    assert {"kernel_loops", "backtest_loop", "drawdown"} <= compiled <= watched
+    assert imported <= watched
 
 
 @settings(max_examples=40, deadline=None)

@@ -4,10 +4,11 @@ import csv
 import gzip
 import math
 import re
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
@@ -15,8 +16,14 @@ from sep_fx.bars import Bars
 from sep_fx.granularity import Granularity
 from sep_fx.instants import NS_PER_SECOND, parse_rfc3339
 
+if TYPE_CHECKING:
+    from _csv import Reader
+
 PRICE_COLUMNS = ("bid_o", "bid_h", "bid_l", "bid_c", "ask_o", "ask_h", "ask_l", "ask_c")
 _COLUMNS = ("time", *PRICE_COLUMNS)
+# What float() takes beyond this (nan, 1_0, spaces) is no price that anybody writes.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_MAX_VOLUME = 2**63 - 1
 _FILE_NAME = re.compile(r"([A-Z0-9]+_[A-Z0-9]+)_([A-Z]+[0-9]*)(?:_.*)?\.csv(?:\.gz)?")
 
 
@@ -125,13 +132,14 @@ def _open(path: Path) -> TextIO:
     return path.open("rt", encoding="ascii", errors="replace", newline="")
 
 
-def _next_row(reader: "Iterator[list[str]]", path: Path) -> list[str] | None:
+def _next_row(reader: "Reader", path: Path) -> list[str] | None:
     try:
         return next(reader)
     except StopIteration:
         return None
-    except (EOFError, gzip.BadGzipFile, csv.Error) as error:
-        raise MalformedCandleError(f"{path}: {error}") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error, csv.Error) as error:
+        # What follows is lost or can't be told apart, so it is no row to skip.
+        raise MalformedCandleError(f"{path}: after line {reader.line_num}: {error}") from None
 
 
 def _parse(row: list[str], width: int) -> tuple[int, tuple[float, ...], int]:
@@ -143,16 +151,15 @@ def _parse(row: list[str], width: int) -> tuple[int, tuple[float, ...], int]:
     prices = tuple(_price(name, text) for name, text in zip(PRICE_COLUMNS, row[1:9], strict=True))
     check_prices(prices)
     volume = row[9] if width > 9 else "0"
-    if not volume.isdigit():
+    if not (volume.isdigit() and len(volume) <= 19 and int(volume) <= _MAX_VOLUME):
         raise ValueError(f"volume is {volume!r}, expected a whole number, 0 or more")
     return instant // NS_PER_SECOND, prices, int(volume)
 
 
 def _price(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{name} is {text!r}, expected a number") from None
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{name} is {text!r}, expected a number")
+    return float(text)
 
 
 def check_prices(prices: tuple[float, ...]) -> None:

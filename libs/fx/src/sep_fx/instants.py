@@ -11,7 +11,9 @@ NS_PER_SECOND = 1_000_000_000
 NS_PER_MS = 1_000_000
 
 _RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)"
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?"
+    r"(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
 )
 
 
@@ -38,10 +40,14 @@ def parse_rfc3339(text: str) -> int:
 def format_rfc3339(instant_ns: int) -> str:
     """The instant as OANDA writes it: UTC, nine fractional digits, ``Z``."""
     seconds, fraction = divmod(instant_ns, NS_PER_SECOND)
-    whole = datetime.fromtimestamp(seconds, tz=UTC)
-    return f"{whole:%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
+    return f"{_whole_seconds(seconds)}.{fraction:09d}Z"
 
 
 def format_seconds(instant_s: int) -> str:
     """A whole-second instant as ``2014-05-01T00:00:00Z``, the form candle files use."""
-    return f"{datetime.fromtimestamp(instant_s, tz=UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{_whole_seconds(instant_s)}Z"
+
+
+def _whole_seconds(instant_s: int) -> str:
+    # Not strftime: its %Y drops the zeros of years before 1000.
+    return datetime.fromtimestamp(instant_s, tz=UTC).replace(tzinfo=None).isoformat()

@@ -6,10 +6,10 @@ A knob keeps one name everywhere: the field in lower case is the variable in upp
 from collections.abc import Iterator
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, Field, Json, SecretStr
-from pydantic_settings import NoDecode
+from pydantic_settings import NoDecode, SettingsConfigDict
 from sep_fx.granularity import Granularity
 from sep_fx.instrument import is_instrument_name
 from sep_fx.sessions import MarketCalendar
@@ -42,17 +42,31 @@ def _parse_pairs(value: object) -> object:
     return tuple(pairs)
 
 
-class ConnectionKnobs(BaseModel):
+class Knobs(BaseModel):
+    """Base of the groups; the text under a knob is its description on the settings page."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(use_attribute_docstrings=True)
+
+
+class ConnectionKnobs(Knobs):
     """Where the parts are and how they log."""
 
     valkey_url: str = Field("redis://127.0.0.1:16379/0", pattern=r"^(redis|rediss|valkey|unix)://")
+    """Where Valkey is."""
     gateway_addr: Address = "127.0.0.1:15051"
+    """Where the gateway is; likewise below."""
     evaluator_addr: Address = "127.0.0.1:15052"
+    """Where the evaluator is."""
     allocator_addr: Address = "127.0.0.1:15053"
+    """Where the allocator is."""
     guard_addr: Address = "127.0.0.1:15054"
+    """Where the guard is."""
     grpc_listen: Address | None = None
+    """Where this service listens; its own address above when unset."""
     log_format: LogFormat = LogFormat.JSON
+    """One line of JSON an event, or for the eye."""
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    """Least level that is logged."""
 
     def peers(self) -> dict[str, str]:
         """Address of each service by name."""
@@ -64,7 +78,7 @@ class ConnectionKnobs(BaseModel):
         }
 
 
-class MarketKnobs(BaseModel):
+class MarketKnobs(Knobs):
     """What is traded, and when."""
 
     hotband_pairs: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_pairs)] = (
@@ -77,64 +91,96 @@ class MarketKnobs(BaseModel):
         "AUD_USD",
         "USD_CHF",
     )
+    """Instruments that are traded."""
     candle_granularity: Granularity = Granularity.M1
+    """Bars that the kernel works on."""
     market_calendar: MarketCalendar = MarketCalendar.FX
+    """`24x7` treats the market as always open (simulation)."""
     session_trading_enabled: bool = True
+    """`0` turns session gating off."""
     session_exit_minutes: float = Field(5, ge=0, le=240, allow_inf_nan=False)
+    """Before a session's close gates shut and positions are flattened."""
 
 
-class FreshnessKnobs(BaseModel):
+class FreshnessKnobs(Knobs):
     """How old a thing may be before it is no longer trusted."""
 
     fresh_max_signal_age_sec: Seconds = 300
+    """Oldest signal that an entry may rest on."""
     fresh_max_ws_age_sec: Seconds = 30
+    """Oldest live manifold, and oldest price, that an entry may rest on."""
     gates_blob_max_age_sec: Seconds = 180
+    """Past it the allocator holds its weights and entries are refused."""
 
 
-class ThresholdKnobs(BaseModel):
+class ThresholdKnobs(Knobs):
     """Live thresholds of an entry."""
 
     guard_min_coherence: float = Field(0.55, ge=0.55, le=1, allow_inf_nan=False)
+    """Least coherence of an entry."""
     auto_max_rupture: Share = 0.60
+    """Most rupture of an entry; above it a position leaves."""
     auto_max_entropy: Share = 0.75
+    """Most entropy of an entry."""
     auto_min_stability: Share = 0.40
+    """Least stability of an entry; below it a position leaves."""
     max_spread_bps: Decimal = Field(Decimal("3.0"), gt=0, le=1000)
+    """Widest spread of an entry, in basis points of the mid."""
 
 
-class AllocationKnobs(BaseModel):
+class AllocationKnobs(Knobs):
     """How much may be allocated; allocator and guard must agree on it."""
 
     alloc_top_k: int = Field(3, ge=1, le=100)
+    """How many instruments get weights."""
     risk_alloc_target_pct: Decimal = Field(Decimal("0.30"), gt=0, le=Decimal("0.30"))
+    """Share of margin available that may be in use."""
     pm_max_per_pos_pct: Decimal = Field(Decimal("0.35"), gt=0, le=1)
+    """Share of the budget that one instrument may take."""
 
 
-class AllocatorKnobs(BaseModel):
+class AllocatorKnobs(Knobs):
     """The allocator's cadence and score."""
 
     alloc_interval_sec: Seconds = 60
+    """Seconds between allocations; a new blob allocates at once."""
     alloc_score_weight_coherence: Finite = 0.6
+    """Weight of C in the score."""
     alloc_score_weight_stability: Finite = 0.2
+    """Weight of S."""
     alloc_score_weight_rupture: Finite = 0.15
+    """Weight of 1 - R."""
     alloc_score_weight_entropy: Finite = 0.05
+    """Weight of 1 - H."""
     alloc_score_weight_hazard: Finite = 0.0
+    """Taken off for each unit of lambda."""
 
 
-class EvaluatorKnobs(BaseModel):
+class EvaluatorKnobs(Knobs):
     """The evaluator's cadence, spans, floors and hysteresis."""
 
     eval_interval_sec: Seconds = 60
+    """Seconds between evaluations."""
     eval_span_days: int = Field(30, ge=1, le=400)
+    """The slice that gates are judged on."""
     eval_long_run_days: int = Field(90, ge=1, le=400)
+    """The run that all slices are cut from."""
     eval_min_trades: int = Field(10, ge=1, le=1_000_000)
+    """Base floor of trades in the slice."""
     eval_calmar_min: float = Field(0.15, ge=0, allow_inf_nan=False)
+    """Base floor of the Calmar ratio."""
     eval_pnl_min: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """Base floor of the sum of returns."""
     eval_manifold_interval_sec: float = Field(5, gt=0, le=10, allow_inf_nan=False)
+    """Seconds between live manifolds."""
     eval_signal_ttl_sec: Seconds = 3 * 86_400
+    """How long a signal is kept."""
     hysteresis_default: Finite = 0.10
+    """Buffer around the floors, clamped to [0, 0.30]."""
     hysteresis_pair_json: Annotated[Json[dict[str, Finite]], NoDecode] = Field(
         default_factory=dict, validate_default=False
     )
+    """Buffers by instrument, such as `{"EUR_USD": 0.2}`."""
 
     def contradictions(self) -> Iterator[str]:
         """Faults that no single knob shows."""
@@ -145,15 +191,21 @@ class EvaluatorKnobs(BaseModel):
             )
 
 
-class GuardKnobs(BaseModel):
+class GuardKnobs(Knobs):
     """How the guard moves positions."""
 
     pm_ramp_step_pct: Decimal = Field(Decimal("0.25"), gt=0, le=1)
+    """Share of the budget that an instrument's margin may grow by in one reconcile."""
     pm_rebalance_band: Decimal = Field(Decimal("0.10"), ge=0, lt=1)
+    """No order while a position is within this share of its target."""
     pm_reconcile_sec: Seconds = 30
+    """Seconds between reconciles."""
     pm_adopt_manual: bool = False
+    """`1` manages positions that were opened by hand."""
     margin_hyst_low: Decimal = Field(Decimal("0.25"), gt=0, lt=1)
+    """The margin gate opens again below this utilisation."""
     margin_hyst_high: Decimal = Field(Decimal("0.30"), gt=0, lt=1)
+    """The margin gate shuts at this utilisation."""
 
     def contradictions(self) -> Iterator[str]:
         """Faults that no single knob shows."""
@@ -164,30 +216,42 @@ class GuardKnobs(BaseModel):
             )
 
 
-class SafetyKnobs(BaseModel):
+class SafetyKnobs(Knobs):
     """What the stack is allowed to do."""
 
     kill_switch: bool = True
+    """Seeds `ops:kill_switch` where it is absent; the API alone changes it."""
     kill_switch_force_env: bool = False
+    """`1` lets KILL_SWITCH override what is stored, at start."""
     read_only: bool = False
+    """`1` refuses every order, reductions too."""
     live_trading_enabled: bool = False
+    """`1` allows orders on a live account."""
     oanda_environment: OandaEnvironment = OandaEnvironment.PAPER
+    """What is behind the broker's URL."""
 
 
-class BrokerKnobs(BaseModel):
+class BrokerKnobs(Knobs):
     """How to reach the broker; only the gateway reads these."""
 
     oanda_api_url: str = Field("http://127.0.0.1:18080", pattern=r"^https?://")
+    """The broker's REST API."""
     oanda_stream_url: str = Field("http://127.0.0.1:18080", pattern=r"^https?://")
+    """The broker's streams."""
     oanda_api_token: SecretStr
+    """The token; never logged. Also read from the file /run/secrets/oanda_api_token."""
     oanda_account_id: str = Field(
         "101-001-0000001-001", pattern=r"^[0-9]{3}-[0-9]{3}-[0-9]+-[0-9]{3}$"
     )
+    """The account."""
     oanda_timeout_sec: float = Field(5, gt=0, le=60, allow_inf_nan=False)
+    """Longest wait for an answer."""
     # The broker sends a heartbeat every five seconds.
     oanda_stream_silence_sec: float = Field(12, gt=0, le=60, allow_inf_nan=False)
     candle_poll_sec: float | None = Field(None, gt=0, le=3600, allow_inf_nan=False)
+    """Seconds between polls for candles; by granularity when unset."""
     candle_backfill_days: float = Field(90, gt=0, le=400, allow_inf_nan=False)
+    """How much history is loaded at first."""
 
 
 ALL_GROUPS: tuple[type[BaseModel], ...] = (

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
-from typing import Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from pydantic import SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -48,7 +48,7 @@ class InvalidSettingsError(Exception):
 class ServiceSettings(BaseSettings):
     """Base of every settings class: from the environment or from files in /run/secrets."""
 
-    model_config = SettingsConfigDict(
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         frozen=True, extra="ignore", env_ignore_empty=False, case_sensitive=False
     )
 

@@ -1,11 +1,17 @@
 """The one door to numba, so that its untyped decorators are dealt with in one place."""
 
 from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
 from importlib import import_module
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 _numba: Any = import_module("numba")
 _extending: Any = import_module("numba.extending")
+
+# Everything that compiled functions are in, or take constants and functions from.
+_COMPILED = ("backtest_*.py", "drawdown.py", "jit.py", "kernel_*.py")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -19,9 +25,24 @@ def jit(function: Function) -> Function:
     """
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
-        return cast(Function, _numba.njit(cache=True, **options)(function))
+        compiled = _numba.njit(cache=True, **options)(function)
     except RuntimeError:
         return cast(Function, _numba.njit(**options)(function))
+    # numba takes cached code for good while the function's own file is unchanged; ours also
+    # builds in constants and functions of the other files here.
+    index = compiled._cache._cache_file  # noqa: SLF001 - there is no public way
+    index._source_stamp = (index._source_stamp, _sources())  # noqa: SLF001
+    return cast(Function, compiled)
+
+
+@cache
+def _sources() -> str:
+    """A digest of all files that compiled code may be made from."""
+    digest = sha256()
+    here = Path(__file__).parent
+    for path in sorted(path for pattern in _COMPILED for path in here.glob(pattern)):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _popcount(_context: Any, _word: Any) -> Any:

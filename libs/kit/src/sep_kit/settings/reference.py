@@ -1,0 +1,80 @@
+"""The knobs as a page: ``python -m sep_kit.settings.reference > docs/settings.md``."""
+
+import sys
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, get_args
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from sep_kit.settings import knobs
+
+_HEAD = """\
+# Settings
+
+Every knob is an environment variable, read once at start. An unknown, malformed or contradictory
+value stops the start (exit code 78) with every fault listed. This page is made from the settings
+themselves; a test holds it to them.
+"""
+
+
+def render() -> str:
+    """The page, in Markdown."""
+    parts = [_HEAD]
+    for group in knobs.ALL_GROUPS:
+        parts.append(f"## {(group.__doc__ or '').splitlines()[0].rstrip('.')}\n")
+        parts.append("| name | default | allowed | meaning |\n|---|---|---|---|")
+        parts += [_row(name, info) for name, info in group.model_fields.items()]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _row(name: str, info: FieldInfo) -> str:
+    return f"| `{name.upper()}` | {_default(info)} | {_allowed(info)} | {info.description} |"
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "must be set"
+    value: Any = info.get_default(call_default_factory=True, validated_data={})
+    if value is None:
+        return "unset"
+    if isinstance(value, bool):
+        return f"`{int(value)}`"
+    if isinstance(value, tuple):
+        return f"`{','.join(value)}`"
+    return f"`{value}`"
+
+
+def _allowed(info: FieldInfo) -> str:
+    limits = [
+        f"{sign} {getattr(rule, attribute)}"
+        for rule in info.metadata
+        for attribute, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
+        if getattr(rule, attribute, None) is not None
+    ]
+    return ", ".join([_kind(info), *limits])
+
+
+_KINDS = {
+    bool: "`0` or `1`",
+    int: "whole number",
+    float: "number",
+    Decimal: "decimal",
+    SecretStr: "secret",
+    str: "text",
+}
+
+
+def _kind(info: FieldInfo) -> str:
+    for kind in get_args(info.annotation) or (info.annotation,):
+        if isinstance(kind, type) and issubclass(kind, StrEnum):
+            return ", ".join(f"`{member}`" for member in kind)
+        if kind in _KINDS:
+            return _KINDS[kind]
+    return "text"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

@@ -1,0 +1,130 @@
+"""The whole stack as a user starts it: local processes behind Envoy, with a paper broker."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+_PORTS = 8
+
+
+class Stack:
+    """``make run`` on ports of its own."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        self.port = _free_port_base()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = run_dir.parent / "stack.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it says that it is ready."""
+        command = [sys.executable, "-m", "sep_stack", "up", "--env-file", "deploy/demo.env"]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*command, "--port-base", str(self.port)],
+                cwd=ROOT,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "SEP_RUN_DIR": str(self.run_dir)},
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + 150
+        while "SEP is ready" not in self.log.read_text(errors="replace"):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"the stack did not start:\n{self.tail()}")
+            time.sleep(0.2)
+
+    def interrupt(self) -> tuple[int, float]:
+        """Ctrl-C; returns the exit code and the seconds it took."""
+        assert self._process is not None
+        started = time.monotonic()
+        self._process.send_signal(signal.SIGINT)
+        code = self._process.wait(timeout=30)
+        return code, time.monotonic() - started
+
+    def stop(self) -> None:
+        """Stop it if it still runs."""
+        if self._process is not None and self._process.poll() is None:
+            self.interrupt()
+
+    def parts(self) -> dict[str, int]:
+        """Process ids of its services by module."""
+        found = {}
+        for name in ("gateway", "evaluator", "allocator", "guard", "paper_broker"):
+            for pid in self.processes():
+                if f"sep_{name}" in _command_line(pid):
+                    found[name] = pid
+        return found
+
+    def processes(self) -> list[int]:
+        """Every process that was started with this stack's run directory or ports."""
+        marks = (str(self.run_dir), *(f":{self.port + i}" for i in range(_PORTS)))
+        return [
+            int(p.name)
+            for p in Path("/proc").iterdir()
+            if p.name.isdigit() and any(m in _environment(p) for m in marks)
+        ]
+
+    def tail(self) -> str:
+        """The end of its output."""
+        return self.log.read_text(errors="replace")[-6000:]
+
+    def get(self, path: str, **params: str) -> httpx.Response:
+        """GET through Envoy."""
+        return httpx.get(f"{self.url}{path}", params=params or None, timeout=10)
+
+    def post(self, path: str, body: object) -> httpx.Response:
+        """POST through Envoy."""
+        return httpx.post(f"{self.url}{path}", json=body, timeout=30)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One stack for all tests of a module."""
+    running = Stack(tmp_path_factory.mktemp("stack") / "run")
+    running.start()
+    yield running
+    running.stop()
+
+
+def _free_port_base() -> int:
+    """A port after which seven more are free too."""
+    for base in range(21_000, 60_000, 16):
+        sockets = []
+        try:
+            for port in range(base, base + _PORTS):
+                probe = socket.socket()
+                sockets.append(probe)
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        finally:
+            for probe in sockets:
+                probe.close()
+        return base
+    pytest.fail("no eight free ports in a row")
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def _environment(process: Path) -> str:
+    try:
+        raw = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+        return raw.replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""

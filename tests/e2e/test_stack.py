@@ -1,0 +1,233 @@
+"""The promise of ``make run``, kept through the one public port.
+
+The tests stand in the order of a user's first ten minutes; the last one stops the stack.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sep_testing.eventually import eventually
+
+from tests.e2e.conftest import Stack
+
+pytestmark = pytest.mark.timeout(300)
+
+PAIRS = sorted(
+    ["EUR_USD", "USD_JPY", "GBP_USD", "EUR_JPY", "USD_CAD", "NZD_USD", "AUD_USD", "USD_CHF"]
+)  # the default HOTBAND_PAIRS
+
+
+def reason(response: httpx.Response) -> str:
+    """The stable reason of an error."""
+    return str(response.json()["details"][0]["reason"])
+
+
+async def test_health_names_every_part(stack: Stack) -> None:
+    body = stack.get("/health").json()
+    assert body["healthy"] is True
+    assert {p["name"] for p in body["parts"]} == {
+        "gateway",
+        "evaluator",
+        "allocator",
+        "guard",
+        "valkey",
+    }
+
+
+async def test_within_two_minutes_metrics_gates_weights_and_a_filled_order_are_earned(
+    stack: Stack,
+) -> None:
+    def coherent() -> bool:
+        statuses = stack.get("/api/coherence/status").json()["statuses"]
+        return sorted(s["instrument"] for s in statuses) == PAIRS and all(
+            s["metrics"] and s["fresh"] for s in statuses
+        )
+
+    def eligible() -> list[Any]:
+        ranking = stack.get("/api/ranking/active").json()["ranking"]
+        return [r for r in ranking if r["eligible"]]
+
+    def weighted() -> dict[str, float]:
+        status = stack.get("/api/risk/allocation-status").json()
+        assert status["total_allocation"] <= 0.30
+        return {} if status["held"] else dict(status["weights"])
+
+    def filled() -> int:
+        # The ledger begins with the account and its cash; the rest are orders and fills.
+        account = stack.get("/api/oanda/account").json()
+        return int(account["last_transaction_id"]) > 2
+
+    for probe in (coherent, eligible, weighted, filled):
+        await eventually(probe, within_s=120, every_s=0.5)
+    thresholds = {
+        c["name"]: c["threshold"]
+        for s in stack.get("/api/coherence/status").json()["statuses"]
+        for c in s["checks"]
+    }
+    assert thresholds == {"coherence": 0.55, "rupture": 0.60, "entropy": 0.75, "stability": 0.40}
+
+
+ROUTES = {
+    "/api/status": {"version", "modes", "broker", "freshness", "leases"},
+    "/api/pairs": {"pairs"},
+    "/api/ranking/active": {"ranking"},
+    "/api/risk/allocation-status": {"weights", "total_allocation", "top_k", "held"},
+    "/api/risk/budget": {"balance", "margin_available", "margin_used", "budget", "utilisation"},
+    "/api/kill-switch": {"kill_switch"},
+    "/api/manifold/coeffs?instrument=EUR_USD": {"sigma_eff", "lambda", "metrics"},
+    "/api/coherence/status?instrument=EUR_USD": {"statuses"},
+    "/api/candles?instrument=EUR_USD&limit=120": {"instrument", "granularity", "candles"},
+    "/api/oanda/account": {"balance", "nav", "margin_used", "margin_available"},
+    "/api/oanda/positions": {"positions"},
+    "/api/oanda/open-trades": {"trades"},
+    "/api/oanda/instruments": {"instruments"},
+    "/api/oanda/pricing": {"prices", "home_conversions"},
+    "/api/trade/readiness": {"readiness"},
+}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_every_route_answers_with_its_documented_fields(stack: Stack, route: str) -> None:
+    response = stack.get(route)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/json"
+    assert ROUTES[route] <= response.json().keys()
+
+
+async def test_candles_are_exact_decimals_in_time_order(stack: Stack) -> None:
+    candles = stack.get("/api/candles", instrument="USD_JPY", limit="120").json()["candles"]
+    assert len(candles) == 120
+    times = [c["ts_ms"] for c in candles]
+    assert times == sorted(set(times))
+    for c in candles:
+        assert Decimal(c["bid"]["l"]) <= Decimal(c["bid"]["c"]) <= Decimal(c["bid"]["h"])
+        assert Decimal(c["bid"]["c"]) < Decimal(c["ask"]["c"])
+
+
+async def test_the_budget_follows_from_the_account(stack: Stack) -> None:
+    budget = stack.get("/api/risk/budget").json()
+    base = min(Decimal(budget["balance"]), Decimal(budget["margin_available"]))
+    assert Decimal(budget["budget"]) == base * Decimal("0.30")
+    assert Decimal(budget["margin_used"]) <= Decimal("0.30") * Decimal(budget["balance"])
+
+
+async def test_candles_are_fetched_on_demand(stack: Stack) -> None:
+    body = {"instruments": ["EUR_GBP"], "granularity": "M1", "count": 50}
+    (stored,) = stack.post("/api/candles/fetch", body).json()["stored"]
+    assert (stored["instrument"], stored["fetched"]) == ("EUR_GBP", 50)
+    read = stack.get("/api/candles", instrument="EUR_GBP", granularity="M1", limit="50").json()
+    assert len(read["candles"]) == 50
+
+
+async def test_a_dry_run_decides_and_orders_nothing(stack: Stack) -> None:
+    stack.post("/api/kill-switch", {"kill_switch": True, "reason": "hold still"})
+    answer = stack.post("/api/trade/reconcile", {"dry_run": True}).json()
+    assert answer["dry_run"] is True
+    assert sorted(a["instrument"] for a in answer["actions"]) == PAIRS
+    assert all(a["client_order_id"] == "" for a in answer["actions"])
+    stack.post("/api/kill-switch", {"kill_switch": False, "reason": "go on"})
+
+
+async def test_live_manifolds_stream_as_server_sent_events(stack: Stack) -> None:
+    with httpx.stream("GET", f"{stack.url}/api/manifold/stream", timeout=20) as response:
+        assert response.headers["content-type"] == "text/event-stream"
+        seen = set()
+        for line in response.iter_lines():
+            if line.startswith("data: "):
+                seen.add(json.loads(line.removeprefix("data: "))["manifold"]["instrument"])
+            if len(seen) == len(PAIRS):
+                break
+    assert sorted(seen) == PAIRS
+
+
+async def test_metrics_are_the_union_of_all_services(stack: Stack) -> None:
+    response = stack.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain")
+    samples = [x for x in response.text.splitlines() if not x.startswith("#")]
+    series = [x.rpartition(" ")[0] for x in samples]
+    assert len(series) == len(set(series))
+    for name in (
+        "sep_nav",
+        "sep_span_integrity_ok",
+        "sep_kill_switch",
+        "sep_gates_blob_age_seconds",
+    ):
+        assert any(s.startswith(name) for s in series), name
+    gates = [s for s in series if s.startswith("sep_rolling_gate{")]
+    assert sorted(pair for pair in PAIRS for g in gates if f'instrument="{pair}"' in g) == PAIRS
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "expected"),
+    [
+        ("/api/manifold/coeffs?instrument=XXX_YYY", 404, "UNKNOWN_INSTRUMENT"),
+        ("/api/coherence/status?instrument=XXX_YYY", 404, "UNKNOWN_INSTRUMENT"),
+        ("/api/candles?instrument=XXX_YYY", 404, "UNKNOWN_INSTRUMENT"),
+        ("/api/oanda/pricing?instruments=XXX_YYY", 404, "UNKNOWN_INSTRUMENT"),
+        ("/api/manifold/coeffs?instrument=eurusd", 400, "INVALID_ARGUMENT"),
+        ("/api/manifold/coeffs", 400, "INVALID_ARGUMENT"),
+        ("/api/candles?instrument=EUR_USD&granularity=M7", 400, "INVALID_ARGUMENT"),
+        ("/api/candles?instrument=EUR_USD&limit=5001", 400, "INVALID_ARGUMENT"),
+        ("/api/candles?instrument=EUR_USD&from=yesterday", 400, "INVALID_ARGUMENT"),
+        ("/api/candles?instrument=EUR_USD&pages=2", 400, "BAD_REQUEST"),
+        ("/api/nothing", 404, "UNKNOWN_ROUTE"),
+    ],
+)
+async def test_a_wrong_call_gets_a_json_error_with_a_stable_reason(
+    stack: Stack, path: str, status: int, expected: str
+) -> None:
+    response = stack.get(path)
+    assert (response.status_code, reason(response)) == (status, expected)
+    assert response.json()["message"]
+
+
+async def test_a_halt_stops_entries_and_says_so(stack: Stack) -> None:
+    answer = stack.post("/api/kill-switch", {"kill_switch": True, "reason": "test", "actor": "e2e"})
+    assert answer.status_code == 200
+    state = stack.get("/api/kill-switch").json()
+    assert (state["kill_switch"], state["reason"], state["actor"]) == (True, "test", "e2e")
+    assert stack.get("/api/status").json()["modes"]["kill_switch"] is True
+    for readiness in stack.get("/api/trade/readiness").json()["readiness"]:
+        assert "KILL_SWITCH" in readiness["reasons"]
+    for action in stack.post("/api/trade/reconcile", {}).json()["actions"]:
+        assert action["kind"] != "ACTION_KIND_ENTRY"
+    refused = stack.post("/api/kill-switch", {"kill_switch": False})
+    assert (refused.status_code, reason(refused)) == (400, "INVALID_ARGUMENT")
+    assert stack.get("/api/kill-switch").json()["kill_switch"] is True
+
+
+async def test_native_grpc_and_reflection_share_the_port(stack: Stack) -> None:
+    buf = Path(sys.executable).with_name("buf")
+    url = f"{stack.url}/sep.guard.v1.GuardService/GetKillSwitch"
+    done = await asyncio.create_subprocess_exec(
+        *(buf, "curl", "--protocol", "grpc", "--http2-prior-knowledge", url),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(done.communicate(), 30)
+    assert done.returncode == 0, err
+    assert json.loads(out)["killSwitch"] is True
+
+
+@pytest.mark.parametrize("part", ["evaluator", "guard", "gateway"])
+async def test_a_part_that_is_killed_comes_back_with_what_it_knew(stack: Stack, part: str) -> None:
+    os.kill(stack.parts()[part], signal.SIGKILL)
+    await eventually(lambda: stack.get("/health").status_code == 503, within_s=10)
+    await eventually(lambda: stack.get("/health").status_code == 200, within_s=40)
+    assert stack.get("/api/kill-switch").json()["kill_switch"] is True
+
+
+async def test_ctrl_c_stops_everything_within_ten_seconds_and_leaves_nothing(stack: Stack) -> None:
+    assert stack.parts().keys() >= {"gateway", "evaluator", "allocator", "guard", "paper_broker"}
+    code, seconds = stack.interrupt()
+    assert code == 0, stack.tail()
+    assert seconds < 10
+    assert stack.processes() == []
