@@ -1,0 +1,1 @@
+"""Measurements: ``python -m bench`` runs every ``bench_*`` module beside this one."""
