@@ -94,7 +94,7 @@ def _protoc(*args: str) -> None:
         sys.exit(code)
 
 
-_CONTRACT_MODULE = '''"""The contract as one descriptor set, for whoever needs it whole (Envoy, buf, docs)."""
+_CONTRACT_MODULE = '''"""The contract as one descriptor set, for whoever needs it whole."""
 
 from pathlib import Path
 

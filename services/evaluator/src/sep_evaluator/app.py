@@ -74,6 +74,11 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
     async def store_answers() -> None:
         await answer(store.ping())
 
+    async def prepare() -> None:
+        """Know the parameters before the first signal is made with them."""
+        async with lock:
+            await evaluation.refresh()
+
     return Parts(
         handlers=[
             Handler(SERVICE, servicer, evaluator_pb2_grpc.add_EvaluatorServiceServicer_to_server)
@@ -91,6 +96,7 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
             ),
             PeriodicLoop("manifold_feed", feed.run, 1.0, context.loops, vital=False),
         ],
+        prepare=prepare,
         checks={"valkey": store_answers},
         close=[partial(channel.close, None)],
     )

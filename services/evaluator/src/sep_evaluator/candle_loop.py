@@ -1,17 +1,17 @@
 """New candles to signals, a second after they are stored."""
 
 import asyncio
+from collections.abc import Mapping
 
 from redis.asyncio.client import Pipeline
-from sep_kit.clock import Clock, now_ms, now_s
-from sep_kit.logging import get_logger
+from sep_kit.clock import Clock, now_ms
 from sep_kit.store.lease import Lease
 from sep_kit.store.signals import queue_index_trim, queue_signal
 
+from sep_evaluator.domain.backtest import StrictSpanRun
 from sep_evaluator.long_runs import LongRuns
 from sep_evaluator.signals import newest_signals
 
-_log = get_logger("Signals")
 # After a start this many signals are written again: enough for whoever looks back a bit.
 _SIGNALS_AT_START = 64
 
@@ -31,22 +31,32 @@ class CandleLoop:
         self._lease = lease
         self._clock = clock
         self._signal_ttl_s = signal_ttl_s
-        self._unwritten: dict[str, int] = {}
+        # The run that signals were last written from, and its last bar.
+        self._written: dict[str, tuple[StrictSpanRun, int | None]] = {}
 
     async def tick(self) -> None:
         """Take in new candles and write their signals."""
         async with self._lock:
-            for instrument, bars in (await self._runs.catch_up(now_s(self._clock))).items():
-                waiting = self._unwritten.get(instrument, 0) + bars
-                self._unwritten[instrument] = min(waiting, _SIGNALS_AT_START)
-            if not self._unwritten or not self._lease.held:
+            await self._runs.catch_up()
+            waiting = {i: n for i in self._runs.instruments if (n := self._unwritten(i))}
+            if not waiting or not self._lease.held:
                 return
-            await self._lease.write(self._queue)
-            self._unwritten.clear()
+            await self._lease.write(lambda pipe: self._queue(pipe, waiting))
+            for instrument in waiting:
+                run = self._runs.run(instrument)
+                self._written[instrument] = (run, run.watermark)
 
-    def _queue(self, pipe: Pipeline) -> None:
+    def _unwritten(self, instrument: str) -> int:
+        """How many of the last bars have no signal yet; whoever fed the run does not matter."""
+        run = self._runs.run(instrument)
+        before, watermark = self._written.get(instrument, (None, None))
+        if before is not run or watermark is None:
+            return min(len(run), _SIGNALS_AT_START)
+        return len(run) - int(run.times.searchsorted(watermark, "right"))
+
+    def _queue(self, pipe: Pipeline, waiting: Mapping[str, int]) -> None:
         oldest = now_ms(self._clock) - self._runs.rules.long_run_days * 86_400_000
-        for instrument, count in self._unwritten.items():
+        for instrument, count in waiting.items():
             for signal in newest_signals(self._runs.run(instrument), count):
                 queue_signal(pipe, instrument, signal, self._signal_ttl_s)
             queue_index_trim(pipe, instrument, oldest)

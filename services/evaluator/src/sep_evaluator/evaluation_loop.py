@@ -73,8 +73,10 @@ class EvaluationLoop:
         """Evaluate and publish, on the replica that holds the lease."""
         if self._lease.held:
             await self.evaluate_now()
-        else:
-            self._metrics.forget()
+            return
+        self._metrics.forget()
+        async with self._lock:
+            await self.refresh()
 
     async def evaluate_now(self) -> GatesBlob:
         """Evaluate every instrument and publish the blob.
@@ -86,9 +88,8 @@ class EvaluationLoop:
         if not self._lease.held:
             raise NotTheWriterError("this evaluator does not hold the writer lease; ask again")
         async with self._lock:
-            await self._adopt_params()
+            await self.refresh()
             now = now_ms(self._clock)
-            await self._runs.catch_up(now // 1000)
             memory = await self._memory.load(self._runs.instruments, now)
             evaluations = [
                 evaluate(
@@ -121,10 +122,17 @@ class EvaluationLoop:
                 )  # fmt: skip
         return blob
 
-    async def _adopt_params(self) -> None:
+    async def refresh(self) -> None:
+        """Bring the runs up to what the store holds; a replica that waits is kept warm so.
+
+        Raises:
+            StoreUnavailableError: Valkey does not answer.
+        """
         names = self._runs.instruments
         found = await answer(self._store.mget([keys.best_config(i) for i in names]))
         self._runs.adopt_params(dict(zip(names, found, strict=True)))
+        await self._runs.verify_next()
+        await self._runs.catch_up()
 
     def _observe(self, instrument: str, now: int) -> Observation:
         run = self._runs.run(instrument)

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from sep_fx.bars import Bars
 from sep_fx.granularity import Granularity
 from sep_fx.sessions import SessionCalendar
 from sep_kit.logging import get_logger
@@ -40,6 +43,9 @@ class LongRuns:
         self._params = dict.fromkeys(instruments, StrategyParams())
         self._runs = {i: self._new_run(i) for i in instruments}
         self._faults: dict[str, str] = {}
+        self._asked: dict[str, int] = {}
+        self._refused: dict[str, bytes] = {}
+        self._to_verify = deque(instruments)
 
     @property
     def instruments(self) -> tuple[str, ...]:
@@ -62,43 +68,80 @@ class LongRuns:
             found: what stands under ``opt:best_config`` by instrument, None where nothing does.
         """
         for instrument, raw in found.items():
-            params = _parse_params(instrument, raw)
+            params = self._parse_params(instrument, raw)
             if params != self._params[instrument]:
                 _log.info("parameters changed", instrument=instrument, params=params.as_dict())
                 self._params[instrument] = params
-                self._runs[instrument] = self._new_run(instrument)
-                self._faults.pop(instrument, None)
+                self._begin_again(instrument)
 
-    async def catch_up(self, now_s: int) -> dict[str, int]:
-        """Take in what the store has and the runs have not; returns how many bars each got.
+    async def catch_up(self) -> None:
+        """Take in what the store has and the runs have not.
 
         Raises:
             StoreUnavailableError: Valkey does not answer.
         """
-        granularity = self.rules.granularity
-        newest = await self._candles.last_times(self._runs, granularity)
-        grown = {}
+        newest = await self._candles.last_times(self._runs, self.rules.granularity)
         for instrument, last in newest.items():
-            run = self._runs[instrument]
-            watermark = run.watermark
-            if watermark is not None and last <= watermark:
-                continue
-            oldest = now_s - int(self.rules.long_run_days * _SPARE * _DAY)
-            since = oldest if watermark is None else watermark + 1
-            bars = await self._candles.read_bars(instrument, granularity, since)
-            try:
-                if len(bars) > _LARGE:
-                    await asyncio.to_thread(run.extend, bars)
-                else:
-                    run.extend(bars)
-            except ValueError as error:
-                # The run stays as it was; the instrument is not eligible until it is sound.
-                self._note_fault(instrument, str(error))
-                continue
-            self._faults.pop(instrument, None)
-            if len(bars):
-                grown[instrument] = len(bars)
-        return grown
+            # Asked for once: where its chunk can't be read, asking again changes nothing.
+            if self._asked.get(instrument) != last:
+                await self._extend(instrument, last)
+                self._asked[instrument] = last
+
+    async def verify_next(self) -> None:
+        """Hold the next instrument's run against the store, and make it anew where they differ.
+
+        Candles may be written behind the newest one: backfilled, corrected, fetched again.
+
+        Raises:
+            StoreUnavailableError: Valkey does not answer.
+        """
+        instrument = self._to_verify.popleft()
+        self._to_verify.append(instrument)
+        run = self._runs[instrument]
+        watermark = run.watermark
+        if watermark is None:
+            self._asked.pop(instrument, None)
+            return
+        since = self._oldest(watermark)
+        bars = await self._candles.read_bars(
+            instrument, self.rules.granularity, since, watermark + 1
+        )
+        if _same(run, bars, watermark + self.rules.granularity.seconds - self._long_run_s):
+            return
+        _log.info("candles changed behind the run", instrument=instrument, bars=len(bars))
+        self._begin_again(instrument)
+
+    async def _extend(self, instrument: str, last: int) -> None:
+        run = self._runs[instrument]
+        watermark = run.watermark
+        if watermark is not None and last <= watermark:
+            return
+        since = self._oldest(last) if watermark is None else watermark + 1
+        bars = await self._candles.read_bars(instrument, self.rules.granularity, since)
+        try:
+            if len(bars) > _LARGE:
+                await asyncio.to_thread(run.extend, bars)
+            else:
+                run.extend(bars)
+        except ValueError as error:
+            # The run stays as it was; the instrument is not eligible until it is sound.
+            self._note_fault(instrument, str(error))
+            return
+        self._faults.pop(instrument, None)
+
+    def _oldest(self, last: int) -> int:
+        # By the end of the data, not by the clock: after a weekend's restart a run that was
+        # handed less than its anchor asks for would have other figures than before.
+        return last + self.rules.granularity.seconds - int(self._long_run_s * _SPARE)
+
+    @property
+    def _long_run_s(self) -> int:
+        return self.rules.long_run_days * _DAY
+
+    def _begin_again(self, instrument: str) -> None:
+        self._runs[instrument] = self._new_run(instrument)
+        self._faults.pop(instrument, None)
+        self._asked.pop(instrument, None)
 
     def _new_run(self, instrument: str) -> StrictSpanRun:
         rules = self.rules
@@ -116,15 +159,26 @@ class LongRuns:
             _log.error("candles refused", instrument=instrument, error=fault)
         self._faults[instrument] = fault
 
+    def _parse_params(self, instrument: str, raw: bytes | None) -> StrategyParams:
+        if raw is None:
+            return StrategyParams()
+        try:
+            fields = json.loads(raw)
+            if not isinstance(fields, dict):
+                raise ValueError("not a JSON object")
+            return StrategyParams.from_mapping(fields)
+        except (ValueError, RecursionError) as error:
+            if self._refused.get(instrument) != raw:
+                self._refused[instrument] = raw
+                _log.warning("winner parameters refused", instrument=instrument, error=str(error))
+            return StrategyParams()
 
-def _parse_params(instrument: str, raw: bytes | None) -> StrategyParams:
-    if raw is None:
-        return StrategyParams()
-    try:
-        fields = json.loads(raw)
-        if not isinstance(fields, dict):
-            raise ValueError("not a JSON object")
-        return StrategyParams.from_mapping(fields)
-    except ValueError as error:
-        _log.warning("winner parameters refused", instrument=instrument, error=str(error))
-        return StrategyParams()
+
+def _same(run: StrictSpanRun, bars: Bars, kept_from: int) -> bool:
+    """Whether a run holds the stored bars; it may have dropped those before ``kept_from``."""
+    count = len(run)
+    older = bars.time[: max(len(bars) - count, 0)]
+    if len(bars) < count or (len(older) and older[-1] >= kept_from):
+        return False
+    rest = bars.slice(len(bars) - count, len(bars))
+    return bool(np.array_equal(rest.time, run.times) and np.array_equal(rest.mid, run.mid))

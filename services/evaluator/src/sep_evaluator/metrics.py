@@ -28,10 +28,12 @@ class EvaluatorMetrics:
         self._flips = Counter(
             "sep_gate_flips_total", "Gates that flipped", ["instrument", "to"], registry=registry
         )
+        self.forget()
 
     def show(self, evaluations: Iterable[Evaluation]) -> None:
         """Show a round of evaluations; the label sets of the round before vanish."""
         self._gate.clear()
+        self._calmar.clear()
         sound = True
         for e in evaluations:
             self._gate.labels(e.instrument, str(int(e.gate)), f"{e.buffer:.2f}").set(1)
@@ -43,6 +45,7 @@ class EvaluatorMetrics:
         self._integrity.set(sound)
 
     def forget(self) -> None:
-        """Show no gate: another replica is the one that decides."""
+        """Show nothing: another replica is the one that decides, and 0 would raise an alarm."""
         self._gate.clear()
         self._calmar.clear()
+        self._integrity.set(float("nan"))

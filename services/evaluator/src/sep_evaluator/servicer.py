@@ -141,16 +141,19 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
             if request.HasField("instrument")
             else self._instruments
         )
-        for last in (await self._signals.manifolds(names)).values():
-            if isinstance(last, ManifoldRecord):
-                yield evaluator_pb2.StreamManifoldsResponse(manifold=manifold_message(last))
-        async for event in self._feed.events():
-            if not isinstance(event, ManifoldRecord):
-                error = evaluator_pb2.StreamError(reason=event.reason, message=event.message)
-                yield evaluator_pb2.StreamManifoldsResponse(error=error)
-                return
-            if event.instrument in names:
-                yield evaluator_pb2.StreamManifoldsResponse(manifold=manifold_message(event))
+        # Listening begins before the last known ones are read, so that none falls in between.
+        with self._feed.listening() as news:
+            for last in (await self._signals.manifolds(names)).values():
+                if isinstance(last, ManifoldRecord):
+                    yield evaluator_pb2.StreamManifoldsResponse(manifold=manifold_message(last))
+            while True:
+                event = await news.get()
+                if not isinstance(event, ManifoldRecord):
+                    error = evaluator_pb2.StreamError(reason=event.reason, message=event.message)
+                    yield evaluator_pb2.StreamManifoldsResponse(error=error)
+                    return
+                if event.instrument in names:
+                    yield evaluator_pb2.StreamManifoldsResponse(manifold=manifold_message(event))
 
     async def ListGates(
         self,

@@ -1,6 +1,7 @@
 """Hysteresis memory and history in Valkey. Evaluation and memory are written in one transaction."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -15,6 +16,8 @@ from sep_evaluator.domain.gates import COOLDOWN_MS, GateState
 
 _log = get_logger("GateMemory")
 _COUNTERS = ("eligible", "passes", "fails", "misses", "watermark")
+# Numbers below are no times in ms of any cooldown, but what somebody typed.
+_FIRST_TIME_MS = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,10 @@ class GateMemory:
     async def load(self, instruments: Sequence[str], now_ms: int) -> dict[str, Memory]:
         """Memory of each instrument, in one round trip.
 
-        A counter that can't be read counts as zero, which never opens a gate; a
-        cooldown that can't be read holds for its full length.
+        Where one counter can't be read the memory starts afresh: eligible 0, and two
+        fresh passes to open. Without a watermark no pass is kept either, since the data
+        behind it could count twice. A cooldown that can't be read holds for its full
+        length, and nothing of what was counted before it is kept.
         """
         async with store_errors(), self._store.pipeline(transaction=False) as pipe:
             for instrument in instruments:
@@ -69,8 +74,9 @@ def queue_memory(pipe: Pipeline, evaluation: Evaluation, now_ms: int) -> None:
         if value is not None:
             pipe.set(keys.gate_memory(counter, instrument), value)
     if state.cooling(now_ms) and state.cooldown_until is not None:
-        # An absolute end: written again, it is no longer than before.
-        pipe.set(keys.cooldown(instrument), state.cooldown_until, pxat=state.cooldown_until)
+        # The value is the end: written again, it is no longer than before.
+        left = state.cooldown_until - now_ms
+        pipe.set(keys.cooldown(instrument), state.cooldown_until, px=left)
     if evaluation.sample is not None:
         key = keys.backtest_history(instrument)
         pipe.zadd(key, {json.dumps(asdict(evaluation.sample)): evaluation.sample.ts})
@@ -84,34 +90,40 @@ def _state(
     ttl_ms: int,
     now_ms: int,
 ) -> GateState:
-    eligible, passes, fails, misses, watermark = (
-        _whole(instrument, name, raw) for name, raw in zip(_COUNTERS, counters, strict=True)
-    )
-    until = None
-    if cooldown is not None:
-        until = _whole(instrument, "cooldown", cooldown)
-        if until is None or until <= now_ms:
-            # Set by hand: present means cooling down, for as long as the key lives.
-            until = now_ms + (ttl_ms if ttl_ms > 0 else COOLDOWN_MS)
-    return GateState(eligible == 1, passes or 0, fails or 0, misses or 0, watermark, until)
-
-
-def _whole(instrument: str, name: str, raw: bytes | None) -> int | None:
-    if raw is None:
-        return None
-    try:
-        return int(raw)
-    except ValueError:
+    found = dict(zip(_COUNTERS, counters, strict=True))
+    unreadable = [n for n, raw in found.items() if raw is not None and not raw.isdigit()]
+    for name in unreadable:
         _log.error("unreadable counter refused", instrument=instrument, counter=name)
+    eligible, passes, fails, misses, watermark = (
+        None if raw is None or unreadable else int(raw) for raw in found.values()
+    )
+    until = _cooldown_end(cooldown, ttl_ms, now_ms)
+    if until is not None:
+        return GateState(watermark=watermark, cooldown_until=until)
+    if watermark is None:
+        return GateState(eligible=eligible == 1)
+    return GateState(eligible == 1, passes or 0, fails or 0, misses or 0, watermark)
+
+
+def _cooldown_end(cooldown: bytes | None, ttl_ms: int, now_ms: int) -> int | None:
+    """End in ms, None without a cooldown. What is no time was set by hand: while the key lives."""
+    if cooldown is None:
         return None
+    if cooldown.isdigit() and int(cooldown) >= _FIRST_TIME_MS:
+        until = int(cooldown)
+        return until if until > now_ms else None
+    return now_ms + (ttl_ms if ttl_ms > 0 else COOLDOWN_MS)
 
 
 def _sample(instrument: str, raw: bytes) -> Sample | None:
     try:
         fields = json.loads(raw)
-        return Sample(
+        sample = Sample(
             int(fields["ts"]), int(fields["trades"]), float(fields["calmar"]), float(fields["pnl"])
         )
-    except (ValueError, KeyError, TypeError):
+        if not (math.isfinite(sample.calmar) and math.isfinite(sample.pnl) and sample.trades >= 0):
+            raise ValueError("no figures of a backtest")
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         _log.error("unreadable history sample refused", instrument=instrument)
         return None
+    return sample

@@ -1,7 +1,7 @@
 """Live manifolds as they are published: one subscription, any number of listeners."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from sep_kit.errors import CorruptRecordError, StoreUnavailableError
@@ -37,15 +37,22 @@ class ManifoldFeed:
                     message = await channel.get_message(ignore_subscribe_messages=True, timeout=5.0)
                     if message is not None:
                         self._hand_out(message["data"])
+                    else:
+                        # A frozen server sends nothing either: silence has to be told from it.
+                        await self._store.ping()
         except StoreUnavailableError as error:
             self._tell(error)
             raise
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Manifolds from now on; the error when the feed breaks."""
-        with self._listening() as queue:
-            while True:
-                yield await queue.get()
+    @contextmanager
+    def listening(self) -> Iterator[asyncio.Queue[Event]]:
+        """A queue of the manifolds from now on, and of the error when the feed breaks."""
+        queue: asyncio.Queue[Event] = asyncio.Queue(_BACKLOG)
+        self._listeners.add(queue)
+        try:
+            yield queue
+        finally:
+            self._listeners.discard(queue)
 
     def _hand_out(self, raw: bytes) -> None:
         try:
@@ -59,12 +66,3 @@ class ManifoldFeed:
                 with suppress(asyncio.QueueEmpty):
                     queue.get_nowait()
             queue.put_nowait(event)
-
-    @contextmanager
-    def _listening(self) -> Iterator[asyncio.Queue[Event]]:
-        queue: asyncio.Queue[Event] = asyncio.Queue(_BACKLOG)
-        self._listeners.add(queue)
-        try:
-            yield queue
-        finally:
-            self._listeners.discard(queue)

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+# A time this far ahead of our clock is a fault, not fresh.
+_CLOCK_SKEW_S = 5.0
+
 
 class Metrics(Protocol):
     """The four metrics of a window."""
@@ -95,8 +98,8 @@ def coherence_status(
     fresh = (
         signal_age is not None
         and manifold_age is not None
-        and signal_age < limits.signal_s
-        and manifold_age < limits.manifold_s
+        and -_CLOCK_SKEW_S <= signal_age < limits.signal_s
+        and -_CLOCK_SKEW_S <= manifold_age < limits.manifold_s
     )
     return CoherenceStatus(
         instrument,

@@ -16,7 +16,7 @@ BUFFER_MIN, BUFFER_MAX = 0.0, 0.30
 class Verdict(StrEnum):
     """What one evaluation says: above the band, below it, or inside."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - a verdict, no password
     FAIL = "fail"
     HOLD = "hold"
 
@@ -98,10 +98,10 @@ def step(state: GateState, verdict: Verdict, watermark: int, now_ms: int) -> Gat
     the instrument cools down nothing counts either; the data that came in meanwhile is
     taken as seen, so that only fresh data counts afterwards.
     """
-    if state.cooling(now_ms):
-        return replace(state, watermark=watermark)
     if state.watermark is not None and watermark <= state.watermark:
         return state
+    if state.cooling(now_ms):
+        return replace(state, watermark=watermark)
     state = replace(state, watermark=watermark, cooldown_until=None)
     if verdict is Verdict.HOLD:
         return replace(state, passes=0, fails=0, misses=0)

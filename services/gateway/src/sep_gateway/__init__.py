@@ -1,0 +1,1 @@
+"""The gateway: the only part of the stack that speaks OANDA v20."""

@@ -1,0 +1,1 @@
+"""Where the gateway meets the world: the broker and Valkey."""

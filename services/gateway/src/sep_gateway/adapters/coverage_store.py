@@ -1,0 +1,43 @@
+"""How far each instrument's history is known, in Valkey."""
+
+from sep_fx.granularity import Granularity
+from sep_kit.errors import CorruptRecordError
+from sep_kit.logging import get_logger
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.documents import Document, read_document
+
+from sep_gateway.domain.coverage import Coverage
+
+_log = get_logger("CandleFetcher")
+
+
+class CoverageRecord(Document):
+    """``md:coverage:{instrument}:{granularity}``; whole seconds."""
+
+    since: int
+    last: int
+
+
+class ValkeyCoverage:
+    """Implements ``ports.CoverageStore``."""
+
+    def __init__(self, store: Valkey) -> None:
+        self._store = store
+
+    async def read(self, instrument: str, granularity: Granularity) -> Coverage | None:
+        """The stretch of history that is complete; None when none is, or it can't be read."""
+        key = keys.candle_coverage(instrument, granularity)
+        try:
+            record = await read_document(self._store, CoverageRecord, key)
+        except CorruptRecordError as error:
+            # Asking for history again costs a minute; trusting a wrong mark costs a gap.
+            _log.error("coverage refused, history is asked for again", error=str(error))
+            return None
+        return None if record is None else Coverage(record.since, record.last)
+
+    async def write(self, instrument: str, granularity: Granularity, coverage: Coverage) -> None:
+        """Remember it."""
+        record = CoverageRecord(since=coverage.since, last=coverage.last)
+        key = keys.candle_coverage(instrument, granularity)
+        await answer(self._store.set(key, record.model_dump_json()))

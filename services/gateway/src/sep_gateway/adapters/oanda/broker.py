@@ -1,0 +1,222 @@
+"""The broker port over OANDA v20."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from sep_fx.granularity import Granularity
+from sep_fx.instants import NS_PER_SECOND, format_rfc3339
+from sep_fx.instrument import Instrument
+
+from sep_gateway.adapters.oanda import parse, parse_transactions
+from sep_gateway.adapters.oanda.failures import NoAnswerError, RefusedError
+from sep_gateway.adapters.oanda.http import OandaHttp
+from sep_gateway.domain.account import AccountSummary, OpenTrades, Positions
+from sep_gateway.domain.candle_check import BrokerCandle, Unreadable
+from sep_gateway.domain.coverage import BackwardPage, ForwardPage
+from sep_gateway.domain.orders import MarketOrder, OrderResult, OrderState
+from sep_gateway.domain.pricing import Pricing
+from sep_gateway.domain.transactions import Transaction, TransactionPage, result_of
+
+Json = dict[str, Any]
+
+TAG = "sep"
+_HEARTBEAT_TIMEOUT_S = 2.0
+_NOT_FOUND = 404
+_BAD_REQUEST = 400
+
+
+class OandaBroker:
+    """One account at OANDA, or at the paper broker. Implements ``ports.Broker``."""
+
+    def __init__(self, http: OandaHttp, account_id: str) -> None:
+        self._http = http
+        self._account = f"/v3/accounts/{account_id}"
+
+    async def account(self) -> AccountSummary:
+        """The account summary; asked once, it is also the heartbeat."""
+        answer = await self._http.get(
+            "summary", f"{self._account}/summary", attempts=1, timeout_s=_HEARTBEAT_TIMEOUT_S
+        )
+        with parse.legible("summary"):
+            return parse.account_summary(answer)
+
+    async def positions(self) -> Positions:
+        """Open positions."""
+        answer = await self._get("openPositions")
+        with parse.legible("openPositions"):
+            return parse.positions(answer)
+
+    async def open_trades(self) -> OpenTrades:
+        """Open trades."""
+        answer = await self._get("openTrades")
+        with parse.legible("openTrades"):
+            return parse.open_trades(answer)
+
+    async def instruments(self) -> tuple[Instrument, ...]:
+        """Tradeable instruments."""
+        answer = await self._get("instruments")
+        with parse.legible("instruments"):
+            return parse.instruments(answer)
+
+    async def pricing(self, instruments: Sequence[str]) -> Pricing:
+        """Current prices and home conversions."""
+        answer = await self._get(
+            "pricing",
+            params={"instruments": ",".join(instruments), "includeHomeConversions": "true"},
+        )
+        with parse.legible("pricing"):
+            return parse.pricing(answer)
+
+    async def candles(
+        self,
+        instrument: str,
+        granularity: Granularity,
+        page: ForwardPage | BackwardPage,
+        count: int,
+    ) -> Sequence[BrokerCandle | Unreadable]:
+        """Up to ``count`` candles of bid and ask, oldest first."""
+        params = {
+            "price": "BA",
+            "granularity": granularity.value,
+            "count": str(count),
+            # Bars of two hours and more then start at multiples of their length, where
+            # the store keeps them.
+            "dailyAlignment": "0",
+            "alignmentTimezone": "UTC",
+        }
+        if isinstance(page, ForwardPage):
+            params["from"] = format_rfc3339(page.start * NS_PER_SECOND)
+            params["includeFirst"] = "true" if page.include_first else "false"
+        elif page.before is not None:
+            params["to"] = format_rfc3339(page.before * NS_PER_SECOND)
+        answer = await self._get("candles", f"instruments/{instrument}/candles", params)
+        # Thousands of decimals: done beside the loop, which orders wait for.
+        with parse.legible("candles"):
+            return await asyncio.to_thread(parse.candles, answer)
+
+    async def create_market_order(self, order: MarketOrder) -> OrderResult:
+        """Send an order once; UNKNOWN when it is not certain what became of it.
+
+        Raises:
+            NotSentError, RefusedError: the broker certainly did not take it.
+        """
+        unknown = OrderResult(order.client_order_id, OrderState.UNKNOWN)
+        try:
+            answer = await self._http.post_once(
+                "orders",
+                f"{self._account}/orders",
+                {"order": _order_body(order)},
+                # Nothing may keep a way out shut.
+                force=order.reduce_only,
+            )
+            with parse.legible("orders"):
+                return _created(order.client_order_id, answer)
+        except NoAnswerError as error:
+            return OrderResult(order.client_order_id, OrderState.UNKNOWN, str(error))
+        except RefusedError as error:
+            if error.status not in (_BAD_REQUEST, _NOT_FOUND):
+                raise
+            try:
+                return _rejected(order.client_order_id, error)
+            except (KeyError, TypeError, ValueError, ArithmeticError):
+                return unknown
+
+    async def find_order(self, client_order_id: str) -> OrderResult | None:
+        """What became of an order, by its client id; None when the broker knows none."""
+        try:
+            answer = await self._get("order", f"orders/@{quote(client_order_id, safe='')}")
+        except RefusedError as error:
+            if error.status == _NOT_FOUND:
+                return None
+            raise
+        with parse.legible("order"):
+            order = answer["order"]
+            waiting = parse_transactions.unfinished_order(client_order_id, order)
+            if waiting is not None:
+                return waiting
+            ended_by = parse_transactions.ending_transaction(order)
+        answer = await self._get("transaction", f"transactions/{ended_by}")
+        with parse.legible("transaction"):
+            result = result_of(
+                client_order_id, parse_transactions.transaction(answer["transaction"])
+            )
+            if result is None:
+                raise ValueError(f"transaction {ended_by} ends no order")
+            return result
+
+    async def transactions_since(self, transaction_id: int) -> TransactionPage:
+        """Every transaction after the given one, page by page."""
+        found: list[Transaction] = []
+        newest = transaction_id
+        while True:
+            after = found[-1].id if found else transaction_id
+            answer = await self._get("sinceid", "transactions/sinceid", {"id": str(after)})
+            with parse.legible("sinceid"):
+                page = sorted(
+                    (parse_transactions.transaction(t) for t in answer["transactions"]),
+                    key=lambda t: t.id,
+                )
+                newest = int(answer["lastTransactionID"])
+                fresh = [t for t in page if t.id > after]
+                found.extend(fresh)
+                if not fresh and after < newest:
+                    raise ValueError(f"nothing after {after}, though {newest} is the last")
+            if after >= newest or found[-1].id >= newest:
+                return TransactionPage(tuple(found), newest)
+
+    async def last_transaction_id(self) -> int:
+        """Id of the account's newest transaction."""
+        return (await self.account()).last_transaction_id
+
+    async def _get(
+        self, endpoint: str, path: str | None = None, params: Mapping[str, str] | None = None
+    ) -> Json:
+        return await self._http.get(endpoint, f"{self._account}/{path or endpoint}", params)
+
+
+def _order_body(order: MarketOrder) -> Json:
+    extensions = {"id": order.client_order_id, "tag": TAG, "comment": "sent by the SEP gateway"}
+    body: Json = {
+        "type": "MARKET",
+        "instrument": order.instrument,
+        "units": format(order.units, "f"),
+        "timeInForce": "FOK",
+        "positionFill": "REDUCE_ONLY" if order.reduce_only else "DEFAULT",
+        "clientExtensions": extensions,
+    }
+    if not order.reduce_only:
+        body["tradeClientExtensions"] = extensions
+    if order.price_bound is not None:
+        body["priceBound"] = format(order.price_bound, "f")
+    for field, price in (
+        ("stopLossOnFill", order.stop_loss_price),
+        ("takeProfitOnFill", order.take_profit_price),
+    ):
+        if price is not None:
+            body[field] = {"price": format(price, "f"), "timeInForce": "GTC"}
+    return body
+
+
+def _created(client_order_id: str, answer: Json) -> OrderResult:
+    """What a 201 means: filled, cancelled, or neither yet."""
+    for key in ("orderFillTransaction", "orderCancelTransaction"):
+        if key in answer:
+            result = result_of(client_order_id, parse_transactions.transaction(answer[key]))
+            if result is not None:
+                return result
+    if "orderCreateTransaction" not in answer:
+        raise ValueError("no transaction in the answer")
+    return OrderResult(client_order_id, OrderState.PENDING)
+
+
+def _rejected(client_order_id: str, error: RefusedError) -> OrderResult:
+    entry = error.body.get("orderRejectTransaction")
+    if entry is None:
+        # Refused before it became an order, such as a body the broker can't read.
+        reason = error.error_code or f"HTTP_{error.status}"
+        return OrderResult(client_order_id, OrderState.REJECTED, reason)
+    rejected = parse_transactions.transaction(entry)
+    reason = rejected.reason or error.error_code
+    return OrderResult(client_order_id, OrderState.REJECTED, reason, transaction_id=rejected.id)

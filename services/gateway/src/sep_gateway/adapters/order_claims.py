@@ -1,0 +1,71 @@
+"""Which client order ids were used, in Valkey.
+
+The broker refuses a second order of the same id only while the first one waits, and a
+market order never waits. So the gateway itself keeps an id from being sent twice.
+"""
+
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.documents import Document, parse_document, read_document
+
+from sep_gateway.ports import OrderClaim
+
+_TTL_S = 7 * 86_400
+
+# One claim for another, only while the old one still stands.
+_REPLACE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1
+"""
+
+
+class ClaimRecord(Document):
+    """``ops:order_claim:{client_order_id}``."""
+
+    ts: int
+    since: int
+
+
+class ValkeyOrderClaims:
+    """Implements ``ports.OrderClaims``."""
+
+    def __init__(self, store: Valkey) -> None:
+        self._store = store
+        self._replace = store.register_script(_REPLACE)
+
+    async def claim(self, client_order_id: str, claim: OrderClaim) -> OrderClaim | None:
+        """Claim an id; the earlier claim when it is taken, None when it is ours now."""
+        key = keys.order_claim(client_order_id)
+        earlier = await answer(self._store.set(key, _json(claim), nx=True, get=True, ex=_TTL_S))
+        if earlier is None:
+            return None
+        return _claim(parse_document(ClaimRecord, key, earlier))
+
+    async def read(self, client_order_id: str) -> OrderClaim | None:
+        """The claim of an id."""
+        record = await read_document(self._store, ClaimRecord, keys.order_claim(client_order_id))
+        return None if record is None else _claim(record)
+
+    async def replace(self, client_order_id: str, old: OrderClaim, new: OrderClaim) -> bool:
+        """Put a new claim in place of an old one; False when somebody else did."""
+        return bool(
+            await answer(
+                self._replace(
+                    keys=[keys.order_claim(client_order_id)],
+                    args=[_json(old), _json(new), _TTL_S],
+                )
+            )
+        )
+
+    async def release(self, client_order_id: str) -> None:
+        """Give an id back whose order was certainly not sent."""
+        await answer(self._store.delete(keys.order_claim(client_order_id)))
+
+
+def _json(claim: OrderClaim) -> str:
+    return ClaimRecord(ts=claim.ts_ms, since=claim.since_transaction_id).model_dump_json()
+
+
+def _claim(record: ClaimRecord) -> OrderClaim:
+    return OrderClaim(record.ts, record.since)

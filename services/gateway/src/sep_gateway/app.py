@@ -1,0 +1,114 @@
+"""Wires the gateway; the only place where its parts meet."""
+
+import random
+
+from sep.gateway.v1 import gateway_pb2_grpc
+from sep_kit import service
+from sep_kit.grpc.server import Handler
+from sep_kit.loop import PeriodicLoop
+from sep_kit.service import Context, Parts
+from sep_kit.store.candles import CandleStore
+from sep_kit.store.connection import answer
+
+from sep_gateway import broker_link
+from sep_gateway.adapters.coverage_store import ValkeyCoverage
+from sep_gateway.adapters.oanda.broker import OandaBroker
+from sep_gateway.adapters.oanda.http import OandaHttp
+from sep_gateway.adapters.oanda.pace import Paces
+from sep_gateway.adapters.oanda.streams import OandaStreams
+from sep_gateway.adapters.order_claims import ValkeyOrderClaims
+from sep_gateway.broker_link import BrokerLink
+from sep_gateway.candle_fetcher import CandleFetcher
+from sep_gateway.candle_loader import CandleLoader
+from sep_gateway.instrument_book import InstrumentBook
+from sep_gateway.ledger_watch import LedgerWatch
+from sep_gateway.metrics import GatewayMetrics
+from sep_gateway.order_desk import OrderDesk
+from sep_gateway.price_board import PriceBoard
+from sep_gateway.servicer import GatewayServicer
+from sep_gateway.settings import GatewaySettings
+from sep_gateway.stream_keeper import StreamKeeper
+
+_SERVICE = "sep.gateway.v1.GatewayService"
+_BOOK_CHECK_S = 30.0
+
+
+def build(settings: GatewaySettings, context: Context) -> Parts:
+    """The gateway's parts."""
+    clock, store, lease = context.clock, context.store, context.lease
+    pairs, granularity = settings.hotband_pairs, settings.candle_granularity
+    metrics = GatewayMetrics(context.registry)
+    paces = Paces.of_oanda(metrics)
+    http, stream_http = (
+        OandaHttp(url, settings.oanda_api_token, settings.oanda_timeout_sec, paces, metrics)
+        for url in (settings.oanda_api_url, settings.oanda_stream_url)
+    )
+    broker = OandaBroker(http, settings.oanda_account_id)
+    streams = OandaStreams(
+        stream_http, settings.oanda_account_id, settings.oanda_stream_silence_sec
+    )
+    book = InstrumentBook(broker, clock)
+    board = PriceBoard(broker, streams, pairs)
+    ledger = LedgerWatch(broker, streams, metrics)
+    price_keeper = StreamKeeper("prices", board.listen, metrics, random.random)
+    ledger_keeper = StreamKeeper("transactions", ledger.listen, metrics, random.random)
+    link = BrokerLink(broker, ledger, price_keeper, store, lease, clock, metrics)
+    candles = CandleStore(store)
+    loader = CandleLoader(broker, candles, clock, metrics)
+    fetcher = CandleFetcher(
+        pairs,
+        granularity,
+        settings.candle_backfill_days,
+        book=book,
+        loader=loader,
+        candles=candles,
+        coverage=ValkeyCoverage(store),
+        lease=lease,
+        clock=clock,
+        metrics=metrics,
+    )
+    desk = OrderDesk(
+        broker,
+        ValkeyOrderClaims(store),
+        book,
+        link.last_transaction_id,
+        settings,
+        settings.oanda_timeout_sec,
+        clock,
+        metrics,
+    )
+    servicer = GatewayServicer(
+        pairs, granularity, broker, book, board, desk, loader, candles, clock
+    )
+
+    async def fetch() -> None:
+        if await fetcher.tick():
+            fetching.wake()
+
+    fetching = PeriodicLoop("candles", fetch, settings.poll_seconds(), context.loops)
+    heartbeat = PeriodicLoop("broker_link", link.tick, broker_link.INTERVAL_S, context.loops)
+
+    async def check_store() -> str | None:
+        await answer(store.ping())
+        return None
+
+    return Parts(
+        handlers=[
+            Handler(_SERVICE, servicer, gateway_pb2_grpc.add_GatewayServiceServicer_to_server)
+        ],
+        loops=[
+            heartbeat,
+            PeriodicLoop("instruments", book.keep_fresh, _BOOK_CHECK_S, context.loops),
+            fetching,
+            # Without its streams the gateway asks instead: slower, but it works.
+            PeriodicLoop("price_stream", price_keeper.run, 1.0, context.loops, vital=False),
+            PeriodicLoop("ledger_stream", ledger_keeper.run, 1.0, context.loops, vital=False),
+        ],
+        checks={"valkey": check_store, "broker": link.check},
+        close=[http.close, stream_http.close],
+    )
+
+
+def main() -> None:
+    """Run the gateway."""
+    service.main("gateway", GatewaySettings, build)

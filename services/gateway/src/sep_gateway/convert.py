@@ -1,0 +1,202 @@
+"""Between the contract's messages and the gateway's values."""
+
+import re
+from decimal import Decimal
+
+from sep.gateway.v1 import gateway_pb2 as pb
+from sep_fx.granularity import Granularity
+from sep_fx.instants import NS_PER_MS, NS_PER_SECOND, format_rfc3339, parse_rfc3339
+from sep_fx.instrument import Instrument
+from sep_kit.errors import InvalidArgumentError
+from sep_kit.store.candles import Candle
+
+from sep_gateway.domain.account import AccountSummary, Position, Trade
+from sep_gateway.domain.orders import MarketOrder, OrderResult, OrderState
+from sep_gateway.domain.pricing import HomeConversion, Price
+
+_MS = re.compile(r"\d{1,15}(?:\.\d{1,6})?")
+
+_STATES = {
+    OrderState.FILLED: pb.ORDER_STATE_FILLED,
+    OrderState.CANCELLED: pb.ORDER_STATE_CANCELLED,
+    OrderState.REJECTED: pb.ORDER_STATE_REJECTED,
+    OrderState.UNKNOWN: pb.ORDER_STATE_UNKNOWN,
+    OrderState.NOT_FOUND: pb.ORDER_STATE_NOT_FOUND,
+    OrderState.PENDING: pb.ORDER_STATE_PENDING,
+}
+
+
+def granularity_of(text: str, default: Granularity) -> Granularity:
+    """The granularity, or the stack's own when the text is empty.
+
+    Raises:
+        InvalidArgumentError: there is none of that name; names those there are.
+    """
+    if not text:
+        return default
+    try:
+        return Granularity(text)
+    except ValueError:
+        allowed = ", ".join(Granularity)
+        raise InvalidArgumentError(
+            f"granularity {text!r} is unknown; allowed are {allowed}", field="granularity"
+        ) from None
+
+
+def bar_start_of(field: str, text: str) -> int | None:
+    """First whole second at or after an instant; None when the text is empty.
+
+    Raises:
+        InvalidArgumentError: neither RFC 3339 nor ms since the epoch.
+    """
+    if not text:
+        return None
+    try:
+        in_ms = _MS.fullmatch(text) is not None
+        instant_ns = int(Decimal(text) * NS_PER_MS) if in_ms else parse_rfc3339(text)
+    except (ValueError, OverflowError):
+        raise InvalidArgumentError(
+            f"{field} {text!r} is no time; allowed are RFC 3339, such as "
+            "2014-05-01T00:00:00Z, and ms since the epoch, such as 1398902400000",
+            field=field,
+        ) from None
+    return -(-instant_ns // NS_PER_SECOND)
+
+
+def check_range(since: int | None, until: int | None) -> None:
+    """Refuse a range that ends before it begins.
+
+    Raises:
+        InvalidArgumentError: it does.
+    """
+    if since is not None and until is not None and since > until:
+        raise InvalidArgumentError("from is after to; from must not be after to", field="from")
+
+
+def candle_message(candle: Candle) -> pb.Candle:
+    """A stored candle."""
+    o, h, low, c = (format(p, "f") for p in candle.prices[:4])
+    ask_o, ask_h, ask_low, ask_c = (format(p, "f") for p in candle.prices[4:])
+    return pb.Candle(
+        ts_ms=candle.time * 1000,
+        bid=pb.Ohlc(o=o, h=h, l=low, c=c),
+        ask=pb.Ohlc(o=ask_o, h=ask_h, l=ask_low, c=ask_c),
+        volume=candle.volume,
+    )
+
+
+def account_message(account: AccountSummary, asked_ns: int) -> pb.GetAccountResponse:
+    """The account summary."""
+    return pb.GetAccountResponse(
+        id=account.id,
+        currency=account.currency,
+        balance=_text(account.balance),
+        nav=_text(account.nav),
+        unrealized_pl=_text(account.unrealized_pl),
+        pl=_text(account.pl),
+        margin_used=_text(account.margin_used),
+        margin_available=_text(account.margin_available),
+        position_value=_text(account.position_value),
+        margin_closeout_percent=_text(account.margin_closeout_percent),
+        open_trade_count=account.open_trade_count,
+        open_position_count=account.open_position_count,
+        last_transaction_id=str(account.last_transaction_id),
+        ts_ms=asked_ns // NS_PER_MS,
+    )
+
+
+def position_message(position: Position) -> pb.Position:
+    """An open position."""
+    return pb.Position(
+        instrument=position.instrument,
+        long_units=_text(position.long_units),
+        short_units=_text(position.short_units),
+        long_average_price=_text(position.long_average_price),
+        short_average_price=_text(position.short_average_price),
+        unrealized_pl=_text(position.unrealized_pl),
+        margin_used=_text(position.margin_used),
+    )
+
+
+def trade_message(trade: Trade) -> pb.Trade:
+    """An open trade."""
+    return pb.Trade(
+        id=str(trade.id),
+        instrument=trade.instrument,
+        price=_text(trade.price),
+        current_units=_text(trade.current_units),
+        initial_units=_text(trade.initial_units),
+        unrealized_pl=_text(trade.unrealized_pl),
+        open_time=format_rfc3339(trade.opened_ns),
+        client_id=trade.client_id,
+        client_tag=trade.client_tag,
+        stop_loss_price=_text(trade.stop_loss_price),
+        take_profit_price=_text(trade.take_profit_price),
+    )
+
+
+def instrument_message(instrument: Instrument) -> pb.Instrument:
+    """The broker's rules for an instrument."""
+    return pb.Instrument(
+        name=instrument.name,
+        display_precision=instrument.display_precision,
+        trade_units_precision=instrument.trade_units_precision,
+        minimum_trade_size=_text(instrument.minimum_trade_size),
+        maximum_order_units=_text(instrument.maximum_order_units),
+        margin_rate=_text(instrument.margin_rate),
+    )
+
+
+def price_message(price: Price) -> pb.Price:
+    """A price."""
+    return pb.Price(
+        instrument=price.instrument,
+        time=format_rfc3339(price.time_ns),
+        ts_ms=price.time_ns // NS_PER_MS,
+        bid=_text(price.bid),
+        ask=_text(price.ask),
+        tradeable=price.tradeable,
+    )
+
+
+def conversion_message(conversion: HomeConversion) -> pb.HomeConversion:
+    """What a currency is worth at home."""
+    return pb.HomeConversion(
+        currency=conversion.currency,
+        account_gain=_text(conversion.account_gain),
+        account_loss=_text(conversion.account_loss),
+        position_value=_text(conversion.position_value),
+    )
+
+
+def market_order(request: pb.PlaceMarketOrderRequest) -> MarketOrder:
+    """The order that a request means; the contract has checked that numbers are numbers."""
+    return MarketOrder(
+        client_order_id=request.client_order_id,
+        instrument=request.instrument,
+        units=Decimal(request.units),
+        reduce_only=request.reduce_only,
+        stop_loss_price=_price(request.stop_loss_price),
+        take_profit_price=_price(request.take_profit_price),
+        price_bound=_price(request.price_bound),
+    )
+
+
+def result_message(result: OrderResult) -> pb.OrderResult:
+    """What became of an order."""
+    return pb.OrderResult(
+        client_order_id=result.client_order_id,
+        state=_STATES[result.state],
+        reason=result.reason,
+        filled_units=_text(result.filled_units),
+        fill_price=_text(result.fill_price),
+        transaction_id=str(result.transaction_id) if result.transaction_id else "",
+    )
+
+
+def _price(text: str) -> Decimal | None:
+    return Decimal(text) if text else None
+
+
+def _text(value: Decimal | None) -> str:
+    return "" if value is None else format(value, "f")

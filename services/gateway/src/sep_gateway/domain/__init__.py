@@ -1,0 +1,1 @@
+"""What the gateway knows and decides: pure, no I/O, no protobuf, no clock."""

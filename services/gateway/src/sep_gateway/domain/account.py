@@ -1,0 +1,69 @@
+"""The broker's truth about the account. Amounts are in home currency."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSummary:
+    """The account as a whole; ``margin_closeout_percent`` of 1 closes everything out."""
+
+    id: str
+    currency: str
+    balance: Decimal
+    nav: Decimal
+    unrealized_pl: Decimal
+    pl: Decimal
+    margin_used: Decimal
+    margin_available: Decimal
+    position_value: Decimal
+    margin_closeout_percent: Decimal
+    open_trade_count: int
+    open_position_count: int
+    last_transaction_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Open units of one instrument; short units are 0 or less, an empty side has no price."""
+
+    instrument: str
+    long_units: Decimal
+    short_units: Decimal
+    long_average_price: Decimal | None
+    short_average_price: Decimal | None
+    unrealized_pl: Decimal
+    margin_used: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Open positions, by instrument, as of a transaction."""
+
+    positions: tuple[Position, ...]
+    last_transaction_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """An open trade; ``client_id`` and ``client_tag`` are empty when it was opened by hand."""
+
+    id: int
+    instrument: str
+    price: Decimal
+    current_units: Decimal
+    initial_units: Decimal
+    unrealized_pl: Decimal
+    opened_ns: int
+    client_id: str
+    client_tag: str
+    stop_loss_price: Decimal | None
+    take_profit_price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTrades:
+    """Open trades, oldest first, as of a transaction."""
+
+    trades: tuple[Trade, ...]
+    last_transaction_id: int

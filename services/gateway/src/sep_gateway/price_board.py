@@ -1,0 +1,80 @@
+"""The latest prices: from the stream while it lives, else asked for."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+
+from sep_gateway.domain.pricing import HomeConversion, Price, Pricing
+from sep_gateway.ports import Beat, Broker, Streams
+
+# The broker's heartbeat comes every five seconds; a stream silent for longer may be dead.
+_STREAM_FRESH_S = 6.0
+# Conversions are not in the stream. They move with prices, and only sizes follow from them.
+_CONVERSIONS_FRESH_S = 10.0
+
+
+class PriceBoard:
+    """Latest price of each streamed instrument, and who to ask for the rest.
+
+    Args:
+        instruments: the instruments to stream.
+    """
+
+    def __init__(self, broker: Broker, streams: Streams, instruments: Sequence[str]) -> None:
+        self._broker = broker
+        self._streams = streams
+        self._instruments = tuple(instruments)
+        self._prices: dict[str, Price] = {}
+        self._heard_at = float("-inf")
+        self._conversions: dict[str, tuple[float, HomeConversion]] = {}
+
+    async def listen(self, heard: Callable[[], None]) -> None:
+        """Follow the price stream until it breaks; a new one begins with all current prices.
+
+        Raises:
+            BrokerUnavailableError: it broke.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with aclosing(self._streams.prices(self._instruments)) as stream:
+                async for item in stream:
+                    heard()
+                    self._heard_at = loop.time()
+                    if not isinstance(item, Beat):
+                        self._put(item)
+        finally:
+            # What a broken stream said last may be wrong by now.
+            self._prices.clear()
+
+    async def pricing(self, instruments: Sequence[str]) -> Pricing:
+        """Current prices and the conversions of their currencies.
+
+        Raises:
+            BrokerUnavailableError: the stream can't tell, and the broker does not answer.
+        """
+        return self._from_stream(instruments) or await self._ask(instruments)
+
+    def _put(self, price: Price) -> None:
+        known = self._prices.get(price.instrument)
+        if known is None or price.time_ns >= known.time_ns:
+            self._prices[price.instrument] = price
+
+    def _from_stream(self, instruments: Sequence[str]) -> Pricing | None:
+        now = asyncio.get_running_loop().time()
+        if now - self._heard_at > _STREAM_FRESH_S:
+            return None
+        prices = [self._prices.get(name) for name in instruments]
+        currencies = sorted({c for name in instruments for c in name.split("_")})
+        held = [self._conversions.get(currency) for currency in currencies]
+        conversions = tuple(h[1] for h in held if h and now - h[0] <= _CONVERSIONS_FRESH_S)
+        if None in prices or len(conversions) < len(currencies):
+            return None
+        found = sorted((p for p in prices if p is not None), key=lambda p: p.instrument)
+        return Pricing(tuple(found), conversions)
+
+    async def _ask(self, instruments: Sequence[str]) -> Pricing:
+        pricing = await self._broker.pricing(instruments)
+        now = asyncio.get_running_loop().time()
+        for conversion in pricing.conversions:
+            self._conversions[conversion.currency] = (now, conversion)
+        return pricing

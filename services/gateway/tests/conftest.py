@@ -1,0 +1,108 @@
+"""A paper broker on a port of its own, a gateway in front of it, and a client of that."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from sep.gateway.v1 import gateway_pb2_grpc
+from sep.ops.v1 import ops_pb2, ops_pb2_grpc
+from sep_fx.sessions import MarketCalendar
+from sep_gateway.app import build
+from sep_gateway.settings import GatewaySettings
+from sep_kit.grpc.client import call
+from sep_kit.settings.loading import load_settings
+from sep_paper_broker.app import RunningBroker, serve_paper_broker
+from sep_paper_broker.settings import Settings as PaperSettings
+from sep_testing.services import running_service
+from sep_testing.valkey import ValkeyServer
+
+TOKEN = "a-token-nobody-may-see"
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A running gateway: its address and a stub of its service."""
+
+    address: str
+    channel: grpc.aio.Channel
+    stub: Any
+
+    async def metrics(self, name: str) -> dict[str, float]:
+        """The series of the gateway's own metrics whose text begins with the name."""
+        stub = ops_pb2_grpc.OpsServiceStub(self.channel)
+        answer = await call(stub.ScrapeMetrics, ops_pb2.ScrapeMetricsRequest(), peer="gateway")
+        lines = [line for line in answer.exposition.splitlines() if line.startswith(name)]
+        return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines}
+
+    async def serves(self, wanted: bool = True) -> bool:
+        """Whether its health says so."""
+        stub = health_pb2_grpc.HealthStub(self.channel)
+        request = health_pb2.HealthCheckRequest(service="sep.gateway.v1.GatewayService")
+        answer = await stub.Check(request)
+        return (answer.status == health_pb2.HealthCheckResponse.SERVING) is wanted
+
+
+StartGateway = Callable[..., AbstractAsyncContextManager[Gateway]]
+
+
+@pytest.fixture
+async def broker() -> AsyncIterator[RunningBroker]:
+    """A paper broker whose market never closes."""
+    settings = PaperSettings(
+        token=TOKEN,
+        calendar=MarketCalendar.ALWAYS,
+        heartbeat_seconds=0.3,
+        poll_seconds=0.05,
+    )
+    async with serve_paper_broker(settings, clock=time.time_ns) as running:
+        yield running
+
+
+@pytest.fixture
+def gateway_settings(
+    shared_valkey: ValkeyServer, broker: RunningBroker
+) -> Callable[..., GatewaySettings]:
+    """Settings of a gateway in front of the broker, some of them changed."""
+
+    def make(**changed: str) -> GatewaySettings:
+        environment = {
+            "GRPC_LISTEN": "127.0.0.1:0",
+            "VALKEY_URL": shared_valkey.url,
+            "OANDA_API_URL": broker.url,
+            "OANDA_STREAM_URL": broker.url,
+            "OANDA_API_TOKEN": TOKEN,
+            "HOTBAND_PAIRS": "EUR_USD,USD_JPY",
+            "CANDLE_BACKFILL_DAYS": "0.02",
+            **changed,
+        }
+        return load_settings(GatewaySettings, environment)
+
+    return make
+
+
+@pytest.fixture
+def start_gateway(gateway_settings: Callable[..., GatewaySettings], store: object) -> StartGateway:
+    """Start a gateway; the store is empty before the first one."""
+
+    @asynccontextmanager
+    async def start(**changed: str) -> AsyncIterator[Gateway]:
+        settings = gateway_settings(**changed)
+        async with (
+            running_service("gateway", settings, build) as address,
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            yield Gateway(address, channel, gateway_pb2_grpc.GatewayServiceStub(channel))
+
+    return start
+
+
+@pytest.fixture
+async def gateway(start_gateway: StartGateway) -> AsyncIterator[Gateway]:
+    """A running gateway."""
+    async with start_gateway() as running:
+        yield running

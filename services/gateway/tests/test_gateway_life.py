@@ -1,0 +1,71 @@
+"""Starting without broker or store, the link that is told to everybody, metrics."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from sep.gateway.v1 import gateway_pb2 as pb
+from sep_kit.grpc.client import call
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey
+from sep_kit.store.documents import read_document
+from sep_kit.store.records import BrokerLinkRecord
+from sep_paper_broker.app import RunningBroker, serve_paper_broker
+from sep_paper_broker.settings import Settings as PaperSettings
+from sep_testing.eventually import eventually
+from sep_testing.valkey import ValkeyServer, free_port
+
+
+async def test_a_broker_that_is_away_at_the_start_is_waited_for(
+    start_gateway: Any, tmp_path: Path
+) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    async with start_gateway(OANDA_API_URL=url, OANDA_STREAM_URL=url) as gateway:
+        assert not await gateway.serves()
+        settings = PaperSettings(port=port, token="a-token-nobody-may-see")
+        async with serve_paper_broker(settings, clock=time.time_ns):
+            await eventually(gateway.serves, within_s=20)
+
+
+async def test_a_store_that_is_away_at_the_start_is_waited_for(
+    start_gateway: Any, valkey: ValkeyServer
+) -> None:
+    valkey.kill()
+    async with start_gateway(VALKEY_URL=valkey.url) as gateway:
+        assert not await gateway.serves()
+        valkey.start()
+        await eventually(gateway.serves, within_s=20)
+
+
+async def test_everybody_knows_how_the_broker_link_stands(
+    start_gateway: Any, broker: RunningBroker, store: Valkey
+) -> None:
+    async def link(*, connected: bool) -> BrokerLinkRecord | None:
+        found = await read_document(store, BrokerLinkRecord, keys.BROKER_LINK)
+        return found if found is not None and found.connected is connected else None
+
+    async with start_gateway(OANDA_TIMEOUT_SEC="1") as gateway:
+        up = await eventually(lambda: link(connected=True))
+        assert up.last_contact_ms is not None
+        assert up.error == ""
+        fault = broker.faults.add({"kind": "reset_before", "path": "summary"})
+        down = await eventually(lambda: link(connected=False))
+        assert down.last_contact_ms == up.last_contact_ms or down.last_contact_ms is not None
+        assert "summary" in down.error
+        assert (await gateway.metrics("sep_broker_connected"))["sep_broker_connected"] == 0
+        broker.faults.remove(fault.id)
+        await eventually(lambda: link(connected=True))
+
+
+async def test_requests_are_counted_by_endpoint_and_status(
+    gateway: Any, broker: RunningBroker
+) -> None:
+    await call(gateway.stub.ListPositions, pb.ListPositionsRequest(), peer="gateway")
+    broker.faults.add({"kind": "status", "status": 503, "path": "openPositions", "times": 1})
+    await call(gateway.stub.ListPositions, pb.ListPositionsRequest(), peer="gateway")
+    counted = await gateway.metrics("sep_oanda_requests_total")
+    label = 'sep_oanda_requests_total{endpoint="openPositions",status="%s"}'
+    assert counted[label % "2xx"] == 2
+    assert counted[label % "5xx"] == 1
+    assert await gateway.metrics("sep_oanda_latency_seconds_count")

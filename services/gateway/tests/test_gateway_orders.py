@@ -1,0 +1,218 @@
+"""Orders through the whole gateway: once, and never told wrong."""
+
+import asyncio
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sep.gateway.v1 import gateway_pb2 as pb
+from sep_kit.errors import SepError
+from sep_kit.grpc.client import call
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey
+from sep_paper_broker.app import RunningBroker
+from sep_testing.eventually import eventually
+from sep_testing.valkey import ValkeyServer
+
+FILLED, CANCELLED = pb.ORDER_STATE_FILLED, pb.ORDER_STATE_CANCELLED
+REJECTED, UNKNOWN = pb.ORDER_STATE_REJECTED, pb.ORDER_STATE_UNKNOWN
+NOT_FOUND = pb.ORDER_STATE_NOT_FOUND
+
+
+def order(client_order_id: str, units: str = "100", **fields: Any) -> pb.PlaceMarketOrderRequest:
+    return pb.PlaceMarketOrderRequest(
+        client_order_id=client_order_id, instrument="EUR_USD", units=units, **fields
+    )
+
+
+async def place(gateway: Any, request: pb.PlaceMarketOrderRequest) -> pb.OrderResult:
+    answer = await call(gateway.stub.PlaceMarketOrder, request, peer="gateway", deadline_s=15)
+    return answer.result
+
+
+async def fate(gateway: Any, client_order_id: str, since: str = "") -> pb.OrderResult:
+    request = pb.GetOrderRequest(client_order_id=client_order_id, since_transaction_id=since)
+    return (await call(gateway.stub.GetOrder, request, peer="gateway", deadline_s=15)).result
+
+
+def fills(broker: RunningBroker) -> Counter[str]:
+    """Fills by client order id, as the broker's own ledger has them."""
+    return Counter(
+        t.body.client_order_id
+        for t in broker.broker.account.book.ledger.transactions
+        if t.body.type == "ORDER_FILL"
+    )
+
+
+async def refusal(gateway: Any, request: pb.PlaceMarketOrderRequest) -> str:
+    with pytest.raises(SepError) as failure:
+        await place(gateway, request)
+    return failure.value.reason
+
+
+async def test_an_order_is_filled_and_found_again(gateway: Any, broker: RunningBroker) -> None:
+    placed = await place(gateway, order("an-order-1"))
+    assert placed.state == FILLED
+    assert placed.filled_units == "100"
+    assert Decimal(placed.fill_price) > 0
+    assert placed.transaction_id
+    assert await fate(gateway, "an-order-1") == placed
+
+
+async def test_a_201_may_hold_a_cancel(gateway: Any, broker: RunningBroker) -> None:
+    broker.faults.add({"kind": "insufficient_margin"})
+    placed = await place(gateway, order("an-order-1"))
+    assert (placed.state, placed.reason) == (CANCELLED, "INSUFFICIENT_MARGIN")
+    assert placed.filled_units == "0"
+    assert await fate(gateway, "an-order-1") == placed
+
+
+async def test_a_reject_keeps_the_brokers_reason(gateway: Any, broker: RunningBroker) -> None:
+    # On the wrong side of zero for any market, but a fine number for the gateway.
+    placed = await place(gateway, order("an-order-1", price_bound="0"))
+    assert placed.state == REJECTED
+    assert "PRICE" in placed.reason
+    assert await fate(gateway, "an-order-1") == placed
+
+
+async def test_units_are_rounded_down_and_refused_below_the_minimum(gateway: Any) -> None:
+    placed = await place(gateway, order("an-order-1", "-7.99"))
+    assert placed.filled_units == "-7"
+    assert await refusal(gateway, order("an-order-2", "0.99")) == "UNITS_BELOW_MINIMUM"
+    assert await refusal(gateway, order("an-order-3", "100000001")) == "UNITS_ABOVE_MAXIMUM"
+
+
+async def test_a_reduction_opens_nothing(gateway: Any) -> None:
+    placed = await place(gateway, order("an-order-1", "-100", reduce_only=True))
+    assert placed.state in (CANCELLED, REJECTED)
+    await place(gateway, order("an-order-2", "100"))
+    placed = await place(
+        gateway, order("an-order-3", "-60", reduce_only=True, stop_loss_price="1.0")
+    )
+    assert (placed.state, placed.filled_units) == (FILLED, "-60")
+    placed = await place(gateway, order("an-order-4", "-40", reduce_only=True))
+    assert placed.filled_units == "-40"
+    assert not (await gateway.stub.ListPositions(pb.ListPositionsRequest())).positions
+
+
+async def test_read_only_refuses_every_order(start_gateway: Any, broker: RunningBroker) -> None:
+    async with start_gateway(READ_ONLY="1") as gateway:
+        assert await refusal(gateway, order("an-order-1")) == "READ_ONLY"
+        assert await refusal(gateway, order("an-order-2", reduce_only=True)) == "READ_ONLY"
+    assert not fills(broker)
+
+
+async def test_a_live_account_needs_a_second_yes(start_gateway: Any, broker: RunningBroker) -> None:
+    async with start_gateway(OANDA_ENVIRONMENT="live") as gateway:
+        assert await refusal(gateway, order("an-order-1")) == "LIVE_TRADING_DISABLED"
+    async with start_gateway(OANDA_ENVIRONMENT="live", LIVE_TRADING_ENABLED="1") as gateway:
+        assert (await place(gateway, order("an-order-1"))).state == FILLED
+
+
+async def test_the_same_id_never_trades_twice(gateway: Any, broker: RunningBroker) -> None:
+    placed = await asyncio.gather(*(place(gateway, order("an-order-1")) for _ in range(5)))
+    assert [p.state for p in placed].count(FILLED) >= 1
+    assert {p.state for p in placed} <= {FILLED, UNKNOWN}
+    assert await place(gateway, order("an-order-1")) == await fate(gateway, "an-order-1")
+    assert fills(broker) == {"an-order-1": 1}
+
+
+async def test_an_id_that_the_broker_knows_answers_what_became_of_the_first(
+    gateway: Any, broker: RunningBroker, store: Valkey
+) -> None:
+    """Even when the gateway has forgotten that it sent it."""
+    first = await place(gateway, order("an-order-1"))
+    await store.delete(keys.order_claim("an-order-1"))
+    assert await place(gateway, order("an-order-1", "500")) == first
+    assert fills(broker) == {"an-order-1": 1}
+
+
+async def test_no_answer_is_unknown_and_never_rejected(
+    start_gateway: Any, broker: RunningBroker
+) -> None:
+    """Looked up later, it was filled if it had arrived, and else it is not there."""
+    faults: dict[str, tuple[dict[str, Any], bool]] = {
+        "cut-after-1": ({"kind": "reset_after"}, True),
+        "cut-before-1": ({"kind": "reset_before"}, False),
+        "half-open-1": ({"kind": "hang"}, False),
+        "status-500-1": ({"kind": "status", "status": 500}, False),
+        "status-502-1": ({"kind": "status", "status": 502}, False),
+    }
+    async with start_gateway(OANDA_TIMEOUT_SEC="0.5") as gateway:
+        before = (await gateway.stub.GetAccount(pb.GetAccountRequest())).last_transaction_id
+        for name, (fault, _) in faults.items():
+            broker.faults.add({**fault, "method": "POST", "times": 1})
+            assert (await place(gateway, order(name))).state == UNKNOWN
+
+        async def settled(name: str) -> pb.OrderResult | None:
+            found = await fate(gateway, name, before)
+            return found if found.state != UNKNOWN else None
+
+        for name, (_, arrived) in faults.items():
+            found = await eventually(lambda name=name: settled(name))
+            assert found.state == (FILLED if arrived else NOT_FOUND), name
+    assert fills(broker) == {"cut-after-1": 1}
+
+
+async def test_what_may_still_be_under_way_is_unknown_and_not_missing(
+    gateway: Any, broker: RunningBroker
+) -> None:
+    """With five seconds of patience, two seconds prove nothing."""
+    broker.faults.add({"kind": "reset_before", "method": "POST", "times": 1})
+    assert (await place(gateway, order("an-order-1"))).state == UNKNOWN
+    found = await fate(gateway, "an-order-1")
+    assert (found.state, found.reason) == (UNKNOWN, "MAY_BE_IN_FLIGHT")
+
+
+async def test_an_order_that_was_never_sent_is_not_found(gateway: Any) -> None:
+    assert (await fate(gateway, "never-sent-1", "1")).state == NOT_FOUND
+
+
+async def test_not_found_needs_both_answers(gateway: Any, broker: RunningBroker) -> None:
+    for path in ("orders/@", "sinceid"):
+        fault = broker.faults.add({"kind": "status", "status": 500, "path": path})
+        with pytest.raises(SepError) as failure:
+            await fate(gateway, "never-sent-1", "1")
+        assert failure.value.reason == "BROKER_UNAVAILABLE"
+        broker.faults.remove(fault.id)
+        await eventually(lambda: call(gateway.stub.GetAccount, pb.GetAccountRequest(), peer="g"))
+
+
+async def test_an_order_that_can_not_be_read_at_first_is_found(
+    gateway: Any, broker: RunningBroker
+) -> None:
+    broker.faults.add({"kind": "unreadable_order", "seconds": 0.5})
+    broker.faults.add({"kind": "reset_after", "method": "POST", "times": 1})
+    assert (await place(gateway, order("an-order-1"))).state == UNKNOWN
+    assert (await fate(gateway, "an-order-1")).state == FILLED
+
+
+async def test_the_ledger_finds_what_the_lookup_does_not(
+    gateway: Any, broker: RunningBroker
+) -> None:
+    placed = await place(gateway, order("an-order-1"))
+    broker.faults.add({"kind": "status", "status": 404, "path": "orders/@"})
+    assert await fate(gateway, "an-order-1", "1") == placed
+
+
+async def test_an_old_claim_of_an_order_that_was_never_sent_does_not_block_it(
+    gateway: Any, broker: RunningBroker, store: Valkey
+) -> None:
+    """A crash between claim and order: the broker never got it, so it may be sent."""
+    await store.set(keys.order_claim("an-order-1"), '{"ts":1000,"since":1}')
+    assert (await place(gateway, order("an-order-1"))).state == FILLED
+    assert fills(broker) == {"an-order-1": 1}
+
+
+async def test_without_a_store_entries_wait_and_reductions_pass(
+    start_gateway: Any, broker: RunningBroker, valkey: ValkeyServer
+) -> None:
+    async with start_gateway(VALKEY_URL=valkey.url) as gateway:
+        assert (await place(gateway, order("an-order-1"))).state == FILLED
+        valkey.kill()
+        assert await refusal(gateway, order("an-order-2")) == "STORE_UNAVAILABLE"
+        placed = await place(gateway, order("an-order-3", "-100", reduce_only=True))
+        assert placed.state == FILLED
+        valkey.start()
+    assert fills(broker) == {"an-order-1": 1, "an-order-3": 1}

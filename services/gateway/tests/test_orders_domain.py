@@ -1,0 +1,103 @@
+"""Rounding, limits, and what the ledger says of an order. Pure."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sep_fx.instrument import Instrument
+from sep_gateway.adapters.oanda.parse_transactions import fill_price
+from sep_gateway.domain.order_rules import Refusal, fit_order
+from sep_gateway.domain.orders import MarketOrder, OrderState
+from sep_gateway.domain.transactions import DUPLICATE, Transaction, fate_of
+
+EUR_USD = Instrument("EUR_USD", 5, 0, Decimal(1), Decimal("0.02"))
+TENTHS = Instrument("XAU_USD", 3, 1, Decimal("0.1"), Decimal("0.05"))
+
+
+def order(units: str, *, reduce_only: bool = False, stop: str | None = None) -> MarketOrder:
+    price = None if stop is None else Decimal(stop)
+    return MarketOrder("client-1", "EUR_USD", Decimal(units), reduce_only, price, price, price)
+
+
+@given(st.decimals(-1000, 1000, places=4))
+def test_units_are_only_ever_rounded_toward_zero(units: Decimal) -> None:
+    fitted = fit_order(order(str(units)), TENTHS)
+    if isinstance(fitted, Refusal):
+        assert abs(units) < Decimal("0.1")
+        assert fitted.reason == "UNITS_BELOW_MINIMUM"
+    else:
+        assert abs(fitted.units) <= abs(units) < abs(fitted.units) + Decimal("0.1")
+        assert fitted.units * units > 0
+        assert fitted.units == fitted.units.quantize(Decimal("0.1"))
+
+
+@pytest.mark.parametrize(
+    ("units", "reason"),
+    [
+        ("0", "UNITS_BELOW_MINIMUM"),
+        ("0.99", "UNITS_BELOW_MINIMUM"),
+        ("-0.99", "UNITS_BELOW_MINIMUM"),
+        ("100000001", "UNITS_ABOVE_MAXIMUM"),
+        ("-100000001", "UNITS_ABOVE_MAXIMUM"),
+    ],
+)
+def test_units_that_can_not_be_traded_are_refused_with_the_limit(units: str, reason: str) -> None:
+    refusal = fit_order(order(units), EUR_USD)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason == reason
+    assert str(refusal.limit) in refusal.text
+
+
+def test_prices_are_rounded_to_what_the_broker_shows() -> None:
+    fitted = fit_order(order("10", stop="1.1000049"), EUR_USD)
+    assert isinstance(fitted, MarketOrder)
+    assert fitted.stop_loss_price == fitted.take_profit_price == Decimal("1.10000")
+    assert fitted.price_bound == Decimal("1.10000")
+
+
+def test_a_reduction_carries_no_stop() -> None:
+    fitted = fit_order(order("10", reduce_only=True, stop="1.1"), EUR_USD)
+    assert isinstance(fitted, MarketOrder)
+    assert fitted.stop_loss_price is None
+    assert fitted.take_profit_price is None
+
+
+CREATED = Transaction(10, "MARKET_ORDER", client_order_id="a")
+FILL = Transaction(11, "ORDER_FILL", order_id="10", units=Decimal(5), price=Decimal("1.1"))
+CANCEL = Transaction(11, "ORDER_CANCEL", order_id="10", reason="MARKET_HALTED")
+REJECT = Transaction(12, "MARKET_ORDER_REJECT", client_order_id="a", reason="UNITS_INVALID")
+SECOND = Transaction(13, "MARKET_ORDER_REJECT", client_order_id="a", reason=DUPLICATE)
+OTHER = Transaction(14, "ORDER_FILL", order_id="9", client_order_id="b", units=Decimal(7))
+
+
+@pytest.mark.parametrize(
+    ("ledger", "state", "reason"),
+    [
+        ((CREATED, FILL, SECOND, OTHER), OrderState.FILLED, ""),
+        ((CREATED, CANCEL, OTHER), OrderState.CANCELLED, "MARKET_HALTED"),
+        ((CREATED, OTHER), OrderState.PENDING, ""),
+        ((REJECT, OTHER), OrderState.REJECTED, "UNITS_INVALID"),
+        ((SECOND, OTHER), OrderState.UNKNOWN, DUPLICATE),
+    ],
+)
+def test_the_ledger_tells_what_became_of_an_order(
+    ledger: tuple[Transaction, ...], state: OrderState, reason: str
+) -> None:
+    fate = fate_of("a", ledger)
+    assert fate is not None
+    assert (fate.state, fate.reason) == (state, reason)
+
+
+def test_an_order_that_the_ledger_does_not_know_has_no_fate() -> None:
+    assert fate_of("a", (OTHER,)) is None
+
+
+def test_the_fill_price_is_the_average_of_the_trades_and_not_the_deprecated_field() -> None:
+    fill = {
+        "price": "9.9",
+        "tradeOpened": {"units": "1", "price": "1.2"},
+        "tradesClosed": [{"units": "-2", "price": "1.1"}, {"units": "-1", "price": "1.0"}],
+    }
+    assert fill_price(fill) == Decimal("1.1")
+    assert fill_price({"price": "9.9"}) == Decimal("9.9")

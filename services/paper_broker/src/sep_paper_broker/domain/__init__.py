@@ -1,0 +1,1 @@
+"""The market and the account. Pure: no I/O, no clock, no HTTP."""

@@ -1,0 +1,1 @@
+"""The v20 REST and streaming interface over a ``Broker``."""

@@ -1,0 +1,42 @@
+"""Cutting long lists as the list parameters ask."""
+
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
+
+from starlette.requests import Request
+
+from sep_paper_broker.http.errors import invalid
+from sep_paper_broker.http.params import query_count, query_list
+
+_DEFAULT, _MAX = 50, 500
+
+
+class Identified(Protocol):
+    """Something with an id of the account's counter."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+
+T = TypeVar("T", bound=Identified)
+
+
+def newest_first(request: Request, items: Iterable[T]) -> list[T]:
+    """The items that ``ids``, ``beforeID`` and ``count`` choose, newest first.
+
+    ``beforeID`` is the largest id that is returned.
+    """
+    ids = query_list(request, "ids")
+    largest = query_count(request, "beforeID")
+    count = query_count(request, "count")
+    if count is not None and not 1 <= count <= _MAX:
+        raise invalid("count", f"It must be from 1 to {_MAX}")
+    chosen = [
+        item
+        for item in items
+        if (ids is None or item.id in ids) and (largest is None or int(item.id) <= largest)
+    ]
+    chosen.sort(key=lambda item: int(item.id), reverse=True)
+    return chosen[: count or _DEFAULT]

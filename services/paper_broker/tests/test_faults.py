@@ -1,0 +1,139 @@
+"""Faults on demand."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+from sep_paper_broker.faults import BadFaultError, FaultBoard
+
+
+async def test_latency_and_statuses_hit_what_they_name_and_run_out(client):
+    await client.fault(kind="status", status=429, path="/summary$", times=2)
+    await client.get("/openTrades")
+    for _ in range(2):
+        assert (await client.get("/summary", 429))["errorMessage"]
+    await client.get("/summary")
+    await client.fault(kind="latency", seconds=0.2, method="GET", times=1)
+    began = asyncio.get_running_loop().time()
+    await client.get("/summary")
+    assert asyncio.get_running_loop().time() - began >= 0.2
+
+
+async def test_reset_before_loses_the_order_and_reset_after_keeps_it(client):
+    marked = {"clientExtensions": {"id": "decision-1"}}
+    await client.fault(kind="reset_before", method="POST", path="/orders", times=1)
+    with pytest.raises(httpx.TransportError):
+        await client.order(1000, **marked)
+    await client.get("/orders/@decision-1", 404)
+    await client.fault(kind="reset_after", method="POST", path="/orders", times=1)
+    with pytest.raises(httpx.TransportError):
+        await client.order(1000, **marked)
+    found = (await client.get("/orders/@decision-1"))["order"]
+    assert found["state"] == "FILLED"
+
+
+async def test_hanging_request_is_never_answered(client):
+    await client.fault(kind="hang", path="/summary", times=1)
+    with pytest.raises(httpx.ReadTimeout):
+        await client.http.get(f"{client.home}/summary", timeout=0.2)
+    await client.get("/summary")
+
+
+async def test_fresh_order_is_unreadable_for_a_while(client, clock):
+    await client.fault(kind="unreadable_order", seconds=0.5, times=1)
+    made = await client.order(1000, clientExtensions={"id": "x"})
+    await client.get("/orders/@x", 404)
+    await client.get(f"/orders/{made['orderCreateTransaction']['id']}", 404)
+    assert (await client.get("/transactions/sinceid", id=2))["transactions"]
+    clock.move(0.5)
+    await client.get("/orders/@x")
+
+
+async def test_candles_can_be_late_or_missing(client):
+    path = "/v3/instruments/EUR_USD/candles"
+    params = {"count": 4, "granularity": "M1", "to": "2025-06-18T11:00:00Z"}
+    whole = (await client.get(path, **params))["candles"]
+    await client.fault(kind="incomplete_candles", count=2, instrument="EUR_USD", times=1)
+    late = (await client.get(path, **params))["candles"]
+    assert [c["complete"] for c in late] == [True, True, False, False]
+    await client.fault(kind="missing_candles", count=1, times=1)
+    assert (await client.get(path, **params))["candles"] == whole[:-1]
+    assert (await client.get(path, **params))["candles"] == whole
+
+
+async def test_halted_instrument_is_shown_and_not_dealt_in(client):
+    await client.order(1000)
+    await client.fault(kind="halted", instrument="EUR_USD")
+    (price,) = (await client.get("/pricing", instruments="EUR_USD"))["prices"]
+    assert price["tradeable"] is False
+    closed = await client.put("/positions/EUR_USD/close", {"longUnits": "ALL"})
+    assert closed["longOrderCancelTransaction"]["reason"] == "MARKET_HALTED"
+    assert "orderFillTransaction" in await client.order(1000, instrument="USD_JPY")
+    await client.http.delete(f"{client.running.admin_url}/admin/faults")
+    assert "orderFillTransaction" in await client.order(-1000)
+
+
+async def test_margin_can_be_refused_without_want_of_it(client):
+    await client.fault(kind="insufficient_margin", times=1)
+    made = await client.order(1)
+    assert made["orderCancelTransaction"]["reason"] == "INSUFFICIENT_MARGIN"
+    assert "orderFillTransaction" in await client.order(1)
+
+
+async def collect(client, path, seconds, **params):
+    """The types of what a stream sends in a while."""
+    kinds = []
+    try:
+        async with asyncio.timeout(seconds):
+            async with client.http.stream("GET", client.home + path, params=params) as answer:
+                async for line in answer.aiter_lines():
+                    kinds += [json.loads(line)["type"]]
+    except TimeoutError:
+        pass
+    return kinds
+
+
+async def test_streams_can_fall_silent_without_closing(serve):
+    async with serve(heartbeat_seconds=0.05) as client:
+        fault = await client.fault(kind="silent_stream")
+        assert await collect(client, "/pricing/stream", 0.3, instruments="EUR_USD") == []
+        await client.http.delete(f"{client.running.admin_url}/admin/faults/{fault['id']}")
+        assert await collect(client, "/pricing/stream", 0.3, instruments="EUR_USD")
+
+
+async def test_heartbeats_can_be_missing_or_double(serve):
+    async with serve(heartbeat_seconds=60) as client:
+        await client.fault(kind="missing_heartbeat", times=1)
+        assert await collect(client, "/transactions/stream", 0.3) == []
+        await client.fault(kind="duplicate_heartbeat", times=1)
+        assert await collect(client, "/transactions/stream", 0.3) == ["HEARTBEAT"] * 2
+
+
+async def test_admin_can_have_a_port_of_its_own(serve):
+    async with serve(admin_port=0) as client:
+        assert client.running.admin_url != client.running.url
+        hidden = await client.http.get("/admin/faults")
+        assert hidden.status_code == 404
+        shown = await client.http.get(f"{client.running.admin_url}/admin/faults")
+        assert shown.json() == {"faults": []}
+
+
+@pytest.mark.parametrize(
+    "description",
+    [{}, {"kind": "x"}, {"kind": "hang", "more": 1}, {"kind": "hang", "times": "2"},
+     {"kind": "status", "status": True}, {"kind": "hang", "path": "("}],
+)  # fmt: skip
+def test_badly_described_fault_is_refused(description):
+    with pytest.raises(BadFaultError):
+        FaultBoard().add(description)
+
+
+async def test_orders_accepted_without_an_answer_are_all_found_once(client):
+    await client.fault(kind="reset_after", method="POST", path="/orders")
+    for i in range(150):
+        with pytest.raises(httpx.TransportError):
+            await client.order(1, clientExtensions={"id": f"d-{i}"})
+    position = (await client.get("/positions/EUR_USD"))["position"]
+    assert position["long"]["units"] == "150"
+    assert len(position["long"]["tradeIDs"]) == 150
