@@ -18,6 +18,7 @@ from sep_kit.store.records import KillSwitchChange
 from sep_guard.adapters.gateway import GatewayBroker
 from sep_guard.adapters.market_reader import MarketReader
 from sep_guard.adapters.open_orders import OpenOrders
+from sep_guard.drain import Drain
 from sep_guard.metrics import GuardMetrics
 from sep_guard.reconcile_loop import ReconcileLoop
 from sep_guard.servicer import GuardServicer
@@ -57,8 +58,11 @@ def build(settings: GuardSettings, context: Context) -> Parts:
         lambda: uuid.uuid4().hex,
         metrics,
     )
+    drain = Drain(reader, broker, limits.portfolio, lease, clock, lambda: uuid.uuid4().hex, metrics)
     kill_switch = KillSwitch(store)
-    servicer = GuardServicer(instruments, reader, reconcile, limits, kill_switch, clock, metrics)
+    servicer = GuardServicer(
+        instruments, reader, reconcile, drain, limits, kill_switch, clock, metrics
+    )
 
     async def prepare() -> None:
         """Seed the kill switch, then reconcile with the broker before the first decision."""

@@ -1,14 +1,19 @@
 """Decisions to messages of the contract."""
 
+from collections.abc import Sequence
+from decimal import Decimal
+
 from sep.guard.v1 import guard_pb2
 from sep_kit.store.kill_switch import KillSwitchState
 
 from sep_guard.domain.budget import budget_of
 from sep_guard.domain.cycle import Kind, View
+from sep_guard.domain.drain import Close, DrainLimits, DrainPlan
 from sep_guard.domain.entry import Check, failed
 from sep_guard.domain.limits import PortfolioLimits
 from sep_guard.domain.margin_gate import margin_gate, utilisation
 from sep_guard.domain.market import Market
+from sep_guard.drain import Closed
 from sep_guard.reconcile_loop import Cycle, Done
 
 _KINDS = {
@@ -64,6 +69,50 @@ def budget_message(view: View, limits: PortfolioLimits) -> guard_pb2.GetBudgetRe
         ),
         ts_ms=view.now_ms,
         nav=str(account.nav),
+    )
+
+
+def drain_limits_of(buffer_pct: float, min_units: str) -> DrainLimits:
+    """Limits of a drain as a client gives them."""
+    return DrainLimits(Decimal(repr(buffer_pct)) / 100, Decimal(min_units or "0"))
+
+
+def plan_message(drain_id: str, view: View, plan: DrainPlan) -> guard_pb2.PlanDrainResponse:
+    """A drain's plan."""
+    return guard_pb2.PlanDrainResponse(
+        drain_id=drain_id,
+        margin_used=f"{plan.margin_used:f}",
+        margin_cap=f"{plan.cap:f}",
+        excess=f"{plan.excess:f}",
+        closes=[_close(c) for c in plan.closes],
+        kill_switch=view.controls.kill_switch,
+        ts_ms=view.now_ms,
+    )
+
+
+def drained_message(
+    drain_id: str, closed: Sequence[Closed], after: DrainPlan, ts_ms: int
+) -> guard_pb2.ExecuteDrainResponse:
+    """What a drain did."""
+    answer = guard_pb2.ExecuteDrainResponse(
+        drain_id=drain_id, remaining_excess=f"{after.excess:f}", ts_ms=ts_ms
+    )
+    for done in closed:
+        message = _close(done.close)
+        message.order_state = done.result.outcome
+        message.client_order_id = done.client_order_id
+        message.order_reason = done.result.reason
+        answer.closes.append(message)
+    return answer
+
+
+def _close(close: Close) -> guard_pb2.DrainClose:
+    return guard_pb2.DrainClose(
+        instrument=close.instrument,
+        current_units=f"{close.current:f}",
+        close_units=f"{close.units:f}",
+        margin_freed=f"{close.margin_freed:f}",
+        reason=close.reason,
     )
 
 

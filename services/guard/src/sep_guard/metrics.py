@@ -3,6 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from sep_guard.domain.cycle import Action, Plan, View
+from sep_guard.domain.margin_gate import utilisation
+from sep_guard.domain.market import Account
 
 
 class GuardMetrics:
@@ -30,10 +32,14 @@ class GuardMetrics:
 
     def show(self, view: View, plan: Plan) -> None:
         """Show a cycle."""
-        self._nav.set(float(view.account.nav))
-        self._utilisation.set(float(plan.utilisation))
+        self.show_account(view.account)
         self._kill_switch.set(view.controls.kill_switch)
         self._budget.set(float(plan.budget.total))
+
+    def show_account(self, account: Account) -> None:
+        """Show the account alone, between cycles."""
+        self._nav.set(float(account.nav))
+        self._utilisation.set(float(utilisation(account)))
 
     def show_kill_switch(self, engaged: bool) -> None:
         """Show the kill switch at once."""

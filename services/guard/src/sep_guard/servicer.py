@@ -12,11 +12,15 @@ from sep_guard.adapters.market_reader import MarketReader
 from sep_guard.convert import (
     budget_message,
     cycle_message,
+    drain_limits_of,
+    drained_message,
     kill_switch_message,
+    plan_message,
     readiness_message,
 )
 from sep_guard.domain.cycle import readiness
 from sep_guard.domain.limits import GuardLimits
+from sep_guard.drain import Drain
 from sep_guard.metrics import GuardMetrics
 from sep_guard.reconcile_loop import ReconcileLoop
 
@@ -31,6 +35,7 @@ class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
         instruments: tuple[str, ...],
         reader: MarketReader,
         loop: ReconcileLoop,
+        drain: Drain,
         limits: GuardLimits,
         kill_switch: KillSwitch,
         clock: Clock,
@@ -39,6 +44,7 @@ class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
         self._instruments = tuple(sorted(instruments))
         self._reader = reader
         self._loop = loop
+        self._drain = drain
         self._limits = limits
         self._kill_switch = kill_switch
         self._clock = clock
@@ -109,6 +115,27 @@ class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
         return guard_pb2.GetReadinessResponse(
             readiness=[readiness_message(m, readiness(view, m, self._limits)) for m in markets]
         )
+
+    async def PlanDrain(
+        self,
+        request: guard_pb2.PlanDrainRequest,
+        context: grpc.aio.ServicerContext[guard_pb2.PlanDrainRequest, guard_pb2.PlanDrainResponse],
+    ) -> guard_pb2.PlanDrainResponse:
+        """What a drain would close."""
+        limits = drain_limits_of(request.buffer_pct, request.min_units)
+        return plan_message(*await self._drain.plan(limits))
+
+    async def ExecuteDrain(
+        self,
+        request: guard_pb2.ExecuteDrainRequest,
+        context: grpc.aio.ServicerContext[
+            guard_pb2.ExecuteDrainRequest, guard_pb2.ExecuteDrainResponse
+        ],
+    ) -> guard_pb2.ExecuteDrainResponse:
+        """Close what is over the cap."""
+        limits = drain_limits_of(request.buffer_pct, request.min_units)
+        closed, after = await self._drain.execute(request.drain_id, limits)
+        return drained_message(request.drain_id, closed, after, now_ms(self._clock))
 
     async def CheckEntry(
         self,

@@ -10,6 +10,7 @@ from redis.asyncio.client import Pipeline
 from sep_kit.store import keys
 
 from sep_guard.domain.cycle import Action, View
+from sep_guard.domain.drain import Close
 from sep_guard.domain.limits import GuardLimits
 from sep_guard.domain.orders import Intent, Result
 
@@ -56,6 +57,25 @@ def queue_outcome(pipe: Pipeline, intent: Intent, result: Result, ts: int) -> No
             "instrument": intent.instrument,
             "client_order_id": intent.client_order_id,
             "units": intent.units,
+            "outcome": result.outcome,
+            "reason": result.reason,
+            "filled_units": result.filled_units,
+            "fill_price": result.fill_price,
+        },
+    )
+
+
+def queue_drain(pipe: Pipeline, intent: Intent, close: Close, result: Result, ts: int) -> None:
+    """Queue one close of a drain and what became of it."""
+    _queue(
+        pipe,
+        {
+            "event": "drain",
+            "id": intent.decision_id,
+            "ts": ts,
+            "instrument": close.instrument,
+            "close": close,
+            "client_order_id": intent.client_order_id,
             "outcome": result.outcome,
             "reason": result.reason,
             "filled_units": result.filled_units,

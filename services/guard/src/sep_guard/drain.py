@@ -1,0 +1,132 @@
+"""Carries a drain out: only under an engaged kill switch, one reduce-only order at a time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sep_kit.clock import Clock, now_ms
+from sep_kit.errors import NotTheWriterError, PreconditionError, ReadOnlyError, SepError
+from sep_kit.logging import get_logger
+from sep_kit.store.lease import Lease
+
+from sep_guard.adapters.decision_log import queue_drain
+from sep_guard.adapters.market_reader import MarketReader
+from sep_guard.domain.budget import budget_of
+from sep_guard.domain.cycle import View
+from sep_guard.domain.drain import Close, DrainLimits, DrainPlan, plan_drain
+from sep_guard.domain.limits import PortfolioLimits
+from sep_guard.domain.orders import Intent, Result, client_order_id
+from sep_guard.metrics import GuardMetrics
+from sep_guard.ports import Broker
+
+_log = get_logger("PortfolioManager")
+
+
+class KillSwitchReleasedError(PreconditionError):
+    """A drain runs only while nothing new can be opened."""
+
+    reason = "KILL_SWITCH_RELEASED"
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A close and what became of its order."""
+
+    close: Close
+    client_order_id: str
+    result: Result
+
+
+class Drain:
+    """Plans and executes drains.
+
+    Executing plans afresh from what is held now, so a drain that was aborted goes on
+    where it stopped. The key of each order is made of drain, instrument and units held:
+    sent twice for the same position it is one order.
+    """
+
+    def __init__(
+        self,
+        reader: MarketReader,
+        broker: Broker,
+        limits: PortfolioLimits,
+        lease: Lease,
+        clock: Clock,
+        new_id: Callable[[], str],
+        metrics: GuardMetrics,
+    ) -> None:
+        self._reader = reader
+        self._broker = broker
+        self._limits = limits
+        self._lease = lease
+        self._clock = clock
+        self._new_id = new_id
+        self._metrics = metrics
+
+    async def plan(self, limits: DrainLimits) -> tuple[str, View, DrainPlan]:
+        """A fresh drain id, what was seen, and what a drain would close."""
+        view = await self._reader.view()
+        return self._new_id(), view, self._plan(view, limits)
+
+    async def execute(
+        self, drain_id: str, limits: DrainLimits
+    ) -> tuple[tuple[Closed, ...], DrainPlan]:
+        """Close what is over the cap; returns what was done and what a plan says then.
+
+        Raises:
+            KillSwitchReleasedError: the kill switch is not engaged.
+            ReadOnlyError: every order is refused.
+            NotTheWriterError: another replica holds the lease.
+            UnavailableError: the broker does not answer.
+        """
+        if not self._lease.held:
+            raise NotTheWriterError("this guard does not hold the writer lease; ask again")
+        await self._check_controls()
+        view = await self._reader.view()
+        done = []
+        for close in self._plan(view, limits).closes:
+            await self._check_controls()
+            done.append(await self._close(drain_id, close, view))
+        _, after, remaining = await self.plan(limits)
+        self._metrics.show_account(after.account)
+        return tuple(done), remaining
+
+    def _plan(self, view: View, limits: DrainLimits) -> DrainPlan:
+        budget = budget_of(view.account, self._limits)
+        return plan_drain(view.account, view.markets.values(), budget, limits)
+
+    async def _check_controls(self) -> None:
+        controls = await self._reader.controls()
+        if controls.read_only:
+            raise ReadOnlyError("READ_ONLY=1 refuses every order; restart without it to drain")
+        if not controls.kill_switch:
+            raise KillSwitchReleasedError(
+                "the kill switch is released; engage it first, so that nothing is opened meanwhile"
+            )
+
+    async def _close(self, drain_id: str, close: Close, view: View) -> Closed:
+        decision_id = f"{drain_id}:{close.instrument}"
+        intent = Intent(
+            client_order_id(decision_id, f"drain:{close.current}"),
+            decision_id,
+            close.instrument,
+            close.order,
+            True,
+            None,
+            None,
+            None,
+            view.account.last_transaction_id,
+            view.now_ms,
+        )
+        result = await self._broker.place(intent)
+        self._metrics.count_order(close.instrument, result.outcome)
+        _log.info(
+            "drain", instrument=close.instrument, units=str(close.order),
+            outcome=result.outcome.value, reason=result.reason or close.reason.value,
+            client_order_id=intent.client_order_id,
+        )  # fmt: skip
+        ts = now_ms(self._clock)
+        try:
+            await self._lease.write(lambda pipe: queue_drain(pipe, intent, close, result, ts))
+        except SepError as error:
+            _log.warning("drain can't be recorded", error=str(error))
+        return Closed(close, intent.client_order_id, result)

@@ -1,0 +1,87 @@
+"""What a drain closes, over any account and holdings."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+from sep_fx.instrument import Instrument
+from sep_fx.sessions import SessionState
+from sep_guard.domain.budget import Budget
+from sep_guard.domain.drain import DrainLimits, DrainReason, plan_drain
+from sep_guard.domain.market import Account, Holding, Market, Quote
+
+D = Decimal
+BUDGET = Budget(D(3000), D(1000), D(750), D(3000))
+NO_SLACK = DrainLimits(D(0), D(0))
+
+
+def holding(name: str, managed: int, manual: int = 0, price: str = "1") -> Market:
+    quote = Quote(D(price), D(price), 0, True)
+    return Market(
+        Instrument(name, 5, 0, D(1), D("0.02")),
+        SessionState(True, None, None, ()),
+        None,
+        None,
+        quote,
+        D(1),
+        Holding(D(managed), D(manual)),
+        False,
+    )
+
+
+def account(used: str) -> Account:
+    return Account(D(10_000), D(10_000), D(used), D(10_000) - D(used))
+
+
+def test_exposure_within_the_caps_is_let_be() -> None:
+    plan = plan_drain(account("1000"), [holding("EUR_USD", 50_000)], BUDGET, NO_SLACK)
+    assert (plan.closes, plan.excess) == ((), D(0))
+
+
+def test_an_instrument_over_its_cap_is_closed_down_to_it_whoever_opened_it() -> None:
+    one = holding("EUR_USD", -40_000, -20_001)
+    (close,) = plan_drain(account("1200.02"), [one], BUDGET, NO_SLACK).closes
+    assert (close.units, close.order) == (D(10_001), D(10_001))
+    assert close.reason is DrainReason.OVER_INSTRUMENT_CAP
+
+
+def test_the_total_is_closed_down_from_the_largest() -> None:
+    cap = replace(BUDGET, per_instrument=D(5000))
+    markets = [holding("EUR_USD", 150_000), holding("GBP_USD", 50_000)]
+    (close,) = plan_drain(account("4000"), markets, cap, NO_SLACK).closes
+    assert (close.instrument, close.units, close.margin_freed) == ("EUR_USD", D(50_000), D(1000))
+    assert close.reason is DrainReason.OVER_TOTAL_CAP
+
+
+def test_the_buffer_lets_a_little_be_and_min_units_leaves_small_closes_out() -> None:
+    one = holding("EUR_USD", 52_000)
+    assert plan_drain(account("1040"), [one], BUDGET, DrainLimits(D("0.05"), D(0))).closes == ()
+    assert plan_drain(account("1040"), [one], BUDGET, DrainLimits(D(0), D(2001))).closes == ()
+    assert len(plan_drain(account("1040"), [one], BUDGET, DrainLimits(D(0), D(2000))).closes) == 1
+
+
+def test_what_has_no_price_is_left_to_the_next_plan() -> None:
+    one = replace(holding("EUR_USD", 500_000), quote=None)
+    assert plan_drain(account("10000"), [one], BUDGET, NO_SLACK).closes == ()
+
+
+@given(
+    st.lists(st.tuples(st.integers(-300_000, 300_000), st.integers(-50_000, 50_000)), max_size=6),
+    st.decimals("0", "0.5", places=2),
+)
+def test_after_a_drain_no_cap_is_passed_and_nothing_is_opened(
+    units: list[tuple[int, int]], buffer: Decimal
+) -> None:
+    markets = [holding(f"AA{i}_USD", *u, price="1.3") for i, u in enumerate(units)]
+    margins = {
+        m.instrument.name: abs(m.holding.managed + m.holding.manual) * D("0.026") for m in markets
+    }
+    used = sum(margins.values(), D(0))
+    plan = plan_drain(account(str(used)), markets, BUDGET, DrainLimits(buffer, D(0)))
+    for close in plan.closes:
+        assert 0 < close.units <= abs(close.current)
+        assert close.order * close.current < 0
+        margins[close.instrument] -= close.margin_freed
+    assert all(m <= BUDGET.per_instrument * (1 + buffer) for m in margins.values())
+    assert sum(margins.values(), D(0)) <= BUDGET.total * (1 + buffer)
