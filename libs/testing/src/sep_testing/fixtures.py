@@ -7,7 +7,21 @@ import pytest
 from sep_kit.store.connection import Valkey, open_valkey
 
 from sep_testing.clock import FakeClock
+from sep_testing.loopback import loopback_only
 from sep_testing.valkey import ValkeyServer
+
+
+@pytest.fixture(scope="session")
+def _outside_connections() -> Iterator[list[str]]:
+    with loopback_only() as refused:
+        yield refused
+
+
+@pytest.fixture(autouse=True)
+def _only_loopback(_outside_connections: list[str]) -> Iterator[None]:
+    _outside_connections.clear()
+    yield
+    assert not _outside_connections, f"the test connected to {_outside_connections}"
 
 
 @pytest.fixture(scope="session")

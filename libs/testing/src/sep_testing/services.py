@@ -1,11 +1,36 @@
-"""A whole service inside the test's own event loop, on port 0."""
+"""Real servers inside the test's own event loop, on port 0."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
+from prometheus_client import CollectorRegistry
 from sep_kit.clock import Clock, SystemClock
+from sep_kit.grpc.server import GrpcServer, Handler
 from sep_kit.service import Build, StackSettings, run_service
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server and the address it answers on."""
+
+    address: str
+    server: GrpcServer
+
+
+@asynccontextmanager
+async def running_server(
+    *handlers: Handler, registry: CollectorRegistry | None = None, serving: bool = True
+) -> AsyncIterator[Running]:
+    """Run handlers behind the interceptor, with health and reflection."""
+    server = GrpcServer(handlers, registry or CollectorRegistry())
+    port = await server.start("127.0.0.1:0")
+    try:
+        await server.set_serving(serving=serving)
+        yield Running(f"127.0.0.1:{port}", server)
+    finally:
+        await server.stop(0)
 
 
 @asynccontextmanager

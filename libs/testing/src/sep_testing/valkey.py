@@ -32,8 +32,9 @@ def free_port() -> int:
 class ValkeyServer:
     """Starts, kills, freezes and restarts a Valkey with an append-only file."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, fsync: str = "always") -> None:
         self.directory = directory
+        self.fsync = fsync
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -50,7 +51,7 @@ class ValkeyServer:
                 *("--port", str(self.port)),
                 *("--bind", "127.0.0.1"),
                 *("--dir", str(self.directory)),
-                *("--appendonly", "yes", "--appendfsync", "always"),
+                *("--appendonly", "yes", "--appendfsync", self.fsync),
                 *("--save", ""),
                 *("--loglevel", "warning"),
             ],

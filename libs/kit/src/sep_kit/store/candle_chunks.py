@@ -2,7 +2,7 @@
 
 A chunk spans 1,440 bar lengths (a day of M1) from a multiple of that span::
 
-    version u8 · digits u8 · reserved u16 · crc32 of the rest u32 · records
+    version u8 · digits u8 · reserved u16 · crc32 of all else u32 · records
     record: slot u16 · bid o,h,l,c i32 · ask o,h,l,c i32 · volume u32   (little endian)
 
 ``slot`` is the bar's number inside the chunk, ``digits`` the decimals of a price.
@@ -20,7 +20,7 @@ from sep_fx.bars import Bars
 from sep_kit.errors import CorruptRecordError
 
 BARS_PER_CHUNK = 1440
-_VERSION = 1
+_VERSION = 2
 _HEADER = struct.Struct("<BBHI")
 _RECORD = np.dtype([("slot", "<u2"), ("prices", "<i4", (8,)), ("volume", "<u4")])
 _MAX_DIGITS = 9
@@ -63,11 +63,11 @@ def decode(raw: bytes, where: str) -> Chunk:
     """
     if len(raw) < _HEADER.size:
         raise CorruptRecordError(f"{where}: {len(raw)} bytes are no candle chunk")
-    version, digits, _, checksum = _HEADER.unpack_from(raw)
+    version, digits, reserved, checksum = _HEADER.unpack_from(raw)
     body = memoryview(raw)[_HEADER.size :]
     if version != _VERSION or digits > _MAX_DIGITS or len(body) % _RECORD.itemsize:
         raise CorruptRecordError(f"{where}: version {version}, {len(body)} bytes: no candle chunk")
-    if zlib.crc32(body) != checksum:
+    if _checksum(digits, reserved, body) != checksum:
         raise CorruptRecordError(f"{where}: the checksum does not fit")
     records = np.frombuffer(body, _RECORD)
     slots = records["slot"].astype(np.int64)
@@ -79,31 +79,36 @@ def decode(raw: bytes, where: str) -> Chunk:
 def encode(chunk: Chunk) -> bytes:
     """The chunk as stored."""
     body = chunk.records.tobytes()
-    return _HEADER.pack(_VERSION, chunk.digits, 0, zlib.crc32(body)) + body
+    return _HEADER.pack(_VERSION, chunk.digits, 0, _checksum(chunk.digits, 0, body)) + body
 
 
 def merge(chunk: Chunk, start: int, bar_seconds: int, candles: list[Candle]) -> tuple[Chunk, int]:
     """The chunk with the candles put in, each over its own slot; and how many were new or changed.
 
     Raises:
-        ValueError: a price with more than nine decimals, or too large to store.
+        ValueError: a price with more than nine decimals or too large to store, a time
+            between two bars, or a volume below 0.
     """
     digits = max([chunk.digits, *(_digits(p) for c in candles for p in c.prices)])
-    by_slot = {int(r["slot"]): r for r in _rescaled(chunk, digits)}
-    changed = 0
+    sent = {}
     for candle in candles:
-        record = np.zeros((), _RECORD)
-        record["slot"] = (candle.time - start) // bar_seconds
-        record["prices"] = [_scaled(p, digits) for p in candle.prices]
-        record["volume"] = min(candle.volume, 2**32 - 1)
-        slot = int(record["slot"])
-        old = by_slot.get(slot)
-        if old is None or old.tobytes() != record.tobytes():
-            by_slot[slot] = record[()]
-            changed += 1
+        slot, rest = divmod(candle.time - start, bar_seconds)
+        if rest:
+            raise ValueError(f"candle {candle.time} starts between two bars of {bar_seconds} s")
+        if candle.volume < 0:
+            raise ValueError(f"candle {candle.time} has the volume {candle.volume}")
+        prices = [_scaled(p, digits) for p in candle.prices]
+        sent[slot] = (slot, prices, min(candle.volume, 2**32 - 1))
+    new = np.array([sent[slot] for slot in sorted(sent)], _RECORD)
+    old = _rescaled(chunk, digits)
+    kept = old[~np.isin(old["slot"], new["slot"])]
+    replaced = old[np.isin(old["slot"], new["slot"])]
+    same = np.isin(new, replaced).sum() if len(replaced) else 0
+    changed = len(new) - int(same)
     if not changed:
         return chunk, 0
-    return Chunk(digits, np.array([by_slot[s] for s in sorted(by_slot)], _RECORD)), changed
+    merged = np.concatenate([kept, new])
+    return Chunk(digits, merged[np.argsort(merged["slot"])]), changed
 
 
 def bars_of(chunk: Chunk, start: int, bar_seconds: int) -> Bars:
@@ -111,6 +116,19 @@ def bars_of(chunk: Chunk, start: int, bar_seconds: int) -> Bars:
     prices = chunk.records["prices"].astype(np.float64) / 10.0**chunk.digits
     time = start + chunk.records["slot"].astype(np.int64) * bar_seconds
     return Bars.from_rows(time, prices.T, chunk.records["volume"].astype(np.int64))
+
+
+def pack_bars(bars: Bars, start: int, bar_seconds: int, digits: int) -> bytes:
+    """Bars of one chunk, packed at once; prices are taken to the nearest of ``digits`` decimals.
+
+    For bulk loads of recorded candles; what a broker sends goes through ``merge``.
+    """
+    records = np.empty(len(bars), _RECORD)
+    records["slot"] = (bars.time - start) // bar_seconds
+    rows = [getattr(bars, f"{side}_{point}") for side in ("bid", "ask") for point in "ohlc"]
+    records["prices"] = np.rint(np.stack(rows, axis=1) * 10**digits).astype(np.int64)
+    records["volume"] = bars.volume
+    return encode(Chunk(digits, records))
 
 
 def candles_of(chunk: Chunk, start: int, bar_seconds: int) -> list[Candle]:
@@ -124,6 +142,11 @@ def candles_of(chunk: Chunk, start: int, bar_seconds: int) -> list[Candle]:
         )
         for r in chunk.records
     ]
+
+
+def _checksum(digits: int, reserved: int, body: bytes | memoryview) -> int:
+    # The digits too: one of them wrong is every price wrong by a factor of ten.
+    return zlib.crc32(body, zlib.crc32(_HEADER.pack(_VERSION, digits, reserved, 0)))
 
 
 def _digits(price: Decimal) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sep_evaluator.domain.kernel_tables import Floats, Ints
+from sep_evaluator.domain.kernel_tables import Floats, Ints, with_room
 from sep_evaluator.domain.params import StrategyParams
 
 Record = npt.NDArray[Any]
@@ -125,7 +125,7 @@ class BarColumns:
         """Add bars; their direction and equity are left for the loops to write."""
         first, count = self._count, self._count + len(time)
         if count > len(self._time):
-            self._move(0, max(count, 2 * len(self._time)))
+            self._move(0, with_room(count))
         self._time[first:count] = time
         for row, column in zip(self._prices, prices, strict=True):
             row[first:count] = column

@@ -21,7 +21,7 @@ from sep_evaluator.domain.kernel_loops import (
     fill_shape,
     fill_sigma,
 )
-from sep_evaluator.domain.kernel_tables import Floats, kernel_tables
+from sep_evaluator.domain.kernel_tables import Floats, kernel_tables, with_room
 from sep_evaluator.domain.params import StrategyParams
 
 LOOKBACK = 6
@@ -140,7 +140,7 @@ class KernelStream:
         """Append mids (shape (k,)) and compute the windows that they end."""
         first, count = self._count, self._count + len(mid)
         if count > len(self._mid):
-            self._move(0, max(count, 2 * len(self._mid)))
+            self._move(0, with_room(count))
         self._mid[first:count] = mid
         self._figures[:, first : min(count, FIRST_WINDOW)] = np.nan
         _fill(self._mid, max(first, FIRST_WINDOW), count, self._figures)

@@ -82,3 +82,12 @@ def _entropy_terms(events: int) -> Floats:
     share[0] = 1.0  # a kind that does not occur adds nothing, as 1 * log2(1) does
     terms: Floats = -share * np.log2(share) / np.log2(3.0)
     return terms
+
+
+def with_room(count: int) -> int:
+    """Capacity for ``count`` bars and a quarter more.
+
+    A loaded history must not be moved by the first live bar, and a long run, which keeps
+    at most a tenth more than its length, never again. Untouched room takes no memory.
+    """
+    return count + max(count // 4, 4096)
