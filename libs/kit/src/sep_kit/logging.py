@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import cast
 
 import structlog
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import FilteringBoundLogger, Processor
 
 
@@ -31,11 +33,16 @@ def configure_logging(service: str, log_format: LogFormat, level: str) -> None:
     ]
     if log_format is LogFormat.JSON:
         render: list[Processor] = [
-            structlog.processors.dict_tracebacks,
+            # Without the values of local variables: one of them may be a secret.
+            ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(),
         ]
     else:
-        render = [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)]
+        render = [
+            structlog.dev.ConsoleRenderer(
+                colors=False, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),

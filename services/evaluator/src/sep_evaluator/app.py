@@ -6,7 +6,6 @@ from functools import partial
 from sep.evaluator.v1 import evaluator_pb2_grpc
 from sep_fx.sessions import SessionCalendar
 from sep_kit import service
-from sep_kit.grpc.client import open_channel
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
@@ -16,6 +15,7 @@ from sep_kit.store.connection import answer
 from sep_evaluator.adapters.gateway_prices import GatewayPrices
 from sep_evaluator.adapters.manifold_feed import ManifoldFeed
 from sep_evaluator.candle_loop import CandleLoop
+from sep_evaluator.compile_ahead import compile_ahead
 from sep_evaluator.domain.coherence import FreshnessLimits, Thresholds
 from sep_evaluator.evaluation_loop import Buffers, EvaluationLoop
 from sep_evaluator.long_runs import LongRuns, RunRules
@@ -40,7 +40,7 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
     )
     runs = LongRuns(settings.hotband_pairs, rules, CandleStore(store))
     lock = asyncio.Lock()
-    channel = open_channel(settings.gateway_addr)
+    channel = context.open_channel(settings.gateway_addr)
     candles = CandleLoop(runs, lock, lease, clock, settings.eval_signal_ttl_sec)
     manifolds = ManifoldLoop(runs, lock, lease, GatewayPrices(channel))
     evaluation = EvaluationLoop(
@@ -75,7 +75,8 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
         await answer(store.ping())
 
     async def prepare() -> None:
-        """Know the parameters before the first signal is made with them."""
+        """Compile the numerics, and know the parameters before they make a first signal."""
+        await asyncio.to_thread(compile_ahead)
         async with lock:
             await evaluation.refresh()
 

@@ -1,5 +1,6 @@
 """EvaluatorService: checks, converts, calls, converts."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import grpc
@@ -28,6 +29,9 @@ from sep_evaluator.domain.coherence import (
 )
 from sep_evaluator.evaluation_loop import EvaluationLoop
 from sep_evaluator.long_runs import RunRules
+
+# Proxies and browsers give up on a stream that is silent for half a minute or more.
+_HEARTBEAT_S = 15.0
 
 
 class NoSignalError(NotReadyError):
@@ -147,7 +151,12 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
                 if isinstance(last, ManifoldRecord):
                     yield evaluator_pb2.StreamManifoldsResponse(manifold=manifold_message(last))
             while True:
-                event = await news.get()
+                try:
+                    event = await asyncio.wait_for(news.get(), _HEARTBEAT_S)
+                except TimeoutError:
+                    beat = evaluator_pb2.Heartbeat(ts_ms=now_ms(self._clock))
+                    yield evaluator_pb2.StreamManifoldsResponse(heartbeat=beat)
+                    continue
                 if not isinstance(event, ManifoldRecord):
                     error = evaluator_pb2.StreamError(reason=event.reason, message=event.message)
                     yield evaluator_pb2.StreamManifoldsResponse(error=error)

@@ -7,15 +7,16 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import WatchError
 
 from sep_kit.clock import Clock
-from sep_kit.errors import NotTheWriterError
+from sep_kit.errors import NotTheWriterError, StoreUnavailableError
 from sep_kit.logging import get_logger
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, answer, store_errors
 
 _log = get_logger("Lease")
 
-# Take the lease if it is free, renew it if it is ours; answers {token, ms left}.
-# A token is given out once: whoever writes with an older one is refused.
+# Take the lease if it is free, renew it if it is ours; answers the token, 0 for another's.
+# A token is given out once: whoever writes with an older one is refused. It grows with
+# the clock as well as by one, so that not even a wiped store gives one out again.
 _ACQUIRE = """
 local holder = redis.call('HGET', KEYS[1], 'holder')
 if holder == ARGV[1] then
@@ -23,8 +24,12 @@ if holder == ARGV[1] then
   return tonumber(redis.call('HGET', KEYS[1], 'token'))
 end
 if holder then return 0 end
-local token = redis.call('INCR', KEYS[2])
-redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'token', token)
+local now = redis.call('TIME')
+local token = math.max(
+  now[1] * 1000 + math.floor(now[2] / 1000), (tonumber(redis.call('GET', KEYS[2])) or 0) + 1
+)
+redis.call('SET', KEYS[2], string.format('%.0f', token))
+redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'token', string.format('%.0f', token))
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return token
 """
@@ -56,6 +61,9 @@ class Lease:
         self.holder = holder
         self._token = 0
         self._until_ns = 0
+        self.store_away = False
+        """Whether the last renewal failed because Valkey does not answer: then nobody is
+        known to hold the lease."""
         self._acquire = store.register_script(_ACQUIRE)
         self._release = store.register_script(_RELEASE)
 
@@ -76,11 +84,16 @@ class Lease:
             StoreUnavailableError: Valkey does not answer; the lease runs out by itself.
         """
         asked_at = self._clock.now_ns()
-        token = int(
-            await answer(
-                self._acquire(keys=[self._key, self._counter], args=[self.holder, _TTL_MS])
+        try:
+            token = int(
+                await answer(
+                    self._acquire(keys=[self._key, self._counter], args=[self.holder, _TTL_MS])
+                )
             )
-        )
+        except StoreUnavailableError:
+            self.store_away = True
+            raise
+        self.store_away = False
         if token and token != self._token:
             _log.info("lease taken", lease=self.name, holder=self.holder, token=token)
         elif self._token and not token:
@@ -100,23 +113,23 @@ class Lease:
             NotTheWriterError: another replica holds the lease; nothing was written.
             StoreUnavailableError: Valkey does not answer.
         """
-        for _ in range(5):
-            async with store_errors(), self._store.pipeline(transaction=True) as pipe:
-                await pipe.watch(self._key)
-                token = await _now(pipe.hget(self._key, "token"))
-                if not self.held or token is None or int(token) != self._token:
-                    raise NotTheWriterError(
-                        f"this replica does not hold the {self.name} lease; ask again"
-                    )
-                pipe.multi()  # type: ignore[no-untyped-call]
-                queue(pipe)
-                try:
-                    result: list[Any] = await pipe.execute()
-                except WatchError:
-                    # Renewing touches the key as well; look again who holds it.
-                    continue
-                return result
-        raise NotTheWriterError(f"the {self.name} lease changes too fast; ask again")
+        async with store_errors(), self._store.pipeline(transaction=True) as pipe:
+            # Whoever takes the lease takes a new token first, so it is the token that is
+            # watched: renewals leave it alone.
+            await pipe.watch(self._counter)
+            token = await _now(pipe.get(self._counter))
+            if not self.held or token is None or int(token) != self._token:
+                raise self._not_the_writer()
+            pipe.multi()  # type: ignore[no-untyped-call]
+            queue(pipe)
+            try:
+                result: list[Any] = await pipe.execute()
+            except WatchError:
+                raise self._not_the_writer() from None
+            return result
+
+    def _not_the_writer(self) -> NotTheWriterError:
+        return NotTheWriterError(f"this replica does not hold the {self.name} lease; ask again")
 
 
 async def _now(result: Any) -> Any:

@@ -1,0 +1,179 @@
+"""The evaluator's loops over a real store, and whole services, for tests to drive."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import grpc
+from prometheus_client import CollectorRegistry
+from sep.evaluator.v1 import evaluator_pb2_grpc
+from sep.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from sep.ops.v1 import ops_pb2, ops_pb2_grpc
+from sep_evaluator.app import build
+from sep_evaluator.candle_loop import CandleLoop
+from sep_evaluator.evaluation_loop import Buffers, EvaluationLoop
+from sep_evaluator.long_runs import LongRuns, RunRules
+from sep_evaluator.metrics import EvaluatorMetrics
+from sep_evaluator.settings import EvaluatorSettings
+from sep_fx.bars import Bars
+from sep_fx.granularity import Granularity
+from sep_fx.sessions import SessionCalendar
+from sep_kit.clock import Clock
+from sep_kit.grpc.client import call
+from sep_kit.settings.loading import load_settings
+from sep_kit.store import keys
+from sep_kit.store.candles import Candle, CandleStore
+from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.lease import Lease
+from sep_testing.services import running_service
+
+M1 = Granularity.M1
+COUNTERS = ("eligible", "passes", "fails", "misses", "watermark")
+# Trades on any window, so that made-up candles have something to be judged by.
+EAGER = json.dumps({"c_min": 0, "min_stability": 0, "max_rupture": 1, "max_entropy": 1})
+
+
+def settings_of(url: str, **changed: str) -> EvaluatorSettings:
+    environment = {
+        "GRPC_LISTEN": "127.0.0.1:0",
+        "VALKEY_URL": url,
+        # Nobody listens there: prices are away unless a test brings a gateway.
+        "GATEWAY_ADDR": "127.0.0.1:1",
+        "HOTBAND_PAIRS": "EUR_USD",
+        "MARKET_CALENDAR": "24x7",
+        "EVAL_LONG_RUN_DAYS": "2",
+        "EVAL_SPAN_DAYS": "1",
+        "EVAL_MIN_TRADES": "5",
+        "EVAL_INTERVAL_SEC": "0.2",
+        "EVAL_MANIFOLD_INTERVAL_SEC": "0.1",
+        **changed,
+    }
+    return load_settings(EvaluatorSettings, environment)
+
+
+async def write(store: Valkey, instrument: str, bars: Bars) -> None:
+    """Store bars as the gateway would."""
+    digit = Decimal("0.00001")
+    columns = (
+        bars.bid_o, bars.bid_h, bars.bid_l, bars.bid_c,
+        bars.ask_o, bars.ask_h, bars.ask_l, bars.ask_c,
+    )  # fmt: skip
+    candles = [
+        Candle(
+            int(bars.time[i]),
+            tuple(Decimal(float(c[i])).quantize(digit) for c in columns),
+            int(bars.volume[i]),
+        )
+        for i in range(len(bars))
+    ]
+    await CandleStore(store).write(instrument, M1, candles)
+
+
+@dataclass(frozen=True)
+class Incarnation:
+    """One life of an evaluator's loops."""
+
+    lease: Lease
+    runs: LongRuns
+    candles: CandleLoop
+    evaluation: EvaluationLoop
+    registry: CollectorRegistry
+
+
+def incarnation(
+    store: Valkey, clock: Clock, settings: EvaluatorSettings, holder: str = "a"
+) -> Incarnation:
+    rules = RunRules(
+        settings.candle_granularity,
+        SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled),
+        settings.session_exit_minutes,
+        settings.eval_long_run_days,
+    )
+    runs = LongRuns(settings.hotband_pairs, rules, CandleStore(store))
+    lock, lease, registry = asyncio.Lock(), Lease(store, "evaluator", holder, clock), None
+    registry = CollectorRegistry()
+    evaluation = EvaluationLoop(
+        runs, lock, store, lease, clock, settings.gate_limits(),
+        Buffers.of(settings.hysteresis_default, settings.hysteresis_pair_json),
+        settings.eval_span_days, EvaluatorMetrics(registry),
+    )  # fmt: skip
+    candles = CandleLoop(runs, lock, lease, clock, settings.eval_signal_ttl_sec)
+    return Incarnation(lease, runs, candles, evaluation, registry)
+
+
+async def memory(store: Valkey, instrument: str) -> dict[str, Any]:
+    """What is remembered of an instrument's gate, as it stands in the store."""
+    found = await answer(store.mget([keys.gate_memory(c, instrument) for c in COUNTERS]))
+    return {
+        **{c: None if raw is None else int(raw) for c, raw in zip(COUNTERS, found, strict=True)},
+        "cooldown": await answer(store.get(keys.cooldown(instrument))),
+        "history": await answer(store.zrange(keys.backtest_history(instrument), 0, -1)),
+    }
+
+
+async def blob(store: Valkey) -> dict[str, Any] | None:
+    raw = await answer(store.get(keys.GATES_BLOB))
+    found: dict[str, Any] | None = None if raw is None else json.loads(raw)
+    return found
+
+
+class PriceDesk(gateway_pb2_grpc.GatewayServiceServicer):
+    """A gateway that knows prices and nothing else."""
+
+    def __init__(self) -> None:
+        self.prices: dict[str, gateway_pb2.Price] = {}
+
+    def quote(
+        self, instrument: str, ts_ms: int, bid: str, ask: str, tradeable: bool = True
+    ) -> None:
+        self.prices[instrument] = gateway_pb2.Price(
+            instrument=instrument, ts_ms=ts_ms, bid=bid, ask=ask, tradeable=tradeable
+        )
+
+    async def GetPricing(self, request: Any, context: Any) -> gateway_pb2.GetPricingResponse:
+        found = [p for i, p in self.prices.items() if i in request.instruments]
+        return gateway_pb2.GetPricingResponse(prices=found)
+
+
+@asynccontextmanager
+async def serve_prices(desk: PriceDesk) -> AsyncIterator[str]:
+    server = grpc.aio.server()
+    gateway_pb2_grpc.add_GatewayServiceServicer_to_server(desk, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield f"127.0.0.1:{port}"
+    await server.stop(0)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running evaluator."""
+
+    stub: Any
+    ops: Any
+
+    async def metrics(self, name: str) -> dict[str, float]:
+        answered = await call(self.ops.ScrapeMetrics, ops_pb2.ScrapeMetricsRequest(), peer="ops")
+        lines = [x for x in answered.exposition.splitlines() if x.startswith(name)]
+        return {x.rsplit(" ", 1)[0]: float(x.rsplit(" ", 1)[1]) for x in lines}
+
+
+@asynccontextmanager
+async def running(
+    settings: EvaluatorSettings, clock: Clock | None = None
+) -> AsyncIterator[Service]:
+    async with (
+        running_service("evaluator", settings, build, clock) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        yield Service(
+            evaluator_pb2_grpc.EvaluatorServiceStub(channel), ops_pb2_grpc.OpsServiceStub(channel)
+        )
+
+
+def same(document: Mapping[str, Any], **fields: Any) -> bool:
+    return all(document.get(name) == value for name, value in fields.items())
