@@ -3,35 +3,44 @@
 #   docker build --build-arg SERVICE=guard --tag sep-guard .
 ARG PYTHON=3.13
 
-FROM python:${PYTHON}-slim AS wheels
+# What all services share: built once, and one layer for all of them.
+FROM python:${PYTHON}-slim AS shared
 WORKDIR /src
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 COPY requirements/constraints.txt requirements/build.txt requirements/
 RUN pip install --requirement requirements/build.txt
-# What all share comes first: these layers serve every service.
 COPY protos protos
 COPY libs/fx libs/fx
 COPY libs/kit libs/kit
+# All of ours in one command: a name that is given as a folder is looked up nowhere else.
 RUN pip wheel --no-build-isolation --constraint requirements/constraints.txt \
-        --wheel-dir /wheels ./protos ./libs/fx ./libs/kit
+        --wheel-dir /wheels ./protos ./libs/fx ./libs/kit \
+    && pip install --no-index --no-deps --target /opt/shared /wheels/*.whl
+
+FROM shared AS service
 ARG SERVICE
 ARG FOLDER=services/${SERVICE}
 COPY ${FOLDER} service
-# All of ours in one command: a name that is given as a folder is looked up nowhere else.
+# The same holds for a name that is given as a file.
 RUN pip wheel --no-build-isolation --constraint requirements/constraints.txt \
-        --find-links /wheels --wheel-dir /wheels ./protos ./libs/fx ./libs/kit ./service
+        --find-links /wheels --wheel-dir /service-wheels /wheels/sep_*.whl ./service \
+    && for wheel in /wheels/*.whl; do rm -f "/service-wheels/${wheel##*/}"; done \
+    && pip install --no-index --no-deps --target /opt/service /service-wheels/*.whl
 
 FROM python:${PYTHON}-slim
-# Compiled kernels are kept where a read-only container may write.
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 NUMBA_CACHE_DIR=/tmp/numba
-# /state is for parts that keep files; a volume mounted there takes over its owner.
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONPATH=/opt/service:/opt/shared PATH=/opt/service/bin:/opt/shared/bin:$PATH \
+    NUMBA_CACHE_DIR=/cache
+# /state is for parts that keep files, /cache for compiled kernels; a volume mounted there takes
+# over its owner.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin sep \
-    && install --directory --owner=sep --group=sep /state
-COPY --from=wheels /wheels /wheels
-RUN pip install --no-cache-dir --no-index --no-deps /wheels/*.whl && rm -rf /wheels
+    && install --directory --owner=sep --group=sep /state /cache
+COPY --from=shared /opt/shared /opt/shared
+COPY --from=service /opt/service /opt/service
 ARG SERVICE
 ENV SEP_SERVICE=${SERVICE}
-USER sep
+# By number: Kubernetes can't tell that a name is not root.
+USER 10001:10001
 WORKDIR /state
 # exec: the service itself must get SIGTERM, and have its exit code seen.
 CMD ["sh", "-c", "exec python -m sep_${SEP_SERVICE}"]

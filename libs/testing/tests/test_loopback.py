@@ -8,7 +8,7 @@ from sep_testing.loopback import OutsideConnectionError, is_loopback
 OUTSIDE = ("192.0.2.1", 9)
 
 
-def test_a_connection_to_another_machine_is_refused(_outside_connections: list[str]) -> None:
+def test_a_connection_to_another_machine_is_refused(outside_connections: list[str]) -> None:
     with socket.socket() as client, pytest.raises(OutsideConnectionError):
         client.connect(OUTSIDE)
     with (
@@ -16,14 +16,14 @@ def test_a_connection_to_another_machine_is_refused(_outside_connections: list[s
         pytest.raises(OutsideConnectionError),
     ):
         client.sendto(b"x", OUTSIDE)
-    assert len(_outside_connections) == 2
-    _outside_connections.clear()  # or this test would fail as it should
+    assert len(outside_connections) == 2
+    outside_connections.clear()  # or this test would fail as it should
 
 
-async def test_asyncio_is_held_to_it_too(_outside_connections: list[str]) -> None:
+async def test_asyncio_is_held_to_it_too(outside_connections: list[str]) -> None:
     with pytest.raises(OutsideConnectionError):
         await asyncio.open_connection(*OUTSIDE)
-    _outside_connections.clear()
+    outside_connections.clear()
 
 
 def test_a_connection_to_this_machine_goes_through() -> None:

@@ -12,13 +12,14 @@ from sep_kit.grpc.client import call
 from sep_paper_broker.app import RunningBroker
 from sep_testing.eventually import eventually
 
-BAD = [
+BACKWARD: dict[str, Any] = {"from": "2000"}
+BAD: list[tuple[Any, str]] = [
     (pb.ListCandlesRequest(instrument="XXX_YYY"), "UNKNOWN_INSTRUMENT"),
     (pb.ListCandlesRequest(instrument=""), "INVALID_ARGUMENT"),
     (pb.ListCandlesRequest(instrument="EUR_USD", granularity="M7"), "INVALID_ARGUMENT"),
     (pb.ListCandlesRequest(instrument="EUR_USD", to="yesterday"), "INVALID_ARGUMENT"),
     (pb.ListCandlesRequest(instrument="EUR_USD", to="2026-02-30T00:00:00Z"), "INVALID_ARGUMENT"),
-    (pb.ListCandlesRequest(instrument="EUR_USD", to="1", **{"from": "2000"}), "INVALID_ARGUMENT"),
+    (pb.ListCandlesRequest(instrument="EUR_USD", to="1", **BACKWARD), "INVALID_ARGUMENT"),
     (pb.ListCandlesRequest(instrument="EUR_USD", limit=5001), "INVALID_ARGUMENT"),
 ]
 
@@ -118,10 +119,7 @@ async def test_a_broker_that_is_away_is_unavailable_and_found_again(
     fault = broker.faults.add({"kind": "reset_before", "path": "summary"})
     assert await reason_of(gateway.stub.GetAccount, pb.GetAccountRequest()) == "BROKER_UNAVAILABLE"
     broker.faults.remove(fault.id)
-    account = await eventually(
-        lambda: call(gateway.stub.GetAccount, pb.GetAccountRequest(), peer="gateway")
-    )
-    assert account.id
+    await eventually(lambda: call(gateway.stub.GetAccount, pb.GetAccountRequest(), peer="gateway"))
 
 
 async def test_a_question_is_asked_again_when_the_broker_stumbles(

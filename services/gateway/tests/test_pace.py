@@ -1,9 +1,26 @@
-"""Rates are kept and dead brokers are left alone. Pure, but for the last."""
+"""Rates are kept, dead brokers left alone, and secrets kept."""
 
+import asyncio
+import traceback
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+from sep_gateway.adapters.oanda.broker import OandaBroker
+from sep_gateway.adapters.oanda.failures import CircuitOpenError
+from sep_gateway.adapters.oanda.http import OandaHttp
+from sep_gateway.adapters.oanda.pace import Pace, Paces
 from sep_gateway.domain.circuit import FAILURES_TO_OPEN, Circuit
+from sep_gateway.domain.orders import MarketOrder, OrderState
 from sep_gateway.domain.rate_limit import RateLimit, reserve
+from sep_gateway.metrics import GatewayMetrics
+from sep_kit.errors import BrokerUnavailableError
+from sep_paper_broker.app import RunningBroker
+from sep_testing.eventually import eventually
 
 
 @given(
@@ -57,3 +74,63 @@ def test_a_dead_broker_is_asked_at_least_every_five_seconds() -> None:
     circuit = failed(100)
     assert circuit.is_open(4.9)
     assert not circuit.is_open(5.1)
+
+
+async def test_new_connections_are_paced(broker: RunningBroker) -> None:
+    """Two at once, then two a second: what OANDA allows."""
+    metrics = GatewayMetrics(CollectorRegistry())
+    http = OandaHttp(
+        broker.url, SecretStr(broker.settings.token), 5.0, Paces.of_oanda(metrics), metrics
+    )
+    oanda = OandaBroker(http, broker.settings.account)
+    started = asyncio.get_running_loop().time()
+    broker.faults.add({"kind": "latency", "seconds": 0.6, "times": 4})
+    await asyncio.gather(*(oanda.positions() for _ in range(4)))
+    elapsed = asyncio.get_running_loop().time() - started
+    assert elapsed >= 1.0, "four slow answers need four connections"
+    waits = metrics.limiter_waits.labels("connections")._value.get()
+    assert waits == 2
+    await asyncio.gather(*(oanda.positions() for _ in range(4)))
+    assert metrics.limiter_waits.labels("connections")._value.get() == waits
+    await http.close()
+
+
+async def test_a_dead_broker_is_not_asked_and_found_again(broker: RunningBroker) -> None:
+    metrics = GatewayMetrics(CollectorRegistry())
+    fast = Pace("fast", RateLimit(1000, 100), metrics)
+    http = OandaHttp(broker.url, SecretStr(broker.settings.token), 5.0, Paces(fast, fast), metrics)
+    oanda = OandaBroker(http, broker.settings.account)
+    fault = broker.faults.add({"kind": "status", "status": 503})
+    for _ in range(FAILURES_TO_OPEN):
+        with pytest.raises(BrokerUnavailableError):
+            await oanda.account()
+    with pytest.raises(CircuitOpenError):
+        await oanda.account()
+    order = MarketOrder("an-order-1", "EUR_USD", Decimal(1), False, None, None, None)
+    with pytest.raises(CircuitOpenError):
+        await oanda.create_market_order(order)
+    # A way out is tried whatever the circuit says.
+    reduction = replace(order, reduce_only=True)
+    assert (await oanda.create_market_order(reduction)).state is OrderState.UNKNOWN
+    broker.faults.remove(fault.id)
+
+    async def answers() -> bool:
+        try:
+            return bool((await oanda.account()).id)
+        except CircuitOpenError:
+            return False
+
+    await eventually(answers)
+    await http.close()
+
+
+async def test_the_token_shows_in_no_error_and_no_repr(broker: RunningBroker) -> None:
+    metrics = GatewayMetrics(CollectorRegistry())
+    secret = "hunter2-hunter2"
+    for url in (broker.url, "http://127.0.0.1:1", broker.url + "/nowhere"):
+        http = OandaHttp(url, SecretStr(secret), 0.5, Paces.of_oanda(metrics), metrics)
+        with pytest.raises(BrokerUnavailableError) as failure:
+            await OandaBroker(http, broker.settings.account).account()
+        told = "".join(traceback.format_exception(failure.value)) + repr(vars(http))
+        assert secret not in told
+        await http.close()

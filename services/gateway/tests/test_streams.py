@@ -89,12 +89,12 @@ async def test_a_stream_that_can_not_be_opened_is_tried_again(
         {"kind": "status", "status": 503},
         {"kind": "hang"},
     ):
-        broker.faults.add({**fault, "path": "/stream", "times": 2})
+        broker.faults.add({**fault, "path": "/stream", "times": 1})
     async with start_gateway(**QUICK) as gateway:
         await eventually(lambda: both_connected(gateway), within_s=15)
         assert not broker.faults.faults
         breaks = await gateway.metrics("sep_oanda_stream_breaks_total")
-        assert sum(breaks.values()) == 6
+        assert sum(breaks.values()) == 3
 
 
 async def test_no_transaction_is_missed_while_the_stream_is_mute(

@@ -70,7 +70,7 @@ async def test_a_thousand_orders_without_an_answer_are_a_thousand_fills(
     await http.close()
     assert placed == {OrderState.UNKNOWN: ORDERS}
     fills = [
-        t.body.client_order_id
+        getattr(t.body, "client_order_id", "")
         for t in broker.broker.account.book.ledger.transactions
         if t.body.type == "ORDER_FILL"
     ]

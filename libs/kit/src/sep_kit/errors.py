@@ -4,6 +4,10 @@
 
     SepError
     ├── InvalidArgumentError      INVALID_ARGUMENT     INVALID_ARGUMENT
+    ├── UnauthenticatedError      UNAUTHENTICATED      MISSING_KEY
+    │   └── WrongKeyError                              WRONG_KEY
+    ├── PermissionDeniedError     PERMISSION_DENIED    READ_KEY_ONLY
+    │   └── InternalOnlyError                          INTERNAL_ONLY
     ├── NotFoundError             NOT_FOUND            NOT_FOUND
     │   └── UnknownInstrumentError                     UNKNOWN_INSTRUMENT
     ├── PreconditionError         FAILED_PRECONDITION  PRECONDITION_FAILED
@@ -52,6 +56,32 @@ class InvalidArgumentError(SepError):
 
     code = grpc.StatusCode.INVALID_ARGUMENT
     reason: str = "INVALID_ARGUMENT"
+
+
+class UnauthenticatedError(SepError):
+    """The call needs a key and carries none."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    reason: str = "MISSING_KEY"
+
+
+class WrongKeyError(UnauthenticatedError):
+    """The call carries a key that this stack does not know."""
+
+    reason = "WRONG_KEY"
+
+
+class PermissionDeniedError(SepError):
+    """The key may read, and the call writes."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    reason: str = "READ_KEY_ONLY"
+
+
+class InternalOnlyError(PermissionDeniedError):
+    """Only the other services of the stack may call this."""
+
+    reason = "INTERNAL_ONLY"
 
 
 class NotFoundError(SepError):

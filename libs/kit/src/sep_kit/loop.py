@@ -99,11 +99,16 @@ class PeriodicLoop:
         started = loop.time()
         try:
             await self._tick()
-        except Exception as error:  # noqa: BLE001 - a loop outlives whatever its tick meets
+        except (Exception, asyncio.CancelledError) as error:
+            # A loop outlives whatever its tick meets, a cancellation that nobody
+            # asked the loop for included.
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
             self._metrics.failures.labels(self.name).inc()
             if not self._failed_before:
                 _log.warning("loop fails", loop=self.name, error=repr(error), exc_info=error)
-            self._failing, self._failed_before = f"fails: {error}", True
+            self._failing, self._failed_before = f"fails: {str(error) or repr(error)}", True
             return
         finally:
             self._metrics.duration.labels(self.name).observe(loop.time() - started)

@@ -8,23 +8,38 @@ import asyncio
 import contextlib
 import signal
 import socket
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import grpc
 import uvloop
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from sep.ops.v1 import ops_pb2_grpc
 
 from sep_kit.clock import Clock, SystemClock
 from sep_kit.errors import SepError
+from sep_kit.grpc.access import AccessPolicy
+from sep_kit.grpc.answers import AnswerCache
+from sep_kit.grpc.client import open_channel
+from sep_kit.grpc.keys import KeyRing
 from sep_kit.grpc.server import OPS_SERVICE, GrpcServer, Handler
+from sep_kit.grpc.tls import TlsFiles
 from sep_kit.logging import configure_logging, get_logger
 from sep_kit.loop import LoopMetrics, PeriodicLoop
 from sep_kit.ops.servicer import OpsServicer, StackView
 from sep_kit.ops.status import Limits
-from sep_kit.settings.knobs import ConnectionKnobs, FreshnessKnobs, MarketKnobs, SafetyKnobs
+from sep_kit.settings.knobs import (
+    AccessKnobs,
+    ApiAccess,
+    ConnectionKnobs,
+    FreshnessKnobs,
+    MarketKnobs,
+    SafetyKnobs,
+    TlsKnobs,
+)
 from sep_kit.settings.loading import ServiceSettings, load_settings_or_exit
 from sep_kit.store.connection import Valkey, open_valkey
 from sep_kit.store.lease import RENEW_SECONDS, Lease
@@ -39,7 +54,15 @@ _CHECK_EVERY_S = 1.0
 _CHECK_TIMEOUT_S = 3.0
 
 
-class StackSettings(ConnectionKnobs, MarketKnobs, FreshnessKnobs, SafetyKnobs, ServiceSettings):
+class StackSettings(
+    ConnectionKnobs,
+    AccessKnobs,
+    TlsKnobs,
+    MarketKnobs,
+    FreshnessKnobs,
+    SafetyKnobs,
+    ServiceSettings,
+):
     """What every service reads."""
 
 
@@ -53,6 +76,12 @@ class Context:
     registry: CollectorRegistry
     loops: LoopMetrics
     lease: Lease
+    keys: KeyRing | None = None
+    tls: TlsFiles | None = None
+
+    def open_channel(self, address: str) -> grpc.aio.Channel:
+        """A channel to another service, which knows by it that a service calls."""
+        return open_channel(address, self.keys, self.tls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +139,9 @@ async def run_service(
     store = open_valkey(settings.valkey_url)
     holder = f"{socket.gethostname()}:{uuid.uuid4().hex[:8]}"
     lease = Lease(store, name, holder, clock)
-    context = Context(name, store, clock, registry, LoopMetrics(registry), lease)
+    keys = KeyRing(settings.api_keys_dir, time.monotonic)
+    loops, tls = LoopMetrics(registry), settings.tls()
+    context = Context(name, store, clock, registry, loops, lease, keys, tls)
     parts = build(settings, context)
     view = StackView(
         name,
@@ -124,33 +155,43 @@ async def run_service(
         ),
         settings,
     )
-    ops = OpsServicer(view, store, registry, clock)
+    ops = OpsServicer(view, store, registry, clock, context.open_channel)
     server = GrpcServer(
         [*parts.handlers, Handler(OPS_SERVICE, ops, ops_pb2_grpc.add_OpsServiceServicer_to_server)],
         registry,
+        AccessPolicy(keys, settings.api_reads) if settings.api_access is ApiAccess.KEYS else None,
+        AnswerCache(clock) if settings.api_keep_answers else None,
+        tls,
     )
-    port = await server.start(settings.grpc_listen or settings.peers()[name])
-    _log.info("listening", port=port)
-    if started is not None:
-        started(port)
+    async with contextlib.AsyncExitStack() as closing:
+        for close in reversed((*parts.close, ops.close, store.aclose)):
+            closing.push_async_callback(close)
+        port = await server.start(settings.grpc_listen or settings.peers()[name])
+        _log.info("listening", port=port)
+        if started is not None:
+            started(port)
+        await _work_until(stop, parts, context, server)
+    _log.info("stopped")
+
+
+async def _work_until(
+    stop: asyncio.Event, parts: Parts, context: Context, server: GrpcServer
+) -> None:
     work = asyncio.create_task(_work(parts, context, server))
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if work.done():
-            work.result()
     finally:
         stopping.cancel()
         await server.set_serving(serving=False)
         work.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await work
+        await asyncio.wait([work])
         await server.stop(_GRACE_S)
         with contextlib.suppress(SepError):
-            await lease.release()
-        for close in (*parts.close, ops.close, store.aclose):
-            await close()
-        _log.info("stopped")
+            await context.lease.release()
+    if not work.cancelled():
+        # What ended the work, if it was not us, ends the service too, once all is given up.
+        work.result()
 
 
 async def _work(parts: Parts, context: Context, server: GrpcServer) -> None:
@@ -204,8 +245,10 @@ async def _first_fault(parts: Parts) -> str | None:
         try:
             async with asyncio.timeout(_CHECK_TIMEOUT_S):
                 fault = await check()
-        except (SepError, TimeoutError) as error:
-            fault = str(error) or "no answer in time"
+        except TimeoutError:
+            fault = "no answer in time"
+        except Exception as error:  # noqa: BLE001 - a check that breaks is no reason to go down
+            fault = str(error) or repr(error)
         if fault is not None:
             return f"{name}: {fault}"
     return next(

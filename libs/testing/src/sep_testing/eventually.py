@@ -3,11 +3,19 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
+async def eventually(
+    probe: Callable[[], Awaitable[T]], *, within_s: float = 10.0, every_s: float = 0.02
+) -> T: ...
+@overload
+async def eventually(
+    probe: Callable[[], T], *, within_s: float = 10.0, every_s: float = 0.02
+) -> T: ...
 async def eventually(
     probe: Callable[[], T | Awaitable[T]], *, within_s: float = 10.0, every_s: float = 0.02
 ) -> T:

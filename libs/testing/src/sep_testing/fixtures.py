@@ -12,16 +12,17 @@ from sep_testing.valkey import ValkeyServer
 
 
 @pytest.fixture(scope="session")
-def _outside_connections() -> Iterator[list[str]]:
+def outside_connections() -> Iterator[list[str]]:
+    """What was refused to reach another machine in this test; anything left fails it."""
     with loopback_only() as refused:
         yield refused
 
 
 @pytest.fixture(autouse=True)
-def _only_loopback(_outside_connections: list[str]) -> Iterator[None]:
-    _outside_connections.clear()
+def _only_loopback(outside_connections: list[str]) -> Iterator[None]:
+    outside_connections.clear()
     yield
-    assert not _outside_connections, f"the test connected to {_outside_connections}"
+    assert not outside_connections, f"the test connected to {outside_connections}"
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from sep_kit.clock import Clock, SystemClock
 from sep_kit.grpc.server import GrpcServer, Handler
 from sep_kit.service import Build, StackSettings, run_service
+from sep_kit.settings.knobs import ApiAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,12 @@ async def running_service(
 ) -> AsyncIterator[str]:
     """Run a service; yields the address it answers on (it may still be NOT_SERVING).
 
-    ``settings.grpc_listen`` should be ``127.0.0.1:0``.
+    ``settings.grpc_listen`` should be ``127.0.0.1:0``. Without a folder of keys everybody may
+    call everything, and every call is answered afresh: the test's clock may stand still.
     """
+    if settings.api_keys_dir is None:
+        everybody = {"api_access": ApiAccess.OPEN, "api_keep_answers": False}
+        settings = settings.model_copy(update=everybody)
     stop = asyncio.Event()
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(

@@ -5,12 +5,12 @@ is installed, or before a service serves, nobody waits for it.
 """
 
 import numpy as np
+from sep_fx.bars import Bars
+from sep_fx.sessions import MarketCalendar, SessionCalendar
 
 from sep_evaluator.domain.backtest import StrictSpanRun
 from sep_evaluator.domain.kernel import FIRST_WINDOW, live_window
 from sep_evaluator.domain.params import StrategyParams
-from sep_fx.bars import Bars
-from sep_fx.sessions import MarketCalendar, SessionCalendar
 
 _BARS = 500
 

@@ -1,4 +1,4 @@
-"""How the gateway stands with the broker: asked every two seconds, told to everybody."""
+"""How the gateway stands with the broker: asked every second, told to everybody."""
 
 from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
 from sep_kit.clock import Clock, now_ms
@@ -16,7 +16,7 @@ from sep_gateway.stream_keeper import StreamKeeper
 
 _log = get_logger("BrokerLink")
 
-INTERVAL_S = 2.0
+INTERVAL_S = 1.0
 _MAX_SILENCE_S = 10.0
 
 

@@ -28,6 +28,8 @@ _log = get_logger("CandleFetcher")
 
 # A tick ends after this long and goes on in the next, so that the loop never looks stalled.
 _TICK_S = 2.0
+# A broker that stumbles for a moment does not take the gateway out of service.
+_TOLERANCE_S = 15.0
 
 
 class CandleFetcher:
@@ -63,6 +65,8 @@ class CandleFetcher:
         self._faults: dict[str, str] = {}
         self._behind: set[str] = set()
         self._last_times: Mapping[str, int] = {}
+        self._through: dict[str, int] = {}
+        self._worked_at: float | None = None
         for name in instruments:
             metrics.last_candle_age.labels(name).set_function(partial(self._age, name))
 
@@ -70,7 +74,7 @@ class CandleFetcher:
         """Bring every instrument up to date; returns whether there is more to fetch at once.
 
         Raises:
-            SepError: no instrument could be brought up to date.
+            SepError: no instrument could be brought up to date for a while.
         """
         names = self._instruments
         self._last_times = await self._candles.last_times(names, self._granularity)
@@ -87,7 +91,16 @@ class CandleFetcher:
             elif isinstance(result, BaseException):
                 raise result
             self._tell(name, result)
-        if len(errors) == len(names):
+        if self._behind:
+            _log.info(
+                "backfill",
+                behind=sorted(self._behind),
+                through=format_seconds(min(self._through.get(n, 0) for n in self._behind)),
+            )
+        now = asyncio.get_running_loop().time()
+        if len(errors) < len(names):
+            self._worked_at = now
+        elif self._worked_at is None or now - self._worked_at > _TOLERANCE_S:
             raise errors[0]
         return any(result is True for result in results)
 
@@ -121,14 +134,7 @@ class CandleFetcher:
     async def _remember(self, name: str, before: Coverage | None, after: Coverage) -> None:
         if after != before:
             await self._coverage.write(name, self._granularity, after)
-        if after.last - (before.last if before else after.since) > 100 * self._granularity.seconds:
-            _log.info(
-                "backfill",
-                instrument=name,
-                granularity=self._granularity.value,
-                since=format_seconds(after.since),
-                through=format_seconds(after.last),
-            )
+        self._through[name] = after.last
 
     def _tell(self, name: str, result: bool | BaseException) -> None:
         """Log what changed: an instrument that fails, works again, or has caught up."""

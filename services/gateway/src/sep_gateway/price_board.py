@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
 from sep_gateway.domain.pricing import HomeConversion, Price, Pricing
+from sep_gateway.instrument_book import InstrumentBook
 from sep_gateway.ports import Beat, Broker, Streams
 
 # The broker's heartbeat comes every five seconds; a stream silent for longer may be dead.
@@ -20,8 +21,11 @@ class PriceBoard:
         instruments: the instruments to stream.
     """
 
-    def __init__(self, broker: Broker, streams: Streams, instruments: Sequence[str]) -> None:
+    def __init__(
+        self, broker: Broker, streams: Streams, book: InstrumentBook, instruments: Sequence[str]
+    ) -> None:
         self._broker = broker
+        self._book = book
         self._streams = streams
         self._instruments = tuple(instruments)
         self._prices: dict[str, Price] = {}
@@ -35,8 +39,11 @@ class PriceBoard:
             BrokerUnavailableError: it broke.
         """
         loop = asyncio.get_running_loop()
+        # One name that the broker does not know would cost the stream of all.
+        known = {i.name for i in await self._book.all()}
+        names = [name for name in self._instruments if name in known]
         try:
-            async with aclosing(self._streams.prices(self._instruments)) as stream:
+            async with aclosing(self._streams.prices(names)) as stream:
                 async for item in stream:
                     heard()
                     self._heard_at = loop.time()

@@ -46,14 +46,14 @@ class StreamKeeper:
                 reason = "ended"
             except BrokerUnavailableError as error:
                 reason = str(error)
+            finally:
+                was_connected, self.connected = self.connected, False
+                self._connected.set(0)
+                self._breaks.inc()
             in_a_row = 1 if loop.time() - opened > STABLE_S else in_a_row + 1
-            pause = backoff_s(in_a_row, self._random_fraction())
-            if self.connected or in_a_row == 1:
+            if was_connected or in_a_row == 1:
                 _log.warning("stream broke", stream=self._name, reason=reason)
-            self.connected = False
-            self._connected.set(0)
-            self._breaks.inc()
-            await asyncio.sleep(pause)
+            await asyncio.sleep(backoff_s(in_a_row, self._random_fraction()))
 
     def _heard(self) -> None:
         if not self.connected:

@@ -7,7 +7,6 @@ from sep.guard.v1 import guard_pb2_grpc
 from sep_fx.sessions import SessionCalendar
 from sep_kit import service
 from sep_kit.clock import now_ms
-from sep_kit.grpc.client import open_channel
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
@@ -31,7 +30,7 @@ def build(settings: GuardSettings, context: Context) -> Parts:
     """Wire the guard."""
     store, clock, lease = context.store, context.clock, context.lease
     instruments, limits = settings.hotband_pairs, settings.limits()
-    channel = open_channel(settings.gateway_addr)
+    channel = context.open_channel(settings.gateway_addr)
     broker = GatewayBroker(channel)
     open_orders = OpenOrders(store, lease)
     calendar = SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled)

@@ -8,7 +8,7 @@ from typing import Protocol
 from sep_fx.instrument import Instrument
 
 from sep_guard.domain.market import Account, Holding, Quote
-from sep_guard.domain.orders import Intent, Outcome, Result
+from sep_guard.domain.orders import Intent, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,6 @@ class Broker(Protocol):
         """Send an order; never raises for an unknown outcome."""
         ...
 
-    async def look_up(self, intent: Intent) -> Outcome | None:
+    async def look_up(self, intent: Intent) -> Result | None:
         """What became of an order; None where the broker knows no such order."""
         ...

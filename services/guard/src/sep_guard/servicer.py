@@ -4,6 +4,7 @@ import grpc
 from sep.guard.v1 import guard_pb2, guard_pb2_grpc
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import InvalidArgumentError, UnknownInstrumentError
+from sep_kit.grpc.scope import caller_name
 from sep_kit.logging import get_logger
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.records import KillSwitchChange
@@ -90,7 +91,7 @@ class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
             ts=now_ms(self._clock),
             engaged=request.kill_switch,
             reason=request.reason or "engaged without a reason",
-            actor=request.actor or "unnamed",
+            actor=caller_name() or request.actor or "unnamed",
         )
         await self._kill_switch.set(change)
         self._metrics.show_kill_switch(change.engaged)

@@ -5,7 +5,11 @@ from typing import Any, TypeVar
 
 import grpc
 
+from sep_kit.grpc.access import AUTHORIZATION
+from sep_kit.grpc.keys import KeyRing
+from sep_kit.grpc.scope import REQUEST_ID, current
 from sep_kit.grpc.status import error_of
+from sep_kit.grpc.tls import NAME, TlsFiles
 
 Response = TypeVar("Response")
 
@@ -20,9 +24,47 @@ _OPTIONS = (
 )
 
 
-def open_channel(address: str) -> grpc.aio.Channel:
-    """A channel that connects on first use and keeps reconnecting."""
-    return grpc.aio.insecure_channel(address, options=_OPTIONS)
+def open_channel(
+    address: str, keys: KeyRing | None = None, tls: TlsFiles | None = None
+) -> grpc.aio.Channel:
+    """A channel that connects on first use and keeps reconnecting.
+
+    Args:
+        keys: where the internal key is, which calls carry.
+        tls: mutual TLS; none without it.
+    """
+    interceptors: Any = [_Introduction(keys)]
+    if tls is None:
+        return grpc.aio.insecure_channel(address, options=_OPTIONS, interceptors=interceptors)
+    named = (("grpc.ssl_target_name_override", NAME),)
+    return grpc.aio.secure_channel(
+        address, tls.client(), options=(*_OPTIONS, *named), interceptors=interceptors
+    )
+
+
+class _Introduction(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]
+    """Tells the peer who calls, and in the course of which request."""
+
+    def __init__(self, keys: KeyRing | None) -> None:
+        self._keys = keys
+
+    async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        """Add the internal key and the request id."""
+        metadata = list(details.metadata or ())
+        if self._keys is not None and (key := self._keys.own_key()):
+            metadata.append((AUTHORIZATION, f"Bearer {key}"))
+        if (scope := current()) is not None:
+            metadata.append((REQUEST_ID, scope.request_id))
+        return await continuation(
+            grpc.aio.ClientCallDetails(
+                details.method,
+                details.timeout,
+                grpc.aio.Metadata(*metadata),
+                details.credentials,
+                details.wait_for_ready,
+            ),
+            request,
+        )
 
 
 async def call(
@@ -32,12 +74,16 @@ async def call(
     peer: str,
     deadline_s: float = DEADLINE_S,
 ) -> Response:
-    """The answer of another service.
+    """The answer of another service, in the time that whoever asked us still waits.
 
     Raises:
         RemoteError: the peer answered with an error; code and reason are its own.
         PeerUnavailableError: it did not answer in time.
     """
+    scope = current()
+    left = scope.seconds_left() if scope is not None else None
+    if left is not None:
+        deadline_s = min(deadline_s, left)
     try:
         return await method(request, timeout=deadline_s)
     except grpc.aio.AioRpcError as error:

@@ -1,9 +1,11 @@
-"""The one server interceptor: checks requests against the contract, maps errors, measures."""
+"""The one server interceptor: who calls, what for, what is answered, and what went wrong."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
@@ -11,7 +13,12 @@ import protovalidate
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from sep_kit.errors import InvalidArgumentError, SepError
-from sep_kit.grpc.status import DETAILS_KEY, status_details
+from sep_kit.grpc.access import AccessPolicy
+from sep_kit.grpc.answers import AnswerCache
+from sep_kit.grpc.rules import UNKNOWN, Access, Rule, contract_rules
+from sep_kit.grpc.scope import REQUEST_ID, CallScope, clean_request_id, enter
+from sep_kit.grpc.status import DETAILS_KEY, shown_message, status_details
+from sep_kit.grpc.strict_body import RAW_BODY, check_body
 from sep_kit.logging import get_logger
 
 if TYPE_CHECKING:
@@ -20,17 +27,33 @@ if TYPE_CHECKING:
 
 _log = get_logger("Grpc")
 _UNCHECKED = ("/grpc.health.v1.", "/grpc.reflection.")
+# What changes something is on record, whoever did it.
+_RECORDED = (Access.WRITE, Access.INTERNAL)
+_FRESH = (("cache-control", "no-store"),)
+_ENDLESS_S = 86_400.0
 
 
 class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
-    """Refuses requests that break a field's constraint; turns ``SepError`` into Status.
+    """Refuses who may not call and what breaks the contract; turns ``SepError`` into Status.
 
     Anything else that a handler raises is INTERNAL with its text withheld, since it
     may hold what no client should see.
+
+    Args:
+        access: who may call what; everybody everything without it.
+        answers: where answers that may be a second old are kept; nowhere without it.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        access: AccessPolicy | None = None,
+        answers: AnswerCache | None = None,
+    ) -> None:
         self._validator = protovalidate.Validator()
+        self._rules = contract_rules()
+        self._access = access
+        self._answers = answers
         self._handled = Counter(
             "sep_grpc_requests_total",
             "Requests by method and code",
@@ -51,41 +74,86 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         method: str = handler_call_details.method
         if handler is None or method.startswith(_UNCHECKED):
             return handler
-        codec = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
-        if handler.unary_unary:
-            return grpc.unary_unary_rpc_method_handler(
-                self._unary(method, handler.unary_unary), **codec
+        rule = self._rules.get(method, UNKNOWN)
+        decode, encode = handler.request_deserializer, handler.response_serializer
+        if not handler.unary_unary:
+            return grpc.unary_stream_rpc_method_handler(
+                self._stream(method, rule, cast(Any, handler.unary_stream)), decode, encode
             )
-        return grpc.unary_stream_rpc_method_handler(
-            self._stream(method, cast(Any, handler.unary_stream)), **codec
-        )
+        if self._answers is None or not rule.max_age_s:
+            return grpc.unary_unary_rpc_method_handler(
+                self._unary(method, rule, handler.unary_unary), decode, encode
+            )
+        # Kept as bytes: an answer that many get is put on the wire once.
+        kept = self._kept(method, rule, handler.unary_unary, encode, self._answers)
+        return grpc.unary_unary_rpc_method_handler(kept, decode, None)
 
-    def _unary(self, method: str, inner: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
+    def _unary(
+        self, method: str, rule: Rule, inner: Callable[..., Awaitable[Any]]
+    ) -> Callable[..., Any]:
         async def handle(request: Any, context: Any) -> Any:
-            async with self._guarded(method, request, context):
-                return await inner(request, context)
+            async with self._guarded(method, rule, request, context):
+                answer = await inner(request, context)
+                await context.send_initial_metadata(_FRESH)
+                return answer
 
         return handle
 
-    def _stream(self, method: str, inner: Callable[..., AsyncIterator[Any]]) -> Callable[..., Any]:
+    def _kept(
+        self,
+        method: str,
+        rule: Rule,
+        inner: Callable[..., Awaitable[Any]],
+        encode: Callable[[Any], bytes] | None,
+        answers: AnswerCache,
+    ) -> Callable[..., Any]:
+        shared = (("cache-control", f"public, max-age={rule.max_age_s}"),)
+
+        async def handle(request: Any, context: Any) -> bytes:
+            async with self._guarded(method, rule, request, context) as scope:
+
+                async def make() -> bytes:
+                    answer = await inner(request, context)
+                    return encode(answer) if encode else bytes(answer)
+
+                key = (method, request.SerializeToString(deterministic=True))
+                answer: bytes = await answers.get(key, rule.max_age_s, make)
+                # What a key was shown for is for its holder alone.
+                await context.send_initial_metadata(_FRESH if scope.caller else shared)
+                return answer
+
+        return handle
+
+    def _stream(
+        self, method: str, rule: Rule, inner: Callable[..., AsyncGenerator[Any, None]]
+    ) -> Callable[..., Any]:
         async def handle(request: Any, context: Any) -> AsyncIterator[Any]:
-            async with self._guarded(method, request, context):
-                async for response in inner(request, context):
+            async with (
+                self._guarded(method, rule, request, context),
+                # A client that goes away ends the stream at once, not when memory is tidied.
+                aclosing(inner(request, context)) as responses,
+            ):
+                async for response in responses:
                     yield response
 
         return handle
 
     @asynccontextmanager
-    async def _guarded(self, method: str, request: Any, context: Any) -> AsyncIterator[None]:
+    async def _guarded(
+        self, method: str, rule: Rule, request: Any, context: Any
+    ) -> AsyncIterator[CallScope]:
         started = time.perf_counter()
         code = grpc.StatusCode.OK
+        metadata = _metadata(context)
+        scope = _scope(metadata, context)
+        enter(scope)
         try:
             try:
-                self._check(request)
-                yield
+                if self._access is not None:
+                    scope = replace(scope, caller=self._access.admit(rule, metadata))
+                    enter(scope)
+                self._check(rule, request, metadata)
+                yield scope
             except SepError as error:
                 code = error.code
                 await _abort(context, error)
@@ -97,17 +165,53 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                 _log.error("handler failed", method=method, exc_info=error)
                 await _abort(context, SepError("internal error; see the service's log"))
         finally:
+            took = time.perf_counter() - started
             self._handled.labels(method, code.name).inc()
-            self._latency.labels(method).observe(time.perf_counter() - started)
+            self._latency.labels(method).observe(took)
+            say = _log.info if rule.access in _RECORDED else _log.debug
+            by = scope.caller.name if scope.caller else ""
+            say("called", method=method, code=code.name, by=by, seconds=round(took, 4))
 
-    def _check(self, request: Any) -> None:
+    def _check(self, rule: Rule, request: Any, metadata: Mapping[str, Any]) -> None:
+        if rule.takes_body and RAW_BODY in metadata:
+            check_body(metadata[RAW_BODY], request)
         try:
             self._validator.validate(request)
         except protovalidate.ValidationError as error:
-            raise InvalidArgumentError(str(error)) from None
+            raise InvalidArgumentError(_faults(error.violations)) from None
+
+
+def _metadata(context: Any) -> dict[str, Any]:
+    # A header that is sent twice counts once, the first time: nothing may hide behind another.
+    return dict(reversed(context.invocation_metadata() or ()))
+
+
+def _scope(metadata: Mapping[str, Any], context: Any) -> CallScope:
+    left = context.time_remaining()
+    now = asyncio.get_running_loop().time()
+    return CallScope(
+        clean_request_id(metadata.get(REQUEST_ID), uuid.uuid4().hex),
+        None if left is None or left > _ENDLESS_S else now + left,
+    )
+
+
+def _faults(violations: Sequence[Any]) -> str:
+    """Every broken field and its rule, ten at most."""
+    told = []
+    for violation in violations[:10]:
+        steps = violation.proto.field.elements if violation.proto.field else ()
+        path = ".".join(
+            f"{s.field_name}[{s.subscript.value}]" if s.subscript else s.field_name for s in steps
+        )
+        told.append(f"{path}: {violation.proto.message}" if path else violation.proto.message)
+    if len(violations) > len(told):
+        told.append(f"and {len(violations) - len(told)} more")
+    return "; ".join(told)
 
 
 async def _abort(context: Any, error: SepError) -> None:
     await context.abort(
-        error.code, error.message, trailing_metadata=((DETAILS_KEY, status_details(error)),)
+        error.code,
+        shown_message(error),
+        trailing_metadata=((DETAILS_KEY, status_details(error)),),
     )

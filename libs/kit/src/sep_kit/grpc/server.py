@@ -9,22 +9,20 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
-from sep.allocator.v1 import allocator_pb2
-from sep.evaluator.v1 import evaluator_pb2
-from sep.gateway.v1 import gateway_pb2
-from sep.guard.v1 import guard_pb2
-from sep.ops.v1 import ops_pb2
 
+from sep_kit.grpc.access import AccessPolicy
+from sep_kit.grpc.answers import AnswerCache
 from sep_kit.grpc.interceptor import ContractInterceptor
+from sep_kit.grpc.rules import contract_services
+from sep_kit.grpc.tls import TlsFiles
 
 OPS_SERVICE = "sep.ops.v1.OpsService"
-# All services answer reflection for the whole contract: behind Envoy's one port
-# a client can't choose which of them it asks.
-_CONTRACT = tuple(
-    service.full_name
-    for file in (allocator_pb2, evaluator_pb2, gateway_pb2, guard_pb2, ops_pb2)
-    for service in file.DESCRIPTOR.services_by_name.values()
-)
+MAX_REQUEST_BYTES = 1024 * 1024
+"""More than any request of the contract takes."""
+
+_MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+# A REST body comes along in a header too.
+_MAX_METADATA_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +35,32 @@ class Handler:
 
 
 class GrpcServer:
-    """Serves handlers on one address; not serving until told."""
+    """Serves handlers on one address; not serving until told.
 
-    def __init__(self, handlers: Sequence[Handler], registry: CollectorRegistry) -> None:
+    Args:
+        access: who may call what; everybody everything without it.
+        answers: where answers that may be a second old are kept; nowhere without it.
+        tls: mutual TLS; none without it.
+    """
+
+    def __init__(
+        self,
+        handlers: Sequence[Handler],
+        registry: CollectorRegistry,
+        access: AccessPolicy | None = None,
+        answers: AnswerCache | None = None,
+        tls: TlsFiles | None = None,
+    ) -> None:
+        self._tls = tls
         self._server = grpc.aio.server(
-            interceptors=[ContractInterceptor(registry)],
+            interceptors=[ContractInterceptor(registry, access, answers)],
             options=(
                 # Two servers on one port would share its calls silently.
                 ("grpc.so_reuseport", 0),
-                ("grpc.max_send_message_length", 64 * 1024 * 1024),
+                ("grpc.max_send_message_length", _MAX_RESPONSE_BYTES),
+                ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+                ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
+                ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
             ),
         )
         self._health = HealthServicer()
@@ -53,7 +68,9 @@ class GrpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         for handler in handlers:
             handler.add_to_server(handler.servicer, self._server)
-        names = (*_CONTRACT, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        # All services answer reflection for the whole contract: behind Envoy's one port
+        # a client can't choose which of them it asks.
+        names = (*contract_services(), health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
 
     async def start(self, listen: str) -> int:
@@ -62,7 +79,11 @@ class GrpcServer:
         Raises:
             RuntimeError: the address can't be bound.
         """
-        port = int(self._server.add_insecure_port(listen))
+        port = int(
+            self._server.add_secure_port(listen, self._tls.server())
+            if self._tls
+            else self._server.add_insecure_port(listen)
+        )
         if port == 0:
             raise RuntimeError(f"can't listen on {listen}; is the port in use?")
         await self.set_serving(serving=False)

@@ -1,7 +1,7 @@
 """OpsService: health, status and metrics of the whole stack, from any of its services."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import grpc
@@ -17,7 +17,7 @@ from sep_kit.errors import NotServingError, SepError, StoreUnavailableError
 from sep_kit.grpc.client import call, open_channel
 from sep_kit.logging import get_logger
 from sep_kit.ops.exposition import merge_expositions
-from sep_kit.ops.status import Limits, StatusReader
+from sep_kit.ops.status import Limits, StatusReader, Stored, unread
 from sep_kit.settings.knobs import SafetyKnobs
 from sep_kit.store.connection import Valkey
 from sep_kit.store.kill_switch import KillSwitch
@@ -42,14 +42,19 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
     """Answers for the whole stack by asking the other services and the store."""
 
     def __init__(
-        self, view: StackView, store: Valkey, registry: CollectorRegistry, clock: Clock
+        self,
+        view: StackView,
+        store: Valkey,
+        registry: CollectorRegistry,
+        clock: Clock,
+        connect: Callable[[str], grpc.aio.Channel] = open_channel,
     ) -> None:
         self._view = view
         self._registry = registry
         self._clock = clock
         self._status = StatusReader(store, clock)
         self._kill_switch = KillSwitch(store)
-        self._channels = {name: open_channel(address) for name, address in view.peers.items()}
+        self._channels = {name: connect(address) for name, address in view.peers.items()}
 
     async def close(self) -> None:
         """Close the channels to the other services."""
@@ -62,16 +67,7 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         context: grpc.aio.ServicerContext[ops_pb2.GetHealthRequest, ops_pb2.GetHealthResponse],
     ) -> ops_pb2.GetHealthResponse:
         """Every part's state; an error while one of them does not serve."""
-        states = dict(
-            zip(
-                [*self._channels, "valkey"],
-                await asyncio.gather(
-                    *(self._state_of(channel) for channel in self._channels.values()),
-                    self._store_state(),
-                ),
-                strict=True,
-            )
-        )
+        states = await self._parts()
         down = [n for n, s in states.items() if s != ops_pb2.PART_STATE_SERVING]
         answer = ops_pb2.GetHealthResponse(
             healthy=not down,
@@ -89,12 +85,12 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         request: ops_pb2.GetStatusRequest,
         context: grpc.aio.ServicerContext[ops_pb2.GetStatusRequest, ops_pb2.GetStatusResponse],
     ) -> ops_pb2.GetStatusResponse:
-        """The stack at a glance."""
+        """The stack at a glance; what can't be read says so, since that is when one looks."""
         view = self._view
-        ages = await self._status.ages(view.instruments, view.granularity, view.limits)
-        leases = await self._status.leases()
-        link = await self._status.broker_link()
-        kill_switch = await self._kill_switch.read()
+        parts, stored, engaged = await asyncio.gather(
+            self._parts(), self._stored(), self._engaged()
+        )
+        link = stored.link
         answer = ops_pb2.GetStatusResponse(
             version=__version__,
             ts_ms=now_ms(self._clock),
@@ -102,12 +98,12 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
                 environment=view.safety.oanda_environment,
                 live_trading_enabled=view.safety.live_trading_enabled,
                 read_only=view.safety.read_only,
-                kill_switch=kill_switch.engaged,
+                kill_switch=engaged,
             ),
             broker=ops_pb2.BrokerLink(
                 connected=link is not None and link.connected,
                 last_contact_ms=link.last_contact_ms if link else None,
-                error=link.error if link else "the gateway has not reported lately",
+                error=link.error if link else stored.no_link,
             ),
             leases=[
                 ops_pb2.Lease(
@@ -116,10 +112,11 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
                     fencing_token=lease.token,
                     expires_in_seconds=lease.expires_in_s,
                 )
-                for lease in leases
+                for lease in stored.leases
             ],
+            parts=[ops_pb2.PartHealth(name=n, state=s) for n, s in parts.items()],
         )
-        for age in ages:
+        for age in stored.ages:
             answer.freshness.add(
                 name=age.name,
                 age_seconds=age.age_s,
@@ -154,6 +151,27 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
             service=self._view.service, exposition=generate_latest(self._registry).decode()
         )
 
+    async def _parts(self) -> dict[str, ops_pb2.PartState.ValueType]:
+        states = await asyncio.gather(
+            *(self._state_of(channel) for channel in self._channels.values()), self._store_state()
+        )
+        return dict(zip([*self._channels, "valkey"], states, strict=True))
+
+    async def _engaged(self) -> bool:
+        try:
+            async with asyncio.timeout(_PROBE_S):
+                return (await self._kill_switch.read()).engaged
+        except TimeoutError:
+            return True
+
+    async def _stored(self) -> Stored:
+        view = self._view
+        try:
+            async with asyncio.timeout(_PROBE_S):
+                return await self._status.stored(view.instruments, view.granularity, view.limits)
+        except (StoreUnavailableError, TimeoutError):
+            return unread(view.instruments, view.limits)
+
     async def _state_of(self, channel: grpc.aio.Channel) -> ops_pb2.PartState.ValueType:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
@@ -166,8 +184,9 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
 
     async def _store_state(self) -> ops_pb2.PartState.ValueType:
         try:
-            await self._status.ping()
-        except StoreUnavailableError:
+            async with asyncio.timeout(_PROBE_S):
+                await self._status.ping()
+        except (StoreUnavailableError, TimeoutError):
             return ops_pb2.PART_STATE_UNREACHABLE
         return ops_pb2.PART_STATE_SERVING
 

@@ -1,17 +1,19 @@
 """Ages and verdicts of what the loop makes, read from the store."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sep_fx.granularity import Granularity
-from sep_fx.instants import NS_PER_SECOND
+from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
 
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import CorruptRecordError
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, answer, store_errors
 from sep_kit.store.documents import D, Document, read_document
-from sep_kit.store.records import BrokerLinkRecord, GatesBlob, WeightsRecord
+from sep_kit.store.records import BrokerLinkRecord, GatesBlob, SignalRecord, WeightsRecord
+from sep_kit.store.signals import SignalStore
 
 LEASE_NAMES = ("gateway", "evaluator", "allocator", "guard")
 # The gateway writes its link every few seconds; past this it is not known to be up.
@@ -47,6 +49,24 @@ class Limits:
     signal_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the store says of the stack; ``no_link`` is why there is no link to tell of."""
+
+    ages: Sequence[Age]
+    leases: Sequence[LeaseState]
+    link: BrokerLinkRecord | None
+    no_link: str = "the gateway has not reported lately"
+
+
+def unread(instruments: Sequence[str], limits: Limits) -> Stored:
+    """What is said while the store does not answer."""
+    limit = {"gates_blob": limits.blob_s, "weights": limits.weights_s}
+    limit |= {f"signal:{name}": limits.signal_s for name in instruments}
+    ages = [Age(name, None, seconds, "unknown") for name, seconds in limit.items()]
+    return Stored(ages, (), None, "the store does not answer")
+
+
 def age_of(name: str, made_ms: int | None, now: int, limit_s: float) -> Age:
     """The age of a thing made at ``made_ms``; one from the future is malformed."""
     if made_ms is None:
@@ -63,6 +83,20 @@ class StatusReader:
     def __init__(self, store: Valkey, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._signals = SignalStore(store)
+
+    async def stored(
+        self, instruments: Sequence[str], granularity: Granularity, limits: Limits
+    ) -> Stored:
+        """Ages, leases and broker link.
+
+        Raises:
+            StoreUnavailableError: Valkey does not answer.
+        """
+        ages, leases, link = await asyncio.gather(
+            self.ages(instruments, granularity, limits), self.leases(), self.broker_link()
+        )
+        return Stored(ages, leases, link)
 
     async def ages(
         self, instruments: Sequence[str], granularity: Granularity, limits: Limits
@@ -75,14 +109,14 @@ class StatusReader:
             _aged("gates_blob", blob, now, limits.blob_s),
             _aged("weights", weights, now, limits.weights_s),
         ]
-        async with store_errors(), self._store.pipeline(transaction=False) as pipe:
-            for instrument in instruments:
-                pipe.zrange(keys.signal_index(instrument), -1, -1, withscores=True)
-            newest = await pipe.execute()
-        for instrument, entries in zip(instruments, newest, strict=True):
+        for instrument, signal in (await self._signals.latest(instruments)).items():
             # A signal is as old as the end of its bar.
-            end = int(entries[0][1]) + granularity.seconds * 1000 if entries else None
-            found.append(age_of(f"signal:{instrument}", end, now, limits.signal_s))
+            end = (
+                signal_end_ns(signal.ts_ns, granularity) // NS_PER_MS
+                if isinstance(signal, SignalRecord)
+                else signal
+            )
+            found.append(_aged(f"signal:{instrument}", end, now, limits.signal_s))
         return found
 
     async def leases(self) -> list[LeaseState]:

@@ -6,20 +6,48 @@ A knob keeps one name everywhere: the field in lower case is the variable in upp
 from collections.abc import Iterator
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, Field, Json, SecretStr
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FilePath,
+    Json,
+    SecretStr,
+)
 from sep_fx.granularity import Granularity
 from sep_fx.instrument import is_instrument_name
 from sep_fx.sessions import MarketCalendar
 
+from sep_kit.grpc.access import Reads
+from sep_kit.grpc.tls import TlsFiles
 from sep_kit.logging import LogFormat
 
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 400, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]+:\d{1,5}$")]
+
+
+def _check_port(address: str) -> str:
+    if int(address.rpartition(":")[2]) > 65_535:
+        raise ValueError("the port is above 65535")
+    return address
+
+
+Address = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_.\-]+:[0-9]{1,5}$"), AfterValidator(_check_port)
+]
+
+
+class ApiAccess(StrEnum):
+    """Whether keys are asked for."""
+
+    KEYS = "keys"
+    OPEN = "open"
 
 
 class OandaEnvironment(StrEnum):
@@ -28,6 +56,15 @@ class OandaEnvironment(StrEnum):
     PAPER = "paper"
     PRACTICE = "practice"
     LIVE = "live"
+
+
+def _check_name(name: str) -> str:
+    if not is_instrument_name(name):
+        raise ValueError(f"{name!r} is no instrument name like EUR_USD")
+    return name
+
+
+InstrumentName = Annotated[str, AfterValidator(_check_name)]
 
 
 def _parse_pairs(value: object) -> object:
@@ -45,7 +82,43 @@ def _parse_pairs(value: object) -> object:
 class Knobs(BaseModel):
     """Base of the groups; the text under a knob is its description on the settings page."""
 
-    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class AccessKnobs(Knobs):
+    """Who may call, and how long an answer holds."""
+
+    api_access: ApiAccess = ApiAccess.KEYS
+    """`keys`: writing needs a key of API_KEYS_DIR. `open`: whoever reaches the port may write."""
+    api_keys_dir: Path | None = None
+    """Folder of keys (`write`, `write.NAME`, `read.NAME`, `internal`), read when it changes."""
+    api_reads: Reads = Reads.OPEN
+    """`key`: reading needs a key too, of any kind."""
+    api_keep_answers: bool = True
+    """`0` answers every call afresh, also where an answer may be a second old."""
+
+
+class TlsKnobs(Knobs):
+    """Mutual TLS between the services; all three files or none."""
+
+    grpc_tls_cert: FilePath | None = None
+    """Certificate of this service, with the DNS name `sep`."""
+    grpc_tls_key: FilePath | None = None
+    """Its key."""
+    grpc_tls_ca: FilePath | None = None
+    """Authority that signed the certificates of all services."""
+
+    def tls(self) -> TlsFiles | None:
+        """The files; None without TLS."""
+        if not (self.grpc_tls_cert and self.grpc_tls_key and self.grpc_tls_ca):
+            return None
+        return TlsFiles(self.grpc_tls_cert, self.grpc_tls_key, self.grpc_tls_ca)
+
+    def contradictions(self) -> Iterator[str]:
+        """Faults that no single knob shows."""
+        files = (self.grpc_tls_cert, self.grpc_tls_key, self.grpc_tls_ca)
+        if any(files) and not all(files):
+            yield "GRPC_TLS_CERT, GRPC_TLS_KEY and GRPC_TLS_CA go together: all of them or none"
 
 
 class ConnectionKnobs(Knobs):
@@ -81,7 +154,7 @@ class ConnectionKnobs(Knobs):
 class MarketKnobs(Knobs):
     """What is traded, and when."""
 
-    hotband_pairs: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_pairs)] = (
+    hotband_pairs: Annotated[tuple[str, ...], BeforeValidator(_parse_pairs)] = (
         "EUR_USD",
         "USD_JPY",
         "GBP_USD",
@@ -177,9 +250,7 @@ class EvaluatorKnobs(Knobs):
     """How long a signal is kept."""
     hysteresis_default: Finite = 0.10
     """Buffer around the floors, clamped to [0, 0.30]."""
-    hysteresis_pair_json: Annotated[Json[dict[str, Finite]], NoDecode] = Field(
-        default_factory=dict, validate_default=False
-    )
+    hysteresis_pair_json: Json[dict[InstrumentName, Finite]] = Field(default_factory=dict)
     """Buffers by instrument, such as `{"EUR_USD": 0.2}`."""
 
     def contradictions(self) -> Iterator[str]:
@@ -256,6 +327,8 @@ class BrokerKnobs(Knobs):
 
 ALL_GROUPS: tuple[type[BaseModel], ...] = (
     ConnectionKnobs,
+    AccessKnobs,
+    TlsKnobs,
     MarketKnobs,
     FreshnessKnobs,
     ThresholdKnobs,

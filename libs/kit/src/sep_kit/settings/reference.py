@@ -3,6 +3,7 @@
 import sys
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import SecretStr
@@ -63,6 +64,7 @@ _KINDS = {
     float: "number",
     Decimal: "decimal",
     SecretStr: "secret",
+    Path: "path",
     str: "text",
 }
 

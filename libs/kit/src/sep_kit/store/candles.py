@@ -39,6 +39,7 @@ class CandleStore:
 
         Raises:
             StoreUnavailableError: Valkey does not answer; nothing or everything was stored.
+            ValueError: a candle that has no place or can't be kept exactly; nothing was stored.
         """
         seconds = granularity.seconds
         by_chunk: dict[int, list[Candle]] = defaultdict(list)

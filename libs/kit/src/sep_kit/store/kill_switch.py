@@ -1,8 +1,12 @@
 """The kill switch: ``ops:kill_switch`` is the truth; what can't be read is engaged."""
 
+import contextlib
 from dataclasses import dataclass
 
-from sep_kit.errors import StoreUnavailableError
+from redis.asyncio.client import Pipeline
+from redis.exceptions import WatchError
+
+from sep_kit.errors import CorruptRecordError, StoreUnavailableError
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, answer, store_errors
 from sep_kit.store.documents import parse_document
@@ -37,7 +41,7 @@ class KillSwitch:
             return KillSwitchState(True, f"{keys.KILL_SWITCH} is {what}", None)
         try:
             last = await self._last_change()
-        except StoreUnavailableError:
+        except (StoreUnavailableError, CorruptRecordError):
             last = None
         engaged = raw == b"1"
         if last is None or last.engaged != engaged:
@@ -51,22 +55,41 @@ class KillSwitch:
             StoreUnavailableError: Valkey does not answer; the state is not known.
         """
         async with store_errors(), self._store.pipeline(transaction=True) as pipe:
-            pipe.set(keys.KILL_SWITCH, "1" if change.engaged else "0")
-            pipe.xadd(
-                keys.KILL_SWITCH_AUDIT,
-                {"change": change.model_dump_json()},
-                maxlen=_AUDIT_LENGTH,
-                approximate=True,
-            )
+            _queue(pipe, change)
             await pipe.execute()
 
     async def seed(self, change: KillSwitchChange, *, force: bool) -> None:
-        """Set the switch at boot where it is absent, or always when forced."""
-        if force or not await answer(self._store.exists(keys.KILL_SWITCH)):
+        """Set the switch at boot where it is absent, or always when forced.
+
+        Raises:
+            StoreUnavailableError: Valkey does not answer; the state is not known.
+        """
+        if force:
             await self.set(change)
+            return
+        async with store_errors(), self._store.pipeline(transaction=True) as pipe:
+            await pipe.watch(keys.KILL_SWITCH)
+            if await answer(self._store.exists(keys.KILL_SWITCH)):
+                return
+            pipe.multi()  # type: ignore[no-untyped-call]
+            _queue(pipe, change)
+            # Whoever set it meanwhile knew better than a default.
+            with contextlib.suppress(WatchError):
+                await pipe.execute()
 
     async def _last_change(self) -> KillSwitchChange | None:
         entries = await answer(self._store.xrevrange(keys.KILL_SWITCH_AUDIT, count=1))
         if not entries:
             return None
-        return parse_document(KillSwitchChange, keys.KILL_SWITCH_AUDIT, entries[0][1][b"change"])
+        raw = entries[0][1].get(b"change", b"")
+        return parse_document(KillSwitchChange, keys.KILL_SWITCH_AUDIT, raw)
+
+
+def _queue(pipe: Pipeline, change: KillSwitchChange) -> None:
+    pipe.set(keys.KILL_SWITCH, "1" if change.engaged else "0")
+    pipe.xadd(
+        keys.KILL_SWITCH_AUDIT,
+        {"change": change.model_dump_json()},
+        maxlen=_AUDIT_LENGTH,
+        approximate=True,
+    )

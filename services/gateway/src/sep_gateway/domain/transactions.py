@@ -14,7 +14,8 @@ class Transaction:
     """One entry of the ledger; what its type does not have is empty.
 
     ``client_order_id`` is the id that the order was sent with, on its creation, reject,
-    fill or cancel. ``price`` is the average of the trades that a fill opened or closed.
+    fill or cancel. ``units`` and ``price`` are those of a fill, the price being the
+    average of the trades that it opened or closed.
     """
 
     id: int

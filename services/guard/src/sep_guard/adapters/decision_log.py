@@ -1,99 +1,153 @@
 """``guard:decisions``: every entry decision and order with its inputs and reasons."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Literal
 
 from redis.asyncio.client import Pipeline
 from sep_kit.store import keys
+from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.documents import Document, parse_document
 
-from sep_guard.domain.cycle import Action, View
-from sep_guard.domain.drain import Close
-from sep_guard.domain.limits import GuardLimits
-from sep_guard.domain.orders import Intent, Result
+from sep_guard.domain.cycle import Action, Kind, View, decide
+from sep_guard.domain.limits import Controls, GuardLimits
+from sep_guard.domain.market import Account, Market, Weights
+from sep_guard.domain.orders import Intent, Outcome, Result
 
 _LENGTH = 20_000
+_PAGE = 500
+
+
+class DecisionRecord(Document):
+    """A decision with everything it was made from, so that it can be made again."""
+
+    event: Literal["decision"] = "decision"
+    id: str
+    ts: int
+    instrument: str
+    kind: Kind
+    reasons: tuple[str, ...]
+    action: Action
+    account: Account
+    market: Market
+    weight: Decimal | None
+    weights_ts: int | None
+    gates_ts: int | None
+    weights_held: bool | None
+    margin_was_open: bool
+    link_sound: bool
+    controls: Controls
+    limits: GuardLimits
+
+    @classmethod
+    def of(
+        cls, decision_id: str, action: Action, view: View, limits: GuardLimits
+    ) -> "DecisionRecord":
+        """The record of a decision."""
+        weights = view.weights
+        return cls(
+            id=decision_id,
+            ts=view.now_ms,
+            instrument=action.instrument,
+            kind=action.kind,
+            reasons=action.reasons,
+            action=action,
+            account=view.account,
+            market=view.markets[action.instrument],
+            weight=weights.by_instrument.get(action.instrument) if weights else None,
+            weights_ts=weights.ts if weights else None,
+            gates_ts=weights.gates_ts if weights else None,
+            weights_held=weights.held if weights else None,
+            margin_was_open=view.margin_was_open,
+            link_sound=view.link_sound,
+            controls=view.controls,
+            limits=limits,
+        )
+
+    def view(self) -> View:
+        """What the decision was made from, as far as it concerns this instrument."""
+        weights = None
+        if self.weights_ts is not None:
+            shares = {} if self.weight is None else {self.instrument: self.weight}
+            weights = Weights(self.weights_ts, self.gates_ts, shares, bool(self.weights_held))
+        return View(
+            self.account,
+            {self.instrument: self.market},
+            weights,
+            self.margin_was_open,
+            self.controls,
+            self.ts,
+            self.link_sound,
+        )
+
+    def decided_again(self) -> Action:
+        """The same decision, made now from what the record holds."""
+        return decide(self.view(), self.market, self.limits, self.action.headroom)
+
+
+class OrderRecord(Document):
+    """What became of an order, as far as it was known then."""
+
+    event: Literal["order"] = "order"
+    id: str
+    ts: int
+    instrument: str
+    client_order_id: str
+    units: Decimal
+    outcome: Outcome
+    reason: str
+    filled_units: Decimal
+    fill_price: Decimal | None
 
 
 def queue_decision(
     pipe: Pipeline, decision_id: str, action: Action, view: View, limits: GuardLimits
 ) -> None:
-    """Queue a decision with everything it was made from, so that it can be made again."""
-    market = view.markets[action.instrument]
-    weight = view.weights.by_instrument.get(action.instrument) if view.weights else None
-    _queue(
-        pipe,
-        {
-            "event": "decision",
-            "id": decision_id,
-            "ts": view.now_ms,
-            "instrument": action.instrument,
-            "kind": action.kind,
-            "reasons": action.reasons,
-            "action": action,
-            "account": view.account,
-            "market": market,
-            "weight": weight,
-            "weights_ts": view.weights.ts if view.weights else None,
-            "gates_ts": view.weights.gates_ts if view.weights else None,
-            "weights_held": view.weights.held if view.weights else None,
-            "margin_was_open": view.margin_was_open,
-            "controls": view.controls,
-            "limits": limits,
-        },
-    )
+    """Queue a decision."""
+    _queue(pipe, DecisionRecord.of(decision_id, action, view, limits))
 
 
 def queue_outcome(pipe: Pipeline, intent: Intent, result: Result, ts: int) -> None:
     """Queue what became of an order."""
-    _queue(
-        pipe,
-        {
-            "event": "order",
-            "id": intent.decision_id,
-            "ts": ts,
-            "instrument": intent.instrument,
-            "client_order_id": intent.client_order_id,
-            "units": intent.units,
-            "outcome": result.outcome,
-            "reason": result.reason,
-            "filled_units": result.filled_units,
-            "fill_price": result.fill_price,
-        },
+    record = OrderRecord(
+        id=intent.decision_id,
+        ts=ts,
+        instrument=intent.instrument,
+        client_order_id=intent.client_order_id,
+        units=intent.units,
+        outcome=result.outcome,
+        reason=result.reason,
+        filled_units=result.filled_units,
+        fill_price=result.fill_price,
     )
+    _queue(pipe, record)
 
 
-def queue_drain(pipe: Pipeline, intent: Intent, close: Close, result: Result, ts: int) -> None:
-    """Queue one close of a drain and what became of it."""
-    _queue(
-        pipe,
-        {
-            "event": "drain",
-            "id": intent.decision_id,
-            "ts": ts,
-            "instrument": close.instrument,
-            "close": close,
-            "client_order_id": intent.client_order_id,
-            "outcome": result.outcome,
-            "reason": result.reason,
-            "filled_units": result.filled_units,
-            "fill_price": result.fill_price,
-        },
-    )
+async def find_decision(
+    store: Valkey, decision_id: str
+) -> tuple[DecisionRecord | None, list[OrderRecord]]:
+    """A decision and what became of its orders, oldest first; None where the log has none.
+
+    Raises:
+        CorruptRecordError: its record can't be read.
+        StoreUnavailableError: Valkey does not answer.
+    """
+    orders: list[OrderRecord] = []
+    wanted, newest = f'"id":"{decision_id}"'.encode(), "+"
+    while True:
+        page = await answer(store.xrevrange(keys.GUARD_DECISIONS, newest, "-", count=_PAGE))
+        for _, fields in page:
+            raw = fields.get(b"decision", b"")
+            if wanted not in raw:
+                continue
+            if raw.startswith(b'{"event":"order"'):
+                orders.insert(0, parse_document(OrderRecord, keys.GUARD_DECISIONS, raw))
+            else:
+                return parse_document(DecisionRecord, keys.GUARD_DECISIONS, raw), orders
+        if len(page) < _PAGE:
+            return None, orders
+        newest = f"({page[-1][0].decode()}"
 
 
-def _queue(pipe: Pipeline, record: Mapping[str, Any]) -> None:
-    text = json.dumps(record, default=_plain, separators=(",", ":"))
+def _queue(pipe: Pipeline, record: Document) -> None:
+    text = record.model_dump_json()
     pipe.xadd(keys.GUARD_DECISIONS, {"decision": text}, maxlen=_LENGTH, approximate=True)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Decimal):
-        return str(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")

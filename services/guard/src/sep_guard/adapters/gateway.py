@@ -110,15 +110,9 @@ class GatewayBroker:
             return _unknown(intent, error)
         except PeerUnavailableError as error:
             return _unknown(intent, error)
-        result = answer.result
-        return Result(
-            _OUTCOMES.get(result.state, Outcome.UNKNOWN),
-            result.reason,
-            Decimal(result.filled_units or "0"),
-            Decimal(result.fill_price) if result.fill_price else None,
-        )
+        return _result(answer.result)
 
-    async def look_up(self, intent: Intent) -> Outcome | None:
+    async def look_up(self, intent: Intent) -> Result | None:
         """What became of an order; None where the broker knows no such order."""
         answer = await call(
             self._stub.GetOrder,
@@ -131,7 +125,7 @@ class GatewayBroker:
         )
         if answer.result.state == gateway_pb2.ORDER_STATE_NOT_FOUND:
             return None
-        return _OUTCOMES.get(answer.result.state, Outcome.UNKNOWN)
+        return _result(answer.result)
 
 
 # The gateway gives these before it sends anything to the broker.
@@ -139,6 +133,8 @@ _PROVEN_REFUSALS = (
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED,
 )
 
 
@@ -148,6 +144,15 @@ def _unknown(intent: Intent, error: SepError) -> Result:
         client_order_id=intent.client_order_id, error=str(error),
     )  # fmt: skip
     return Result(Outcome.UNKNOWN, error.reason, ZERO, None)
+
+
+def _result(result: gateway_pb2.OrderResult) -> Result:
+    return Result(
+        _OUTCOMES.get(result.state, Outcome.UNKNOWN),
+        result.reason,
+        Decimal(result.filled_units or "0"),
+        Decimal(result.fill_price) if result.fill_price else None,
+    )
 
 
 def _text(price: Decimal | None) -> str:

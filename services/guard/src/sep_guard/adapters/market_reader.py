@@ -9,9 +9,9 @@ from sep_fx.instants import NS_PER_MS
 from sep_fx.instrument import Instrument
 from sep_fx.sessions import SessionCalendar
 from sep_kit.clock import Clock, now_ms
-from sep_kit.errors import CorruptRecordError, UnavailableError
+from sep_kit.errors import CorruptRecordError, SepError, UnavailableError
 from sep_kit.logging import get_logger
-from sep_kit.ops.status import signal_end_ns
+from sep_kit.ops.status import StatusReader, signal_end_ns
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, answer
 from sep_kit.store.documents import read_document
@@ -23,7 +23,7 @@ from sep_guard.adapters.open_orders import OpenOrders
 from sep_guard.domain.cycle import View
 from sep_guard.domain.limits import Controls
 from sep_guard.domain.market import Bracket, Holding, Market, Signal, Weights
-from sep_guard.ports import Broker
+from sep_guard.ports import Broker, Prices
 
 _log = get_logger("PortfolioManager")
 _INSTRUMENTS_MAX_AGE_MS = 3_600_000
@@ -50,6 +50,7 @@ class MarketReader:
         self._calendar = calendar
         self._store = store
         self._signals = SignalStore(store)
+        self._status = StatusReader(store, clock)
         self._kill_switch = KillSwitch(store)
         self._broker = broker
         self._open_orders = open_orders
@@ -68,8 +69,11 @@ class MarketReader:
         rules = await self._instrument_rules()
         account, holdings = await asyncio.gather(self._broker.account(), self._broker.holdings())
         names = sorted(i for i in {*self._instruments, *holdings} if i in rules)
-        prices = await self._broker.prices(names)
+        prices = await self._prices(names)
         state = await self._state(names)
+        # Without a store there is no kill switch to ask for either, and not knowing is engaged.
+        controls = await self.controls() if state else self._halted()
+        state = state or _State({}, {}, None, False, frozenset(names), False)
         now = now_ms(self._clock)
         markets = {
             name: Market(
@@ -84,29 +88,56 @@ class MarketReader:
             )
             for name in names
         }
-        return View(account, markets, state.weights, state.margin_open, await self.controls(), now)
+        return View(
+            account,
+            markets,
+            state.weights,
+            state.margin_open,
+            controls,
+            now,
+            state.link_sound,
+        )
 
     async def controls(self) -> Controls:
         """What is allowed at this moment."""
         switch = await self._kill_switch.read()
         return Controls(switch.engaged, self._read_only, self._live_allowed)
 
+    def _halted(self) -> Controls:
+        return Controls(True, self._read_only, self._live_allowed)
+
     async def _instrument_rules(self) -> Mapping[str, Instrument]:
         now = now_ms(self._clock)
-        if not self._rules or now - self._rules_ms > _INSTRUMENTS_MAX_AGE_MS:
-            self._rules, self._rules_ms = await self._broker.instruments(), now
+        if not self._rules or not 0 <= now - self._rules_ms <= _INSTRUMENTS_MAX_AGE_MS:
+            try:
+                self._rules, self._rules_ms = await self._broker.instruments(), now
+            except SepError as error:
+                if not self._rules:
+                    raise
+                _log.warning("instruments can't be read: the last known stand", error=str(error))
+            for instrument in sorted(i for i in self._instruments if i not in self._rules):
+                _log.error("the broker does not list an instrument", instrument=instrument)
         return self._rules
 
-    async def _state(self, names: Sequence[str]) -> "_State":
+    async def _prices(self, names: Sequence[str]) -> Prices:
+        try:
+            return await self._broker.prices(names)
+        except SepError as error:
+            # An exit needs no price; an entry does.
+            _log.warning("prices can't be read: no entry passes", error=str(error))
+            return Prices({}, {})
+
+    async def _state(self, names: Sequence[str]) -> "_State | None":
         try:
             signals = await self._signals.latest(names)
             manifolds = await self._signals.manifolds(names)
             gate = await answer(self._store.get(keys.MARGIN_GATE))
-            intents = await self._open_orders.load(names)
-        except (UnavailableError, CorruptRecordError) as error:
+            pending = await self._open_orders.load(names)
+            weights, link = await self._weights(), await self._link_sound()
+        except UnavailableError as error:
             # Positions can still be reduced; every entry lacks something it needs.
             _log.warning("state can't be read: no entry passes", error=str(error))
-            return _State({}, {}, None, False, frozenset(names))
+            return None
         return _State(
             {
                 i: signal_of(s, self._granularity)
@@ -114,18 +145,24 @@ class MarketReader:
                 if isinstance(s, SignalRecord)
             },
             {i: m.ts_ms for i, m in manifolds.items() if isinstance(m, ManifoldRecord)},
-            await self._weights(),
-            gate != b"closed",
-            frozenset(i for i, found in intents.items() if found),
+            weights,
+            # What was lost counts as closed: below MARGIN_HYST_LOW it opens by itself.
+            gate == b"open",
+            frozenset(i for i, found in pending.items() if found),
+            link,
         )
 
     async def _weights(self) -> Weights | None:
         try:
             record = await read_document(self._store, WeightsRecord, keys.ALLOCATION_WEIGHTS)
-        except (UnavailableError, CorruptRecordError) as error:
+        except CorruptRecordError as error:
             _log.warning("weights refused", error=str(error))
             return None
         return None if record is None else weights_of(record)
+
+    async def _link_sound(self) -> bool:
+        link = await self._status.broker_link()
+        return link is not None and link.connected and link.ledger_contiguous
 
 
 def signal_of(record: SignalRecord, granularity: Granularity) -> Signal:
@@ -166,9 +203,11 @@ class _State:
         weights: Weights | None,
         margin_open: bool,
         unknown_orders: frozenset[str],
+        link_sound: bool,
     ) -> None:
         self.signals = signals
         self.manifolds = manifolds
         self.weights = weights
         self.margin_open = margin_open
         self.unknown_orders = unknown_orders
+        self.link_sound = link_sound

@@ -4,9 +4,11 @@ An intent is kept before it is sent and forgotten only once its fate is known, s
 nothing that was sent is lost, whatever is killed in between.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
+from sep_kit.errors import CorruptRecordError
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, store_errors
 from sep_kit.store.documents import Document, parse_document
@@ -30,6 +32,20 @@ class IntentRecord(Document):
     sent_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Orders of one instrument whose fate is not known, and records that can't be read.
+
+    What can't be read is an order too: no entry until somebody has looked at it.
+    """
+
+    intents: tuple[Intent, ...] = ()
+    faults: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.intents or self.faults)
+
+
 class OpenOrders:
     """Keeps intents; only the holder of the lease writes them."""
 
@@ -37,18 +53,18 @@ class OpenOrders:
         self._store = store
         self._lease = lease
 
-    async def load(self, instruments: Sequence[str]) -> dict[str, list[Intent]]:
-        """Open intents by instrument.
+    async def load(self, instruments: Sequence[str]) -> "dict[str, Pending]":
+        """Open orders by instrument, in one round trip.
 
         Raises:
-            CorruptRecordError: one can't be read; nothing may be ordered until it can.
+            StoreUnavailableError: Valkey does not answer.
         """
         async with store_errors(), self._store.pipeline(transaction=False) as pipe:
             for instrument in instruments:
                 pipe.hgetall(keys.open_order(instrument))
             found = await pipe.execute()
         return {
-            instrument: [_intent(instrument, raw) for raw in fields.values()]
+            instrument: _pending(instrument, fields.values())
             for instrument, fields in zip(instruments, found, strict=True)
         }
 
@@ -68,6 +84,12 @@ class OpenOrders:
         await self._lease.write(lambda pipe: pipe.hdel(key, intent.client_order_id))
 
 
-def _intent(instrument: str, raw: bytes) -> Intent:
-    record = parse_document(IntentRecord, keys.open_order(instrument), raw)
-    return Intent(**record.model_dump())
+def _pending(instrument: str, found: Iterable[bytes]) -> Pending:
+    intents, faults = [], []
+    for raw in found:
+        try:
+            record = parse_document(IntentRecord, keys.open_order(instrument), raw)
+            intents.append(Intent(**record.model_dump()))
+        except CorruptRecordError as error:
+            faults.append(str(error))
+    return Pending(tuple(intents), tuple(faults))

@@ -1,7 +1,7 @@
 """PortfolioManager: one reconcile cycle as a pure plan, reductions before increases."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -10,7 +10,7 @@ from sep_guard.domain.entry import Check, Refusal, check_entry, failed
 from sep_guard.domain.limits import Controls, GuardLimits
 from sep_guard.domain.margin_gate import margin_gate, utilisation
 from sep_guard.domain.market import ZERO, Account, Market, Weights
-from sep_guard.domain.sizing import Size, increase, reduction
+from sep_guard.domain.sizing import Size, SizeReason, increase, reduction
 from sep_guard.domain.strategy import Cause, stance
 
 
@@ -34,6 +34,8 @@ class View:
     margin_was_open: bool
     controls: Controls
     now_ms: int
+    # The gateway reaches the broker, and has missed none of its transactions.
+    link_sound: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Brackets:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A decision on one instrument. Units are signed; ``margin`` is what an entry adds."""
+    """A decision on one instrument. Units are signed; ``margin`` is what an entry adds,
+    ``headroom`` what the budget still left for it."""
 
     instrument: str
     kind: Kind
@@ -58,6 +61,7 @@ class Action:
     checks: tuple[Check, ...] = ()
     brackets: Brackets | None = None
     margin: Decimal = ZERO
+    headroom: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +89,19 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
     reductions: list[Action] = []
     others: list[Action] = []
     for name in _by_weight(view):
-        action = _decide(view, view.markets[name], limits, budget, is_open, headroom)
+        action = decide(view, view.markets[name], limits, headroom)
         headroom -= action.margin
         (reductions if action.kind is Kind.REDUCTION else others).append(action)
     return Plan((*reductions, *others), budget, is_open, used)
+
+
+def decide(view: View, market: Market, limits: GuardLimits, headroom: Decimal) -> Action:
+    """Decide on one instrument.
+
+    Args:
+        headroom: margin that the budget leaves after the entries decided before this one.
+    """
+    return replace(_decide(view, market, limits, headroom), headroom=headroom)
 
 
 def readiness(view: View, market: Market, limits: GuardLimits) -> tuple[Check, ...]:
@@ -97,7 +110,16 @@ def readiness(view: View, market: Market, limits: GuardLimits) -> tuple[Check, .
     is_open = margin_gate(
         view.margin_was_open, utilisation(view.account), portfolio.margin_low, portfolio.margin_high
     )
-    return _checks(view, market, limits, is_open)
+    return check_entry(
+        market,
+        view.weights,
+        is_open,
+        view.link_sound,
+        view.controls,
+        limits.entry,
+        portfolio.adopt_manual,
+        view.now_ms,
+    )
 
 
 def _by_weight(view: View) -> list[str]:
@@ -106,13 +128,9 @@ def _by_weight(view: View) -> list[str]:
 
 
 def _decide(  # noqa: PLR0911 - one return a case, in the order they are asked
-    view: View,
-    market: Market,
-    limits: GuardLimits,
-    budget: Budget,
-    margin_open: bool,
-    headroom: Decimal,
+    view: View, market: Market, limits: GuardLimits, headroom: Decimal
 ) -> Action:
+    budget = budget_of(view.account, limits.portfolio)
     name, holding = market.instrument.name, market.holding
     current = holding.managed
     if limits.portfolio.adopt_manual:
@@ -122,10 +140,11 @@ def _decide(  # noqa: PLR0911 - one return a case, in the order they are asked
     if side and wanted.side == 0:
         size = reduction(market.instrument, current, ZERO, ZERO)
         return _reduce(view, name, current, size, wanted.cause)
-    if not side and holding.manual and not limits.portfolio.adopt_manual:
-        return Action(name, Kind.MANUAL, holding.manual, ZERO, ZERO, (Refusal.MANUAL_POSITION,))
     weight = view.weights.by_instrument.get(name, ZERO) if view.weights else ZERO
     per_unit = market.margin_per_unit
+    if not side and not weight and holding.manual and not limits.portfolio.adopt_manual:
+        reasons = _why_manual(holding.manual * (per_unit or ZERO), budget)
+        return Action(name, Kind.MANUAL, holding.manual, ZERO, ZERO, reasons)
     if not per_unit or not weight:
         # Nothing to size: a position is kept as it is, and flat stays flat.
         return Action(name, Kind.HOLD, current, current, ZERO, (_why_idle(weight),))
@@ -151,7 +170,7 @@ def _decide(  # noqa: PLR0911 - one return a case, in the order they are asked
     )
     if side and not size.order:
         return Action(name, Kind.HOLD, current, target, ZERO, size.reasons)
-    checks = _checks(view, market, limits, margin_open)
+    checks = readiness(view, market, limits)
     refused = failed(checks)
     if refused:
         return Action(name, Kind.REFUSAL, current, target, ZERO, refused, checks)
@@ -174,18 +193,10 @@ def _why_idle(weight: Decimal) -> str:
     return Refusal.NOT_TRADEABLE if weight else Refusal.NO_WEIGHT
 
 
-def _checks(
-    view: View, market: Market, limits: GuardLimits, margin_open: bool
-) -> tuple[Check, ...]:
-    return check_entry(
-        market,
-        view.weights,
-        margin_open,
-        view.controls,
-        limits.entry,
-        limits.portfolio.adopt_manual,
-        view.now_ms,
-    )
+def _why_manual(margin: Decimal, budget: Budget) -> tuple[str, ...]:
+    if abs(margin) > budget.per_instrument:
+        return Refusal.MANUAL_POSITION, SizeReason.OVER_CAP
+    return (Refusal.MANUAL_POSITION,)
 
 
 def _reduce(view: View, name: str, current: Decimal, size: Size, cause: Cause) -> Action:

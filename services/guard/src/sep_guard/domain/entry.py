@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from sep_guard.domain.limits import Controls, EntryLimits
-from sep_guard.domain.market import Market, Signal, Weights
+from sep_guard.domain.market import Market, Signal, Weights, is_fresh
 
 
 class Refusal(StrEnum):
@@ -33,6 +33,7 @@ class Refusal(StrEnum):
     STOP_TOO_CLOSE = "STOP_TOO_CLOSE"
     ORDER_UNKNOWN = "ORDER_UNKNOWN"
     MANUAL_POSITION = "MANUAL_POSITION"
+    BROKER_LINK = "BROKER_LINK"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,6 @@ class Check:
     allowed: str
 
 
-# A clock may run this far behind the one that stamped a time; beyond it the time is a fault.
-_CLOCK_SKEW_S = 5.0
 _MISSING = "missing"
 
 
@@ -54,6 +53,7 @@ def check_entry(
     market: Market,
     weights: Weights | None,
     margin_open: bool,
+    link_sound: bool,
     controls: Controls,
     limits: EntryLimits,
     adopt_manual: bool,
@@ -67,6 +67,7 @@ def check_entry(
         *_price(market, limits),
         *_session(market, limits, now_ms),
         Check(Refusal.MARGIN_GATE, margin_open, "open" if margin_open else "closed", "open"),
+        Check(Refusal.BROKER_LINK, link_sound, "sound" if link_sound else "broken", "sound"),
         *_position(market, adopt_manual),
     )
 
@@ -127,7 +128,7 @@ def _age(reason: Refusal, made_ms: int | None, limit_s: float, now_ms: int) -> C
     if made_ms is None:
         return Check(reason, False, _MISSING, f"< {limit_s:g} s")
     age = (now_ms - made_ms) / 1000
-    return Check(reason, -_CLOCK_SKEW_S <= age < limit_s, f"{age:.1f} s", f"< {limit_s:g} s")
+    return Check(reason, is_fresh(made_ms, limit_s, now_ms), f"{age:.1f} s", f"< {limit_s:g} s")
 
 
 def _price(market: Market, limits: EntryLimits) -> Iterator[Check]:

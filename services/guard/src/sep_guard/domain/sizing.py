@@ -17,6 +17,7 @@ class SizeReason(StrEnum):
     BUDGET_LIMITED = "BUDGET_LIMITED"
     BUDGET_EXHAUSTED = "BUDGET_EXHAUSTED"
     UNITS_BELOW_MINIMUM = "UNITS_BELOW_MINIMUM"
+    OVER_CAP = "OVER_CAP"
 
 
 @dataclass(frozen=True, slots=True)

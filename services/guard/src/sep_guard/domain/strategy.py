@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sep_guard.domain.limits import EntryLimits
-from sep_guard.domain.market import Market, Weights
+from sep_guard.domain.market import Market, Weights, is_fresh
 
 
 class Cause(StrEnum):
@@ -43,7 +43,7 @@ def stance(
         return Stance(0, Cause.EXIT_BEFORE_CLOSE)
     if weights is not None and not weights.held and not weight:
         return Stance(0, Cause.WEIGHT_GONE)
-    if signal is not None and (now_ms - signal.ended_ms) / 1000 < limits.max_signal_age_s:
+    if signal is not None and is_fresh(signal.ended_ms, limits.max_signal_age_s, now_ms):
         if signal.direction == -side:
             return Stance(0, Cause.REVERSAL)
         if signal.rupture > limits.max_rupture or signal.stability < limits.min_stability:

@@ -1,8 +1,10 @@
 """Waits that keep a rate: requests, and new connections."""
 
 import asyncio
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
 import httpcore
@@ -73,13 +75,19 @@ class _PacedBackend(httpcore.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    # Reading the certificates takes longer than a request.
+    return httpx.create_ssl_context()
+
+
 class PacedTransport(httpx.AsyncHTTPTransport):
     """httpx's own transport over a pool whose new connections are paced."""
 
     def __init__(self, pace: Pace, connections: int) -> None:
-        context = httpx.create_ssl_context()
+        context = _tls()
         super().__init__(verify=context)
-        # httpx has no parameter for this; test_new_connections_are_paced watches over it.
+        # httpx has no parameter for this; a test watches over it.
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=context,
             max_connections=connections,

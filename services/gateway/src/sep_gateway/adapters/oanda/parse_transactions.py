@@ -25,7 +25,8 @@ def transaction(entry: Json) -> Transaction:
         order_id=str(entry.get("orderID", "")),
         client_order_id=str(entry.get("clientOrderID") or extensions.get("id", "")),
         instrument=str(entry.get("instrument", "")),
-        units=finite(entry["units"]) if "units" in entry else Decimal(0),
+        # Read only where they matter: a number of an unusual kind must not stop the ledger.
+        units=finite(entry["units"]) if kind == "ORDER_FILL" else Decimal(0),
         price=fill_price(entry) if kind == "ORDER_FILL" else None,
         reason=str(reason),
     )
