@@ -50,6 +50,7 @@ Check = Callable[[], Awaitable[str | None]]
 """Says why the service can't do its work, or None."""
 
 _GRACE_S = 2.0
+_RETRY_S = 1.0
 _CHECK_EVERY_S = 1.0
 _CHECK_TIMEOUT_S = 3.0
 
@@ -219,7 +220,7 @@ async def _until_prepared(prepare: Callable[[], Awaitable[None]]) -> None:
             if str(error) != waiting_for:
                 waiting_for = str(error)
                 _log.warning("waiting", reason=error.reason, error=waiting_for)
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(_RETRY_S)
             continue
         return
 

@@ -1,5 +1,6 @@
 """Every interval and on each new blob: weights, or hold."""
 
+from redis.asyncio.client import Pipeline
 from sep_fx.sessions import SessionCalendar
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import CorruptRecordError
@@ -63,8 +64,7 @@ class AllocationLoop:
         sessions = {i: self._calendar.state(i, now // 1000) for i in self._instruments}
         previous = await self._previous()
         allocation = allocate(blob, windows, sessions, previous, self._limits, now)
-        text = record_of(allocation, self._limits.top_k).model_dump_json()
-        await self._lease.write(lambda pipe: pipe.set(keys.ALLOCATION_WEIGHTS, text))
+        await self._lease.write(lambda pipe: self._queue(pipe, allocation))
         self._tell(allocation, previous, now)
         gates = blob if isinstance(blob, Gates) else None
         self._metrics.show(
@@ -74,6 +74,12 @@ class AllocationLoop:
             gates.ts if gates else None,
             now,
         )
+
+    def _queue(self, pipe: Pipeline, allocation: Allocation) -> None:
+        record = record_of(allocation, self._limits.top_k)
+        pipe.set(keys.ALLOCATION_WEIGHTS, record.model_dump_json())
+        if not allocation.held:
+            pipe.publish(keys.WEIGHTS_CHANNEL, str(allocation.ts))
 
     async def _blob(self) -> Gates | HoldReason:
         try:

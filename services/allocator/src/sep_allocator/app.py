@@ -6,9 +6,10 @@ from sep_kit import service
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
+from sep_kit.store import keys
+from sep_kit.store.channel_watch import ChannelWatch
 from sep_kit.store.connection import answer
 
-from sep_allocator.adapters.blob_watch import BlobWatch
 from sep_allocator.allocation_loop import AllocationLoop
 from sep_allocator.metrics import AllocatorMetrics
 from sep_allocator.servicer import AllocatorServicer
@@ -27,7 +28,7 @@ def build(settings: AllocatorSettings, context: Context) -> Parts:
         AllocatorMetrics(context.registry),
     )  # fmt: skip
     loop = PeriodicLoop("allocation", allocation.tick, settings.alloc_interval_sec, context.loops)
-    watch = BlobWatch(store, loop.wake)
+    watch = ChannelWatch(store, keys.GATES_CHANNEL, loop.wake)
     servicer = AllocatorServicer(instruments, calendar, limits, store, clock)
 
     async def store_answers() -> None:

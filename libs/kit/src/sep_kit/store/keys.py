@@ -12,6 +12,7 @@ MARGIN_GATE = "guard:margin_gate"
 MANIFOLD_CHANNEL = "ws:manifold"
 CANDLES_CHANNEL = "md:candles"
 GATES_CHANNEL = "opt:rolling:gates"
+WEIGHTS_CHANNEL = "risk:weights"
 
 
 def candles(instrument: str, granularity: str) -> str:

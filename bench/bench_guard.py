@@ -1,0 +1,230 @@
+"""The guard's decisions, and the way from a new blob to the first order."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from prometheus_client import CollectorRegistry
+from sep_allocator.allocation_loop import AllocationLoop
+from sep_allocator.metrics import AllocatorMetrics
+from sep_allocator.settings import AllocatorSettings
+from sep_fx.granularity import Granularity
+from sep_fx.instrument import Instrument
+from sep_fx.sessions import MarketCalendar, SessionCalendar, SessionState
+from sep_guard.adapters.market_reader import MarketReader
+from sep_guard.adapters.open_orders import OpenOrders
+from sep_guard.domain.cycle import View, plan_cycle, readiness
+from sep_guard.domain.limits import Controls
+from sep_guard.domain.market import Account, Bracket, Holding, Market, Quote, Signal, Weights
+from sep_guard.domain.orders import Intent, Outcome, Result
+from sep_guard.metrics import GuardMetrics
+from sep_guard.ports import Prices
+from sep_guard.reconcile_loop import ReconcileLoop
+from sep_guard.settings import GuardSettings
+from sep_kit.clock import SystemClock, now_ms
+from sep_kit.loop import LoopMetrics, PeriodicLoop
+from sep_kit.store import keys
+from sep_kit.store.channel_watch import ChannelWatch
+from sep_kit.store.connection import Valkey, open_valkey
+from sep_kit.store.lease import Lease
+from sep_kit.store.records import BrokerLinkRecord, GatesBlob, ManifoldRecord, SignalRecord
+from sep_kit.store.signals import queue_manifold, queue_signal
+from sep_testing.valkey import ValkeyServer
+
+from bench.runner import Figure, Options
+
+TITLE = "guard: one entry check, a plan for 68 instruments, from blob to order"
+
+_NOW = 1_700_000_000_000
+_D = Decimal
+_OPEN = SessionState(True, _NOW // 1000 + 86_400, None, ("London",))
+_METRICS = {"coherence": 0.62, "stability": 0.9, "entropy": 0.7, "rupture": 0.1}
+
+
+def measure(options: Options) -> list[Figure]:
+    """All figures of this suite."""
+    return [*_decisions(options), *asyncio.run(_blob_to_order(options))]
+
+
+def _decisions(options: Options) -> list[Figure]:
+    limits = GuardSettings().limits()
+    view = _view(68)
+    one = next(iter(view.markets.values()))
+    rounds = 500 if options.quick else 5000
+    checks = _times(lambda: readiness(view, one, limits), rounds)
+    plans = _times(lambda: plan_cycle(view, limits), rounds // 10)
+    return [
+        Figure("entry check without the network, p99", _p99(checks), "ms", 1.0,
+               lower_is_better=True, note=f"p50 {_p50(checks):.3f} ms"),
+        Figure("reconcile decision, 68 instruments, p99", _p99(plans), "ms", 20.0,
+               lower_is_better=True, note=f"p50 {_p50(plans):.1f} ms"),
+    ]  # fmt: skip
+
+
+class _Broker:
+    """A broker that fills at once and notes when an order arrived."""
+
+    def __init__(self, names: Sequence[str], clock: SystemClock) -> None:
+        self._rules = {n: _instrument(n) for n in names}
+        self._clock = clock
+        self.arrived = asyncio.Event()
+        self.at = 0.0
+
+    async def account(self) -> Account:
+        return Account(_D(100_000), _D(100_000), _D(0), _D(100_000), "7")
+
+    async def holdings(self) -> Mapping[str, Holding]:
+        return {}
+
+    async def prices(self, instruments: Sequence[str]) -> Prices:
+        quote = Quote(_D("1.10000"), _D("1.10010"), now_ms(self._clock), True)
+        return Prices(dict.fromkeys(instruments, quote), {"USD": _D(1)})
+
+    async def instruments(self) -> Mapping[str, Instrument]:
+        return self._rules
+
+    async def place(self, intent: Intent) -> Result:
+        if not self.arrived.is_set():
+            self.at = time.perf_counter()
+            self.arrived.set()
+        return Result(Outcome.FILLED, "", intent.units, _D("1.10010"))
+
+    async def look_up(self, intent: Intent) -> Outcome | None:
+        return None
+
+
+async def _blob_to_order(options: Options) -> list[Figure]:
+    """Allocator and guard as they run, each woken by the other's word over a real Valkey."""
+    with TemporaryDirectory() as folder:
+        server = ValkeyServer(Path(folder), fsync="everysec")
+        server.start()
+        try:
+            return await _races(server.url, 20 if options.quick else 100)
+        finally:
+            server.kill()
+
+
+async def _races(url: str, rounds: int) -> list[Figure]:
+    names = tuple(f"A{i:02d}_USD" for i in range(8))
+    store, clock = open_valkey(url), SystemClock()
+    await store.set(keys.KILL_SWITCH, "0")
+    calendar = SessionCalendar(MarketCalendar.ALWAYS)
+    leases = [Lease(store, n, "bench", clock) for n in ("allocator", "guard")]
+    for lease in leases:
+        await lease.renew()
+    allocation = AllocationLoop(
+        names, calendar, AllocatorSettings().limits(), store, leases[0], clock,
+        AllocatorMetrics(CollectorRegistry()),
+    )  # fmt: skip
+    broker, orders = _Broker(names, clock), OpenOrders(store)
+    reader = MarketReader(
+        names, Granularity.M1, calendar, store, broker, orders, clock,
+        read_only=False, live_allowed=True,
+    )  # fmt: skip
+    ids = iter(range(10**9))
+    reconcile = ReconcileLoop(
+        names, reader, broker, orders, GuardSettings().limits(), leases[1], clock,
+        lambda: f"{next(ids):032x}", GuardMetrics(CollectorRegistry()),
+    )  # fmt: skip
+    loops = LoopMetrics(CollectorRegistry())
+    allocating = PeriodicLoop("allocation", allocation.tick, 3600, loops)
+    reconciling = PeriodicLoop("reconcile", reconcile.tick, 3600, loops)
+    watches = (
+        ChannelWatch(store, keys.GATES_CHANNEL, allocating.wake),
+        ChannelWatch(store, keys.WEIGHTS_CHANNEL, reconciling.wake),
+    )
+    tasks = [asyncio.create_task(w.run()) for w in (allocating, reconciling, *watches)]
+    await asyncio.sleep(2.0)  # until both loops have made their first, idle rounds
+    taken = []
+    for _ in range(rounds):
+        for lease in leases:
+            await lease.renew()
+        await _signal(store, names, now_ms(clock))
+        broker.arrived.clear()
+        begun = time.perf_counter()
+        await _publish(store, names, now_ms(clock))
+        await asyncio.wait_for(broker.arrived.wait(), 10)
+        taken.append(broker.at - begun)
+        await asyncio.sleep(0.05)  # the rest of that cycle
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await store.aclose()
+    return [
+        Figure("new blob to the first order leaving, p99", _p99(taken), "ms", 250.0,
+               lower_is_better=True, note=f"p50 {_p50(taken):.1f} ms, real Valkey, 8 instruments"),
+    ]  # fmt: skip
+
+
+async def _signal(store: Valkey, names: Sequence[str], now: int) -> None:
+    link = BrokerLinkRecord(ts=now, connected=True, last_contact_ms=now)
+    async with store.pipeline(transaction=True) as pipe:
+        pipe.set(keys.BROKER_LINK, link.model_dump_json())
+        for name in names:
+            fields = {
+                "ts_ns": (now - 60_000) * 1_000_000,
+                "price": 1.1,
+                "metrics": _METRICS,
+                "coeffs": {"sigma_eff": 1e-4, "lambda": 0.1},
+                "slope_bps": 3.0,
+                "direction": 1,
+                "bracket": {"stop_distance": 0.001, "take_profit_distance": 0.0015,
+                            "max_spread": 0.0003},
+            }  # fmt: skip
+            queue_signal(pipe, name, SignalRecord.model_validate(fields), 3600)
+            manifold = {"instrument": name, "ts_ms": now, "price": "1.1", "metrics": _METRICS,
+                        "coeffs": fields["coeffs"]}  # fmt: skip
+            queue_manifold(pipe, ManifoldRecord.model_validate(manifold))
+        await pipe.execute()
+
+
+async def _publish(store: Valkey, names: Sequence[str], now: int) -> None:
+    blob = GatesBlob(
+        ts=now,
+        gates=dict.fromkeys(names, 1),
+        cooldowns=dict.fromkeys(names, 0),
+        bufs=dict.fromkeys(names, 0.1),
+    )
+    async with store.pipeline(transaction=True) as pipe:
+        pipe.set(keys.GATES_BLOB, blob.model_dump_json())
+        pipe.publish(keys.GATES_CHANNEL, str(now))
+        await pipe.execute()
+
+
+def _view(count: int) -> View:
+    bracket = Bracket(_D("0.0010"), _D("0.0015"), _D("0.0004"))
+    signal = Signal(_NOW - 5_000, 0.62, 0.9, 0.7, 0.1, 1, bracket)
+    quote = Quote(_D("1.10000"), _D("1.10012"), _NOW - 500, True)
+    names = [f"A{i:02d}_USD" for i in range(count)]
+    markets = {
+        n: Market(_instrument(n), _OPEN, signal, _NOW - 1000, quote, _D(1), Holding(), False)
+        for n in names
+    }
+    weights = Weights(_NOW - 1000, _NOW - 2000, dict.fromkeys(names, _D("0.004")), held=False)
+    account = Account(_D(100_000), _D(100_000), _D(0), _D(100_000), "7")
+    return View(account, markets, weights, True, Controls(False, False, True), _NOW, True)
+
+
+def _instrument(name: str) -> Instrument:
+    return Instrument(name, 5, 0, _D(1), _D("0.02"))
+
+
+def _times(work: Callable[[], object], rounds: int) -> list[float]:
+    taken = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - begun)
+    return taken
+
+
+def _p99(seconds: Sequence[float]) -> float:
+    return float(np.percentile(seconds, 99)) * 1000
+
+
+def _p50(seconds: Sequence[float]) -> float:
+    return float(np.percentile(seconds, 50)) * 1000

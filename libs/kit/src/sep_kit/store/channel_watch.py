@@ -1,0 +1,27 @@
+"""Word of something new, so that a loop need not wait for its interval."""
+
+from collections.abc import Callable
+
+from sep_kit.store.connection import Valkey, store_errors
+
+
+class ChannelWatch:
+    """Calls back on each message of a channel. Missing one costs no more than an interval."""
+
+    def __init__(self, store: Valkey, channel: str, told: Callable[[], None]) -> None:
+        self._store = store
+        self._channel = channel
+        self._told = told
+
+    async def run(self) -> None:
+        """Listen until cancelled; made to be a loop's tick, so a failure is tried again.
+
+        Raises:
+            StoreUnavailableError: Valkey does not answer.
+        """
+        async with store_errors(), self._store.pubsub() as channel:
+            await channel.subscribe(self._channel)
+            while True:
+                message = await channel.get_message(ignore_subscribe_messages=True, timeout=5.0)
+                if message is not None:
+                    self._told()

@@ -1,0 +1,77 @@
+import asyncio
+
+import pytest
+from sep_kit.errors import StoreUnavailableError
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.kill_switch import KillSwitch
+from sep_kit.store.records import KillSwitchChange
+from sep_testing.valkey import ValkeyServer
+
+RELEASED = KillSwitchChange(ts=1, engaged=False, reason="opening", actor="ann")
+ENGAGED = KillSwitchChange(ts=2, engaged=True, reason="closing", actor="bob")
+
+
+async def test_while_the_store_is_away_it_is_engaged_and_can_not_be_changed(
+    valkey: ValkeyServer,
+) -> None:
+    client = open_valkey(valkey.url)
+    switch = KillSwitch(client)
+    await switch.set(RELEASED)
+    valkey.kill()
+    state = await switch.read()
+    assert (state.engaged, state.reason) == (True, "the store can't be read")
+    with pytest.raises(StoreUnavailableError):
+        await switch.set(RELEASED)
+    with pytest.raises(StoreUnavailableError):
+        await switch.seed(RELEASED, force=False)
+    await client.aclose()
+
+
+async def test_it_is_kept_over_a_restart_of_the_store(valkey: ValkeyServer) -> None:
+    client = open_valkey(valkey.url)
+    await KillSwitch(client).set(RELEASED)
+    valkey.kill()
+    valkey.start()
+    state = await KillSwitch(client).read()
+    assert (state.engaged, state.change) == (False, RELEASED)
+    await client.aclose()
+
+
+async def test_a_value_of_another_type_is_engaged(store: Valkey) -> None:
+    await store.hset(keys.KILL_SWITCH, "a", "0")
+    assert (await KillSwitch(store).read()).engaged
+
+
+async def test_a_change_by_hand_counts_and_is_told_as_such(store: Valkey) -> None:
+    switch = KillSwitch(store)
+    await switch.set(RELEASED)
+    await store.set(keys.KILL_SWITCH, "1")
+    state = await switch.read()
+    assert (state.engaged, state.reason, state.change) == (True, "set outside the API", None)
+
+
+@pytest.mark.parametrize("entry", [{"note": "by hand"}, {"change": "{"}, {"change": '{"ts": 1}'}])
+async def test_an_audit_that_can_not_be_read_does_not_hide_the_switch(
+    store: Valkey, entry: dict[str, str]
+) -> None:
+    switch = KillSwitch(store)
+    await switch.set(RELEASED)
+    await store.xadd(keys.KILL_SWITCH_AUDIT, entry)  # type: ignore[arg-type]
+    state = await switch.read()
+    assert (state.engaged, state.reason) == (False, "set outside the API")
+
+
+async def test_every_change_is_on_record_in_order(store: Valkey) -> None:
+    switch = KillSwitch(store)
+    for change in (RELEASED, ENGAGED, RELEASED):
+        await switch.set(change)
+    entries = await answer(store.xrange(keys.KILL_SWITCH_AUDIT))
+    recorded = [KillSwitchChange.model_validate_json(fields[b"change"]) for _, fields in entries]
+    assert recorded == [RELEASED, ENGAGED, RELEASED]
+
+
+async def test_replicas_that_seed_at_once_record_one_change(store: Valkey) -> None:
+    await asyncio.gather(*(KillSwitch(store).seed(ENGAGED, force=False) for _ in range(8)))
+    assert await store.xlen(keys.KILL_SWITCH_AUDIT) == 1
+    assert (await KillSwitch(store).read()).change == ENGAGED

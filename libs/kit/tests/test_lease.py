@@ -1,0 +1,166 @@
+import asyncio
+
+import pytest
+from sep_kit.errors import NotTheWriterError, StoreUnavailableError
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.lease import RENEW_SECONDS, Lease
+from sep_testing.clock import FakeClock
+from sep_testing.eventually import eventually
+from sep_testing.valkey import ValkeyServer
+
+TAKE_OVER_S = 15
+
+
+@pytest.fixture
+def replicas(store: Valkey, clock: FakeClock) -> tuple[Lease, Lease]:
+    """Two replicas of one service; the first holds the lease once it renews."""
+    return Lease(store, "guard", "old", clock), Lease(store, "guard", "new", clock)
+
+
+async def test_a_lost_holder_is_replaced_within_15_s(
+    store: Valkey, replicas: tuple[Lease, Lease], clock: FakeClock
+) -> None:
+    old, new = replicas
+    await old.renew()
+    # The store forgets the lease this much later, and the other asks this often.
+    left_ms = await answer(store.pttl(keys.lease("guard")))
+    assert 0 < left_ms / 1000 + RENEW_SECONDS <= TAKE_OVER_S
+    await store.pexpire(keys.lease("guard"), 50)
+
+    async def taken_over() -> bool:
+        await new.renew()
+        return new.held
+
+    await eventually(taken_over)
+    assert new.token > 0
+    # The first knows by its own clock, without asking, no later than the store forgets.
+    clock.advance(left_ms / 1000 + 0.1)
+    assert not old.held
+    assert old.token == 0
+
+
+async def test_the_holder_stops_believing_no_later_than_the_store_forgets(
+    store: Valkey, replicas: tuple[Lease, Lease], clock: FakeClock
+) -> None:
+    """It counts from before it asked, so that a slow answer does not make it late."""
+    old, _ = replicas
+    await old.renew()
+    clock.advance(9.999)
+    assert old.held
+    clock.advance(0.001)
+    assert not old.held
+    assert await answer(store.pttl(keys.lease("guard"))) > 0
+
+
+async def test_renewing_keeps_lease_and_token(
+    store: Valkey, replicas: tuple[Lease, Lease], clock: FakeClock
+) -> None:
+    old, new = replicas
+    await old.renew()
+    token = old.token
+    for _ in range(10):
+        clock.advance(RENEW_SECONDS)
+        await old.renew()
+        await new.renew()
+    assert (old.held, old.token, new.held) == (True, token, False)
+
+
+async def test_a_holder_that_comes_back_has_to_wait_and_gets_a_greater_token(
+    store: Valkey, replicas: tuple[Lease, Lease]
+) -> None:
+    old, new = replicas
+    await old.renew()
+    first = old.token
+    await old.release()
+    await new.renew()
+    await old.renew()
+    assert not old.held
+    await new.release()
+    await old.renew()
+    assert old.token > first + 1
+
+
+async def test_giving_up_a_lease_leaves_that_of_another_alone(
+    replicas: tuple[Lease, Lease],
+) -> None:
+    old, new = replicas
+    await old.renew()
+    await new.release()
+    await old.renew()
+    assert old.held
+    await old.write(lambda pipe: pipe.set("x", "1"))
+
+
+async def test_of_many_that_ask_at_once_one_gets_it(store: Valkey, clock: FakeClock) -> None:
+    leases = [Lease(store, "guard", f"replica-{n}", clock) for n in range(20)]
+    await asyncio.gather(*(lease.renew() for lease in leases))
+    assert sum(lease.held for lease in leases) == 1
+
+
+async def test_leases_of_two_services_do_not_meet(store: Valkey, clock: FakeClock) -> None:
+    guard, allocator = Lease(store, "guard", "a", clock), Lease(store, "allocator", "b", clock)
+    await guard.renew()
+    await allocator.renew()
+    assert guard.held
+    assert allocator.held
+
+
+async def test_whoever_never_held_it_writes_nothing(
+    store: Valkey, replicas: tuple[Lease, Lease]
+) -> None:
+    with pytest.raises(NotTheWriterError, match="does not hold the guard lease"):
+        await replicas[1].write(lambda pipe: pipe.set("x", "1"))
+    assert await store.get("x") is None
+
+
+async def test_a_write_goes_through_while_the_lease_is_renewed(
+    store: Valkey, replicas: tuple[Lease, Lease]
+) -> None:
+    old, _ = replicas
+    await old.renew()
+
+    async def renew_often() -> None:
+        for _ in range(5):
+            await old.renew()
+            await asyncio.sleep(0.005)
+
+    async def write_often() -> None:
+        for n in range(30):
+            await old.write(lambda pipe, n=n: pipe.set("x", n))  # type: ignore[misc]
+
+    await asyncio.gather(renew_often(), write_often())
+    assert await store.get("x") == b"29"
+
+
+async def test_without_the_store_the_lease_runs_out_by_itself(
+    valkey: ValkeyServer, clock: FakeClock
+) -> None:
+    client = open_valkey(valkey.url)
+    lease = Lease(client, "guard", "a", clock)
+    await lease.renew()
+    valkey.kill()
+    with pytest.raises(StoreUnavailableError):
+        await lease.renew()
+    assert lease.held
+    clock.advance(10)
+    assert not lease.held
+    with pytest.raises((NotTheWriterError, StoreUnavailableError)):
+        await lease.write(lambda pipe: pipe.set("x", "1"))
+    await client.aclose()
+
+
+async def test_tokens_go_on_growing_over_a_restart_of_the_store(
+    valkey: ValkeyServer, clock: FakeClock
+) -> None:
+    client = open_valkey(valkey.url)
+    before = Lease(client, "guard", "a", clock)
+    await before.renew()
+    token = before.token
+    await before.release()
+    valkey.kill()
+    valkey.start()
+    after = Lease(client, "guard", "b", clock)
+    await after.renew()
+    assert after.token > token
+    await client.aclose()

@@ -1,0 +1,308 @@
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import status_pb2
+from prometheus_client import CollectorRegistry, Gauge
+from sep.ops.v1 import ops_pb2, ops_pb2_grpc
+from sep_fx.granularity import Granularity
+from sep_kit import __version__
+from sep_kit.clock import now_ms
+from sep_kit.grpc.client import open_channel
+from sep_kit.grpc.server import OPS_SERVICE, Handler
+from sep_kit.grpc.status import DETAILS_KEY
+from sep_kit.ops.servicer import OpsServicer, StackView
+from sep_kit.ops.status import Limits, age_of
+from sep_kit.service import StackSettings
+from sep_kit.settings.loading import load_settings
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey, open_valkey
+from sep_kit.store.kill_switch import KillSwitch
+from sep_kit.store.lease import Lease
+from sep_kit.store.records import (
+    BrokerLinkRecord,
+    CoeffsRecord,
+    GatesBlob,
+    KillSwitchChange,
+    MetricsRecord,
+    SignalRecord,
+    WeightsRecord,
+)
+from sep_kit.store.signals import queue_signal
+from sep_testing.clock import FakeClock
+from sep_testing.services import Running, running_server
+from sep_testing.valkey import ValkeyServer
+
+SERVICES = ("gateway", "evaluator", "allocator", "guard")
+LIMITS = Limits(blob_s=180, weights_s=120, signal_s=300)
+
+
+@dataclass
+class Stack:
+    """Four real servers, each with the ops service; the guard's is the one that is asked."""
+
+    servers: dict[str, Running]
+    stub: Any
+
+
+@asynccontextmanager
+async def running_stack(store: Valkey, clock: FakeClock) -> AsyncIterator[Stack]:
+    async with AsyncExitStack() as stack:
+        servers: dict[str, Running] = {}
+        for name in SERVICES:
+            registry = CollectorRegistry()
+            Gauge("sep_serving", "1", ["service"], registry=registry).labels(name).set(1)
+            Gauge(f"sep_{name}_own", "1", registry=registry).set(1)
+            # The last one knows all the others.
+            servicer = OpsServicer(view(name, servers), store, registry, clock)
+            stack.push_async_callback(servicer.close)
+            handler = Handler(OPS_SERVICE, servicer, ops_pb2_grpc.add_OpsServiceServicer_to_server)
+            servers[name] = await stack.enter_async_context(running_server(handler))
+        everyone = OpsServicer(view("guard", servers), store, CollectorRegistry(), clock)
+        stack.push_async_callback(everyone.close)
+        handler = Handler(OPS_SERVICE, everyone, ops_pb2_grpc.add_OpsServiceServicer_to_server)
+        asked = await stack.enter_async_context(running_server(handler))
+        channel = await stack.enter_async_context(open_channel(asked.address))
+        stub: Any = ops_pb2_grpc.OpsServiceStub(channel)
+        yield Stack(servers, stub)
+
+
+def view(name: str, servers: dict[str, Running]) -> StackView:
+    peers = {peer: running.address for peer, running in servers.items()}
+    safety = load_settings(StackSettings, {"READ_ONLY": "1"}, Path("/nonexistent"))
+    instruments = ("EUR_USD", "USD_JPY", "GBP_USD", "AUD_USD")
+    return StackView(name, peers, instruments, Granularity.M1, LIMITS, safety)
+
+
+@pytest.fixture
+async def stack(store: Valkey, clock: FakeClock) -> AsyncIterator[Stack]:
+    async with running_stack(store, clock) as running:
+        yield running
+
+
+def states(response: ops_pb2.GetHealthResponse | ops_pb2.GetStatusResponse) -> dict[str, str]:
+    return {part.name: ops_pb2.PartState.Name(part.state).removeprefix("PART_STATE_")
+            for part in response.parts}  # fmt: skip
+
+
+async def unhealthy(stack: Stack) -> tuple[grpc.aio.AioRpcError, dict[str, str]]:
+    """The refusal, and the states in its details."""
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await stack.stub.GetHealth(ops_pb2.GetHealthRequest(), timeout=10)
+    trailing: Any = failure.value.trailing_metadata()
+    status = status_pb2.Status.FromString(dict(trailing)[DETAILS_KEY])
+    response = ops_pb2.GetHealthResponse()
+    assert any(d.Unpack(response) for d in status.details)
+    assert not response.healthy
+    return failure.value, states(response)
+
+
+async def test_while_all_parts_serve_health_is_good(stack: Stack) -> None:
+    response = await stack.stub.GetHealth(ops_pb2.GetHealthRequest(), timeout=10)
+    assert response.healthy
+    assert states(response) == dict.fromkeys((*SERVICES, "valkey"), "SERVING")
+
+
+async def test_a_part_that_does_not_do_its_work_is_named_beside_the_others(stack: Stack) -> None:
+    await stack.servers["evaluator"].server.set_serving(serving=False)
+    await stack.servers["allocator"].server.stop(0)
+    failure, found = await unhealthy(stack)
+    assert failure.code() is grpc.StatusCode.UNAVAILABLE
+    assert failure.details() == "not serving: evaluator, allocator"
+    assert found == {
+        "gateway": "SERVING",
+        "evaluator": "NOT_SERVING",
+        "allocator": "UNREACHABLE",
+        "guard": "SERVING",
+        "valkey": "SERVING",
+    }
+
+
+@pytest.mark.parametrize("away", [ValkeyServer.kill, ValkeyServer.freeze])
+async def test_without_the_store_health_is_bad_and_told_in_time(
+    valkey: ValkeyServer, clock: FakeClock, away: Callable[[ValkeyServer], None]
+) -> None:
+    client = open_valkey(valkey.url)
+    async with running_stack(client, clock) as stack:
+        away(valkey)
+        _, found = await unhealthy(stack)
+        assert found == {**dict.fromkeys(SERVICES, "SERVING"), "valkey": "UNREACHABLE"}
+        valkey.thaw()
+    await client.aclose()
+
+
+async def test_without_the_store_the_status_says_what_is_not_known(
+    valkey: ValkeyServer, clock: FakeClock
+) -> None:
+    client = open_valkey(valkey.url)
+    async with running_stack(client, clock) as stack:
+        valkey.kill()
+        answer = await status(stack)
+        assert {f.verdict for f in answer.freshness} == {"unknown"}
+        assert states(answer) == {**dict.fromkeys(SERVICES, "SERVING"), "valkey": "UNREACHABLE"}
+        # What is not known counts as the safe thing.
+        assert answer.modes.kill_switch
+        assert not answer.broker.connected
+        assert answer.broker.error == "the store does not answer"
+    await client.aclose()
+
+
+async def status(stack: Stack) -> ops_pb2.GetStatusResponse:
+    answer: ops_pb2.GetStatusResponse = await stack.stub.GetStatus(
+        ops_pb2.GetStatusRequest(), timeout=10
+    )
+    return answer
+
+
+async def verdicts(stack: Stack) -> dict[str, tuple[str, float | None]]:
+    return {
+        f.name: (f.verdict, f.age_seconds if f.HasField("age_seconds") else None)
+        for f in (await status(stack)).freshness
+    }
+
+
+def signal(ts_ns: int) -> SignalRecord:
+    return SignalRecord(
+        ts_ns=ts_ns,
+        price=1.1,
+        metrics=MetricsRecord(coherence=0.6, stability=0.5, entropy=0.4, rupture=0.3),
+        coeffs=CoeffsRecord.model_validate({"sigma_eff": 0.1, "lambda": 0.1}),
+    )
+
+
+async def put_signal(store: Valkey, instrument: str, ts_ns: int) -> None:
+    async with store.pipeline() as pipe:
+        queue_signal(pipe, instrument, signal(ts_ns), 3600)
+        await pipe.execute()
+
+
+async def test_of_an_empty_store_everything_is_missing_and_the_kill_switch_engaged(
+    stack: Stack, clock: FakeClock
+) -> None:
+    answer = await status(stack)
+    assert answer.version == __version__
+    assert answer.ts_ms == now_ms(clock)
+    assert {f.verdict for f in answer.freshness} == {"missing"}
+    assert (answer.modes.kill_switch, answer.modes.read_only) == (True, True)
+    assert (answer.modes.environment, answer.modes.live_trading_enabled) == ("paper", False)
+    assert not answer.broker.connected
+    assert answer.broker.error == "the gateway has not reported lately"
+    assert [(lease.name, lease.holder) for lease in answer.leases] == [
+        (name, "") for name in SERVICES
+    ]
+
+
+async def test_each_thing_is_fresh_stale_missing_or_malformed(
+    stack: Stack, store: Valkey, clock: FakeClock
+) -> None:
+    now = now_ms(clock)
+    blob = GatesBlob(ts=now - 180_000, gates={}, cooldowns={}, bufs={})
+    await store.set(keys.GATES_BLOB, blob.model_dump_json())
+    weights = WeightsRecord(ts=now - 121_000, gates_ts=None, weights={}, scores={}, top_k=3,
+                            held=True)  # fmt: skip
+    await store.set(keys.ALLOCATION_WEIGHTS, weights.model_dump_json())
+    # A signal is as old as the end of its bar: a minute younger than its start.
+    await put_signal(store, "EUR_USD", clock.now_ns() - 90 * 10**9)
+    await put_signal(store, "USD_JPY", clock.now_ns() - 361 * 10**9)
+    await put_signal(store, "GBP_USD", clock.now_ns())
+    await store.set(keys.signal("GBP_USD", clock.now_ns()), "{")
+    assert await verdicts(stack) == {
+        "gates_blob": ("fresh", 180),
+        "weights": ("stale", 121),
+        "signal:EUR_USD": ("fresh", 30),
+        "signal:USD_JPY": ("stale", 301),
+        "signal:GBP_USD": ("malformed", None),
+        "signal:AUD_USD": ("missing", None),
+    }
+
+
+@pytest.mark.parametrize("key", [keys.GATES_BLOB, keys.ALLOCATION_WEIGHTS])
+@pytest.mark.parametrize("raw", ["", "{", "[]", '{"ts": "now"}', json.dumps({"ts": 1})])
+async def test_what_has_not_its_schema_is_malformed(
+    stack: Stack, store: Valkey, key: str, raw: str
+) -> None:
+    await store.set(key, raw)
+    name = {keys.GATES_BLOB: "gates_blob", keys.ALLOCATION_WEIGHTS: "weights"}[key]
+    assert (await verdicts(stack))[name] == ("malformed", None)
+
+
+@pytest.mark.parametrize(
+    ("made_ms", "verdict", "age_s"),
+    [
+        (None, "missing", None),
+        (0, "fresh", 10),
+        (-1, "stale", 10.001),
+        (10_000, "fresh", 0),
+        # A clock that is a little ahead is no fault, one that is far ahead is.
+        (15_000, "fresh", 0),
+        (20_000, "fresh", 0),
+        (20_001, "malformed", None),
+    ],
+)
+def test_an_age_is_judged_by_its_limit(
+    made_ms: int | None, verdict: str, age_s: float | None
+) -> None:
+    age = age_of("x", made_ms, 10_000, 10)
+    assert (age.verdict, age.age_s) == (verdict, age_s)
+
+
+async def test_modes_leases_and_broker_link_are_told(
+    stack: Stack, store: Valkey, clock: FakeClock
+) -> None:
+    lease = Lease(store, "guard", "host:1", clock)
+    await lease.renew()
+    change = KillSwitchChange(ts=1, engaged=False, reason="a", actor="b")
+    await KillSwitch(store).set(change)
+    link = BrokerLinkRecord(ts=now_ms(clock), connected=True, last_contact_ms=5)
+    await store.set(keys.BROKER_LINK, link.model_dump_json())
+    answer = await status(stack)
+    assert not answer.modes.kill_switch
+    assert (answer.broker.connected, answer.broker.last_contact_ms) == (True, 5)
+    held = {found.name: found for found in answer.leases}["guard"]
+    assert (held.holder, held.fencing_token) == ("host:1", lease.token)
+    assert 0 < held.expires_in_seconds <= 10
+
+
+@pytest.mark.parametrize("age_s", [31, None])
+async def test_a_broker_link_that_is_old_or_malformed_is_not_up(
+    stack: Stack, store: Valkey, clock: FakeClock, age_s: int | None
+) -> None:
+    if age_s is None:
+        await store.set(keys.BROKER_LINK, "{")
+    else:
+        ts = now_ms(clock) - age_s * 1000
+        link = BrokerLinkRecord(ts=ts, connected=True, last_contact_ms=ts)
+        await store.set(keys.BROKER_LINK, link.model_dump_json())
+    answer = await status(stack)
+    assert not answer.broker.connected
+    assert answer.broker.error
+
+
+async def test_metrics_are_the_union_of_those_that_answer(stack: Stack) -> None:
+    async def scrape() -> str:
+        answer = await stack.stub.GetMetrics(ops_pb2.GetMetricsRequest(), timeout=10)
+        assert answer.exposition.content_type.startswith("text/plain")
+        return str(answer.exposition.data, "utf-8")
+
+    text = await scrape()
+    for name in SERVICES:
+        assert f'sep_serving{{service="{name}"}} 1.0' in text
+        assert f"sep_{name}_own 1.0" in text
+    await stack.servers["allocator"].server.stop(0)
+    text = await scrape()
+    assert "sep_allocator_own" not in text
+    assert "sep_gateway_own 1.0" in text
+
+
+async def test_a_service_tells_its_own_metrics(stack: Stack) -> None:
+    async with open_channel(stack.servers["evaluator"].address) as channel:
+        stub = ops_pb2_grpc.OpsServiceStub(channel)
+        answer = await stub.ScrapeMetrics(ops_pb2.ScrapeMetricsRequest(), timeout=5)
+    assert answer.service == "evaluator"
+    assert "sep_evaluator_own 1.0" in answer.exposition
+    assert "sep_gateway_own" not in answer.exposition

@@ -1,0 +1,305 @@
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from sep_kit import service
+from sep_kit.clock import SystemClock
+from sep_kit.errors import StoreUnavailableError, UnavailableError
+from sep_kit.grpc.client import open_channel
+from sep_kit.grpc.server import OPS_SERVICE
+from sep_kit.loop import PeriodicLoop
+from sep_kit.service import Context, Parts, StackSettings, run_service
+from sep_kit.settings.loading import load_settings
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey, answer
+from sep_testing.eventually import eventually
+from sep_testing.services import running_service
+from sep_testing.valkey import ValkeyServer
+
+NOWHERE = Path("/nonexistent")
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same life in less time."""
+    for name in ("_RETRY_S", "_CHECK_EVERY_S", "_GRACE_S"):
+        monkeypatch.setattr(service, name, 0.05)
+
+
+def settings(valkey: ValkeyServer, **changed: str) -> StackSettings:
+    environ = {"GRPC_LISTEN": "127.0.0.1:0", "VALKEY_URL": valkey.url, **changed}
+    return load_settings(StackSettings, environ, NOWHERE)
+
+
+async def health(address: str, service: str = "") -> str:
+    async with open_channel(address) as channel:
+        request = health_pb2.HealthCheckRequest(service=service)
+        found = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=5)
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(found.status))
+
+
+async def becomes(address: str, status: str) -> None:
+    async def is_so() -> bool:
+        return await health(address) == status
+
+    await eventually(is_so)
+
+
+class Part:
+    """Something that a service does; works, fails or hangs as it is told."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.calls = 0
+
+    async def __call__(self) -> None:
+        self.calls += 1
+        if self.error is not None:
+            raise self.error
+
+
+class Builder:
+    """Builds a service of one loop and one check, and keeps what it was built from."""
+
+    def __init__(self, prepare: Callable[[], Awaitable[None]] | None = None) -> None:
+        self.tick, self.check = Part(), Part()
+        self.prepare = prepare
+        self.closed: list[str] = []
+        self.context: Context | None = None
+        self.vital = True
+        self.fault: str | None = None
+
+    def __call__(self, settings: Any, context: Context) -> Parts:
+        self.context = context
+        loop = PeriodicLoop("work", self.tick, 0.05, context.loops, vital=self.vital)
+
+        async def check() -> str | None:
+            await self.check()
+            return self.fault
+
+        return Parts(
+            handlers=[],
+            loops=[loop],
+            prepare=self.prepare,
+            checks={"checked": check},
+            close=[self._close("first"), self._close("second")],
+        )
+
+    def _close(self, name: str) -> Callable[[], Awaitable[None]]:
+        async def close() -> None:
+            self.closed.append(name)
+
+        return close
+
+
+async def test_a_service_serves_once_it_does_its_work(
+    store: Valkey, shared_valkey: ValkeyServer
+) -> None:
+    build = Builder()
+    async with running_service("guard", settings(shared_valkey), build) as address:
+        assert await health(address, OPS_SERVICE) == "SERVING"
+        await becomes(address, "SERVING")
+        assert build.tick.calls > 0
+
+
+async def test_it_waits_while_the_store_is_away_and_recovers(valkey: ValkeyServer) -> None:
+    valkey.kill()
+    wanted = settings(valkey)
+
+    def build(settings: Any, context: Context) -> Parts:
+        async def store_answers() -> None:
+            await answer(context.store.ping())
+
+        return Parts(handlers=[], prepare=store_answers, checks={"valkey": store_answers})
+
+    with structlog.testing.capture_logs() as logs:
+        async with running_service("guard", wanted, build) as address:
+            await eventually(lambda: any(e["event"] == "waiting" for e in logs))
+            assert await health(address) == "NOT_SERVING"
+            # Operators are answered all the while.
+            assert await health(address, OPS_SERVICE) == "SERVING"
+            valkey.start()
+            await becomes(address, "SERVING")
+            valkey.kill()
+            await becomes(address, "NOT_SERVING")
+            valkey.start()
+            await becomes(address, "SERVING")
+
+
+async def test_preparing_is_tried_again_and_said_once_a_cause(
+    store: Valkey, shared_valkey: ValkeyServer
+) -> None:
+    causes: list[Exception] = [UnavailableError("b"), UnavailableError("a"), UnavailableError("a")]
+
+    async def prepare() -> None:
+        if causes:
+            raise causes.pop()
+
+    build = Builder(prepare)
+    with structlog.testing.capture_logs() as logs:
+        async with running_service("guard", settings(shared_valkey), build) as address:
+            await eventually(lambda: len(causes) == 1)
+            assert build.tick.calls == 0  # no loop before the preparation
+            await becomes(address, "SERVING")
+    assert [e["error"] for e in logs if e["event"] == "waiting"] == ["a", "b"]
+
+
+async def test_a_vital_loop_that_fails_takes_health_away_until_it_works_again(
+    store: Valkey, shared_valkey: ValkeyServer
+) -> None:
+    build = Builder()
+    with structlog.testing.capture_logs() as logs:
+        async with running_service("guard", settings(shared_valkey), build) as address:
+            await becomes(address, "SERVING")
+            build.tick.error = ValueError("broken")
+            await becomes(address, "NOT_SERVING")
+            build.tick.error = None
+            await becomes(address, "SERVING")
+    assert [e["because"] for e in logs if e["event"] == "not serving"][-1] == "work: fails: broken"
+
+
+async def test_a_loop_that_is_not_vital_may_fail(
+    store: Valkey, shared_valkey: ValkeyServer
+) -> None:
+    build = Builder()
+    build.vital = False
+    build.tick.error = ValueError("broken")
+    async with running_service("guard", settings(shared_valkey), build) as address:
+        await becomes(address, "SERVING")
+
+
+@pytest.mark.parametrize(
+    "error", [StoreUnavailableError("Valkey does not answer"), TimeoutError(), ValueError("a bug")]
+)
+async def test_a_check_that_fails_takes_health_away_and_ends_nothing(
+    store: Valkey, shared_valkey: ValkeyServer, error: Exception
+) -> None:
+    build = Builder()
+    async with running_service("guard", settings(shared_valkey), build) as address:
+        await becomes(address, "SERVING")
+        build.check.error = error
+        await becomes(address, "NOT_SERVING")
+        build.check.error = None
+        await becomes(address, "SERVING")
+
+
+async def test_a_check_says_what_is_wrong(store: Valkey, shared_valkey: ValkeyServer) -> None:
+    build = Builder()
+    build.fault = "the broker link is down"
+    with structlog.testing.capture_logs() as logs:
+        async with running_service("guard", settings(shared_valkey), build) as address:
+            await eventually(lambda: any(e["event"] == "not serving" for e in logs))
+            assert await health(address) == "NOT_SERVING"
+    assert [e["because"] for e in logs if e["event"] == "not serving"] == [
+        "checked: the broker link is down"
+    ]
+
+
+async def test_stopping_gives_the_lease_up_and_closes_in_order(
+    store: Valkey, shared_valkey: ValkeyServer
+) -> None:
+    build = Builder()
+    async with running_service("guard", settings(shared_valkey), build) as address:
+        await becomes(address, "SERVING")
+        assert build.context is not None
+        await eventually(lambda: build.context is not None and build.context.lease.held)
+        assert await store.exists(keys.lease("guard"))
+    assert not await store.exists(keys.lease("guard"))
+    assert build.closed == ["first", "second"]
+
+
+async def test_the_second_replica_takes_over_from_one_that_stops(
+    store: Valkey, shared_valkey: ValkeyServer
+) -> None:
+    first, second = Builder(), Builder()
+    wanted = settings(shared_valkey)
+
+    def held(build: Builder) -> bool:
+        return build.context is not None and build.context.lease.held
+
+    async with running_service("guard", wanted, second):
+        async with running_service("guard", wanted, first):
+            await eventually(lambda: held(first) or held(second))
+            leader, other = (first, second) if held(first) else (second, first)
+            assert not held(other)
+            if leader is second:
+                # The one that stops first shall hold it.
+                assert leader.context is not None
+                await leader.context.lease.release()
+                await eventually(lambda: held(first), within_s=15)
+        await eventually(lambda: held(second), within_s=15)
+
+
+async def test_a_service_can_stop_while_the_store_is_away(valkey: ValkeyServer) -> None:
+    build = Builder()
+    async with asyncio.timeout(20):
+        async with running_service("guard", settings(valkey), build) as address:
+            await becomes(address, "SERVING")
+            valkey.kill()
+        assert build.closed == ["first", "second"]
+
+
+async def test_a_service_can_stop_before_it_is_prepared(
+    store: Valkey, shared_valkey: ValkeyServer
+) -> None:
+    async def prepare() -> None:
+        await asyncio.sleep(3600)
+
+    build = Builder(prepare)
+    async with asyncio.timeout(10):
+        async with running_service("guard", settings(shared_valkey), build):
+            pass
+    assert build.closed == ["first", "second"]
+
+
+async def test_a_fault_of_ours_ends_the_service_after_all_is_given_up(
+    store: Valkey, shared_valkey: ValkeyServer
+) -> None:
+    async def prepare() -> None:
+        assert build.context is not None
+        await eventually(lambda: build.context is not None and build.context.lease.held)
+        raise ZeroDivisionError
+
+    build = Builder(prepare)
+    ended = run_service("guard", settings(shared_valkey), build, SystemClock(), asyncio.Event())
+    with pytest.raises(ExceptionGroup) as crash:
+        await ended
+    assert crash.group_contains(ZeroDivisionError)
+    assert not await store.exists(keys.lease("guard"))
+    assert build.closed == ["first", "second"]
+
+
+async def test_a_port_in_use_is_told_and_nothing_is_left_open(
+    store: Valkey, shared_valkey: ValkeyServer
+) -> None:
+    build = Builder()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(RuntimeError, match=listen):
+            async with running_service("guard", settings(shared_valkey, GRPC_LISTEN=listen), build):
+                pass
+    assert build.closed == ["first", "second"]
+
+
+async def test_calls_that_run_when_the_service_stops_may_end(
+    store: Valkey, shared_valkey: ValkeyServer
+) -> None:
+    build = Builder()
+    watches: Sequence[Any] = ()
+    async with running_service("guard", settings(shared_valkey), build) as address:
+        await becomes(address, "SERVING")
+        channel = grpc.aio.insecure_channel(address)
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        first = await watch.read()
+        watches = [watch]
+    # Whoever watches is told before the connection goes.
+    last = await watches[0].read()
+    await channel.close(None)
+    assert first.status == health_pb2.HealthCheckResponse.SERVING
+    assert last.status == health_pb2.HealthCheckResponse.NOT_SERVING

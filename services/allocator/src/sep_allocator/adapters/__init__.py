@@ -1,1 +1,0 @@
-"""Valkey sides of what the allocator needs."""
