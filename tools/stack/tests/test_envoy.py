@@ -29,13 +29,9 @@ from sep.ops.v1 import ops_pb2, ops_pb2_grpc
 from sep_protos import DESCRIPTOR_SET
 from sep_stack.address import Address
 from sep_stack.binaries import envoy_binary
-from sep_stack.envoy import (
-    MAX_REQUEST_BYTES,
-    OPS_SERVICE,
-    TRANSCODED_SERVICES,
-    EnvoySettings,
-    render,
-)
+from sep_stack.envoy import EnvoySettings, render
+from sep_stack.envoy_edge import Edge
+from sep_stack.envoy_transcoding import MAX_REQUEST_BYTES, OPS_SERVICE, TRANSCODED_SERVICES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -130,7 +126,7 @@ class Ops(ops_pb2_grpc.OpsServiceServicer):
 
 
 @dataclass(frozen=True)
-class Edge:
+class Setup:
     """Envoy, and what stands behind it; the allocator is down."""
 
     rest: httpx.AsyncClient
@@ -145,11 +141,12 @@ def settings_for(
 ) -> EnvoySettings:
     gateway, evaluator, allocator, guard = peers
     return EnvoySettings(
-        listen=listen,
+        Edge(listen, f"@sep-test-{listen.port}", cors_origins=("https://desk.example",)),
         gateway=gateway,
         evaluator=evaluator,
         allocator=allocator,
         guard=guard,
+        contract=DESCRIPTOR_SET,
         descriptor_set=DESCRIPTOR_SET,
         admin=admin,
     )
@@ -180,7 +177,7 @@ async def running_envoy(settings: EnvoySettings, folder: Path) -> AsyncIterator[
     arguments = ("--disable-hot-restart", "--concurrency", "1", "-l", "error", "-c", str(config))
     process = await asyncio.create_subprocess_exec(envoy_binary(), *arguments)
     try:
-        yield f"http://{settings.listen}"
+        yield f"http://{settings.edge.listen}"
     finally:
         process.terminate()
         await process.wait()
@@ -191,7 +188,7 @@ async def edge(
     free_ports: Callable[[int], list[int]],
     eventually: Callable[..., Awaitable[None]],
     tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[Edge]:
+) -> AsyncIterator[Setup]:
     """Envoy in front of gateway, evaluator and guard."""
     listen, admin, *peers = (Address("127.0.0.1", port) for port in free_ports(6))
     settings = settings_for(listen, peers, admin)
@@ -207,7 +204,7 @@ async def edge(
     async with (
         running_envoy(settings, tmp_path_factory.mktemp("envoy")) as url,
         httpx.AsyncClient(base_url=url, trust_env=False) as rest,
-        grpc.aio.insecure_channel(str(settings.listen)) as channel,
+        grpc.aio.insecure_channel(str(settings.edge.listen)) as channel,
     ):
 
         async def healthy() -> bool:
@@ -216,7 +213,7 @@ async def edge(
             return False
 
         await eventually(healthy)
-        yield Edge(rest, channel, evaluator, servers[2][1], settings)
+        yield Setup(rest, channel, evaluator, servers[2][1], settings)
     evaluator.go_on.set()
     for server, _ in servers:
         await server.stop(None)
@@ -234,7 +231,7 @@ def own_error(response: httpx.Response) -> tuple[int, int, str]:
     return response.status_code, body["code"], detail["reason"]
 
 
-async def test_answer_is_snake_case_json_with_zeros_and_whole_milliseconds(edge: Edge) -> None:
+async def test_answer_is_snake_case_json_with_zeros_and_whole_milliseconds(edge: Setup) -> None:
     answer = await edge.rest.get("/api/candles", params={"instrument": "EUR_USD", "limit": 1})
     prices = {"o": "1.08500", "h": "1.08511", "l": "1.08490", "c": "1.08505"}
     assert answer.status_code == httpx.codes.OK
@@ -246,13 +243,13 @@ async def test_answer_is_snake_case_json_with_zeros_and_whole_milliseconds(edge:
     assert '"ts_ms":1700000000000,' in answer.text
 
 
-async def test_5000_candles_pass(edge: Edge) -> None:
+async def test_5000_candles_pass(edge: Setup) -> None:
     answer = await edge.rest.get("/api/candles", params={"instrument": "EUR_USD", "limit": 5000})
     assert answer.status_code == httpx.codes.OK
     assert len(answer.json()["candles"]) == 5000
 
 
-async def test_post_takes_a_json_body_or_none(edge: Edge) -> None:
+async def test_post_takes_a_json_body_or_none(edge: Setup) -> None:
     told = await edge.rest.post("/api/kill-switch", json={"kill_switch": True, "reason": "test"})
     assert told.json()["kill_switch"] is True
     assert told.json()["reason"] == "test"
@@ -260,22 +257,24 @@ async def test_post_takes_a_json_body_or_none(edge: Edge) -> None:
     assert bare.json()["cycle_id"] == "c1"
 
 
-async def test_error_of_a_service_keeps_its_reason(edge: Edge) -> None:
+async def test_error_of_a_service_keeps_its_reason(edge: Setup) -> None:
     answer = await edge.rest.get("/api/manifold/coeffs", params={"instrument": "XXX_YYY"})
     assert own_error(answer) == (404, 5, "UNKNOWN_INSTRUMENT")
     assert answer.json()["message"] == "unknown instrument XXX_YYY"
 
 
 @pytest.mark.parametrize("path", ["/", "/api/nothing", "/sep.ops.v1.OpsService/GetHealth"])
-async def test_unknown_route_is_404_json(edge: Edge, path: str) -> None:
+async def test_unknown_route_is_404_json(edge: Setup, path: str) -> None:
     assert own_error(await edge.rest.get(path)) == (404, 5, "UNKNOWN_ROUTE")
 
 
-async def test_wrong_method_is_404_json(edge: Edge) -> None:
-    assert own_error(await edge.rest.delete("/api/kill-switch")) == (404, 5, "UNKNOWN_ROUTE")
+async def test_wrong_method_is_405_json_and_says_which_are_right(edge: Setup) -> None:
+    answer = await edge.rest.delete("/api/kill-switch")
+    assert own_error(answer) == (405, 12, "METHOD_NOT_ALLOWED")
+    assert answer.headers["allow"] == "GET, POST"
 
 
-async def test_unknown_query_parameter_is_400_and_named(edge: Edge) -> None:
+async def test_unknown_query_parameter_is_400_and_named(edge: Setup) -> None:
     answer = await edge.rest.get("/api/candles", params={"instrumnt": "EUR_USD"})
     assert own_error(answer) == (400, 3, "BAD_REQUEST")
     assert "instrumnt" in answer.json()["message"]
@@ -284,23 +283,23 @@ async def test_unknown_query_parameter_is_400_and_named(edge: Edge) -> None:
 @pytest.mark.parametrize(
     "body", [b'{"kill_switch": tru', b"[1]", b'{"kill_switch": "maybe"}', b'"\xff']
 )
-async def test_malformed_body_is_400_json(edge: Edge, body: bytes) -> None:
+async def test_malformed_body_is_400_json(edge: Setup, body: bytes) -> None:
     answer = await edge.rest.post("/api/kill-switch", content=body)
     assert own_error(answer) == (400, 3, "BAD_REQUEST")
 
 
-async def test_body_over_the_limit_is_413_json(edge: Edge) -> None:
+async def test_body_over_the_limit_is_413_json(edge: Setup) -> None:
     body = json.dumps({"reason": "x" * MAX_REQUEST_BYTES})
     answer = await edge.rest.post("/api/kill-switch", content=body)
     assert own_error(answer) == (413, 8, "REQUEST_TOO_LARGE")
 
 
-async def test_service_that_is_down_is_503_json(edge: Edge) -> None:
+async def test_service_that_is_down_is_503_json(edge: Setup) -> None:
     answer = await edge.rest.get("/api/ranking/active")
     assert own_error(answer) == (503, 14, "UPSTREAM_UNAVAILABLE")
 
 
-async def test_native_call_of_a_service_that_is_down_stays_a_clean_grpc_error(edge: Edge) -> None:
+async def test_native_call_of_a_service_that_is_down_stays_a_clean_grpc_error(edge: Setup) -> None:
     stub = allocator_pb2_grpc.AllocatorServiceStub(edge.grpc)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.ListRanking(allocator_pb2.ListRankingRequest())
@@ -308,7 +307,7 @@ async def test_native_call_of_a_service_that_is_down_stays_a_clean_grpc_error(ed
     assert "{" not in str(caught.value.details())
 
 
-async def test_native_call_of_an_unknown_service_is_unimplemented(edge: Edge) -> None:
+async def test_native_call_of_an_unknown_service_is_unimplemented(edge: Setup) -> None:
     call = edge.grpc.unary_unary("/sep.nothing.v1.NothingService/Get", bytes, bytes)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call(b"")
@@ -316,13 +315,13 @@ async def test_native_call_of_an_unknown_service_is_unimplemented(edge: Edge) ->
     assert "{" not in str(caught.value.details())
 
 
-async def test_native_grpc_shares_the_port(edge: Edge) -> None:
+async def test_native_grpc_shares_the_port(edge: Setup) -> None:
     stub = gateway_pb2_grpc.GatewayServiceStub(edge.grpc)
     request = gateway_pb2.ListCandlesRequest(instrument="EUR_USD", limit=2)
     assert len((await stub.ListCandles(request)).candles) == 2
 
 
-async def test_native_error_keeps_its_details(edge: Edge) -> None:
+async def test_native_error_keeps_its_details(edge: Setup) -> None:
     stub = evaluator_pb2_grpc.EvaluatorServiceStub(edge.grpc)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.GetManifoldCoeffs(evaluator_pb2.GetManifoldCoeffsRequest(instrument="X"))
@@ -333,7 +332,7 @@ async def test_native_error_keeps_its_details(edge: Edge) -> None:
     assert info.reason == "UNKNOWN_INSTRUMENT"
 
 
-async def test_native_health_and_reflection_are_served(edge: Edge) -> None:
+async def test_native_health_and_reflection_are_served(edge: Setup) -> None:
     health = health_pb2_grpc.HealthStub(edge.grpc)
     answer = await health.Check(health_pb2.HealthCheckRequest(service=OPS_SERVICE))
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
@@ -344,7 +343,7 @@ async def test_native_health_and_reflection_are_served(edge: Edge) -> None:
         assert set(TRANSCODED_SERVICES) <= names
 
 
-async def test_stream_sends_each_event_at_once(edge: Edge) -> None:
+async def test_stream_sends_each_event_at_once(edge: Setup) -> None:
     edge.evaluator.go_on.clear()
     async with edge.rest.stream("GET", "/api/manifold/stream") as answer:
         assert answer.headers["content-type"] == "text/event-stream"
@@ -359,14 +358,14 @@ async def test_stream_sends_each_event_at_once(edge: Edge) -> None:
     ]
 
 
-async def test_metrics_keep_their_content_type(edge: Edge) -> None:
+async def test_metrics_keep_their_content_type(edge: Setup) -> None:
     answer = await edge.rest.get("/metrics")
     assert answer.headers["content-type"] == EXPOSITION_TYPE
     assert answer.content == EXPOSITION
 
 
 async def test_service_that_cannot_do_its_work_is_still_read(
-    edge: Edge, eventually: Callable[..., Awaitable[None]]
+    edge: Setup, eventually: Callable[..., Awaitable[None]]
 ) -> None:
     """Envoy checks whether it answers; whether it serves is for /health to tell."""
     await edge.guard_health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
@@ -384,7 +383,7 @@ async def test_service_that_cannot_do_its_work_is_still_read(
     await edge.guard_health.set("", health_pb2.HealthCheckResponse.SERVING)
 
 
-async def test_health_answers_while_any_service_lives(edge: Edge) -> None:
+async def test_health_answers_while_any_service_lives(edge: Setup) -> None:
     """The allocator is down, and still every call gets an answer."""
     answers = [await edge.rest.get("/health") for _ in range(20)]
     assert {answer.status_code for answer in answers} == {httpx.codes.OK}

@@ -9,13 +9,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sep_kit.settings.loading import environment_faults
 from sep_protos import DESCRIPTOR_SET
 
 from sep_stack.address import Address
 from sep_stack.console import Console, PartLogs
 from sep_stack.envfile import read_env_file
 from sep_stack.envoy import EnvoySettings, render
+from sep_stack.envoy_edge import Edge
 from sep_stack.faults import StackError
+from sep_stack.key_files import make_missing_keys
 from sep_stack.ports import check_ports
 from sep_stack.probes import stack_is_healthy
 from sep_stack.run_dir import locked
@@ -27,8 +30,12 @@ _SETTINGS_HELP = f"""\
 settings, from the environment or the env file (the environment wins):
   OANDA_ENVIRONMENT   paper (brings its own broker), practice or live; paper if unset
   SEP_RUN_DIR         state, logs and lock; .run if unset
-  HTTP_BIND           where REST and gRPC listen; {LOOPBACK} if unset, and there is no
-                      authentication yet, so keep it
+  HTTP_BIND           where REST and gRPC listen; {LOOPBACK} if unset
+  EDGE_TLS_CERT/KEY   certificate and key of the public port; plain HTTP if unset
+  API_KEYS_DIR        keys of who may write; SEP_RUN_DIR/keys if unset, made on first start
+  CORS_ORIGINS        origins of web pages that may call, comma-separated; none if unset
+  EDGE_CACHE          0 answers every read afresh; 1 if unset
+  EDGE_LOGGED_READS   percentage of good reads in the access log; 1 if unset
   ports               {", ".join(f"{name} ({port})" for name, port in DEFAULT_PORTS.items())}
 every other setting goes to the services as it is.
 """
@@ -85,8 +92,12 @@ def _up(arguments: argparse.Namespace) -> int:
     given = read_env_file(arguments.env_file) if arguments.env_file else {}
     env = {**given, **os.environ}
     settings = read_settings(env, arguments.port_base)
+    # Each service would refuse its own; here all faults are told before anything starts.
+    if faults := environment_faults(env):
+        raise StackError("the settings have faults:", faults)
     with locked(settings.run_dir):
         check_ports(settings.listeners())
+        make_missing_keys(settings.keys_dir)
         patience = Patience(ready_within=arguments.ready_within)
         return asyncio.run(_run(settings, env, patience))
 
@@ -105,10 +116,14 @@ async def _run(settings: StackSettings, env: Mapping[str, str], patience: Patien
         if env.get(name, ours) != ours:
             console.say(f"{name} from the environment is ignored: the stack's own is {ours}")
     if not settings.http.is_loopback:
-        console.say(f"{settings.http} is open to others, and there is no authentication yet")
+        console.say(f"{settings.http} is open to others: whoever reaches it may read")
+        if not settings.edge_tls:
+            console.say("keys travel in the clear; set EDGE_TLS_CERT and EDGE_TLS_KEY")
     supervisor = Supervisor(
         parts,
-        ready=stack_is_healthy(Address.parse(settings.url.partition("//")[2])),
+        ready=stack_is_healthy(
+            Address.parse(settings.url.partition("//")[2]), tls=settings.edge_tls is not None
+        ),
         sink=sink,
         say=console.say,
         patience=patience,
@@ -137,22 +152,27 @@ def ready_text(settings: StackSettings) -> str:
     buf = shutil.which("buf", path=str(scripts)) or "buf"
     if Path(buf).is_relative_to(Path.cwd()):
         buf = str(Path(buf).relative_to(Path.cwd()))
-    state = settings.run_dir
-    if state.is_relative_to(Path.cwd()):
-        state = state.relative_to(Path.cwd())
+    state, keys = _shown(settings.run_dir), _shown(settings.keys_dir)
     return f"""
 SEP is ready on {url} ({settings.environment}). Try:
   curl -s {url}/api/status
   curl -s {url}/api/ranking/active
   curl -s {url}/api/trade/readiness
-  curl -s -X POST {url}/api/trade/reconcile -d '{{"dry_run": true}}'
-  curl -s -X POST {url}/api/kill-switch -d '{{"kill_switch": true, "reason": "trying it"}}'
   curl -sN {url}/api/manifold/stream
+what changes something needs the key in {keys}/write:
+  KEY="Authorization: Bearer $(cat {keys}/write)"
+  curl -s -H "$KEY" {url}/api/trade/reconcile -d '{{"dry_run": true}}'
+  curl -s -H "$KEY" {url}/api/kill-switch -d '{{"kill_switch": true, "reason": "trying it"}}'
 the same over gRPC (grpcurl works too):
   {buf} curl --protocol grpc --http2-prior-knowledge \\
     {url}/sep.allocator.v1.AllocatorService/ListRanking
 logs: {state}/logs   state: {state}/valkey   stop: Ctrl-C
 """
+
+
+def _shown(path: Path) -> Path:
+    """The path as one would type it here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _envoy_config(arguments: argparse.Namespace) -> int:
@@ -182,7 +202,20 @@ def _envoy_config(arguments: argparse.Namespace) -> int:
         out.write_text(
             render(
                 EnvoySettings(
-                    listen=settings.http, **peers, descriptor_set=descriptor_set, admin=admin
+                    Edge(
+                        settings.http,
+                        "@sep-transcoding",
+                        settings.edge_tls,
+                        None,
+                        settings.cors_origins,
+                        settings.edge_cache,
+                        settings.edge_logged_reads,
+                    ),
+                    **peers,
+                    contract=DESCRIPTOR_SET,
+                    descriptor_set=descriptor_set,
+                    grpc_tls=settings.grpc_tls,
+                    admin=admin,
                 )
             )
         )

@@ -17,3 +17,5 @@ class Part:
     """Its whole environment."""
     ready: Probe | None = None
     """What the parts after it wait for; they start at once if there is none."""
+    drain: Callable[[], Awaitable[None]] | None = None
+    """Lets it finish what it has begun; awaited before it is asked to stop."""

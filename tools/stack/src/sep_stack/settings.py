@@ -1,11 +1,13 @@
 """The supervisor's own settings: ports, run directory, and which broker."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from sep_stack.address import Address
+from sep_stack.envoy_wire import Tls
 from sep_stack.faults import StackError
 
 LOOPBACK = "127.0.0.1"
@@ -23,10 +25,22 @@ DEFAULT_PORTS: Mapping[str, int] = {
 """In the order in which ``--port-base`` deals them out; 0 means off."""
 
 ENVIRONMENTS = ("paper", "practice", "live")
-OWN_NAMES = frozenset({*DEFAULT_PORTS, "HTTP_BIND", "SEP_RUN_DIR"})
+OWN_NAMES = frozenset(
+    {
+        *DEFAULT_PORTS,
+        "HTTP_BIND",
+        "SEP_RUN_DIR",
+        "EDGE_TLS_CERT",
+        "EDGE_TLS_KEY",
+        "EDGE_CACHE",
+        "EDGE_LOGGED_READS",
+        "CORS_ORIGINS",
+    }
+)
 """Read here, and of no use to a service."""
 
 _PORT_RANGE = range(1, 65_536)
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +57,12 @@ class StackSettings:
     allocator: Address
     guard: Address
     envoy_admin: Address | None
+    keys_dir: Path
+    edge_tls: Tls | None
+    grpc_tls: Tls | None
+    cors_origins: tuple[str, ...]
+    edge_cache: bool
+    edge_logged_reads: int
 
     @property
     def paper_trading(self) -> bool:
@@ -53,7 +73,7 @@ class StackSettings:
     def url(self) -> str:
         """Where this machine reaches the stack."""
         host = LOOPBACK if self.http.host in {"0.0.0.0", "::"} else self.http.host
-        return f"http://{Address(host, self.http.port)}"
+        return f"{'https' if self.edge_tls else 'http'}://{Address(host, self.http.port)}"
 
     def listeners(self) -> dict[str, Address]:
         """Every address that a part will listen on, by the setting that moves it."""
@@ -88,12 +108,22 @@ def read_settings(env: Mapping[str, str], port_base: int | None = None) -> Stack
     if not http.is_ip:
         faults.append(f"HTTP_BIND={http.host!r}: an IP address, such as {LOOPBACK}")
     _check_broker_override(env, environment, faults)
+    run_dir = Path(env.get("SEP_RUN_DIR") or ".run").absolute()
+    edge_tls = _tls(env, ("EDGE_TLS_CERT", "EDGE_TLS_KEY"), faults)
+    grpc_tls = _tls(env, ("GRPC_TLS_CERT", "GRPC_TLS_KEY", "GRPC_TLS_CA"), faults)
+    origins = _origins(env, faults)
+    cache = env.get("EDGE_CACHE", "1")
+    if cache not in {"0", "1"}:
+        faults.append(f"EDGE_CACHE={cache!r}: 0 or 1")
+    logged = env.get("EDGE_LOGGED_READS", "1")
+    if not (logged.isdecimal() and int(logged) <= 100):
+        faults.append(f"EDGE_LOGGED_READS={logged!r}: a percentage from 0 to 100")
     if faults:
         raise StackError("the settings have faults:", faults)
     admin_port = ports["ENVOY_ADMIN_PORT"]
     return StackSettings(
         environment=environment,
-        run_dir=Path(env.get("SEP_RUN_DIR") or ".run").absolute(),
+        run_dir=run_dir,
         http=http,
         valkey=Address(LOOPBACK, ports["VALKEY_PORT"]),
         paper=Address(LOOPBACK, ports["PAPER_PORT"]),
@@ -102,7 +132,35 @@ def read_settings(env: Mapping[str, str], port_base: int | None = None) -> Stack
         allocator=Address(LOOPBACK, ports["ALLOCATOR_PORT"]),
         guard=Address(LOOPBACK, ports["GUARD_PORT"]),
         envoy_admin=Address(LOOPBACK, admin_port) if admin_port else None,
+        keys_dir=Path(env.get("API_KEYS_DIR") or run_dir / "keys").absolute(),
+        edge_tls=edge_tls,
+        grpc_tls=grpc_tls,
+        cors_origins=origins,
+        edge_cache=cache == "1",
+        edge_logged_reads=int(logged),
     )
+
+
+def _tls(env: Mapping[str, str], names: tuple[str, ...], faults: list[str]) -> Tls | None:
+    """The files that these settings name: all or none."""
+    given = {name: Path(env[name]).absolute() for name in names if env.get(name)}
+    if not given:
+        return None
+    faults += [f"{name}={path}: no such file" for name, path in given.items() if not path.is_file()]
+    if len(given) < len(names):
+        faults.append(f"{', '.join(names)} go together: all of them or none")
+        return None
+    return Tls(*given.values())
+
+
+def _origins(env: Mapping[str, str], faults: list[str]) -> tuple[str, ...]:
+    origins = tuple(o.strip() for o in env.get("CORS_ORIGINS", "").split(",") if o.strip())
+    faults += [
+        f"CORS_ORIGINS: {origin!r} is no origin like https://desk.example:8443"
+        for origin in origins
+        if not _ORIGIN.fullmatch(origin)
+    ]
+    return origins
 
 
 def _ports(env: Mapping[str, str], base: int | None, faults: list[str]) -> dict[str, int]:

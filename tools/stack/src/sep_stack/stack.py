@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from sep_protos import DESCRIPTOR_SET
 
 from sep_stack import envoy
 from sep_stack.address import Address
 from sep_stack.binaries import envoy_binary, valkey_binary
+from sep_stack.envoy_admin import drained, socket_folder
+from sep_stack.envoy_edge import Edge
 from sep_stack.part import Part
 from sep_stack.probes import all_listen, http_answers, valkey_answers
 from sep_stack.settings import LOOPBACK, OWN_NAMES, StackSettings
@@ -19,6 +20,9 @@ _BROKER_URLS = {  # REST, streams
     "practice": ("https://api-fxpractice.oanda.com", "https://stream-fxpractice.oanda.com"),
     "live": ("https://api-fxtrade.oanda.com", "https://stream-fxtrade.oanda.com"),
 }
+DRAIN_SECONDS = 1.5
+"""How long calls that are under way may take once the stack is told to stop."""
+
 _TOKEN = "OANDA_API_TOKEN"  # noqa: S105  its name, not itself
 # What any program may need to know about the machine, and nothing about trading.
 _SYSTEM_NAMES = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
@@ -66,6 +70,7 @@ def stack_addresses(settings: StackSettings) -> dict[str, str]:
         "EVALUATOR_ADDR": str(settings.evaluator),
         "ALLOCATOR_ADDR": str(settings.allocator),
         "GUARD_ADDR": str(settings.guard),
+        "API_KEYS_DIR": str(settings.keys_dir),
     }
 
 
@@ -108,20 +113,33 @@ def _service(name: str, settings: StackSettings, shared: Mapping[str, str]) -> P
 
 def _envoy(settings: StackSettings, system: Mapping[str, str]) -> Part:
     config = settings.run_dir / "envoy.json"
-    config.write_text(envoy.render(envoy_settings(settings, DESCRIPTOR_SET)))
+    ready = envoy_settings(settings)
+    config.write_text(envoy.render(ready))
     # One thread is far more than four Python services need. -l warn: it tells a lot otherwise.
     argv = ("--disable-hot-restart", "--concurrency", "1", "-l", "warn", "-c", str(config))
-    return Part("envoy", (str(envoy_binary()), *argv), system)
+    drain = drained(ready.admin, DRAIN_SECONDS) if ready.admin else None
+    return Part("envoy", (str(envoy_binary()), *argv), system, drain=drain)
 
 
-def envoy_settings(settings: StackSettings, descriptor_set: Path) -> envoy.EnvoySettings:
+def envoy_settings(settings: StackSettings) -> envoy.EnvoySettings:
     """What Envoy needs to know of the stack."""
+    sockets = socket_folder(settings.run_dir)
     return envoy.EnvoySettings(
-        listen=settings.http,
+        Edge(
+            settings.http,
+            str(sockets / "transcoding.sock"),
+            settings.edge_tls,
+            None,
+            settings.cors_origins,
+            settings.edge_cache,
+            settings.edge_logged_reads,
+        ),
         gateway=settings.gateway,
         evaluator=settings.evaluator,
         allocator=settings.allocator,
         guard=settings.guard,
-        descriptor_set=descriptor_set,
-        admin=settings.envoy_admin,
+        contract=DESCRIPTOR_SET,
+        descriptor_set=DESCRIPTOR_SET,
+        grpc_tls=settings.grpc_tls,
+        admin=settings.envoy_admin or str(sockets / "admin.sock"),
     )

@@ -22,6 +22,8 @@ class Patience:
     longest_pause: float = 10.0
     steady_after: float = 30.0
     """A part that ran this long starts again with the first pause."""
+    drain_within: float = 1.5
+    """How long a part may finish what it has begun."""
     next_stop_after: float = 0.9
     """The next part is asked to stop when the one before has ended, or after this."""
     kill_after: float = 6.0
@@ -174,9 +176,13 @@ class Supervisor:
         for part in reversed(self._parts):
             if part.name in self._keepers:
                 stops.append(asyncio.create_task(self._stop(part.name, deadline, hurry)))
+                patience = self._patience.next_stop_after
+                if part.drain:
+                    # What it has begun may need the parts that stop after it.
+                    patience += self._patience.drain_within
                 await asyncio.wait(
                     {stops[-1], hurry},
-                    timeout=self._patience.next_stop_after,
+                    timeout=patience,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
         await asyncio.gather(*stops)
@@ -184,6 +190,15 @@ class Supervisor:
 
     async def _stop(self, name: str, deadline: float, hurry: asyncio.Task[bool]) -> None:
         keeper = self._keepers[name]
+        drain = next((part.drain for part in self._parts if part.name == name), None)
+        if drain and name in self._children:
+            draining = asyncio.ensure_future(drain())
+            await asyncio.wait(
+                {draining, hurry, keeper},
+                timeout=self._patience.drain_within,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            draining.cancel()
         child = self._children.get(name)
         if child:
             child.terminate()

@@ -9,7 +9,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from sep_kit.settings import knobs
@@ -66,6 +74,11 @@ class ServiceSettings(BaseModel):
         return self
 
 
+# The knobs of all services at once.
+_EverySetting: type[ServiceSettings] = create_model(
+    "_EverySetting", __base__=(*knobs.ALL_GROUPS, ServiceSettings)
+)
+
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
 
@@ -101,6 +114,15 @@ def load_settings(
     if faults:
         raise InvalidSettingsError(faults)
     return settings
+
+
+def environment_faults(environ: Mapping[str, str], secrets: Path = SECRETS) -> list[str]:
+    """What any service would refuse in an environment that all of them share; all of it."""
+    try:
+        load_settings(_EverySetting, environ, secrets)
+    except InvalidSettingsError as error:
+        return error.faults
+    return []
 
 
 def load_settings_or_exit(kind: type[Settings]) -> Settings:

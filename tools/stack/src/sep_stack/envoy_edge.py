@@ -1,0 +1,341 @@
+"""The edge: the one public listener. TLS, access log, limits, CORS, compression, cache.
+
+What it lets through goes to the transcoding listener of the same Envoy, over a Unix domain
+socket. They are two because the HTTP cache and the transcoder can't share a filter chain.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sep_stack.address import Address
+from sep_stack.contract import Method
+from sep_stack.envoy_errors import local_reply_config
+from sep_stack.envoy_wire import (
+    NO_TIMEOUT,
+    ROUTER,
+    Endpoint,
+    Json,
+    Tls,
+    endpoint,
+    http2_options,
+    http_filter,
+    listener,
+    typed,
+)
+
+CLUSTER = "transcoding"
+
+WRITE_BURST = 20
+WRITES_PER_10_S = 10
+"""What one client address may do of each writing method."""
+
+_CACHE = "envoy.filters.http.cache"
+_LIMIT = "envoy.filters.http.local_ratelimit"
+_LIMIT_TYPE = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
+_MAX_PAGE_BYTES = 4 * 1024 * 1024
+# What is kept must be bounded, since nothing is ever thrown out: these queries alone, and they
+# have good answers for instruments that exist alone.
+_KEPT_QUERIES = r"(\?instrument=[A-Z0-9_]+(&limit=120)?)?"
+_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What differs between one edge and the next.
+
+    Args:
+        pages: folder of ``openapi.json`` and ``docs.html``; none without it.
+        cache: whether answers that may be a second old are kept here.
+        logged_reads: of a hundred reads that went well, how many the access log tells.
+    """
+
+    listen: Address
+    inner: Endpoint
+    tls: Tls | None = None
+    pages: Path | None = None
+    cors_origins: tuple[str, ...] = ()
+    cache: bool = True
+    logged_reads: int = 1
+
+
+def edge_listener(edge: Edge, methods: Sequence[Method]) -> Json:
+    """The public listener."""
+    manager: Json = {
+        "stat_prefix": "public",
+        "codec_type": "AUTO",
+        "server_name": "sep",
+        "use_remote_address": True,
+        "always_set_request_id_in_response": True,
+        "normalize_path": True,
+        "merge_slashes": True,
+        "path_with_escaped_slashes_action": "REJECT_REQUEST",
+        "request_headers_timeout": "10s",
+        "max_request_headers_kb": 32,
+        "common_http_protocol_options": {"headers_with_underscores_action": "REJECT_REQUEST"},
+        "local_reply_config": local_reply_config(),
+        "access_log": [_access_log(edge.logged_reads)],
+        "http_filters": _filters(edge),
+        "route_config": {
+            "name": "public",
+            "max_direct_response_body_size_bytes": _MAX_PAGE_BYTES,
+            "response_headers_to_add": [
+                _header("cache-control", "no-store", "ADD_IF_ABSENT"),
+                _header("x-content-type-options", "nosniff", "OVERWRITE_IF_EXISTS_OR_ADD"),
+            ],
+            "virtual_hosts": [
+                {
+                    "name": "sep",
+                    "domains": ["*"],
+                    "routes": _routes(edge, methods),
+                    "typed_per_filter_config": _cors(edge.cors_origins),
+                }
+            ],
+        },
+    }
+    return listener(edge.listen, manager, edge.tls)
+
+
+def inner_cluster(inner: Endpoint) -> Json:
+    """The way from the edge to the transcoding listener."""
+    return {
+        "name": CLUSTER,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {
+            "cluster_name": CLUSTER,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": endpoint(inner)}}]}],
+        },
+        "typed_extension_protocol_options": http2_options(),
+        # Nothing but ourselves is behind it, and many streams are open for days.
+        "circuit_breakers": {
+            "thresholds": [
+                {"max_connections": 64, "max_requests": 10_000, "max_pending_requests": 4096}
+            ]
+        },
+    }
+
+
+def _filters(edge: Edge) -> list[Json]:
+    filters = [
+        http_filter("envoy.filters.http.cors", "envoy.extensions.filters.http.cors.v3.Cors"),
+        # Without a bucket of its own it limits nothing: the routes of writes have theirs.
+        http_filter(_LIMIT, _LIMIT_TYPE, stat_prefix="limit"),
+        http_filter(
+            "envoy.filters.http.compressor",
+            "envoy.extensions.filters.http.compressor.v3.Compressor",
+            response_direction_config={
+                "common_config": {
+                    "min_content_length": 1024,
+                    # Not text/event-stream: an event must not wait for a full block.
+                    "content_type": ["application/json", "text/plain", "text/html"],
+                }
+            },
+            compressor_library={
+                "name": "gzip",
+                "typed_config": typed(
+                    "envoy.extensions.compression.gzip.compressor.v3.Gzip",
+                    compression_level="BEST_SPEED",
+                ),
+            },
+        ),
+    ]
+    if edge.cache:
+        filters.append(
+            http_filter(
+                _CACHE,
+                "envoy.extensions.filters.http.cache.v3.CacheConfig",
+                typed_config=typed(
+                    "envoy.extensions.http.cache.simple_http_cache.v3.SimpleHttpCacheConfig"
+                ),
+                # A reload button must not be a way past it.
+                ignore_request_cache_control_header=True,
+            )
+        )
+    return [*filters, ROUTER]
+
+
+def _routes(edge: Edge, methods: Sequence[Method]) -> list[Json]:
+    routes = [*_pages(edge), *_write_routes(edge, methods)]
+    routes += _kept_routes(edge, methods)
+    routes += _method_routes(edge, methods)
+    routes.append(_pass(edge, {"prefix": "/"}))
+    return routes
+
+
+def _kept_routes(edge: Edge, methods: Sequence[Method]) -> Iterable[Json]:
+    """The reads that may be a second old; everything else passes the cache by."""
+    for method in methods:
+        if edge.cache and method.max_age_s and method.verb == "GET":
+            whole = {"safe_regex": {"regex": re.escape(method.route) + _KEPT_QUERIES}}
+            yield {
+                "match": {
+                    "path": method.route,
+                    # Here the header is the path with its query.
+                    "headers": [
+                        {"name": ":path", "string_match": whole},
+                        _exactly(":method", "GET"),
+                    ],
+                },
+                "route": {"cluster": CLUSTER, "timeout": NO_TIMEOUT},
+            }
+
+
+def _pages(edge: Edge) -> Iterable[Json]:
+    if edge.pages is None:
+        return
+    for path, file, kind in (
+        ("/openapi.json", "openapi.json", "application/json"),
+        ("/docs", "docs.html", "text/html; charset=utf-8"),
+    ):
+        yield {
+            "match": {"path": path},
+            "direct_response": {"status": 200, "body": {"filename": str(edge.pages / file)}},
+            "response_headers_to_add": [
+                _header("content-type", kind, "OVERWRITE_IF_EXISTS_OR_ADD"),
+                _header("cache-control", "no-cache", "OVERWRITE_IF_EXISTS_OR_ADD"),
+                _header("content-security-policy", _PAGE_POLICY, "OVERWRITE_IF_EXISTS_OR_ADD"),
+            ],
+            **_uncached(edge),
+        }
+
+
+def _write_routes(edge: Edge, methods: Sequence[Method]) -> Iterable[Json]:
+    for method in methods:
+        if not method.writes:
+            continue
+        limited = {
+            "typed_per_filter_config": {
+                _LIMIT: _limit(),
+                **_uncached(edge).get("typed_per_filter_config", {}),
+            }
+        }
+        for verb, path in ((method.verb, method.route), ("POST", method.path)):
+            if path:
+                match = {"path": path, "headers": [_exactly(":method", verb)]}
+                yield _pass(edge, match) | limited
+
+
+def _method_routes(edge: Edge, methods: Sequence[Method]) -> Iterable[Json]:
+    """REST paths with the methods they take, and 405 for the others."""
+    verbs: dict[str, list[str]] = {}
+    for method in methods:
+        if method.route:
+            verbs.setdefault(method.route, []).append(method.verb)
+    for path, allowed in verbs.items():
+        for verb in allowed:
+            yield _pass(edge, {"path": path, "headers": [_exactly(":method", verb)]})
+        yield {
+            "match": {"path": path},
+            "direct_response": {"status": 405},
+            "response_headers_to_add": [_header("allow", ", ".join(sorted(allowed)))],
+            **_uncached(edge),
+        }
+
+
+def _pass(edge: Edge, match: Json) -> Json:
+    # Timeouts stand on the inner routes, which know the method.
+    action = {"cluster": CLUSTER, "timeout": NO_TIMEOUT, "idle_timeout": NO_TIMEOUT}
+    return {"match": match, "route": action, **_uncached(edge)}
+
+
+def _uncached(edge: Edge) -> Json:
+    if not edge.cache:
+        return {}
+    off = typed("envoy.config.route.v3.FilterConfig", disabled=True)
+    return {"typed_per_filter_config": {_CACHE: off}}
+
+
+def _limit() -> Json:
+    everything = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+    bucket = {
+        "max_tokens": WRITE_BURST,
+        "tokens_per_fill": WRITES_PER_10_S,
+        "fill_interval": "10s",
+    }
+    return typed(
+        _LIMIT_TYPE,
+        stat_prefix="limit",
+        filter_enabled=everything | {"runtime_key": "limit.enabled"},
+        filter_enforced=everything | {"runtime_key": "limit.enforced"},
+        # An entry without a value: a bucket for each address that comes, the last thousand.
+        descriptors=[{"entries": [{"key": "remote_address"}], "token_bucket": bucket}],
+        max_dynamic_descriptors=1000,
+        always_consume_default_token_bucket=False,
+        token_bucket={"max_tokens": 1000, "tokens_per_fill": 1000, "fill_interval": "10s"},
+        rate_limits=[{"actions": [{"remote_address": {}}]}],
+        rate_limited_as_resource_exhausted=True,
+    )
+
+
+def _cors(origins: Sequence[str]) -> Json:
+    if not origins:
+        return {}
+    return {
+        "envoy.filters.http.cors": typed(
+            "envoy.extensions.filters.http.cors.v3.CorsPolicy",
+            allow_origin_string_match=[{"exact": origin} for origin in origins],
+            allow_methods="GET, POST",
+            allow_headers="authorization, content-type, x-request-id",
+            expose_headers="x-request-id",
+            max_age="600",
+        )
+    }
+
+
+def _access_log(logged_reads: int) -> Json:
+    """One JSON line a call: each that writes, fails or is slow, and some of the rest."""
+
+    def compared(kind: str, op: str, value: int) -> Json:
+        comparison = {"op": op, "value": {"default_value": value, "runtime_key": "access_log"}}
+        return {kind: {"comparison": comparison}}
+
+    sampled = {
+        "runtime_key": "access_log.reads",
+        "percent_sampled": {"numerator": logged_reads, "denominator": "HUNDRED"},
+        "use_independent_randomness": True,
+    }
+    rest_write = {"header_filter": {"header": _exactly(":method", "POST")}}
+    return {
+        "name": "envoy.access_loggers.stdout",
+        "filter": {
+            "or_filter": {
+                "filters": [
+                    rest_write,
+                    compared("status_code_filter", "GE", 400),
+                    compared("duration_filter", "GE", 1000),
+                    {"runtime_filter": sampled},
+                ]
+            }
+        },
+        "typed_config": typed(
+            "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+            log_format={
+                "json_format": {
+                    "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
+                    "request_id": "%REQ(X-REQUEST-ID)%",
+                    "method": "%REQ(:METHOD)%",
+                    "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+                    "protocol": "%PROTOCOL%",
+                    "status": "%RESPONSE_CODE%",
+                    "grpc_status": "%GRPC_STATUS(SNAKE_STRING)%",
+                    "milliseconds": "%DURATION%",
+                    "sent": "%BYTES_SENT%",
+                    "received": "%BYTES_RECEIVED%",
+                    "flags": "%RESPONSE_FLAGS%",
+                    "client": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+                    "user_agent": "%REQ(USER-AGENT)%",
+                },
+                "omit_empty_values": True,
+            },
+        ),
+    }
+
+
+def _exactly(header: str, value: str) -> Json:
+    return {"name": header, "string_match": {"exact": value}}
+
+
+def _header(name: str, value: str, action: str = "OVERWRITE_IF_EXISTS_OR_ADD") -> Json:
+    return {"header": {"key": name, "value": value}, "append_action": action}

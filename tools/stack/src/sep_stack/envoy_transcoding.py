@@ -1,0 +1,217 @@
+"""The inner listener: REST/JSON becomes gRPC and finds its service.
+
+The transcoder rewrites a REST call to its gRPC path and routes it again, so that one route a
+gRPC service serves both kinds of client.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sep_stack.envoy_errors import local_reply_config
+from sep_stack.envoy_wire import (
+    NO_TIMEOUT,
+    ROUTER,
+    Endpoint,
+    Json,
+    http_filter,
+    listener,
+    typed,
+)
+
+OPS_SERVICE = "sep.ops.v1.OpsService"
+"""Every service answers for it as soon as it answers at all."""
+
+STREAM_PATH = "/api/manifold/stream"
+MAX_REQUEST_BYTES = 16 * 1024
+"""Of a REST body. The largest sensible one, a fetch of 100 instruments, is 2 kB."""
+MAX_RESPONSE_BYTES = 32 * 1024 * 1024
+"""5,000 candles are about 0.8 MiB of JSON."""
+
+_TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
+_BUFFER = "envoy.filters.http.buffer"
+_BUFFER_TYPE = "envoy.extensions.filters.http.buffer.v3.Buffer"
+_LUA = "envoy.filters.http.lua"
+_LUA_TYPE = "envoy.extensions.filters.http.lua.v3.Lua"
+_DEFAULT_TIMEOUT = "10s"
+_SLOW_TIMEOUT = "60s"
+
+# The transcoder drops fields that it does not know. The service that gets the body as it came can
+# refuse them. Nothing is parsed here; the header holds at most 4/3 of MAX_REQUEST_BYTES.
+_HAND_ON_THE_BODY = """
+function envoy_on_request(handle)
+  local body = handle:body()
+  handle:headers():remove("x-sep-body-bin")
+  if body and body:length() > 0 then
+    handle:headers():add("x-sep-body-bin", handle:base64Escape(body:getBytes(0, body:length())))
+  end
+end
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """A gRPC service, the cluster behind it, and its methods with timeouts of their own."""
+
+    name: str
+    cluster: str
+    slow: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()
+
+
+_SERVICES = (
+    _Service("sep.gateway.v1.GatewayService", "gateway", slow=("FetchCandles",)),
+    _Service(
+        "sep.evaluator.v1.EvaluatorService",
+        "evaluator",
+        slow=("EvaluateNow",),
+        streams=("StreamManifolds",),
+    ),
+    _Service("sep.allocator.v1.AllocatorService", "allocator"),
+    _Service("sep.guard.v1.GuardService", "guard", slow=("Reconcile", "ExecuteDrain")),
+    _Service(OPS_SERVICE, "ops"),
+)
+# Spoken by every service and by native clients only.
+_NATIVE_SERVICES = (
+    _Service("grpc.health.v1.Health", "ops", streams=("Watch",)),
+    _Service("grpc.reflection.v1.ServerReflection", "ops", streams=("ServerReflectionInfo",)),
+    _Service("grpc.reflection.v1alpha.ServerReflection", "ops", streams=("ServerReflectionInfo",)),
+)
+
+TRANSCODED_SERVICES = tuple(service.name for service in _SERVICES)
+"""The services that REST reaches: all of the contract."""
+
+
+def transcoding_listener(where: Endpoint, descriptor_set: Path, reads: Sequence[str]) -> Json:
+    """The listener that the edge passes calls to.
+
+    Args:
+        reads: gRPC paths that change nothing, and so may be tried twice.
+    """
+    manager: Json = {
+        "stat_prefix": "transcoding",
+        "codec_type": "AUTO",
+        # The edge has said already who calls and which request this is.
+        "use_remote_address": False,
+        "generate_request_id": False,
+        "local_reply_config": local_reply_config(),
+        "http_filters": [
+            # Switched on by the REST route: native streams must not be buffered.
+            http_filter(_BUFFER, _BUFFER_TYPE, disabled=True, max_request_bytes=MAX_REQUEST_BYTES),
+            http_filter(
+                _LUA,
+                _LUA_TYPE,
+                disabled=True,
+                default_source_code={"inline_string": _HAND_ON_THE_BODY},
+            ),
+            {"name": _TRANSCODER, "typed_config": _transcoder(descriptor_set)},
+            ROUTER,
+        ],
+        "route_config": {
+            "name": "services",
+            "virtual_hosts": [
+                {"name": "sep", "domains": ["*"], "routes": _routes(descriptor_set, reads)}
+            ],
+        },
+    }
+    return listener(where, manager)
+
+
+def _transcoder(descriptor_set: Path, *, sse: bool = False) -> Json:
+    return typed(
+        "envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder",
+        proto_descriptor=str(descriptor_set),
+        services=list(TRANSCODED_SERVICES),
+        convert_grpc_status=True,
+        print_options={
+            "preserve_proto_field_names": True,
+            "always_print_primitive_fields": True,
+            "stream_sse_style_delimited": sse,
+        },
+        request_validation_options={
+            "reject_unknown_method": True,
+            "reject_unknown_query_parameters": True,
+            "reject_binding_body_field_collisions": True,
+        },
+        max_response_body_size=MAX_RESPONSE_BYTES,
+    )
+
+
+def _routes(descriptor_set: Path, reads: Sequence[str]) -> list[Json]:
+    # Filters up to the transcoder take their options from the route of the incoming path,
+    # everything else comes from the route of the rewritten one.
+    routes: list[Json] = [
+        {
+            "match": {"path": STREAM_PATH},
+            "route": {"cluster": "evaluator"},
+            "typed_per_filter_config": {_TRANSCODER: _transcoder(descriptor_set, sse=True)},
+        },
+        {
+            "match": {"prefix": "/api/"},
+            "route": {"cluster": "ops"},
+            "typed_per_filter_config": {
+                # The transcoder's own limit counts only what it could not parse yet.
+                _BUFFER: typed(
+                    _BUFFER_TYPE + "PerRoute", buffer={"max_request_bytes": MAX_REQUEST_BYTES}
+                ),
+                _LUA: typed(
+                    _LUA_TYPE + "PerRoute", source_code={"inline_string": _HAND_ON_THE_BODY}
+                ),
+            },
+        },
+    ]
+    for service in (*_SERVICES, *_NATIVE_SERVICES):
+        timeouts = dict.fromkeys(service.slow, _SLOW_TIMEOUT)
+        timeouts |= dict.fromkeys(service.streams, NO_TIMEOUT)
+        timeouts |= {
+            path.rpartition("/")[2]: _DEFAULT_TIMEOUT
+            for path in reads
+            if path.startswith(f"/{service.name}/") and path.rpartition("/")[2] not in timeouts
+        }
+        routes += [
+            _route(service, f"/{service.name}/{method}", timeout, reads)
+            for method, timeout in timeouts.items()
+        ]
+        routes.append(_route(service, f"/{service.name}/", _DEFAULT_TIMEOUT, reads))
+    return routes
+
+
+def _route(service: _Service, path: str, timeout: str, reads: Sequence[str]) -> Json:
+    action: Json = {"cluster": service.cluster, "timeout": timeout}
+    headers: list[Json] = []
+    if timeout == NO_TIMEOUT:
+        action["idle_timeout"] = NO_TIMEOUT  # a closed market is silent for a weekend
+    else:
+        # The service is told when its caller stops waiting; a native client's own word goes first.
+        action["max_stream_duration"] = {"grpc_timeout_header_max": timeout}
+        headers = [
+            {
+                "header": {"key": "grpc-timeout", "value": timeout.replace("s", "S")},
+                "append_action": "ADD_IF_ABSENT",
+            }
+        ]
+        if path in reads or service.cluster == "ops":
+            action["retry_policy"] = _retries(another_host=service.cluster == "ops")
+    match = {"prefix": path} if path.endswith("/") else {"path": path}
+    return {"match": match, "route": action} | (
+        {"request_headers_to_add": headers} if headers else {}
+    )
+
+
+def _retries(*, another_host: bool) -> Json:
+    """Reads alone are tried again: for the seconds until a dead host or connection is noticed."""
+    if not another_host:
+        return {"retry_on": "reset-before-request,connect-failure,refused-stream", "num_retries": 1}
+    return {
+        "retry_on": "reset,connect-failure,refused-stream",
+        "num_retries": 3,
+        "retry_host_predicate": [
+            {
+                "name": "envoy.retry_host_predicates.previous_hosts",
+                "typed_config": typed(
+                    "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+                ),
+            }
+        ],
+        "host_selection_retry_max_attempts": 5,
+    }

@@ -1,0 +1,37 @@
+"""The keys that a stack starts with: one to write with, one for its own services.
+
+What they are for and how they are read is in ``sep_kit.grpc.keys``.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+from sep_stack.faults import StackError
+
+_BYTES = 32
+
+
+def make_missing_keys(folder: Path) -> list[Path]:
+    """Make a key for each role that has none; the new files, which only their owner can read.
+
+    Raises:
+        StackError: the folder can't be written.
+    """
+    made = []
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for role in ("write", "internal"):
+            if any(p.name.partition(".")[0] == role for p in folder.iterdir()):
+                continue
+            # Complete when it appears: services look at any time.
+            draft = folder / f".{role}.new"
+            draft.unlink(missing_ok=True)
+            file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(file, "w", encoding="ascii") as out:
+                out.write(secrets.token_urlsafe(_BYTES) + "\n")
+            draft.rename(folder / role)
+            made.append(folder / role)
+    except OSError as error:
+        raise StackError(f"can't make keys in {folder}: {error.strerror}") from error
+    return made
