@@ -84,8 +84,12 @@ class Stack:
         return httpx.get(f"{self.url}{path}", params=params or None, timeout=10)
 
     def post(self, path: str, body: object) -> httpx.Response:
-        """POST through Envoy."""
-        return httpx.post(f"{self.url}{path}", json=body, timeout=30)
+        """POST through Envoy with the key that the stack made."""
+        return httpx.post(f"{self.url}{path}", json=body, headers=self.key("write"), timeout=30)
+
+    def key(self, name: str) -> dict[str, str]:
+        """The header that carries one of the stack's keys."""
+        return {"Authorization": f"Bearer {(self.run_dir / 'keys' / name).read_text().strip()}"}
 
 
 @pytest.fixture(scope="module")

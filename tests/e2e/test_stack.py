@@ -193,7 +193,8 @@ async def test_a_halt_stops_entries_and_says_so(stack: Stack) -> None:
     answer = stack.post("/api/kill-switch", {"kill_switch": True, "reason": "test", "actor": "e2e"})
     assert answer.status_code == 200
     state = stack.get("/api/kill-switch").json()
-    assert (state["kill_switch"], state["reason"], state["actor"]) == (True, "test", "e2e")
+    # Who did it is told by the key, not by the caller.
+    assert (state["kill_switch"], state["reason"], state["actor"]) == (True, "test", "write")
     assert stack.get("/api/status").json()["modes"]["kill_switch"] is True
     for readiness in stack.get("/api/trade/readiness").json()["readiness"]:
         assert "KILL_SWITCH" in readiness["reasons"]

@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sep_fx.instrument import Instrument
 from sep_fx.sessions import SessionState
+from sep_guard.adapters.decision_log import DecisionRecord
 from sep_guard.domain.budget import budget_of
 from sep_guard.domain.cycle import Action, Kind, View, plan_cycle
 from sep_guard.domain.entry import Refusal
 from sep_guard.domain.limits import Controls, EntryLimits, GuardLimits, PortfolioLimits
 from sep_guard.domain.margin_gate import margin_gate
 from sep_guard.domain.market import Account, Bracket, Holding, Market, Quote, Signal, Weights
+from sep_guard.domain.sizing import SizeReason
 from sep_guard.domain.strategy import Cause
 
 D = Decimal
@@ -49,7 +51,7 @@ def market(name: str = "EUR_USD", **changes: object) -> Market:
 
 def view(one: Market | None = None, **changes: object) -> View:
     one = one or market()
-    base = View(ACCOUNT, {one.instrument.name: one}, WEIGHTS, True, ON, NOW)
+    base = View(ACCOUNT, {one.instrument.name: one}, WEIGHTS, True, ON, NOW, link_sound=True)
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
@@ -99,6 +101,8 @@ def test_a_weight_becomes_an_entry_limited_by_the_ramp() -> None:
         ({"one": market(signal=replace(SIGNAL, bracket=Bracket(D("0.0003"), D(1), D("0.0001"))))},
          Refusal.STOP_TOO_CLOSE),
         ({"one": market(order_unknown=True)}, Refusal.ORDER_UNKNOWN),
+        ({"one": market(holding=Holding(manual=D(5)))}, Refusal.MANUAL_POSITION),
+        ({"link_sound": False}, Refusal.BROKER_LINK),
     ],
 )  # fmt: skip
 def test_each_closed_gate_refuses_the_entry_and_is_named(
@@ -159,9 +163,23 @@ def test_weights_that_are_missing_or_held_close_nothing(weights: Weights | None)
 
 
 def test_a_manual_position_is_reported_and_never_fought() -> None:
-    action = only(view(market(holding=Holding(manual=D(-5_000)))))
-    assert (action.kind, action.order) == (Kind.MANUAL, D(0))
+    nothing = replace(WEIGHTS, by_instrument={})
+    action = only(view(market(holding=Holding(manual=D(-5_000))), weights=nothing))
+    assert (action.kind, action.current, action.order) == (Kind.MANUAL, D(-5_000), D(0))
     assert action.reasons == (Refusal.MANUAL_POSITION,)
+
+
+def test_a_manual_position_over_the_cap_is_said_to_be_and_still_not_fought() -> None:
+    nothing = replace(WEIGHTS, by_instrument={})
+    action = only(view(market(holding=Holding(manual=D(-500_000))), weights=nothing))
+    assert (action.kind, action.order) == (Kind.MANUAL, D(0))
+    assert action.reasons == (Refusal.MANUAL_POSITION, SizeReason.OVER_CAP)
+
+
+def test_a_signal_from_the_future_closes_nothing() -> None:
+    ahead = replace(SIGNAL, direction=-1, rupture=0.9, ended_ms=NOW + 6_000)
+    kept = only(view(market(holding=Holding(managed=D(1_000)), signal=ahead)))
+    assert kept.kind is not Kind.REDUCTION
 
 
 def test_the_margin_gate_has_hysteresis() -> None:
@@ -201,6 +219,7 @@ def views(draw: st.DrawFn) -> View:
         draw(st.booleans()),
         Controls(draw(st.booleans()), draw(st.booleans()), True),
         NOW,
+        draw(st.booleans()),
     )
 
 
@@ -268,6 +287,40 @@ def test_entries_never_pass_a_closed_gate_and_reductions_are_refused_by_read_onl
             assert after * a.current >= 0
         if a.kind is Kind.REFUSAL and Refusal.READ_ONLY not in a.reasons:
             assert a.target == 0 or abs(a.target) > abs(a.current) or a.target * a.current < 0
+
+
+@settings(max_examples=300)
+@given(views(), limits())
+def test_manual_exposure_counts_against_cap_and_budget_and_is_never_traded(
+    given_view: View, lim: GuardLimits
+) -> None:
+    plan = plan_cycle(given_view, lim)
+    for a in plan.actions:
+        manual = given_view.markets[a.instrument].holding.manual
+        if a.kind is not Kind.ENTRY:
+            continue
+        if not lim.portfolio.adopt_manual:
+            assert not manual
+            continue
+        whole = given_view.markets[a.instrument].holding.managed + manual + a.order
+        assert margin(given_view, a.instrument, whole) <= plan.budget.per_instrument
+    if not lim.portfolio.adopt_manual:
+        for a in plan.actions:
+            held = given_view.markets[a.instrument].holding
+            if not held.managed:
+                assert a.order == 0 or not held.manual
+
+
+@settings(max_examples=300)
+@given(views(), limits())
+def test_every_decision_can_be_made_again_from_what_is_recorded(
+    given_view: View, lim: GuardLimits
+) -> None:
+    for a in plan_cycle(given_view, lim).actions:
+        text = DecisionRecord.of("an-id", a, given_view, lim).model_dump_json()
+        record = DecisionRecord.model_validate_json(text)
+        assert record.action == a
+        assert record.decided_again() == a
 
 
 @settings(max_examples=200)

@@ -10,6 +10,8 @@ from sep_kit.clock import now_ms
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
+from sep_kit.store import keys
+from sep_kit.store.channel_watch import ChannelWatch
 from sep_kit.store.connection import answer
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.records import KillSwitchChange
@@ -32,7 +34,7 @@ def build(settings: GuardSettings, context: Context) -> Parts:
     instruments, limits = settings.hotband_pairs, settings.limits()
     channel = context.open_channel(settings.gateway_addr)
     broker = GatewayBroker(channel)
-    open_orders = OpenOrders(store, lease)
+    open_orders = OpenOrders(store)
     calendar = SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled)
     reader = MarketReader(
         instruments,
@@ -63,20 +65,30 @@ def build(settings: GuardSettings, context: Context) -> Parts:
         instruments, reader, reconcile, drain, limits, kill_switch, clock, metrics
     )
 
-    async def prepare() -> None:
-        """Seed the kill switch, then reconcile with the broker before the first decision."""
-        seeded = KillSwitchChange(
+    unseeded = [
+        KillSwitchChange(
             ts=now_ms(clock), engaged=settings.kill_switch, reason="KILL_SWITCH at start", actor=""
         )
-        await kill_switch.seed(seeded, force=settings.kill_switch_force_env)
+    ]
+
+    async def prepare() -> None:
+        """Seed the kill switch, then reconcile with the broker before the first decision."""
+        # Once a start: while the broker is waited for, the API may have changed it already.
+        while unseeded:
+            await kill_switch.seed(unseeded[0], force=settings.kill_switch_force_env)
+            unseeded.clear()
         await reader.view()
+
+    loop = PeriodicLoop("reconcile", reconcile.tick, settings.pm_reconcile_sec, context.loops)
+    # New weights are moved toward at once, not at the next interval.
+    watch = ChannelWatch(store, keys.WEIGHTS_CHANNEL, loop.wake)
 
     async def store_answers() -> None:
         await answer(store.ping())
 
     return Parts(
         handlers=[Handler(SERVICE, servicer, guard_pb2_grpc.add_GuardServiceServicer_to_server)],
-        loops=[PeriodicLoop("reconcile", reconcile.tick, settings.pm_reconcile_sec, context.loops)],
+        loops=[loop, PeriodicLoop("weights_watch", watch.run, 1.0, context.loops, vital=False)],
         prepare=prepare,
         checks={"valkey": store_answers},
         close=[partial(channel.close, None)],

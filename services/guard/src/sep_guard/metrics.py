@@ -29,6 +29,7 @@ class GuardMetrics:
             registry=registry,
         )  # fmt: skip
         self._kill_switch.set(1)
+        self.forget()
 
     def show(self, view: View, plan: Plan) -> None:
         """Show a cycle."""
@@ -40,6 +41,11 @@ class GuardMetrics:
         """Show the account alone, between cycles."""
         self._nav.set(float(account.nav))
         self._utilisation.set(float(utilisation(account)))
+
+    def forget(self) -> None:
+        """Show no account: another replica is the one that looks at it."""
+        for gauge in (self._nav, self._utilisation, self._budget):
+            gauge.set(float("nan"))
 
     def show_kill_switch(self, engaged: bool) -> None:
         """Show the kill switch at once."""

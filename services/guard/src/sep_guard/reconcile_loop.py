@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from redis.asyncio.client import Pipeline
 from sep_kit.clock import Clock, now_ms
@@ -47,6 +48,14 @@ class Cycle:
     done: tuple[Done, ...]
 
 
+class _Mode(StrEnum):
+    """What a cycle may do."""
+
+    FULL = "FULL"
+    REDUCTIONS = "REDUCTIONS"
+    DRY_RUN = "DRY_RUN"
+
+
 class ReconcileLoop:
     """Reads, plans, records, orders; on the replica that holds the lease."""
 
@@ -73,63 +82,90 @@ class ReconcileLoop:
         self._metrics = metrics
         self._lock = asyncio.Lock()
         self._said: dict[str, tuple[str, ...]] = {}
+        self._unreadable: dict[str, tuple[str, ...]] = {}
 
     async def tick(self) -> None:
-        """Reconcile, on the replica that holds the lease."""
-        if self._lease.held:
-            await self.reconcile(dry_run=False)
+        """Reconcile, on the replica that holds the lease or while nobody can hold it."""
+        if self._mode() is None:
+            self._metrics.forget()
+            self._metrics.show_kill_switch((await self._reader.controls()).kill_switch)
+            return
+        await self.reconcile(dry_run=False)
+
+    async def reconcile(self, *, dry_run: bool) -> Cycle:
+        """Run one cycle; never two at once.
+
+        While Valkey is away nobody can hold the lease, and the cycle sends reductions
+        alone: they are REDUCE_ONLY at the broker, so two guards that send them open nothing.
+
+        Raises:
+            NotTheWriterError: another replica holds the lease.
+            UnavailableError: the broker does not answer.
+        """
+        async with self._lock:
+            mode = _Mode.DRY_RUN if dry_run else self._mode()
+            if mode is None:
+                raise NotTheWriterError("this guard does not hold the writer lease; ask again")
+            if mode is _Mode.FULL:
+                await self._settle_or_leave()
+            view = await self._reader.view()
+            plan = plan_cycle(view, self._limits)
+            cycle_id = self._new_id()
+            if mode is _Mode.DRY_RUN:
+                done = [Done(a, f"{cycle_id}:{a.instrument}", "", None) for a in plan.actions]
+                return Cycle(cycle_id, view.now_ms, True, tuple(done))
+            self._metrics.show(view, plan)
+            actions = plan.actions
+            if mode is _Mode.REDUCTIONS:
+                _manager.warning("Valkey is away: reductions only")
+                actions = tuple(a for a in actions if a.kind is not Kind.ENTRY)
+            await self._record_state(view, plan)
+            done = [await self._carry_out(a, f"{cycle_id}:{a.instrument}", view) for a in actions]
+            return Cycle(cycle_id, view.now_ms, False, tuple(done))
 
     async def settle_open_orders(self) -> None:
         """Find out what became of every order whose answer got lost.
 
         Raises:
-            UnavailableError: the broker or the store does not answer.
+            UnavailableError: the store does not answer.
         """
-        for instrument, intents in (await self._open_orders.load(self._instruments)).items():
-            for intent in intents:
-                found = await self._broker.look_up(intent)
-                outcome = settle(found, intent.sent_ms, now_ms(self._clock))
-                if outcome is Outcome.UNKNOWN:
-                    continue
-                _manager.info(
-                    "order settled", instrument=instrument, outcome=outcome,
-                    client_order_id=intent.client_order_id,
-                )  # fmt: skip
-                await self._finish(intent, Result(outcome, "looked up", ZERO, None))
+        for instrument, pending in (await self._open_orders.load(self._instruments)).items():
+            if pending.faults and pending.faults != self._unreadable.get(instrument):
+                _manager.error("open order refused", instrument=instrument, faults=pending.faults)
+            self._unreadable[instrument] = pending.faults
+            for intent in pending.intents:
+                await self._settle(intent)
 
-    async def reconcile(self, *, dry_run: bool) -> Cycle:
-        """Run one cycle; never two at once.
-
-        Raises:
-            NotTheWriterError: another replica holds the lease.
-            UnavailableError: the broker or the store does not answer.
-        """
-        if not dry_run and not self._lease.held:
-            raise NotTheWriterError("this guard does not hold the writer lease; ask again")
-        async with self._lock:
-            if not dry_run:
-                await self._settle_or_leave()
-            view = await self._reader.view()
-            plan = plan_cycle(view, self._limits)
-            cycle_id = self._new_id()
-            if dry_run:
-                done = [Done(a, f"{cycle_id}:{a.instrument}", "", None) for a in plan.actions]
-                return Cycle(cycle_id, view.now_ms, True, tuple(done))
-            self._metrics.show(view, plan)
-            await self._record_state(view, plan)
-            return Cycle(
-                cycle_id,
-                view.now_ms,
-                False,
-                tuple([await self._carry_out(a, f"{cycle_id}:{a.instrument}", view)
-                       for a in plan.actions]),
+    async def _settle(self, intent: Intent) -> None:
+        try:
+            found = await self._broker.look_up(intent)
+        except SepError as error:
+            # Its instrument takes no entry until it is settled; the others go on.
+            _manager.warning(
+                "order can't be looked up", instrument=intent.instrument,
+                client_order_id=intent.client_order_id, error=str(error),
             )  # fmt: skip
+            return
+        outcome = settle(found.outcome if found else None, intent.sent_ms, now_ms(self._clock))
+        if outcome is Outcome.UNKNOWN:
+            return
+        _manager.info(
+            "order settled", instrument=intent.instrument, outcome=outcome,
+            client_order_id=intent.client_order_id,
+        )  # fmt: skip
+        await self._finish(intent, found or Result(outcome, "", ZERO, None))
+
+    def _mode(self) -> "_Mode | None":
+        # Asked first: a lease that can't be renewed is worth nothing for entries, and waiting
+        # for a store that is known to be away would only make reductions late.
+        if self._lease.store_away:
+            return _Mode.REDUCTIONS
+        return _Mode.FULL if self._lease.held else None
 
     async def _settle_or_leave(self) -> None:
         try:
             await self.settle_open_orders()
         except SepError as error:
-            # Its instrument takes no entry until it is settled; the others go on.
             _manager.warning("open orders can't be settled yet", error=str(error))
 
     async def _record_state(self, view: View, plan: Plan) -> None:
@@ -151,23 +187,27 @@ class ReconcileLoop:
         await self._write_if_possible(queue)
 
     async def _carry_out(self, action: Action, decision_id: str, view: View) -> Done:
-        self._tell(action)
-        if action.kind not in _RECORDED:
+        is_news = self._tell(action)
+        if action.kind not in _RECORDED and not (action.kind is Kind.MANUAL and is_news):
             return Done(action, decision_id, "", None)
         self._metrics.count(action)
-        recorded = await self._write_if_possible(
-            lambda pipe: queue_decision(pipe, decision_id, action, view, self._limits)
-        )
-        if not action.order:
+        intent = self._intent(action, decision_id, view) if action.order else None
+
+        def queue(pipe: Pipeline) -> None:
+            queue_decision(pipe, decision_id, action, view, self._limits)
+            if intent is not None:
+                self._open_orders.queue(pipe, intent)
+
+        kept = await self._write_if_possible(queue)
+        if intent is None:
             return Done(action, decision_id, "", None)
-        intent = self._intent(action, decision_id, view)
         if action.kind is Kind.ENTRY:
-            fault = None if recorded else "the decision can't be recorded"
-            fault = fault or await self._last_look()
+            fault = await self._last_look() if kept else "NOT_RECORDED"
             if fault is not None:
                 _evaluator.warning("entry stopped", instrument=action.instrument, because=fault)
-                return Done(action, decision_id, "", Result(Outcome.REJECTED, fault, ZERO, None))
-            await self._open_orders.keep(intent)
+                stopped = Result(Outcome.REJECTED, fault, ZERO, None)
+                await self._finish(intent, stopped)
+                return Done(action, decision_id, "", stopped)
         result = await self._broker.place(intent)
         self._metrics.count_order(action.instrument, result.outcome)
         _manager.info(
@@ -175,8 +215,7 @@ class ReconcileLoop:
             outcome=result.outcome, reason=result.reason, price=str(result.fill_price or ""),
             client_order_id=intent.client_order_id,
         )  # fmt: skip
-        if result.outcome is not Outcome.UNKNOWN:
-            await self._finish(intent, result)
+        await self._finish(intent, result)
         return Done(action, decision_id, intent.client_order_id, result)
 
     async def _last_look(self) -> str | None:
@@ -187,16 +226,23 @@ class ReconcileLoop:
         return None if self._lease.held else "NOT_THE_WRITER"
 
     async def _finish(self, intent: Intent, result: Result) -> None:
-        ts = now_ms(self._clock)
-        await self._write_if_possible(lambda pipe: queue_outcome(pipe, intent, result, ts))
-        try:
-            await self._open_orders.forget(intent)
-        except SepError as error:
-            # Kept too long does no harm: it is looked up again next time.
-            _manager.warning("order stays open in the store", error=str(error))
+        """Record what became of an order, and keep it open while that is not known.
 
-    async def _write_if_possible(self, queue: Callable[[Pipeline], None]) -> bool:
+        Where the store is away it stays open: it is looked up again next time.
+        """
+        ts = now_ms(self._clock)
+
+        def queue(pipe: Pipeline) -> None:
+            queue_outcome(pipe, intent, result, ts)
+            if result.outcome is not Outcome.UNKNOWN:
+                self._open_orders.queue_forget(pipe, intent)
+
+        await self._write_if_possible(queue)
+
+    async def _write_if_possible(self, queue: Callable[[Pipeline], object]) -> bool:
         """Reductions go on without the store; entries look at what this returns."""
+        if self._lease.store_away:
+            return False
         try:
             await self._lease.write(queue)
         except SepError as error:
@@ -219,11 +265,17 @@ class ReconcileLoop:
             view.now_ms,
         )
 
-    def _tell(self, action: Action) -> None:
-        """One line when an instrument's story changes, from the component that decided."""
-        story = (action.kind, *action.reasons)
+    def _tell(self, action: Action) -> bool:
+        """One line when an instrument's story changes, from the component that decided.
+
+        Returns:
+            Whether it changed.
+        """
+        # What somebody does by hand is news each time its size changes.
+        size = str(action.current) if action.kind is Kind.MANUAL else ""
+        story = (action.kind, size, *action.reasons)
         if self._said.get(action.instrument) == story and not action.order:
-            return
+            return False
         self._said[action.instrument] = story
         log = {Kind.REFUSAL: _evaluator, Kind.HOLD: _strategy}.get(action.kind, _manager)
         log.info(
@@ -231,3 +283,4 @@ class ReconcileLoop:
             target=str(action.target), order=str(action.order),
             reasons=[str(r) for r in action.reasons],
         )  # fmt: skip
+        return True

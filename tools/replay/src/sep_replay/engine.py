@@ -250,6 +250,7 @@ class Replay:
             self._margin_open,
             _ALLOWED,
             now * 1000,
+            link_sound=True,
         )
 
     def _note_nav(self, now: int, day: str) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar, cast
 
 from pydantic import (
     BaseModel,
@@ -76,7 +76,7 @@ class ServiceSettings(BaseModel):
 
 # The knobs of all services at once.
 _EverySetting: type[ServiceSettings] = create_model(
-    "_EverySetting", __base__=(*knobs.ALL_GROUPS, ServiceSettings)
+    "_EverySetting", __base__=cast(Any, (*knobs.ALL_GROUPS, ServiceSettings))
 )
 
 Settings = TypeVar("Settings", bound=ServiceSettings)

@@ -1,5 +1,6 @@
 """``guard:decisions``: every entry decision and order with its inputs and reasons."""
 
+import json
 from decimal import Decimal
 from typing import Literal
 
@@ -9,6 +10,7 @@ from sep_kit.store.connection import Valkey, answer
 from sep_kit.store.documents import Document, parse_document
 
 from sep_guard.domain.cycle import Action, Kind, View, decide
+from sep_guard.domain.drain import Close
 from sep_guard.domain.limits import Controls, GuardLimits
 from sep_guard.domain.market import Account, Market, Weights
 from sep_guard.domain.orders import Intent, Outcome, Result
@@ -99,6 +101,29 @@ class OrderRecord(Document):
     fill_price: Decimal | None
 
 
+class DrainRecord(Document):
+    """One close of a drain and what became of it."""
+
+    event: Literal["drain"] = "drain"
+    id: str
+    ts: int
+    instrument: str
+    close: Close
+    client_order_id: str
+    outcome: Outcome
+    reason: str
+    filled_units: Decimal
+    fill_price: Decimal | None
+
+
+Entry = DecisionRecord | OrderRecord | DrainRecord
+_SCHEMAS: dict[bytes, type[Entry]] = {
+    b'{"event":"decision"': DecisionRecord,
+    b'{"event":"order"': OrderRecord,
+    b'{"event":"drain"': DrainRecord,
+}
+
+
 def queue_decision(
     pipe: Pipeline, decision_id: str, action: Action, view: View, limits: GuardLimits
 ) -> None:
@@ -122,32 +147,47 @@ def queue_outcome(pipe: Pipeline, intent: Intent, result: Result, ts: int) -> No
     _queue(pipe, record)
 
 
-async def find_decision(
-    store: Valkey, decision_id: str
-) -> tuple[DecisionRecord | None, list[OrderRecord]]:
-    """A decision and what became of its orders, oldest first; None where the log has none.
+def queue_drain(pipe: Pipeline, intent: Intent, close: Close, result: Result, ts: int) -> None:
+    """Queue one close of a drain and what became of it."""
+    record = DrainRecord(
+        id=intent.decision_id,
+        ts=ts,
+        instrument=close.instrument,
+        close=close,
+        client_order_id=intent.client_order_id,
+        outcome=result.outcome,
+        reason=result.reason,
+        filled_units=result.filled_units,
+        fill_price=result.fill_price,
+    )
+    _queue(pipe, record)
+
+
+async def find_entries(store: Valkey, decision_id: str) -> list[Entry]:
+    """What the log says of a decision, oldest first: itself, then what became of its orders.
 
     Raises:
-        CorruptRecordError: its record can't be read.
+        CorruptRecordError: a record of it can't be read.
         StoreUnavailableError: Valkey does not answer.
     """
-    orders: list[OrderRecord] = []
-    wanted, newest = f'"id":"{decision_id}"'.encode(), "+"
+    found: list[Entry] = []
+    wanted, newest = f'"id":{json.dumps(decision_id)}'.encode(), "+"
     while True:
         page = await answer(store.xrevrange(keys.GUARD_DECISIONS, newest, "-", count=_PAGE))
         for _, fields in page:
             raw = fields.get(b"decision", b"")
-            if wanted not in raw:
-                continue
-            if raw.startswith(b'{"event":"order"'):
-                orders.insert(0, parse_document(OrderRecord, keys.GUARD_DECISIONS, raw))
-            else:
-                return parse_document(DecisionRecord, keys.GUARD_DECISIONS, raw), orders
-        if len(page) < _PAGE:
-            return None, orders
+            if wanted in raw:
+                found.insert(0, _parse(raw))
+        if len(page) < _PAGE or isinstance(next(iter(found), None), DecisionRecord):
+            return found
         newest = f"({page[-1][0].decode()}"
 
 
-def _queue(pipe: Pipeline, record: Document) -> None:
+def _parse(raw: bytes) -> Entry:
+    schema = next((s for start, s in _SCHEMAS.items() if raw.startswith(start)), DecisionRecord)
+    return parse_document(schema, keys.GUARD_DECISIONS, raw)
+
+
+def _queue(pipe: Pipeline, record: Entry) -> None:
     text = record.model_dump_json()
     pipe.xadd(keys.GUARD_DECISIONS, {"decision": text}, maxlen=_LENGTH, approximate=True)

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from redis.asyncio.client import Pipeline
 from sep_kit.errors import CorruptRecordError
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, store_errors
 from sep_kit.store.documents import Document, parse_document
-from sep_kit.store.lease import Lease
 
 from sep_guard.domain.orders import Intent
 
@@ -47,11 +47,10 @@ class Pending:
 
 
 class OpenOrders:
-    """Keeps intents; only the holder of the lease writes them."""
+    """Keeps intents; the writes are queued for whoever holds the lease."""
 
-    def __init__(self, store: Valkey, lease: Lease) -> None:
+    def __init__(self, store: Valkey) -> None:
         self._store = store
-        self._lease = lease
 
     async def load(self, instruments: Sequence[str]) -> "dict[str, Pending]":
         """Open orders by instrument, in one round trip.
@@ -68,20 +67,14 @@ class OpenOrders:
             for instrument, fields in zip(instruments, found, strict=True)
         }
 
-    async def keep(self, intent: Intent) -> None:
-        """Keep an intent before it is sent.
-
-        Raises:
-            NotTheWriterError: the lease is lost; the order must not be sent.
-        """
+    def queue(self, pipe: Pipeline, intent: Intent) -> None:
+        """Queue an intent, to be kept before it is sent."""
         text = IntentRecord.model_validate(intent, from_attributes=True).model_dump_json()
-        key = keys.open_order(intent.instrument)
-        await self._lease.write(lambda pipe: pipe.hset(key, mapping={intent.client_order_id: text}))
+        pipe.hset(keys.open_order(intent.instrument), mapping={intent.client_order_id: text})
 
-    async def forget(self, intent: Intent) -> None:
-        """Forget an intent whose fate is known."""
-        key = keys.open_order(intent.instrument)
-        await self._lease.write(lambda pipe: pipe.hdel(key, intent.client_order_id))
+    def queue_forget(self, pipe: Pipeline, intent: Intent) -> None:
+        """Queue forgetting an intent whose fate is known."""
+        pipe.hdel(keys.open_order(intent.instrument), intent.client_order_id)
 
 
 def _pending(instrument: str, found: Iterable[bytes]) -> Pending:
