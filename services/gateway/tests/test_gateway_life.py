@@ -41,9 +41,11 @@ async def test_a_store_that_is_away_at_the_start_is_waited_for(
 async def test_everybody_knows_how_the_broker_link_stands(
     start_gateway: Any, broker: RunningBroker, store: Valkey
 ) -> None:
-    async def link(*, connected: bool) -> BrokerLinkRecord | None:
+    async def link(*, connected: bool) -> BrokerLinkRecord:
         found = await read_document(store, BrokerLinkRecord, keys.BROKER_LINK)
-        return found if found is not None and found.connected is connected else None
+        assert found is not None
+        assert found.connected is connected
+        return found
 
     async with start_gateway(OANDA_TIMEOUT_SEC="1") as gateway:
         up = await eventually(lambda: link(connected=True))
@@ -51,7 +53,8 @@ async def test_everybody_knows_how_the_broker_link_stands(
         assert up.error == ""
         fault = broker.faults.add({"kind": "reset_before", "path": "summary"})
         down = await eventually(lambda: link(connected=False))
-        assert down.last_contact_ms == up.last_contact_ms or down.last_contact_ms is not None
+        assert down.last_contact_ms is not None
+        assert down.last_contact_ms >= up.last_contact_ms
         assert "summary" in down.error
         assert (await gateway.metrics("sep_broker_connected"))["sep_broker_connected"] == 0
         broker.faults.remove(fault.id)

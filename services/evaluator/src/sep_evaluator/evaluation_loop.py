@@ -71,6 +71,9 @@ class EvaluationLoop:
 
     async def tick(self) -> None:
         """Evaluate and publish, on the replica that holds the lease."""
+        at = now_ms(self._clock) // 1000
+        calendar = self._runs.rules.calendar
+        self._metrics.show_market({i: calendar.state(i, at).open for i in self._runs.instruments})
         if self._lease.held:
             await self.evaluate_now()
             return

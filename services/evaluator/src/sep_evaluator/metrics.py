@@ -1,6 +1,6 @@
 """What the evaluator tells Prometheus."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -25,6 +25,10 @@ class EvaluatorMetrics:
             "sep_bt_calmar", "Calmar ratio of the evaluated slice", ["instrument"],
             registry=registry,
         )  # fmt: skip
+        self._market_open = Gauge(
+            "sep_market_open", "1 while the instrument's session is open", ["instrument"],
+            registry=registry,
+        )  # fmt: skip
         self._flips = Counter(
             "sep_gate_flips_total", "Gates that flipped", ["instrument", "to"], registry=registry
         )
@@ -43,6 +47,11 @@ class EvaluatorMetrics:
             if e.flipped:
                 self._flips.labels(e.instrument, str(int(e.state.eligible))).inc()
         self._integrity.set(sound)
+
+    def show_market(self, is_open: Mapping[str, bool]) -> None:
+        """Show which markets are open; any replica may, since all read the same calendar."""
+        for instrument, state in is_open.items():
+            self._market_open.labels(instrument).set(state)
 
     def forget(self) -> None:
         """Show nothing: another replica is the one that decides, and 0 would raise an alarm."""

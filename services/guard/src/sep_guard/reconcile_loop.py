@@ -25,6 +25,7 @@ from sep_guard.ports import Broker
 _manager = get_logger("PortfolioManager")
 _evaluator = get_logger("GuardEvaluator")
 _strategy = get_logger("StrategyEngine")
+_STORE_TIMEOUT_S = 3.0
 _RECORDED = (Kind.ENTRY, Kind.REDUCTION, Kind.REFUSAL)
 
 
@@ -83,6 +84,7 @@ class ReconcileLoop:
         self._lock = asyncio.Lock()
         self._said: dict[str, tuple[str, ...]] = {}
         self._unreadable: dict[str, tuple[str, ...]] = {}
+        self._store_lost = False
 
     async def tick(self) -> None:
         """Reconcile, on the replica that holds the lease or while nobody can hold it."""
@@ -106,6 +108,7 @@ class ReconcileLoop:
             mode = _Mode.DRY_RUN if dry_run else self._mode()
             if mode is None:
                 raise NotTheWriterError("this guard does not hold the writer lease; ask again")
+            self._store_lost = False
             if mode is _Mode.FULL:
                 await self._settle_or_leave()
             view = await self._reader.view()
@@ -166,6 +169,7 @@ class ReconcileLoop:
         try:
             await self.settle_open_orders()
         except SepError as error:
+            self._store_lost = True
             _manager.warning("open orders can't be settled yet", error=str(error))
 
     async def _record_state(self, view: View, plan: Plan) -> None:
@@ -241,12 +245,15 @@ class ReconcileLoop:
 
     async def _write_if_possible(self, queue: Callable[[Pipeline], object]) -> bool:
         """Reductions go on without the store; entries look at what this returns."""
-        if self._lease.store_away:
+        if self._store_lost or self._lease.store_away:
             return False
         try:
-            await self._lease.write(queue)
-        except SepError as error:
-            _manager.warning("state can't be written", error=str(error))
+            async with asyncio.timeout(_STORE_TIMEOUT_S):
+                await self._lease.write(queue)
+        except (SepError, TimeoutError) as error:
+            # Tried once a cycle: a frozen store must not hold up the way out.
+            self._store_lost = not isinstance(error, NotTheWriterError)
+            _manager.warning("state can't be written", error=str(error) or "no answer")
             return False
         return True
 

@@ -19,6 +19,7 @@ from sep_stack.envoy import EnvoySettings, render
 from sep_stack.envoy_edge import Edge
 from sep_stack.faults import StackError
 from sep_stack.key_files import make_missing_keys
+from sep_stack.openapi.write import write_pages
 from sep_stack.ports import check_ports
 from sep_stack.probes import stack_is_healthy
 from sep_stack.run_dir import locked
@@ -35,6 +36,7 @@ settings, from the environment or the env file (the environment wins):
   API_KEYS_DIR        keys of who may write; SEP_RUN_DIR/keys if unset, made on first start
   CORS_ORIGINS        origins of web pages that may call, comma-separated; none if unset
   EDGE_CACHE          0 answers every read afresh; 1 if unset
+  EDGE_WRITE_LIMIT    calls of each writing method one client may make in ten seconds; 20 if unset
   EDGE_LOGGED_READS   percentage of good reads in the access log; 1 if unset
   ports               {", ".join(f"{name} ({port})" for name, port in DEFAULT_PORTS.items())}
 every other setting goes to the services as it is.
@@ -199,6 +201,7 @@ def _envoy_config(arguments: argparse.Namespace) -> int:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(DESCRIPTOR_SET, descriptor_set)
+        write_pages(out.parent, DESCRIPTOR_SET)
         out.write_text(
             render(
                 EnvoySettings(
@@ -206,10 +209,11 @@ def _envoy_config(arguments: argparse.Namespace) -> int:
                         settings.http,
                         "@sep-transcoding",
                         settings.edge_tls,
-                        None,
+                        out.parent,
                         settings.cors_origins,
                         settings.edge_cache,
                         settings.edge_logged_reads,
+                        settings.edge_write_limit,
                     ),
                     **peers,
                     contract=DESCRIPTOR_SET,
@@ -221,5 +225,5 @@ def _envoy_config(arguments: argparse.Namespace) -> int:
         )
     except OSError as error:
         raise StackError(f"can't write {out}: {error.strerror}") from error
-    print(f"wrote {out} and {descriptor_set}")
+    print(f"wrote {out}, {descriptor_set} and the API's pages beside them")
     return 0

@@ -19,6 +19,7 @@ from sep_stack.envoy_wire import (
     Json,
     Tls,
     endpoint,
+    header,
     http2_options,
     http_filter,
     listener,
@@ -27,9 +28,8 @@ from sep_stack.envoy_wire import (
 
 CLUSTER = "transcoding"
 
-WRITE_BURST = 20
-WRITES_PER_10_S = 10
-"""What one client address may do of each writing method."""
+WRITE_LIMIT = 20
+"""Calls of each writing method that one client address may make in ten seconds."""
 
 _CACHE = "envoy.filters.http.cache"
 _LIMIT = "envoy.filters.http.local_ratelimit"
@@ -38,6 +38,11 @@ _MAX_PAGE_BYTES = 4 * 1024 * 1024
 # What is kept must be bounded, since nothing is ever thrown out: these queries alone, and they
 # have good answers for instruments that exist alone.
 _KEPT_QUERIES = r"(\?instrument=[A-Z0-9_]+(&limit=120)?)?"
+# The cache files an answer under the name that the client has for this machine, too. Clients can
+# make up any number of names, and must not fill the memory with them.
+_ONE_NAME = 'function envoy_on_request(handle) handle:headers():replace(":authority", "sep") end'
+_LUA = "envoy.filters.http.lua"
+_LUA_TYPE = "envoy.extensions.filters.http.lua.v3.Lua"
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
@@ -49,6 +54,7 @@ class Edge:
         pages: folder of ``openapi.json`` and ``docs.html``; none without it.
         cache: whether answers that may be a second old are kept here.
         logged_reads: of a hundred reads that went well, how many the access log tells.
+        write_limit: calls of each writing method that one client may make in ten seconds.
     """
 
     listen: Address
@@ -58,6 +64,7 @@ class Edge:
     cors_origins: tuple[str, ...] = ()
     cache: bool = True
     logged_reads: int = 1
+    write_limit: int = WRITE_LIMIT
 
 
 def edge_listener(edge: Edge, methods: Sequence[Method]) -> Json:
@@ -80,10 +87,8 @@ def edge_listener(edge: Edge, methods: Sequence[Method]) -> Json:
         "route_config": {
             "name": "public",
             "max_direct_response_body_size_bytes": _MAX_PAGE_BYTES,
-            "response_headers_to_add": [
-                _header("cache-control", "no-store", "ADD_IF_ABSENT"),
-                _header("x-content-type-options", "nosniff", "OVERWRITE_IF_EXISTS_OR_ADD"),
-            ],
+            # What the services say nothing about, Envoy's own answers above all, is not kept.
+            "response_headers_to_add": [header("cache-control", "no-store", "ADD_IF_ABSENT")],
             "virtual_hosts": [
                 {
                     "name": "sep",
@@ -142,7 +147,14 @@ def _filters(edge: Edge) -> list[Json]:
         ),
     ]
     if edge.cache:
-        filters.append(
+        filters += [
+            # Switched on by the routes of what is kept.
+            http_filter(
+                _LUA,
+                _LUA_TYPE,
+                disabled=True,
+                default_source_code={"inline_string": _ONE_NAME},
+            ),
             http_filter(
                 _CACHE,
                 "envoy.extensions.filters.http.cache.v3.CacheConfig",
@@ -151,17 +163,24 @@ def _filters(edge: Edge) -> list[Json]:
                 ),
                 # A reload button must not be a way past it.
                 ignore_request_cache_control_header=True,
-            )
-        )
+            ),
+        ]
     return [*filters, ROUTER]
 
 
 def _routes(edge: Edge, methods: Sequence[Method]) -> list[Json]:
-    routes = [*_pages(edge), *_write_routes(edge, methods)]
+    routes = [*_preflight(edge), *_pages(edge), *_write_routes(edge, methods)]
     routes += _kept_routes(edge, methods)
     routes += _method_routes(edge, methods)
     routes.append(_pass(edge, {"prefix": "/"}))
     return routes
+
+
+def _preflight(edge: Edge) -> Iterable[Json]:
+    """What browsers ask before a call: the CORS filter answers, if a route is there."""
+    if edge.cors_origins:
+        asked = {"name": "access-control-request-method", "present_match": True}
+        yield _pass(edge, {"prefix": "/", "headers": [_exactly(":method", "OPTIONS"), asked]})
 
 
 def _kept_routes(edge: Edge, methods: Sequence[Method]) -> Iterable[Json]:
@@ -179,6 +198,9 @@ def _kept_routes(edge: Edge, methods: Sequence[Method]) -> Iterable[Json]:
                     ],
                 },
                 "route": {"cluster": CLUSTER, "timeout": NO_TIMEOUT},
+                "typed_per_filter_config": {
+                    _LUA: typed(_LUA_TYPE + "PerRoute", source_code={"inline_string": _ONE_NAME})
+                },
             }
 
 
@@ -193,9 +215,9 @@ def _pages(edge: Edge) -> Iterable[Json]:
             "match": {"path": path},
             "direct_response": {"status": 200, "body": {"filename": str(edge.pages / file)}},
             "response_headers_to_add": [
-                _header("content-type", kind, "OVERWRITE_IF_EXISTS_OR_ADD"),
-                _header("cache-control", "no-cache", "OVERWRITE_IF_EXISTS_OR_ADD"),
-                _header("content-security-policy", _PAGE_POLICY, "OVERWRITE_IF_EXISTS_OR_ADD"),
+                header("content-type", kind),
+                header("cache-control", "no-cache"),
+                header("content-security-policy", _PAGE_POLICY),
             ],
             **_uncached(edge),
         }
@@ -207,7 +229,7 @@ def _write_routes(edge: Edge, methods: Sequence[Method]) -> Iterable[Json]:
             continue
         limited = {
             "typed_per_filter_config": {
-                _LIMIT: _limit(),
+                _LIMIT: _limit(edge.write_limit),
                 **_uncached(edge).get("typed_per_filter_config", {}),
             }
         }
@@ -229,7 +251,7 @@ def _method_routes(edge: Edge, methods: Sequence[Method]) -> Iterable[Json]:
         yield {
             "match": {"path": path},
             "direct_response": {"status": 405},
-            "response_headers_to_add": [_header("allow", ", ".join(sorted(allowed)))],
+            "response_headers_to_add": [header("allow", ", ".join(sorted(allowed)))],
             **_uncached(edge),
         }
 
@@ -247,13 +269,9 @@ def _uncached(edge: Edge) -> Json:
     return {"typed_per_filter_config": {_CACHE: off}}
 
 
-def _limit() -> Json:
+def _limit(calls: int) -> Json:
     everything = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
-    bucket = {
-        "max_tokens": WRITE_BURST,
-        "tokens_per_fill": WRITES_PER_10_S,
-        "fill_interval": "10s",
-    }
+    bucket = {"max_tokens": calls, "tokens_per_fill": calls, "fill_interval": "10s"}
     return typed(
         _LIMIT_TYPE,
         stat_prefix="limit",
@@ -263,7 +281,7 @@ def _limit() -> Json:
         descriptors=[{"entries": [{"key": "remote_address"}], "token_bucket": bucket}],
         max_dynamic_descriptors=1000,
         always_consume_default_token_bucket=False,
-        token_bucket={"max_tokens": 1000, "tokens_per_fill": 1000, "fill_interval": "10s"},
+        token_bucket=bucket | {"max_tokens": 50 * calls, "tokens_per_fill": 50 * calls},
         rate_limits=[{"actions": [{"remote_address": {}}]}],
         rate_limited_as_resource_exhausted=True,
     )
@@ -335,7 +353,3 @@ def _access_log(logged_reads: int) -> Json:
 
 def _exactly(header: str, value: str) -> Json:
     return {"name": header, "string_match": {"exact": value}}
-
-
-def _header(name: str, value: str, action: str = "OVERWRITE_IF_EXISTS_OR_ADD") -> Json:
-    return {"header": {"key": name, "value": value}, "append_action": action}

@@ -17,7 +17,7 @@ class _OwnError:
 
 
 # Envoy's own words tell which parameter or which byte of the body was wrong.
-_ITS_WORDS = "%LOCAL_REPLY_BODY%"
+_ITS_WORDS = "%LOCAL_REPLY_BODY% (%RESPONSE_CODE_DETAILS%)"
 
 OWN_ERRORS = (
     _OwnError(400, 3, "BAD_REQUEST", _ITS_WORDS),

@@ -10,10 +10,13 @@ from pathlib import Path
 
 from sep_stack.envoy_errors import local_reply_config
 from sep_stack.envoy_wire import (
+    HEADER_MUTATION,
     NO_TIMEOUT,
     ROUTER,
     Endpoint,
     Json,
+    header,
+    header_mutation,
     http_filter,
     listener,
     typed,
@@ -47,6 +50,9 @@ function envoy_on_request(handle)
   end
 end
 """
+
+
+_SWITCHED_ON = typed("envoy.config.route.v3.FilterConfig", config={})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,18 @@ def transcoding_listener(where: Endpoint, descriptor_set: Path, reads: Sequence[
                 disabled=True,
                 default_source_code={"inline_string": _HAND_ON_THE_BODY},
             ),
+            # Answers to REST pass it after the transcoder; gRPC has no place in them.
+            header_mutation(
+                disabled=True,
+                response=[
+                    *({"remove": name} for name in ("grpc-status", "grpc-message")),
+                    {"append": header("x-content-type-options", "nosniff")},
+                    {"append": header("cache-control", "no-store", "ADD_IF_ABSENT")},
+                ],
+            ),
             {"name": _TRANSCODER, "typed_config": _transcoder(descriptor_set)},
+            # And this one before it.
+            header_mutation(response=[{"remove": "grpc-accept-encoding"}]),
             ROUTER,
         ],
         "route_config": {
@@ -144,12 +161,24 @@ def _routes(descriptor_set: Path, reads: Sequence[str]) -> list[Json]:
         {
             "match": {"path": STREAM_PATH},
             "route": {"cluster": "evaluator"},
-            "typed_per_filter_config": {_TRANSCODER: _transcoder(descriptor_set, sse=True)},
+            "typed_per_filter_config": {
+                _TRANSCODER: _transcoder(descriptor_set, sse=True),
+                HEADER_MUTATION: _SWITCHED_ON,
+            },
         },
+        *(
+            {
+                "match": {"path": path},
+                "route": {"cluster": "ops"},
+                "typed_per_filter_config": {HEADER_MUTATION: _SWITCHED_ON},
+            }
+            for path in ("/health", "/metrics")
+        ),
         {
             "match": {"prefix": "/api/"},
             "route": {"cluster": "ops"},
             "typed_per_filter_config": {
+                HEADER_MUTATION: _SWITCHED_ON,
                 # The transcoder's own limit counts only what it could not parse yet.
                 _BUFFER: typed(
                     _BUFFER_TYPE + "PerRoute", buffer={"max_request_bytes": MAX_REQUEST_BYTES}

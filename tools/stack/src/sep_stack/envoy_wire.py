@@ -1,5 +1,6 @@
 """Words of Envoy's configuration that its parts share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ Json = dict[str, Any]
 
 TYPE = "type.googleapis.com/"
 NO_TIMEOUT = "0s"
+HEADER_MUTATION = "envoy.filters.http.header_mutation"
+HEADER_MUTATION_TYPE = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _OWNER_ONLY = 0o600
 
@@ -52,6 +55,23 @@ def http2_options() -> Json:
     return {
         _HTTP_OPTIONS: typed(_HTTP_OPTIONS, explicit_http_config={"http2_protocol_options": {}})
     }
+
+
+def header_mutation(
+    *, request: Sequence[Json] = (), response: Sequence[Json] = (), disabled: bool = False
+) -> Json:
+    """A filter that changes headers."""
+    return http_filter(
+        HEADER_MUTATION,
+        HEADER_MUTATION_TYPE,
+        disabled=disabled,
+        mutations={"request_mutations": list(request), "response_mutations": list(response)},
+    )
+
+
+def header(name: str, value: str, action: str = "OVERWRITE_IF_EXISTS_OR_ADD") -> Json:
+    """A header to set."""
+    return {"header": {"key": name, "value": value}, "append_action": action}
 
 
 ROUTER = http_filter(

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sep_stack.address import Address
+from sep_stack.envoy_edge import WRITE_LIMIT
 from sep_stack.envoy_wire import Tls
 from sep_stack.faults import StackError
 
@@ -34,6 +35,7 @@ OWN_NAMES = frozenset(
         "EDGE_TLS_KEY",
         "EDGE_CACHE",
         "EDGE_LOGGED_READS",
+        "EDGE_WRITE_LIMIT",
         "CORS_ORIGINS",
     }
 )
@@ -63,6 +65,7 @@ class StackSettings:
     cors_origins: tuple[str, ...]
     edge_cache: bool
     edge_logged_reads: int
+    edge_write_limit: int
 
     @property
     def paper_trading(self) -> bool:
@@ -118,6 +121,9 @@ def read_settings(env: Mapping[str, str], port_base: int | None = None) -> Stack
     logged = env.get("EDGE_LOGGED_READS", "1")
     if not (logged.isdecimal() and int(logged) <= 100):
         faults.append(f"EDGE_LOGGED_READS={logged!r}: a percentage from 0 to 100")
+    limit = env.get("EDGE_WRITE_LIMIT", str(WRITE_LIMIT))
+    if not (limit.isdecimal() and 1 <= int(limit) <= 10_000):
+        faults.append(f"EDGE_WRITE_LIMIT={limit!r}: calls in ten seconds, from 1 to 10000")
     if faults:
         raise StackError("the settings have faults:", faults)
     admin_port = ports["ENVOY_ADMIN_PORT"]
@@ -138,6 +144,7 @@ def read_settings(env: Mapping[str, str], port_base: int | None = None) -> Stack
         cors_origins=origins,
         edge_cache=cache == "1",
         edge_logged_reads=int(logged),
+        edge_write_limit=int(limit),
     )
 
 

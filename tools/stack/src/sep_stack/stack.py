@@ -11,6 +11,7 @@ from sep_stack.address import Address
 from sep_stack.binaries import envoy_binary, valkey_binary
 from sep_stack.envoy_admin import drained, socket_folder
 from sep_stack.envoy_edge import Edge
+from sep_stack.openapi.write import write_pages
 from sep_stack.part import Part
 from sep_stack.probes import all_listen, http_answers, valkey_answers
 from sep_stack.settings import LOOPBACK, OWN_NAMES, StackSettings
@@ -114,9 +115,21 @@ def _service(name: str, settings: StackSettings, shared: Mapping[str, str]) -> P
 def _envoy(settings: StackSettings, system: Mapping[str, str]) -> Part:
     config = settings.run_dir / "envoy.json"
     ready = envoy_settings(settings)
+    write_pages(settings.run_dir / "pages", DESCRIPTOR_SET)
     config.write_text(envoy.render(ready))
     # One thread is far more than four Python services need. -l warn: it tells a lot otherwise.
-    argv = ("--disable-hot-restart", "--concurrency", "1", "-l", "warn", "-c", str(config))
+    # The access log is for reading now, not ten seconds later.
+    argv = (
+        "--file-flush-interval-msec",
+        "500",
+        "--disable-hot-restart",
+        "--concurrency",
+        "1",
+        "-l",
+        "warn",
+        "-c",
+        str(config),
+    )
     drain = drained(ready.admin, DRAIN_SECONDS) if ready.admin else None
     return Part("envoy", (str(envoy_binary()), *argv), system, drain=drain)
 
@@ -129,10 +142,11 @@ def envoy_settings(settings: StackSettings) -> envoy.EnvoySettings:
             settings.http,
             str(sockets / "transcoding.sock"),
             settings.edge_tls,
-            None,
+            settings.run_dir / "pages",
             settings.cors_origins,
             settings.edge_cache,
             settings.edge_logged_reads,
+            settings.edge_write_limit,
         ),
         gateway=settings.gateway,
         evaluator=settings.evaluator,

@@ -4,6 +4,7 @@ Envoy's transcoder drops what it does not know. The proxy therefore hands on the
 came, in a header, and it is parsed here again by protobuf itself, strictly.
 """
 
+import json
 import re
 from typing import Any
 
@@ -23,7 +24,7 @@ def check_body(raw: bytes, request: Any) -> None:
         request: what the transcoder made of it.
 
     Raises:
-        InvalidArgumentError: a field is unknown, or the JSON is not what was transcoded.
+        InvalidArgumentError: a field is unknown or null, or the JSON is not what was transcoded.
     """
     try:
         told = json_format.Parse(raw, type(request)(), max_recursion_depth=16)
@@ -35,5 +36,9 @@ def check_body(raw: bytes, request: Any) -> None:
         raise InvalidArgumentError(
             f"the body has an unknown field {unknown[1][:60]!r}; known are: {known}"
         ) from None
+    # Protobuf takes null for "not given", and for a dry run that would mean a wet one.
+    nulls = [name for name, value in json.loads(raw).items() if value is None]
+    if nulls:
+        raise InvalidArgumentError(f"null is no value: leave out {', '.join(nulls)}")
     if told != request:
         raise InvalidArgumentError("the body can be read in two ways")

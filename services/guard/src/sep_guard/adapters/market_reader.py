@@ -27,6 +27,8 @@ from sep_guard.ports import Broker, Prices
 
 _log = get_logger("PortfolioManager")
 _INSTRUMENTS_MAX_AGE_MS = 3_600_000
+# A frozen store must not hold up the way out.
+_STORE_TIMEOUT_S = 3.0
 
 
 class MarketReader:
@@ -129,14 +131,15 @@ class MarketReader:
 
     async def _state(self, names: Sequence[str]) -> "_State | None":
         try:
-            signals = await self._signals.latest(names)
-            manifolds = await self._signals.manifolds(names)
-            gate = await answer(self._store.get(keys.MARGIN_GATE))
-            pending = await self._open_orders.load(names)
-            weights, link = await self._weights(), await self._link_sound()
-        except UnavailableError as error:
+            async with asyncio.timeout(_STORE_TIMEOUT_S):
+                signals = await self._signals.latest(names)
+                manifolds = await self._signals.manifolds(names)
+                gate = await answer(self._store.get(keys.MARGIN_GATE))
+                pending = await self._open_orders.load(names)
+                weights, link = await self._weights(), await self._link_sound()
+        except (UnavailableError, TimeoutError) as error:
             # Positions can still be reduced; every entry lacks something it needs.
-            _log.warning("state can't be read: no entry passes", error=str(error))
+            _log.warning("state can't be read: no entry passes", error=str(error) or "no answer")
             return None
         return _State(
             {

@@ -1,0 +1,123 @@
+"""A broker in memory: fills at once, knows what it was sent, and loses what it is told to lose."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sep_fx.instrument import Instrument
+from sep_guard.domain.market import ZERO, Account, Holding, Quote
+from sep_guard.domain.orders import Intent, Outcome, Result
+from sep_guard.ports import Prices
+from sep_kit.clock import Clock, now_ms
+from sep_kit.errors import BrokerUnavailableError
+
+RATE = Decimal("0.02")
+
+
+@dataclass
+class Position:
+    """Signed units by who opened them."""
+
+    managed: Decimal = ZERO
+    manual: Decimal = ZERO
+
+
+class MemoryBroker:
+    """One account with a fixed balance; prices stand where a test puts them.
+
+    ``faults`` are used up one an order: ``lost_answer`` fills and does not say so,
+    ``lost_order`` never arrives.
+    """
+
+    def __init__(self, clock: Clock, *instruments: str, balance: int = 100_000) -> None:
+        self._clock = clock
+        self.balance = Decimal(balance)
+        self.rules = {i: Instrument(i, 5, 0, Decimal(1), RATE) for i in instruments}
+        self.mids = dict.fromkeys(instruments, Decimal("1.10000"))
+        self.positions = {i: Position() for i in instruments}
+        self.placed: list[Intent] = []
+        self.fills: dict[str, Result] = {}
+        self.faults: list[str] = []
+        self.before_place: Callable[[Intent], Awaitable[None]] | None = None
+        self.down = self.prices_down = False
+        self._placing = False
+        self.overlapped = False
+
+    def trade_by_hand(self, instrument: str, units: int) -> None:
+        self.positions[instrument].manual += units
+
+    async def account(self) -> Account:
+        self._answer()
+        # Nobody reads for a plan while an order of another plan is on its way.
+        self.overlapped |= self._placing
+        used = sum(
+            (abs(p.managed + p.manual) * self.mids[i] * RATE for i, p in self.positions.items()),
+            ZERO,
+        )
+        return Account(self.balance, self.balance, used, self.balance - used, str(len(self.fills)))
+
+    async def holdings(self) -> Mapping[str, Holding]:
+        self._answer()
+        return {
+            i: Holding(p.managed, p.manual)
+            for i, p in self.positions.items()
+            if p.managed or p.manual
+        }
+
+    async def prices(self, instruments: Sequence[str]) -> Prices:
+        self._answer()
+        if self.prices_down:
+            raise BrokerUnavailableError("no prices")
+        half, now = Decimal("0.00005"), now_ms(self._clock)
+        quotes = {
+            i: Quote(m - half, m + half, now, True)
+            for i, m in self.mids.items()
+            if i in instruments
+        }
+        return Prices(quotes, {r.quote: Decimal(1) for r in self.rules.values()})
+
+    async def instruments(self) -> Mapping[str, Instrument]:
+        self._answer()
+        return self.rules
+
+    async def place(self, intent: Intent) -> Result:
+        if self.before_place is not None:
+            await self.before_place(intent)
+        self._placing = True
+        await asyncio.sleep(0)
+        try:
+            return self._place(intent)
+        finally:
+            self._placing = False
+
+    async def look_up(self, intent: Intent) -> Result | None:
+        self._answer()
+        return self.fills.get(intent.client_order_id)
+
+    def _answer(self) -> None:
+        if self.down:
+            raise BrokerUnavailableError("the broker is away")
+
+    def _place(self, intent: Intent) -> Result:
+        unknown = Result(Outcome.UNKNOWN, "PEER_UNAVAILABLE", ZERO, None)
+        self.placed.append(intent)
+        fault = self.faults.pop(0) if self.faults else ""
+        if self.down or fault == "lost_order":
+            return unknown
+        result = self.fills.get(intent.client_order_id) or self._fill(intent)
+        return unknown if fault == "lost_answer" else result
+
+    def _fill(self, intent: Intent) -> Result:
+        position, units = self.positions[intent.instrument], intent.units
+        if intent.reduce_only:
+            held = position.managed + position.manual
+            if held * units >= 0:
+                result = Result(Outcome.CANCELLED, "REDUCE_ONLY_NOTHING_TO_REDUCE", ZERO, None)
+                self.fills[intent.client_order_id] = result
+                return result
+            units = max(units, -held) if held > 0 else min(units, -held)
+        position.managed += units
+        result = Result(Outcome.FILLED, "", units, self.mids[intent.instrument])
+        self.fills[intent.client_order_id] = result
+        return result

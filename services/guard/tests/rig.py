@@ -1,0 +1,180 @@
+"""The guard's loop over a real store and any broker, for tests to drive."""
+
+import itertools
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from sep_fx.instants import NS_PER_MS
+from sep_fx.sessions import SessionCalendar
+from sep_guard.adapters.market_reader import MarketReader
+from sep_guard.adapters.open_orders import OpenOrders
+from sep_guard.metrics import GuardMetrics
+from sep_guard.ports import Broker
+from sep_guard.reconcile_loop import Cycle, Done, ReconcileLoop
+from sep_guard.settings import GuardSettings
+from sep_kit.clock import Clock, now_ms
+from sep_kit.settings.loading import load_settings
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.kill_switch import KillSwitch
+from sep_kit.store.lease import Lease
+from sep_kit.store.records import (
+    BrokerLinkRecord,
+    KillSwitchChange,
+    ManifoldRecord,
+    SignalRecord,
+    WeightsRecord,
+)
+from sep_kit.store.signals import queue_manifold, queue_signal
+
+METRICS = {"coherence": 0.6, "stability": 0.9, "entropy": 0.5, "rupture": 0.1}
+COEFFS = {"sigma_eff": 0.0001, "lambda": 0.05}
+
+
+def settings_of(url: str, **changed: str) -> GuardSettings:
+    environment = {
+        "GRPC_LISTEN": "127.0.0.1:0",
+        "VALKEY_URL": url,
+        "HOTBAND_PAIRS": "EUR_USD,GBP_USD",
+        "MARKET_CALENDAR": "24x7",
+        **changed,
+    }
+    return load_settings(GuardSettings, environment)
+
+
+class Feed:
+    """Writes what evaluator, allocator, gateway and operator would."""
+
+    def __init__(self, store: Valkey, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def signal(
+        self, instrument: str = "EUR_USD", direction: int = 1, **metrics: float
+    ) -> None:
+        """A window that ended this second, and a live manifold."""
+        now = now_ms(self._clock)
+        signal = SignalRecord.model_validate(
+            {
+                "ts_ns": (now - 60_000) * NS_PER_MS,
+                "price": 1.1,
+                "metrics": {**METRICS, **metrics},
+                "coeffs": COEFFS,
+                "slope_bps": 3.0,
+                "direction": direction,
+                "bracket": {
+                    "stop_distance": 0.01, "take_profit_distance": 0.015, "max_spread": 0.003,
+                },
+            }
+        )  # fmt: skip
+        manifold = ManifoldRecord.model_validate(
+            {
+                "instrument": instrument, "ts_ms": now, "price": "1.1", "metrics": METRICS,
+                "coeffs": COEFFS,
+            }
+        )  # fmt: skip
+        async with self._store.pipeline() as pipe:
+            queue_signal(pipe, instrument, signal, 3600)
+            queue_manifold(pipe, manifold)
+            await pipe.execute()
+
+    async def weights(self, held: bool = False, **by_instrument: float) -> None:
+        now = now_ms(self._clock)
+        record = WeightsRecord(
+            ts=now, gates_ts=now, weights=by_instrument, scores={}, top_k=3, held=held
+        )
+        await self._store.set(keys.ALLOCATION_WEIGHTS, record.model_dump_json())
+
+    async def link(self, **changed: Any) -> None:
+        record = BrokerLinkRecord.model_validate(
+            {"ts": now_ms(self._clock), "connected": True, "last_contact_ms": 1, **changed}
+        )
+        await self._store.set(keys.BROKER_LINK, record.model_dump_json())
+
+    async def kill_switch(self, engaged: bool) -> None:
+        change = KillSwitchChange(
+            ts=now_ms(self._clock), engaged=engaged, reason="a test", actor="test"
+        )
+        await KillSwitch(self._store).set(change)
+
+    async def all_clear(self, **weights: float) -> None:
+        """Everything that an entry needs."""
+        for instrument in weights:
+            await self.signal(instrument)
+        await self.weights(**weights)
+        await self.link()
+        await self.kill_switch(False)
+        await self._store.set(keys.MARGIN_GATE, "open")
+
+
+class Guard:
+    """One guard."""
+
+    def __init__(
+        self,
+        store: Valkey,
+        clock: Clock,
+        broker: Broker,
+        settings: GuardSettings,
+        holder: str = "a",
+        on_new_id: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.store, self.clock = store, clock
+        self.on_new_id = on_new_id
+        self.lease = Lease(store, "guard", holder, clock)
+        self.registry = CollectorRegistry()
+        open_orders = OpenOrders(store)
+        ids = itertools.count(1)
+
+        def new_id() -> str:
+            # Between plan and orders: where a test may pull the rug away.
+            self.on_new_id()
+            return f"{holder}{next(ids)}-{clock.now_ns()}"
+
+        self.reader = MarketReader(
+            settings.hotband_pairs,
+            settings.candle_granularity,
+            SessionCalendar(settings.market_calendar),
+            store,
+            broker,
+            open_orders,
+            clock,
+            read_only=settings.read_only,
+            live_allowed=True,
+        )
+        self.loop = ReconcileLoop(
+            settings.hotband_pairs, self.reader, broker, open_orders, settings.limits(),
+            self.lease, clock, new_id, GuardMetrics(self.registry),
+        )  # fmt: skip
+
+    async def cycle(self, dry_run: bool = False) -> dict[str, Done]:
+        """One reconcile; what was done, by instrument."""
+        await self.lease.renew()
+        return by_instrument(await self.loop.reconcile(dry_run=dry_run))
+
+
+def by_instrument(cycle: Cycle) -> dict[str, Done]:
+    return {d.action.instrument: d for d in cycle.done}
+
+
+def told(done: Done) -> tuple[str, tuple[str, ...]]:
+    """Kind and reasons."""
+    return str(done.action.kind), tuple(str(r) for r in done.action.reasons)
+
+
+async def log(store: Valkey) -> list[dict[str, Any]]:
+    """``guard:decisions``, oldest first."""
+    entries = await answer(store.xrange(keys.GUARD_DECISIONS))
+    return [json.loads(fields[b"decision"]) for _, fields in entries]
+
+
+async def open_orders(store: Valkey, instrument: str = "EUR_USD") -> list[dict[str, Any]]:
+    found = await answer(store.hgetall(keys.open_order(instrument)))
+    return [json.loads(raw) for raw in found.values()]
+
+
+def margin(units: Decimal, price: Decimal = Decimal("1.1")) -> Decimal:
+    return abs(units) * price * Decimal("0.02")

@@ -1,0 +1,191 @@
+"""The broker in memory and the real gateway before a paper broker are the same to the guard."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sep_fx.sessions import MarketCalendar
+from sep_gateway.app import build as build_gateway
+from sep_gateway.settings import GatewaySettings
+from sep_guard.adapters.gateway import GatewayBroker
+from sep_guard.domain.orders import Intent, Outcome, client_order_id
+from sep_guard.ports import Broker
+from sep_kit.clock import SystemClock
+from sep_kit.errors import UnavailableError
+from sep_kit.grpc.client import open_channel
+from sep_kit.settings.loading import load_settings
+from sep_paper_broker.app import RunningBroker, serve_paper_broker
+from sep_paper_broker.domain.requests import MarketOrderRequest
+from sep_paper_broker.settings import Settings as PaperSettings
+from sep_testing.eventually import eventually
+from sep_testing.services import running_service
+from sep_testing.valkey import ValkeyServer
+
+from .memory_broker import MemoryBroker
+
+EUR, JPY = "EUR_USD", "USD_JPY"
+TOKEN = "a-token-nobody-may-see"
+
+
+@dataclass
+class Side:
+    """A broker as the guard sees it, and the paper broker behind it where there is one."""
+
+    broker: Broker
+    paper: RunningBroker | None
+
+    def trade_by_hand(self, units: int) -> None:
+        if self.paper is None:
+            assert isinstance(self.broker, MemoryBroker)
+            self.broker.trade_by_hand(EUR, units)
+            return
+        self.paper.broker.advance()
+        order = MarketOrderRequest(instrument=EUR, units=Decimal(units))
+        assert self.paper.broker.account.submit(order, time.time_ns()).fill
+
+    def lose_the_next_answer(self) -> None:
+        if self.paper is None:
+            assert isinstance(self.broker, MemoryBroker)
+            self.broker.faults = ["lost_answer"]
+        else:
+            self.paper.faults.add({"kind": "reset_after", "method": "POST", "times": 1})
+
+
+@pytest.fixture(params=["memory", "gateway"])
+async def side(request: Any, store: object, shared_valkey: ValkeyServer) -> AsyncIterator[Side]:
+    if request.param == "memory":
+        yield Side(MemoryBroker(SystemClock(), EUR, JPY), None)
+        return
+    async with AsyncExitStack() as stack:
+        paper = await stack.enter_async_context(serve_paper(TOKEN))
+        address = await stack.enter_async_context(serve_gateway(shared_valkey, paper))
+        channel = open_channel(address)
+        stack.push_async_callback(channel.close, None)
+        broker = GatewayBroker(channel)
+        await eventually(lambda: answers(broker))
+        yield Side(broker, paper)
+
+
+def serve_paper(token: str) -> Any:
+    settings = PaperSettings(token=token, calendar=MarketCalendar.ALWAYS, poll_seconds=0.05)
+    return serve_paper_broker(settings, clock=time.time_ns)
+
+
+def serve_gateway(valkey: ValkeyServer, paper: RunningBroker, **changed: str) -> Any:
+    environment = {
+        "GRPC_LISTEN": "127.0.0.1:0",
+        "VALKEY_URL": valkey.url,
+        "OANDA_API_URL": paper.url,
+        "OANDA_STREAM_URL": paper.url,
+        "OANDA_API_TOKEN": paper.settings.token,
+        "OANDA_TIMEOUT_SEC": "1",
+        "HOTBAND_PAIRS": "EUR_USD,USD_JPY",
+        "CANDLE_BACKFILL_DAYS": "0.02",
+        **changed,
+    }
+    settings = load_settings(GatewaySettings, environment)
+    return running_service("gateway", settings, build_gateway)
+
+
+async def answers(broker: Broker) -> bool:
+    try:
+        await broker.account()
+        return bool((await broker.prices([EUR])).quotes)
+    except UnavailableError:
+        return False
+
+
+async def intent(side: Side, name: str, units: int, reduce_only: bool = False) -> Intent:
+    account = await side.broker.account()
+    return Intent(
+        client_order_id(name, "leg"), name, EUR, Decimal(units), reduce_only, None, None, None,
+        account.last_transaction_id, time.time_ns() // 10**6,
+    )  # fmt: skip
+
+
+async def test_account_rules_and_prices_can_be_read(side: Side) -> None:
+    account = await side.broker.account()
+    assert account.balance == account.nav == account.margin_available == 100_000
+    assert account.margin_used == 0
+    rules = await side.broker.instruments()
+    assert rules[EUR].trade_units_precision == 0
+    assert 0 < rules[EUR].margin_rate < 1
+    prices = await side.broker.prices([EUR])
+    quote = prices.quotes[EUR]
+    assert 0 < quote.bid < quote.ask
+    assert quote.tradeable
+    assert abs(time.time_ns() // 10**6 - quote.ts_ms) < 10_000
+    assert prices.home_per_unit["USD"] == 1
+    assert await side.broker.holdings() == {}
+
+
+async def test_an_entry_is_filled_held_as_ours_and_found_again(side: Side) -> None:
+    order = await intent(side, "entry", 1000)
+    result = await side.broker.place(order)
+    assert (result.outcome, result.filled_units) == (Outcome.FILLED, 1000)
+    assert result.fill_price is not None
+    held = (await side.broker.holdings())[EUR]
+    assert (held.managed, held.manual) == (1000, 0)
+    assert (await side.broker.account()).margin_used > 0
+    found = await side.broker.look_up(order)
+    assert found is not None
+    assert (found.outcome, found.filled_units, found.fill_price) == (
+        Outcome.FILLED, 1000, result.fill_price,
+    )  # fmt: skip
+
+
+async def test_the_same_id_never_trades_twice(side: Side) -> None:
+    order = await intent(side, "entry", 1000)
+    first = await side.broker.place(order)
+    again = await side.broker.place(order)
+    assert (again.outcome, again.fill_price) == (first.outcome, first.fill_price)
+    assert (await side.broker.holdings())[EUR].managed == 1000
+
+
+async def test_a_reduction_never_opens_anything(side: Side) -> None:
+    nothing = await side.broker.place(await intent(side, "exit-1", -500, reduce_only=True))
+    assert nothing.outcome in (Outcome.CANCELLED, Outcome.REJECTED)
+    assert await side.broker.holdings() == {}
+    await side.broker.place(await intent(side, "entry", 1000))
+    part = await side.broker.place(await intent(side, "exit-2", -400, reduce_only=True))
+    assert (part.outcome, part.filled_units) == (Outcome.FILLED, -400)
+    await side.broker.place(await intent(side, "exit-3", -600, reduce_only=True))
+    assert await side.broker.holdings() == {}
+
+
+async def test_an_order_that_was_never_sent_is_not_known(side: Side) -> None:
+    assert await side.broker.look_up(await intent(side, "never", 1000)) is None
+
+
+async def test_accepted_without_an_answer_is_unknown_and_found_by_a_look_up(side: Side) -> None:
+    side.lose_the_next_answer()
+    order = await intent(side, "entry", 1000)
+    assert (await side.broker.place(order)).outcome is Outcome.UNKNOWN
+
+    async def found() -> bool:
+        result = await side.broker.look_up(order)
+        return result is not None and result.outcome is Outcome.FILLED
+
+    await eventually(found)
+    assert (await side.broker.holdings())[EUR].managed == 1000
+
+
+async def test_trades_by_hand_are_told_apart(side: Side) -> None:
+    side.trade_by_hand(300)
+    held = (await side.broker.holdings())[EUR]
+    assert (held.managed, held.manual) == (0, 300)
+    await side.broker.place(await intent(side, "entry", 1000))
+    held = (await side.broker.holdings())[EUR]
+    assert (held.managed, held.manual) == (1000, 300)
+
+
+async def test_what_the_gateway_refuses_before_it_sends_is_rejected(side: Side) -> None:
+    if side.paper is None:
+        pytest.skip("the broker in memory has no rules of its own")
+    order = replace(await intent(side, "entry", 1), units=Decimal("0.5"))
+    result = await side.broker.place(order)
+    assert (result.outcome, result.reason) == (Outcome.REJECTED, "UNITS_BELOW_MINIMUM")

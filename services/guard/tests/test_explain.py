@@ -1,0 +1,140 @@
+"""``sep-guard explain``: every recorded kind, shown and made again."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from sep_guard.adapters.decision_log import queue_drain
+from sep_guard.cli import main
+from sep_guard.domain.drain import Close, DrainReason
+from sep_guard.domain.market import ZERO
+from sep_guard.domain.orders import Intent, Outcome, Result
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey, answer
+from sep_testing.clock import FakeClock
+from sep_testing.valkey import ValkeyServer
+
+from .memory_broker import MemoryBroker
+from .rig import Feed, Guard, log, settings_of
+
+EUR, GBP = "EUR_USD", "GBP_USD"
+
+
+async def explain(url: str, decision_id: str) -> int:
+    return await asyncio.to_thread(main, ["explain", decision_id, "--valkey-url", url])
+
+
+async def recorded(store: Valkey, clock: FakeClock, url: str) -> dict[str, dict[str, Any]]:
+    """One decision of every kind that is recorded, by kind."""
+    broker, feed = MemoryBroker(clock, EUR, GBP), Feed(store, clock)
+    guard = Guard(store, clock, broker, settings_of(url))
+    await feed.all_clear(EUR_USD=0.10, GBP_USD=0.10)
+    await guard.cycle()
+    await feed.weights(GBP_USD=0.10)
+    await feed.kill_switch(True)
+    await guard.cycle()
+    broker.trade_by_hand(EUR, 700)
+    await guard.cycle()
+    return {r["kind"]: r for r in await log(store) if r["event"] == "decision"}
+
+
+@pytest.mark.parametrize("kind", ["ENTRY", "REDUCTION", "REFUSAL", "MANUAL"])
+async def test_a_decision_is_shown_and_made_again_the_same(
+    store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer, kind: str, capsys: Any
+) -> None:
+    record = (await recorded(store, clock, shared_valkey.url))[kind]
+    assert await explain(shared_valkey.url, record["id"]) == 0
+    shown = capsys.readouterr().out
+    assert f"{kind} of {record['instrument']}" in shown
+    assert "the decision is the same" in shown
+    for reason in record["reasons"]:
+        assert reason in shown
+    for check in record["action"]["checks"]:
+        assert check["reason"] in shown
+    assert record["account"]["balance"] in shown
+    if kind in ("ENTRY", "REDUCTION"):
+        assert "Order at" in shown
+        assert "FILLED" in shown
+
+
+async def test_the_second_entry_of_a_cycle_is_made_again_with_the_budget_it_had(
+    store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
+) -> None:
+    await recorded(store, clock, shared_valkey.url)
+    entries = [r for r in await log(store) if r.get("kind") == "ENTRY"]
+    assert len({r["action"]["headroom"] for r in entries}) > 1
+    for record in entries:
+        assert await explain(shared_valkey.url, record["id"]) == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"margin_was_open": False, "account": {"margin_used": "40000"}},
+        {"limits": {"entry": {"min_coherence": 0.61}}},
+        {"controls": {"kill_switch": True}},
+        {"link_sound": False},
+    ],
+)
+async def test_a_decision_that_comes_out_differently_is_said_loudly(
+    store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer, change: Any, capsys: Any
+) -> None:
+    record = (await recorded(store, clock, shared_valkey.url))["ENTRY"]
+    changed = merged(record, change)
+    changed["id"] = "tampered"
+    await store.xadd(keys.GUARD_DECISIONS, {"decision": compact(changed)})
+    assert await explain(shared_valkey.url, "tampered") == 3
+    assert "DIFFERS" in capsys.readouterr().out
+
+
+def merged(document: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **document,
+        **{k: merged(document[k], v) if isinstance(v, dict) else v for k, v in change.items()},
+    }
+
+
+def compact(document: dict[str, Any]) -> str:
+    return json.dumps(document, separators=(",", ":"))
+
+
+async def test_the_close_of_a_drain_is_shown(
+    store: Valkey, shared_valkey: ValkeyServer, capsys: Any
+) -> None:
+    close = Close(EUR, ZERO + 500, ZERO + 100, ZERO + 2, DrainReason.OVER_TOTAL_CAP)
+    intent = Intent("sep-1", "drain:EUR_USD", EUR, close.order, True, None, None, None, "1", 5)
+    async with store.pipeline() as pipe:
+        queue_drain(pipe, intent, close, Result(Outcome.FILLED, "", close.order, ZERO + 1), 5)
+        await pipe.execute()
+    assert await explain(shared_valkey.url, "drain:EUR_USD") == 0
+    assert "OVER_TOTAL_CAP" in capsys.readouterr().out
+
+
+async def test_what_is_not_in_the_log_is_not_found(
+    store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer, capsys: Any
+) -> None:
+    record = (await recorded(store, clock, shared_valkey.url))["ENTRY"]
+    for unknown in ("nothing", record["id"][:-1], '"', ""):
+        assert await explain(shared_valkey.url, unknown) == 1
+    assert "not in guard:decisions" in capsys.readouterr().err
+
+
+async def test_a_decision_is_found_behind_thousands_of_others(
+    store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
+) -> None:
+    record = (await recorded(store, clock, shared_valkey.url))["ENTRY"]
+    async with store.pipeline(transaction=False) as pipe:
+        for i in range(1700):
+            pipe.xadd(keys.GUARD_DECISIONS, {"decision": f'{{"event":"order","id":"{i}"}}'})
+        await pipe.execute()
+    assert await explain(shared_valkey.url, record["id"]) == 0
+
+
+async def test_a_record_that_can_not_be_read_and_a_valkey_that_is_away_exit_with_4(
+    store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer, capsys: Any
+) -> None:
+    await store.xadd(keys.GUARD_DECISIONS, {"decision": '{"event":"decision","id":"half"'})
+    assert await explain(shared_valkey.url, "half") == 4
+    assert await explain("redis://127.0.0.1:1/0", "half") == 4
+    assert len(await answer(store.xrange(keys.GUARD_DECISIONS))) == 1
