@@ -134,8 +134,8 @@ async def _races(url: str, rounds: int) -> list[Figure]:
     allocating = PeriodicLoop("allocation", allocation.tick, 3600, loops)
     reconciling = PeriodicLoop("reconcile", reconcile.tick, 3600, loops)
     watches = (
-        ChannelWatch(store, keys.GATES_CHANNEL, allocating.wake),
-        ChannelWatch(store, keys.WEIGHTS_CHANNEL, reconciling.wake),
+        ChannelWatch(store, keys.GATES_CHANNEL, lambda _: allocating.wake()),
+        ChannelWatch(store, keys.WEIGHTS_CHANNEL, lambda _: reconciling.wake()),
     )
     tasks = [asyncio.create_task(w.run()) for w in (allocating, reconciling, *watches)]
     await asyncio.sleep(2.0)  # until both loops have made their first, idle rounds

@@ -75,3 +75,20 @@ async def test_replicas_that_seed_at_once_record_one_change(store: Valkey) -> No
     await asyncio.gather(*(KillSwitch(store).seed(ENGAGED, force=False) for _ in range(8)))
     assert await store.xlen(keys.KILL_SWITCH_AUDIT) == 1
     assert (await KillSwitch(store).read()).change == ENGAGED
+
+
+async def test_a_change_made_while_seeding_looks_is_not_undone(
+    store: Valkey, shared_valkey: ValkeyServer
+) -> None:
+    seeding = open_valkey(shared_valkey.url)
+    look = seeding.exists
+
+    async def look_then_change(*names: str) -> int:
+        found: int = await answer(look(*names))
+        await KillSwitch(store).set(ENGAGED)
+        return found
+
+    seeding.exists = look_then_change  # type: ignore[assignment,method-assign]
+    await KillSwitch(seeding).seed(RELEASED, force=False)
+    assert (await KillSwitch(store).read()).change == ENGAGED
+    await seeding.aclose()

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from sep_kit.cancellation import raise_if_cancelled
 from sep_kit.logging import get_logger
 
 _log = get_logger("Loop")
@@ -92,6 +93,7 @@ class PeriodicLoop:
             self._wake.clear()
             self._metrics.lag.labels(self.name).set(max(0.0, loop.time() - due))
             await self._run_tick()
+            raise_if_cancelled()
             due = max(due + self.interval_s, loop.time())
 
     async def _run_tick(self) -> None:

@@ -19,6 +19,7 @@ import uvloop
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from sep.ops.v1 import ops_pb2_grpc
 
+from sep_kit.cancellation import raise_if_cancelled
 from sep_kit.clock import Clock, SystemClock
 from sep_kit.errors import SepError
 from sep_kit.grpc.access import AccessPolicy
@@ -220,6 +221,7 @@ async def _until_prepared(prepare: Callable[[], Awaitable[None]]) -> None:
             if str(error) != waiting_for:
                 waiting_for = str(error)
                 _log.warning("waiting", reason=error.reason, error=waiting_for)
+            raise_if_cancelled()
             await asyncio.sleep(_RETRY_S)
             continue
         return
@@ -230,6 +232,7 @@ async def _watch(parts: Parts, server: GrpcServer, gauge: Gauge) -> None:
     said: str | None = None
     while True:
         fault = await _first_fault(parts)
+        raise_if_cancelled()
         await server.set_serving(serving=fault is None)
         gauge.set(fault is None)
         if fault != said:

@@ -72,7 +72,6 @@ class AllocationLoop:
             self._instruments,
             gates.cooldowns if gates else None,
             gates.ts if gates else None,
-            now,
         )
 
     def _queue(self, pipe: Pipeline, allocation: Allocation) -> None:

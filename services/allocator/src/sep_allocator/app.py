@@ -25,10 +25,10 @@ def build(settings: AllocatorSettings, context: Context) -> Parts:
     calendar = SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled)
     allocation = AllocationLoop(
         instruments, calendar, limits, store, context.lease, clock,
-        AllocatorMetrics(context.registry),
+        AllocatorMetrics(context.registry, clock),
     )  # fmt: skip
     loop = PeriodicLoop("allocation", allocation.tick, settings.alloc_interval_sec, context.loops)
-    watch = ChannelWatch(store, keys.GATES_CHANNEL, loop.wake)
+    watch = ChannelWatch(store, keys.GATES_CHANNEL, lambda _: loop.wake())
     servicer = AllocatorServicer(instruments, calendar, limits, store, clock)
 
     async def store_answers() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from sep_kit.cancellation import raise_if_cancelled
 from sep_kit.errors import BrokerUnavailableError
 from sep_kit.logging import get_logger
 
@@ -50,6 +51,7 @@ class StreamKeeper:
                 was_connected, self.connected = self.connected, False
                 self._connected.set(0)
                 self._breaks.inc()
+            raise_if_cancelled()
             in_a_row = 1 if loop.time() - opened > STABLE_S else in_a_row + 1
             if was_connected or in_a_row == 1:
                 _log.warning("stream broke", stream=self._name, reason=reason)

@@ -81,7 +81,7 @@ def build(settings: GuardSettings, context: Context) -> Parts:
 
     loop = PeriodicLoop("reconcile", reconcile.tick, settings.pm_reconcile_sec, context.loops)
     # New weights are moved toward at once, not at the next interval.
-    watch = ChannelWatch(store, keys.WEIGHTS_CHANNEL, loop.wake)
+    watch = ChannelWatch(store, keys.WEIGHTS_CHANNEL, lambda _: loop.wake())
 
     async def store_answers() -> None:
         await answer(store.ping())

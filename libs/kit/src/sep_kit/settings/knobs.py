@@ -317,8 +317,8 @@ class BrokerKnobs(Knobs):
     """The account."""
     oanda_timeout_sec: float = Field(5, gt=0, le=60, allow_inf_nan=False)
     """Longest wait for an answer."""
-    # The broker sends a heartbeat every five seconds.
     oanda_stream_silence_sec: float = Field(12, gt=0, le=60, allow_inf_nan=False)
+    """After this silence a stream counts as broken; heartbeats come every five seconds."""
     candle_poll_sec: float | None = Field(None, gt=0, le=3600, allow_inf_nan=False)
     """Seconds between polls for candles; by granularity when unset."""
     candle_backfill_days: float = Field(90, gt=0, le=400, allow_inf_nan=False)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
+from sep_kit.cancellation import raise_if_cancelled
 from sep_kit.store.connection import Valkey, store_errors
 
 
 class ChannelWatch:
-    """Calls back on each message of a channel. Missing one costs no more than an interval."""
+    """Calls back with each message of a channel; those sent while it is away are missed."""
 
-    def __init__(self, store: Valkey, channel: str, told: Callable[[], None]) -> None:
+    def __init__(self, store: Valkey, channel: str, told: Callable[[bytes], None]) -> None:
         self._store = store
         self._channel = channel
         self._told = told
@@ -23,5 +24,9 @@ class ChannelWatch:
             await channel.subscribe(self._channel)
             while True:
                 message = await channel.get_message(ignore_subscribe_messages=True, timeout=5.0)
+                raise_if_cancelled()
                 if message is not None:
-                    self._told()
+                    self._told(message["data"])
+                else:
+                    # A frozen server sends nothing either: silence has to be told from it.
+                    await self._store.ping()

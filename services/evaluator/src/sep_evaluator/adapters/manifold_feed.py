@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from sep_kit.errors import CorruptRecordError, StoreUnavailableError
 from sep_kit.logging import get_logger
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, store_errors
+from sep_kit.store.channel_watch import ChannelWatch
+from sep_kit.store.connection import Valkey
 from sep_kit.store.documents import parse_document
 from sep_kit.store.records import ManifoldRecord
 
@@ -25,21 +26,13 @@ class ManifoldFeed:
     """
 
     def __init__(self, store: Valkey) -> None:
-        self._store = store
+        self._watch = ChannelWatch(store, keys.MANIFOLD_CHANNEL, self._hand_out)
         self._listeners: set[asyncio.Queue[Event]] = set()
 
     async def run(self) -> None:
         """Listen until cancelled; told as a loop's tick, so a failure is tried again."""
         try:
-            async with store_errors(), self._store.pubsub() as channel:
-                await channel.subscribe(keys.MANIFOLD_CHANNEL)
-                while True:
-                    message = await channel.get_message(ignore_subscribe_messages=True, timeout=5.0)
-                    if message is not None:
-                        self._hand_out(message["data"])
-                    else:
-                        # A frozen server sends nothing either: silence has to be told from it.
-                        await self._store.ping()
+            await self._watch.run()
         except StoreUnavailableError as error:
             self._tell(error)
             raise

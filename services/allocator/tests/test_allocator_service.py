@@ -1,0 +1,410 @@
+"""The allocator as a service: blob in; weights, or the weights there were, out."""
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest
+from sep.allocator.v1 import allocator_pb2 as pb
+from sep.allocator.v1 import allocator_pb2_grpc
+from sep.ops.v1 import ops_pb2, ops_pb2_grpc
+from sep_allocator.app import build
+from sep_allocator.settings import AllocatorSettings
+from sep_fx.instants import NS_PER_MS
+from sep_kit.clock import now_ms
+from sep_kit.errors import SepError
+from sep_kit.grpc.client import call
+from sep_kit.settings.loading import load_settings
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.lease import Lease
+from sep_kit.store.records import SignalRecord
+from sep_kit.store.signals import queue_signal
+from sep_testing.clock import FakeClock
+from sep_testing.eventually import eventually
+from sep_testing.services import running_service
+from sep_testing.valkey import ValkeyServer
+from structlog.testing import capture_logs
+
+EUR, GBP, JPY = "EUR_USD", "GBP_USD", "USD_JPY"
+PAIRS = (EUR, GBP, JPY)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running allocator, its store and its clock."""
+
+    stub: Any
+    ops: Any
+    store: Valkey
+    clock: FakeClock
+
+    async def status(self) -> Any:
+        request = pb.GetAllocationStatusRequest()
+        return await call(self.stub.GetAllocationStatus, request, peer="allocator")
+
+    async def ranking(self) -> list[Any]:
+        answered = await call(self.stub.ListRanking, pb.ListRankingRequest(), peer="allocator")
+        return list(answered.ranking)
+
+    async def metric(self, name: str) -> float:
+        answered = await call(self.ops.ScrapeMetrics, ops_pb2.ScrapeMetricsRequest(), peer="ops")
+        values = [x for x in answered.exposition.splitlines() if x.startswith(name)]
+        return float(values[0].rsplit(" ", 1)[1]) if values else math.nan
+
+    async def publish(self, **blob: Any) -> None:
+        """Publish a blob as the evaluator does; ``raw`` as it is, and None for none."""
+        await publish(self.store, self.clock, **blob)
+
+    async def weights(self) -> dict[str, Any]:
+        raw = await answer(self.store.get(keys.ALLOCATION_WEIGHTS))
+        found: dict[str, Any] = json.loads(raw) if raw else {}
+        return found
+
+
+async def publish(
+    store: Valkey,
+    clock: FakeClock,
+    open_: Iterable[str] = (),
+    cooling: Iterable[str] = (),
+    ts: int | None = None,
+    raw: str | None = None,
+) -> None:
+    blob = {
+        "ts": now_ms(clock) if ts is None else ts,
+        "gates": {p: int(p in set(open_)) for p in PAIRS},
+        "cooldowns": {p: int(p in set(cooling)) for p in PAIRS},
+        "bufs": dict.fromkeys(PAIRS, 0.1),
+        "reasons": {p: [] if p in set(open_) else ["CALMAR_LOW"] for p in PAIRS},
+    }
+    await store.set(keys.GATES_BLOB, json.dumps(blob) if raw is None else raw)
+    await store.publish(keys.GATES_CHANNEL, "1")
+
+
+async def signal(store: Valkey, clock: FakeClock, instrument: str, coherence: float) -> None:
+    record = SignalRecord.model_validate(
+        {
+            "ts_ns": (now_ms(clock) - 60_000) * NS_PER_MS,
+            "price": 1.1,
+            "metrics": {"coherence": coherence, "stability": 0.5, "entropy": 0.5, "rupture": 0.2},
+            "coeffs": {"sigma_eff": 0.0001, "lambda": 0.05},
+            "slope_bps": 2.5,
+            "direction": 1,
+        }
+    )
+    async with store.pipeline() as pipe:
+        queue_signal(pipe, instrument, record, 3600)
+        await pipe.execute()
+
+
+def settings_of(url: str, **changed: str) -> AllocatorSettings:
+    environment = {
+        "GRPC_LISTEN": "127.0.0.1:0",
+        "VALKEY_URL": url,
+        "HOTBAND_PAIRS": ",".join(PAIRS),
+        "MARKET_CALENDAR": "24x7",
+        "ALLOC_INTERVAL_SEC": "0.1",
+        **changed,
+    }
+    return load_settings(AllocatorSettings, environment)
+
+
+@asynccontextmanager
+async def running(
+    store: Valkey, clock: FakeClock, url: str, **changed: str
+) -> AsyncIterator[Service]:
+    async with (
+        running_service("allocator", settings_of(url, **changed), build, clock) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        yield Service(
+            allocator_pb2_grpc.AllocatorServiceStub(channel),
+            ops_pb2_grpc.OpsServiceStub(channel),
+            store,
+            clock,
+        )
+
+
+@pytest.fixture
+async def service(
+    store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
+) -> AsyncIterator[Service]:
+    for pair, coherence in ((EUR, 0.6), (GBP, 0.9), (JPY, 0.6)):
+        await signal(store, clock, pair, coherence)
+    async with running(store, clock, shared_valkey.url) as running_one:
+        yield running_one
+
+
+async def selected(service: Service, *pairs: str) -> dict[str, Any]:
+    """Wait for weights of exactly these."""
+
+    async def now() -> dict[str, Any] | None:
+        found = await service.weights()
+        return found if set(found.get("weights", {"-": 0})) == set(pairs) else None
+
+    return await eventually(now) or {}
+
+
+async def held(service: Service, reason: str) -> dict[str, Any]:
+    async def now() -> dict[str, Any] | None:
+        found = await service.weights()
+        return found if found and found["held"] and found["held_reason"] == reason else None
+
+    return await eventually(now) or {}
+
+
+async def test_a_blob_becomes_weights_with_their_scores(service: Service) -> None:
+    await service.publish(open_=[EUR, GBP])
+    found = await selected(service, EUR, GBP)
+    assert found.keys() >= {"ts", "gates_ts", "weights", "scores", "top_k", "held"}
+    assert (found["held"], found["top_k"], found["gates_ts"]) == (False, 3, now_ms(service.clock))
+    assert set(found["scores"]) == set(PAIRS)
+    assert found["weights"] == {EUR: 0.1, GBP: 0.1}  # each at its cap
+    assert await service.metric(f'sep_allocator_selected{{instrument="{GBP}"}}') == 1
+    assert await service.metric(f'sep_allocator_selected{{instrument="{JPY}"}}') == 0
+    assert await service.metric("sep_allocation_held") == 0
+
+
+async def test_cooling_instruments_are_left_out_and_shown(service: Service) -> None:
+    await service.publish(open_=[EUR, GBP], cooling=[GBP])
+    await selected(service, EUR)
+    assert await service.metric(f'sep_allocator_cooldown{{instrument="{GBP}"}}') == 1
+    assert await service.metric(f'sep_allocator_cooldown{{instrument="{EUR}"}}') == 0
+    assert list((await service.status()).cooldowns) == [GBP]
+
+
+async def test_a_fresh_blob_without_a_candidate_publishes_empty_weights(service: Service) -> None:
+    await service.publish(open_=[EUR])
+    await selected(service, EUR)
+    await service.publish()
+    found = await selected(service)
+    assert (found["held"], found["ts"]) == (False, now_ms(service.clock))
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ("missing", "BLOB_MISSING"),
+        ("malformed", "BLOB_MALFORMED"),
+        ("stale", "BLOB_STALE"),
+        ("future", "BLOB_FROM_FUTURE"),
+    ],
+)
+async def test_a_blob_that_can_not_be_trusted_holds_the_weights_and_their_age_grows(
+    service: Service, bad: str, reason: str
+) -> None:
+    await service.publish(open_=[EUR])
+    before = await selected(service, EUR)
+    with capture_logs() as logs:
+        match bad:
+            case "missing":
+                await service.store.delete(keys.GATES_BLOB)
+            case "malformed":
+                await service.publish(raw='{"ts": 1}')
+            case "stale":
+                service.clock.advance(181)
+            case "future":
+                await service.publish(open_=[GBP], ts=now_ms(service.clock) + 6_000)
+        found = await held(service, reason)
+        assert (found["weights"], found["ts"], found["gates_ts"]) == (
+            before["weights"], before["ts"], before["gates_ts"],
+        )  # fmt: skip
+        ages = []
+        for _ in range(3):
+            service.clock.advance(1)
+            # Another tick, so that the reason has every chance to be told again.
+            await service.store.delete(keys.ALLOCATION_WEIGHTS)
+            await service.store.set(keys.ALLOCATION_WEIGHTS, json.dumps(found))
+            ages.append(
+                (
+                    await service.metric("sep_allocation_weights_age_seconds"),
+                    await service.metric("sep_gates_blob_age_seconds"),
+                    (await service.status()).weights_age_seconds,
+                )
+            )
+            await held(service, reason)
+    assert ages == sorted(ages)
+    assert len({a[0] for a in ages}) == len({a[2] for a in ages}) == 3
+    assert len({a[1] for a in ages}) == 3
+    assert await service.metric("sep_allocation_held") == 1
+    status = await service.status()
+    assert (status.held, status.held_reason) == (True, reason)
+    assert len([x for x in logs if x["event"] == "weights held"]) == 1
+    assert len([x for x in logs if x["event"] == "blob refused"]) == (bad == "malformed")
+    service.clock.advance(10)
+    await service.publish(open_=[GBP])
+    await selected(service, GBP)
+    assert not (await service.status()).held
+
+
+async def test_without_any_weights_before_nothing_is_allocated(service: Service) -> None:
+    found = await held(service, "BLOB_MISSING")
+    assert (found["weights"], found["ts"], found["gates_ts"]) == ({}, 0, None)
+    status = await service.status()
+    assert (status.held, status.held_reason, status.total_allocation) == (True, "BLOB_MISSING", 0)
+    assert not status.HasField("weights_age_seconds")
+    assert not status.HasField("blob_age_seconds")
+    assert math.isnan(await service.metric("sep_gates_blob_age_seconds"))
+
+
+async def test_weights_that_can_not_be_read_are_not_held(service: Service) -> None:
+    await service.publish(open_=[EUR])
+    await selected(service, EUR)
+    await service.store.delete(keys.GATES_BLOB)
+    await service.store.set(keys.ALLOCATION_WEIGHTS, '{"weights": {"EUR_USD": 7}}')
+    found = await held(service, "BLOB_MISSING")
+    assert found["weights"] == {}
+
+
+async def test_a_new_blob_wakes_the_allocator_at_once(
+    store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
+) -> None:
+    await signal(store, clock, EUR, 0.6)
+    async with running(store, clock, shared_valkey.url, ALLOC_INTERVAL_SEC="60") as service:
+        await held(service, "BLOB_MISSING")
+        for pairs in ([EUR], [], [EUR], []):
+            await service.publish(open_=pairs)
+
+            async def follows(pairs: list[str] = pairs) -> bool:
+                return set((await service.weights())["weights"]) == set(pairs)
+
+            await eventually(follows, within_s=1.0)
+
+
+async def test_a_word_missed_while_valkey_was_away_is_made_up_for(
+    valkey: ValkeyServer, clock: FakeClock
+) -> None:
+    own = open_valkey(valkey.url)
+    await signal(own, clock, EUR, 0.6)
+    async with running(own, clock, valkey.url, ALLOC_INTERVAL_SEC="60") as service:
+        await held(service, "BLOB_MISSING")
+        await asyncio.to_thread(valkey.kill)
+        await asyncio.to_thread(valkey.start)
+        await eventually(lambda: own.ping())
+        await publish(own, clock, [EUR])
+        await selected(service, EUR)
+    await own.aclose()
+
+
+async def test_the_ranking_has_open_instruments_by_score_and_what_stands_in_their_way(
+    service: Service,
+) -> None:
+    await service.store.delete(keys.signal_index(JPY))
+    await service.publish(open_=[EUR])
+    await selected(service, EUR)
+    ranking = await service.ranking()
+    assert [r.instrument for r in ranking] == [GBP, EUR, JPY]
+    first, second, last = ranking
+    assert first.score == pytest.approx(0.6 * 0.9 + 0.2 * 0.5 + 0.15 * 0.8 + 0.05 * 0.5)
+    assert (first.selected, first.eligible, first.weight) == (False, False, 0)
+    assert list(first.gate_reasons) == ["CALMAR_LOW"]
+    assert (second.selected, second.eligible, second.weight) == (True, True, 0.1)
+    assert list(second.gate_reasons) == []
+    assert second.metrics.coherence == 0.6
+    assert getattr(second.coeffs, "lambda") == 0.05
+    assert second.slope_bps == 2.5
+    assert second.session.open
+    assert not last.HasField("score")
+    assert not last.HasField("metrics")
+
+
+async def test_a_closed_market_ranks_last_and_gets_nothing(
+    store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
+) -> None:
+    clock.set("2026-03-04T03:00:00Z")  # Tokyo's morning: no London, no New York
+    for pair in PAIRS:
+        await signal(store, clock, pair, 0.9 if pair == EUR else 0.6)
+    async with running(store, clock, shared_valkey.url, MARKET_CALENDAR="fx") as service:
+        await service.publish(open_=PAIRS)
+        await selected(service, JPY)
+        assert [(r.instrument, r.session.open) for r in await service.ranking()] == [
+            (JPY, True), (EUR, False), (GBP, False),
+        ]  # fmt: skip
+
+
+async def test_status_adds_up_and_never_passes_the_target(service: Service) -> None:
+    await service.publish(open_=PAIRS)
+    await selected(service, *PAIRS)
+    service.clock.advance(5)
+    status = await service.status()
+    assert dict(status.weights).keys() == set(PAIRS)
+    assert status.total_allocation == pytest.approx(sum(status.weights.values()))
+    assert status.total_allocation <= 0.30
+    assert status.top_k == 3
+    assert status.blob_age_seconds >= 5
+
+
+async def test_of_two_replicas_one_writes_and_the_other_takes_over(
+    store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
+) -> None:
+    await signal(store, clock, EUR, 0.6)
+    other = Lease(store, "allocator", "somebody else", clock)
+    await other.renew()
+    async with running(store, clock, shared_valkey.url) as service:
+        await service.publish(open_=[EUR])
+        status = await service.status()
+        assert (status.held, status.held_reason) == (True, "NO_WEIGHTS")
+        assert not await service.weights()
+        assert math.isnan(await service.metric("sep_allocator_selected{"))
+        assert math.isnan(await service.metric("sep_gates_blob_age_seconds"))
+        # The other dies without a word: ten seconds later its lease is gone.
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await eventually(lambda: store.get(keys.ALLOCATION_WEIGHTS), within_s=15)
+        assert loop.time() - began < 15
+        await selected(service, EUR)
+
+
+async def test_a_replica_that_lost_its_lease_writes_nothing(
+    store: Valkey, clock: FakeClock, service: Service
+) -> None:
+    await service.publish(open_=[EUR])
+    await selected(service, EUR)
+    await store.hset(keys.lease("allocator"), mapping={"holder": "other", "token": "99"})
+    await service.publish(open_=[GBP])
+
+    async def forgotten() -> bool:
+        return math.isnan(await service.metric("sep_allocator_selected{"))
+
+    await eventually(forgotten)
+    assert set((await service.weights())["weights"]) == {EUR}
+
+
+async def test_without_valkey_every_answer_is_store_unavailable_and_it_recovers_by_itself(
+    valkey: ValkeyServer, clock: FakeClock
+) -> None:
+    own = open_valkey(valkey.url)
+    await signal(own, clock, EUR, 0.6)
+    async with running(own, clock, valkey.url) as service:
+        await service.publish(open_=[EUR])
+        await selected(service, EUR)
+        age = await service.metric("sep_gates_blob_age_seconds")
+        await asyncio.to_thread(valkey.kill)
+        for ask in (service.status, service.ranking):
+            with pytest.raises(SepError) as failure:
+                await ask()
+            assert failure.value.reason == "STORE_UNAVAILABLE"
+        clock.advance(7)
+        # What is exported gets older while nothing can be read.
+        assert await service.metric("sep_gates_blob_age_seconds") == age + 7
+        await asyncio.to_thread(valkey.start)
+        await eventually(lambda: publish_quietly(service))
+        found = await selected(service, EUR)
+        await eventually(lambda: ts_moves(service, found["ts"]))
+    await own.aclose()
+
+
+async def publish_quietly(service: Service) -> bool:
+    await service.publish(open_=[EUR])
+    return True
+
+
+async def ts_moves(service: Service, ts: int) -> bool:
+    service.clock.advance(0.5)
+    await service.publish(open_=[EUR])
+    return bool((await service.weights())["ts"] > ts)
