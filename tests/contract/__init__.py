@@ -1,0 +1,1 @@
+"""What holds the architecture and the contract together."""
