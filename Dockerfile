@@ -31,10 +31,10 @@ FROM python:${PYTHON}-slim
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     PYTHONPATH=/opt/service:/opt/shared PATH=/opt/service/bin:/opt/shared/bin:$PATH \
     NUMBA_CACHE_DIR=/cache
-# /state is for parts that keep files, /cache for compiled kernels; a volume mounted there takes
-# over its owner.
+# /state is for parts that keep files, /cache for compiled kernels, /keys for API keys; a volume
+# mounted there takes over its owner.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin sep \
-    && install --directory --owner=sep --group=sep /state /cache
+    && install --directory --owner=sep --group=sep /state /cache /keys
 COPY --from=shared /opt/shared /opt/shared
 COPY --from=service /opt/service /opt/service
 ARG SERVICE

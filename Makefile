@@ -15,8 +15,8 @@ FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 		>/dev/null 2>&1 && echo "$$python" && break; done
 
 PACKAGES := $(wildcard protos/pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml \
-	tools/*/pyproject.toml)
-SOURCES := $(wildcard libs/*/src services/*/src tools/*/src)
+	tools/*/pyproject.toml clients/*/pyproject.toml)
+SOURCES := $(wildcard libs/*/src services/*/src tools/*/src clients/*/src)
 CONTRACT := protos/gen/sep_protos/contract.binpb
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 

@@ -6,14 +6,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
 
 ROOT = Path(__file__).parents[2]
 _PORTS = 8
+ORIGIN = "https://desk.example"
 
 
 class Stack:
@@ -24,9 +26,10 @@ class Stack:
         self.port = _free_port_base()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = run_dir.parent / "stack.log"
+        self.writer = "write"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, **env: str) -> None:
         """Start it and wait until it says that it is ready."""
         command = [sys.executable, "-m", "sep_stack", "up", "--env-file", "deploy/demo.env"]
         with self.log.open("wb") as log:
@@ -35,7 +38,7 @@ class Stack:
                 cwd=ROOT,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "SEP_RUN_DIR": str(self.run_dir)},
+                env={**os.environ, "SEP_RUN_DIR": str(self.run_dir), **env},
                 start_new_session=True,
             )
         deadline = time.monotonic() + 150
@@ -84,8 +87,8 @@ class Stack:
         return httpx.get(f"{self.url}{path}", params=params or None, timeout=10)
 
     def post(self, path: str, body: object) -> httpx.Response:
-        """POST through Envoy with the key that the stack made."""
-        return httpx.post(f"{self.url}{path}", json=body, headers=self.key("write"), timeout=30)
+        """POST through Envoy with a key for writing."""
+        return httpx.post(f"{self.url}{path}", json=body, headers=self.key(self.writer), timeout=30)
 
     def key(self, name: str) -> dict[str, str]:
         """The header that carries one of the stack's keys."""
@@ -99,6 +102,33 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One stack for the tests of its surface: keys of every kind, one foreign origin, full logs."""
+    running = Stack(tmp_path_factory.mktemp("api") / "run")
+    keys = running.run_dir / "keys"
+    keys.mkdir(parents=True)
+    (keys / "read.grafana").write_text("r" * 32)
+    (keys / "write.alice").write_text("a" * 32)
+    running.writer = "write.alice"
+    running.start(
+        CORS_ORIGINS=ORIGIN, EDGE_LOGGED_READS="100", EDGE_WRITE_LIMIT="1000", LOG_LEVEL="DEBUG"
+    )
+    deadline = time.monotonic() + 60
+    while running.get("/api/ranking/active").text.count('"score"') < 8:
+        assert time.monotonic() < deadline, running.tail()
+        time.sleep(0.5)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+async def channel(api: Stack) -> AsyncIterator[grpc.aio.Channel]:
+    """A native client's channel to the public port."""
+    async with grpc.aio.insecure_channel(api.url.removeprefix("http://")) as opened:
+        yield opened
 
 
 def _free_port_base() -> int:

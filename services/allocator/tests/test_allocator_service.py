@@ -164,7 +164,7 @@ async def test_a_blob_becomes_weights_with_their_scores(service: Service) -> Non
     assert found.keys() >= {"ts", "gates_ts", "weights", "scores", "top_k", "held"}
     assert (found["held"], found["top_k"], found["gates_ts"]) == (False, 3, now_ms(service.clock))
     assert set(found["scores"]) == set(PAIRS)
-    assert found["weights"] == {EUR: 0.1, GBP: 0.1}  # each at its cap
+    assert found["weights"] == pytest.approx({EUR: 0.1, GBP: 0.1})  # each at its cap
     assert await service.metric(f'sep_allocator_selected{{instrument="{GBP}"}}') == 1
     assert await service.metric(f'sep_allocator_selected{{instrument="{JPY}"}}') == 0
     assert await service.metric("sep_allocation_held") == 0
@@ -303,7 +303,7 @@ async def test_the_ranking_has_open_instruments_by_score_and_what_stands_in_thei
     assert first.score == pytest.approx(0.6 * 0.9 + 0.2 * 0.5 + 0.15 * 0.8 + 0.05 * 0.5)
     assert (first.selected, first.eligible, first.weight) == (False, False, 0)
     assert list(first.gate_reasons) == ["CALMAR_LOW"]
-    assert (second.selected, second.eligible, second.weight) == (True, True, 0.1)
+    assert (second.selected, second.eligible, second.weight) == (True, True, pytest.approx(0.1))
     assert list(second.gate_reasons) == []
     assert second.metrics.coherence == 0.6
     assert getattr(second.coeffs, "lambda") == 0.05
@@ -365,7 +365,8 @@ async def test_a_replica_that_lost_its_lease_writes_nothing(
 ) -> None:
     await service.publish(open_=[EUR])
     await selected(service, EUR)
-    await store.hset(keys.lease("allocator"), mapping={"holder": "other", "token": "99"})
+    await store.delete(keys.lease("allocator"))
+    await Lease(store, "allocator", "other", clock).renew()
     await service.publish(open_=[GBP])
 
     async def forgotten() -> bool:

@@ -263,7 +263,7 @@ async def test_a_halted_instrument_is_refused(world: World) -> None:
     async with world.start() as stub:
         await first_cycle(world)
         await world.feed.all_clear(EUR_USD=0.10)
-        world.paper.faults.add({"kind": "halted", "instrument": EUR})
+        world.paper.broker.halted = frozenset({EUR})
 
         async def halted() -> bool:
             action = (await reconcile(stub, dry_run=True))[EUR]

@@ -54,6 +54,9 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
         settings.eval_span_days,
         EvaluatorMetrics(context.registry),
     )
+    judging = PeriodicLoop("evaluation", evaluation.tick, settings.eval_interval_sec, context.loops)
+    # Whoever takes over does not wait for the interval.
+    lease.when_taken(judging.wake)
     feed = ManifoldFeed(store)
     servicer = EvaluatorServicer(
         settings.hotband_pairs,
@@ -86,7 +89,7 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
         ],
         loops=[
             PeriodicLoop("candles", candles.tick, _CANDLE_POLL_S, context.loops),
-            PeriodicLoop("evaluation", evaluation.tick, settings.eval_interval_sec, context.loops),
+            judging,
             # Prices may be away while gates are judged and served as ever.
             PeriodicLoop(
                 "manifolds",

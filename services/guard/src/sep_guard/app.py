@@ -80,6 +80,8 @@ def build(settings: GuardSettings, context: Context) -> Parts:
         await reader.view()
 
     loop = PeriodicLoop("reconcile", reconcile.tick, settings.pm_reconcile_sec, context.loops)
+    # Whoever takes over does not wait for the interval.
+    lease.when_taken(loop.wake)
     # New weights are moved toward at once, not at the next interval.
     watch = ChannelWatch(store, keys.WEIGHTS_CHANNEL, lambda _: loop.wake())
 

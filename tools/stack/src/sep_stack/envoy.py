@@ -100,7 +100,9 @@ def _cluster(name: str, addresses: Sequence[Address], tls: Tls | None) -> Json:
         "typed_extension_protocol_options": http2_options(),
         "health_checks": [
             {
-                "timeout": "1s",
+                # A Python service that compiles or reckons may be deaf for a second or two; a dead
+                # one refuses the connection, which counts at once.
+                "timeout": "3s",
                 "interval": "2s",
                 # A check is due just as often without traffic, else a call after a quiet minute
                 # meets a host that died long ago.

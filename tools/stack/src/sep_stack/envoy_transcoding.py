@@ -39,19 +39,34 @@ _LUA_TYPE = "envoy.extensions.filters.http.lua.v3.Lua"
 _DEFAULT_TIMEOUT = "10s"
 _SLOW_TIMEOUT = "60s"
 
+# Of a REST call's headers those that mean something here go on: gRPC breaks off a call for a header
+# that HTTP allows, such as one with a # in its name.
 # The transcoder drops fields that it does not know. The service that gets the body as it came can
 # refuse them. Nothing is parsed here; the header holds at most 4/3 of MAX_REQUEST_BYTES.
-_HAND_ON_THE_BODY = """
+_PREPARE = """
+local kept = {
+  ["authorization"] = true, ["content-type"] = true, ["content-length"] = true,
+  ["transfer-encoding"] = true, ["te"] = true, ["user-agent"] = true, ["x-request-id"] = true,
+  ["x-forwarded-for"] = true, ["x-forwarded-proto"] = true
+}
 function envoy_on_request(handle)
+  local headers, others = handle:headers(), {}
+  for name, value in pairs(headers) do
+    if name:sub(1, 1) ~= ":" and (not kept[name] or value:find("[^\\32-\\126]")) then
+      others[#others + 1] = name
+    end
+  end
+  for _, name in ipairs(others) do headers:remove(name) end
   local body = handle:body()
-  handle:headers():remove("x-sep-body-bin")
   if body and body:length() > 0 then
-    handle:headers():add("x-sep-body-bin", handle:base64Escape(body:getBytes(0, body:length())))
+    local raw = handle:base64Escape(body:getBytes(0, body:length()))
+    handle:headers():add("x-sep-body-bin", raw)
   end
 end
 """
 
 
+_PREPARED = typed(_LUA_TYPE + "PerRoute", source_code={"inline_string": _PREPARE})
 _SWITCHED_ON = typed("envoy.config.route.v3.FilterConfig", config={})
 
 
@@ -108,7 +123,7 @@ def transcoding_listener(where: Endpoint, descriptor_set: Path, reads: Sequence[
                 _LUA,
                 _LUA_TYPE,
                 disabled=True,
-                default_source_code={"inline_string": _HAND_ON_THE_BODY},
+                default_source_code={"inline_string": _PREPARE},
             ),
             # Answers to REST pass it after the transcoder; gRPC has no place in them.
             header_mutation(
@@ -164,13 +179,14 @@ def _routes(descriptor_set: Path, reads: Sequence[str]) -> list[Json]:
             "typed_per_filter_config": {
                 _TRANSCODER: _transcoder(descriptor_set, sse=True),
                 HEADER_MUTATION: _SWITCHED_ON,
+                _LUA: _PREPARED,
             },
         },
         *(
             {
                 "match": {"path": path},
                 "route": {"cluster": "ops"},
-                "typed_per_filter_config": {HEADER_MUTATION: _SWITCHED_ON},
+                "typed_per_filter_config": {HEADER_MUTATION: _SWITCHED_ON, _LUA: _PREPARED},
             }
             for path in ("/health", "/metrics")
         ),
@@ -183,9 +199,7 @@ def _routes(descriptor_set: Path, reads: Sequence[str]) -> list[Json]:
                 _BUFFER: typed(
                     _BUFFER_TYPE + "PerRoute", buffer={"max_request_bytes": MAX_REQUEST_BYTES}
                 ),
-                _LUA: typed(
-                    _LUA_TYPE + "PerRoute", source_code={"inline_string": _HAND_ON_THE_BODY}
-                ),
+                _LUA: _PREPARED,
             },
         },
     ]

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
@@ -107,7 +108,9 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         encode: Callable[[Any], bytes] | None,
         answers: AnswerCache,
     ) -> Callable[..., Any]:
-        shared = (("cache-control", f"public, max-age={rule.max_age_s}"),)
+        # Envoy's cache keeps an answer until its age, in whole seconds, is above s-maxage. With
+        # the second that it was made in as its date it is thrown out where that second ends.
+        shared = f"public, max-age={rule.max_age_s}, s-maxage={rule.max_age_s - 1}"
 
         async def handle(request: Any, context: Any) -> bytes:
             async with self._guarded(method, rule, request, context) as scope:
@@ -117,10 +120,13 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                     return encode(answer) if encode else bytes(answer)
 
                 key = (method, request.SerializeToString(deterministic=True))
-                answer: bytes = await answers.get(key, rule.max_age_s, make)
+                answer, second = await answers.get(key, rule.max_age_s, make)
                 # What a key was shown for is for its holder alone.
-                await context.send_initial_metadata(_FRESH if scope.caller else shared)
-                return answer
+                headers = _FRESH if scope.caller else (
+                    ("cache-control", shared), ("date", formatdate(second, usegmt=True))
+                )  # fmt: skip
+                await context.send_initial_metadata(headers)
+                return bytes(answer)
 
         return handle
 

@@ -89,7 +89,11 @@ def merge(chunk: Chunk, start: int, bar_seconds: int, candles: list[Candle]) -> 
         ValueError: a price with more than nine decimals or too large to store, a time
             between two bars, or a volume below 0.
     """
-    digits = max([chunk.digits, *(_digits(p) for c in candles for p in c.prices)])
+    digits, unit = chunk.digits, Decimal(10**chunk.digits)
+    # Prices of as many digits as before, the usual case, are told by one multiplication.
+    if any((wide := p * unit) != wide.to_integral_value() for c in candles for p in c.prices):
+        digits = max(digits, *(_digits(p) for c in candles for p in c.prices))
+        unit = Decimal(10**digits)
     sent = {}
     for candle in candles:
         slot, rest = divmod(candle.time - start, bar_seconds)
@@ -97,7 +101,9 @@ def merge(chunk: Chunk, start: int, bar_seconds: int, candles: list[Candle]) -> 
             raise ValueError(f"candle {candle.time} starts between two bars of {bar_seconds} s")
         if candle.volume < 0:
             raise ValueError(f"candle {candle.time} has the volume {candle.volume}")
-        prices = [_scaled(p, digits) for p in candle.prices]
+        prices = [int(p * unit) for p in candle.prices]
+        if min(prices) <= 0 or max(prices) >= 2**31:
+            raise ValueError(f"candle {candle.time} can't be stored with {digits} decimals")
         sent[slot] = (slot, prices, min(candle.volume, 2**32 - 1))
     new = np.array([sent[slot] for slot in sorted(sent)], _RECORD)
     old = _rescaled(chunk, digits)
@@ -155,13 +161,6 @@ def _digits(price: Decimal) -> int:
     if digits > _MAX_DIGITS:
         raise ValueError(f"price {price} has more than {_MAX_DIGITS} decimals")
     return digits
-
-
-def _scaled(price: Decimal, digits: int) -> int:
-    scaled = int(price.scaleb(digits))
-    if not 0 < scaled < 2**31:
-        raise ValueError(f"price {price} can't be stored with {digits} decimals")
-    return scaled
 
 
 def _rescaled(chunk: Chunk, digits: int) -> npt.NDArray[np.void]:

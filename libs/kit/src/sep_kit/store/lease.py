@@ -64,6 +64,7 @@ class Lease:
         self.store_away = False
         """Whether the last renewal failed because Valkey does not answer: then nobody is
         known to hold the lease."""
+        self._on_taken: list[Callable[[], None]] = []
         self._acquire = store.register_script(_ACQUIRE)
         self._release = store.register_script(_RELEASE)
 
@@ -76,6 +77,10 @@ class Lease:
     def token(self) -> int:
         """The fencing token, 0 while the lease is not held."""
         return self._token if self.held else 0
+
+    def when_taken(self, call: Callable[[], None]) -> None:
+        """Call back each time this replica takes the lease, so that work begins at once."""
+        self._on_taken.append(call)
 
     async def renew(self) -> None:
         """Take or keep the lease.
@@ -94,12 +99,14 @@ class Lease:
             self.store_away = True
             raise
         self.store_away = False
-        if token and token != self._token:
-            _log.info("lease taken", lease=self.name, holder=self.holder, token=token)
-        elif self._token and not token:
-            _log.warning("lease lost", lease=self.name, holder=self.holder)
-        self._token = token
+        before, self._token = self._token, token
         self._until_ns = asked_at + _TTL_MS * 1_000_000
+        if token and token != before:
+            _log.info("lease taken", lease=self.name, holder=self.holder, token=token)
+            for call in self._on_taken:
+                call()
+        elif before and not token:
+            _log.warning("lease lost", lease=self.name, holder=self.holder)
 
     async def release(self) -> None:
         """Give the lease up, so that another replica need not wait for it to run out."""

@@ -70,7 +70,8 @@ class Schemas:
                     schema["maxItems"] = rules.repeated.max_items
             else:
                 schema = self._one(field) | _text_rules(rules.string)
-                for numbers in (rules.uint32, rules.double):
+                bounds: tuple[Any, ...] = (rules.uint32, rules.double)
+                for numbers in bounds:
                     for rule, key in (("lte", "maximum"), ("gte", "minimum")):
                         if numbers.HasField(rule):
                             schema[key] = getattr(numbers, rule)
