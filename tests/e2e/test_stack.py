@@ -31,6 +31,8 @@ def reason(response: httpx.Response) -> str:
 
 
 async def test_health_names_every_part(stack: Stack) -> None:
+    # A part that still compiles what it reckons with may be deaf for a moment.
+    await eventually(lambda: stack.get("/health").status_code == 200, within_s=30)
     body = stack.get("/health").json()
     assert body["healthy"] is True
     assert {p["name"] for p in body["parts"]} == {

@@ -153,7 +153,8 @@ async def selected(service: Service, *pairs: str) -> dict[str, Any]:
 async def held(service: Service, reason: str) -> dict[str, Any]:
     async def now() -> dict[str, Any] | None:
         found = await service.weights()
-        return found if found and found["held"] and found["held_reason"] == reason else None
+        is_so = found.get("held") is True and found.get("held_reason") == reason
+        return found if is_so else None
 
     return await eventually(now) or {}
 

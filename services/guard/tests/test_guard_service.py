@@ -267,6 +267,7 @@ async def test_a_halted_instrument_is_refused(world: World) -> None:
 
         async def halted() -> bool:
             action = (await reconcile(stub, dry_run=True))[EUR]
-            return action.kind == REFUSAL and "NOT_TRADEABLE" in action.reasons
+            assert (action.kind, "NOT_TRADEABLE" in action.reasons) == (REFUSAL, True), action
+            return True
 
         await eventually(halted)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +31,8 @@ from sep_protos import DESCRIPTOR_SET
 from sep_stack.address import Address
 from sep_stack.binaries import envoy_binary
 from sep_stack.envoy import EnvoySettings, render
-from sep_stack.envoy_edge import Edge
+from sep_stack.envoy_admin import drained
+from sep_stack.envoy_edge import WRITE_LIMIT, Edge
 from sep_stack.envoy_transcoding import MAX_REQUEST_BYTES, OPS_SERVICE, TRANSCODED_SERVICES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -111,11 +113,14 @@ class Guard(guard_pb2_grpc.GuardServiceServicer):
 
 
 class Ops(ops_pb2_grpc.OpsServiceServicer):
-    """Healthy, with one metric."""
+    """Healthy, with one metric; keeps how long its last caller would wait."""
+
+    seconds_left: float | None = None
 
     async def GetHealth(
         self, request: ops_pb2.GetHealthRequest, context: Context
     ) -> ops_pb2.GetHealthResponse:
+        Ops.seconds_left = context.time_remaining()
         return ops_pb2.GetHealthResponse(healthy=True)
 
     async def GetMetrics(
@@ -387,6 +392,49 @@ async def test_health_answers_while_any_service_lives(edge: Setup) -> None:
     """The allocator is down, and still every call gets an answer."""
     answers = [await edge.rest.get("/health") for _ in range(20)]
     assert {answer.status_code for answer in answers} == {httpx.codes.OK}
+
+
+async def test_one_client_may_not_write_without_end_and_reads_go_on(edge: Setup) -> None:
+    answers = [await edge.rest.post("/api/candles/fetch", json={}) for _ in range(WRITE_LIMIT + 1)]
+    assert own_error(answers[-1]) == (429, 8, "RATE_LIMITED")
+    assert (await edge.rest.get("/health")).status_code == httpx.codes.OK
+    # Each method has its own allowance: nobody can fetch until a halt is refused.
+    switch = await edge.rest.post("/api/kill-switch", json={"kill_switch": True})
+    assert switch.status_code == httpx.codes.OK
+    stub = gateway_pb2_grpc.GatewayServiceStub(edge.grpc)
+    for _ in range(WRITE_LIMIT):
+        await stub.FetchCandles(gateway_pb2.FetchCandlesRequest())
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.FetchCandles(gateway_pb2.FetchCandlesRequest())
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_service_is_told_when_its_caller_stops_waiting(edge: Setup) -> None:
+    await edge.rest.get("/health")
+    assert Ops.seconds_left is not None
+    assert 5 < Ops.seconds_left <= 10
+    stub = ops_pb2_grpc.OpsServiceStub(edge.grpc)
+    await stub.GetHealth(ops_pb2.GetHealthRequest(), timeout=3)
+    assert Ops.seconds_left < 4
+
+
+async def test_headers_that_grpc_would_choke_on_do_no_harm(edge: Setup) -> None:
+    odd = [(b"i#odd", b"1"), (b"x-sep-body-bin", b"spoofed"), (b"user-agent", b"\xc3\xa4")]
+    answer = await edge.rest.get("/api/candles?instrument=EUR_USD&limit=1", headers=odd)
+    assert answer.status_code == httpx.codes.OK
+
+
+async def test_drain_waits_for_what_is_under_way_and_gives_up_on_streams(edge: Setup) -> None:
+    assert edge.settings.admin
+    await drained(edge.settings.admin, 5.0)()
+    edge.evaluator.go_on.clear()
+    async with edge.rest.stream("GET", "/api/manifold/stream") as answer:
+        lines = answer.aiter_lines()
+        await anext(lines)
+        started = time.monotonic()
+        await drained(edge.settings.admin, 0.3)()
+        assert 0.3 <= time.monotonic() - started < 2.0
+        edge.evaluator.go_on.set()
 
 
 async def test_every_service_of_the_contract_is_transcoded() -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from sep_kit.store.connection import Valkey, open_valkey
 
 from sep_testing.clock import FakeClock
@@ -23,6 +24,23 @@ def _only_loopback(outside_connections: list[str]) -> Iterator[None]:
     outside_connections.clear()
     yield
     assert not outside_connections, f"the test connected to {outside_connections}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> None:
+    """Tracebacks as plain text: drawn with frames and locals, one takes a second of the loop."""
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=False, exception_formatter=structlog.dev.plain_traceback
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        cache_logger_on_first_use=False,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
 """The one server interceptor: who calls, what for, what is answered, and what went wrong."""
 
 import asyncio
+import logging
+import secrets
 import time
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -30,7 +31,6 @@ _log = get_logger("Grpc")
 _UNCHECKED = ("/grpc.health.v1.", "/grpc.reflection.")
 # What changes something is on record, whoever did it.
 _RECORDED = (Access.WRITE, Access.INTERNAL)
-_FRESH = (("cache-control", "no-store"),)
 _ENDLESS_S = 86_400.0
 
 
@@ -55,6 +55,10 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         self._rules = contract_rules()
         self._access = access
         self._answers = answers
+        # Asked once: a logger takes longer to say that it has nothing to say than to be asked here.
+        self._tells_all = bool(_log.bind().is_enabled_for(logging.DEBUG))
+        self._counters: dict[tuple[str, grpc.StatusCode], Counter] = {}
+        self._timers: dict[str, Histogram] = {}
         self._handled = Counter(
             "sep_grpc_requests_total",
             "Requests by method and code",
@@ -94,9 +98,7 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     ) -> Callable[..., Any]:
         async def handle(request: Any, context: Any) -> Any:
             async with self._guarded(method, rule, request, context):
-                answer = await inner(request, context)
-                await context.send_initial_metadata(_FRESH)
-                return answer
+                return await inner(request, context)
 
         return handle
 
@@ -121,11 +123,11 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
                 key = (method, request.SerializeToString(deterministic=True))
                 answer, second = await answers.get(key, rule.max_age_s, make)
-                # What a key was shown for is for its holder alone.
-                headers = _FRESH if scope.caller else (
-                    ("cache-control", shared), ("date", formatdate(second, usegmt=True))
-                )  # fmt: skip
-                await context.send_initial_metadata(headers)
+                # What a key was shown for is for its holder alone. The proxy marks everything that
+                # says nothing of itself as not to be kept.
+                if scope.caller is None:
+                    made = formatdate(second, usegmt=True)
+                    await context.send_initial_metadata((("cache-control", shared), ("date", made)))
                 return bytes(answer)
 
         return handle
@@ -156,8 +158,10 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         try:
             try:
                 if self._access is not None:
-                    scope = replace(scope, caller=self._access.admit(rule, metadata))
-                    enter(scope)
+                    caller = self._access.admit(rule, metadata)
+                    if caller is not None:
+                        scope = replace(scope, caller=caller)
+                        enter(scope)
                 self._check(rule, request, metadata)
                 yield scope
             except SepError as error:
@@ -172,15 +176,30 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                 await _abort(context, SepError("internal error; see the service's log"))
         finally:
             took = time.perf_counter() - started
-            self._handled.labels(method, code.name).inc()
-            self._latency.labels(method).observe(took)
-            say = _log.info if rule.access in _RECORDED else _log.debug
-            by = scope.caller.name if scope.caller else ""
-            say("called", method=method, code=code.name, by=by, seconds=round(took, 4))
+            self._count(method, code).inc()
+            self._timer(method).observe(took)
+            if rule.access in _RECORDED or self._tells_all:
+                say = _log.info if rule.access in _RECORDED else _log.debug
+                by = scope.caller.name if scope.caller else ""
+                say("called", method=method, code=code.name, by=by, seconds=round(took, 4))
+
+    def _count(self, method: str, code: grpc.StatusCode) -> Counter:
+        counter = self._counters.get((method, code))
+        if counter is None:
+            counter = self._counters[method, code] = self._handled.labels(method, code.name)
+        return counter
+
+    def _timer(self, method: str) -> Histogram:
+        timer = self._timers.get(method)
+        if timer is None:
+            timer = self._timers[method] = self._latency.labels(method)
+        return timer
 
     def _check(self, rule: Rule, request: Any, metadata: Mapping[str, Any]) -> None:
         if rule.takes_body and RAW_BODY in metadata:
             check_body(metadata[RAW_BODY], request)
+        if not request.DESCRIPTOR.fields:
+            return  # nothing in it that could be wrong
         try:
             self._validator.validate(request)
         except protovalidate.ValidationError as error:
@@ -196,7 +215,7 @@ def _scope(metadata: Mapping[str, Any], context: Any) -> CallScope:
     left = context.time_remaining()
     now = asyncio.get_running_loop().time()
     return CallScope(
-        clean_request_id(metadata.get(REQUEST_ID), uuid.uuid4().hex),
+        clean_request_id(metadata.get(REQUEST_ID)) or secrets.token_hex(16),
         None if left is None or left > _ENDLESS_S else now + left,
     )
 

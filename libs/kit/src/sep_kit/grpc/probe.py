@@ -1,16 +1,23 @@
-"""``python -m sep_kit.grpc.probe [ADDRESS]``: exit 0 while the service there does its work."""
+"""``python -m sep_kit.grpc.probe [ADDRESS]``: exit 0 while the service there does its work.
+
+It shows the certificate that GRPC_TLS_CERT, GRPC_TLS_KEY and GRPC_TLS_CA name, if they are set.
+"""
 
 import argparse
 import asyncio
 import os
 import sys
+from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from sep_kit.grpc.client import open_channel
+from sep_kit.grpc.tls import TlsFiles
 
-async def _probe(address: str, service: str, timeout_s: float) -> str:
-    async with grpc.aio.insecure_channel(address) as channel:
+
+async def _probe(address: str, service: str, timeout_s: float, tls: TlsFiles | None) -> str:
+    async with open_channel(address, tls=tls) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
             answer = await stub.Check(
@@ -33,7 +40,10 @@ def main() -> int:
     parser.add_argument("--service", default="", help="service name; the whole server when empty")
     parser.add_argument("--timeout", type=float, default=3.0, metavar="SECONDS")
     args = parser.parse_args()
-    status = asyncio.run(_probe(args.address, args.service, args.timeout))
+    names = ("GRPC_TLS_CERT", "GRPC_TLS_KEY", "GRPC_TLS_CA")
+    files = [Path(os.environ[name]) for name in names if os.environ.get(name)]
+    tls = TlsFiles(*files) if len(files) == len(names) else None
+    status = asyncio.run(_probe(args.address, args.service, args.timeout, tls))
     print(status)
     return 0 if status == "SERVING" else 1
 

@@ -53,8 +53,8 @@ def caller_name() -> str:
     return scope.caller.name if scope and scope.caller else ""
 
 
-def clean_request_id(given: str | None, made: str) -> str:
-    """The id that a caller gave, if it may stand in a log line; else the one made here."""
+def clean_request_id(given: str | None) -> str:
+    """The id that a caller gave, if it may stand in a log line; else an empty one."""
     if given and len(given) <= _LONGEST_ID and given.isascii() and given.isprintable():
         return given
-    return made
+    return ""

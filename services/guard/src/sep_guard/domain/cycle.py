@@ -145,9 +145,14 @@ def _decide(  # noqa: PLR0911 - one return a case, in the order they are asked
     if not side and not weight and holding.manual and not limits.portfolio.adopt_manual:
         reasons = _why_manual(holding.manual * (per_unit or ZERO), budget)
         return Action(name, Kind.MANUAL, holding.manual, ZERO, ZERO, reasons)
-    if not per_unit or not weight:
-        # Nothing to size: a position is kept as it is, and flat stays flat.
-        return Action(name, Kind.HOLD, current, current, ZERO, (_why_idle(weight),))
+    if not weight:
+        return Action(name, Kind.HOLD, current, current, ZERO, (Refusal.NO_WEIGHT,))
+    if not per_unit:
+        # Nothing to size with: a position is kept as it is, and flat stays flat.
+        if side:
+            return Action(name, Kind.HOLD, current, current, ZERO, (Refusal.NOT_TRADEABLE,))
+        checks = readiness(view, market, limits)
+        return Action(name, Kind.REFUSAL, current, current, ZERO, failed(checks), checks)
     margin = target_margin(view.account, weight, budget)
     units = market.instrument.round_units(margin / per_unit)
     target = wanted.side * units
@@ -187,10 +192,6 @@ def _decide(  # noqa: PLR0911 - one return a case, in the order they are asked
         _brackets(market, wanted.side, limits.entry.max_spread_bps),
         size.growth,
     )
-
-
-def _why_idle(weight: Decimal) -> str:
-    return Refusal.NOT_TRADEABLE if weight else Refusal.NO_WEIGHT
 
 
 def _why_manual(margin: Decimal, budget: Budget) -> tuple[str, ...]:

@@ -1,0 +1,167 @@
+"""The API through Envoy beside FastAPI with uvicorn, uvloop and httptools, on the same store.
+
+Reads that may be a second old come from Envoy's cache; fresh ones go all the way to a service.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.load import Load, load
+from bench.runner import Figure, Options
+
+TITLE = "API: Envoy and gRPC services beside FastAPI"
+
+_ROOT = Path(__file__).parents[1]
+_CONNECTIONS = 32
+_KEPT = "/api/risk/allocation-status"
+_FRESH = "/api/kill-switch"
+
+
+def measure(options: Options) -> list[Figure]:
+    """All figures of this suite."""
+    seconds, rounds = (2.0, 2) if options.quick else (5.0, 3)
+    with TemporaryDirectory() as folder, _stack(Path(folder)) as port:
+        ours = f"http://127.0.0.1:{port}"
+        with _fastapi(port + 1) as theirs:
+            figures = []
+            for path, what, goal in (
+                (_KEPT, "read that may be a second old", 4.0),
+                (_FRESH, "fresh read", 0.6),
+            ):
+                pairs = [_pair(ours + path, theirs + path, seconds) for _ in range(rounds)]
+                figures += _compare(what, goal, pairs)
+        with _loading(ours + _KEPT, 2 * seconds):
+            time.sleep(0.5)
+            spent = _reads(port + 1, 2 * seconds)
+    what = "store reads of one fact under that load"
+    note = "the loops' own are among them"
+    figures.append(Figure(what, spent, "/s", 1.5, "goal", True, note))
+    return figures
+
+
+def _pair(ours: str, theirs: str, seconds: float) -> tuple[Load, Load]:
+    return load(ours, seconds, _CONNECTIONS), load(theirs, seconds, _CONNECTIONS)
+
+
+def _compare(what: str, goal: float, pairs: list[tuple[Load, Load]]) -> list[Figure]:
+    """Medians of rounds that alternate, so that a busy machine is busy for both."""
+
+    def median(which: int, name: str) -> float:
+        return statistics.median(getattr(pair[which], name) for pair in pairs)
+
+    failed = sum(one.failed for pair in pairs for one in pair)
+    rate, other = median(0, "per_second"), median(1, "per_second")
+    against = "FastAPI"
+    note = f"{failed} failed" if failed else f"{_CONNECTIONS} connections"
+    figures = [
+        Figure(f"{what}, requests", rate, "/s", other, against, note=note),
+        Figure("the same, times FastAPI's", rate / other, "x", goal),
+    ]
+    lower = "goal" if goal >= 1 else against
+    figures += [
+        Figure(f"the same, {name[:3]}", median(0, name), "ms", median(1, name), lower, True)
+        for name in ("p50_ms", "p99_ms")
+    ]
+    return figures
+
+
+@contextlib.contextmanager
+def _stack(folder: Path) -> Iterator[int]:
+    port = _port_base()
+    env = {
+        **os.environ,
+        "SEP_RUN_DIR": str(folder / "run"),
+        "EDGE_LOGGED_READS": "0",
+        "LOG_LEVEL": "WARNING",
+        # The loops turn as slowly as on a live market.
+        "EVAL_INTERVAL_SEC": "60",
+        "ALLOC_INTERVAL_SEC": "60",
+        "PM_RECONCILE_SEC": "30",
+    }
+    command = [sys.executable, "-m", "sep_stack", "up", "--env-file", "deploy/demo.env"]
+    log = folder / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*command, "--port-base", str(port)], cwd=_ROOT, env=env, stdout=out, stderr=out
+        )
+    try:
+        _until(lambda: "SEP is ready" in log.read_text(errors="replace"))
+        _until(lambda: b'"blob_age_seconds"' in _get(f"http://127.0.0.1:{port}{_KEPT}"))
+        yield port
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+
+
+@contextlib.contextmanager
+def _fastapi(valkey: int) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "error")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "bench.fastapi_app:app", "--port", str(port), *options],
+        cwd=_ROOT,
+        env={**os.environ, "VALKEY_URL": f"redis://127.0.0.1:{valkey}/0"},
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _until(lambda: b'"weights"' in _get(url + _KEPT))
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def _loading(url: str, seconds: float) -> Iterator[None]:
+    command = [sys.executable, "-m", "bench.load", url, str(seconds + 1), str(_CONNECTIONS)]
+    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL):
+        yield
+
+
+def _reads(valkey: int, seconds: float) -> float:
+    """How often a second the weights are read from the store."""
+    seen, ends = 0, time.monotonic() + seconds
+    with socket.create_connection(("127.0.0.1", valkey), timeout=0.2) as connection:
+        connection.sendall(b"MONITOR\r\n")
+        while time.monotonic() < ends:
+            with contextlib.suppress(TimeoutError):
+                seen += connection.recv(1 << 20).count(b'"GET" "risk:allocation_weights"')
+    return seen / seconds
+
+
+def _until(check: object) -> None:
+    deadline = time.monotonic() + 120
+    while True:
+        with contextlib.suppress(OSError, json.JSONDecodeError):
+            if callable(check) and check():
+                return
+        if time.monotonic() > deadline:
+            raise TimeoutError("the stack or FastAPI did not start")
+        time.sleep(0.2)
+
+
+def _get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return bytes(answer.read())
+
+
+def _port_base() -> int:
+    for base in range(26_000, 30_000, 16):
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            for port in range(base, base + 8):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return base
+    raise OSError("no eight free ports in a row")

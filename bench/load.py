@@ -1,0 +1,114 @@
+"""A closed loop of HTTP/1.1 connections: each sends its next request when it has its answer.
+
+``python -m bench.load URL SECONDS CONNECTIONS`` prints its figures as JSON; a process of its own,
+so that it does not share an event loop with what it measures.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import cast
+from urllib.parse import urlsplit
+
+import uvloop
+
+_WARM_UP_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What came of it: good answers a second, and how long they took in ms."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    failed: int
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, request: bytes, took: list[float], failed: list[str]) -> None:
+        self._request = request
+        self._took = took
+        self._failed = failed
+        self._buffer = b""
+        self._sent = 0.0
+        self._length = -1
+        self.on = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are none of asyncio's classes.
+        self._transport = cast(asyncio.Transport, transport)
+        self._send()
+
+    def _send(self) -> None:
+        self._sent = time.perf_counter()
+        self._transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer = self._buffer + data if self._buffer else data
+        if self._length < 0:
+            end = self._buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            head = self._buffer[:end].lower()
+            at = head.find(b"content-length:")
+            if not head.startswith(b"http/1.1 200") or at < 0:
+                self._failed.append(head.split(b"\r\n")[0].decode())
+                self._transport.close()
+                return
+            stop = head.find(b"\r\n", at)
+            self._length = end + 4 + int(head[at + 15 : stop if stop > 0 else None])
+        if len(self._buffer) >= self._length:
+            self._took.append(time.perf_counter() - self._sent)
+            self._buffer, self._length = b"", -1
+            if self.on:
+                self._send()
+            else:
+                self._transport.close()
+
+
+async def _run(url: str, seconds: float, connections: int) -> Load:
+    parts = urlsplit(url)
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    request = f"GET {path} HTTP/1.1\r\nhost: {parts.netloc}\r\n\r\n".encode()
+    took: list[float] = []
+    failed: list[str] = []
+    loop = asyncio.get_running_loop()
+    opened = [
+        (
+            await loop.create_connection(
+                lambda: _Connection(request, took, failed), parts.hostname, parts.port
+            )
+        )[1]
+        for _ in range(connections)
+    ]
+    await asyncio.sleep(_WARM_UP_S)
+    took.clear()
+    begun = time.perf_counter()
+    await asyncio.sleep(seconds)
+    lasted = time.perf_counter() - begun
+    times = sorted(took)
+    for connection in opened:
+        connection.on = False
+    if not times:
+        return Load(0, 0, 0, len(failed))
+    return Load(
+        len(times) / lasted,
+        times[len(times) // 2] * 1000,
+        times[int(len(times) * 0.99)] * 1000,
+        len(failed),
+    )
+
+
+def load(url: str, seconds: float, connections: int) -> Load:
+    """Load the URL from another process."""
+    command = [sys.executable, "-m", "bench.load", url, str(seconds), str(connections)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return Load(**json.loads(done.stdout))
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(uvloop.run(_run(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))))))

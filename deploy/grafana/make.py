@@ -1,0 +1,306 @@
+"""The dashboards as code: ``python deploy/grafana/make.py`` writes them to ``dashboards/``.
+
+Every query runs in a test against the metrics of a stack that works.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_SOURCE = {"type": "prometheus", "uid": "prometheus"}
+_WIDTH, _HEIGHT = 12, 8
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A chart: its queries by legend."""
+
+    title: str
+    queries: dict[str, str]
+    about: str = ""
+    unit: str = "short"
+    kind: str = "timeseries"
+    bounds: tuple[float, float] | None = None
+    steps: tuple[tuple[float | None, str], ...] = ()
+    right: str = ""
+    """Legend of the query that has its axis on the right."""
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A page of panels, two a row."""
+
+    uid: str
+    title: str
+    panels: tuple[Panel, ...] = field(default_factory=tuple)
+
+
+def quantile(share: float, name: str, by: str, where: str = "") -> str:
+    """A quantile of a histogram over five minutes."""
+    return f"histogram_quantile({share}, sum by (le, {by}) (rate({name}_bucket{where}[5m])))"
+
+
+_ON_OFF = ((None, "red"), (1.0, "green"))
+_OFF_ON = ((None, "green"), (1.0, "red"))
+
+TRADING = Dashboard(
+    "sep-trading",
+    "SEP trading",
+    (
+        Panel(
+            "Gates",
+            {
+                "{{instrument}}": 'sum by (instrument) (sep_rolling_gate{eligible="1"})'
+                " or sum by (instrument) (sep_rolling_gate) * 0"
+            },
+            about="1 while an instrument may be given a weight. Outside its sessions it is 0.",
+            kind="state-timeline",
+            steps=_ON_OFF,
+        ),
+        Panel(
+            "Weights",
+            {"{{instrument}}": "sep_allocation_weight", "all": "sum(sep_allocation_weight)"},
+            about="Share of margin available; never above 0.30 in all.",
+            unit="percentunit",
+            bounds=(0, 0.35),
+            steps=((None, "green"), (0.30, "red")),
+        ),
+        Panel(
+            "NAV against Calmar",
+            {
+                "NAV": "sep_nav",
+                "Calmar of what is selected, 6 h": "min(avg_over_time(sep_bt_calmar[6h])"
+                " and on(instrument) (sep_allocator_selected == 1))",
+            },
+            about="A NAV that falls while what is selected looks good means exits or slippage.",
+            right="Calmar of what is selected, 6 h",
+        ),
+        Panel(
+            "Margin in use",
+            {"utilisation": "sep_margin_utilization"},
+            about="The margin gate shuts at 0.30 and opens again below 0.25.",
+            unit="percentunit",
+            bounds=(0, 0.5),
+            steps=((None, "green"), (0.25, "orange"), (0.30, "red")),
+        ),
+        Panel("Risk budget", {"budget": "sep_risk_budget"}, unit="currencyUSD"),
+        Panel(
+            "Calmar by instrument",
+            {"{{instrument}}": "sep_bt_calmar"},
+            about="Of the slice that gates are judged on; the base floor is 0.15.",
+        ),
+        Panel(
+            "Cooldown",
+            {"{{instrument}}": "sep_allocator_cooldown"},
+            about="1 for two hours after four misses in a row.",
+            kind="state-timeline",
+            steps=_OFF_ON,
+        ),
+        Panel(
+            "Market open",
+            {"{{instrument}}": "sep_market_open"},
+            kind="state-timeline",
+            steps=_ON_OFF,
+        ),
+        Panel(
+            "Decisions by reason",
+            {
+                "{{decision}} {{reason}}": "sum by (decision, reason) "
+                "(rate(sep_guard_decisions_total[5m]))"
+            },
+            about="Why entries pass or don't: the reasons of the guard, a second.",
+            unit="ops",
+        ),
+        Panel(
+            "Orders by outcome",
+            {"{{outcome}}": "sum by (outcome) (increase(sep_guard_orders_total[1h]))"},
+        ),
+        Panel(
+            "Kill switch",
+            {"engaged": "sep_kill_switch"},
+            kind="state-timeline",
+            steps=_OFF_ON,
+        ),
+        Panel(
+            "Gates that flipped",
+            {
+                "{{instrument}} to {{to}}": "sum by (instrument, to) "
+                "(increase(sep_gate_flips_total[1h]))"
+            },
+        ),
+    ),
+)
+
+MACHINERY = Dashboard(
+    "sep-machinery",
+    "SEP machinery",
+    (
+        Panel(
+            "Ages",
+            {
+                "gates blob": "sep_gates_blob_age_seconds",
+                "weights": "sep_allocation_weights_age_seconds",
+                "newest candle": "max(sep_last_candle_age_seconds)",
+            },
+            about="Past 180 s the blob is stale: weights are held and entries refused.",
+            unit="s",
+            steps=((None, "green"), (180.0, "red")),
+        ),
+        Panel(
+            "Serving",
+            {"{{service}}": "sep_serving"},
+            kind="state-timeline",
+            steps=_ON_OFF,
+        ),
+        Panel(
+            "Calls, 99th percentile",
+            {
+                "{{service}} {{method}}": quantile(
+                    0.99, "sep_grpc_latency_seconds", "service, method"
+                )
+            },
+            unit="s",
+        ),
+        Panel(
+            "Calls by outcome",
+            {"{{service}} {{code}}": "sum by (service, code) (rate(sep_grpc_requests_total[5m]))"},
+            unit="reqps",
+        ),
+        Panel(
+            "Broker, 99th percentile",
+            {"{{endpoint}}": quantile(0.99, "sep_oanda_latency_seconds", "endpoint")},
+            unit="s",
+        ),
+        Panel(
+            "Broker by outcome",
+            {
+                "{{endpoint}} {{status}}": "sum by (endpoint, status) "
+                "(rate(sep_oanda_requests_total[5m]))"
+            },
+            unit="reqps",
+        ),
+        Panel(
+            "Broker link",
+            {
+                "link": "sep_broker_connected",
+                "{{stream}} stream": "sep_oanda_stream_connected",
+                "ledger without a hole": "sep_ledger_contiguous",
+            },
+            kind="state-timeline",
+            steps=_ON_OFF,
+        ),
+        Panel(
+            "Held back by the rate limit",
+            {"{{limit}}": "sum by (limit) (rate(sep_oanda_limiter_wait_seconds_total[5m]))"},
+            unit="s",
+        ),
+        Panel(
+            "Loops, 99th percentile",
+            {"{{service}} {{loop}}": quantile(0.99, "sep_loop_duration_seconds", "service, loop")},
+            unit="s",
+        ),
+        Panel(
+            "Since the last good tick",
+            {"{{service}} {{loop}}": "time() - sep_loop_last_success_timestamp_seconds"},
+            about="Past 300 s a loop counts as stalled.",
+            unit="s",
+        ),
+        Panel("Lag of loops", {"{{service}} {{loop}}": "sep_loop_lag_seconds"}, unit="s"),
+        Panel(
+            "Span integrity",
+            {"sound": "sep_span_integrity_ok"},
+            kind="state-timeline",
+            steps=_ON_OFF,
+        ),
+        Panel("Memory", {"{{service}}": "process_resident_memory_bytes"}, unit="bytes"),
+        Panel(
+            "Processor",
+            {"{{service}}": "rate(process_cpu_seconds_total[5m])"},
+            unit="percentunit",
+        ),
+        Panel(
+            "Candles stored",
+            {"{{instrument}}": "sum by (instrument) (rate(sep_candles_stored_total[5m]))"},
+            unit="ops",
+        ),
+        Panel(
+            "Weights held", {"held": "sep_allocation_held"}, kind="state-timeline", steps=_OFF_ON
+        ),
+    ),
+)
+
+DASHBOARDS = (TRADING, MACHINERY)
+
+
+def render(dashboard: Dashboard) -> dict[str, Any]:
+    """Grafana's model of a dashboard."""
+    return {
+        "uid": dashboard.uid,
+        "title": dashboard.title,
+        "tags": ["sep"],
+        "editable": False,
+        "refresh": "15s",
+        "schemaVersion": 41,
+        "time": {"from": "now-6h", "to": "now"},
+        "timezone": "utc",
+        "links": [{"type": "dashboards", "tags": ["sep"], "title": "SEP", "asDropdown": False}],
+        "panels": [_panel(number, panel) for number, panel in enumerate(dashboard.panels)],
+    }
+
+
+def _panel(number: int, panel: Panel) -> dict[str, Any]:
+    defaults: dict[str, Any] = {"unit": panel.unit}
+    if panel.bounds:
+        defaults |= {"min": panel.bounds[0], "max": panel.bounds[1]}
+    if panel.steps:
+        steps = [{"value": value, "color": color} for value, color in panel.steps]
+        defaults["thresholds"] = {"mode": "absolute", "steps": steps}
+        if panel.kind == "timeseries":
+            defaults["custom"] = {"thresholdsStyle": {"mode": "line"}}
+        else:
+            defaults["color"] = {"mode": "thresholds"}
+    overrides = []
+    if panel.right:
+        overrides.append(
+            {
+                "matcher": {"id": "byName", "options": panel.right},
+                "properties": [{"id": "custom.axisPlacement", "value": "right"}],
+            }
+        )
+    return {
+        "id": number + 1,
+        "type": panel.kind,
+        "title": panel.title,
+        "description": panel.about,
+        "datasource": _SOURCE,
+        "gridPos": {
+            "x": number % 2 * _WIDTH,
+            "y": number // 2 * _HEIGHT,
+            "w": _WIDTH,
+            "h": _HEIGHT,
+        },
+        "fieldConfig": {"defaults": defaults, "overrides": overrides},
+        "targets": [
+            {
+                "refId": chr(ord("A") + n),
+                "datasource": _SOURCE,
+                "expr": query,
+                "legendFormat": legend,
+            }
+            for n, (legend, query) in enumerate(panel.queries.items())
+        ],
+    }
+
+
+def main() -> None:
+    """Write the dashboards."""
+    folder = Path(__file__).parent / "dashboards"
+    folder.mkdir(exist_ok=True)
+    for dashboard in DASHBOARDS:
+        text = json.dumps(render(dashboard), indent=1)
+        (folder / f"{dashboard.uid}.json").write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,277 @@
+"""The rules' unit tests: ``python deploy/prometheus/tests/make.py`` writes them beside itself.
+
+Each alert has a scenario in which its fault begins while the market is open and lasts into the
+weekend: it must fire after its patience, not before, and fall silent when the market shuts. A
+healthy week must not raise any. promtool's clock begins on Thursday, 1970-01-01, 00:00 UTC.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PAIRS = ("EUR_USD", "USD_JPY", "GBP_USD", "EUR_JPY", "USD_CAD", "NZD_USD", "AUD_USD", "USD_CHF")
+SERVICES = ("gateway", "evaluator", "allocator", "guard")
+LOOPS = {"candles": "evaluator", "evaluation": "evaluator", "reconcile": "guard"}
+OPEN, SHUT = 90, 60
+"""Minutes of open market, then of weekend, in each scenario."""
+
+
+@dataclass
+class Scenario:
+    """What differs from a healthy stack, and which alert must fire when, in minutes."""
+
+    alert: str
+    series: Mapping[str, str | None]
+    patience: int
+    labels: dict[str, str]
+    summary: str
+
+
+def healthy() -> dict[str, str]:
+    """Every series of a stack that works, by minute; the market shuts after ``OPEN``."""
+    whole = OPEN + SHUT
+    series = {
+        "sep_gates_blob_age_seconds": f"30x{whole}",
+        "sep_allocation_weights_age_seconds": f"30x{whole}",
+        "sep_allocation_held": f"0x{whole}",
+        "sep_span_integrity_ok": f"1x{whole}",
+        "sep_broker_connected": f"1x{whole}",
+        "sep_nav": f"100000+1x{whole}",
+        'up{job="sep"}': f"1x{whole}",
+    }
+    for pair in PAIRS:
+        label = f'{{instrument="{pair}"}}'
+        series[f"sep_market_open{label}"] = f"1x{OPEN} 0x{SHUT}"
+        series[f"sep_bt_calmar{label}"] = f"0.8x{whole}"
+        series[f"sep_allocator_cooldown{label}"] = f"0x{whole}"
+        series[f"sep_allocator_selected{label}"] = f"{int(pair < 'EUR_K')}x{whole}"
+        series[gate(pair, 1)] = f"1x{OPEN} _x{SHUT}"
+        series[gate(pair, 0)] = f"_x{OPEN + 1} 1x{SHUT - 1}"
+    for service in SERVICES:
+        series[f'sep_serving{{service="{service}"}}'] = f"1x{whole}"
+    for loop, service in LOOPS.items():
+        name = f'sep_loop_last_success_timestamp_seconds{{loop="{loop}",service="{service}"}}'
+        series[name] = f"0+60x{whole}"
+    return series
+
+
+def gate(pair: str, eligible: int) -> str:
+    """The series of a gate."""
+    return f'sep_rolling_gate{{instrument="{pair}",eligible="{eligible}",buf="0.10"}}'
+
+
+def scenarios() -> list[Scenario]:
+    """One for each way in which an alert must fire."""
+    whole = OPEN + SHUT
+    few = {gate(pair, 1): None for pair in PAIRS[2:]}
+    cooling = {f'sep_allocator_cooldown{{instrument="{p}"}}': f"1x{whole}" for p in PAIRS[:5]}
+    stalled = 'sep_loop_last_success_timestamp_seconds{loop="reconcile",service="guard"}'
+    age = "sep_gates_blob_age_seconds"
+    page, ticket = {"severity": "page"}, {"severity": "ticket"}
+    stale = "The gates blob is stale; the allocator holds its weights, entries are refused"
+    away = "The {} does not serve"
+    link = "The broker does not answer; nothing can be ordered, stops stand at the broker"
+    return [
+        Scenario("SepGatesBlobStale", {age: f"181x{whole}"}, 2, page, stale),
+        Scenario("SepGatesBlobStale", {age: None}, 2, page, stale),
+        Scenario(
+            "SepFewEligible", few, 10, ticket,
+            "Only 2 instruments are eligible while the market is open",
+        ),
+        Scenario(
+            "SepCooldownLockout", cooling, 30, ticket,
+            "5 instruments cool down after four misses in a row",
+        ),
+        Scenario(
+            "SepSpanIntegrityBroken", {"sep_span_integrity_ok": f"0x{whole}"}, 2, page,
+            "A backtest does not come from one sound long run; its gate is shut",
+        ),
+        Scenario(
+            "SepWeightsHeld", {"sep_allocation_held": f"1x{whole}"}, 5, page,
+            "The allocator keeps earlier weights, because it can't trust the blob",
+        ),
+        Scenario(
+            "SepLoopStalled", {stalled: f"0x{whole}"}, 7,
+            {**page, "loop": "reconcile", "service": "guard"},
+            "guard: no good tick of reconcile for 5 minutes",
+        ),
+        Scenario(
+            "SepServiceAway", {'sep_serving{service="guard"}': f"0x{whole}"}, 2,
+            {**page, "service": "guard"}, away.format("guard"),
+        ),
+        Scenario(
+            "SepServiceAway", {'sep_serving{service="gateway"}': None}, 2,
+            {**page, "service": "gateway"}, away.format("gateway"),
+        ),
+        Scenario(
+            "SepBrokerLinkDown", {"sep_broker_connected": f"0x{whole}"}, 1, page, link
+        ),
+        Scenario("SepBrokerLinkDown", {"sep_broker_connected": None}, 1, page, link),
+    ]  # fmt: skip
+
+
+def scenario_test(scenario: Scenario) -> dict[str, Any]:
+    """Quiet before its patience ends, firing after it, silent on the weekend."""
+    series = healthy()
+    for name, values in scenario.series.items():
+        if values is None:
+            series.pop(name)
+        else:
+            series[name] = values
+    anchor = scenario.alert.lower()
+    expected = {
+        "exp_labels": scenario.labels,
+        "exp_annotations": {
+            "summary": scenario.summary,
+            "runbook": f"docs/operations/runbook.md#{anchor}",
+        },
+    }
+    moments = {scenario.patience - 1: [], OPEN - 10: [expected], OPEN + 20: [], OPEN + 50: []}
+    return {
+        "name": f"{scenario.alert} fires, and is silent once the market is shut",
+        "interval": "1m",
+        "input_series": as_input(series),
+        "alert_rule_test": [
+            {"eval_time": f"{at}m", "alertname": scenario.alert, "exp_alerts": alerts}
+            for at, alerts in moments.items()
+        ],
+    }
+
+
+def healthy_test(alerts: list[str]) -> dict[str, Any]:
+    """No alert at all, with the market open or shut."""
+    return {
+        "name": "a healthy stack raises no alert",
+        "interval": "1m",
+        "input_series": as_input(healthy()),
+        "alert_rule_test": [
+            {"eval_time": f"{at}m", "alertname": alert, "exp_alerts": []}
+            for alert in alerts
+            for at in (5, OPEN - 1, OPEN + 1, OPEN + SHUT - 1)
+        ],
+    }
+
+
+def few_sessions_test() -> dict[str, Any]:
+    """In the hours when only two instruments trade, two eligible ones are no fault."""
+    series = healthy()
+    for pair in PAIRS[2:]:
+        series[f'sep_market_open{{instrument="{pair}"}}'] = f"0x{OPEN + SHUT}"
+        series.pop(gate(pair, 1))
+    return {
+        "name": "few instruments are no alert where few trade",
+        "interval": "1m",
+        "input_series": as_input(series),
+        "alert_rule_test": [
+            {"eval_time": f"{OPEN - 10}m", "alertname": "SepFewEligible", "exp_alerts": []}
+        ],
+    }
+
+
+def dead_stack_test() -> dict[str, Any]:
+    """Nothing is scraped: the hours of the calendar decide. Friday noon, then Saturday."""
+    labels = [{"severity": "page", "service": s} for s in SERVICES]
+    return {
+        "name": "a dead stack is an alert on a weekday and none on a weekend",
+        "interval": "30m",
+        "input_series": [{"series": 'up{job="sep"}', "values": "0x144"}],
+        "alert_rule_test": [
+            {
+                "eval_time": "36h",
+                "alertname": "SepServiceAway",
+                "exp_alerts": [
+                    {
+                        "exp_labels": label,
+                        "exp_annotations": {
+                            "summary": f"The {label['service']} does not serve",
+                            "runbook": "docs/operations/runbook.md#sepserviceaway",
+                        },
+                    }
+                    for label in labels
+                ],
+            },
+            {"eval_time": "60h", "alertname": "SepServiceAway", "exp_alerts": []},
+            {"eval_time": "60h", "alertname": "SepGatesBlobStale", "exp_alerts": []},
+            {"eval_time": "60h", "alertname": "SepBrokerLinkDown", "exp_alerts": []},
+        ],
+    }
+
+
+def divergence_tests() -> list[dict[str, Any]]:
+    """Eight days in steps of half an hour; the market is shut in the last twelve hours."""
+    hours, shut = 8 * 24, 12
+    steps = 2 * hours
+    falling = f"100000-5x{steps}"
+    cases = {
+        "fires while what is selected looks good": (falling, "0.8", True),
+        "is silent while what is selected looks bad": (falling, "-0.2", False),
+        "is silent while NAV rises": (f"100000+5x{steps}", "0.8", False),
+    }
+    tests = []
+    for name, (nav, calmar, fires) in cases.items():
+        series = {"sep_nav": nav}
+        for pair in PAIRS:
+            label = f'{{instrument="{pair}"}}'
+            selected = pair in {"EUR_USD", "AUD_USD"}
+            # What is not selected does not count, however bad it is.
+            series[f"sep_bt_calmar{label}"] = f"{calmar if selected else -3}x{steps}"
+            series[f"sep_allocator_selected{label}"] = f"{int(selected)}x{steps}"
+            series[f"sep_market_open{label}"] = f"1x{steps - 2 * shut} 0x{2 * shut}"
+        expected = {
+            "exp_labels": {"severity": "ticket"},
+            "exp_annotations": {
+                "summary": "NAV fell by -1.68k in 7 days while what is selected looked good",
+                "runbook": "docs/operations/runbook.md#sepnavdivergence",
+            },
+        }
+        moments = {6 * 24: [], hours - shut - 2: [expected] if fires else [], hours - 2: []}
+        tests.append(
+            {
+                "name": f"SepNavDivergence {name}",
+                "interval": "30m",
+                "input_series": as_input(series),
+                "alert_rule_test": [
+                    {"eval_time": f"{at}h", "alertname": "SepNavDivergence", "exp_alerts": alerts}
+                    for at, alerts in moments.items()
+                ],
+            }
+        )
+    return tests
+
+
+def as_input(series: dict[str, str]) -> list[dict[str, str]]:
+    """promtool's shape of series."""
+    return [{"series": name, "values": values} for name, values in sorted(series.items())]
+
+
+def documents() -> dict[str, dict[str, Any]]:
+    """The files by name: what is told in minutes, and what takes days."""
+    wanted = scenarios()
+    alerts = sorted({s.alert for s in wanted} | {"SepNavDivergence"})
+    minutes = [healthy_test(alerts), few_sessions_test(), *map(scenario_test, wanted)]
+    return {
+        "minutes.test.yaml": _document("1m", minutes),
+        "days.test.yaml": _document("30m", [dead_stack_test(), *divergence_tests()]),
+    }
+
+
+def _document(interval: str, tests: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "rule_files": ["../sep-rolling.rules.yaml"],
+        "evaluation_interval": interval,
+        "tests": tests,
+    }
+
+
+def main() -> None:
+    """Write the files."""
+    for name, document in documents().items():
+        text = yaml.safe_dump(document, sort_keys=False, width=100)
+        Path(__file__).with_name(name).write_text(text)
+
+
+if __name__ == "__main__":
+    main()

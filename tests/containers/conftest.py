@@ -1,0 +1,159 @@
+"""The whole stack in containers, as ``docker compose`` runs it, on an engine of the tests' own."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.containers.engine import Engine, NoEngineError, running_engine
+from tests.containers.forward import Forward
+from tests.containers.images import (
+    PYTHON,
+    ROOT,
+    build_wheelhouse,
+    load_images,
+    prometheus_folder,
+)
+from tests.containers.override import HOLDER, write_override
+
+ACCOUNT = "101-001-0000001-001"  # of deploy/demo.env
+TOKEN = (ROOT / "deploy" / "paper_token").read_text().strip()
+_DEPLOYED = (
+    *("bin", "deploy", "docs", "libs", "protos", "requirements", "scripts", "services", "tools"),
+    *(".dockerignore", "Dockerfile", "compose.yaml", "deploy.sh"),
+)
+_IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "gen")
+CORE = ("valkey", "paper-broker", "gateway", "evaluator", "allocator", "guard", "envoy")
+
+
+class Containers:
+    """The stack's containers, and the one way in: Envoy's port."""
+
+    def __init__(self, engine: Engine, project: Path, override: Path) -> None:
+        self.engine = engine
+        self.project = project
+        self.forward = Forward(lambda: self.pid(HOLDER), 8000)
+        self.broker = Forward(lambda: self.pid(HOLDER), 18080)
+        self.url = f"http://127.0.0.1:{self.forward.port}"
+        self.env = {
+            "COMPOSE_FILE": f"{project / 'compose.yaml'}:{override}",
+            "COMPOSE_PROJECT_NAME": "sep",
+            "PYTHON": PYTHON,
+            "HTTP_PORT": str(self.forward.port),
+            "SEP_URL": self.url,
+            "SEP_KEY_FILE": str(override.parent / "deploy" / "write_key"),
+            "SEP_DEPLOY_DIR": str(override.parent / "deploy"),
+            "SEP_PYTHON": sys.executable,
+        }
+
+    def run(self, *command: str, within_s: float = 300, **env: str) -> tuple[int, str]:
+        """Run a command of the project's with this engine and these containers."""
+        done = self.engine.run(command, env={**self.env, **env}, within_s=within_s)
+        return done.returncode, done.stdout
+
+    def compose(self, *arguments: str, within_s: float = 300, **env: str) -> str:
+        """Run docker compose; its output."""
+        command = [
+            "docker",
+            "compose",
+            "--project-directory",
+            str(self.project),
+            "--profile",
+            "paper",
+        ]
+        code, output = self.run(*command, *arguments, within_s=within_s, **env)
+        if code:
+            pytest.fail(f"docker compose {' '.join(arguments)}:\n{output[-6000:]}\n{self.logs()}")
+        return output
+
+    def logs(self) -> str:
+        """The last lines of every container."""
+        command = ("docker", "compose", "--profile", "*", "logs", "--tail", "15")
+        return self.run(*command, within_s=60)[1]
+
+    def pid(self, container: str) -> int:
+        """The first process of a container; LookupError while it does not run."""
+        told = self.engine.run(["docker", "inspect", "--format", "{{.State.Pid}}", container])
+        if told.returncode or not int(told.stdout):
+            raise LookupError(container)
+        return int(told.stdout)
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """What the engine knows of a container."""
+        found: list[dict[str, Any]] = json.loads(self.engine.docker("inspect", container))
+        return found[0]
+
+    def get(self, path: str, **params: str) -> httpx.Response:
+        """GET through Envoy; an answer that does not come is an AssertionError."""
+        try:
+            return httpx.get(f"{self.url}{path}", params=params or None, timeout=10)
+        except httpx.TransportError as error:
+            raise AssertionError(f"no answer: {error!r}") from error
+
+    def post(self, path: str, body: object) -> httpx.Response:
+        """POST through Envoy, with the key that the stack made."""
+        key = self.engine.docker("exec", "sep-guard", "cat", "/keys/write")
+        headers = {"Authorization": f"Bearer {key}"}
+        return httpx.post(f"{self.url}{path}", json=body, headers=headers, timeout=30)
+
+    def healthy(self) -> bool:
+        """Whether every part serves."""
+        return self.get("/health").status_code == httpx.codes.OK
+
+    def trade(self, instrument: str, units: int) -> None:
+        """Open a position by hand at the paper broker."""
+        order = {"type": "MARKET", "instrument": instrument, "units": str(units)}
+        response = httpx.post(
+            f"http://127.0.0.1:{self.broker.port}/v3/accounts/{ACCOUNT}/orders",
+            json={"order": {**order, "timeInForce": "FOK", "positionFill": "DEFAULT"}},
+            headers={"Authorization": f"Bearer {TOKEN}"},
+            timeout=10,
+        )
+        assert "orderFillTransaction" in response.json(), response.text
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """An engine with every image that compose.yaml would pull."""
+    try:
+        with running_engine() as started:
+            folder = ROOT / ".venv" / "share" / "sep-containers"
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                wheelhouse = build_wheelhouse(folder)
+            except subprocess.SubprocessError as error:
+                pytest.skip(f"CONTAINERS NOT TESTED: no wheels to build images from: {error}")
+            load_images(started, wheelhouse, prometheus=prometheus_folder())
+            yield started
+    except NoEngineError as error:
+        pytest.skip(f"CONTAINERS NOT TESTED: no container engine can run here: {error}")
+
+
+def _copy_project(to: Path) -> Path:
+    """What is deployed, as it stands now: an edit in mid-test must not make another release."""
+    to.mkdir()
+    for name in _DEPLOYED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, to / name, symlinks=True, ignore=_IGNORED)
+        else:
+            shutil.copy2(source, to / name)
+    return to
+
+
+@pytest.fixture(scope="session")
+def containers(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
+    """The stack's containers; nothing is built and nothing runs yet."""
+    folder = tmp_path_factory.mktemp("compose")
+    write_override(ROOT / "compose.yaml", folder / "override.yaml")
+    stack = Containers(engine, _copy_project(folder / "project"), folder / "override.yaml")
+    yield stack
+    stack.run("docker", "compose", "--profile", "*", "down", "--volumes", "--timeout", "5")
+    stack.forward.close()
+    stack.broker.close()

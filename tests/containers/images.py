@@ -1,0 +1,186 @@
+"""The images that compose.yaml would pull, made from what is on this machine."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from sep_stack.binaries import envoy_binary, valkey_binary
+
+from tests.containers.engine import Engine
+from tests.containers.machine import PATH, programs_with_libraries, write_base
+
+ROOT = Path(__file__).parents[2]
+PYTHON = sysconfig.get_python_version()
+BASE = f"python:{PYTHON}-slim"
+_OURS = ("sep-gateway", "sep-evaluator", "sep-allocator", "sep-guard", "sep-paper-broker")
+
+# The image brings valkey-cli, the wheel does not: this asks the one thing a health check asks.
+_VALKEY_CLI = """\
+#!/bin/bash
+exec 3<>/dev/tcp/127.0.0.1/6379 || exit 1
+printf 'PING\\r\\n' >&3
+read -r -t 2 answer <&3
+echo "$answer"
+[[ $answer == +PONG* ]]
+"""
+
+
+def build_wheelhouse(folder: Path) -> Path:
+    """Wheels of everything that the recipe installs, at the versions of this environment.
+
+    This is the only step that may leave the machine; what it fetched once is kept.
+    """
+    wanted = sorted(_closure([*_OURS, "sep-protos", "sep-stack"]) | _build_tools())
+    digest = hashlib.sha256(" ".join([PYTHON, *wanted]).encode()).hexdigest()[:12]
+    house = folder / f"wheelhouse-{digest}"
+    if not house.exists():
+        partial = house.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+        subprocess.run([*command, "--wheel-dir", partial, *wanted], check=True, timeout=300)
+        partial.rename(house)
+    return house
+
+
+def load_images(engine: Engine, wheelhouse: Path, *, prometheus: str) -> None:
+    """Make every image that is not our own, under the names that compose.yaml uses."""
+    compose = (ROOT / "compose.yaml").read_text()
+    _load_base(engine, wheelhouse)
+    _load(
+        engine,
+        _image(compose, "envoyproxy/envoy"),
+        {"/usr/local/bin/envoy": envoy_binary()},
+        user="101:101",
+    )
+    cli = engine.home / "valkey-cli"
+    cli.write_text(_VALKEY_CLI)
+    cli.chmod(0o755)
+    _load(
+        engine,
+        _image(compose, "valkey/valkey"),
+        {"/usr/local/bin/valkey-server": valkey_binary(), "/usr/local/bin/valkey-cli": cli},
+        user="999:999",
+        owns="/data",
+    )
+    if prometheus:
+        programs = {f"/usr/bin/{name}": Path(prometheus, name) for name in _PROMETHEUS}
+        _load(
+            engine,
+            _image(compose, "prom/prometheus"),
+            programs,
+            user="65534:65534",
+            owns="/prometheus",
+            entrypoint="/usr/bin/prometheus",
+        )
+
+
+_PROMETHEUS = ("prometheus", "promtool")
+
+
+def prometheus_folder() -> str:
+    """Where prometheus and promtool are; empty if they are not both installed."""
+    found = [shutil.which(name) for name in _PROMETHEUS]
+    return str(Path(found[0]).parent) if all(found) and found[0] else ""
+
+
+def _load_base(engine: Engine, wheelhouse: Path) -> None:
+    # Where layers are kept between runs the base must stay the same one, or all are built anew.
+    mark = engine.home / f"base-{wheelhouse.name}"
+    known = engine.run(["docker", "image", "inspect", BASE]).returncode == 0
+    if mark.exists() and known:
+        return
+    archive = engine.home / "base.tar"
+    write_base(archive, wheelhouse)
+    engine.docker("import", "--change", f"ENV PATH={PATH}", str(archive), BASE)
+    archive.unlink()
+    mark.touch()
+
+
+def _load(
+    engine: Engine,
+    image: str,
+    programs: dict[str, Path],
+    *,
+    user: str,
+    owns: str = "",
+    entrypoint: str = "",
+) -> None:
+    context = engine.home / "image"
+    shutil.rmtree(context, ignore_errors=True)
+    context.mkdir()
+    lines = [f"FROM {BASE}"]
+    for place, program in programs.items():
+        libraries = [p for p in programs_with_libraries([program]) if p != program]
+        for source, target in [(program, place), *((p, str(p)) for p in libraries)]:
+            copied = context / target.lstrip("/")
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            if not copied.exists():
+                _link_or_copy(source.resolve(), copied)
+    lines.append("COPY usr /usr")
+    if owns:
+        owner, _, group = user.partition(":")
+        lines.append(f"RUN install --directory --owner={owner} --group={group} {owns}")
+        lines.append(f"WORKDIR {owns}")
+    lines.append(f"USER {user}")
+    if entrypoint:
+        lines.append(f'ENTRYPOINT ["{entrypoint}"]')
+    (context / "Dockerfile").write_text("\n".join(lines) + "\n")
+    engine.docker("build", "--quiet", "--network=none", "--tag", image, str(context))
+    shutil.rmtree(context)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _image(compose: str, name: str) -> str:
+    found = re.search(rf"image: ({re.escape(name)}:\S+)", compose)
+    assert found, f"compose.yaml names no image {name}"
+    return found.group(1)
+
+
+def _closure(names: Iterable[str]) -> set[str]:
+    """What these packages need in turn, as ``name==version``, without our own."""
+    ours = dict(map(_our_needs, ROOT.glob("[lpst]*/**/pyproject.toml")))
+    todo, seen, found = list(names), set(), set()
+    while todo:
+        name = canonicalize_name(todo.pop())
+        if name in seen:
+            continue
+        seen.add(name)
+        if name in ours:
+            needs = ours[name]
+        else:
+            package = metadata.distribution(name)
+            needs = package.requires or []
+            found.add(f"{name}=={package.version}")
+        todo += [
+            need.name
+            for need in map(Requirement, needs)
+            if need.marker is None or need.marker.evaluate({"extra": ""})
+        ]
+    return found
+
+
+def _our_needs(pyproject: Path) -> tuple[str, list[str]]:
+    # From the file: what an editable package says of itself is as old as its installation.
+    project = tomllib.loads(pyproject.read_text())["project"]
+    return canonicalize_name(project["name"]), list(project.get("dependencies", []))
+
+
+def _build_tools() -> set[str]:
+    lines = (ROOT / "requirements" / "build.txt").read_text().splitlines()
+    return _closure(line for line in lines if line and line[0] not in "#-")

@@ -1,0 +1,58 @@
+"""What the tests of the API call with: every method, who calls, and what is sent."""
+
+from typing import Any
+
+import httpx
+from google.rpc import error_details_pb2, status_pb2
+from grpc.aio import AioRpcError
+from sep_protos import DESCRIPTOR_SET
+from sep_stack.contract import Method, methods_of, read_contract
+
+from tests.e2e.conftest import Stack
+
+METHODS = {m.path: m for m in methods_of(read_contract(DESCRIPTOR_SET))}
+QUERIES = {
+    "/api/manifold/coeffs": {"instrument": "EUR_USD"},
+    "/api/candles": {"instrument": "EUR_USD", "limit": "5"},
+}
+BODIES: dict[str, Any] = {
+    "/api/trade/reconcile": {"dry_run": True},
+    "/api/kill-switch": {"kill_switch": True, "reason": "test"},
+    "/api/candles/fetch": {"instruments": ["EUR_USD"], "count": 10},
+    "/api/drain/plan": {},
+}
+REST = [m for m in METHODS.values() if m.route and not m.streams]
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
+
+
+NOBODY: dict[str, str] = {}
+CALLERS = {
+    "nobody": NOBODY,
+    "reader": bearer("r" * 32),
+    "writer": bearer("a" * 32),
+    "stranger": bearer("x" * 32),
+    "malformed": {"authorization": "Basic YTph"},
+}
+
+
+def send(stack: Stack, method: Method, **headers: str) -> httpx.Response:
+    if method.verb == "POST":
+        body = BODIES.get(method.route, {})
+        return httpx.post(f"{stack.url}{method.route}", json=body, headers=headers, timeout=30)
+    query = QUERIES.get(method.route)
+    return httpx.get(f"{stack.url}{method.route}", params=query, headers=headers, timeout=30)
+
+
+def reason(response: httpx.Response) -> str:
+    return str(response.json()["details"][0]["reason"])
+
+
+def grpc_reason(error: AioRpcError) -> str:
+    trailing: Any = error.trailing_metadata() or ()
+    details = dict(trailing)["grpc-status-details-bin"]
+    info = error_details_pb2.ErrorInfo()
+    assert status_pb2.Status.FromString(details).details[0].Unpack(info)
+    return str(info.reason)

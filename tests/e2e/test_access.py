@@ -1,0 +1,133 @@
+"""Who may do what: the same over REST, over native gRPC and past the proxy."""
+
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from sep_kit.grpc.rules import Access, contract_rules
+from sep_stack.contract import Method
+from sep_testing.eventually import eventually
+
+from tests.e2e.calls import CALLERS, METHODS, REST, bearer, grpc_reason, reason, send
+from tests.e2e.conftest import Stack
+
+pytestmark = pytest.mark.timeout(300)
+
+REFUSED = {  # by access and caller
+    ("read", "stranger"): "WRONG_KEY",
+    ("read", "malformed"): "WRONG_KEY",
+    ("write", "nobody"): "MISSING_KEY",
+    ("write", "reader"): "READ_KEY_ONLY",
+    ("write", "stranger"): "WRONG_KEY",
+    ("write", "malformed"): "WRONG_KEY",
+    ("internal", "nobody"): "MISSING_KEY",
+    ("internal", "reader"): "INTERNAL_ONLY",
+    ("internal", "writer"): "INTERNAL_ONLY",
+    ("internal", "stranger"): "WRONG_KEY",
+    ("internal", "malformed"): "WRONG_KEY",
+}
+STATUS = {"MISSING_KEY": 401, "WRONG_KEY": 401, "READ_KEY_ONLY": 403, "INTERNAL_ONLY": 403}
+CODE = {401: grpc.StatusCode.UNAUTHENTICATED, 403: grpc.StatusCode.PERMISSION_DENIED}
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("method", REST, ids=lambda m: f"{m.verb} {m.route}")
+def test_access_over_rest(api: Stack, method: Method, caller: str) -> None:
+    if method.name == "ExecuteDrain" and caller == "writer":
+        pytest.skip("closes positions")
+    expected = REFUSED.get((method.access, caller))
+    answer = send(api, method, **CALLERS[caller])
+    if expected is None:
+        assert answer.status_code == 200, answer.text
+    else:
+        assert (answer.status_code, reason(answer)) == (STATUS[expected], expected)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("path", METHODS)
+async def test_access_over_grpc_is_the_same(
+    channel: grpc.aio.Channel, path: str, caller: str
+) -> None:
+    """Empty requests: what gets past the door fails on its contents, if at all."""
+    method = METHODS[path]
+    if caller == "writer" and method.access == "write" and method.name != "SetKillSwitch":
+        pytest.skip("changes something")
+    found, code = await outcome(channel, method, tuple(CALLERS[caller].items()))
+    expected = REFUSED.get((method.access, caller))
+    if expected is None:
+        assert found not in STATUS
+    else:
+        assert (found, code) == (expected, CODE[STATUS[expected]])
+
+
+async def outcome(
+    channel: grpc.aio.Channel, method: Method, metadata: tuple[tuple[str, str], ...]
+) -> tuple[str, grpc.StatusCode]:
+    """Reason and code of an empty call; the first event of a stream will do."""
+    opened: Any = channel
+    try:
+        if method.streams:
+            async for _ in opened.unary_stream(method.path)(b"", metadata=metadata, timeout=10):
+                break
+        else:
+            await opened.unary_unary(method.path)(b"", metadata=metadata, timeout=10)
+    except grpc.aio.AioRpcError as error:
+        return grpc_reason(error), error.code()
+    return "", grpc.StatusCode.OK
+
+
+def test_every_method_has_a_rule_and_only_known_ones_are_open() -> None:
+    by_access: dict[Access, list[str]] = {}
+    for path, rule in contract_rules().items():
+        by_access.setdefault(rule.access, []).append(path.rpartition("/")[2])
+    assert by_access[Access.OPEN] == ["GetHealth"]
+    assert sorted(by_access[Access.WRITE]) == [
+        "EvaluateNow",
+        "ExecuteDrain",
+        "FetchCandles",
+        "PlanDrain",
+        "Reconcile",
+        "SetKillSwitch",
+    ]
+    assert sorted(by_access[Access.INTERNAL]) == ["GetOrder", "PlaceMarketOrder"]
+
+
+async def test_a_call_past_the_proxy_meets_the_same_rules(api: Stack) -> None:
+    guard = f"127.0.0.1:{api.port + 6}"
+    async with grpc.aio.insecure_channel(guard) as direct:
+        method = METHODS["/sep.guard.v1.GuardService/SetKillSwitch"]
+        found, _ = await outcome(direct, method, ())
+    assert found == "MISSING_KEY"
+
+
+def test_the_kill_switch_keeps_the_name_of_the_key(api: Stack) -> None:
+    body = {"kill_switch": True, "reason": "test", "actor": "somebody else"}
+    url = f"{api.url}/api/kill-switch"
+    answer = httpx.post(url, json=body, headers=CALLERS["writer"])
+    assert answer.json()["actor"] == "alice"
+    assert httpx.get(url).json()["actor"] == "alice"
+
+
+async def test_a_key_is_rotated_without_a_restart(api: Stack) -> None:
+    keys = api.run_dir / "keys"
+
+    def status(key: str) -> int:
+        url = f"{api.url}/api/trade/reconcile"
+        return httpx.post(url, json={"dry_run": True}, headers=bearer(key)).status_code
+
+    assert status("b" * 32) == 401
+    (keys / "write.bob").write_text("b" * 32)
+    await eventually(lambda: status("b" * 32) == 200, within_s=5)
+    (keys / "write.bob").unlink()
+    await eventually(lambda: status("b" * 32) == 401, within_s=5)
+    assert status("a" * 32) == 200
+
+
+def test_keys_are_made_for_their_owner_alone_and_never_logged(api: Stack) -> None:
+    internal = api.run_dir / "keys" / "internal"
+    assert internal.stat().st_mode & 0o777 == 0o600
+    httpx.get(f"{api.url}/api/status", headers=bearer("leaked-leaked-leaked-leaked"))
+    logs = "".join(p.read_text() for p in (api.run_dir / "logs").glob("*.log"))
+    for key in (internal.read_text().strip(), "a" * 32, "r" * 32, "leaked-leaked"):
+        assert key not in logs

@@ -1,0 +1,159 @@
+"""What is written about the API is true: document, page, client, commands."""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from sep_client import AsyncClient, Client
+from sep_client.errors import UnauthenticatedError
+from sep_stack.openapi.errors import HTTP_STATUS, reasons_of
+
+from tests.e2e.calls import CALLERS, METHODS, REST
+from tests.e2e.conftest import ROOT, Stack
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_every_documented_error_has_a_status_and_every_route_is_documented(
+    api: Stack,
+) -> None:
+    document = httpx.get(f"{api.url}/openapi.json").json()
+    assert document["openapi"] == "3.1.0"
+    for method in METHODS.values():
+        if not method.route:
+            continue
+        operation = document["paths"][method.route][method.verb.lower()]
+        assert operation["summary"]
+        expected = {str(status): reasons for status, reasons in reasons_of(method).items()}
+        assert {s: r["x-reasons"] for s, r in operation["responses"].items() if s != "200"} == (
+            expected
+        )
+        assert set(method.errors) <= set(HTTP_STATUS)
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"]
+
+
+def test_the_page_needs_no_network_and_no_scripts(api: Stack) -> None:
+    answer = httpx.get(f"{api.url}/docs")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert not re.search(r"<script|src=|https?://", answer.text)
+    for method in REST:
+        assert f"id={method.operation}>" in answer.text
+
+
+def test_whatever_the_document_allows_or_forbids_gets_a_documented_answer(
+    api: Stack,
+) -> None:
+    """Schemathesis: no 5xx, no status, type or shape that the document does not tell."""
+    schema = schemathesis.openapi.from_url(f"{api.url}/openapi.json")
+    checks = (
+        not_a_server_error,
+        status_code_conformance,
+        content_type_conformance,
+        response_schema_conformance,
+    )
+    tested = 0
+    for result in schema.get_all_operations():
+        operation: Any = result.ok()  # type: ignore[union-attr]
+        if operation.path in {"/api/manifold/stream", "/api/drain/execute"}:
+            continue
+        strategies = [operation.as_strategy(generation_mode=mode) for mode in _modes(operation)]
+        for strategy in strategies:
+            _call_all(strategy, checks, api)
+            tested += 1
+    assert tested > 25
+
+
+def _modes(operation: Any) -> list[Any]:
+    modes = [schemathesis.GenerationMode.POSITIVE]
+    if operation.query or operation.body:
+        modes.append(schemathesis.GenerationMode.NEGATIVE)
+    return modes
+
+
+def _call_all(strategy: Any, checks: Any, api: Stack) -> None:
+    @settings(
+        max_examples=12,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=strategy)
+    def call(case: Any) -> None:
+        if case.method == "POST" and isinstance(case.body, dict):
+            # It must neither trade nor wait for the broker for minutes.
+            case.body |= {"dry_run": True} if "reconcile" in case.path else {}
+            case.body |= {"count": 10} if "count" in case.body else {}
+        case.call_and_validate(headers=CALLERS["writer"], checks=checks, timeout=30)
+
+    call()
+
+
+async def test_examples_of_the_client_run(api: Stack) -> None:
+    readme = (ROOT / "clients/python/README.md").read_text()
+    examples = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert len(examples) == 3
+    for example in examples:
+        code = example.replace("http://127.0.0.1:8000", api.url)
+        code = code.replace(".run/keys/write", str(api.run_dir / "keys/write.alice"))
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-W", "error", "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+async def test_every_read_of_the_client_is_understood(api: Stack) -> None:
+    with Client(api.url) as sep:
+        assert sep.health().healthy
+        assert len(sep.pairs().pairs) == 8
+        (bid,) = (c.bid for c in sep.candles("EUR_USD", limit=1).candles)
+        assert bid
+        assert bid.l <= bid.c <= bid.h
+        for read in (sep.status, sep.ranking, sep.allocation_status, sep.budget, sep.readiness,
+                     sep.kill_switch, sep.coherence, sep.account, sep.positions, sep.open_trades,
+                     sep.instruments, sep.pricing, sep.metrics):  # fmt: skip
+            assert read()
+        with pytest.raises(UnauthenticatedError):
+            sep.reconcile(dry_run=True)
+    async with AsyncClient(api.url, key="a" * 32) as sep_async:
+        assert (await sep_async.reconcile(dry_run=True)).dry_run
+        assert (await sep_async.plan_drain()).closes is not None
+
+
+async def test_the_commands_in_the_docs_run(api: Stack) -> None:
+    """Those for buf; grpcurl takes the same names."""
+    page = (ROOT / "docs/api.md").read_text()
+    commands = re.findall(r"^buf curl .*?(?:[^\\])$", page, re.MULTILINE | re.DOTALL)
+    assert len(commands) >= 3
+    buf = Path(sys.executable).with_name("buf")
+    for command in commands:
+        line = command.replace("http://localhost:8000", api.url).replace("buf ", f"{buf} ", 1)
+        line = line.replace(".run/keys/write", str(api.run_dir / "keys/write.alice"))
+        done = await asyncio.create_subprocess_shell(
+            line, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        out, err = await asyncio.wait_for(done.communicate(), 30)
+        assert done.returncode == 0, err
+        assert json.loads(out) if out.lstrip().startswith(b"{") else out

@@ -1,0 +1,75 @@
+"""What the stack says of itself while parts of it are down, the store included."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from sep.ops.v1 import ops_pb2, ops_pb2_grpc
+from sep_allocator.app import build
+from sep_allocator.settings import AllocatorSettings
+from sep_testing.services import running_service
+from sep_testing.valkey import ValkeyServer
+
+
+@pytest.fixture
+async def ops(valkey: ValkeyServer) -> AsyncIterator[Any]:
+    """An allocator alone: its peers are nowhere."""
+    nowhere = {f"{n}_addr": "127.0.0.1:1" for n in ("gateway", "evaluator", "allocator", "guard")}
+    settings = AllocatorSettings.model_validate(
+        {"valkey_url": valkey.url, "grpc_listen": "127.0.0.1:0", **nowhere}
+    )
+    async with (
+        running_service("allocator", settings, build) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        yield ops_pb2_grpc.OpsServiceStub(channel)
+
+
+def states(parts: Any) -> dict[str, str]:
+    return {p.name: ops_pb2.PartState.Name(p.state) for p in parts}
+
+
+@pytest.mark.parametrize("how", ["kill", "freeze"])
+async def test_status_answers_without_the_store_and_assumes_the_worst(
+    ops: Any, valkey: ValkeyServer, how: str
+) -> None:
+    before = await ops.GetStatus(ops_pb2.GetStatusRequest(), timeout=10)
+    assert states(before.parts)["valkey"] == "PART_STATE_SERVING"
+    assert {f.verdict for f in before.freshness} == {"missing"}
+    getattr(valkey, how)()
+    try:
+        after = await ops.GetStatus(ops_pb2.GetStatusRequest(), timeout=10)
+    finally:
+        valkey.thaw()
+    assert states(after.parts) == {
+        **dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), "PART_STATE_UNREACHABLE"),
+        "valkey": "PART_STATE_UNREACHABLE",
+    }
+    assert after.modes.kill_switch is True
+    assert {f.verdict for f in after.freshness} == {"unknown"}
+    assert [f.name for f in after.freshness] == [f.name for f in before.freshness]
+    assert (after.broker.connected, after.broker.error) == (False, "the store does not answer")
+    assert not after.leases
+
+
+async def test_health_names_what_is_down_in_time(ops: Any, valkey: ValkeyServer) -> None:
+    valkey.freeze()
+    try:
+        async with asyncio.timeout(5):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await ops.GetHealth(ops_pb2.GetHealthRequest())
+    finally:
+        valkey.thaw()
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert "valkey" in str(caught.value.details())
+
+
+async def test_metrics_are_told_by_who_is_left(ops: Any) -> None:
+    answer = await ops.GetMetrics(ops_pb2.GetMetricsRequest(), timeout=10)
+    assert answer.exposition.content_type.startswith("text/plain")
+    own = await ops.ScrapeMetrics(ops_pb2.ScrapeMetricsRequest(), timeout=10)
+    assert own.service == "allocator"
+    assert "sep_grpc_requests_total" in own.exposition
+    assert answer.exposition.data.decode() == ""  # nobody else is there to be asked

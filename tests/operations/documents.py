@@ -1,0 +1,49 @@
+"""The commands in the operations pages, as they stand there."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs" / "operations").glob("*.md"))
+
+_FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$", re.M | re.S
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A block of shell commands; ``kind`` is what stands after ``sh``.
+
+    "" runs against any stack, "docker" needs the containers, "dry" changes nothing,
+    "setup" says where the stack is.
+    """
+
+    page: str
+    line: int
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def commands_of(page: Path) -> list[Command]:
+    """Every block of a page, in order."""
+    text = page.read_text()
+    found = []
+    for block in _FENCE.finditer(text):
+        words = block["info"].split()
+        if words[:1] != ["sh"]:
+            raise ValueError(f"{page.name}: a block is no sh block: {block['info']!r}")
+        indent = block["indent"]
+        lines = [line.removeprefix(indent) for line in block["text"].splitlines()]
+        line = text.count("\n", 0, block.start()) + 1
+        found.append(Command(page.name, line, " ".join(words[1:]), "\n".join(lines)))
+    return found
+
+
+def all_commands() -> list[Command]:
+    """Every block of every page."""
+    return [command for page in PAGES for command in commands_of(page)]

@@ -1,0 +1,63 @@
+"""Each alert fires in its own scenario, and falls silent when the market shuts."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PROMETHEUS = ROOT / "deploy" / "prometheus"
+TESTS = PROMETHEUS / "tests"
+
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None,
+    reason="ALERT RULES NOT TESTED: promtool is not installed (Debian's prometheus brings it)",
+)
+
+
+def promtool(*arguments: str) -> None:
+    done = subprocess.run(
+        ["promtool", *arguments],
+        cwd=TESTS,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_promtool
+def test_rules_and_configuration_are_valid() -> None:
+    promtool("check", "rules", str(PROMETHEUS / "sep-rolling.rules.yaml"))
+    promtool("check", "config", str(PROMETHEUS / "prometheus.yaml"))
+
+
+@needs_promtool
+@pytest.mark.parametrize("name", ["minutes.test.yaml", "days.test.yaml"])
+def test_alerts_fire_in_their_scenario_and_in_no_other(name: str) -> None:
+    promtool("test", "rules", name)
+
+
+def test_scenarios_are_the_generated_ones(tmp_path: Path) -> None:
+    copy = tmp_path / "make.py"
+    copy.write_text((TESTS / "make.py").read_text())
+    subprocess.run([sys.executable, copy], check=True, timeout=60)
+    for made in tmp_path.glob("*.yaml"):
+        assert made.read_text() == (TESTS / made.name).read_text(), f"run {TESTS / 'make.py'}"
+
+
+def test_every_alert_has_a_scenario_in_which_it_fires() -> None:
+    (group,) = yaml.safe_load((PROMETHEUS / "sep-rolling.rules.yaml").read_text())["groups"]
+    assert group["name"] == "sep-rolling"
+    fired = {
+        case["alertname"]
+        for name in TESTS.glob("*.yaml")
+        for test in yaml.safe_load(name.read_text())["tests"]
+        for case in test["alert_rule_test"]
+        if case["exp_alerts"]
+    }
+    assert fired == {rule["alert"] for rule in group["rules"] if "alert" in rule}

@@ -1,0 +1,48 @@
+"""Every command in the operations pages runs, as written."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.operations.conftest import Desk
+from tests.operations.documents import PAGES, ROOT, Command, all_commands
+
+KINDS = {"", "docker", "dry", "setup"}
+RULES = ROOT / "deploy" / "prometheus" / "sep-rolling.rules.yaml"
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("command", [c for c in all_commands() if c.kind in {"", "dry"}], ids=str)
+def test_a_command_runs_as_written(desk: Desk, command: Command) -> None:
+    code, output = desk.run("bash", "-euo", "pipefail", "-c", command.text)
+    assert code == 0, f"{command.text}\n{output}"
+
+
+def test_every_block_is_of_a_kind_that_some_test_runs() -> None:
+    assert {c.kind for c in all_commands()} <= KINDS
+    assert any(c.kind == "docker" for c in all_commands())
+    for command in all_commands():
+        assert ("docker" in command.text) == (command.kind == "docker"), command
+
+
+def test_setups_name_what_the_scripts_read() -> None:
+    setups = {c.text for c in all_commands() if c.kind == "setup"}
+    assert len(setups) == 1
+    assert set(re.findall(r"export (\w+)=", setups.pop())) == {"SEP_URL", "SEP_KEY_FILE"}
+
+
+def test_every_alert_has_its_section_in_the_runbook() -> None:
+    (group,) = yaml.safe_load(RULES.read_text())["groups"]
+    sections = re.findall(r"^## (\w+)$", (ROOT / "docs/operations/runbook.md").read_text(), re.M)
+    alerts = [rule for rule in group["rules"] if "alert" in rule]
+    assert sorted(sections) == sorted(rule["alert"] for rule in alerts)
+    for rule in alerts:
+        assert rule["annotations"]["runbook"].endswith(f"runbook.md#{rule['alert'].lower()}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target

@@ -1,0 +1,128 @@
+"""The Kubernetes base: rendered, checked against schemas, and held to what services read."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from sep_allocator.settings import AllocatorSettings
+from sep_evaluator.settings import EvaluatorSettings
+from sep_gateway.settings import GatewaySettings
+from sep_guard.settings import GuardSettings
+from sep_kit.settings.loading import load_settings
+
+from tests.operations.kustomize import Manifest, containers_of, render
+
+BASE = Path(__file__).parents[2] / "deploy" / "kubernetes"
+MANIFESTS = render(BASE)
+SERVICES = ("gateway", "evaluator", "allocator", "guard")
+
+
+def of_kind(kind: str) -> dict[str, Manifest]:
+    return {m["metadata"]["name"]: m for m in MANIFESTS if m["kind"] == kind}
+
+
+@pytest.mark.parametrize(
+    "manifest", MANIFESTS, ids=lambda m: f"{m['kind']}-{m['metadata']['name']}"
+)
+@pytest.mark.parametrize("version", ["1.31", "1.37"])
+def test_a_manifest_fits_its_schema(manifest: Manifest, version: str) -> None:
+    kubernetes_validate.validate(manifest, version, strict=True)
+
+
+@pytest.mark.parametrize("name", [*SERVICES, "envoy"])
+def test_a_pod_is_locked_down_and_probed(name: str) -> None:
+    pod = of_kind("Deployment")[name]["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["automountServiceAccountToken"] is False
+    for container in containers_of(of_kind("Deployment")[name]):
+        security = container["securityContext"]
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert container["resources"]["limits"]["memory"]
+    for container in pod["containers"]:
+        assert {"readinessProbe", "livenessProbe"} <= container.keys()
+
+
+def test_liveness_asks_whether_it_answers_and_readiness_whether_it_works() -> None:
+    for name in SERVICES:
+        (container,) = of_kind("Deployment")[name]["spec"]["template"]["spec"]["containers"]
+        assert container["livenessProbe"]["grpc"]["service"] == "sep.ops.v1.OpsService"
+        assert "service" not in container["readinessProbe"]["grpc"]
+
+
+def test_writers_have_a_second_replica_and_a_budget_that_keeps_one() -> None:
+    budgets = of_kind("PodDisruptionBudget")
+    for name in ("evaluator", "allocator", "guard", "envoy"):
+        assert of_kind("Deployment")[name]["spec"]["replicas"] == 2
+        assert budgets[name]["spec"]["minAvailable"] == 1
+    for name, deployment in of_kind("Deployment").items():
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        wanted = budgets[name]["spec"]["selector"]["matchLabels"]
+        assert wanted.items() <= labels.items()
+
+
+def test_addresses_lead_to_the_ports_that_services_listen_on() -> None:
+    settings = of_kind("ConfigMap")["sep-settings"]["data"]
+    for name in SERVICES:
+        host, _, port = settings[f"{name.upper()}_ADDR"].partition(":")
+        service = of_kind("Service")[host]["spec"]
+        (container,) = of_kind("Deployment")[name]["spec"]["template"]["spec"]["containers"]
+        assert service["ports"][0]["port"] == int(port)
+        assert container["ports"][0] == {
+            "name": service["ports"][0]["targetPort"],
+            "containerPort": int(port),
+        }
+        assert {"name": "GRPC_LISTEN", "value": f"0.0.0.0:{port}"} in container["env"]
+        init = containers_of(of_kind("Deployment")["envoy"])[0]
+        assert {"name": f"{name.upper()}_ADDR", "value": f"{host}:{port}"} in init["env"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("gateway", GatewaySettings),
+        ("evaluator", EvaluatorSettings),
+        ("allocator", AllocatorSettings),
+        ("guard", GuardSettings),
+    ],
+)
+def test_a_service_accepts_the_settings_it_would_get(name: str, kind: Any) -> None:
+    environ = dict(of_kind("ConfigMap")["sep-settings"]["data"])
+    (container,) = of_kind("Deployment")[name]["spec"]["template"]["spec"]["containers"]
+    environ |= {e["name"]: e["value"] for e in container["env"]}
+    if name == "gateway":
+        environ["OANDA_API_TOKEN"] = "from-the-secret"
+    settings = load_settings(kind, environ)
+    assert settings.kill_switch is True
+    assert settings.live_trading_enabled is False
+
+
+def test_only_the_gateway_gets_the_token() -> None:
+    holders = {
+        name
+        for name, deployment in of_kind("Deployment").items()
+        for volume in deployment["spec"]["template"]["spec"]["volumes"]
+        if volume.get("secret", {}).get("secretName") == "sep-broker"
+    }
+    assert holders == {"gateway"}
+    assert "TOKEN" not in (BASE / "settings.env").read_text()
+
+
+def test_images_are_those_of_the_compose_file() -> None:
+    compose = (BASE.parents[1] / "compose.yaml").read_text()
+    used = {c["image"] for d in of_kind("Deployment").values() for c in containers_of(d)}
+    for image in used:
+        name, _, tag = image.partition(":")
+        assert re.search(
+            rf"image: {re.escape(name)}:({re.escape(tag)}|\$\{{SEP_RELEASE)", compose
+        ), image
+
+
+def test_kustomization_names_every_file() -> None:
+    listed = yaml.safe_load((BASE / "kustomization.yaml").read_text())
+    files = {p.name for p in BASE.glob("*.yaml")} - {"kustomization.yaml"}
+    assert set(listed["resources"]) == files

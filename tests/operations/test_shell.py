@@ -1,0 +1,86 @@
+"""The shell scripts: sound, and honest about wrong calls."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = [ROOT / "deploy.sh", ROOT / "bin" / "drain_overcap_only.sh", ROOT / ".ci" / "run"]
+
+
+def call(*command: str | Path) -> tuple[int, str]:
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.name)
+def test_shellcheck_finds_nothing(script: Path) -> None:
+    if shutil.which("shellcheck") is None:
+        pytest.skip("SHELL SCRIPTS NOT CHECKED: shellcheck is not installed")
+    code, output = call("shellcheck", script)
+    assert code == 0, output
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.name)
+def test_a_script_is_strict_and_executable(script: Path) -> None:
+    assert "set -euo pipefail" in script.read_text()
+    assert script.stat().st_mode & 0o111
+
+
+def test_deploy_tells_its_options() -> None:
+    code, output = call("./deploy.sh", "--help")
+    assert code == 0
+    for option in ("--profile", "--env-file", "--token-file", "--dry-run", "--no-build", "--days"):
+        assert option in output
+
+
+def test_a_dry_run_prints_every_step_in_order_and_changes_nothing() -> None:
+    code, output = call("./deploy.sh", "--dry-run")
+    assert code == 0, output
+    steps = (
+        *("building images", "starting with entries forbidden", "warming up"),
+        *("engaging the kill switch", "restarting with the live configuration", "verifying"),
+    )
+    places = [output.index(step) for step in steps]
+    assert places == sorted(places)
+    assert output.rstrip().endswith("dry run: nothing was changed")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--profile", "live"), "needs --env-file"),
+        (("--profile", "demo"), "paper, practice or live"),
+        (("--env-file", "/nonexistent"), "can't read the env file"),
+        (("--wait", "soon"), "--wait is a number of seconds"),
+        (("--days",), "needs a value"),
+        (("--now",), "unknown option --now"),
+        (
+            (
+                "--profile",
+                "live",
+                "--env-file",
+                "deploy/demo.env",
+                "--token-file",
+                "deploy/paper_token",
+            ),
+            "OANDA_ENVIRONMENT in deploy/demo.env is paper",
+        ),
+    ],
+)
+def test_a_wrong_deploy_is_refused_before_anything_happens(
+    arguments: tuple[str, ...], said: str
+) -> None:
+    code, output = call("./deploy.sh", "--dry-run", *arguments)
+    assert code == 2, output
+    assert said in output
