@@ -113,6 +113,8 @@ def running_engine() -> Iterator[Engine]:
     finally:
         _stop(engine, process)
         if not kept:
+            # An engine that was killed leaves its own mount behind.
+            engine.run(["umount", "--lazy", str(home / "data")], within_s=10)
             shutil.rmtree(home, ignore_errors=True)
 
 

@@ -286,7 +286,7 @@ async def test_a_word_missed_while_valkey_was_away_is_made_up_for(
         await held(service, "BLOB_MISSING")
         await asyncio.to_thread(valkey.kill)
         await asyncio.to_thread(valkey.start)
-        await eventually(lambda: own.ping())
+        await eventually(own.ping)
         await publish(own, clock, [EUR])
         await selected(service, EUR)
     await own.aclose()

@@ -224,6 +224,8 @@ async def _until_prepared(prepare: Callable[[], Awaitable[None]]) -> None:
             raise_if_cancelled()
             await asyncio.sleep(_RETRY_S)
             continue
+        # Told to stop in the very moment it was done: whatever starts now would never end.
+        raise_if_cancelled()
         return
 
 

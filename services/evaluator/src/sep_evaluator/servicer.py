@@ -152,7 +152,9 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
                     yield evaluator_pb2.StreamManifoldsResponse(manifold=manifold_message(last))
             while True:
                 try:
-                    event = await asyncio.wait_for(news.get(), _HEARTBEAT_S)
+                    # Not wait_for: before Python 3.12 it can drop a cancellation.
+                    async with asyncio.timeout(_HEARTBEAT_S):
+                        event = await news.get()
                 except TimeoutError:
                     beat = evaluator_pb2.Heartbeat(ts_ms=now_ms(self._clock))
                     yield evaluator_pb2.StreamManifoldsResponse(heartbeat=beat)

@@ -94,3 +94,11 @@ def _method(service: str, m: descriptor_pb2.MethodDescriptorProto, comment: str)
         http.response_body,
         comment,
     )
+
+
+def read_paths(contract: Path) -> tuple[str, ...]:
+    """gRPC paths of what changes nothing."""
+    return tuple(m.path for m in methods_of(read_contract(contract)) if m.access in _READS)
+
+
+_READS = frozenset({"open", "read"})

@@ -1,7 +1,7 @@
 """The edge: the one public listener. TLS, access log, limits, CORS, compression, cache.
 
-What it lets through goes to the transcoding listener of the same Envoy, over a Unix domain
-socket. They are two because the HTTP cache and the transcoder can't share a filter chain.
+It transcodes as well, save for reads that it keeps: cache and transcoder don't work on one and the
+same call, so these go to the transcoding listener of the same Envoy, over a Unix domain socket.
 """
 
 import re
@@ -12,7 +12,14 @@ from pathlib import Path
 from sep_stack.address import Address
 from sep_stack.contract import Method
 from sep_stack.envoy_errors import local_reply_config
+from sep_stack.envoy_transcoding import (
+    TRANSCODER,
+    rest_routes,
+    service_routes,
+    transcoding_filters,
+)
 from sep_stack.envoy_wire import (
+    HEADER_MUTATION_TYPE,
     NO_TIMEOUT,
     ROUTER,
     Endpoint,
@@ -31,6 +38,7 @@ CLUSTER = "transcoding"
 WRITE_LIMIT = 20
 """Calls of each writing method that one client address may make in ten seconds."""
 
+_OFF = typed("envoy.config.route.v3.FilterConfig", disabled=True)
 _CACHE = "envoy.filters.http.cache"
 _LIMIT = "envoy.filters.http.local_ratelimit"
 _LIMIT_TYPE = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
@@ -41,7 +49,7 @@ _KEPT_QUERIES = r"(\?instrument=[A-Z0-9_]+(&limit=120)?)?"
 # The cache files an answer under the name that the client has for this machine, too. Clients can
 # make up any number of names, and must not fill the memory with them.
 _ONE_NAME = 'function envoy_on_request(handle) handle:headers():replace(":authority", "sep") end'
-_LUA = "envoy.filters.http.lua"
+_LUA = "sep.one_name"
 _LUA_TYPE = "envoy.extensions.filters.http.lua.v3.Lua"
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -51,6 +59,9 @@ class Edge:
     """What differs between one edge and the next.
 
     Args:
+        inner: where the transcoding listener is.
+        descriptor_set: the contract, where Envoy finds it.
+        reads: gRPC paths that change nothing, and so may be tried twice.
         pages: folder of ``openapi.json`` and ``docs.html``; none without it.
         cache: whether answers that may be a second old are kept here.
         logged_reads: of a hundred reads that went well, how many the access log tells.
@@ -59,6 +70,8 @@ class Edge:
 
     listen: Address
     inner: Endpoint
+    descriptor_set: Path
+    reads: tuple[str, ...]
     tls: Tls | None = None
     pages: Path | None = None
     cors_origins: tuple[str, ...] = ()
@@ -87,8 +100,6 @@ def edge_listener(edge: Edge, methods: Sequence[Method]) -> Json:
         "route_config": {
             "name": "public",
             "max_direct_response_body_size_bytes": _MAX_PAGE_BYTES,
-            # What the services say nothing about, Envoy's own answers above all, is not kept.
-            "response_headers_to_add": [header("cache-control", "no-store", "ADD_IF_ABSENT")],
             "virtual_hosts": [
                 {
                     "name": "sep",
@@ -124,6 +135,16 @@ def inner_cluster(inner: Endpoint) -> Json:
 
 def _filters(edge: Edge) -> list[Json]:
     filters = [
+        # Seen last: what the services say nothing about is not kept.
+        http_filter(
+            "sep.no_store",
+            HEADER_MUTATION_TYPE,
+            mutations={
+                "response_mutations": [
+                    {"append": header("cache-control", "no-store", "ADD_IF_ABSENT")}
+                ]
+            },
+        ),
         http_filter("envoy.filters.http.cors", "envoy.extensions.filters.http.cors.v3.Cors"),
         # Without a bucket of its own it limits nothing: the routes of writes have theirs.
         http_filter(_LIMIT, _LIMIT_TYPE, stat_prefix="limit"),
@@ -165,14 +186,13 @@ def _filters(edge: Edge) -> list[Json]:
                 ignore_request_cache_control_header=True,
             ),
         ]
-    return [*filters, ROUTER]
+    return [*filters, *transcoding_filters(edge.descriptor_set), ROUTER]
 
 
 def _routes(edge: Edge, methods: Sequence[Method]) -> list[Json]:
-    routes = [*_preflight(edge), *_pages(edge), *_write_routes(edge, methods)]
+    routes = [*_preflight(edge), *_pages(edge)]
     routes += _kept_routes(edge, methods)
-    routes += _method_routes(edge, methods)
-    routes.append(_pass(edge, {"prefix": "/"}))
+    routes += _service_routes(edge, methods)
     return routes
 
 
@@ -180,7 +200,8 @@ def _preflight(edge: Edge) -> Iterable[Json]:
     """What browsers ask before a call: the CORS filter answers, if a route is there."""
     if edge.cors_origins:
         asked = {"name": "access-control-request-method", "present_match": True}
-        yield _pass(edge, {"prefix": "/", "headers": [_exactly(":method", "OPTIONS"), asked]})
+        match = {"prefix": "/", "headers": [_exactly(":method", "OPTIONS"), asked]}
+        yield {"match": match, "route": {"cluster": CLUSTER}, **_plain(edge)}
 
 
 def _kept_routes(edge: Edge, methods: Sequence[Method]) -> Iterable[Json]:
@@ -199,7 +220,8 @@ def _kept_routes(edge: Edge, methods: Sequence[Method]) -> Iterable[Json]:
                 },
                 "route": {"cluster": CLUSTER, "timeout": NO_TIMEOUT},
                 "typed_per_filter_config": {
-                    _LUA: typed(_LUA_TYPE + "PerRoute", source_code={"inline_string": _ONE_NAME})
+                    _LUA: typed(_LUA_TYPE + "PerRoute", source_code={"inline_string": _ONE_NAME}),
+                    TRANSCODER: _OFF,
                 },
             }
 
@@ -219,54 +241,63 @@ def _pages(edge: Edge) -> Iterable[Json]:
                 header("cache-control", "no-cache"),
                 header("content-security-policy", _PAGE_POLICY),
             ],
-            **_uncached(edge),
+            **_plain(edge),
         }
 
 
-def _write_routes(edge: Edge, methods: Sequence[Method]) -> Iterable[Json]:
+def _service_routes(edge: Edge, methods: Sequence[Method]) -> Iterable[Json]:
+    """REST and gRPC paths of the services: limits on writes, 405 for what a path does not take."""
+    rest = rest_routes(edge.descriptor_set)
+    native = service_routes(edge.reads)
     for method in methods:
-        if not method.writes:
-            continue
-        limited = {
-            "typed_per_filter_config": {
-                _LIMIT: _limit(edge.write_limit),
-                **_uncached(edge).get("typed_per_filter_config", {}),
-            }
-        }
-        for verb, path in ((method.verb, method.route), ("POST", method.path)):
-            if path:
-                match = {"path": path, "headers": [_exactly(":method", verb)]}
-                yield _pass(edge, match) | limited
-
-
-def _method_routes(edge: Edge, methods: Sequence[Method]) -> Iterable[Json]:
-    """REST paths with the methods they take, and 405 for the others."""
+        if method.writes:
+            limit = {_LIMIT: _limit(edge.write_limit)}
+            if method.route:
+                yield _narrowed(edge, _of(rest, method.route), method.route, method.verb, limit)
+            yield _narrowed(edge, _of(native, method.path), method.path, "POST", limit)
     verbs: dict[str, list[str]] = {}
     for method in methods:
         if method.route:
             verbs.setdefault(method.route, []).append(method.verb)
     for path, allowed in verbs.items():
         for verb in allowed:
-            yield _pass(edge, {"path": path, "headers": [_exactly(":method", verb)]})
+            yield _narrowed(edge, _of(rest, path), path, verb, {})
         yield {
             "match": {"path": path},
             "direct_response": {"status": 405},
             "response_headers_to_add": [header("allow", ", ".join(sorted(allowed)))],
-            **_uncached(edge),
+            **_plain(edge),
         }
+    for route in (*rest, *native):
+        yield _uncached(edge, route)
 
 
-def _pass(edge: Edge, match: Json) -> Json:
-    # Timeouts stand on the inner routes, which know the method.
-    action = {"cluster": CLUSTER, "timeout": NO_TIMEOUT, "idle_timeout": NO_TIMEOUT}
-    return {"match": match, "route": action, **_uncached(edge)}
+def _of(routes: Sequence[Json], path: str) -> Json:
+    """The route that a path takes."""
+    return next(
+        r
+        for r in routes
+        if r["match"].get("path") == path or path.startswith(r["match"].get("prefix", "?"))
+    )
 
 
-def _uncached(edge: Edge) -> Json:
+def _narrowed(edge: Edge, route: Json, path: str, verb: str, more: Json) -> Json:
+    config = route.get("typed_per_filter_config", {}) | more
+    match = {"path": path, "headers": [_exactly(":method", verb)]}
+    return _uncached(edge, route | {"match": match, "typed_per_filter_config": config})
+
+
+def _uncached(edge: Edge, route: Json) -> Json:
     if not edge.cache:
-        return {}
-    off = typed("envoy.config.route.v3.FilterConfig", disabled=True)
-    return {"typed_per_filter_config": {_CACHE: off}}
+        return route
+    config = route.get("typed_per_filter_config", {})
+    return route | {"typed_per_filter_config": config | {_CACHE: _OFF}}
+
+
+def _plain(edge: Edge) -> Json:
+    """For routes that are neither kept nor transcoded."""
+    config = {TRANSCODER: _OFF} | ({_CACHE: _OFF} if edge.cache else {})
+    return {"typed_per_filter_config": config}
 
 
 def _limit(calls: int) -> Json:

@@ -1,4 +1,4 @@
-"""The inner listener: REST/JSON becomes gRPC and finds its service.
+"""REST/JSON becomes gRPC and finds its service: filters and routes, at the edge and behind it.
 
 The transcoder rewrites a REST call to its gRPC path and routes it again, so that one route a
 gRPC service serves both kinds of client.
@@ -31,7 +31,7 @@ MAX_REQUEST_BYTES = 16 * 1024
 MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 """5,000 candles are about 0.8 MiB of JSON."""
 
-_TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
+TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 _BUFFER = "envoy.filters.http.buffer"
 _BUFFER_TYPE = "envoy.extensions.filters.http.buffer.v3.Buffer"
 _LUA = "envoy.filters.http.lua"
@@ -116,37 +116,48 @@ def transcoding_listener(where: Endpoint, descriptor_set: Path, reads: Sequence[
         "use_remote_address": False,
         "generate_request_id": False,
         "local_reply_config": local_reply_config(),
-        "http_filters": [
-            # Switched on by the REST route: native streams must not be buffered.
-            http_filter(_BUFFER, _BUFFER_TYPE, disabled=True, max_request_bytes=MAX_REQUEST_BYTES),
-            http_filter(
-                _LUA,
-                _LUA_TYPE,
-                disabled=True,
-                default_source_code={"inline_string": _PREPARE},
-            ),
-            # Answers to REST pass it after the transcoder; gRPC has no place in them.
-            header_mutation(
-                disabled=True,
-                response=[
-                    *({"remove": name} for name in ("grpc-status", "grpc-message")),
-                    {"append": header("x-content-type-options", "nosniff")},
-                    {"append": header("cache-control", "no-store", "ADD_IF_ABSENT")},
-                ],
-            ),
-            {"name": _TRANSCODER, "typed_config": _transcoder(descriptor_set)},
-            # And this one before it.
-            header_mutation(response=[{"remove": "grpc-accept-encoding"}]),
-            ROUTER,
-        ],
+        "http_filters": [*transcoding_filters(descriptor_set), ROUTER],
         "route_config": {
             "name": "services",
             "virtual_hosts": [
-                {"name": "sep", "domains": ["*"], "routes": _routes(descriptor_set, reads)}
+                {
+                    "name": "sep",
+                    "domains": ["*"],
+                    "routes": [
+                        *rest_routes(descriptor_set),
+                        *service_routes(reads),
+                    ],
+                }
             ],
         },
     }
     return listener(where, manager)
+
+
+def transcoding_filters(descriptor_set: Path) -> list[Json]:
+    """What makes gRPC of REST; the REST routes switch on what goes with it."""
+    return [
+        # Switched on by the REST route: native streams must not be buffered.
+        http_filter(_BUFFER, _BUFFER_TYPE, disabled=True, max_request_bytes=MAX_REQUEST_BYTES),
+        http_filter(
+            _LUA,
+            _LUA_TYPE,
+            disabled=True,
+            default_source_code={"inline_string": _PREPARE},
+        ),
+        # Answers to REST pass it after the transcoder; gRPC has no place in them.
+        header_mutation(
+            disabled=True,
+            response=[
+                *({"remove": name} for name in ("grpc-status", "grpc-message")),
+                {"append": header("x-content-type-options", "nosniff")},
+                {"append": header("cache-control", "no-store", "ADD_IF_ABSENT")},
+            ],
+        ),
+        {"name": TRANSCODER, "typed_config": _transcoder(descriptor_set)},
+        # And this one before it.
+        header_mutation(response=[{"remove": "grpc-accept-encoding"}]),
+    ]
 
 
 def _transcoder(descriptor_set: Path, *, sse: bool = False) -> Json:
@@ -169,15 +180,16 @@ def _transcoder(descriptor_set: Path, *, sse: bool = False) -> Json:
     )
 
 
-def _routes(descriptor_set: Path, reads: Sequence[str]) -> list[Json]:
+def rest_routes(descriptor_set: Path) -> list[Json]:
+    """Routes of REST paths, before they are rewritten."""
     # Filters up to the transcoder take their options from the route of the incoming path,
     # everything else comes from the route of the rewritten one.
-    routes: list[Json] = [
+    return [
         {
             "match": {"path": STREAM_PATH},
             "route": {"cluster": "evaluator"},
             "typed_per_filter_config": {
-                _TRANSCODER: _transcoder(descriptor_set, sse=True),
+                TRANSCODER: _transcoder(descriptor_set, sse=True),
                 HEADER_MUTATION: _SWITCHED_ON,
                 _LUA: _PREPARED,
             },
@@ -203,6 +215,11 @@ def _routes(descriptor_set: Path, reads: Sequence[str]) -> list[Json]:
             },
         },
     ]
+
+
+def service_routes(reads: Sequence[str]) -> list[Json]:
+    """Routes of gRPC paths, which rewritten REST calls take too."""
+    routes: list[Json] = []
     for service in (*_SERVICES, *_NATIVE_SERVICES):
         timeouts = dict.fromkeys(service.slow, _SLOW_TIMEOUT)
         timeouts |= dict.fromkeys(service.streams, NO_TIMEOUT)
