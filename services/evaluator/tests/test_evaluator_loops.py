@@ -260,7 +260,7 @@ async def test_a_corrupt_sample_of_the_history_is_logged_and_left_out(
     now = now_ms(desk.clock)
     sound = {"ts": now - 1, "trades": 7, "calmar": 0.5, "pnl": 0.01}
     key = keys.backtest_history(PAIR)
-    await desk.store.zadd(key, {raw: now - 2, json.dumps(sound): now - 1})
+    await desk.store.zadd(key, {raw: now - 2, json.dumps(sound).encode(): now - 1})
     with capture_logs() as logs:
         found = await GateMemory(desk.store).load([PAIR], now)
     assert [s.trades for s in found[PAIR].history] == [7]

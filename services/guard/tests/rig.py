@@ -104,7 +104,7 @@ class Feed:
         """Everything that an entry needs."""
         for instrument in weights:
             await self.signal(instrument)
-        await self.weights(**weights)
+        await self.weights(held=False, **weights)
         await self.link()
         await self.kill_switch(False)
         await self._store.set(keys.MARGIN_GATE, "open")

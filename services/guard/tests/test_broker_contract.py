@@ -126,15 +126,15 @@ async def test_account_rules_and_prices_can_be_read(side: Side) -> None:
 async def test_an_entry_is_filled_held_as_ours_and_found_again(side: Side) -> None:
     order = await intent(side, "entry", 1000)
     result = await side.broker.place(order)
-    assert (result.outcome, result.filled_units) == (Outcome.FILLED, 1000)
+    assert (result.outcome, result.filled_units) == (Outcome.FILLED, Decimal(1000))
     assert result.fill_price is not None
     held = (await side.broker.holdings())[EUR]
-    assert (held.managed, held.manual) == (1000, 0)
+    assert (held.managed, held.manual) == (Decimal(1000), Decimal(0))
     assert (await side.broker.account()).margin_used > 0
     found = await side.broker.look_up(order)
     assert found is not None
     assert (found.outcome, found.filled_units, found.fill_price) == (
-        Outcome.FILLED, 1000, result.fill_price,
+        Outcome.FILLED, Decimal(1000), result.fill_price,
     )  # fmt: skip
 
 
@@ -152,7 +152,7 @@ async def test_a_reduction_never_opens_anything(side: Side) -> None:
     assert await side.broker.holdings() == {}
     await side.broker.place(await intent(side, "entry", 1000))
     part = await side.broker.place(await intent(side, "exit-2", -400, reduce_only=True))
-    assert (part.outcome, part.filled_units) == (Outcome.FILLED, -400)
+    assert (part.outcome, part.filled_units) == (Outcome.FILLED, Decimal(-400))
     await side.broker.place(await intent(side, "exit-3", -600, reduce_only=True))
     assert await side.broker.holdings() == {}
 
@@ -177,10 +177,10 @@ async def test_accepted_without_an_answer_is_unknown_and_found_by_a_look_up(side
 async def test_trades_by_hand_are_told_apart(side: Side) -> None:
     side.trade_by_hand(300)
     held = (await side.broker.holdings())[EUR]
-    assert (held.managed, held.manual) == (0, 300)
+    assert (held.managed, held.manual) == (Decimal(0), Decimal(300))
     await side.broker.place(await intent(side, "entry", 1000))
     held = (await side.broker.holdings())[EUR]
-    assert (held.managed, held.manual) == (1000, 300)
+    assert (held.managed, held.manual) == (Decimal(1000), Decimal(300))
 
 
 async def test_what_the_gateway_refuses_before_it_sends_is_rejected(side: Side) -> None:

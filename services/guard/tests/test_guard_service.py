@@ -46,7 +46,7 @@ class World:
 
     def fills(self) -> list[tuple[str, str]]:
         """Client order ids and units of the fills in the broker's own ledger."""
-        transactions = self.paper.broker.account.book.ledger.transactions
+        transactions: list[Any] = list(self.paper.broker.account.book.ledger.transactions)
         return [
             (t.body.client_order_id, str(t.body.units))
             for t in transactions

@@ -159,7 +159,7 @@ async def test_accepted_without_an_answer_is_unknown_then_settled_by_a_look_up(
     async def away(intent: Intent) -> None:
         raise NotTheWriterError("not now")
 
-    found, desk.broker.look_up = desk.broker.look_up, away  # type: ignore[assignment]
+    found, desk.broker.look_up = desk.broker.look_up, away  # type: ignore[method-assign]
     cycle = await desk.guard.cycle()
     assert told(cycle[EUR]) == ("REFUSAL", ("ORDER_UNKNOWN",))
     assert told(cycle[GBP])[0] == "ENTRY"

@@ -74,8 +74,9 @@ async def test_struck_between_plan_and_orders_reductions_go_and_entries_do_not(
     assert told(cycle[EUR]) == ("REDUCTION", ("WEIGHT_GONE",))
     assert desk.broker.positions[EUR].managed == 0
     assert told(cycle[GBP])[0] == "ENTRY"
-    assert cycle[GBP].result is not None
-    assert cycle[GBP].result.reason == "NOT_RECORDED"
+    stopped = cycle[GBP].result
+    assert stopped is not None
+    assert stopped.reason == "NOT_RECORDED"
     assert desk.broker.positions[GBP].managed == 0
 
 

@@ -83,8 +83,9 @@ def _replay(args: argparse.Namespace) -> int:
     print_report(console, journal, replay.evaluations.values())
     if args.json is not None:
         with args.json.open("w", encoding="utf-8") as out:
-            json.dump({"events": [e.as_json() for e in journal.events]}, out, indent=1)
-            out.write("\n")
+            # An event a line: two logs can be compared line by line.
+            lines = (json.dumps(e.as_json()) for e in journal.events)
+            out.write('{"events": [\n' + ",\n".join(lines) + "\n]}\n")
         print(f"{len(journal.events)} events in {args.json}", file=sys.stderr)
     return 0
 

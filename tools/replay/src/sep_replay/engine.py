@@ -9,7 +9,7 @@ from sep_allocator.domain.allocation import NOTHING, Allocation, allocate
 from sep_allocator.settings import AllocatorSettings
 from sep_evaluator.domain.backtest import StrictSpanRun
 from sep_evaluator.domain.evaluation import Evaluation, Observation, evaluate
-from sep_evaluator.domain.floors import Sample
+from sep_evaluator.domain.floors import FloorsInForce
 from sep_evaluator.domain.gates import GateState
 from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.evaluation_loop import Buffers, blob_of
@@ -20,15 +20,16 @@ from sep_fx.sessions import SessionCalendar
 from sep_guard.adapters.market_reader import signal_of, weights_of
 from sep_guard.domain.cycle import Action, Kind, Plan, View, plan_cycle
 from sep_guard.domain.limits import Controls
-from sep_guard.domain.market import Market
+from sep_guard.domain.market import Market, Weights
 from sep_guard.domain.orders import Intent, client_order_id
 from sep_guard.settings import GuardSettings
-from sep_kit.store.records import SignalRecord, WeightsRecord
+from sep_kit.store.records import SignalRecord
 from sep_paper_broker.domain.instruments import LISTINGS
 
 from sep_replay.journal import Journal, Topic
 from sep_replay.paper_account import PaperAccount
 from sep_replay.tape import Tape
+from sep_replay.trading_hours import TradingHours
 
 _ALLOWED = Controls(kill_switch=False, read_only=False, live_allowed=True)
 
@@ -67,14 +68,15 @@ class Replay:
         self._calendar = SessionCalendar(
             evaluator.market_calendar, gating=evaluator.session_trading_enabled
         )
+        self._hours = {i: TradingHours(self._calendar, i) for i in tape.instruments}
         self._runs = {i: self._new_run(i) for i in tape.instruments}
+        self._integrity: dict[str, tuple[int, tuple[str, ...]]] = {}
         self._states = dict.fromkeys(tape.instruments, GateState())
-        self._history: dict[str, list[Sample]] = {i: [] for i in tape.instruments}
+        self._limits = evaluator.gate_limits()
+        self._floors = {i: FloorsInForce(self._limits.floors) for i in tape.instruments}
         self._buffers = Buffers.of(evaluator.hysteresis_default, evaluator.hysteresis_pair_json)
-        self._signals: dict[str, SignalRecord] = {}
         self._evaluations: dict[str, Evaluation] = {}
         self._allocation: Allocation = NOTHING
-        self._weights: WeightsRecord | None = None
         self._margin_open = True
         opened = min((int(b.time[0]) for b in tape.bars.values() if len(b)), default=0)
         rules = {i: LISTINGS[i].instrument for i in tape.instruments}
@@ -87,16 +89,18 @@ class Replay:
         """Play the tape to its end.
 
         Args:
-            progress: called with the number of bars of each moment.
+            progress: called now and then with the number of bars played since.
         """
         evaluated = reconciled = -(2**60)
         day = ""
-        now = 0
+        now = played = 0
         for now, ended in self._tape.moments():
             # A bar that ends at midnight belongs to the day that ends with it.
             today = format_seconds(now - 1)[:10]
             if day and today != day:
                 self._note_nav(now, day)
+                progress(played)
+                played = 0
             day = today
             self._take_in(ended, now)
             if now - evaluated >= self._settings.evaluator.eval_interval_sec:
@@ -106,9 +110,10 @@ class Replay:
             if now - reconciled >= self._settings.guard.pm_reconcile_sec:
                 reconciled = now
                 self._reconcile(now)
-            progress(len(ended))
+            played += len(ended)
         if day:
             self._note_nav(now, day)
+        progress(played)
         return self.journal
 
     @property
@@ -121,7 +126,7 @@ class Replay:
             StrategyParams(),
             self._tape.granularity.seconds,
             instrument,
-            self._calendar,
+            self._hours[instrument],
             self._settings.evaluator.session_exit_minutes,
             long_run_days=self._settings.evaluator.eval_long_run_days,
         )
@@ -131,10 +136,7 @@ class Replay:
             bars = self._tape.bars[instrument]
             for done in self._account.observe(instrument, bars, at, self._tape.granularity.seconds):
                 self.journal.add(now, Topic.FILL, instrument, transaction=done.body)
-            run = self._runs[instrument]
-            run.extend(bars.slice(at, at + 1))
-            for signal in newest_signals(run, 1):
-                self._signals[instrument] = signal
+            self._runs[instrument].extend(bars.slice(at, at + 1))
 
     def _evaluate(self, now: int) -> None:
         settings = self._settings.evaluator
@@ -143,22 +145,25 @@ class Replay:
                 instrument,
                 run.summary(settings.eval_span_days) if len(run) else None,
                 run.watermark,
-                tuple(run.integrity()),
-                self._calendar.state(instrument, now),
+                self._integrity_of(instrument, run),
+                self._hours[instrument].at(now),
             )
+            floors = self._floors[instrument]
+            in_force = floors.at(now * 1000)
             evaluation = evaluate(
                 self._states[instrument],
-                self._history[instrument],
+                floors.history,
                 observation,
-                settings.gate_limits(),
+                self._limits,
                 self._buffers.of_instrument(instrument),
                 now * 1000,
+                floors=in_force,
             )
             before = self._evaluations.get(instrument)
             self._states[instrument] = evaluation.state
             self._evaluations[instrument] = evaluation
             if evaluation.sample is not None:
-                self._history[instrument].append(evaluation.sample)
+                floors.add(evaluation.sample)
             if before is None or before.reasons != evaluation.reasons or evaluation.flipped:
                 self.journal.add(
                     now, Topic.GATE, instrument, gate=evaluation.gate,
@@ -168,26 +173,45 @@ class Replay:
                     floors=evaluation.floors, band=evaluation.band, state=evaluation.state,
                 )  # fmt: skip
 
+    def _integrity_of(self, instrument: str, run: StrictSpanRun) -> tuple[str, ...]:
+        # The slices of a run can only fall out with each other when a trade comes in.
+        trades, faults = self._integrity.get(instrument, (-1, ()))
+        if trades != len(run.trades):
+            faults = tuple(run.integrity())
+            self._integrity[instrument] = (len(run.trades), faults)
+        return faults
+
     def _allocate(self, now: int) -> None:
-        blob = blob_of(list(self._evaluations.values()), now * 1000)
         before = self._allocation
+        evaluations = self._evaluations.values()
+        if not before.weights and not any(e.gate for e in evaluations):
+            # Nothing to score: what is allocated stays nothing, made from this round.
+            self._allocation = Allocation(now * 1000, now * 1000, {}, {}, False, None)
+            return
         self._allocation = allocate(
-            gates_of(blob),
-            {i: window_of(s) for i, s in self._signals.items()},
+            gates_of(blob_of(list(evaluations), now * 1000)),
+            {i: window_of(s) for i in self._tape.instruments if (s := self._signal(i))},
             {i: self._calendar.state(i, now) for i in self._tape.instruments},
             before,
             self._settings.allocator.limits(),
             now * 1000,
         )
-        self._weights = record_of(self._allocation, self._settings.allocator.alloc_top_k)
         if set(self._allocation.weights) != set(before.weights):
             self.journal.add(
                 now, Topic.WEIGHTS, "all", weights=self._allocation.weights,
                 scores=self._allocation.scores,
             )  # fmt: skip
 
+    def _signal(self, instrument: str) -> SignalRecord | None:
+        """The signal of the last bar, made when somebody asks for it."""
+        return next(iter(newest_signals(self._runs[instrument], 1)), None)
+
     def _reconcile(self, now: int) -> None:
         self._cycle += 1
+        if not self._allocation.weights and self._account.is_flat:
+            # Nothing is held and nothing is wanted; with no margin in use the gate is open.
+            self._margin_open = True
+            return
         view = self._view(now)
         plan: Plan = plan_cycle(view, self._settings.guard.limits())
         self._margin_open = plan.margin_open
@@ -198,7 +222,8 @@ class Replay:
             self.journal.add(
                 now, Topic.DECISION, action.instrument, id=decision_id, kind=action.kind,
                 current=action.current, target=action.target, order=action.order,
-                reasons=action.reasons, checks=action.checks, margin=action.margin,
+                reasons=action.reasons, checks=action.checks, brackets=action.brackets,
+                margin=action.margin,
                 market=view.markets[action.instrument], account=view.account,
                 budget=plan.budget,
             )  # fmt: skip
@@ -230,7 +255,7 @@ class Replay:
     def _view(self, now: int) -> View:
         markets = {}
         for instrument in self._tape.instruments:
-            signal = self._signals.get(instrument)
+            signal = self._signal(instrument)
             quote = self._account.quote(instrument)
             markets[instrument] = Market(
                 self._rules[instrument],
@@ -246,12 +271,18 @@ class Replay:
         return View(
             self._account.state(),
             markets,
-            None if self._weights is None else weights_of(self._weights),
+            self._weights(),
             self._margin_open,
             _ALLOWED,
             now * 1000,
             link_sound=True,
         )
+
+    def _weights(self) -> Weights | None:
+        if self._allocation is NOTHING:
+            return None
+        top_k = self._settings.allocator.alloc_top_k
+        return weights_of(record_of(self._allocation, top_k))
 
     def _note_nav(self, now: int, day: str) -> None:
         self.journal.add(now, Topic.NAV, day, nav=self._account.nav, balance=self._account.balance)

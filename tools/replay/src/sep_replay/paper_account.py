@@ -26,6 +26,17 @@ _HOME = "USD"
 _TAG = "sep"
 
 
+class _Prices(dict[float, Decimal]):
+    """Decimal prices of floats, at the broker's precision; a price comes back again and again."""
+
+    def __init__(self, rules: Instrument) -> None:
+        self._rules = rules
+
+    def __missing__(self, price: float) -> Decimal:
+        rounded = self[price] = self._rules.round_price(Decimal(repr(float(price))))
+        return rounded
+
+
 class PaperAccount:
     """A paper account that lives in event time."""
 
@@ -34,7 +45,7 @@ class PaperAccount:
     ) -> None:
         profile = AccountProfile("101-001-0000001-001", _HOME, opened_s * NS_PER_SECOND)
         self._account = Account.open(profile, instruments, balance)
-        self._instruments = instruments
+        self._prices = {name: _Prices(rules) for name, rules in instruments.items()}
 
     @property
     def nav(self) -> Decimal:
@@ -46,21 +57,25 @@ class PaperAccount:
         """Cash without open positions."""
         return self._account.valuation().balance
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether nothing is held."""
+        return not self._account.book.instruments_held()
+
     def observe(self, instrument: str, bars: Bars, at: int, bar_seconds: int) -> list[Transaction]:
         """Let the account live through a bar; returns what it did by itself (stops, targets)."""
-        rules = self._instruments[instrument]
-        bid, ask = (
-            Ohlc(
-                *(
-                    rules.round_price(Decimal(repr(float(getattr(bars, f"{side}_{p}")[at]))))
-                    for p in "ohlc"
-                )
-            )
-            for side in ("bid", "ask")
-        )
+        prices = self._prices[instrument]
+        bid = Ohlc(*(prices[c[at]] for c in (bars.bid_o, bars.bid_h, bars.bid_l, bars.bid_c)))
+        ask = Ohlc(*(prices[c[at]] for c in (bars.ask_o, bars.ask_h, bars.ask_l, bars.ask_c)))
         start = int(bars.time[at]) * NS_PER_SECOND
         end = start + bar_seconds * NS_PER_SECOND
-        return self._account.observe_bar(QuoteBar(instrument, start, end, bid, ask))
+        bar = QuoteBar(instrument, start, end, bid, ask)
+        # Without a trade no stop and no target can be reached on the way.
+        return (
+            self._account.observe([bar.closing])
+            if self.is_flat
+            else (self._account.observe_bar(bar))
+        )
 
     def state(self) -> market.Account:
         """The account as the guard reads it."""

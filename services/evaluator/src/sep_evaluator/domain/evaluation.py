@@ -79,15 +79,20 @@ def evaluate(
     limits: GateLimits,
     buffer: float,
     now_ms: int,
+    *,
+    floors: Floors | None = None,
 ) -> Evaluation:
     """Judge an instrument.
 
     While its market is closed it is skipped: nothing counts and the gate is 0. The
     memory outlives a close, so an instrument that was eligible on Friday needs no
     fresh passes on Monday.
+
+    Args:
+        floors: those of the history, from a caller who knows that it is as it was.
     """
-    known = within_history(history, now_ms)
-    floors = adaptive_floors(limits.floors, known)
+    if floors is None:
+        floors = adaptive_floors(limits.floors, within_history(history, now_ms))
     summary, watermark = observation.summary, observation.watermark
     after, verdict, sample = state, None, None
     band: tuple[Distance, ...] = ()
@@ -98,7 +103,7 @@ def evaluate(
             after = step(state, verdict, watermark, now_ms)
             if after.watermark != state.watermark:
                 sample = next_sample(
-                    known, Sample(now_ms, summary.trades, summary.calmar, summary.pnl_total)
+                    history, Sample(now_ms, summary.trades, summary.calmar, summary.pnl_total)
                 )
     reasons = (
         *hysteresis_reasons(after, band, now_ms),

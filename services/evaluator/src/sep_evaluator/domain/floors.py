@@ -74,3 +74,29 @@ def next_sample(history: Sequence[Sample], candidate: Sample) -> Sample | None:
 def within_history(history: Sequence[Sample], now_ms: int) -> list[Sample]:
     """The samples of the last 30 days."""
     return [s for s in history if s.ts > now_ms - HISTORY_MS]
+
+
+class FloorsInForce:
+    """The floors of a history that grows, made anew only when a sample comes or goes."""
+
+    def __init__(self, base: BaseFloors) -> None:
+        self._base = base
+        self._history: list[Sample] = []
+        self._floors = adaptive_floors(base, ())
+
+    @property
+    def history(self) -> Sequence[Sample]:
+        """The samples that count, oldest first."""
+        return self._history
+
+    def add(self, sample: Sample) -> None:
+        """Take in a sample; it is the newest."""
+        self._history.append(sample)
+        self._floors = adaptive_floors(self._base, self._history)
+
+    def at(self, now_ms: int) -> Floors:
+        """The floors at a time; it never goes back."""
+        if self._history and self._history[0].ts <= now_ms - HISTORY_MS:
+            self._history = within_history(self._history, now_ms)
+            self._floors = adaptive_floors(self._base, self._history)
+        return self._floors

@@ -187,7 +187,7 @@ def _decide(  # noqa: PLR0911 - one return a case, in the order they are asked
         current,
         target,
         size.order,
-        (wanted.cause, *size.reasons),
+        (Cause.REBALANCE if side else wanted.cause, *size.reasons),
         checks,
         _brackets(market, wanted.side, limits.entry.max_spread_bps),
         size.growth,
