@@ -93,7 +93,7 @@ class _Broker:
             self.arrived.set()
         return Result(Outcome.FILLED, "", intent.units, _D("1.10010"))
 
-    async def look_up(self, intent: Intent) -> Outcome | None:
+    async def look_up(self, intent: Intent) -> Result | None:
         return None
 
 
@@ -118,7 +118,7 @@ async def _races(url: str, rounds: int) -> list[Figure]:
         await lease.renew()
     allocation = AllocationLoop(
         names, calendar, AllocatorSettings().limits(), store, leases[0], clock,
-        AllocatorMetrics(CollectorRegistry()),
+        AllocatorMetrics(CollectorRegistry(), clock),
     )  # fmt: skip
     broker, orders = _Broker(names, clock), OpenOrders(store)
     reader = MarketReader(
