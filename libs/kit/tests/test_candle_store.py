@@ -10,7 +10,7 @@ from sep_fx.granularity import Granularity
 from sep_kit.errors import CorruptRecordError, StoreUnavailableError
 from sep_kit.store import candle_chunks, keys
 from sep_kit.store.candle_chunks import BARS_PER_CHUNK, EMPTY, Candle
-from sep_kit.store.candles import CandleStore
+from sep_kit.store.candles import CandleStore, Head
 from sep_kit.store.connection import Valkey, answer, open_valkey
 from sep_testing.valkey import ValkeyServer
 
@@ -88,6 +88,24 @@ async def test_what_is_written_later_replaces_what_was_there(
         after = before | {c.time: c for c in second}
         assert await everything(candles, "EUR_USD") == [after[t] for t in sorted(after)]
         assert changed == sum(before.get(c.time) != c for c in second)
+
+
+@FEW_EXAMPLES
+@given(first=MANY, second=MANY)
+async def test_a_rewrite_is_counted_where_a_bar_up_to_the_newest_changed(
+    shared_valkey: ValkeyServer, first: list[Candle], second: list[Candle]
+) -> None:
+    """Whoever has read up to the newest bar must look again after it, and only then."""
+    async with empty_store(shared_valkey) as store:
+        candles = CandleStore(store)
+        await candles.write("EUR_USD", M1, first)
+        head = (await candles.heads(["EUR_USD"], M1))["EUR_USD"]
+        assert head == Head(max(c.time for c in first), 0)
+        await candles.write("EUR_USD", M1, second)
+        known = {c.time: c for c in first}
+        behind = any(c.time <= head.last and known.get(c.time) != c for c in second)
+        after = (await candles.heads(["EUR_USD"], M1))["EUR_USD"]
+        assert after == Head(max(c.time for c in (*first, *second)), int(behind))
 
 
 RANGE = st.integers(START - 120, START + 3 * SPAN + 120)

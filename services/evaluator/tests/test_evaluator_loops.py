@@ -308,8 +308,44 @@ async def test_candles_that_come_in_behind_the_newest_are_taken_in(desk: Desk) -
     run = desk.alive.runs.run(PAIR)
     assert run.mid[500] == pytest.approx(float(higher.mid[0]), rel=1e-4)
     kept = run
+    await write(desk.store, PAIR, higher)  # as it is stored already
     await desk.evaluate()
     assert desk.alive.runs.run(PAIR) is kept
+
+
+async def test_a_correction_that_leaves_the_close_alone_is_taken_in_too(desk: Desk) -> None:
+    """A low that the broker corrects may be a stop that was hit."""
+    await desk.feed(600)
+    await desk.evaluate()
+    lower = desk.tape.slice(500, 501)
+    lower.bid_l[0] *= 0.99
+    await write(desk.store, PAIR, lower)
+    await desk.feed(1)
+    await desk.alive.candles.tick()
+    before = desk.alive.runs.run(PAIR)
+    assert len(before) == 601
+    await desk.evaluate()
+    run = desk.alive.runs.run(PAIR)
+    assert run is not before
+    fresh = incarnation(desk.store, desk.clock, desk.settings, "b")
+    await fresh.evaluation.refresh()
+    assert np.array_equal(fresh.runs.run(PAIR).equity, run.equity)
+
+
+async def test_candles_that_are_gone_leave_no_run_behind(desk: Desk) -> None:
+    await desk.store.set(keys.best_config(PAIR), EAGER)
+    await desk.feed(600)
+    await desk.evaluate()
+    assert len(desk.alive.runs.run(PAIR)) == 600
+    await desk.store.delete(keys.candles(PAIR, M1))
+    await desk.evaluate()
+    seen = await blob(desk.store)
+    assert seen is not None
+    assert seen["gates"] == {PAIR: 0}
+    assert "NO_DATA" in seen["reasons"][PAIR]
+    await desk.feed(100)
+    await desk.evaluate()
+    assert len(desk.alive.runs.run(PAIR)) == 100
 
 
 async def test_a_replica_restarted_at_the_weekend_arrives_at_the_same_figures(desk: Desk) -> None:

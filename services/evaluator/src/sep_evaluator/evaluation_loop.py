@@ -134,8 +134,7 @@ class EvaluationLoop:
         names = self._runs.instruments
         found = await answer(self._store.mget([keys.best_config(i) for i in names]))
         self._runs.adopt_params(dict(zip(names, found, strict=True)))
-        await self._runs.verify_next()
-        await self._runs.catch_up()
+        await self._runs.catch_up(rewritten=True)
 
     def _observe(self, instrument: str, now: int) -> Observation:
         run = self._runs.run(instrument)

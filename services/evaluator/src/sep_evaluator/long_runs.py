@@ -2,15 +2,13 @@
 
 import asyncio
 import json
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
-from sep_fx.bars import Bars
 from sep_fx.granularity import Granularity
 from sep_fx.sessions import SessionCalendar
 from sep_kit.logging import get_logger
+from sep_kit.store.candles import Head
 
 from sep_evaluator.domain.backtest import StrictSpanRun
 from sep_evaluator.domain.params import StrategyParams
@@ -43,9 +41,9 @@ class LongRuns:
         self._params = dict.fromkeys(instruments, StrategyParams())
         self._runs = {i: self._new_run(i) for i in instruments}
         self._faults: dict[str, str] = {}
-        self._asked: dict[str, int] = {}
+        # The head that each run was last brought up to.
+        self._taken: dict[str, Head] = {}
         self._refused: dict[str, bytes] = {}
-        self._to_verify = deque(instruments)
 
     @property
     def instruments(self) -> tuple[str, ...]:
@@ -74,42 +72,30 @@ class LongRuns:
                 self._params[instrument] = params
                 self._begin_again(instrument)
 
-    async def catch_up(self) -> None:
+    async def catch_up(self, *, rewritten: bool = False) -> None:
         """Take in what the store has and the runs have not.
 
+        Args:
+            rewritten: also make a run anew whose candles changed behind its newest one:
+                backfilled, corrected, or gone. Not asked for with every new candle, since a
+                backfill changes them many times over.
+
         Raises:
             StoreUnavailableError: Valkey does not answer.
         """
-        newest = await self._candles.last_times(self._runs, self.rules.granularity)
-        for instrument, last in newest.items():
+        heads = await self._candles.heads(self._runs, self.rules.granularity)
+        for instrument in self._runs:
+            head, taken = heads.get(instrument), self._taken.get(instrument)
+            if rewritten and taken and not (head and _goes_on(taken, head)):
+                _log.info("candles changed behind the run", instrument=instrument)
+                self._begin_again(instrument)
+                taken = None
             # Asked for once: where its chunk can't be read, asking again changes nothing.
-            if self._asked.get(instrument) != last:
-                await self._extend(instrument, last)
-                self._asked[instrument] = last
-
-    async def verify_next(self) -> None:
-        """Hold the next instrument's run against the store, and make it anew where they differ.
-
-        Candles may be written behind the newest one: backfilled, corrected, fetched again.
-
-        Raises:
-            StoreUnavailableError: Valkey does not answer.
-        """
-        instrument = self._to_verify.popleft()
-        self._to_verify.append(instrument)
-        run = self._runs[instrument]
-        watermark = run.watermark
-        if watermark is None:
-            self._asked.pop(instrument, None)
-            return
-        since = self._oldest(watermark)
-        bars = await self._candles.read_bars(
-            instrument, self.rules.granularity, since, watermark + 1
-        )
-        if _same(run, bars, watermark + self.rules.granularity.seconds - self._long_run_s):
-            return
-        _log.info("candles changed behind the run", instrument=instrument, bars=len(bars))
-        self._begin_again(instrument)
+            if head is None or (taken and head.last == taken.last):
+                continue
+            await self._extend(instrument, head.last)
+            # What changed while the run was as it is stays to be noticed.
+            self._taken[instrument] = replace(head, rewrites=taken.rewrites) if taken else head
 
     async def _extend(self, instrument: str, last: int) -> None:
         run = self._runs[instrument]
@@ -141,7 +127,7 @@ class LongRuns:
     def _begin_again(self, instrument: str) -> None:
         self._runs[instrument] = self._new_run(instrument)
         self._faults.pop(instrument, None)
-        self._asked.pop(instrument, None)
+        self._taken.pop(instrument, None)
 
     def _new_run(self, instrument: str) -> StrictSpanRun:
         rules = self.rules
@@ -174,11 +160,6 @@ class LongRuns:
             return StrategyParams()
 
 
-def _same(run: StrictSpanRun, bars: Bars, kept_from: int) -> bool:
-    """Whether a run holds the stored bars; it may have dropped those before ``kept_from``."""
-    count = len(run)
-    older = bars.time[: max(len(bars) - count, 0)]
-    if len(bars) < count or (len(older) and older[-1] >= kept_from):
-        return False
-    rest = bars.slice(len(bars) - count, len(bars))
-    return bool(np.array_equal(rest.time, run.times) and np.array_equal(rest.mid, run.mid))
+def _goes_on(taken: Head, head: Head) -> bool:
+    """Whether the stored candles are those that were taken in, and newer ones."""
+    return head.rewrites == taken.rewrites and head.last >= taken.last

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from sep_fx.bars import Bars
 from sep_fx.granularity import Granularity
+from sep_kit.store.candles import Head
 
 from sep_evaluator.domain.live_price import LivePrice
 
@@ -12,10 +13,10 @@ from sep_evaluator.domain.live_price import LivePrice
 class CandleSource(Protocol):
     """Stored complete candles."""
 
-    async def last_times(
+    async def heads(
         self, instruments: Iterable[str], granularity: Granularity
-    ) -> dict[str, int]:
-        """Start of the newest bar of each instrument that has one, in seconds."""
+    ) -> dict[str, Head]:
+        """The newest bar of each instrument that has one, and whether older ones changed."""
         ...
 
     async def read_bars(

@@ -82,8 +82,10 @@ def encode(chunk: Chunk) -> bytes:
     return _HEADER.pack(_VERSION, chunk.digits, 0, _checksum(chunk.digits, 0, body)) + body
 
 
-def merge(chunk: Chunk, start: int, bar_seconds: int, candles: list[Candle]) -> tuple[Chunk, int]:
-    """The chunk with the candles put in, each over its own slot; and how many were new or changed.
+def merge(
+    chunk: Chunk, start: int, bar_seconds: int, candles: list[Candle]
+) -> tuple[Chunk, npt.NDArray[np.int64]]:
+    """The chunk with the candles put in, each over its own slot; and the slots new or changed.
 
     Raises:
         ValueError: a price with more than nine decimals or too large to store, a time
@@ -107,14 +109,14 @@ def merge(chunk: Chunk, start: int, bar_seconds: int, candles: list[Candle]) -> 
         sent[slot] = (slot, prices, min(candle.volume, 2**32 - 1))
     new = np.array([sent[slot] for slot in sorted(sent)], _RECORD)
     old = _rescaled(chunk, digits)
-    kept = old[~np.isin(old["slot"], new["slot"])]
-    replaced = old[np.isin(old["slot"], new["slot"])]
-    same = np.isin(new, replaced).sum() if len(replaced) else 0
-    changed = len(new) - int(same)
-    if not changed:
-        return chunk, 0
-    merged = np.concatenate([kept, new])
-    return Chunk(digits, merged[np.argsort(merged["slot"])]), changed
+    written = np.isin(old["slot"], new["slot"])
+    replaced = old[written]
+    changed = new[~np.isin(new, replaced)] if len(replaced) else new
+    slots = changed["slot"].astype(np.int64)
+    if not len(slots):
+        return chunk, slots
+    merged = np.concatenate([old[~written], new])
+    return Chunk(digits, merged[np.argsort(merged["slot"])]), slots
 
 
 def bars_of(chunk: Chunk, start: int, bar_seconds: int) -> Bars:

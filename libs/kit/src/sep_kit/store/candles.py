@@ -1,6 +1,7 @@
 """Candles in Valkey: ``md:candles:{instrument}:{granularity}``, a HASH of packed chunks.
 
-Fields are the chunks' starts in seconds, plus ``last``, the start of the newest bar.
+Fields are the chunks' starts in seconds, plus ``last``, the start of the newest bar, and
+``rewrites``, which counts the writes that changed something at or before it.
 A bar time is stored once: written again, it is replaced in its place. A chunk that
 can't be read is moved to the field ``corrupt:{start}:{n}`` when its place is written
 again, so nothing stored is ever lost.
@@ -9,6 +10,7 @@ again, so nothing stored is ever lost.
 import zlib
 from collections import defaultdict
 from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio.client import Pipeline
@@ -23,7 +25,18 @@ from sep_kit.store.candle_chunks import BARS_PER_CHUNK, Candle, chunk_start
 from sep_kit.store.connection import Valkey, answer, store_errors
 
 _log = get_logger("CandleStore")
-_LAST = b"last"
+_LAST, _REWRITES = b"last", b"rewrites"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Start of the newest bar in seconds, and how often bars up to it were written over.
+
+    Whoever has read up to ``last`` needs only what follows, as long as ``rewrites`` stays.
+    """
+
+    last: int
+    rewrites: int
 
 
 class CandleStore:
@@ -56,16 +69,27 @@ class CandleStore:
                 continue
         raise StoreUnavailableError(f"{key} is written by too many at once")
 
+    async def heads(
+        self, instruments: Iterable[str], granularity: Granularity
+    ) -> dict[str, Head]:
+        """The head of each instrument that has candles, in one round trip."""
+        names = list(instruments)
+        async with store_errors(), self._store.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hmget(keys.candles(name, granularity), [_LAST, _REWRITES])
+            found = await pipe.execute()
+        return {
+            name: Head(int(last), int(rewrites or 0))
+            for name, (last, rewrites) in zip(names, found, strict=True)
+            if last is not None
+        }
+
     async def last_times(
         self, instruments: Iterable[str], granularity: Granularity
     ) -> dict[str, int]:
         """Start of the newest bar of each instrument that has one, in one round trip."""
-        names = list(instruments)
-        async with store_errors(), self._store.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.hget(keys.candles(name, granularity), "last")
-            found = await pipe.execute()
-        return {n: int(raw) for n, raw in zip(names, found, strict=True) if raw is not None}
+        heads = await self.heads(instruments, granularity)
+        return {name: head.last for name, head in heads.items()}
 
     async def read_bars(
         self, instrument: str, granularity: Granularity, since: int, until: int | None = None
@@ -124,7 +148,8 @@ async def _merge_chunks(
     fields = [str(s).encode() for s in by_chunk]
     *stored, last = await _now(pipe.hmget(key, [*fields, _LAST]))
     updates: dict[bytes, bytes] = {}
-    changed = 0
+    changed: list[int] = []
+    moved_aside = False
     for (start, candles), field, raw in zip(by_chunk.items(), fields, stored, strict=True):
         try:
             chunk = (
@@ -133,25 +158,27 @@ async def _merge_chunks(
         except CorruptRecordError as error:
             _log.error("corrupt candles moved aside", error=str(error))
             updates[b"corrupt:%d:%d" % (start, zlib.crc32(raw))] = raw
-            chunk = candle_chunks.EMPTY
-        merged, new = candle_chunks.merge(chunk, start, seconds, candles)
-        if new:
+            chunk, moved_aside = candle_chunks.EMPTY, True
+        merged, slots = candle_chunks.merge(chunk, start, seconds, candles)
+        if len(slots):
             updates[field] = candle_chunks.encode(merged)
-            changed += new
+            changed += (start + slots * seconds).tolist()
     if not changed:
         await pipe.unwatch()  # type: ignore[no-untyped-call]
         return 0
-    newest = max(c.time for candles in by_chunk.values() for c in candles)
+    newest = max(changed)
     updates[_LAST] = str(max(newest, int(last) if last else newest)).encode()
     pipe.multi()  # type: ignore[no-untyped-call]
     pipe.hset(key, mapping=updates)  # type: ignore[arg-type]
+    if last is not None and (moved_aside or min(changed) <= int(last)):
+        pipe.hincrby(key, _REWRITES.decode(), 1)
     pipe.publish(keys.CANDLES_CHANNEL, key)
     await pipe.execute()
-    return changed
+    return len(changed)
 
 
 async def _now(result: Any) -> Any:
     return await result if isinstance(result, Awaitable) else result
 
 
-__all__ = ["BARS_PER_CHUNK", "Candle", "CandleStore"]
+__all__ = ["BARS_PER_CHUNK", "Candle", "CandleStore", "Head"]
