@@ -13,9 +13,7 @@ from sep_evaluator.domain.live_price import LivePrice
 class CandleSource(Protocol):
     """Stored complete candles."""
 
-    async def heads(
-        self, instruments: Iterable[str], granularity: Granularity
-    ) -> dict[str, Head]:
+    async def heads(self, instruments: Iterable[str], granularity: Granularity) -> dict[str, Head]:
         """The newest bar of each instrument that has one, and whether older ones changed."""
         ...
 

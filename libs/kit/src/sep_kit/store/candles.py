@@ -69,9 +69,7 @@ class CandleStore:
                 continue
         raise StoreUnavailableError(f"{key} is written by too many at once")
 
-    async def heads(
-        self, instruments: Iterable[str], granularity: Granularity
-    ) -> dict[str, Head]:
+    async def heads(self, instruments: Iterable[str], granularity: Granularity) -> dict[str, Head]:
         """The head of each instrument that has candles, in one round trip."""
         names = list(instruments)
         async with store_errors(), self._store.pipeline(transaction=False) as pipe:
