@@ -58,7 +58,7 @@ def _compare(what: str, goal: float, pairs: list[tuple[Load, Load]]) -> list[Fig
     """Medians of rounds that alternate, so that a busy machine is busy for both."""
 
     def median(which: int, name: str) -> float:
-        return statistics.median(getattr(pair[which], name) for pair in pairs)
+        return float(statistics.median(getattr(pair[which], name) for pair in pairs))
 
     failed = sum(one.failed for pair in pairs for one in pair)
     rate, other = median(0, "per_second"), median(1, "per_second")

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +18,7 @@ from sep_fx.bars import Bars
 from sep_fx.granularity import Granularity
 from sep_fx.sessions import MarketCalendar, SessionCalendar
 from sep_kit.logging import LogFormat, configure_logging
+from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.candle_chunks import BARS_PER_CHUNK, Candle, pack_bars
 from sep_kit.store.candles import CandleStore
@@ -80,7 +82,7 @@ async def _cycles(store: Valkey, count: int, goal_ms: float, cycles: int) -> lis
     rules = RunRules(_GRANULARITY, calendar, 5, _DAYS)
     runs = LongRuns(tuple(tape), rules, CandleStore(store))
     loaded = await _seconds(runs.catch_up)
-    settings = EvaluatorSettings()
+    settings = load_settings(EvaluatorSettings, {})
     loop = EvaluationLoop(
         runs, asyncio.Lock(), store, lease, clock, settings.gate_limits(),
         Buffers.of(0.1, {}), settings.eval_span_days, EvaluatorMetrics(CollectorRegistry()),
@@ -92,13 +94,7 @@ async def _cycles(store: Valkey, count: int, goal_ms: float, cycles: int) -> lis
         clock.now_s = _end(tape, back - 1)
         await lease.renew()
         new = {name: _candle(bars, len(bars) - back) for name, bars in tape.items()}
-        stored.append(
-            await _seconds(
-                lambda new=new: asyncio.gather(
-                    *(candles.write(n, _GRANULARITY, [c]) for n, c in new.items())
-                )
-            )
-        )
+        stored.append(await _seconds(partial(_store_all, candles, new)))
         published.append(await _seconds(loop.evaluate_now))
     p50, p99 = (float(np.percentile(published, p)) * 1000 for p in (50, 99))
     name = next(iter(tape))
@@ -114,6 +110,10 @@ async def _cycles(store: Valkey, count: int, goal_ms: float, cycles: int) -> lis
     ]  # fmt: skip
 
 
+async def _store_all(candles: CandleStore, new: dict[str, Candle]) -> None:
+    await asyncio.gather(*(candles.write(n, _GRANULARITY, [c]) for n, c in new.items()))
+
+
 async def _fill(store: Valkey, instrument: str, bars: Bars) -> None:
     span = BARS_PER_CHUNK * _GRANULARITY.seconds
     fields: dict[str, bytes | int] = {"last": int(bars.time[-1])}
@@ -122,7 +122,7 @@ async def _fill(store: Valkey, instrument: str, bars: Bars) -> None:
         fields[str(start)] = pack_bars(
             bars.slice(int(first), int(past)), int(start), _GRANULARITY.seconds, _DIGITS
         )
-    await store.hset(keys.candles(instrument, _GRANULARITY), mapping=fields)  # type: ignore[misc,arg-type]
+    await store.hset(keys.candles(instrument, _GRANULARITY), mapping=fields)  # type: ignore[arg-type]
 
 
 def _rounded(bars: Bars) -> Bars:

@@ -27,6 +27,7 @@ from sep_guard.reconcile_loop import ReconcileLoop
 from sep_guard.settings import GuardSettings
 from sep_kit.clock import SystemClock, now_ms
 from sep_kit.loop import LoopMetrics, PeriodicLoop
+from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.channel_watch import ChannelWatch
 from sep_kit.store.connection import Valkey, open_valkey
@@ -51,7 +52,7 @@ def measure(options: Options) -> list[Figure]:
 
 
 def _decisions(options: Options) -> list[Figure]:
-    limits = GuardSettings().limits()
+    limits = load_settings(GuardSettings, {}).limits()
     view = _view(68)
     one = next(iter(view.markets.values()))
     rounds = 500 if options.quick else 5000
@@ -117,7 +118,7 @@ async def _races(url: str, rounds: int) -> list[Figure]:
     for lease in leases:
         await lease.renew()
     allocation = AllocationLoop(
-        names, calendar, AllocatorSettings().limits(), store, leases[0], clock,
+        names, calendar, load_settings(AllocatorSettings, {}).limits(), store, leases[0], clock,
         AllocatorMetrics(CollectorRegistry(), clock),
     )  # fmt: skip
     broker, orders = _Broker(names, clock), OpenOrders(store)
@@ -127,7 +128,7 @@ async def _races(url: str, rounds: int) -> list[Figure]:
     )  # fmt: skip
     ids = iter(range(10**9))
     reconcile = ReconcileLoop(
-        names, reader, broker, orders, GuardSettings().limits(), leases[1], clock,
+        names, reader, broker, orders, load_settings(GuardSettings, {}).limits(), leases[1], clock,
         lambda: f"{next(ids):032x}", GuardMetrics(CollectorRegistry()),
     )  # fmt: skip
     loops = LoopMetrics(CollectorRegistry())

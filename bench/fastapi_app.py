@@ -36,7 +36,7 @@ class KillSwitchStatus(BaseModel):
     ts_ms: int | None
 
 
-@app.get("/api/risk/allocation-status", response_model=AllocationStatus)
+@app.get("/api/risk/allocation-status", response_model=AllocationStatus)  # type: ignore[untyped-decorator, unused-ignore]
 async def allocation_status() -> Any:
     now = now_ms(_clock)
     weights = await read_document(_store, WeightsRecord, keys.ALLOCATION_WEIGHTS)
@@ -53,7 +53,7 @@ async def allocation_status() -> Any:
     )
 
 
-@app.get("/api/kill-switch", response_model=KillSwitchStatus)
+@app.get("/api/kill-switch", response_model=KillSwitchStatus)  # type: ignore[untyped-decorator, unused-ignore]
 async def kill_switch() -> Any:
     state = await _kill_switch.read()
     change = state.change

@@ -80,7 +80,9 @@ async def _run(url: str, seconds: float, connections: int) -> Load:
     opened = [
         (
             await loop.create_connection(
-                lambda: _Connection(request, took, failed), parts.hostname, parts.port
+                lambda: _Connection(request, took, failed),
+                str(parts.hostname),
+                int(parts.port or 80),
             )
         )[1]
         for _ in range(connections)
