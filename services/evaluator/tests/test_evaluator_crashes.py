@@ -4,12 +4,14 @@ import asyncio
 import json
 import os
 import random
+import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import pytest
 from sep_fx.bars import Bars
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, answer, open_valkey
@@ -58,23 +60,54 @@ class Course:
         end = int(self._tapes[PAIRS[0]].time[at + STEP - 1]) + 60
         self.clock.advance(end + 1 - self.clock.now_ns() / 1e9)
 
-    @asynccontextmanager
-    async def life(self) -> AsyncIterator[Any]:
-        """A new process: its own connection, its own memory, a lease that has run out before."""
+    async def begin_life(self) -> dict[str, Any]:
+        """What a new evaluator needs to know; the lease of the one before has run out."""
         self.lives += 1
         await self.store.delete(keys.lease("evaluator"))
-        client = open_valkey(self.url)
-        alive = incarnation(client, self.clock, self.settings, f"life {self.lives}")
-        try:
-            yield alive
-        finally:
-            await client.aclose()
-
-    async def evaluate(self, alive: Any) -> None:
-        await alive.lease.renew()
-        await alive.evaluation.evaluate_now()
+        return {
+            "url": self.url,
+            "pairs": ",".join(PAIRS),
+            "now_ns": self.clock.now_ns(),
+            "holder": f"life {self.lives}",
+        }
 
 
+class Nursery:
+    """Evaluators in processes of their own, forked in an instant; see ``doomed.py``."""
+
+    def __init__(self, parent: asyncio.subprocess.Process) -> None:
+        self._parent = parent
+
+    @classmethod
+    async def open(cls) -> "Nursery":
+        parent = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.doomed", cwd=Path(__file__).parents[1],
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        return cls(parent)
+
+    async def close(self) -> None:
+        assert self._parent.stdin is not None
+        self._parent.stdin.close()
+        await self._parent.wait()
+
+    async def evaluate(self, life: dict[str, Any], kill_after_s: float | None = None) -> int:
+        """One evaluation; returns how the process ended."""
+        assert self._parent.stdin is not None
+        self._parent.stdin.write(json.dumps(life).encode() + b"\n")
+        pid = await self._number()
+        if kill_after_s is not None:
+            await asyncio.sleep(kill_after_s)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return await self._number()
+
+    async def _number(self) -> int:
+        assert self._parent.stdout is not None
+        return int(await self._parent.stdout.readline())
+
+
+@pytest.mark.timeout(300)  # four hundred processes
 async def test_200_kills_at_random_moments_leave_the_same_gate_history(
     shared_valkey: ValkeyServer, store: Valkey
 ) -> None:
@@ -84,30 +117,33 @@ async def test_200_kills_at_random_moments_leave_the_same_gate_history(
     loop = asyncio.get_running_loop()
     for course in (undisturbed, disturbed):
         await course.begin()
-    expected, typical = [], 0.05
-    async with undisturbed.life() as alive:
-        for step in range(KILLS):
-            await undisturbed.next_candles(step)
-            await undisturbed.evaluate(alive)
-            expected.append(await snapshot(undisturbed.store))
-    committed = 0
+    expected = []
+    alive = incarnation(
+        undisturbed.store, undisturbed.clock, undisturbed.settings, "never disturbed"
+    )
     for step in range(KILLS):
-        await disturbed.next_candles(step)
-        async with disturbed.life() as alive:
-            task = asyncio.create_task(disturbed.evaluate(alive))
-            await asyncio.wait({task}, timeout=chance.uniform(0, 1.2) * typical)
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        seen = await blob(disturbed.store)
-        committed += seen is not None and seen["ts"] == expected[step]["blob"]["ts"]
-        began = loop.time()
-        async with disturbed.life() as alive:
-            await disturbed.evaluate(alive)
-        typical = 0.8 * typical + 0.2 * (loop.time() - began)
-        assert await snapshot(disturbed.store) == expected[step], step
+        await undisturbed.next_candles(step)
+        await alive.lease.renew()
+        await alive.evaluation.evaluate_now()
+        expected.append(await snapshot(undisturbed.store))
+    nursery, committed, killed, typical = await Nursery.open(), 0, 0, 0.05
+    try:
+        for step in range(KILLS):
+            await disturbed.next_candles(step)
+            moment = chance.uniform(0, 1.2) * typical
+            ended = await nursery.evaluate(await disturbed.begin_life(), moment)
+            killed += ended == -signal.SIGKILL
+            seen = await blob(disturbed.store)
+            committed += seen is not None and seen["ts"] == expected[step]["blob"]["ts"]
+            began = loop.time()
+            assert await nursery.evaluate(await disturbed.begin_life()) == 0
+            typical = 0.8 * typical + 0.2 * (loop.time() - began)
+            assert await snapshot(disturbed.store) == expected[step], step
+    finally:
+        await nursery.close()
     # The moments lay on both sides of the commit, and the gates had a history worth the name.
-    assert KILLS / 10 < committed < KILLS * 9 / 10
+    assert killed > KILLS / 2
+    assert KILLS / 20 < committed < KILLS * 19 / 20
     gates = [e["blob"]["gates"] for e in expected]
     assert sum(a != b for a, b in pairwise(gates)) > 5
     assert any(e[pair]["cooldown"] for e in expected for pair in PAIRS)
