@@ -268,8 +268,8 @@ async def test_modes_leases_and_broker_link_are_told(
     assert 0 < held.expires_in_seconds <= 10
 
 
-@pytest.mark.parametrize("age_s", [31, None])
-async def test_a_broker_link_that_is_old_or_malformed_is_not_up(
+@pytest.mark.parametrize("age_s", [31, -6, None])
+async def test_a_broker_link_that_is_old_or_malformed_or_from_the_future_is_not_up(
     stack: Stack, store: Valkey, clock: FakeClock, age_s: int | None
 ) -> None:
     if age_s is None:

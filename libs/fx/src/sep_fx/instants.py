@@ -10,11 +10,19 @@ from datetime import UTC, datetime
 NS_PER_SECOND = 1_000_000_000
 NS_PER_MS = 1_000_000
 
+CLOCK_SKEW_S = 5.0
+"""A clock may run this far behind the one that stamped a time; beyond it the time is a fault."""
+
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?"
     r"(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
+
+
+def is_fresh(made_ms: int, limit_s: float, now_ms: int) -> bool:
+    """Whether a thing made at ``made_ms`` is younger than the limit, and not from the future."""
+    return -CLOCK_SKEW_S <= (now_ms - made_ms) / 1000 < limit_s
 
 
 def parse_rfc3339(text: str) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sep_fx.granularity import Granularity
-from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
+from sep_fx.instants import NS_PER_MS, NS_PER_SECOND, is_fresh
 
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import CorruptRecordError
@@ -142,7 +142,7 @@ class StatusReader:
             link = await read_document(self._store, BrokerLinkRecord, keys.BROKER_LINK)
         except CorruptRecordError:
             return None
-        if link is None or now_ms(self._clock) - link.ts > BROKER_LINK_MAX_AGE_S * 1000:
+        if link is None or not is_fresh(link.ts, BROKER_LINK_MAX_AGE_S, now_ms(self._clock)):
             return None
         return link
 

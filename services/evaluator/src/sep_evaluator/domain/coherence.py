@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-# A time this far ahead of our clock is a fault, not fresh.
-_CLOCK_SKEW_S = 5.0
+from sep_fx.instants import is_fresh
 
 
 class Metrics(Protocol):
@@ -96,10 +95,10 @@ def coherence_status(
     signal_age = None if reading is None else (now_ms - reading.ended_ms) / 1000
     manifold_age = None if manifold_ms is None else (now_ms - manifold_ms) / 1000
     fresh = (
-        signal_age is not None
-        and manifold_age is not None
-        and -_CLOCK_SKEW_S <= signal_age < limits.signal_s
-        and -_CLOCK_SKEW_S <= manifold_age < limits.manifold_s
+        reading is not None
+        and manifold_ms is not None
+        and is_fresh(reading.ended_ms, limits.signal_s, now_ms)
+        and is_fresh(manifold_ms, limits.manifold_s, now_ms)
     )
     return CoherenceStatus(
         instrument,
