@@ -5,11 +5,18 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from sep_kit.store.connection import Valkey, open_valkey
 
 from sep_testing.clock import FakeClock
 from sep_testing.loopback import loopback_only
 from sep_testing.valkey import ValkeyServer
+
+# No test fails because the machine has other things to do.
+settings.register_profile(
+    "sep", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("sep")
 
 
 @pytest.fixture(scope="session")
