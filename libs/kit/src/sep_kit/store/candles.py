@@ -7,10 +7,10 @@ again, so nothing stored is ever lost.
 """
 
 import zlib
-from collections import defaultdict
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 from redis.asyncio.client import Pipeline
 from redis.exceptions import WatchError
 from sep_fx.bars import Bars
@@ -19,7 +19,7 @@ from sep_fx.granularity import Granularity
 from sep_kit.errors import CorruptRecordError, StoreUnavailableError
 from sep_kit.logging import get_logger
 from sep_kit.store import candle_chunks, keys
-from sep_kit.store.candle_chunks import BARS_PER_CHUNK, Candle, chunk_start
+from sep_kit.store.candle_chunks import BARS_PER_CHUNK, Candle, CandleColumns, chunk_start
 from sep_kit.store.connection import Valkey, answer, store_errors
 
 _log = get_logger("CandleStore")
@@ -32,9 +32,7 @@ class CandleStore:
     def __init__(self, store: Valkey) -> None:
         self._store = store
 
-    async def write(
-        self, instrument: str, granularity: Granularity, candles: Iterable[Candle]
-    ) -> int:
+    async def write(self, instrument: str, granularity: Granularity, candles: CandleColumns) -> int:
         """Store candles; returns how many were new or changed.
 
         Raises:
@@ -42,9 +40,8 @@ class CandleStore:
             ValueError: a candle that has no place or can't be kept exactly; nothing was stored.
         """
         seconds = granularity.seconds
-        by_chunk: dict[int, list[Candle]] = defaultdict(list)
-        for candle in candles:
-            by_chunk[chunk_start(candle.time, seconds)].append(candle)
+        starts = chunk_start(candles.time, seconds)
+        by_chunk = {int(s): candles.where(starts == s) for s in np.unique(starts)}
         if not by_chunk:
             return 0
         key = keys.candles(instrument, granularity)
@@ -118,7 +115,7 @@ class CandleStore:
 
 
 async def _merge_chunks(
-    pipe: Pipeline, key: str, by_chunk: dict[int, list[Candle]], seconds: int
+    pipe: Pipeline, key: str, by_chunk: Mapping[int, CandleColumns], seconds: int
 ) -> int:
     await pipe.watch(key)
     fields = [str(s).encode() for s in by_chunk]
@@ -141,7 +138,7 @@ async def _merge_chunks(
     if not changed:
         await pipe.unwatch()  # type: ignore[no-untyped-call]
         return 0
-    newest = max(c.time for candles in by_chunk.values() for c in candles)
+    newest = max(int(candles.time.max()) for candles in by_chunk.values())
     updates[_LAST] = str(max(newest, int(last) if last else newest)).encode()
     pipe.multi()  # type: ignore[no-untyped-call]
     pipe.hset(key, mapping=updates)  # type: ignore[arg-type]
@@ -154,4 +151,4 @@ async def _now(result: Any) -> Any:
     return await result if isinstance(result, Awaitable) else result
 
 
-__all__ = ["BARS_PER_CHUNK", "Candle", "CandleStore"]
+__all__ = ["BARS_PER_CHUNK", "Candle", "CandleColumns", "CandleStore"]
