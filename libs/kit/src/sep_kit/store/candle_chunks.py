@@ -91,6 +91,12 @@ class Chunk:
     def __len__(self) -> int:
         return len(self.records)
 
+    def between(self, since: int, until: int, bar_seconds: int) -> "Chunk":
+        """The bars that start in ``[since, until)`` seconds after the chunk does."""
+        edges = [-(-edge // bar_seconds) for edge in (since, until)]
+        first, last = np.searchsorted(self.records["slot"], edges)
+        return Chunk(self.digits, self.records[first:last])
+
 
 EMPTY = Chunk(0, np.empty(0, _RECORD))
 
@@ -203,13 +209,15 @@ def pack_bars(bars: Bars, start: int, bar_seconds: int, digits: int) -> bytes:
 def candles_of(chunk: Chunk, start: int, bar_seconds: int) -> list[Candle]:
     """The chunk's bars as exact decimals."""
     unit = Decimal(1).scaleb(-chunk.digits)
+    rows = zip(
+        (start + chunk.records["slot"].astype(np.int64) * bar_seconds).tolist(),
+        chunk.records["prices"].tolist(),
+        chunk.records["volume"].tolist(),
+        strict=True,
+    )
     return [
-        Candle(
-            start + int(r["slot"]) * bar_seconds,
-            tuple(int(p) * unit for p in r["prices"]),
-            int(r["volume"]),
-        )
-        for r in chunk.records
+        Candle(time, tuple(points * unit for points in prices), volume)
+        for time, prices, volume in rows
     ]
 
 

@@ -86,8 +86,9 @@ class CandleStore:
         return [
             candle
             for start, chunk in await self._chunks(instrument, granularity, since, until)
-            for candle in candle_chunks.candles_of(chunk, start, seconds)
-            if since <= candle.time < until
+            for candle in candle_chunks.candles_of(
+                chunk.between(since - start, until - start, seconds), start, seconds
+            )
         ]
 
     async def _chunks(
