@@ -20,7 +20,7 @@ from sep_fx.sessions import MarketCalendar, SessionCalendar
 from sep_kit.logging import LogFormat, configure_logging
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
-from sep_kit.store.candle_chunks import BARS_PER_CHUNK, Candle, pack_bars
+from sep_kit.store.candle_chunks import BARS_PER_CHUNK, Candle, CandleColumns, pack_bars
 from sep_kit.store.candles import CandleStore
 from sep_kit.store.connection import Valkey, open_valkey
 from sep_kit.store.lease import Lease
@@ -111,7 +111,9 @@ async def _cycles(store: Valkey, count: int, goal_ms: float, cycles: int) -> lis
 
 
 async def _store_all(candles: CandleStore, new: dict[str, Candle]) -> None:
-    await asyncio.gather(*(candles.write(n, _GRANULARITY, [c]) for n, c in new.items()))
+    await asyncio.gather(
+        *(candles.write(n, _GRANULARITY, CandleColumns.of([c])) for n, c in new.items())
+    )
 
 
 async def _fill(store: Valkey, instrument: str, bars: Bars) -> None:

@@ -15,7 +15,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
@@ -35,7 +35,12 @@ _SECONDS = {
 }
 _EXACT = 5_000  # up to here candles are counted, beyond it days are
 _ATTEMPTS = 3
+# The broker makes one instrument's candles while another's are stored.
+_AT_ONCE = 2
 _POLL_S = 1.0
+_SATURDAY = 5
+# From Friday 22:00 to Sunday 21:00 UTC no FX market trades, whatever the season.
+_WEEKEND_S = 47 * 3600
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,12 @@ class Missing:
 
 @dataclass(frozen=True)
 class History:
-    """How far back candles are wanted."""
+    """How far back candles are wanted; ``always`` is a market that never closes."""
 
     granularity: str
     count: int
+    days: float
+    always: bool
 
     @property
     def seconds(self) -> int:
@@ -78,11 +85,13 @@ class WarmUp:
         missing = []
         with _progress(self._console) as progress:
             task = progress.add_task("backfill", total=len(self._pairs), what="")
-            for pair in self._pairs:
-                progress.update(task, what=f"{pair} {history.count} x {history.granularity}")
-                if why := self._backfill_pair(pair, history):
-                    missing.append(Missing("backfill", pair, why))
-                progress.advance(task)
+            for at in range(0, len(self._pairs), _AT_ONCE):
+                some = self._pairs[at : at + _AT_ONCE]
+                what = f"{', '.join(some)}: {history.count} x {history.granularity}"
+                progress.update(task, what=what)
+                faults = self._backfill_some(some, history)
+                missing += [Missing("backfill", pair, why) for pair, why in faults.items()]
+                progress.advance(task, len(some))
         return missing
 
     def prime(self) -> list[Missing]:
@@ -93,24 +102,36 @@ class WarmUp:
         """Wait until what operators read is real for every pair."""
         return self._wait_for("hydrate", [*self._pairs, "allocation"], self._unreal)
 
-    def _backfill_pair(self, pair: str, history: History) -> str:
-        why = ""
+    def _backfill_some(self, pairs: Sequence[str], history: History) -> dict[str, str]:
+        """Fetch what is missing of these pairs; why not, by pair."""
+        faults: dict[str, str] = {}
         for _ in range(_ATTEMPTS):
-            try:
-                count = self._candles_missing(pair, history)
-                if not count:
-                    return ""
-                body = {"instruments": [pair], "granularity": history.granularity, "count": count}
-                stored = self._api.post("/api/candles/fetch", body)["stored"][0]
-            except ApiError as error:
-                # Pages that came before are stored: the next attempt asks for less.
-                why = str(error)
-                continue
-            if stored["fetched"] == 0:
-                return "the broker sent no candle"
-            # Fewer than asked for: that is all the history the broker has.
-            return ""
-        return why
+            # Pages that came before a fault are stored: the next attempt asks for less.
+            counts: dict[str, int] = {}
+            faults = {}
+            for pair in pairs:
+                try:
+                    counts[pair] = self._candles_missing(pair, history)
+                except ApiError as error:
+                    faults[pair] = str(error)
+            wanted = [pair for pair, count in counts.items() if count]
+            if wanted:
+                body = {
+                    "instruments": wanted,
+                    "granularity": history.granularity,
+                    "count": max(counts.values()),
+                }
+                try:
+                    stored = self._api.post("/api/candles/fetch", body)["stored"]
+                except ApiError as error:
+                    faults |= dict.fromkeys(wanted, str(error))
+                else:
+                    # Fewer than asked for: that is all the history the broker has.
+                    none = "the broker sent no candle"
+                    faults |= {s["instrument"]: none for s in stored if not s["fetched"]}
+            if not faults:
+                break
+        return faults
 
     def _candles_missing(self, pair: str, history: History) -> int:
         """How many of the latest candles to fetch, so that none is missing."""
@@ -124,12 +145,12 @@ class WarmUp:
             late = not have or time_ms() - have[-1]["ts_ms"] > 86_400_000 * 3
             return history.count if late or len(have) < history.count else 0
         now = datetime.fromtimestamp(time_ms() / 1000, UTC)
-        day = (now - timedelta(seconds=history.count * history.seconds)).replace(
+        day = (now - timedelta(days=history.days)).replace(
             hour=0, minute=0, second=0, microsecond=0
         ) + timedelta(days=1)
         while day < now - timedelta(days=1):
             if is_trading_day(day) and not self._has_candles(pair, history.granularity, day):
-                return min(MAX_COUNT, int((now - day).total_seconds() / history.seconds) + 1)
+                return min(history.count, bars_between(day, now, history))
             day += timedelta(days=1)
         return 0
 
@@ -235,6 +256,16 @@ def is_trading_day(day: datetime) -> bool:
     return day.weekday() < 5 and (day.month, day.day) not in {(12, 25), (1, 1)}
 
 
+def bars_between(start: datetime, end: datetime, history: History) -> int:
+    """How many bars there can be, at most: an FX market sleeps over the weekend."""
+    seconds = (end - start).total_seconds()
+    if not history.always:
+        days = (start + timedelta(days=n) for n in range((end - start).days + 2))
+        weekends = sum(1 for day in days if day.weekday() == _SATURDAY and day < end)
+        seconds -= min(seconds, weekends * _WEEKEND_S)
+    return min(MAX_COUNT, int(seconds / history.seconds) + 1)
+
+
 def rfc3339(time: datetime) -> str:
     """A time as the API reads it."""
     return time.isoformat().replace("+00:00", "Z")
@@ -288,8 +319,15 @@ def _history(api: StackApi, pairs: Sequence[str], arguments: argparse.Namespace)
         arguments.granularity
         or api.get("/api/candles", instrument=pairs[0], limit=1)["granularity"]
     )
-    bars = round(arguments.days * 86_400 / seconds_of(granularity))
-    return History(granularity, min(arguments.count or bars, MAX_COUNT))
+    if arguments.count:
+        days = arguments.count * seconds_of(granularity) / 86_400
+        return History(granularity, arguments.count, days, always=True)
+    shown = api.get("/api/pairs")["pairs"]
+    always = any("24x7" in p["session"]["active"] for p in shown)
+    now = datetime.fromtimestamp(time_ms() / 1000, UTC)
+    days = min(arguments.days, MAX_COUNT * seconds_of(granularity) / 86_400)
+    history = History(granularity, MAX_COUNT, days, always)
+    return replace(history, count=bars_between(now - timedelta(days=days), now, history))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -355,4 +393,7 @@ def _positive(text: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted; what is stored stays, and the next run goes on from there")

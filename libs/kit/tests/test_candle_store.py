@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from sep_fx.granularity import Granularity
 from sep_kit.errors import CorruptRecordError, StoreUnavailableError
 from sep_kit.store import candle_chunks, keys
-from sep_kit.store.candle_chunks import BARS_PER_CHUNK, EMPTY, Candle
+from sep_kit.store.candle_chunks import BARS_PER_CHUNK, EMPTY, Candle, CandleColumns
 from sep_kit.store.candles import CandleStore, Head
 from sep_kit.store.connection import Valkey, answer, open_valkey
 from sep_testing.valkey import ValkeyServer
@@ -30,6 +30,7 @@ CANDLES = st.builds(
     st.integers(0, 2**32 - 1),
 )  # fmt: skip
 MANY = st.lists(CANDLES, min_size=1, max_size=40, unique_by=lambda c: c.time)
+columns = CandleColumns.of
 FEW_EXAMPLES = settings(max_examples=25, deadline=None)
 
 
@@ -44,6 +45,10 @@ async def empty_store(server: ValkeyServer) -> AsyncIterator[Valkey]:
         await client.aclose()
 
 
+def of_first_chunk(written: list[Candle]) -> CandleColumns:
+    return columns(c for c in written if c.time < START + SPAN)
+
+
 async def everything(candles: CandleStore, instrument: str) -> list[Candle]:
     return await candles.read_candles(instrument, M1, 0, 2**40)
 
@@ -55,15 +60,15 @@ async def test_any_partition_in_any_order_stores_what_one_write_does(
 ) -> None:
     async with empty_store(shared_valkey) as store:
         candles = CandleStore(store)
-        assert await candles.write("EUR_USD", M1, written) == len(written)
+        assert await candles.write("EUR_USD", M1, columns(written)) == len(written)
         left = data.draw(st.permutations(written))
         changed = 0
         while left:
             size = data.draw(st.integers(1, len(left)))
             part, left = left[:size], left[size:]
-            changed += await candles.write("USD_JPY", M1, part)
+            changed += await candles.write("USD_JPY", M1, columns(part))
             # Sent again, as a fetcher does after a break, nothing changes.
-            assert await candles.write("USD_JPY", M1, part) == 0
+            assert await candles.write("USD_JPY", M1, columns(part)) == 0
         assert changed == len(written)
         whole, parts = await everything(candles, "EUR_USD"), await everything(candles, "USD_JPY")
         assert whole == parts == sorted(written, key=lambda c: c.time)
@@ -82,8 +87,8 @@ async def test_what_is_written_later_replaces_what_was_there(
 ) -> None:
     async with empty_store(shared_valkey) as store:
         candles = CandleStore(store)
-        await candles.write("EUR_USD", M1, first)
-        changed = await candles.write("EUR_USD", M1, second)
+        await candles.write("EUR_USD", M1, columns(first))
+        changed = await candles.write("EUR_USD", M1, columns(second))
         before = {c.time: c for c in first}
         after = before | {c.time: c for c in second}
         assert await everything(candles, "EUR_USD") == [after[t] for t in sorted(after)]
@@ -98,10 +103,10 @@ async def test_a_rewrite_is_counted_where_a_bar_up_to_the_newest_changed(
     """Whoever has read up to the newest bar must look again after it, and only then."""
     async with empty_store(shared_valkey) as store:
         candles = CandleStore(store)
-        await candles.write("EUR_USD", M1, first)
+        await candles.write("EUR_USD", M1, columns(first))
         head = (await candles.heads(["EUR_USD"], M1))["EUR_USD"]
         assert head == Head(max(c.time for c in first), 0)
-        await candles.write("EUR_USD", M1, second)
+        await candles.write("EUR_USD", M1, columns(second))
         known = {c.time: c for c in first}
         behind = any(c.time <= head.last and known.get(c.time) != c for c in second)
         after = (await candles.heads(["EUR_USD"], M1))["EUR_USD"]
@@ -118,7 +123,7 @@ async def test_a_range_holds_what_starts_in_it(
 ) -> None:
     async with empty_store(shared_valkey) as store:
         candles = CandleStore(store)
-        await candles.write("EUR_USD", M1, written)
+        await candles.write("EUR_USD", M1, columns(written))
         wanted = sorted(c.time for c in written if since <= c.time < until)
         read = await candles.read_candles("EUR_USD", M1, since, until)
         assert [c.time for c in read] == wanted
@@ -129,7 +134,7 @@ async def test_a_range_holds_what_starts_in_it(
 
 @given(MANY)
 def test_columns_hold_the_float_nearest_to_each_decimal(written: list[Candle]) -> None:
-    chunk, _ = candle_chunks.merge(EMPTY, START, 60, [c for c in written if c.time < START + SPAN])
+    chunk, _ = candle_chunks.merge(EMPTY, START, 60, of_first_chunk(written))
     bars = candle_chunks.bars_of(chunk, START, 60)
     candles = candle_chunks.candles_of(chunk, START, 60)
     for column, at in (("bid_o", 0), ("bid_c", 3), ("ask_o", 4), ("ask_c", 7)):
@@ -150,7 +155,7 @@ def test_no_bytes_do_worse_than_a_refusal(raw: bytes) -> None:
 def test_a_flipped_bit_is_refused_wherever_it_is(
     written: list[Candle], data: st.DataObject
 ) -> None:
-    chunk, _ = candle_chunks.merge(EMPTY, START, 60, [c for c in written if c.time < START + SPAN])
+    chunk, _ = candle_chunks.merge(EMPTY, START, 60, of_first_chunk(written))
     raw = bytearray(candle_chunks.encode(chunk))
     bit = data.draw(st.integers(0, len(raw) * 8 - 1))
     raw[bit // 8] ^= 1 << bit % 8
@@ -166,7 +171,7 @@ def candle(time: int = START, price: str = "1.1", volume: int = 1) -> Candle:
     ("bad", "why"),
     [
         (candle(time=START + 30), "starts between two bars of 60 s"),
-        (candle(volume=-1), "has the volume -1"),
+        (candle(volume=-1), "has a volume below 0"),
         (candle(price="0"), "can't be stored"),
         (candle(price="-1.1"), "can't be stored"),
         (candle(price="NaN"), "more than 9 decimals"),
@@ -179,32 +184,34 @@ async def test_a_candle_that_can_not_be_kept_exactly_is_refused_with_all_of_its_
 ) -> None:
     candles = CandleStore(store)
     with pytest.raises(ValueError, match=why):
-        await candles.write("EUR_USD", M1, [candle(START + 60), bad])
+        await candles.write("EUR_USD", M1, columns([candle(START + 60), bad]))
     assert await everything(candles, "EUR_USD") == []
 
 
 async def test_more_ticks_than_fit_are_kept_as_the_most_that_fit(store: Valkey) -> None:
     candles = CandleStore(store)
-    await candles.write("EUR_USD", M1, [candle(volume=2**40)])
+    await candles.write("EUR_USD", M1, columns([candle(volume=2**40)]))
     assert (await everything(candles, "EUR_USD"))[0].volume == 2**32 - 1
 
 
 async def test_of_one_time_sent_twice_the_later_counts_once(store: Valkey) -> None:
     candles = CandleStore(store)
-    assert await candles.write("EUR_USD", M1, [candle(price="1.1"), candle(price="1.2")]) == 1
+    assert (
+        await candles.write("EUR_USD", M1, columns([candle(price="1.1"), candle(price="1.2")])) == 1
+    )
     assert [c.prices[0] for c in await everything(candles, "EUR_USD")] == [Decimal("1.2")]
 
 
 async def test_granularities_do_not_meet(store: Valkey) -> None:
     candles = CandleStore(store)
-    await candles.write("EUR_USD", Granularity.S5, [candle(START + 5)])
-    await candles.write("EUR_USD", M1, [candle(START + 60)])
+    await candles.write("EUR_USD", Granularity.S5, columns([candle(START + 5)]))
+    await candles.write("EUR_USD", M1, columns([candle(START + 60)]))
     bars = await candles.read_bars("EUR_USD", Granularity.S5, 0)
     assert list(bars.time) == [START + 5]
 
 
 async def test_nothing_written_is_nothing_changed(store: Valkey) -> None:
-    assert await CandleStore(store).write("EUR_USD", M1, []) == 0
+    assert await CandleStore(store).write("EUR_USD", M1, columns([])) == 0
     assert len(await CandleStore(store).read_bars("EUR_USD", M1, 0)) == 0
 
 
@@ -214,7 +221,7 @@ async def test_whoever_listens_is_told_of_new_candles_and_not_of_old_ones(store:
         await listener.subscribe(keys.CANDLES_CHANNEL)
         await listener.get_message(timeout=2)
         for _ in range(3):
-            await candles.write("EUR_USD", M1, [candle()])
+            await candles.write("EUR_USD", M1, columns([candle()]))
         first = await listener.get_message(timeout=2)
         assert first is not None
         assert first["data"] == keys.candles("EUR_USD", M1).encode()
@@ -226,7 +233,7 @@ async def test_without_the_store_nothing_is_written_or_read(valkey: ValkeyServer
     candles = CandleStore(client)
     valkey.kill()
     with pytest.raises(StoreUnavailableError):
-        await candles.write("EUR_USD", M1, [candle()])
+        await candles.write("EUR_USD", M1, columns([candle()]))
     with pytest.raises(StoreUnavailableError):
         await candles.read_bars("EUR_USD", M1, 0)
     await client.aclose()
@@ -235,7 +242,7 @@ async def test_without_the_store_nothing_is_written_or_read(valkey: ValkeyServer
 async def test_candles_outlive_a_killed_store(valkey: ValkeyServer) -> None:
     client = open_valkey(valkey.url)
     candles = CandleStore(client)
-    await candles.write("EUR_USD", M1, [candle()])
+    await candles.write("EUR_USD", M1, columns([candle()]))
     valkey.kill()
     valkey.start()
     assert await everything(candles, "EUR_USD") == [candle()]

@@ -5,7 +5,7 @@ import pytest
 from sep_fx.granularity import Granularity
 from sep_kit.errors import CorruptRecordError, NotTheWriterError
 from sep_kit.store import keys
-from sep_kit.store.candles import Candle, CandleStore
+from sep_kit.store.candles import Candle, CandleColumns, CandleStore
 from sep_kit.store.connection import Valkey, answer
 from sep_kit.store.documents import read_document
 from sep_kit.store.kill_switch import KillSwitch
@@ -15,6 +15,7 @@ from sep_testing.clock import FakeClock
 
 DAY = 86_400
 START = 20_000 * DAY
+columns = CandleColumns.of
 
 
 def candle(minute: int, close: str = "1.10003", volume: int = 7) -> Candle:
@@ -25,7 +26,7 @@ def candle(minute: int, close: str = "1.10003", volume: int = 7) -> Candle:
 async def test_candles_come_back_exactly_as_decimals_and_as_columns(store: Valkey) -> None:
     candles = CandleStore(store)
     written = [candle(m) for m in (0, 1, 3, 1439, 1440, 3000)]
-    assert await candles.write("EUR_USD", Granularity.M1, written) == 6
+    assert await candles.write("EUR_USD", Granularity.M1, columns(written)) == 6
     read = await candles.read_candles("EUR_USD", Granularity.M1, START, START + 10 * DAY)
     assert read == written
     bars = await candles.read_bars("EUR_USD", Granularity.M1, START + 60)
@@ -38,8 +39,11 @@ async def test_candles_come_back_exactly_as_decimals_and_as_columns(store: Valke
 
 async def test_a_bar_time_is_rewritten_never_duplicated(store: Valkey) -> None:
     candles = CandleStore(store)
-    await candles.write("EUR_USD", Granularity.M1, [candle(0), candle(1)])
-    assert await candles.write("EUR_USD", Granularity.M1, [candle(1), candle(0, "1.10004")]) == 1
+    await candles.write("EUR_USD", Granularity.M1, columns([candle(0), candle(1)]))
+    assert (
+        await candles.write("EUR_USD", Granularity.M1, columns([candle(1), candle(0, "1.10004")]))
+        == 1
+    )
     read = await candles.read_candles("EUR_USD", Granularity.M1, START, START + DAY)
     assert [c.time for c in read] == [START, START + 60]
     assert read[0].prices[3] == Decimal("1.10004")
@@ -48,14 +52,14 @@ async def test_a_bar_time_is_rewritten_never_duplicated(store: Valkey) -> None:
 async def test_writers_at_once_lose_no_candle(store: Valkey) -> None:
     candles = CandleStore(store)
     await asyncio.gather(
-        *(candles.write("EUR_USD", Granularity.M1, [candle(m)]) for m in range(12))
+        *(candles.write("EUR_USD", Granularity.M1, columns([candle(m)])) for m in range(12))
     )
     assert len(await candles.read_bars("EUR_USD", Granularity.M1, START)) == 12
 
 
 async def test_a_candle_costs_less_than_80_bytes(store: Valkey) -> None:
     candles = CandleStore(store)
-    await candles.write("EUR_USD", Granularity.M1, [candle(m) for m in range(20 * 1440)])
+    await candles.write("EUR_USD", Granularity.M1, columns([candle(m) for m in range(20 * 1440)]))
     used = await store.memory_usage(keys.candles("EUR_USD", "M1"), samples=0)
     assert used is not None
     assert used / (20 * 1440) <= 80
@@ -63,14 +67,14 @@ async def test_a_candle_costs_less_than_80_bytes(store: Valkey) -> None:
 
 async def test_a_corrupt_chunk_is_refused_and_kept_aside(store: Valkey) -> None:
     candles = CandleStore(store)
-    await candles.write("EUR_USD", Granularity.M1, [candle(0), candle(1440)])
+    await candles.write("EUR_USD", Granularity.M1, columns([candle(0), candle(1440)]))
     key = keys.candles("EUR_USD", "M1")
     raw = bytearray(await answer(store.hget(key, str(START))))
     raw[20] ^= 1
     await store.hset(key, str(START), bytes(raw))
     bars = await candles.read_bars("EUR_USD", Granularity.M1, START)
     assert list(bars.time) == [START + DAY]
-    await candles.write("EUR_USD", Granularity.M1, [candle(5)])
+    await candles.write("EUR_USD", Granularity.M1, columns([candle(5)]))
     aside = [f for f in await answer(store.hkeys(key)) if f.startswith(b"corrupt:")]
     assert [await store.hget(key, f) for f in aside] == [bytes(raw)]
     assert len(await candles.read_bars("EUR_USD", Granularity.M1, START)) == 2
@@ -80,8 +84,8 @@ async def test_prices_of_more_digits_widen_the_chunk_without_changing_older_ones
     store: Valkey,
 ) -> None:
     candles = CandleStore(store)
-    await candles.write("EUR_USD", Granularity.M1, [candle(0)])
-    await candles.write("EUR_USD", Granularity.M1, [candle(1, "1.1000312")])
+    await candles.write("EUR_USD", Granularity.M1, columns([candle(0)]))
+    await candles.write("EUR_USD", Granularity.M1, columns([candle(1, "1.1000312")]))
     read = await candles.read_candles("EUR_USD", Granularity.M1, START, START + DAY)
     assert [c.prices[3] for c in read] == [Decimal("1.10003"), Decimal("1.1000312")]
 

@@ -26,7 +26,7 @@ from sep_kit.clock import Clock
 from sep_kit.grpc.client import call
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
-from sep_kit.store.candles import Candle, CandleStore
+from sep_kit.store.candles import Candle, CandleColumns, CandleStore
 from sep_kit.store.connection import Valkey, answer
 from sep_kit.store.lease import Lease
 from sep_testing.services import running_service
@@ -70,7 +70,7 @@ async def write(store: Valkey, instrument: str, bars: Bars) -> None:
         )
         for i in range(len(bars))
     ]
-    await CandleStore(store).write(instrument, M1, candles)
+    await CandleStore(store).write(instrument, M1, CandleColumns.of(candles))
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,17 @@
 """Which candles are stored, refused or asked for again. Pure."""
 
-import math
+import json
 from decimal import Decimal
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sep_fx.candle_csv import check_prices
-from sep_fx.instants import NS_PER_SECOND
-from sep_gateway.domain.candle_check import (
-    BrokerCandle,
-    Judged,
-    Unreadable,
-    _plainly_possible,
-    judge,
-)
+from sep_fx.instants import NS_PER_SECOND, format_rfc3339
+from sep_gateway.adapters.oanda.parse_candles import candles
+from sep_gateway.domain.candle_check import Judged, judge
 from sep_gateway.domain.coverage import (
     PAGE,
     BackwardPage,
@@ -27,53 +24,154 @@ from sep_gateway.domain.coverage import (
     next_forward,
 )
 
+Json = dict[str, Any]
+
 T0 = 1_772_600_000 // 60 * 60
-GOOD = tuple(
-    Decimal(p)
-    for p in ("1.1000", "1.1003", "1.0998", "1.1001", "1.1001", "1.1004", "1.0999", "1.1002")
+NAMES = ("bid_o", "bid_h", "bid_l", "bid_c", "ask_o", "ask_h", "ask_l", "ask_c")
+GOOD = dict(
+    zip(
+        NAMES,
+        ("1.10000", "1.10030", "1.09980", "1.10010", "1.10010", "1.10040", "1.09990", "1.10020"),
+        strict=True,
+    )
 )
 
 
-def bar(index: int, *, complete: bool = True, **price: str) -> BrokerCandle:
-    names = ("bid_o", "bid_h", "bid_l", "bid_c", "ask_o", "ask_h", "ask_l", "ask_c")
-    prices = tuple(Decimal(price.get(n, g)) for n, g in zip(names, GOOD, strict=True))
-    return BrokerCandle((T0 + 60 * index) * NS_PER_SECOND, complete, prices, 5)
+def bar(index: float, *, complete: bool = True, volume: object = 5, **price: object) -> Json:
+    prices = GOOD | price
+    sides = {s: {p: prices[f"{s}_{p}"] for p in "ohlc"} for s in ("bid", "ask")}
+    time = format_rfc3339(int((T0 + 60 * index) * NS_PER_SECOND))
+    return {"complete": complete, "volume": volume, "time": time, **sides}
 
 
-def judged(*page: BrokerCandle | Unreadable, now_index: float = 100) -> Judged:
-    return judge(page, 60, 5, int((T0 + 60 * now_index) * NS_PER_SECOND))
+def judged(*page: Any, now_index: float = 100) -> Judged:
+    now_ns = int((T0 + 60 * now_index) * NS_PER_SECOND)
+    return judge(candles({"candles": list(page)}), 60, 5, now_ns)
 
 
 def starts(result: Judged) -> list[int]:
-    return [(c.time_ns // NS_PER_SECOND - T0) // 60 for c in result.candles]
+    return [(int(t) - T0) // 60 for t in result.time]
+
+
+def prices(result: Judged) -> list[tuple[Decimal, ...]]:
+    return [tuple(Decimal(int(p)).scaleb(-result.digits) for p in row) for row in result.points]
 
 
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (bar(1, bid_h="1.0990"), "impossible_prices"),
-        (bar(1, bid_c="1.1900", bid_h="1.1900"), "impossible_prices"),
-        (bar(1, ask_l="NaN"), "impossible_prices"),
-        (bar(1, bid_o="-1.1"), "impossible_prices"),
-        (bar(1, bid_o="0"), "impossible_prices"),
-        (bar(1, ask_h="Infinity"), "impossible_prices"),
+        (bar(1, bid_h="1.09900", bid_l="1.09950"), "high_below_low"),
+        (bar(1, ask_h="1.09900"), "high_below_low"),
+        (bar(1, bid_c="1.09900"), "outside_its_range"),
+        (bar(1, ask_o="1.20000"), "outside_its_range"),
+        (bar(1, bid_c="1.19000", bid_h="1.19000"), "crossed"),
+        (bar(1, bid_o="1.10011"), "crossed"),
+        (bar(1, ask_l="NaN"), "not_finite"),
+        (bar(1, ask_h="Infinity"), "not_finite"),
+        (bar(1, bid_o="-1.10000"), "not_positive"),
+        (bar(1, bid_o="0.00000"), "not_positive"),
+        (bar(1, bid_o="0"), "not_positive"),
         (bar(1, bid_c="1.10010001"), "too_precise"),
-        (bar(1, ask_h="3000"), "too_large"),
-        (Unreadable((T0 + 60) * NS_PER_SECOND, "no bid"), "malformed"),
-        (Unreadable(None, "no time"), "malformed"),
-        (BrokerCandle((T0 + 61) * NS_PER_SECOND, True, GOOD, 1), "misaligned"),
+        (bar(1, bid_c="1.10010000000001"), "too_precise"),
+        (bar(1, ask_h="3000.00000"), "too_large"),
+        (bar(1, ask_h="1e400"), "too_large"),
+        (bar(1, bid_o="1,1"), "malformed"),
+        (bar(1, bid_o="1_0.00000"), "malformed"),
+        (bar(1, bid_o=" 1.10000"), "malformed"),
+        (bar(1, bid_o="\u0661.10000"), "malformed"),
+        (bar(1, bid_o=""), "malformed"),
+        (bar(1, bid_o=None), "malformed"),
+        (bar(1, bid_o=1.1), "malformed"),
+        (bar(1, volume="5"), "malformed"),
+        (bar(1, volume=2**70), "malformed"),
+        (bar(1, volume=True), "malformed"),
+        (bar(1) | {"complete": "true"}, "malformed"),
+        (bar(1) | {"bid": None}, "malformed"),
+        (bar(1) | {"ask": {"o": "1.10000"}}, "malformed"),
+        (bar(1) | {"time": "2026-02-30T00:00:00.000000000Z"}, "malformed"),
+        (bar(1) | {"time": 5}, "malformed"),
+        ({}, "malformed"),
+        (None, "malformed"),
+        ("a candle", "malformed"),
+        (bar(1 + 1 / 60), "misaligned"),
         (bar(5000), "in_future"),
         (bar(0), "out_of_order"),
-        (BrokerCandle((T0 + 60) * NS_PER_SECOND, True, GOOD, -1), "impossible_volume"),
+        (bar(1, volume=-1), "impossible_volume"),
     ],
 )
 def test_one_bad_candle_is_quarantined_with_its_reason_and_blocks_no_other(
-    bad: BrokerCandle | Unreadable, reason: str
+    bad: Any, reason: str
 ) -> None:
     result = judged(bar(0), bad, bar(2))
     assert starts(result) == [0, 2]
     assert [q.reason for q in result.quarantined] == [reason]
+    assert result.quarantined[0].text
     assert result.settled == T0 + 120
+    assert prices(result) == [tuple(map(Decimal, GOOD.values()))] * 2
+
+
+def test_a_page_of_the_future_does_not_settle_the_present() -> None:
+    """Else whatever comes until then would never be asked for."""
+    result = judged(bar(1), bar(5000, bid_o="broken"))
+    assert result.settled == T0 + 60
+
+
+def test_prices_written_with_fewer_decimals_are_the_same_prices() -> None:
+    short = bar(1, bid_o="1.1", bid_h="1.1003", ask_o="1.100100000")
+    result = judged(bar(0), short, bar(2))
+    assert starts(result) == [0, 1, 2]
+    assert prices(result) == [tuple(map(Decimal, GOOD.values()))] * 3
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.sampled_from(
+                ["1.1", "1.10000", "1.2", "1.20000", "1.3", "-1", "0.00000", "NaN", "x"]
+            ),
+            min_size=8,
+            max_size=8,
+        ),
+        max_size=4,
+    )
+)
+def test_what_is_stored_is_what_a_market_can_print_and_nothing_else(
+    rows: list[list[str]],
+) -> None:
+    def possible(row: list[str]) -> bool:
+        try:
+            check_prices(tuple(map(float, row)))
+        except ValueError:
+            return False
+        return True
+
+    page = [bar(i, **dict(zip(NAMES, row, strict=True))) for i, row in enumerate(rows)]
+    result = judged(*page)
+    wanted = [i for i, row in enumerate(rows) if possible(row)]
+    assert starts(result) == wanted
+    assert prices(result) == [tuple(map(Decimal, rows[i])) for i in wanted]
+    assert len(result.quarantined) == len(rows) - len(wanted)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["time", "bid", "ask", "o", "complete", "volume"]),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=6,
+    )
+)
+def test_no_json_in_a_candles_place_costs_the_others(entry: Any) -> None:
+    entry = json.loads(json.dumps(entry))
+    result = judged(bar(0), entry, bar(2))
+    assert starts(result) == [0, 2]
+    assert len(result.quarantined) == 1
 
 
 def test_a_bar_that_is_not_complete_is_asked_for_again_and_never_skipped() -> None:
@@ -90,7 +188,8 @@ def test_a_bar_that_never_completes_does_not_stop_history() -> None:
 
 
 def full_page(settled: int, first: int) -> Judged:
-    return Judged((), (), settled, False, PAGE, PAGE, first)
+    none = np.empty(0, np.int64)
+    return Judged(none, none, none, 5, (), settled, False, PAGE, PAGE, first)
 
 
 def test_history_goes_on_behind_the_last_settled_bar() -> None:
@@ -123,13 +222,3 @@ def test_more_days_are_fetched_backward_until_the_broker_has_no_more() -> None:
     assert known.since == T0 - 60 * PAGE
     known = extend_backward(known, judged(), wanted)
     assert next_backward(known, wanted) is None
-
-
-@given(
-    st.lists(
-        st.sampled_from([-1.0, 0.0, 1.0, 1.1, 1.2, math.inf, math.nan]), min_size=8, max_size=8
-    )
-)
-def test_the_quick_yes_never_accepts_what_no_market_can_print(prices: list[float]) -> None:
-    if _plainly_possible(tuple(prices)):
-        check_prices(tuple(prices))

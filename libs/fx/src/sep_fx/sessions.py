@@ -151,14 +151,14 @@ class SessionCalendar:
 
 def fx_week_open(at: int) -> bool:
     """Whether the FX market as a whole trades at the instant, whatever the sessions."""
-    week = _week_of(at)
-    starts = [s for s, _ in week]
-    i = bisect_right(starts, at) - 1
+    week = _weeks(at // 86_400 // _CHUNK_DAYS)
+    i = bisect_right(week, (at, _ALWAYS_TO)) - 1
     return i >= 0 and at < week[i][1]
 
 
-def _week_of(at: int) -> tuple[Stretch, ...]:
-    chunk = at // 86_400 // _CHUNK_DAYS
+@lru_cache(maxsize=512)
+def _weeks(chunk: int) -> tuple[Stretch, ...]:
+    """The open stretches of the FX week around a chunk of days."""
     return _merge(s for c in (chunk - 1, chunk, chunk + 1) for s in _fx_week_chunk(c))
 
 

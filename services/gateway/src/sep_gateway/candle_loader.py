@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sep_fx.granularity import Granularity
-from sep_fx.instants import NS_PER_SECOND, format_rfc3339
+from sep_fx.instants import format_rfc3339
 from sep_fx.instrument import Instrument
 from sep_kit.clock import Clock
 from sep_kit.logging import get_logger
-from sep_kit.store.candles import Candle, CandleStore
+from sep_kit.store.candles import CandleColumns, CandleStore
 
-from sep_gateway.domain.candle_check import BrokerCandle, Judged, Unreadable, judge
+from sep_gateway.domain.candle_check import Judged, Quarantined, judge
+from sep_gateway.domain.candle_page import CandlePage
 from sep_gateway.domain.coverage import PAGE, BackwardPage, ForwardPage
 from sep_gateway.metrics import GatewayMetrics
 from sep_gateway.ports import Broker
@@ -19,8 +20,6 @@ from sep_gateway.ports import Broker
 _log = get_logger("CandleFetcher")
 
 _PAGES_AT_ONCE = 4
-# Merging candles into a chunk holds the event loop; small batches let orders through.
-_BATCH = 720
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class CandleLoader:
         """
         async with self._slots:
             sent = await self._broker.candles(instrument.name, granularity, page, PAGE)
-            return await self._keep(instrument, granularity, page, sent)
+            return await self._keep(instrument, granularity, sent)
 
     async def load_latest(
         self, instrument: Instrument, granularity: Granularity, count: int
@@ -77,8 +76,10 @@ class CandleLoader:
             asked = min(PAGE, left + 1)
             async with self._slots:
                 sent = await self._broker.candles(instrument.name, granularity, page, asked)
+                # The oldest are more than wanted.
+                spare = max(0, int(sent.complete.sum()) - left)
                 judged, loaded = await self._keep(
-                    instrument, granularity, page, _newest(sent, left)
+                    instrument, granularity, sent.without_first(spare)
                 )
             total = Loaded(
                 total.fetched + loaded.fetched,
@@ -91,46 +92,33 @@ class CandleLoader:
         return total
 
     async def _keep(
-        self,
-        instrument: Instrument,
-        granularity: Granularity,
-        page: ForwardPage | BackwardPage,
-        sent: Sequence[BrokerCandle | Unreadable],
+        self, instrument: Instrument, granularity: Granularity, sent: CandlePage
     ) -> tuple[Judged, Loaded]:
-        judged = await asyncio.to_thread(
-            judge,
-            sent,
-            granularity.seconds,
-            instrument.display_precision,
-            self._clock.now_ns(),
+        judged = judge(
+            sent, granularity.seconds, instrument.display_precision, self._clock.now_ns()
         )
-        stored = 0
-        batches = _batches(judged.candles)
-        # Written toward the bars that are there already, so that readers see no hole.
-        for some in batches if isinstance(page, ForwardPage) else reversed(batches):
-            stored += await self._candles.write(instrument.name, granularity, some)
+        good = CandleColumns(judged.time, judged.points, judged.volume, judged.digits)
+        stored = await self._candles.write(instrument.name, granularity, good)
         self._metrics.candles_stored.labels(instrument.name).inc(stored)
-        for bad in judged.quarantined:
-            self._metrics.candles_quarantined.labels(instrument.name, bad.reason).inc()
-            _log.warning(
-                "candle quarantined",
-                instrument=instrument.name,
-                granularity=granularity.value,
-                time=None if bad.time_ns is None else format_rfc3339(bad.time_ns),
-                reason=bad.reason,
-                error=bad.text,
-            )
+        self._tell(instrument.name, granularity, judged.quarantined)
         return judged, Loaded(judged.complete, stored, len(judged.quarantined))
 
-
-def _newest(
-    sent: Sequence[BrokerCandle | Unreadable], complete: int
-) -> Sequence[BrokerCandle | Unreadable]:
-    """The candles without the oldest ones that are one too many."""
-    have = sum(1 for c in sent if isinstance(c, BrokerCandle) and c.complete)
-    return sent[have - complete :] if have > complete else sent
-
-
-def _batches(candles: Sequence[BrokerCandle]) -> list[list[Candle]]:
-    whole = [Candle(c.time_ns // NS_PER_SECOND, c.prices, c.volume) for c in candles]
-    return [whole[i : i + _BATCH] for i in range(0, len(whole), _BATCH)]
+    def _tell(
+        self, instrument: str, granularity: Granularity, quarantined: Sequence[Quarantined]
+    ) -> None:
+        """Count each; log each reason once a page, which may be bad as a whole."""
+        by_reason: dict[str, list[Quarantined]] = {}
+        for bad in quarantined:
+            by_reason.setdefault(bad.reason, []).append(bad)
+        for reason, some in by_reason.items():
+            self._metrics.candles_quarantined.labels(instrument, reason).inc(len(some))
+            first = some[0]
+            _log.warning(
+                "candle quarantined",
+                instrument=instrument,
+                granularity=granularity.value,
+                time=None if first.time_ns is None else format_rfc3339(first.time_ns),
+                reason=reason,
+                error=first.text,
+                alike_in_page=len(some),
+            )

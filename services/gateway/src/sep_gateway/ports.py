@@ -8,7 +8,7 @@ from sep_fx.granularity import Granularity
 from sep_fx.instrument import Instrument
 
 from sep_gateway.domain.account import AccountSummary, OpenTrades, Positions
-from sep_gateway.domain.candle_check import BrokerCandle, Unreadable
+from sep_gateway.domain.candle_page import CandlePage
 from sep_gateway.domain.coverage import BackwardPage, Coverage, ForwardPage
 from sep_gateway.domain.orders import MarketOrder, OrderResult
 from sep_gateway.domain.pricing import Price, Pricing
@@ -52,7 +52,7 @@ class Broker(Protocol):
         granularity: Granularity,
         page: ForwardPage | BackwardPage,
         count: int,
-    ) -> Sequence[BrokerCandle | Unreadable]:
+    ) -> CandlePage:
         """Up to ``count`` candles, oldest first, the newest perhaps incomplete."""
         ...
 

@@ -1,5 +1,6 @@
 """Faults on demand: what should go wrong, how often, and where."""
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -194,12 +195,14 @@ class FaultBoard:
         return fault
 
 
-def spoil(candles: list[dict[str, Any]], faults: tuple[Fault, ...]) -> list[dict[str, Any]]:
-    """The candles of an answer with the newest ones missing or called unfinished."""
+def spoil(answer: bytes, faults: Iterable[Fault]) -> bytes:
+    """An answer with candles whose newest ones are missing or called unfinished."""
+    body = json.loads(answer)
+    candles = body["candles"]
     for fault in faults:
         kept = candles[: max(0, len(candles) - fault.count)]
         if fault.kind is FaultKind.MISSING_CANDLES:
             candles = kept
         else:
             candles = kept + [{**c, "complete": False} for c in candles[len(kept) :]]
-    return candles
+    return json.dumps({**body, "candles": candles}, separators=(",", ":")).encode()

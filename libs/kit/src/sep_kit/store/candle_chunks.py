@@ -10,8 +10,10 @@ A chunk spans 1,440 bar lengths (a day of M1) from a multiple of that span::
 
 import struct
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +22,17 @@ from sep_fx.bars import Bars
 from sep_kit.errors import CorruptRecordError
 
 BARS_PER_CHUNK = 1440
+MAX_DIGITS = 9
+MAX_POINTS = 2**31 - 1
+"""The largest price that is kept, in units of its last digit."""
+
 _VERSION = 2
 _HEADER = struct.Struct("<BBHI")
 _RECORD = np.dtype([("slot", "<u2"), ("prices", "<i4", (8,)), ("volume", "<u4")])
-_MAX_DIGITS = 9
+_MAX_VOLUME = 2**32 - 1
+
+Ints = npt.NDArray[np.int64]
+_Instant = TypeVar("_Instant", int, Ints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,43 @@ class Candle:
 
 
 @dataclass(frozen=True, slots=True)
+class CandleColumns:
+    """Complete candles in columns, n of them; a price is ``points`` / 10^``digits``, exactly.
+
+    ``time`` is each start in seconds; ``points`` has the shape (n, 8): bid o,h,l,c, ask o,h,l,c.
+    """
+
+    time: Ints
+    points: Ints
+    volume: Ints
+    digits: int
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @classmethod
+    def of(cls, candles: Iterable[Candle]) -> Self:
+        """The candles in the order they come.
+
+        Raises:
+            ValueError: a price with more than nine decimals, or far too large.
+        """
+        rows = list(candles)
+        digits = max((_digits(p) for c in rows for p in c.prices), default=0)
+        try:
+            points = np.array([[int(p.scaleb(digits)) for p in c.prices] for c in rows], np.int64)
+            volume = np.array([c.volume for c in rows], np.int64)
+        except OverflowError as error:
+            raise ValueError(f"candles that can't be stored: {error}") from error
+        time = np.array([c.time for c in rows], np.int64)
+        return cls(time, points.reshape(len(rows), 8), volume, digits)
+
+    def where(self, keep: npt.NDArray[np.bool_]) -> Self:
+        """The candles for which ``keep`` holds."""
+        return type(self)(self.time[keep], self.points[keep], self.volume[keep], self.digits)
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """Decoded records of one chunk, by slot."""
 
@@ -45,12 +91,18 @@ class Chunk:
     def __len__(self) -> int:
         return len(self.records)
 
+    def between(self, since: int, until: int, bar_seconds: int) -> "Chunk":
+        """The bars that start in ``[since, until)`` seconds after the chunk does."""
+        edges = [-(-edge // bar_seconds) for edge in (since, until)]
+        first, last = np.searchsorted(self.records["slot"], edges)
+        return Chunk(self.digits, self.records[first:last])
+
 
 EMPTY = Chunk(0, np.empty(0, _RECORD))
 
 
-def chunk_start(time: int, bar_seconds: int) -> int:
-    """Start of the chunk that holds a bar."""
+def chunk_start(time: _Instant, bar_seconds: int) -> _Instant:
+    """Start of the chunk that holds a bar, or each of several."""
     span = BARS_PER_CHUNK * bar_seconds
     return time // span * span
 
@@ -65,7 +117,7 @@ def decode(raw: bytes, where: str) -> Chunk:
         raise CorruptRecordError(f"{where}: {len(raw)} bytes are no candle chunk")
     version, digits, reserved, checksum = _HEADER.unpack_from(raw)
     body = memoryview(raw)[_HEADER.size :]
-    if version != _VERSION or digits > _MAX_DIGITS or len(body) % _RECORD.itemsize:
+    if version != _VERSION or digits > MAX_DIGITS or len(body) % _RECORD.itemsize:
         raise CorruptRecordError(f"{where}: version {version}, {len(body)} bytes: no candle chunk")
     if _checksum(digits, reserved, body) != checksum:
         raise CorruptRecordError(f"{where}: the checksum does not fit")
@@ -82,41 +134,57 @@ def encode(chunk: Chunk) -> bytes:
     return _HEADER.pack(_VERSION, chunk.digits, 0, _checksum(chunk.digits, 0, body)) + body
 
 
-def merge(
-    chunk: Chunk, start: int, bar_seconds: int, candles: list[Candle]
-) -> tuple[Chunk, npt.NDArray[np.int64]]:
+def merge(chunk: Chunk, start: int, bar_seconds: int, candles: CandleColumns) -> tuple[Chunk, Ints]:
     """The chunk with the candles put in, each over its own slot; and the slots new or changed.
 
     Raises:
-        ValueError: a price with more than nine decimals or too large to store, a time
-            between two bars, or a volume below 0.
+        ValueError: a price too large to store or not above 0, a time between two bars, or a
+            volume below 0.
     """
-    digits, unit = chunk.digits, Decimal(10**chunk.digits)
-    # Prices of as many digits as before, the usual case, are told by one multiplication.
-    if any((wide := p * unit) != wide.to_integral_value() for c in candles for p in c.prices):
-        digits = max(digits, *(_digits(p) for c in candles for p in c.prices))
-        unit = Decimal(10**digits)
-    sent = {}
-    for candle in candles:
-        slot, rest = divmod(candle.time - start, bar_seconds)
-        if rest:
-            raise ValueError(f"candle {candle.time} starts between two bars of {bar_seconds} s")
-        if candle.volume < 0:
-            raise ValueError(f"candle {candle.time} has the volume {candle.volume}")
-        prices = [int(p * unit) for p in candle.prices]
-        if min(prices) <= 0 or max(prices) >= 2**31:
-            raise ValueError(f"candle {candle.time} can't be stored with {digits} decimals")
-        sent[slot] = (slot, prices, min(candle.volume, 2**32 - 1))
-    new = np.array([sent[slot] for slot in sorted(sent)], _RECORD)
+    digits = max(chunk.digits, candles.digits)
+    new = _records(candles, start, bar_seconds, digits)
     old = _rescaled(chunk, digits)
-    written = np.isin(old["slot"], new["slot"])
-    replaced = old[written]
-    changed = new[~np.isin(new, replaced)] if len(replaced) else new
-    slots = changed["slot"].astype(np.int64)
+    at = np.searchsorted(old["slot"], new["slot"])
+    there = np.isin(new["slot"], old["slot"])
+    before, after = old[at[there]], new[there]
+    same = (before["prices"] == after["prices"]).all(axis=1) & (before["volume"] == after["volume"])
+    changed = ~there
+    changed[there] = ~same
+    slots = new["slot"][changed].astype(np.int64)
     if not len(slots):
         return chunk, slots
-    merged = np.concatenate([old[~written], new])
+    merged = np.concatenate([old[~np.isin(old["slot"], new["slot"])], new])
     return Chunk(digits, merged[np.argsort(merged["slot"])]), slots
+
+
+def _records(
+    candles: CandleColumns, start: int, bar_seconds: int, digits: int
+) -> npt.NDArray[np.void]:
+    """The candles as records by slot; of one slot sent twice the later counts."""
+    slots, rests = np.divmod(candles.time - start, bar_seconds)
+    _refuse(candles, rests != 0, f"starts between two bars of {bar_seconds} s")
+    _refuse(candles, candles.volume < 0, "has a volume below 0")
+    # Both before and after: what is too large can't be widened either.
+    unfit = f"can't be stored with {digits} decimals"
+    _refuse(candles, _out_of_range(candles.points), unfit)
+    points = candles.points * 10 ** (digits - candles.digits)
+    _refuse(candles, _out_of_range(points), unfit)
+    _, last = np.unique(slots[::-1], return_index=True)
+    last = len(slots) - 1 - last
+    records = np.empty(len(last), _RECORD)
+    records["slot"] = slots[last]
+    records["prices"] = points[last]
+    records["volume"] = np.minimum(candles.volume[last], _MAX_VOLUME)
+    return records
+
+
+def _out_of_range(points: Ints) -> npt.NDArray[np.bool_]:
+    return ((points <= 0) | (points > MAX_POINTS)).any(axis=1)
+
+
+def _refuse(candles: CandleColumns, bad: npt.NDArray[np.bool_], why: str) -> None:
+    if bad.any():
+        raise ValueError(f"candle {candles.time[bad][0]} {why}")
 
 
 def bars_of(chunk: Chunk, start: int, bar_seconds: int) -> Bars:
@@ -142,13 +210,15 @@ def pack_bars(bars: Bars, start: int, bar_seconds: int, digits: int) -> bytes:
 def candles_of(chunk: Chunk, start: int, bar_seconds: int) -> list[Candle]:
     """The chunk's bars as exact decimals."""
     unit = Decimal(1).scaleb(-chunk.digits)
+    rows = zip(
+        (start + chunk.records["slot"].astype(np.int64) * bar_seconds).tolist(),
+        chunk.records["prices"].tolist(),
+        chunk.records["volume"].tolist(),
+        strict=True,
+    )
     return [
-        Candle(
-            start + int(r["slot"]) * bar_seconds,
-            tuple(int(p) * unit for p in r["prices"]),
-            int(r["volume"]),
-        )
-        for r in chunk.records
+        Candle(time, tuple(points * unit for points in prices), volume)
+        for time, prices, volume in rows
     ]
 
 
@@ -159,9 +229,9 @@ def _checksum(digits: int, reserved: int, body: bytes | memoryview) -> int:
 
 def _digits(price: Decimal) -> int:
     exponent = price.as_tuple().exponent
-    digits = max(0, -exponent) if isinstance(exponent, int) else _MAX_DIGITS + 1
-    if digits > _MAX_DIGITS:
-        raise ValueError(f"price {price} has more than {_MAX_DIGITS} decimals")
+    digits = max(0, -exponent) if isinstance(exponent, int) else MAX_DIGITS + 1
+    if digits > MAX_DIGITS:
+        raise ValueError(f"price {price} has more than {MAX_DIGITS} decimals")
     return digits
 
 
@@ -170,7 +240,7 @@ def _rescaled(chunk: Chunk, digits: int) -> npt.NDArray[np.void]:
         return chunk.records
     records = chunk.records.copy()
     wide = records["prices"].astype(np.int64) * 10 ** (digits - chunk.digits)
-    if (wide >= 2**31).any():
+    if (wide > MAX_POINTS).any():
         raise ValueError(f"stored prices can't be kept with {digits} decimals")
     records["prices"] = wide
     return records

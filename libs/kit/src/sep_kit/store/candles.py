@@ -8,11 +8,11 @@ again, so nothing stored is ever lost.
 """
 
 import zlib
-from collections import defaultdict
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from redis.asyncio.client import Pipeline
 from redis.exceptions import WatchError
 from sep_fx.bars import Bars
@@ -21,7 +21,7 @@ from sep_fx.granularity import Granularity
 from sep_kit.errors import CorruptRecordError, StoreUnavailableError
 from sep_kit.logging import get_logger
 from sep_kit.store import candle_chunks, keys
-from sep_kit.store.candle_chunks import BARS_PER_CHUNK, Candle, chunk_start
+from sep_kit.store.candle_chunks import BARS_PER_CHUNK, Candle, CandleColumns, chunk_start
 from sep_kit.store.connection import Valkey, answer, store_errors
 
 _log = get_logger("CandleStore")
@@ -45,9 +45,7 @@ class CandleStore:
     def __init__(self, store: Valkey) -> None:
         self._store = store
 
-    async def write(
-        self, instrument: str, granularity: Granularity, candles: Iterable[Candle]
-    ) -> int:
+    async def write(self, instrument: str, granularity: Granularity, candles: CandleColumns) -> int:
         """Store candles; returns how many were new or changed.
 
         Raises:
@@ -55,9 +53,8 @@ class CandleStore:
             ValueError: a candle that has no place or can't be kept exactly; nothing was stored.
         """
         seconds = granularity.seconds
-        by_chunk: dict[int, list[Candle]] = defaultdict(list)
-        for candle in candles:
-            by_chunk[chunk_start(candle.time, seconds)].append(candle)
+        starts = chunk_start(candles.time, seconds)
+        by_chunk = {int(s): candles.where(starts == s) for s in np.unique(starts)}
         if not by_chunk:
             return 0
         key = keys.candles(instrument, granularity)
@@ -111,8 +108,9 @@ class CandleStore:
         return [
             candle
             for start, chunk in await self._chunks(instrument, granularity, since, until)
-            for candle in candle_chunks.candles_of(chunk, start, seconds)
-            if since <= candle.time < until
+            for candle in candle_chunks.candles_of(
+                chunk.between(since - start, until - start, seconds), start, seconds
+            )
         ]
 
     async def _chunks(
@@ -140,7 +138,7 @@ class CandleStore:
 
 
 async def _merge_chunks(
-    pipe: Pipeline, key: str, by_chunk: dict[int, list[Candle]], seconds: int
+    pipe: Pipeline, key: str, by_chunk: Mapping[int, CandleColumns], seconds: int
 ) -> int:
     await pipe.watch(key)
     fields = [str(s).encode() for s in by_chunk]
@@ -179,4 +177,4 @@ async def _now(result: Any) -> Any:
     return await result if isinstance(result, Awaitable) else result
 
 
-__all__ = ["BARS_PER_CHUNK", "Candle", "CandleStore", "Head"]
+__all__ = ["BARS_PER_CHUNK", "Candle", "CandleColumns", "CandleStore", "Head"]

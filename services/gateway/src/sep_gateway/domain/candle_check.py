@@ -1,36 +1,18 @@
 """Which of the broker's candles may be stored, and how far a page settles history."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from sep_fx.candle_csv import check_prices
+import numpy as np
 from sep_fx.instants import NS_PER_SECOND
+
+from sep_gateway.domain.candle_page import UNTIMED, CandlePage, Fault, Flags, Ints
 
 MAX_DIGITS_BEYOND_DISPLAY = 1
 _LARGEST_STORED = 2**31
 # A bar that is still not complete this long after its end never will be.
 _PATIENCE_S = 900
-_INFINITY = float("inf")
 _CLOCK_SKEW_S = 30
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerCandle:
-    """A candle as the broker sent it: start in ns, bid o,h,l,c then ask o,h,l,c."""
-
-    time_ns: int
-    complete: bool
-    prices: tuple[Decimal, ...]
-    volume: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """What the broker sent in a candle's place; ``time_ns`` None when not even that is legible."""
-
-    time_ns: int | None
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +28,16 @@ class Quarantined:
 class Judged:
     """A page of candles, judged.
 
-    ``settled`` is the start in seconds of the last bar before which nothing can still
-    change, None when there is none; ``waiting`` tells that a bar is not complete yet.
+    ``time``, ``points`` and ``volume`` are the columns of the candles to store: starts in
+    seconds, prices as whole numbers of 10^-``digits``. ``settled`` is the start in seconds of
+    the last bar before which nothing can still change, None when there is none; ``waiting``
+    tells that a bar is not complete yet; ``first`` is the oldest start that is legible.
     """
 
-    candles: tuple[BrokerCandle, ...]
+    time: Ints
+    points: Ints
+    volume: Ints
+    digits: int
     quarantined: tuple[Quarantined, ...]
     settled: int | None
     waiting: bool
@@ -59,121 +46,126 @@ class Judged:
     first: int | None
 
 
-@dataclass(slots=True)
-class _Tally:
-    candles: list[BrokerCandle] = field(default_factory=list)
-    quarantined: list[Quarantined] = field(default_factory=list)
-    settled: int | None = None
-    waiting: bool = False
-    complete: int = 0
-    previous_ns: int = -1
-
-
-def judge(
-    page: Sequence[BrokerCandle | Unreadable], bar_seconds: int, display_precision: int, now_ns: int
-) -> Judged:
+def judge(page: CandlePage, bar_seconds: int, display_precision: int, now_ns: int) -> Judged:
     """Sort a page into candles to store, candles to refuse and bars to ask for again.
 
     Args:
         display_precision: decimals of the instrument's price.
     """
-    tally = _Tally()
-    for sent in page:
-        fault = _fault_of_time(sent, tally.previous_ns, bar_seconds, now_ns)
-        if fault is None and isinstance(sent, BrokerCandle):
-            tally.previous_ns = sent.time_ns
-            _judge_readable(tally, sent, bar_seconds, display_precision, now_ns)
-        elif fault is not None:
-            tally.quarantined.append(fault)
-            _settle_unreadable(tally, fault, bar_seconds)
-    times = [sent.time_ns // NS_PER_SECOND for sent in page if sent.time_ns is not None]
-    return Judged(
-        tuple(tally.candles),
-        tuple(tally.quarantined),
-        tally.settled,
-        tally.waiting,
-        tally.complete,
-        len(page),
-        min(times, default=None),
+    refusals = _Refusals(page)
+    _check_times(refusals, bar_seconds, now_ns)
+    placed = refusals.left
+    known = placed | _legible_faults(page, now_ns)
+    starts = page.time_ns // NS_PER_SECOND
+    under_way = ~page.complete & (now_ns // NS_PER_SECOND < starts + bar_seconds + _PATIENCE_S)
+    waiting = placed & under_way
+    refusals.refuse(
+        ~page.complete & ~under_way,
+        "never_completed",
+        lambda _: f"incomplete {_PATIENCE_S} s after its end",
     )
-
-
-def _fault_of_time(
-    sent: BrokerCandle | Unreadable, previous_ns: int, bar_seconds: int, now_ns: int
-) -> Quarantined | None:
-    if isinstance(sent, Unreadable):
-        return Quarantined(sent.time_ns, "malformed", sent.text)
-    if sent.time_ns % (bar_seconds * NS_PER_SECOND):
-        return Quarantined(
-            sent.time_ns, "misaligned", f"starts between two bars of {bar_seconds} s"
-        )
-    if sent.time_ns > now_ns + _CLOCK_SKEW_S * NS_PER_SECOND:
-        return Quarantined(sent.time_ns, "in_future", "starts in the future")
-    if sent.time_ns <= previous_ns:
-        return Quarantined(sent.time_ns, "out_of_order", "does not come after the one before it")
-    return None
-
-
-def _settle_unreadable(tally: _Tally, fault: Quarantined, bar_seconds: int) -> None:
-    # Asked for again it would be the same: history goes on behind it.
-    if fault.reason == "malformed" and fault.time_ns is not None and not tally.waiting:
-        start = fault.time_ns // NS_PER_SECOND // bar_seconds * bar_seconds
-        tally.settled = max(start, tally.settled or start)
-
-
-def _judge_readable(
-    tally: _Tally, sent: BrokerCandle, bar_seconds: int, display_precision: int, now_ns: int
-) -> None:
-    start = sent.time_ns // NS_PER_SECOND
-    if not sent.complete:
-        if now_ns // NS_PER_SECOND < start + bar_seconds + _PATIENCE_S:
-            tally.waiting = True
-            return
-        tally.quarantined.append(
-            Quarantined(
-                sent.time_ns, "never_completed", f"incomplete {_PATIENCE_S} s after its end"
-            )
-        )
-    else:
-        tally.complete += 1
-        reason, text = _fault_of_values(sent, display_precision)
-        if reason:
-            tally.quarantined.append(Quarantined(sent.time_ns, reason, text))
-        else:
-            tally.candles.append(sent)
-    if not tally.waiting:
-        tally.settled = start
-
-
-def _fault_of_values(sent: BrokerCandle, display_precision: int) -> tuple[str, str]:
-    prices = tuple(float(price) for price in sent.prices)
-    if not _plainly_possible(prices):
-        try:
-            check_prices(prices)
-        except ValueError as error:
-            return "impossible_prices", str(error)
     digits = display_precision + MAX_DIGITS_BEYOND_DISPLAY
-    for price in sent.prices:
-        exponent = price.as_tuple().exponent
-        if isinstance(exponent, int) and -exponent > digits:
-            return "too_precise", f"{price} has more than {digits} decimals"
-    if max(prices) >= _LARGEST_STORED / 10**digits:
-        return "too_large", f"{max(prices)} can't be stored with {digits} decimals"
-    if sent.volume < 0:
-        return "impossible_volume", f"volume is {sent.volume}"
-    return "", ""
-
-
-def _plainly_possible(prices: tuple[float, ...]) -> bool:
-    """A quick yes for what ``check_prices`` accepts: a backfill asks it a million times."""
-    o, h, low, c, ask_o, ask_h, ask_low, ask_c = prices
-    return (
-        0.0 < low <= o <= h
-        and low <= c <= h
-        and 0.0 < ask_low <= ask_o <= ask_h < _INFINITY
-        and ask_low <= ask_c <= ask_h
-        and o <= ask_o
-        and h <= ask_h
-        and low <= ask_low
-        and c <= ask_c
+    _check_values(refusals, digits)
+    good = refusals.left & page.complete
+    return Judged(
+        starts[good],
+        *_narrowed(page, good, digits),
+        refusals.quarantined(),
+        _settled(page.time_ns[known & ~np.logical_or.accumulate(waiting)], bar_seconds),
+        bool(waiting.any()),
+        int((placed & page.complete).sum()),
+        len(page),
+        int(starts[known].min()) if known.any() else None,
     )
+
+
+class _Refusals:
+    """The rows of a page that are left, and why the others are not; the first reason counts."""
+
+    def __init__(self, page: CandlePage) -> None:
+        self.page = page
+        self.faults = dict(page.faults)
+        self.left: Flags = np.ones(len(page), np.bool_)
+        self.left[list(page.faults)] = False
+
+    def refuse(self, bad: Flags, reason: str, tell: Callable[[int], str]) -> None:
+        """Refuse what is bad among the rows that are left."""
+        bad = bad & self.left
+        for row in np.flatnonzero(bad).tolist():
+            self.faults[row] = Fault(reason, tell(row))
+        self.left = self.left & ~bad
+
+    def quarantined(self) -> tuple[Quarantined, ...]:
+        """The refused rows in the page's order."""
+        times = self.page.time_ns.tolist()
+        return tuple(
+            Quarantined(None if times[row] == UNTIMED else times[row], fault.reason, fault.text)
+            for row, fault in sorted(self.faults.items())
+        )
+
+
+def _check_times(refusals: _Refusals, bar_seconds: int, now_ns: int) -> None:
+    times = refusals.page.time_ns
+    refusals.refuse(
+        times % (bar_seconds * NS_PER_SECOND) != 0,
+        "misaligned",
+        lambda _: f"starts between two bars of {bar_seconds} s",
+    )
+    refusals.refuse(_in_future(times, now_ns), "in_future", lambda _: "starts in the future")
+    newest = np.maximum.accumulate(np.where(refusals.left, times, UNTIMED))
+    before = np.concatenate([[UNTIMED], newest[:-1]])
+    refusals.refuse(
+        times <= before, "out_of_order", lambda _: "does not come after the one before it"
+    )
+
+
+def _check_values(refusals: _Refusals, digits: int) -> None:
+    """Refuse complete candles that no market can print, or that can't be kept exactly."""
+    page = refusals.page
+    points, complete = page.points, page.complete
+    bid, ask = points[:, :4], points[:, 4:]
+    refusals.refuse(complete & (points <= 0).any(axis=1), "not_positive", page.prices)
+    for side in (bid, ask):
+        opens, high, low, close = side.T
+        refusals.refuse(complete & (high < low), "high_below_low", page.prices)
+        outside = (np.maximum(opens, close) > high) | (np.minimum(opens, close) < low)
+        refusals.refuse(complete & outside, "outside_its_range", page.prices)
+    refusals.refuse(complete & (bid > ask).any(axis=1), "crossed", page.prices)
+    beyond = 10 ** max(0, page.digits - digits)
+    refusals.refuse(
+        complete & (points % beyond != 0).any(axis=1),
+        "too_precise",
+        lambda row: f"more than {digits} decimals: {page.prices(row)}",
+    )
+    # Room for as many digits as may still come, since a chunk of the store has one scale.
+    most = _LARGEST_STORED * 10**page.digits // 10**digits
+    refusals.refuse(complete & (points >= most).any(axis=1), "too_large", page.prices)
+    refusals.refuse(
+        complete & (page.volume < 0),
+        "impossible_volume",
+        lambda row: f"volume is {page.volume[row]}",
+    )
+
+
+def _narrowed(page: CandlePage, good: Flags, digits: int) -> tuple[Ints, Ints, int]:
+    """Points, volume and digits of the good rows, at no more digits than are allowed."""
+    beyond = max(0, page.digits - digits)
+    return page.points[good] // 10**beyond, page.volume[good], page.digits - beyond
+
+
+def _legible_faults(page: CandlePage, now_ns: int) -> Flags:
+    """Rows that can't be read but for their time; asked for again they would be the same."""
+    faulty = np.zeros(len(page), np.bool_)
+    faulty[list(page.faults)] = True
+    return faulty & (page.time_ns != UNTIMED) & ~_in_future(page.time_ns, now_ns)
+
+
+def _settled(times: Ints, bar_seconds: int) -> int | None:
+    """Start in seconds of the last bar among the instants."""
+    if not len(times):
+        return None
+    return int(times.max()) // NS_PER_SECOND // bar_seconds * bar_seconds
+
+
+def _in_future(times: Ints, now_ns: int) -> Flags:
+    return times > now_ns + _CLOCK_SKEW_S * NS_PER_SECOND

@@ -9,11 +9,11 @@ from sep_fx.granularity import Granularity
 from sep_fx.instants import NS_PER_SECOND, format_rfc3339
 from sep_fx.instrument import Instrument
 
-from sep_gateway.adapters.oanda import parse, parse_transactions
+from sep_gateway.adapters.oanda import parse, parse_candles, parse_transactions
 from sep_gateway.adapters.oanda.failures import NoAnswerError, RefusedError
 from sep_gateway.adapters.oanda.http import OandaHttp
 from sep_gateway.domain.account import AccountSummary, OpenTrades, Positions
-from sep_gateway.domain.candle_check import BrokerCandle, Unreadable
+from sep_gateway.domain.candle_page import CandlePage
 from sep_gateway.domain.coverage import BackwardPage, ForwardPage
 from sep_gateway.domain.orders import MarketOrder, OrderResult, OrderState
 from sep_gateway.domain.pricing import Pricing
@@ -75,7 +75,7 @@ class OandaBroker:
         granularity: Granularity,
         page: ForwardPage | BackwardPage,
         count: int,
-    ) -> Sequence[BrokerCandle | Unreadable]:
+    ) -> CandlePage:
         """Up to ``count`` candles of bid and ask, oldest first."""
         params = {
             "price": "BA",
@@ -94,7 +94,7 @@ class OandaBroker:
         answer = await self._get("candles", f"instruments/{instrument}/candles", params)
         # Thousands of decimals: done beside the loop, which orders wait for.
         with parse.legible("candles"):
-            return await asyncio.to_thread(parse.candles, answer)
+            return await asyncio.to_thread(parse_candles.candles, answer)
 
     async def create_market_order(self, order: MarketOrder) -> OrderResult:
         """Send an order once; UNKNOWN when it is not certain what became of it.

@@ -1,13 +1,13 @@
 """Requests to the broker: paced, timed, measured, and tried again where that is safe."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 from pydantic import SecretStr
+from pydantic_core import from_json
 from sep_kit.logging import get_logger
 from tenacity import (
     AsyncRetrying,
@@ -213,7 +213,8 @@ class OandaHttp:
                 f"{endpoint}: the broker answered {status}", _retry_after(response.headers)
             )
         try:
-            answer = json.loads(response.content)
+            # A page of candles is a megabyte: this reads it in half of json's time.
+            answer = from_json(response.content, cache_strings="keys")
         except ValueError:
             answer = None
         if status == _TOO_MANY_REQUESTS:

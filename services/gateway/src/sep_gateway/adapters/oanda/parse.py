@@ -4,7 +4,7 @@ Every function raises ``KeyError``, ``TypeError``, ``ValueError`` or
 ``ArithmeticError`` on what it can't read; ``legible`` turns these into one error.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,6 @@ from sep_fx.instrument import Instrument
 
 from sep_gateway.adapters.oanda.failures import NoAnswerError
 from sep_gateway.domain.account import AccountSummary, OpenTrades, Position, Positions, Trade
-from sep_gateway.domain.candle_check import BrokerCandle, Unreadable
 from sep_gateway.domain.pricing import HomeConversion, Price, Pricing
 
 Json = dict[str, Any]
@@ -144,28 +143,6 @@ def price(entry: Json) -> Price:
         # Older answers say it as a status.
         bool(entry.get("tradeable", entry.get("status") == "tradeable")),
     )
-
-
-def candles(answer: Json) -> Sequence[BrokerCandle | Unreadable]:
-    """From ``/candles``; one that can't be read does not take the others with it."""
-    return [_candle(c) for c in answer["candles"]]
-
-
-def _candle(candle: Any) -> BrokerCandle | Unreadable:
-    time_ns: int | None = None
-    try:
-        time_ns = parse_rfc3339(candle["time"])
-        bid, ask = candle["bid"], candle["ask"]
-        prices = (
-            *(Decimal(bid["o"]), Decimal(bid["h"]), Decimal(bid["l"]), Decimal(bid["c"])),
-            *(Decimal(ask["o"]), Decimal(ask["h"]), Decimal(ask["l"]), Decimal(ask["c"])),
-        )
-        complete = candle["complete"]
-        if not isinstance(complete, bool):
-            raise TypeError(f"complete is {complete!r}")
-        return BrokerCandle(time_ns, complete, prices, int(candle["volume"]))
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        return Unreadable(time_ns, repr(error)[:200])
 
 
 def _optional(text: str | None) -> Decimal | None:

@@ -1,0 +1,127 @@
+"""Candles as the broker sent them, a page at a time, in columns.
+
+A backfill is a million candles, so prices are whole numbers of their last digit from the
+moment they are read: exact as decimals are, and judged and stored by the thousand.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+UNTIMED = -1
+"""Stands for the time of a row whose time can't be read."""
+
+MAX_DIGITS = 9
+LARGEST = 10**9
+"""Prices below it have room in 64 bits, whatever their decimals up to ``MAX_DIGITS``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a candle can't be used: ``reason`` is a stable word, ``text`` tells the rest."""
+
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CandlePage:
+    """Candles of one answer, oldest first, n rows; a price is ``points`` / 10^``digits``.
+
+    ``time_ns`` is each start, ``points`` has the shape (n, 8): bid o,h,l,c, ask o,h,l,c.
+    Rows in ``faults`` could not be read: their values mean nothing, their time is given
+    where it was legible.
+    """
+
+    time_ns: Ints
+    complete: Flags
+    points: Ints
+    volume: Ints
+    digits: int
+    faults: Mapping[int, Fault]
+
+    def __len__(self) -> int:
+        return len(self.time_ns)
+
+    @classmethod
+    def empty(cls) -> Self:
+        """No candles."""
+        none = np.empty(0, np.int64)
+        return cls(none, none.astype(np.bool_), none.reshape(0, 8), none, 0, {})
+
+    @classmethod
+    def of_fault(cls, time_ns: int | None, fault: Fault) -> Self:
+        """One row that can't be read."""
+        return cls(
+            np.array([UNTIMED if time_ns is None else time_ns], np.int64),
+            np.array([False]),
+            np.zeros((1, 8), np.int64),
+            np.zeros(1, np.int64),
+            0,
+            {0: fault},
+        )
+
+    @classmethod
+    def of_candle(
+        cls, time_ns: int, complete: bool, prices: tuple[Decimal, ...], volume: int
+    ) -> Self:
+        """One row of decimals; a fault where they don't fit into columns."""
+        for price in prices:
+            if not price.is_finite():
+                return cls.of_fault(time_ns, Fault("not_finite", f"a price is {price}"))
+        digits = max(0, *(-int(p.as_tuple().exponent) for p in prices))
+        if digits > MAX_DIGITS:
+            return cls.of_fault(time_ns, Fault("too_precise", f"more than {MAX_DIGITS} decimals"))
+        if max(abs(p) for p in prices) >= LARGEST:
+            return cls.of_fault(time_ns, Fault("too_large", f"a price is {max(prices)}"))
+        return cls(
+            np.array([time_ns], np.int64),
+            np.array([complete]),
+            np.array([[int(p.scaleb(digits)) for p in prices]], np.int64),
+            np.array([volume], np.int64),
+            digits,
+            {},
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """The parts one after the other, at the digits of the most precise."""
+        if not parts:
+            return cls.empty()
+        digits = max(p.digits for p in parts)
+        faults: dict[int, Fault] = {}
+        at = 0
+        for part in parts:
+            faults |= {at + row: fault for row, fault in part.faults.items()}
+            at += len(part)
+        return cls(
+            np.concatenate([p.time_ns for p in parts]),
+            np.concatenate([p.complete for p in parts]),
+            np.concatenate([p.points * 10 ** (digits - p.digits) for p in parts]),
+            np.concatenate([p.volume for p in parts]),
+            digits,
+            faults,
+        )
+
+    def without_first(self, count: int) -> Self:
+        """The rows behind the first so many."""
+        return type(self)(
+            self.time_ns[count:],
+            self.complete[count:],
+            self.points[count:],
+            self.volume[count:],
+            self.digits,
+            {row - count: fault for row, fault in self.faults.items() if row >= count},
+        )
+
+    def prices(self, row: int) -> str:
+        """A row's prices for a message."""
+        bid, ask = np.split(self.points[row] / 10.0**self.digits, 2)
+        return f"bid {bid.tolist()}, ask {ask.tolist()}"
