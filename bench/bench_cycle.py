@@ -1,8 +1,10 @@
 """The live cycle against a real Valkey: from a stored candle to the published blob."""
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -10,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from prometheus_client import CollectorRegistry
+from sep_evaluator.domain.floors import HISTORY_MS, HOUR_MS, Sample
 from sep_evaluator.evaluation_loop import Buffers, EvaluationLoop
 from sep_evaluator.long_runs import LongRuns, RunRules
 from sep_evaluator.metrics import EvaluatorMetrics
@@ -22,7 +25,7 @@ from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.candle_chunks import BARS_PER_CHUNK, Candle, CandleColumns, pack_bars
 from sep_kit.store.candles import CandleStore
-from sep_kit.store.connection import Valkey, open_valkey
+from sep_kit.store.connection import Valkey, answer, open_valkey
 from sep_kit.store.lease import Lease
 from sep_testing.valkey import ValkeyServer
 
@@ -72,10 +75,11 @@ async def _cycles(store: Valkey, count: int, goal_ms: float, cycles: int) -> lis
     # A candle a cycle is kept back, so that there is something new to store.
     found, kind = series(count, _DAYS * DAY // 60 + cycles)
     tape = {name: _rounded(bars) for name, bars in found.items()}
-    for name, bars in tape.items():
-        await _fill(store, name, bars.slice(0, len(bars) - cycles))
     clock = _TapeClock()
     clock.now_s = _end(tape, cycles)
+    for name, bars in tape.items():
+        await _fill(store, name, bars.slice(0, len(bars) - cycles))
+        await _remember(store, name, clock.now_s * 1000)
     lease = Lease(store, "evaluator", "bench", clock)
     await lease.renew()
     calendar = SessionCalendar(MarketCalendar.ALWAYS)
@@ -125,6 +129,14 @@ async def _fill(store: Valkey, instrument: str, bars: Bars) -> None:
             bars.slice(int(first), int(past)), int(start), _GRANULARITY.seconds, _DIGITS
         )
     await store.hset(keys.candles(instrument, _GRANULARITY), mapping=fields)  # type: ignore[arg-type]
+
+
+async def _remember(store: Valkey, instrument: str, now_ms: int) -> None:
+    """A sample an hour for 30 days: the history behind the floors, as long as it gets."""
+    times = range(now_ms - HISTORY_MS + 1, now_ms, HOUR_MS)
+    samples = [Sample(ts, ts % 40, ts % 97 / 50, ts % 89 / 1e4) for ts in times]
+    key = keys.backtest_history(instrument)
+    await answer(store.zadd(key, {json.dumps(asdict(s)): s.ts for s in samples}))
 
 
 def _rounded(bars: Bars) -> Bars:

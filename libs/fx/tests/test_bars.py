@@ -23,7 +23,7 @@ def test_rows_become_columns_in_the_order_bid_then_ask() -> None:
 
 def test_no_bars_are_bars_too() -> None:
     empty = Bars.empty()
-    assert (len(empty), len(empty.mid), len(empty.since(0))) == (0, 0, 0)
+    assert (len(empty), len(empty.mid), len(empty.between(0))) == (0, 0, 0)
     assert len(Bars.concatenate([])) == 0
     assert empty.time.dtype == np.int64
     assert empty.bid_o.dtype == np.float64
@@ -39,7 +39,7 @@ def test_parts_put_together_again_are_the_whole(times: list[int], cut: int) -> N
 
 @given(TIMES, st.integers(-1, 1001))
 def test_since_keeps_the_bar_that_starts_at_the_instant(times: list[int], at: int) -> None:
-    assert list(bars(times).since(at).time) == [t for t in times if t >= at]
+    assert list(bars(times).between(at).time) == [t for t in times if t >= at]
 
 
 def test_a_slice_shares_memory_with_its_bars() -> None:

@@ -209,10 +209,10 @@ def test_an_anchored_run_is_the_run_of_the_bars_it_kept() -> None:
     """A replica that starts late, with 1.1 long runs of history, agrees with an old one."""
     bars = made_up(4, 24 * 70, granularity=3600)
     old = run_of(bars, granularity=3600, long_run_days=20)
-    kept = bars.since(int(old.times[0]))
+    kept = bars.between(int(old.times[0]))
     assert 0 < len(kept) < len(bars)
     assert_same(run_of(kept, granularity=3600), old)
-    late = bars.since(int(bars.time[-1]) + 3600 - 22 * DAY)
+    late = bars.between(int(bars.time[-1]) + 3600 - 22 * DAY)
     assert_same(run_of(late, granularity=3600, long_run_days=20), old)
 
 

@@ -2,13 +2,21 @@
 
 import json
 import math
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sep_evaluator.adapters.gate_memory import GateMemory
+from sep_evaluator.domain.floors import (
+    HISTORY_MS,
+    HOUR_MS,
+    BaseFloors,
+    Sample,
+    adaptive_floors,
+)
 from sep_evaluator.domain.gates import COOLDOWN_MS, GateState, Verdict, step
 from sep_fx.bars import Bars
 from sep_kit.clock import now_ms
@@ -23,6 +31,7 @@ from .rig import EAGER, M1, Incarnation, blob, incarnation, memory, settings_of,
 
 PAIR = "EUR_USD"
 START = 1_893_456_000  # 2030-01-01
+BASE = BaseFloors(10, 0.15, 0.0)
 
 
 def bars(count: int, **changed: Any) -> Bars:
@@ -205,7 +214,7 @@ async def test_a_corrupt_counter_is_logged_and_the_memory_starts_afresh(
     for name in ("eligible", "passes", "fails", "misses", "watermark"):
         await desk.store.set(keys.gate_memory(name, PAIR), raw if name == counter else "1")
     with capture_logs() as logs:
-        found = await GateMemory(desk.store).load([PAIR], now_ms(desk.clock))
+        found = await GateMemory(desk.store, BASE).load([PAIR], now_ms(desk.clock))
     assert found[PAIR].state == GateState()
     assert [x["counter"] for x in logs] == [counter]
 
@@ -213,7 +222,7 @@ async def test_a_corrupt_counter_is_logged_and_the_memory_starts_afresh(
 async def test_without_a_watermark_no_pass_is_kept_but_eligibility_is(desk: Desk) -> None:
     for name in ("eligible", "passes"):
         await desk.store.set(keys.gate_memory(name, PAIR), "1")
-    found = await GateMemory(desk.store).load([PAIR], now_ms(desk.clock))
+    found = await GateMemory(desk.store, BASE).load([PAIR], now_ms(desk.clock))
     assert found[PAIR].state == GateState(eligible=True)
 
 
@@ -234,7 +243,7 @@ async def test_a_cooldown_holds_whoever_set_it_and_needs_fresh_passes_afterwards
     await desk.store.set(keys.cooldown(PAIR), raw, px=ttl_ms)
     for name in ("eligible", "passes", "watermark"):
         await desk.store.set(keys.gate_memory(name, PAIR), "1")
-    state = (await GateMemory(desk.store).load([PAIR], now))[PAIR].state
+    state = (await GateMemory(desk.store, BASE).load([PAIR], now))[PAIR].state
     assert state.cooldown_until is not None
     assert state.cooldown_until - now == pytest.approx(left_ms, abs=5_000)
     assert (state.eligible, state.passes, state.watermark) == (False, 0, 1)
@@ -243,7 +252,7 @@ async def test_a_cooldown_holds_whoever_set_it_and_needs_fresh_passes_afterwards
 async def test_a_cooldown_that_is_over_is_over_although_its_key_still_stands(desk: Desk) -> None:
     now = now_ms(desk.clock)
     await desk.store.set(keys.cooldown(PAIR), now)
-    assert not (await GateMemory(desk.store).load([PAIR], now))[PAIR].state.cooling(now)
+    assert not (await GateMemory(desk.store, BASE).load([PAIR], now))[PAIR].state.cooling(now)
 
 
 @pytest.mark.parametrize(
@@ -262,9 +271,32 @@ async def test_a_corrupt_sample_of_the_history_is_logged_and_left_out(
     key = keys.backtest_history(PAIR)
     await desk.store.zadd(key, {raw: now - 2, json.dumps(sound).encode(): now - 1})
     with capture_logs() as logs:
-        found = await GateMemory(desk.store).load([PAIR], now)
-    assert [s.trades for s in found[PAIR].history] == [7]
+        found = await GateMemory(desk.store, BASE).load([PAIR], now)
+    assert [s.trades for s in found[PAIR].past.history] == [7]
     assert len(logs) == 1
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(["sample", "hours", "month", "lost", "corrupt"]), max_size=40))
+async def test_a_history_read_bit_by_bit_is_the_one_in_the_store(
+    store: Valkey, events: list[str]
+) -> None:
+    """Whatever happens to it between two evaluations, and however few samples are sent again."""
+    key, now, kept = keys.backtest_history(PAIR), 1_893_456_000_000, GateMemory(store, BASE)
+    await store.delete(key)
+    for number, event in enumerate(events):
+        now += {"hours": 5 * HOUR_MS, "month": HISTORY_MS}.get(event, HOUR_MS)
+        if event == "lost":
+            await store.zremrangebyrank(key, number % 3, number % 3)
+        elif event == "corrupt":
+            await store.zadd(key, {f"no sample {number}": now})
+        else:
+            sample = Sample(now, number, number / 7, number / 1e4)
+            await store.zadd(key, {json.dumps(asdict(sample)): now})
+        found = (await kept.load([PAIR], now))[PAIR].past
+        afresh = (await GateMemory(store, BASE).load([PAIR], now))[PAIR].past
+        assert found.history == afresh.history
+        assert found.at(now) == adaptive_floors(BASE, list(afresh.history))
 
 
 async def test_a_corrupt_chunk_of_candles_is_logged_once_and_never_used(desk: Desk) -> None:

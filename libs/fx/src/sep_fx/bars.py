@@ -62,6 +62,8 @@ class Bars:
         """Bars ``start`` up to but not including ``stop``, as views."""
         return type(self)(*(getattr(self, f.name)[start:stop] for f in fields(self)))
 
-    def since(self, instant_s: int) -> Self:
-        """The bars that start at or after the instant."""
-        return self.slice(int(np.searchsorted(self.time, instant_s, "left")), len(self))
+    def between(self, since: int, until: int | None = None) -> Self:
+        """The bars with ``since <= start < until``, in seconds; None for no end."""
+        first = int(np.searchsorted(self.time, since, "left"))
+        past = len(self) if until is None else int(np.searchsorted(self.time, until, "left"))
+        return self.slice(first, max(first, past))

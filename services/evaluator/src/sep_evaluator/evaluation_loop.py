@@ -61,7 +61,7 @@ class EvaluationLoop:
         self._runs = runs
         self._lock = lock
         self._store = store
-        self._memory = GateMemory(store)
+        self._memory = GateMemory(store, limits.floors)
         self._lease = lease
         self._clock = clock
         self._limits = limits
@@ -97,11 +97,12 @@ class EvaluationLoop:
             evaluations = [
                 evaluate(
                     memory[instrument].state,
-                    memory[instrument].history,
+                    memory[instrument].past.history,
                     self._observe(instrument, now),
                     self._limits,
                     self._buffers.of_instrument(instrument),
                     now,
+                    floors=memory[instrument].past.at(now),
                 )
                 for instrument in self._runs.instruments
             ]

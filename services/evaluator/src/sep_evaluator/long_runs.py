@@ -5,10 +5,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sep_fx.bars import Bars
 from sep_fx.granularity import Granularity
 from sep_fx.sessions import SessionCalendar
 from sep_kit.logging import get_logger
-from sep_kit.store.candles import Head
+from sep_kit.store.candles import BARS_PER_CHUNK, Head
 
 from sep_evaluator.domain.backtest import StrictSpanRun
 from sep_evaluator.domain.params import StrategyParams
@@ -84,26 +85,43 @@ class LongRuns:
             StoreUnavailableError: Valkey does not answer.
         """
         heads = await self._candles.heads(self._runs, self.rules.granularity)
-        for instrument in self._runs:
-            head, taken = heads.get(instrument), self._taken.get(instrument)
-            if rewritten and taken and not (head and _goes_on(taken, head)):
-                _log.info("candles changed behind the run", instrument=instrument)
-                self._begin_again(instrument)
-                taken = None
-            # Asked for once: where its chunk can't be read, asking again changes nothing.
-            if head is None or (taken and head.last == taken.last):
-                continue
-            await self._extend(instrument, head.last)
+        if rewritten:
+            self._drop_changed(heads)
+        # Asked for once: where its chunk can't be read, asking again changes nothing.
+        due = {
+            i: head
+            for i, head in heads.items()
+            if i in self._runs and (i not in self._taken or head.last != self._taken[i].last)
+        }
+        spans = {i: (self._due_since(i, head), head.last + 1) for i, head in due.items()}
+        short = self.rules.granularity.seconds * BARS_PER_CHUNK
+        few = {i: span for i, span in spans.items() if span[1] - span[0] <= short}
+        found = await self._candles.read_bars_of(few, self.rules.granularity) if few else {}
+        for instrument, head in due.items():
+            if instrument in few:
+                bars = found[instrument]
+            else:
+                bars = await self._candles.read_bars(
+                    instrument, self.rules.granularity, *spans[instrument]
+                )
+            await self._extend(instrument, bars)
+            taken = self._taken.get(instrument)
             # What changed while the run was as it is stays to be noticed.
             self._taken[instrument] = replace(head, rewrites=taken.rewrites) if taken else head
 
-    async def _extend(self, instrument: str, last: int) -> None:
+    def _drop_changed(self, heads: Mapping[str, Head]) -> None:
+        for instrument, taken in list(self._taken.items()):
+            head = heads.get(instrument)
+            if head is None or head.rewrites != taken.rewrites or head.last < taken.last:
+                _log.info("candles changed behind the run", instrument=instrument)
+                self._begin_again(instrument)
+
+    def _due_since(self, instrument: str, head: Head) -> int:
+        watermark = self._runs[instrument].watermark
+        return self._oldest(head.last) if watermark is None else watermark + 1
+
+    async def _extend(self, instrument: str, bars: Bars) -> None:
         run = self._runs[instrument]
-        watermark = run.watermark
-        if watermark is not None and last <= watermark:
-            return
-        since = self._oldest(last) if watermark is None else watermark + 1
-        bars = await self._candles.read_bars(instrument, self.rules.granularity, since)
         try:
             if len(bars) > _LARGE:
                 await asyncio.to_thread(run.extend, bars)
@@ -158,8 +176,3 @@ class LongRuns:
                 self._refused[instrument] = raw
                 _log.warning("winner parameters refused", instrument=instrument, error=str(error))
             return StrategyParams()
-
-
-def _goes_on(taken: Head, head: Head) -> bool:
-    """Whether the stored candles are those that were taken in, and newer ones."""
-    return head.rewrites == taken.rewrites and head.last >= taken.last

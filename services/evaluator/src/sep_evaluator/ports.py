@@ -1,6 +1,6 @@
 """What the evaluator needs from outside."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from sep_fx.bars import Bars
@@ -21,6 +21,12 @@ class CandleSource(Protocol):
         self, instrument: str, granularity: Granularity, since: int, until: int | None = None
     ) -> Bars:
         """Bars with ``since <= start < until``."""
+        ...
+
+    async def read_bars_of(
+        self, spans: Mapping[str, tuple[int, int]], granularity: Granularity
+    ) -> dict[str, Bars]:
+        """Bars of several instruments at once, from and up to but not including a time."""
         ...
 
 

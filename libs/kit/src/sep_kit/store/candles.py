@@ -8,7 +8,7 @@ again, so nothing stored is ever lost.
 """
 
 import zlib
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,10 +95,37 @@ class CandleStore:
             candle_chunks.bars_of(chunk, start, seconds)
             for start, chunk in await self._chunks(instrument, granularity, since, until)
         ]
-        bars = Bars.concatenate(parts).since(since)
-        if until is None:
-            return bars
-        return bars.slice(0, int(bars.time.searchsorted(until, "left")))
+        return Bars.concatenate(parts).between(since, until)
+
+    async def read_bars_of(
+        self, spans: Mapping[str, tuple[int, int]], granularity: Granularity
+    ) -> dict[str, Bars]:
+        """Bars of several instruments in one round trip; for spans of a few chunks.
+
+        Args:
+            spans: since (inclusive) and until (exclusive) by instrument.
+        """
+        seconds = granularity.seconds
+        step = BARS_PER_CHUNK * seconds
+        starts = {i: range(chunk_start(a, seconds), b, step) for i, (a, b) in spans.items()}
+        wanted = {i: found for i, found in starts.items() if found}
+        async with store_errors(), self._store.pipeline(transaction=False) as pipe:
+            for instrument, fields in wanted.items():
+                pipe.hmget(keys.candles(instrument, granularity), [str(s) for s in fields])
+            answers = await pipe.execute()
+        bars = dict.fromkeys(spans, Bars.empty())
+        for (instrument, fields), raws in zip(wanted.items(), answers, strict=True):
+            since, until = spans[instrument]
+            chunks = _decoded(keys.candles(instrument, granularity), fields, raws)
+            bars[instrument] = Bars.concatenate(
+                [
+                    candle_chunks.bars_of(
+                        chunk.between(since - start, until - start, seconds), start, seconds
+                    )
+                    for start, chunk in chunks
+                ]
+            )
+        return bars
 
     async def read_candles(
         self, instrument: str, granularity: Granularity, since: int, until: int
@@ -126,15 +153,22 @@ class CandleStore:
         )
         if not starts:
             return []
-        chunks = []
-        for start, raw in zip(
-            starts, await answer(self._store.hmget(key, [str(s) for s in starts])), strict=True
-        ):
-            try:
-                chunks.append((start, candle_chunks.decode(raw or b"", f"{key} {start}")))
-            except CorruptRecordError as error:
-                _log.error("corrupt candles refused", error=str(error))
-        return chunks
+        return _decoded(key, starts, await answer(self._store.hmget(key, [str(s) for s in starts])))
+
+
+def _decoded(
+    key: str, starts: Sequence[int], raws: Iterable[bytes | None]
+) -> list[tuple[int, candle_chunks.Chunk]]:
+    """The chunks that are there and whole, by their starts."""
+    chunks = []
+    for start, raw in zip(starts, raws, strict=True):
+        if raw is None:
+            continue
+        try:
+            chunks.append((start, candle_chunks.decode(raw, f"{key} {start}")))
+        except CorruptRecordError as error:
+            _log.error("corrupt candles refused", error=str(error))
+    return chunks
 
 
 async def _merge_chunks(

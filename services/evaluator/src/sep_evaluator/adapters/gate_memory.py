@@ -1,17 +1,16 @@
-"""Hysteresis memory and history in Valkey. Evaluation and memory are written in one transaction."""
+"""Hysteresis memory in Valkey; evaluation and memory are written in one transaction."""
 
-import json
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from redis.asyncio.client import Pipeline
 from sep_kit.logging import get_logger
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, store_errors
 
+from sep_evaluator.adapters.gate_history import GateHistory, queue_sample
 from sep_evaluator.domain.evaluation import Evaluation
-from sep_evaluator.domain.floors import HISTORY_MS, Sample
+from sep_evaluator.domain.floors import BaseFloors, FloorsInForce
 from sep_evaluator.domain.gates import COOLDOWN_MS, GateState
 
 _log = get_logger("GateMemory")
@@ -22,20 +21,21 @@ _FIRST_TIME_MS = 10**12
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is remembered of an instrument."""
+    """What is remembered of an instrument: its gate, and what its floors come from."""
 
     state: GateState
-    history: tuple[Sample, ...]
+    past: FloorsInForce
 
 
 class GateMemory:
     """Reads what is remembered."""
 
-    def __init__(self, store: Valkey) -> None:
+    def __init__(self, store: Valkey, base: BaseFloors) -> None:
         self._store = store
+        self._history = GateHistory(store, base)
 
     async def load(self, instruments: Sequence[str], now_ms: int) -> dict[str, Memory]:
-        """Memory of each instrument, in one round trip.
+        """Memory of each instrument, in a few round trips.
 
         Where one counter can't be read the memory starts afresh: eligible 0, and two
         fresh passes to open. Without a watermark no pass is kept either, since the data
@@ -47,16 +47,14 @@ class GateMemory:
                 pipe.mget([keys.gate_memory(c, instrument) for c in _COUNTERS])
                 pipe.get(keys.cooldown(instrument))
                 pipe.pttl(keys.cooldown(instrument))
-                pipe.zrangebyscore(
-                    keys.backtest_history(instrument), f"({now_ms - HISTORY_MS}", "+inf"
-                )
             found = await pipe.execute()
+        past = await self._history.load(instruments, now_ms)
+        rows = zip(found[::3], found[1::3], found[2::3], strict=True)
         return {
             instrument: Memory(
-                _state(instrument, found[4 * i], found[4 * i + 1], found[4 * i + 2], now_ms),
-                tuple(s for raw in found[4 * i + 3] if (s := _sample(instrument, raw))),
+                _state(instrument, counters, cooldown, ttl_ms, now_ms), past[instrument]
             )
-            for i, instrument in enumerate(instruments)
+            for instrument, (counters, cooldown, ttl_ms) in zip(instruments, rows, strict=True)
         }
 
 
@@ -78,9 +76,7 @@ def queue_memory(pipe: Pipeline, evaluation: Evaluation, now_ms: int) -> None:
         left = state.cooldown_until - now_ms
         pipe.set(keys.cooldown(instrument), state.cooldown_until, px=left)
     if evaluation.sample is not None:
-        key = keys.backtest_history(instrument)
-        pipe.zadd(key, {json.dumps(asdict(evaluation.sample)): evaluation.sample.ts})
-        pipe.zremrangebyscore(key, "-inf", now_ms - HISTORY_MS)
+        queue_sample(pipe, instrument, evaluation.sample, now_ms)
 
 
 def _state(
@@ -113,17 +109,3 @@ def _cooldown_end(cooldown: bytes | None, ttl_ms: int, now_ms: int) -> int | Non
         until = int(cooldown)
         return until if until > now_ms else None
     return now_ms + (ttl_ms if ttl_ms > 0 else COOLDOWN_MS)
-
-
-def _sample(instrument: str, raw: bytes) -> Sample | None:
-    try:
-        fields = json.loads(raw)
-        sample = Sample(
-            int(fields["ts"]), int(fields["trades"]), float(fields["calmar"]), float(fields["pnl"])
-        )
-        if not (math.isfinite(sample.calmar) and math.isfinite(sample.pnl) and sample.trades >= 0):
-            raise ValueError("no figures of a backtest")
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        _log.error("unreadable history sample refused", instrument=instrument)
-        return None
-    return sample

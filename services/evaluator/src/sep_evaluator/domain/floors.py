@@ -89,10 +89,11 @@ class FloorsInForce:
         """The samples that count, oldest first."""
         return self._history
 
-    def add(self, sample: Sample) -> None:
-        """Take in a sample; it is the newest."""
-        self._history.append(sample)
-        self._floors = adaptive_floors(self._base, self._history)
+    def add(self, *samples: Sample) -> None:
+        """Take in samples, oldest first; they are newer than those there are."""
+        if samples:
+            self._history.extend(samples)
+            self._floors = adaptive_floors(self._base, self._history)
 
     def at(self, now_ms: int) -> Floors:
         """The floors at a time; it never goes back."""
