@@ -48,7 +48,9 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
         stream_http, settings.oanda_account_id, settings.oanda_stream_silence_sec
     )
     book = InstrumentBook(broker, clock)
-    board = PriceBoard(broker, streams, book, pairs)
+    board = PriceBoard(
+        broker, streams, book, pairs, settings.oanda_stream_silence_sec, clock, metrics
+    )
     ledger = LedgerWatch(broker, streams, metrics)
     price_keeper = StreamKeeper("prices", board.listen, metrics, random.random)
     ledger_keeper = StreamKeeper("transactions", ledger.listen, metrics, random.random)

@@ -49,6 +49,12 @@ class GatewayMetrics:
             ["instrument", "reason"],
             registry=registry,
         )
+        self.prices_quarantined = Counter(
+            "sep_prices_quarantined_total",
+            "Prices that were refused",
+            ["instrument", "reason"],
+            registry=registry,
+        )
         self.last_candle_age = Gauge(
             "sep_last_candle_age_seconds",
             "Time since the newest stored bar ended",

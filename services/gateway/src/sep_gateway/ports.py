@@ -81,9 +81,11 @@ class Broker(Protocol):
 class Beat:
     """A heartbeat: the connection lives; of the market it says nothing.
 
-    ``last_transaction_id`` is the account's newest, None on the price stream.
+    ``time_ns`` is the broker's when it sent it; ``last_transaction_id`` is the account's
+    newest, None on the price stream.
     """
 
+    time_ns: int
     last_transaction_id: int | None = None
 
 
