@@ -81,7 +81,9 @@ class LedgerWatch:
         if self._ledger is None:
             self._set(Ledger(transaction.id, transaction.id))
         elif transaction.id > self._ledger.seen:
-            self._tell(transaction, "stream")
+            if transaction.id == self._ledger.seen + 1:
+                # Behind a gap it is told in its turn, by the lookup.
+                self._tell(transaction, "stream")
             self._set(self._ledger.saw(transaction.id))
         await self._catch_up()
 
