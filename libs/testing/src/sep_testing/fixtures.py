@@ -5,11 +5,16 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
 from sep_kit.store.connection import Valkey, open_valkey
 
 from sep_testing.clock import FakeClock
 from sep_testing.loopback import loopback_only
 from sep_testing.valkey import ValkeyServer
+
+# An example that meets a cold cache on a busy machine is slow, not wrong.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

@@ -72,6 +72,10 @@ class Broker(Protocol):
         """Every transaction after the given one."""
         ...
 
+    async def changes_since(self, transaction_id: int) -> TransactionPage:
+        """Every transaction after the given one, as the account's changes tell it."""
+        ...
+
     async def last_transaction_id(self) -> int:
         """Id of the account's newest transaction."""
         ...
