@@ -108,7 +108,7 @@ def record_weeks(start_s: int, warm_up_days: int, days: int) -> Recording:
 def _bars(number: int, begin: int, end: int) -> Bars:
     """Bars of a kind market: a swing a day with little noise, in the hours that brokers open."""
     hours = OpeningHours(MarketCalendar.FX)
-    time = np.array([t for t in range(begin, end, STEP_S) if hours.is_open(t)], np.int64)
+    time = np.array([t for t in range(begin, end, STEP_S) if hours.is_open("EUR_USD", t)], np.int64)
     noise = np.random.default_rng(number).normal(0.0, 1e-5, (len(time), 3))
     swing = 0.012 * np.sin(2 * np.pi * time / DAY_S + 0.3 * number)
     mid = 1.1 * np.exp(swing + noise[:, 0])

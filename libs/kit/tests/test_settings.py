@@ -340,3 +340,11 @@ def test_a_service_reads_its_own_groups_and_tolerates_the_others() -> None:
     small = load_settings(Small, {"ALLOC_TOP_K": "2", "EVAL_SPAN_DAYS": "x"}, NONE)
     assert small.alloc_top_k == 2
     assert not hasattr(small, "eval_span_days")
+
+
+@pytest.mark.parametrize("token", ["hunter2\n", "hunter2 hunter2", "hünter2", "hunter2\x00", " "])
+def test_a_token_that_fits_into_no_header_is_refused_and_not_shown(token: str) -> None:
+    (fault,) = faults(OANDA_API_TOKEN=token)
+    assert "OANDA_API_TOKEN" in fault
+    assert "printable ASCII" in fault
+    assert "nter2" not in fault

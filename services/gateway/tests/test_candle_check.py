@@ -181,6 +181,13 @@ def test_a_bar_that_is_not_complete_is_asked_for_again_and_never_skipped() -> No
     assert result.waiting
 
 
+@pytest.mark.parametrize("value", ["NaN", "0.00000", "broken", None])
+def test_a_bar_that_is_not_complete_is_not_judged_by_its_prices(value: object) -> None:
+    """It would be settled, and its complete candle never asked for."""
+    result = judged(bar(97), bar(98, complete=False, bid_o=value))
+    assert (result.settled, result.waiting, result.quarantined) == (T0 + 60 * 97, True, ())
+
+
 def test_a_bar_that_never_completes_does_not_stop_history() -> None:
     result = judged(bar(1), bar(2, complete=False), bar(3))
     assert [q.reason for q in result.quarantined] == ["never_completed"]

@@ -13,7 +13,7 @@ from sep_kit.errors import SepError
 from sep_kit.grpc.client import call
 from sep_kit.store import keys
 from sep_kit.store.candles import CandleStore
-from sep_kit.store.connection import Valkey
+from sep_kit.store.connection import Valkey, answer
 from sep_paper_broker.app import RunningBroker
 from sep_testing.eventually import eventually
 
@@ -131,6 +131,32 @@ async def test_an_emptied_store_is_filled_again(start_gateway: Any, store: Valke
         await eventually(filled(store, 300))
         await store.delete(keys.candles("EUR_USD", "S5"))
         assert contiguous(await eventually(filled(store, 300)))
+
+
+async def test_a_hole_in_known_history_is_found_and_refilled(
+    start_gateway: Any, store: Valkey, broker: RunningBroker
+) -> None:
+    """A chunk that went bad, and candles that were refused when they came."""
+    broker.faults.add(
+        {"kind": "bad_candles", "count": 40, "instrument": "USD_JPY", "times": 1, "value": "zero"}
+    )
+    quick = {"CANDLE_POLL_SEC": "0.2", "CANDLE_GRANULARITY": "S5", "CANDLE_BACKFILL_DAYS": "0.2"}
+    wanted = int(0.2 * 17_280) - 3
+    async with start_gateway(**quick) as gateway:
+        await eventually(filled(store, wanted))
+        key = keys.candles("EUR_USD", "S5")
+        starts = sorted(int(f) for f in await answer(store.hkeys(key)) if f.isdigit())
+        await store.hset(key, str(starts[1]), b"no chunk at all")
+        for name in ("EUR_USD", "USD_JPY"):
+
+            async def whole(name: str = name) -> bool:
+                times = await stored(store, name)
+                return len(times) >= wanted and contiguous(times)
+
+            await eventually(whole, within_s=20)
+        refilled = await gateway.metrics("sep_candles_refilled_total")
+        assert refilled['sep_candles_refilled_total{instrument="EUR_USD"}'] >= 1440
+        assert refilled['sep_candles_refilled_total{instrument="USD_JPY"}'] >= 38
 
 
 async def test_fetching_counts_what_was_sent_and_what_was_new(gateway: Any, store: Valkey) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from sep.gateway.v1 import gateway_pb2 as pb
 from sep_gateway.domain.backoff import backoff_s
-from sep_gateway.domain.ledger import Ledger
+from sep_gateway.domain.ledger import Ledger, disagreement
+from sep_gateway.domain.transactions import Transaction, TransactionPage
 from sep_kit.grpc.client import call
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey
@@ -141,6 +142,38 @@ async def test_a_gap_that_can_not_be_closed_blocks_entries_until_it_is(
         assert (await gateway.metrics("sep_ledger_contiguous"))["sep_ledger_contiguous"] == 0
         broker.faults.clear()
         await eventually(lambda: whole(True), within_s=15)
+
+
+async def test_a_gap_that_the_brokers_lists_tell_differently_blocks_entries(
+    start_gateway: Any, broker: RunningBroker, store: Valkey
+) -> None:
+    """Stream, newest id, list of transactions and account changes must agree."""
+    async with start_gateway(**QUICK) as gateway:
+        await eventually(lambda: both_connected(gateway))
+        broker.faults.add({"kind": "silent_stream"})
+        broker.faults.add({"kind": "status", "status": 500, "path": "changes"})
+        await gateway.stub.PlaceMarketOrder(
+            pb.PlaceMarketOrderRequest(
+                client_order_id="an-order-1", instrument="EUR_USD", units="10"
+            )
+        )
+
+        async def whole(wanted: bool) -> bool:
+            return (await link(store)).ledger_contiguous is wanted
+
+        await eventually(lambda: whole(False))
+        broker.faults.clear()
+        await eventually(lambda: whole(True), within_s=15)
+
+
+def test_two_lists_of_transactions_agree_as_far_as_both_reach() -> None:
+    def page(last: int, *ids: int) -> TransactionPage:
+        return TransactionPage(tuple(Transaction(i, "ORDER_FILL") for i in ids), last)
+
+    assert disagreement(page(7, 5, 6, 7), page(7, 5, 6, 7)) == ()
+    assert disagreement(page(7, 5, 6, 7), page(9, 5, 6, 7, 8, 9)) == ()
+    assert disagreement(page(7, 5, 7), page(7, 5, 6, 7)) == (6,)
+    assert disagreement(page(7, 5, 6, 7), page(9, 8, 9)) == (5, 6, 7)
 
 
 async def test_a_stream_of_doubled_and_missing_heartbeats_is_no_fault(

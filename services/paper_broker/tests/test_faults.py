@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+from decimal import Decimal
 
 import httpx
 import pytest
 from sep_paper_broker.faults import BadFaultError, FaultBoard
+
+D = Decimal
 
 
 async def test_latency_and_statuses_hit_what_they_name_and_run_out(client):
@@ -102,6 +105,82 @@ async def test_streams_can_fall_silent_without_closing(serve):
         assert await collect(client, "/pricing/stream", 0.3, instruments="EUR_USD")
 
 
+async def test_one_stream_can_be_silent_while_the_other_speaks(serve):
+    async with serve(heartbeat_seconds=0.05) as client:
+        await client.fault(kind="silent_stream", path="pricing/stream")
+        assert await collect(client, "/pricing/stream", 0.3, instruments="EUR_USD") == []
+        assert await collect(client, "/transactions/stream", 0.3)
+
+
+async def hear_until_hit(client, kind):
+    """Listen to a stream that a fault hits once it has begun."""
+    url = f"{client.home}/transactions/stream"
+    async with client.http.stream("GET", url, timeout=0.5) as answer:
+        lines = answer.aiter_lines()
+        await anext(lines)
+        await client.fault(kind=kind, times=1)
+        async for _ in lines:
+            pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [("cut_stream", httpx.NetworkError), ("half_open_stream", httpx.ReadTimeout)],
+)
+async def test_an_open_stream_can_be_cut_or_left_half_open(serve, kind, error):
+    async with serve(heartbeat_seconds=0.05) as client:
+        with pytest.raises(error):
+            await hear_until_hit(client, kind)
+        assert not client.running.faults.faults
+        assert await collect(client, "/transactions/stream", 0.3)
+
+
+@pytest.mark.parametrize(
+    ("value", "bad"),
+    [
+        ("zero", lambda bid, ask: D(bid["c"]) == 0),
+        ("crossed", lambda bid, ask: D(bid["c"]) > D(ask["c"])),
+        ("not_finite", lambda bid, ask: not D(bid["c"]).is_finite()),
+        ("unparsable", lambda bid, ask: not any(map(str.isdigit, bid["c"]))),
+        ("high_below_low", lambda bid, ask: D(bid["h"]) < D(bid["l"])),
+    ],
+)
+async def test_candles_can_have_prices_that_no_market_makes(client, value, bad):
+    path = "/v3/instruments/USD_JPY/candles"
+    params = {"count": 4, "granularity": "M1", "price": "BA"}
+    whole = (await client.get(path, **params))["candles"]
+    await client.fault(kind="bad_candles", value=value, count=2, instrument="USD_JPY", times=1)
+    *good, before, last = (await client.get(path, **params))["candles"]
+    assert good == whole[:2]
+    assert bad(before["bid"], before["ask"])
+    assert bad(last["bid"], last["ask"])
+    assert (await client.get(path, **params))["candles"] == whole
+
+
+@pytest.mark.parametrize(
+    ("value", "bad"),
+    [
+        ("zero", lambda bid, ask: D(bid) == 0),
+        ("crossed", lambda bid, ask: D(bid) > D(ask)),
+        ("not_finite", lambda bid, ask: not D(bid).is_finite()),
+        ("unparsable", lambda bid, ask: not any(map(str.isdigit, bid))),
+    ],
+)
+async def test_prices_can_be_such_as_no_market_makes(client, value, bad):
+    await client.fault(kind="bad_prices", value=value, instrument="EUR_USD", times=2)
+    both = {"instruments": "EUR_USD,USD_JPY"}
+    for price, wanted in zip(
+        (await client.get("/pricing", **both))["prices"], (True, False), strict=True
+    ):
+        assert bad(price["bids"][0]["price"], price["asks"][0]["price"]) is wanted
+    async with client.http.stream("GET", f"{client.home}/pricing/stream", params=both) as answer:
+        lines = answer.aiter_lines()
+        price = json.loads(await anext(lines))
+        assert bad(price["bids"][0]["price"], price["asks"][0]["price"])
+    (price,) = (await client.get("/pricing", instruments="EUR_USD"))["prices"]
+    assert not bad(price["bids"][0]["price"], price["asks"][0]["price"])
+
+
 async def test_heartbeats_can_be_missing_or_double(serve):
     async with serve(heartbeat_seconds=60) as client:
         await client.fault(kind="missing_heartbeat", times=1)
@@ -122,7 +201,8 @@ async def test_admin_can_have_a_port_of_its_own(serve):
 @pytest.mark.parametrize(
     "description",
     [{}, {"kind": "x"}, {"kind": "hang", "more": 1}, {"kind": "hang", "times": "2"},
-     {"kind": "status", "status": True}, {"kind": "hang", "path": "("}],
+     {"kind": "status", "status": True}, {"kind": "hang", "path": "("},
+     {"kind": "bad_prices", "value": "odd"}],
 )  # fmt: skip
 def test_badly_described_fault_is_refused(description):
     with pytest.raises(BadFaultError):

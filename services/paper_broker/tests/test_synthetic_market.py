@@ -1,11 +1,12 @@
 """The synthetic market as a function of seed and time."""
 
+from datetime import datetime
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from sep_fx.instants import NS_PER_SECOND, parse_rfc3339
-from sep_fx.sessions import MarketCalendar, fx_week_open
+from sep_fx.sessions import NEW_YORK, MarketCalendar, fx_week_open
 from sep_paper_broker.domain.instruments import LISTINGS
 from sep_paper_broker.domain.market import quote_at, ticks_between
 from sep_paper_broker.domain.opening_hours import OpeningHours
@@ -103,3 +104,27 @@ def test_quote_of_a_closed_market_is_the_last_one(calendar):
 def test_history_before_the_beginning_is_empty():
     assert not len(market().hour("EUR_USD", 0))
     assert quote_at(market(), "EUR_USD", 0) is None
+
+
+@pytest.mark.parametrize("date", ["2025-01-15", "2025-06-18"])
+def test_the_new_zealand_dollar_pauses_a_second_time_each_day(date: str) -> None:
+    """Winter and summer, by New York's clock; nobody else does."""
+    noon = int(datetime.fromisoformat(f"{date}T12:00:00").replace(tzinfo=NEW_YORK).timestamp())
+    begins, ends = noon + 58 * 60, noon + 63 * 60
+    priced = market(calendar=MarketCalendar.FX)
+
+    def open_at(name: str, at: int) -> bool:
+        quote = quote_at(priced, name, at * NS_PER_SECOND)
+        assert quote is not None
+        return quote.tradeable
+
+    edges = (begins - 1, begins, ends - 1, ends)
+    for name in ("NZD_USD", "AUD_NZD", "NZD_JPY"):
+        if name in priced.instruments:
+            assert [open_at(name, at) for at in edges] == [True, False, False, True]
+            ticks = ticks_between(priced, name, noon, noon + 7200).time
+            assert not ((ticks >= begins) & (ticks < ends)).any()
+            assert (ticks >= ends).any()
+    assert all(open_at("AUD_USD", at) for at in edges)
+    always = market(calendar=MarketCalendar.ALWAYS)
+    assert ticks_between(always, "NZD_USD", begins, ends).time.size > 0

@@ -18,6 +18,7 @@ from sep_gateway.adapters.oanda.pace import Paces
 from sep_gateway.adapters.oanda.streams import OandaStreams
 from sep_gateway.adapters.order_claims import ValkeyOrderClaims
 from sep_gateway.broker_link import BrokerLink
+from sep_gateway.candle_audit import CandleAudit
 from sep_gateway.candle_fetcher import CandleFetcher
 from sep_gateway.candle_loader import CandleLoader
 from sep_gateway.instrument_book import InstrumentBook
@@ -48,21 +49,36 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
         stream_http, settings.oanda_account_id, settings.oanda_stream_silence_sec
     )
     book = InstrumentBook(broker, clock)
-    board = PriceBoard(broker, streams, book, pairs)
+    board = PriceBoard(
+        broker, streams, book, pairs, settings.oanda_stream_silence_sec, clock, metrics
+    )
     ledger = LedgerWatch(broker, streams, metrics)
     price_keeper = StreamKeeper("prices", board.listen, metrics, random.random)
     ledger_keeper = StreamKeeper("transactions", ledger.listen, metrics, random.random)
     link = BrokerLink(broker, ledger, price_keeper, store, lease, clock, metrics)
     candles = CandleStore(store)
     loader = CandleLoader(broker, candles, clock, metrics)
+    coverage = ValkeyCoverage(store)
+    days = settings.candle_backfill_days
     fetcher = CandleFetcher(
         pairs,
         granularity,
-        settings.candle_backfill_days,
+        days,
         book=book,
         loader=loader,
         candles=candles,
-        coverage=ValkeyCoverage(store),
+        coverage=coverage,
+        lease=lease,
+        clock=clock,
+        metrics=metrics,
+    )
+    audit = CandleAudit(
+        pairs,
+        granularity,
+        days,
+        book=book,
+        loader=loader,
+        coverage=coverage,
         lease=lease,
         clock=clock,
         metrics=metrics,
@@ -100,6 +116,9 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
             heartbeat,
             PeriodicLoop("instruments", book.keep_fresh, _BOOK_CHECK_S, context.loops),
             fetching,
+            PeriodicLoop(
+                "candle_audit", audit.tick, settings.audit_seconds(), context.loops, vital=False
+            ),
             # Without its streams the gateway asks instead: slower, but it works.
             PeriodicLoop("price_stream", price_keeper.run, 1.0, context.loops, vital=False),
             PeriodicLoop("ledger_stream", ledger_keeper.run, 1.0, context.loops, vital=False),

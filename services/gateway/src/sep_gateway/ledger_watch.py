@@ -7,8 +7,8 @@ from contextlib import aclosing
 from sep_kit.errors import BrokerUnavailableError
 from sep_kit.logging import get_logger
 
-from sep_gateway.domain.ledger import Ledger
-from sep_gateway.domain.transactions import Transaction
+from sep_gateway.domain.ledger import Ledger, disagreement
+from sep_gateway.domain.transactions import Transaction, TransactionPage
 from sep_gateway.metrics import GatewayMetrics
 from sep_gateway.ports import Beat, Broker, Streams
 
@@ -81,7 +81,9 @@ class LedgerWatch:
         if self._ledger is None:
             self._set(Ledger(transaction.id, transaction.id))
         elif transaction.id > self._ledger.seen:
-            self._tell(transaction, "stream")
+            if transaction.id == self._ledger.seen + 1:
+                # Behind a gap it is told in its turn, by the lookup.
+                self._tell(transaction, "stream")
             self._set(self._ledger.saw(transaction.id))
         await self._catch_up()
 
@@ -90,7 +92,7 @@ class LedgerWatch:
             if self._known().contiguous:
                 return
             try:
-                page = await self._broker.transactions_since(self._known().seen)
+                page = await self._missing(self._known().seen)
             except BrokerUnavailableError as error:
                 if not self._broken:
                     _log.warning("ledger broken", seen=self._known().seen, error=str(error))
@@ -104,6 +106,16 @@ class LedgerWatch:
             if self._broken:
                 self._broken = False
                 _log.info("ledger whole again", seen=page.last_id, recovered=len(missed))
+
+    async def _missing(self, seen: int) -> TransactionPage:
+        """What came after the seen ones; the list and the account's changes must agree on it."""
+        page = await self._broker.transactions_since(seen)
+        changes = await self._broker.changes_since(seen)
+        if odd := disagreement(page, changes):
+            raise BrokerUnavailableError(
+                f"the broker's lists of what came after {seen} differ in {odd[:5]}"
+            )
+        return page
 
     def _known(self) -> Ledger:
         if self._ledger is None:

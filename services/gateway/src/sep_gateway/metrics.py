@@ -49,6 +49,18 @@ class GatewayMetrics:
             ["instrument", "reason"],
             registry=registry,
         )
+        self.candles_refilled = Counter(
+            "sep_candles_refilled_total",
+            "Candles that were missing or different in history that counted as known",
+            ["instrument"],
+            registry=registry,
+        )
+        self.prices_quarantined = Counter(
+            "sep_prices_quarantined_total",
+            "Prices that were refused",
+            ["instrument", "reason"],
+            registry=registry,
+        )
         self.last_candle_age = Gauge(
             "sep_last_candle_age_seconds",
             "Time since the newest stored bar ended",

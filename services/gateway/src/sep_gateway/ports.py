@@ -72,6 +72,10 @@ class Broker(Protocol):
         """Every transaction after the given one."""
         ...
 
+    async def changes_since(self, transaction_id: int) -> TransactionPage:
+        """Every transaction after the given one, as the account's changes tell it."""
+        ...
+
     async def last_transaction_id(self) -> int:
         """Id of the account's newest transaction."""
         ...
@@ -81,9 +85,11 @@ class Broker(Protocol):
 class Beat:
     """A heartbeat: the connection lives; of the market it says nothing.
 
-    ``last_transaction_id`` is the account's newest, None on the price stream.
+    ``time_ns`` is the broker's when it sent it; ``last_transaction_id`` is the account's
+    newest, None on the price stream.
     """
 
+    time_ns: int
     last_transaction_id: int | None = None
 
 

@@ -12,6 +12,10 @@ class GatewaySettings(StackSettings, BrokerKnobs):
         """How often to ask for new candles."""
         return self.candle_poll_sec or default_poll_seconds(self.candle_granularity)
 
+    def audit_seconds(self) -> float:
+        """How often to go over a page of known history again."""
+        return self.poll_seconds() * 6
+
 
 def default_poll_seconds(granularity: Granularity) -> float:
     """Five times a bar, at least every five seconds: 1 s for S5, 5 s from S30 on."""

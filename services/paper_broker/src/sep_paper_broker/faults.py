@@ -1,6 +1,5 @@
 """Faults on demand: what should go wrong, how often, and where."""
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -27,6 +26,20 @@ class FaultKind(StrEnum):
     MISSING_CANDLES = "missing_candles"
     HALTED = "halted"
     INSUFFICIENT_MARGIN = "insufficient_margin"
+    CUT_STREAM = "cut_stream"
+    HALF_OPEN_STREAM = "half_open_stream"
+    BAD_CANDLES = "bad_candles"
+    BAD_PRICES = "bad_prices"
+
+
+class BadValue(StrEnum):
+    """What is wrong with the prices of a bad candle or price."""
+
+    ZERO = "zero"
+    CROSSED = "crossed"
+    NOT_FINITE = "not_finite"
+    UNPARSABLE = "unparsable"
+    HIGH_BELOW_LOW = "high_below_low"
 
 
 _ON_REQUESTS = frozenset(
@@ -37,6 +50,12 @@ _ON_REQUESTS = frozenset(
         FaultKind.RESET_AFTER,
         FaultKind.HANG,
     }
+)
+
+
+_ON_STREAMS = frozenset({FaultKind.SILENT_STREAM, FaultKind.CUT_STREAM, FaultKind.HALF_OPEN_STREAM})
+_ON_CANDLES = frozenset(
+    {FaultKind.MISSING_CANDLES, FaultKind.INCOMPLETE_CANDLES, FaultKind.BAD_CANDLES}
 )
 
 
@@ -56,8 +75,9 @@ class Fault:
         status: the answer's status (status).
         method: only requests of this method.
         path: only requests whose path matches this regular expression somewhere.
-        instrument: only this instrument (candles, halted, insufficient margin).
+        instrument: only this instrument (candles, prices, halted, insufficient margin).
         count: how many of the newest candles.
+        value: what is wrong with the prices (bad candles, bad prices).
     """
 
     id: int
@@ -69,6 +89,7 @@ class Fault:
     path: str = ""
     instrument: str | None = None
     count: int = 1
+    value: BadValue = BadValue.ZERO
 
     def concerns(self, instrument: str) -> bool:
         """Whether the fault is for the instrument or for all."""
@@ -83,6 +104,7 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "path": str,
     "instrument": str,
     "count": int,
+    "value": str,
 }
 
 
@@ -115,6 +137,11 @@ class FaultBoard:
                 raise BadFaultError(f"unknown field {name!r}")
             if isinstance(value, bool) or not isinstance(value, _FIELDS[name]):
                 raise BadFaultError(f"{name} has the wrong type")
+        if "value" in given:
+            try:
+                given["value"] = BadValue(given["value"])
+            except ValueError:
+                raise BadFaultError(f"value must be one of {', '.join(BadValue)}") from None
         if "seconds" in given:
             given["seconds"] = float(given["seconds"])
         try:
@@ -142,10 +169,21 @@ class FaultBoard:
                 return self._use(fault)
         return None
 
-    @property
-    def silent(self) -> bool:
-        """Whether streams send nothing at all."""
-        return any(True for _ in self._of({FaultKind.SILENT_STREAM}))
+    def of_stream(self, path: str) -> FaultKind | None:
+        """What befalls an open stream now; a cut or a half-open one is used up by asking."""
+        for fault in self._of(_ON_STREAMS):
+            if re.search(fault.path, path):
+                return (
+                    fault.kind if fault.kind is FaultKind.SILENT_STREAM else self._use(fault).kind
+                )
+        return None
+
+    def of_price(self, instrument: str) -> Fault | None:
+        """The fault of a price that is about to be sent, used up by asking."""
+        for fault in self._of({FaultKind.BAD_PRICES}):
+            if fault.concerns(instrument):
+                return self._use(fault)
+        return None
 
     def heartbeats(self) -> int:
         """How many heartbeats to send where one is due."""
@@ -178,9 +216,8 @@ class FaultBoard:
         return frozenset(i for i in instruments if any(f.concerns(i) for f in faults))
 
     def of_candles(self, instrument: str) -> tuple[Fault, ...]:
-        """The faults of an answer with candles, used up by asking; for ``spoil``."""
-        kinds = {FaultKind.MISSING_CANDLES, FaultKind.INCOMPLETE_CANDLES}
-        return tuple(self._use(f) for f in self._of(kinds) if f.concerns(instrument))
+        """The faults of an answer with candles, used up by asking; for ``spoil_candles``."""
+        return tuple(self._use(f) for f in self._of(_ON_CANDLES) if f.concerns(instrument))
 
     def _of(self, kinds: Iterable[FaultKind]) -> list[Fault]:
         wanted = frozenset(kinds)
@@ -193,16 +230,3 @@ class FaultBoard:
             else:
                 self._faults[fault.id] = replace(fault, times=fault.times - 1)
         return fault
-
-
-def spoil(answer: bytes, faults: Iterable[Fault]) -> bytes:
-    """An answer with candles whose newest ones are missing or called unfinished."""
-    body = json.loads(answer)
-    candles = body["candles"]
-    for fault in faults:
-        kept = candles[: max(0, len(candles) - fault.count)]
-        if fault.kind is FaultKind.MISSING_CANDLES:
-            candles = kept
-        else:
-            candles = kept + [{**c, "complete": False} for c in candles[len(kept) :]]
-    return json.dumps({**body, "candles": candles}, separators=(",", ":")).encode()

@@ -3,6 +3,7 @@
 A knob keeps one name everywhere: the field in lower case is the variable in upper case.
 """
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from enum import StrEnum
@@ -30,6 +31,13 @@ from sep_kit.logging import LogFormat
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 400, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _check_token(token: SecretStr) -> SecretStr:
+    # Whoever finds out only when the request is sent tells the whole header in the error.
+    if not re.fullmatch(r"[!-~]+", token.get_secret_value()):
+        raise ValueError("must be printable ASCII without spaces, and not empty")
+    return token
 
 
 def _check_port(address: str) -> str:
@@ -309,7 +317,7 @@ class BrokerKnobs(Knobs):
     """The broker's REST API."""
     oanda_stream_url: str = Field("http://127.0.0.1:18080", pattern=r"^https?://")
     """The broker's streams."""
-    oanda_api_token: SecretStr
+    oanda_api_token: Annotated[SecretStr, AfterValidator(_check_token)]
     """The token; never logged. Also read from the file /run/secrets/oanda_api_token."""
     oanda_account_id: str = Field(
         "101-001-0000001-001", pattern=r"^[0-9]{3}-[0-9]{3}-[0-9]+-[0-9]{3}$"

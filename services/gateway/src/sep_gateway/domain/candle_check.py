@@ -73,7 +73,7 @@ def judge(page: CandlePage, bar_seconds: int, display_precision: int, now_ns: in
         refusals.quarantined(),
         _settled(page.time_ns[known & ~np.logical_or.accumulate(waiting)], bar_seconds),
         bool(waiting.any()),
-        int((placed & page.complete).sum()),
+        int((known & page.complete).sum()),
         len(page),
         int(starts[known].min()) if known.any() else None,
     )
@@ -154,7 +154,7 @@ def _narrowed(page: CandlePage, good: Flags, digits: int) -> tuple[Ints, Ints, i
 
 
 def _legible_faults(page: CandlePage, now_ns: int) -> Flags:
-    """Rows that can't be read but for their time; asked for again they would be the same."""
+    """Rows of which only the time is legible; asked for again they would be the same."""
     faulty = np.zeros(len(page), np.bool_)
     faulty[list(page.faults)] = True
     return faulty & (page.time_ns != UNTIMED) & ~_in_future(page.time_ns, now_ns)

@@ -5,7 +5,7 @@ moment they are read: exact as decimals are, and judged and stored by the thousa
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Self
 
@@ -36,7 +36,7 @@ class CandlePage:
     """Candles of one answer, oldest first, n rows; a price is ``points`` / 10^``digits``.
 
     ``time_ns`` is each start, ``points`` has the shape (n, 8): bid o,h,l,c, ask o,h,l,c.
-    Rows in ``faults`` could not be read: their values mean nothing, their time is given
+    Rows in ``faults`` could not be read: their prices mean nothing, their time is given
     where it was legible.
     """
 
@@ -57,21 +57,18 @@ class CandlePage:
         return cls(none, none.astype(np.bool_), none.reshape(0, 8), none, 0, {})
 
     @classmethod
-    def of_fault(cls, time_ns: int | None, fault: Fault) -> Self:
-        """One row that can't be read."""
-        return cls(
-            np.array([UNTIMED if time_ns is None else time_ns], np.int64),
-            np.array([False]),
-            np.zeros((1, 8), np.int64),
-            np.zeros(1, np.int64),
-            0,
-            {0: fault},
-        )
+    def of_fault(cls, time_ns: int | None, fault: Fault, *, complete: bool = True) -> Self:
+        """One row whose values can't be read."""
+        time_ns = UNTIMED if time_ns is None else time_ns
+        return replace(cls._row(time_ns, complete, [0] * 8, 0, 0), faults={0: fault})
 
     @classmethod
-    def of_candle(
-        cls, time_ns: int, complete: bool, prices: tuple[Decimal, ...], volume: int
-    ) -> Self:
+    def of_incomplete(cls, time_ns: int) -> Self:
+        """One row that is still under way, whatever its values are."""
+        return cls._row(time_ns, False, [0] * 8, 0, 0)
+
+    @classmethod
+    def of_complete(cls, time_ns: int, prices: tuple[Decimal, ...], volume: int) -> Self:
         """One row of decimals; a fault where they don't fit into columns."""
         for price in prices:
             if not price.is_finite():
@@ -81,10 +78,17 @@ class CandlePage:
             return cls.of_fault(time_ns, Fault("too_precise", f"more than {MAX_DIGITS} decimals"))
         if max(abs(p) for p in prices) >= LARGEST:
             return cls.of_fault(time_ns, Fault("too_large", f"a price is {max(prices)}"))
+        points = [int(p.scaleb(digits)) for p in prices]
+        return cls._row(time_ns, True, points, volume, digits)
+
+    @classmethod
+    def _row(
+        cls, time_ns: int, complete: bool, points: list[int], volume: int, digits: int
+    ) -> Self:
         return cls(
             np.array([time_ns], np.int64),
             np.array([complete]),
-            np.array([[int(p.scaleb(digits)) for p in prices]], np.int64),
+            np.array([points], np.int64),
             np.array([volume], np.int64),
             digits,
             {},

@@ -6,6 +6,8 @@ a transaction, or falls silent, is found out within seconds.
 
 from dataclasses import dataclass, replace
 
+from sep_gateway.domain.transactions import TransactionPage
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
@@ -31,3 +33,11 @@ class Ledger:
     def recovered(self, last_id: int) -> "Ledger":
         """After the broker gave every transaction up to an id."""
         return Ledger(max(self.seen, last_id), max(self.newest, last_id))
+
+
+def disagreement(one: TransactionPage, other: TransactionPage) -> tuple[int, ...]:
+    """Ids that only one of two answers holds, as far as both reach."""
+    last = min(one.last_id, other.last_id)
+    ids = ({t.id for t in page.transactions if t.id <= last} for page in (one, other))
+    first, second = ids
+    return tuple(sorted(first ^ second))

@@ -28,8 +28,8 @@ class Market(Protocol):
         """The ticks of an instrument in ``[hour * 3600, (hour + 1) * 3600)`` seconds."""
         ...
 
-    def is_open(self, at_s: int) -> bool:
-        """Whether the market trades at the instant."""
+    def is_open(self, instrument: str, at_s: int) -> bool:
+        """Whether the instrument trades at the instant."""
         ...
 
     def begins(self, instrument: str) -> int:
@@ -62,6 +62,6 @@ def quote_at(market: Market, instrument: str, at_ns: int) -> Quote | None:
                 int(ticks.time[index]) * NS_PER_SECOND,
                 Decimal(int(ticks.bid[index])).scaleb(-precision),
                 Decimal(int(ticks.ask[index])).scaleb(-precision),
-                market.is_open(at_s),
+                market.is_open(instrument, at_s),
             )
     return None

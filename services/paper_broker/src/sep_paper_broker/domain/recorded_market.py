@@ -72,9 +72,9 @@ class RecordedMarket:
         """All listed instruments, recorded or not."""
         return self._synthetic.instruments
 
-    def is_open(self, at_s: int) -> bool:
-        """Whether the market trades at the instant; from the anchor on, by the calendar."""
-        return self._synthetic.is_open(at_s)
+    def is_open(self, instrument: str, at_s: int) -> bool:
+        """Whether the instrument trades at the instant; from the anchor on, by the calendar."""
+        return self._synthetic.is_open(instrument, at_s)
 
     def begins(self, instrument: str) -> int:
         """Start of the first recorded bar as re-dated, or of the synthetic history."""

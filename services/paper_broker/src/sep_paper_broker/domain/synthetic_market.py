@@ -61,9 +61,9 @@ class SyntheticMarket:
         """All listed instruments."""
         return INSTRUMENTS
 
-    def is_open(self, at_s: int) -> bool:
-        """Whether the market trades at the instant."""
-        return self._hours.is_open(at_s)
+    def is_open(self, instrument: str, at_s: int) -> bool:
+        """Whether the instrument trades at the instant."""
+        return self._hours.is_open(instrument, at_s)
 
     def begins(self, instrument: str) -> int:
         """Start of the history, the same for all."""
@@ -85,7 +85,7 @@ class SyntheticMarket:
 
     def ticks_around(self, instrument: str, hour: int, shift: float) -> Ticks:
         """The hour's ticks with the log price moved by ``shift``; 0 is the market itself."""
-        first, last = self._hours.open_seconds(hour)
+        first, last = self._hours.open_seconds(instrument, hour)
         start = hour * HOUR
         if first == last or start < _BEGINS:
             return Ticks.empty()
@@ -112,7 +112,7 @@ class SyntheticMarket:
         usual = LISTINGS[instrument].spread_bps * 1e-4
         steps = 1 + _SPREAD_WIDER_BY * rng.random(HOUR // _SPREAD_STEP) ** 2
         spread = usual * np.repeat(steps, _SPREAD_STEP)
-        first, last = self._hours.open_seconds(hour)
+        first, last = self._hours.open_seconds(instrument, hour)
         if first > 0:
             spread[first : first + _NEAR_CLOSE_SECONDS] *= _NEAR_CLOSE_FACTOR
         if last < HOUR:

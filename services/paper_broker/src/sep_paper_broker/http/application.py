@@ -34,7 +34,7 @@ def build_application(
     broker: Broker, settings: Settings, faults: FaultBoard, connections: Connections
 ) -> ASGIApp:
     """The v20 interface; the admin one too, unless it has a port of its own."""
-    gateway = Gateway(broker, settings, faults)
+    gateway = Gateway(broker, settings, faults, connections)
     v3: list[BaseRoute] = [
         *AccountRoutes(gateway).routes(),
         *OrderRoutes(gateway).routes(),

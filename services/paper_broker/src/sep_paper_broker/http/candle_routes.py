@@ -14,11 +14,11 @@ from sep_paper_broker.domain.candles import (
     CandleQuery,
     select_candles,
 )
-from sep_paper_broker.faults import spoil
 from sep_paper_broker.http.candle_form import COMPONENTS, CandleForm, candle_answer
 from sep_paper_broker.http.errors import ApiError, invalid
 from sep_paper_broker.http.gateway import Gateway
 from sep_paper_broker.http.params import query_count, query_flag, query_instant, time_format
+from sep_paper_broker.spoiling import spoil_candles
 
 
 class CandleRoutes:
@@ -59,7 +59,7 @@ class CandleRoutes:
             form = CandleForm(components, precision, times)
             texts = form.write(found, query.grid, now)
             body = candle_answer(name, query.grid.granularity, texts)
-            return spoil(body, faults) if faults else body
+            return spoil_candles(body, faults) if faults else body
 
         try:
             # Years of history take a while; streams and orders must not wait for it.

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from sep_paper_broker.broker import Broker
 from sep_paper_broker.domain.account import Account
 from sep_paper_broker.faults import FaultBoard
+from sep_paper_broker.http.connections import Connections
 from sep_paper_broker.http.errors import ApiError
 from sep_paper_broker.settings import Settings
 
@@ -18,6 +19,7 @@ class Gateway:
     broker: Broker
     settings: Settings
     faults: FaultBoard
+    connections: Connections
 
     def account(self, request: Request) -> Account:
         """The account of the path, brought up to now.

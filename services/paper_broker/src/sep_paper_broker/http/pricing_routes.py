@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from sep_paper_broker.codec import TimeFormat
@@ -22,6 +22,8 @@ from sep_paper_broker.http.params import (
     time_format,
 )
 from sep_paper_broker.http.price_shapes import home_conversion, price
+from sep_paper_broker.http.stream_answer import stream_answer
+from sep_paper_broker.spoiling import spoil_price
 
 
 class PricingRoutes:
@@ -47,7 +49,7 @@ class PricingRoutes:
         quotes = [q for name in names if (q := self._gateway.broker.quote(name)) is not None]
         body: dict[str, Any] = {
             "prices": [
-                price(account.book, quote, times, with_units=with_units)
+                self._shape(account, quote, times, with_units=with_units)
                 for quote in quotes
                 if since is None or quote.time_ns > since
             ],
@@ -64,11 +66,11 @@ class PricingRoutes:
         names = self._names(request)
         snapshot = query_flag(request, "snapshot", default=True)
         lines = self._lines(account, names, time_format(request), snapshot=snapshot)
-        return StreamingResponse(lines, media_type="application/octet-stream")
+        return stream_answer(self._gateway, request, lines)
 
     async def _lines(
         self, account: Account, names: list[str], times: TimeFormat, *, snapshot: bool
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncIterator[list[bytes]]:
         broker, settings = self._gateway.broker, self._gateway.settings
         heartbeat = Heartbeat(settings.heartbeat_seconds, self._gateway.faults)
         sent: dict[str, Quote | None] = {}
@@ -77,19 +79,22 @@ class PricingRoutes:
         while not broker.closed:
             broker.advance()
             lines = []
-            beats = heartbeat.due()
-            if not self._gateway.faults.silent:
-                for name in names:
-                    quote = broker.quote(name)
-                    if quote is not None and quote != sent.get(name):
-                        sent[name] = quote
-                        lines.append(dump(price(account.book, quote, times)))
-                beat = {"type": "HEARTBEAT", "time": times.write(broker.clock())}
-                lines += [dump(beat)] * beats
-            if lines:
-                yield b"".join(line + b"\n" for line in lines)
+            for name in names:
+                quote = broker.quote(name)
+                if quote is not None and quote != sent.get(name):
+                    sent[name] = quote
+                    lines.append(dump(self._shape(account, quote, times)))
+            beat = {"type": "HEARTBEAT", "time": times.write(broker.clock())}
+            yield lines + [dump(beat)] * heartbeat.due()
             # Prices are made once a second; looking more often only lowers their age.
             await broker.pause(settings.poll_seconds)
+
+    def _shape(
+        self, account: Account, quote: Quote, times: TimeFormat, *, with_units: bool = False
+    ) -> dict[str, Any]:
+        shape = price(account.book, quote, times, with_units=with_units)
+        fault = self._gateway.faults.of_price(quote.instrument)
+        return shape if fault is None else spoil_price(shape, fault.value)
 
     def _names(self, request: Request) -> list[str]:
         names = query_list(request, "instruments")

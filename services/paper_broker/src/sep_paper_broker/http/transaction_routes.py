@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from sep_paper_broker.codec import TimeFormat, encode
@@ -20,6 +20,7 @@ from sep_paper_broker.http.params import (
     required_id,
     time_format,
 )
+from sep_paper_broker.http.stream_answer import stream_answer
 
 _DEFAULT_PAGE, _MAX_PAGE = 100, 1000
 _GROUPS = {
@@ -115,9 +116,9 @@ class TransactionRoutes:
         """Transactions as they are made, and a heartbeat with the last id."""
         account = self._gateway.account(request)
         lines = self._lines(account, time_format(request))
-        return StreamingResponse(lines, media_type="application/octet-stream")
+        return stream_answer(self._gateway, request, lines)
 
-    async def _lines(self, account: Account, times: TimeFormat) -> AsyncIterator[bytes]:
+    async def _lines(self, account: Account, times: TimeFormat) -> AsyncIterator[list[bytes]]:
         broker, settings = self._gateway.broker, self._gateway.settings
         heartbeat = Heartbeat(settings.heartbeat_seconds, self._gateway.faults)
         sent = len(account.book.ledger)
@@ -125,16 +126,12 @@ class TransactionRoutes:
             broker.advance()
             new = account.book.ledger.since(sent)
             sent = len(account.book.ledger)
-            beats = heartbeat.due()
-            if not self._gateway.faults.silent:
-                beat = {
-                    "type": "HEARTBEAT",
-                    "lastTransactionID": account.last_transaction_id,
-                    "time": times.write(broker.clock()),
-                }
-                lines = [dump(encode(t, times)) for t in new] + [dump(beat)] * beats
-                if lines:
-                    yield b"".join(line + b"\n" for line in lines)
+            beat = {
+                "type": "HEARTBEAT",
+                "lastTransactionID": account.last_transaction_id,
+                "time": times.write(broker.clock()),
+            }
+            yield [dump(encode(t, times)) for t in new] + [dump(beat)] * heartbeat.due()
             await broker.changed(settings.poll_seconds)
 
     def _list(

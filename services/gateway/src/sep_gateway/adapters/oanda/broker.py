@@ -166,6 +166,17 @@ class OandaBroker:
             if after >= newest or found[-1].id >= newest:
                 return TransactionPage(tuple(found), newest)
 
+    async def changes_since(self, transaction_id: int) -> TransactionPage:
+        """The same by way of the account's changes, at once: a second witness."""
+        params = {"sinceTransactionID": str(transaction_id)}
+        answer = await self._get("changes", params=params)
+        with parse.legible("changes"):
+            found = [
+                parse_transactions.transaction(t) for t in answer["changes"].get("transactions", ())
+            ]
+            newest = int(answer["lastTransactionID"])
+            return TransactionPage(tuple(sorted(found, key=lambda t: t.id)), newest)
+
     async def last_transaction_id(self) -> int:
         """Id of the account's newest transaction."""
         return (await self.account()).last_transaction_id

@@ -14,7 +14,7 @@ from sep_fx.instrument import Instrument
 
 from sep_gateway.adapters.oanda.failures import NoAnswerError
 from sep_gateway.domain.account import AccountSummary, OpenTrades, Position, Positions, Trade
-from sep_gateway.domain.pricing import HomeConversion, Price, Pricing
+from sep_gateway.domain.pricing import HomeConversion, Price, Pricing, best_price, faulty
 
 Json = dict[str, Any]
 
@@ -35,6 +35,14 @@ def finite(text: str) -> Decimal:
     value = Decimal(text)
     if not value.is_finite():
         raise ValueError(f"{text!r} is not finite")
+    return value
+
+
+def positive(text: str) -> Decimal:
+    """A decimal above zero: what others divide by."""
+    value = finite(text)
+    if value <= 0:
+        raise ValueError(f"{text!r} is not above 0")
     return value
 
 
@@ -109,7 +117,7 @@ def instruments(answer: Json) -> tuple[Instrument, ...]:
             display_precision=int(i["displayPrecision"]),
             trade_units_precision=int(i["tradeUnitsPrecision"]),
             minimum_trade_size=finite(i["minimumTradeSize"]),
-            margin_rate=finite(i["marginRate"]),
+            margin_rate=positive(i["marginRate"]),
             maximum_order_units=finite(i["maximumOrderUnits"]),
         )
         for i in answer["instruments"]
@@ -124,9 +132,9 @@ def pricing(answer: Json) -> Pricing:
         tuple(
             HomeConversion(
                 str(c["currency"]),
-                finite(c["accountGain"]),
-                finite(c["accountLoss"]),
-                finite(c["positionValue"]),
+                positive(c["accountGain"]),
+                positive(c["accountLoss"]),
+                positive(c["positionValue"]),
             )
             for c in answer.get("homeConversions", ())
         ),
@@ -135,14 +143,17 @@ def pricing(answer: Json) -> Pricing:
 
 def price(entry: Json) -> Price:
     """One price, of a question or of the stream; ``bids`` and ``asks`` may be empty."""
-    return Price(
-        str(entry["instrument"]),
-        parse_rfc3339(entry["time"]),
-        max((finite(b["price"]) for b in entry.get("bids", ())), default=None),
-        min((finite(a["price"]) for a in entry.get("asks", ())), default=None),
-        # Older answers say it as a status.
-        bool(entry.get("tradeable", entry.get("status") == "tradeable")),
-    )
+    instrument, time_ns = str(entry["instrument"]), parse_rfc3339(entry["time"])
+    try:
+        bids, asks = (
+            [Decimal(level["price"]) for level in entry.get(side, ())] for side in ("bids", "asks")
+        )
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
+        # One instrument's price must not cost the others theirs.
+        return faulty(instrument, time_ns, "malformed")
+    # Older answers say it as a status.
+    tradeable = bool(entry.get("tradeable", entry.get("status") == "tradeable"))
+    return best_price(instrument, time_ns, bids, asks, tradeable=tradeable)
 
 
 def _optional(text: str | None) -> Decimal | None:

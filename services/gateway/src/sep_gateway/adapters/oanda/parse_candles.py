@@ -83,19 +83,25 @@ def _row(entry: Any) -> CandlePage:
     if page is not None:
         return page
     time_ns: int | None = None
+    complete = False
     try:
         time_ns = parse_rfc3339(entry["time"])
+        complete = entry["complete"]
+        if not isinstance(complete, bool):
+            raise TypeError(f"complete is {complete!r}")
+        if not complete:
+            # Its values are nobody's business yet: it will be asked for again.
+            return CandlePage.of_incomplete(time_ns)
         prices = tuple(
             Decimal(_text(entry[side][point])) for side in ("bid", "ask") for point in "ohlc"
         )
-        complete, volume = entry["complete"], entry["volume"]
-        if not isinstance(complete, bool):
-            raise TypeError(f"complete is {complete!r}")
+        volume = entry["volume"]
         if type(volume) is not int or abs(volume) >= 2**63:
             raise TypeError(f"volume is {volume!r}")
-        return CandlePage.of_candle(time_ns, complete, prices, volume)
+        return CandlePage.of_complete(time_ns, prices, volume)
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        return CandlePage.of_fault(time_ns, Fault("malformed", repr(error)[:200]))
+        fault = Fault("malformed", repr(error)[:200])
+        return CandlePage.of_fault(time_ns, fault, complete=complete is True)
 
 
 def _text(price: Any) -> str:

@@ -5,6 +5,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
+from sep_fx.instants import parse_rfc3339
+
 from sep_gateway.adapters.oanda import parse
 from sep_gateway.adapters.oanda.http import OandaHttp
 from sep_gateway.adapters.oanda.parse_transactions import transaction
@@ -33,7 +35,10 @@ class OandaStreams:
         async with aclosing(self._entries("pricing/stream", params)) as entries:
             async for entry in entries:
                 with parse.legible("pricing/stream"):
-                    yield Beat() if entry["type"] == "HEARTBEAT" else parse.price(entry)
+                    if entry["type"] == "HEARTBEAT":
+                        yield Beat(parse_rfc3339(entry["time"]))
+                    else:
+                        yield parse.price(entry)
 
     async def transactions(self) -> AsyncGenerator[Transaction | Beat, None]:
         """Every new transaction; a heartbeat names the newest."""
@@ -41,7 +46,8 @@ class OandaStreams:
             async for entry in entries:
                 with parse.legible("transactions/stream"):
                     if entry["type"] == "HEARTBEAT":
-                        yield Beat(int(entry["lastTransactionID"]))
+                        newest = int(entry["lastTransactionID"])
+                        yield Beat(parse_rfc3339(entry["time"]), newest)
                     else:
                         yield transaction(entry)
 

@@ -1,0 +1,131 @@
+"""Prices that no market makes are refused with a reason, never stored and never served."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sep.gateway.v1 import gateway_pb2 as pb
+from sep_fx.granularity import Granularity
+from sep_gateway.adapters.oanda import parse
+from sep_kit.errors import BrokerUnavailableError
+from sep_kit.grpc.client import call
+from sep_kit.store.candles import CandleStore
+from sep_kit.store.connection import Valkey
+from sep_paper_broker.app import RunningBroker
+from sep_testing.eventually import eventually
+
+BAD_PRICES = {
+    "zero": "not_positive",
+    "crossed": "crossed",
+    "not_finite": "not_finite",
+    "unparsable": "malformed",
+}
+BAD_CANDLES = BAD_PRICES | {"high_below_low": "high_below_low"}
+
+
+async def quarantined(gateway: Any, what: str, instrument: str, reason: str) -> float:
+    name = f'sep_{what}_quarantined_total{{instrument="{instrument}",reason="{reason}"}}'
+    return float((await gateway.metrics(name)).get(name, 0))
+
+
+async def fetch(gateway: Any, count: int) -> pb.StoredCandles:
+    request = pb.FetchCandlesRequest(instruments=["GBP_JPY"], granularity="M1", count=count)
+    answer = await call(gateway.stub.FetchCandles, request, peer="gateway", deadline_s=20)
+    return answer.stored[0]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(("value", "reason"), BAD_CANDLES.items())
+async def test_bad_candles_are_quarantined_and_fetched_again_once_they_are_good(
+    gateway: Any, broker: RunningBroker, store: Valkey, value: str, reason: str
+) -> None:
+    broker.faults.add(
+        {"kind": "bad_candles", "value": value, "count": 6, "instrument": "GBP_JPY", "times": 1}
+    )
+    done = await fetch(gateway, 50)
+    # The newest one or two are not complete yet; nobody judges their prices.
+    assert done.quarantined in (4, 5)
+    assert await quarantined(gateway, "candles", "GBP_JPY", reason) == done.quarantined
+    candles = await CandleStore(store).read_candles("GBP_JPY", Granularity.M1, 0, 2**40)
+    assert len(candles) == done.stored == 50 - done.quarantined
+    for candle in candles:
+        bid, ask = candle.prices[:4], candle.prices[4:]
+        for opens, high, low, close in (bid, ask):
+            assert 0 < low <= min(opens, close) <= max(opens, close) <= high
+        assert all(b <= a for b, a in zip(bid, ask, strict=True))
+    again = await fetch(gateway, 50)
+    assert again.quarantined == 0
+    assert again.stored >= done.quarantined
+
+
+@pytest.mark.parametrize(("value", "reason"), BAD_CANDLES.items())
+async def test_the_fetcher_stores_no_bad_candle_and_goes_on_behind_them(
+    start_gateway: Any, broker: RunningBroker, store: Valkey, value: str, reason: str
+) -> None:
+    broker.faults.add(
+        {"kind": "bad_candles", "value": value, "count": 40, "instrument": "EUR_USD", "times": 1}
+    )
+    async with start_gateway(CANDLE_GRANULARITY="S5") as gateway:
+
+        async def refused() -> bool:
+            return await quarantined(gateway, "candles", "EUR_USD", reason) >= 38
+
+        await eventually(refused)
+
+        async def went_on() -> Any:
+            bars = await CandleStore(store).read_bars("EUR_USD", Granularity.S5, 0)
+            gaps = [b - a for a, b in zip(bars.time[:-1], bars.time[1:], strict=True)]
+            return max(gaps, default=0) > 5 * 30 and bars
+
+        bars = await eventually(went_on, within_s=15)
+        assert (bars.bid_l > 0).all()
+        assert (bars.bid_h >= bars.bid_l).all()
+        assert (bars.ask_c >= bars.bid_c).all()
+
+
+async def shown(gateway: Any) -> dict[str, pb.Price]:
+    answer = await call(gateway.stub.GetPricing, pb.GetPricingRequest(), peer="gateway")
+    return {p.instrument: p for p in answer.prices}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("value", "reason"), BAD_PRICES.items())
+async def test_a_bad_price_is_never_served_and_costs_no_other_instrument_its_own(
+    start_gateway: Any, broker: RunningBroker, value: str, reason: str, stream: bool
+) -> None:
+    if not stream:
+        broker.faults.add({"kind": "status", "status": 503, "path": "pricing/stream"})
+    async with start_gateway() as gateway:
+        await eventually(lambda: shown(gateway))
+        fault = broker.faults.add({"kind": "bad_prices", "value": value, "instrument": "EUR_USD"})
+
+        async def refused() -> bool:
+            """Whether it is shown as not tradeable, with no price; else it is a good one."""
+            prices = await shown(gateway)
+            yen, euro = prices["USD_JPY"], prices["EUR_USD"]
+            assert 0 < Decimal(yen.bid) < Decimal(yen.ask)
+            if euro.bid or euro.ask:
+                assert 0 < Decimal(euro.bid) < Decimal(euro.ask)
+            return not (euro.bid or euro.ask or euro.tradeable)
+
+        await eventually(refused)
+        assert await quarantined(gateway, "prices", "EUR_USD", reason) > 0
+        assert await quarantined(gateway, "prices", "USD_JPY", reason) == 0
+        broker.faults.remove(fault.id)
+
+        async def good() -> bool:
+            return not await refused()
+
+        await eventually(good)
+
+
+@pytest.mark.parametrize("worth", ["0", "-1", "NaN", "x"])
+def test_a_currency_worth_nothing_is_not_believed(worth: str) -> None:
+    """Sizes are divided by it."""
+    conversion = {
+        "currency": "JPY",
+        "accountGain": "0.0066",
+        "accountLoss": "0.0066",
+        "positionValue": worth,
+    }
+    with pytest.raises(BrokerUnavailableError), parse.legible("pricing"):
+        parse.pricing({"prices": [], "homeConversions": [conversion]})

@@ -1,0 +1,257 @@
+"""Streams cut, muted and half-opened a hundred times each, while orders fill.
+
+Two promises are watched from outside all the while: no price is served that had been
+outdated for longer than the watchdog's limit, and no transaction is missed.
+"""
+
+import asyncio
+import itertools
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from sep.gateway.v1 import gateway_pb2 as pb
+from sep_fx.instants import NS_PER_MS, NS_PER_SECOND, parse_rfc3339
+from sep_fx.sessions import MarketCalendar
+from sep_gateway.adapters.oanda import pace
+from sep_gateway.domain import backoff
+from sep_gateway.domain.rate_limit import RateLimit
+from sep_kit.cancellation import raise_if_cancelled
+from sep_kit.errors import SepError
+from sep_kit.grpc.client import call
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey
+from sep_kit.store.documents import read_document
+from sep_kit.store.records import BrokerLinkRecord
+from sep_paper_broker.app import RunningBroker, serve_paper_broker
+from sep_paper_broker.domain.market import quote_at
+from sep_paper_broker.settings import Settings as PaperSettings
+from sep_testing.eventually import eventually
+from structlog.testing import capture_logs
+
+SEED = 20260304
+EACH = 100
+LIMIT_S = 0.4
+# The broker reads its clock for a heartbeat right after it has looked at the prices.
+BETWEEN_PRICE_AND_BEAT_S = 0.1
+# The account summary is asked every second, and an answer may take its time.
+LEDGER_LAG_S = 6.0
+PAIRS = ("EUR_USD", "USD_JPY")
+STREAMS = {"prices": "pricing/stream", "transactions": "transactions/stream"}
+
+
+@pytest.fixture
+async def broker() -> AsyncIterator[RunningBroker]:
+    """A paper broker with a quick pulse."""
+    settings = PaperSettings(
+        token="a-token-nobody-may-see",
+        calendar=MarketCalendar.ALWAYS,
+        heartbeat_seconds=0.1,
+        poll_seconds=0.05,
+    )
+    async with serve_paper_broker(settings, clock=time.time_ns) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def quick_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the waits between connections alone would take ten minutes."""
+    monkeypatch.setattr(pace, "CONNECTIONS", RateLimit(per_second=50, burst=5))
+    monkeypatch.setattr(backoff, "_FIRST_S", 0.02)
+    monkeypatch.setattr(backoff, "_LONGEST_S", 0.2)
+
+
+def now_ns() -> int:
+    return time.time_ns()
+
+
+@dataclass
+class Seen:
+    """What the observers saw."""
+
+    prices: int = 0
+    outdated: list[str] = field(default_factory=list)
+    links: Counter[bool] = field(default_factory=Counter)
+    behind: list[str] = field(default_factory=list)
+
+
+class Faults:
+    """Hits one stream with faults, one after the other."""
+
+    def __init__(self, gateway: Any, broker: RunningBroker, stream: str) -> None:
+        self._gateway = gateway
+        self._board = broker.faults
+        self._series = f'sep_oanda_stream_breaks_total{{stream="{stream}"}}'
+        self._path = STREAMS[stream]
+
+    async def breaks(self) -> float:
+        """How often the gateway gave its stream up."""
+        return float((await self._gateway.metrics(self._series)).get(self._series, 0))
+
+    async def cut(self) -> None:
+        """Reset the open connection."""
+        await self._used(self._board.add(self._of("cut_stream", times=1)))
+
+    async def mute(self) -> None:
+        """The connection stands, and what should be said on it is lost."""
+        before = await self.breaks()
+        fault = self._board.add(self._of("silent_stream"))
+        await eventually(lambda: self._more_than(before), within_s=20)
+        self._board.remove(fault.id)
+
+    async def half_open_at_work(self) -> None:
+        """The broker's end is gone, and nobody says so."""
+        before = await self.breaks()
+        await self._used(self._board.add(self._of("half_open_stream", times=1)))
+        await eventually(lambda: self._more_than(before), within_s=20)
+
+    async def half_open_at_start(self) -> None:
+        """The next connection is taken, and the request never answered."""
+        hang = self._board.add(self._of("hang", times=1))
+        await self.cut()
+        await self._used(hang)
+
+    def _of(self, kind: str, **more: Any) -> dict[str, Any]:
+        return {"kind": kind, "path": self._path, **more}
+
+    async def _more_than(self, count: float) -> bool:
+        return await self.breaks() > count
+
+    async def _used(self, fault: Any) -> None:
+        await eventually(lambda: fault.id not in {f.id for f in self._board.faults}, within_s=20)
+
+
+async def trade(broker: RunningBroker, history: list[tuple[int, int]]) -> None:
+    """Buy and sell behind the gateway's back; note what the newest transaction was when."""
+    url = f"{broker.url}/v3/accounts/{broker.settings.account}/orders"
+    headers = {"Authorization": f"Bearer {broker.settings.token}"}
+    async with httpx.AsyncClient(headers=headers, trust_env=False) as client:
+        for n in itertools.count():
+            units = "100" if n % 2 else "-100"
+            order = {"type": "MARKET", "instrument": "EUR_USD", "units": units}
+            answer = await client.post(url, json={"order": order})
+            history.append((now_ns(), int(answer.json()["lastTransactionID"])))
+            await asyncio.sleep(0.1)
+
+
+async def watch_prices(gateway: Any, broker: RunningBroker, seen: Seen) -> None:
+    """Hold each served price against what the broker's own market said."""
+    market = broker.broker.market
+    slack_ns = int((LIMIT_S + BETWEEN_PRICE_AND_BEAT_S) * NS_PER_SECOND)
+    while True:
+        asked_ns = now_ns()
+        try:
+            answer = await call(gateway.stub.GetPricing, pb.GetPricingRequest(), peer="gateway")
+        except SepError as error:
+            if error.reason != "BROKER_UNAVAILABLE":
+                raise
+            # No answer serves no price.
+            continue
+        for price in answer.prices:
+            seen.prices += 1
+            then = quote_at(market, price.instrument, asked_ns - slack_ns)
+            assert then is not None
+            if parse_rfc3339(price.time) < then.time_ns:
+                late = (asked_ns - parse_rfc3339(price.time)) / NS_PER_SECOND
+                seen.outdated.append(f"{price.instrument} of {price.time}, {late:.1f} s old")
+        await asyncio.sleep(0.02)
+
+
+async def watch_link(store: Valkey, history: list[tuple[int, int]], seen: Seen) -> None:
+    """A ledger that calls itself whole must know what happened a while ago."""
+    while True:
+        link = await read_document(store, BrokerLinkRecord, keys.BROKER_LINK)
+        raise_if_cancelled()
+        if link is not None:
+            seen.links[link.ledger_contiguous] += 1
+            old = link.ts * NS_PER_MS - int(LEDGER_LAG_S * NS_PER_SECOND)
+            known = max((last for at, last in history if at <= old), default=0)
+            if link.ledger_contiguous and (link.last_transaction_id or 0) < known:
+                seen.behind.append(f"whole up to {link.last_transaction_id}, but {known} is old")
+        await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Work that goes on while the block runs, and must not have ended by itself."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+        for task in tasks:
+            assert not task.done(), task.exception()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.timeout(400)
+async def test_three_hundred_faults_serve_no_outdated_price_and_leave_no_hole(
+    start_gateway: Any, broker: RunningBroker, store: Valkey
+) -> None:
+    rng = random.Random(SEED)
+    kinds = ["cut", "mute", "half_open_at_work", "half_open_at_start"]
+    plan = [
+        (stream, kind)
+        for kind, times in zip(kinds, (EACH, EACH, EACH // 2, EACH // 2), strict=True)
+        for stream in STREAMS
+        for _ in range(times // 2)
+    ]
+    rng.shuffle(plan)
+    seen = Seen()
+    history: list[tuple[int, int]] = []
+    with capture_logs() as logs:
+        async with start_gateway(OANDA_STREAM_SILENCE_SEC=str(LIMIT_S)) as gateway:
+
+            async def hit(stream: str) -> float:
+                faults = Faults(gateway, broker, stream)
+                before = await faults.breaks()
+                for _, kind in (entry for entry in plan if entry[0] == stream):
+                    await getattr(faults, kind)()
+                    await asyncio.sleep(rng.uniform(0, 0.15))
+                return await faults.breaks() - before
+
+            await eventually(gateway.serves)
+            last_before = broker.broker.account.last_transaction_id
+            async with beside(
+                trade(broker, history),
+                watch_prices(gateway, broker, seen),
+                watch_link(store, history, seen),
+            ):
+                breaks = await asyncio.gather(*(hit(stream) for stream in STREAMS))
+            newest = int(broker.broker.account.last_transaction_id)
+
+            async def whole() -> bool:
+                link = await read_document(store, BrokerLinkRecord, keys.BROKER_LINK)
+                return bool(link and link.ledger_contiguous and link.last_transaction_id == newest)
+
+            await eventually(whole, within_s=15)
+            asked = await gateway.metrics('sep_oanda_requests_total{endpoint="pricing"')
+    assert sum(breaks) >= 3 * EACH
+    assert seen.outdated == []
+    assert seen.behind == []
+    # Both ways of knowing a price were at work, and so was the ledger.
+    assert seen.prices / len(PAIRS) > sum(asked.values()) > 0
+    assert seen.links[True] > 0
+    assert len(history) > 2 * EACH
+    assert_every_transaction_was_seen_once(logs, broker, int(last_before))
+
+
+def assert_every_transaction_was_seen_once(logs: Any, broker: RunningBroker, after: int) -> None:
+    """The gateway's account of the account, against the broker's own."""
+    told = sorted(entry["id"] for entry in logs if entry["event"] == "transaction")
+    listed = [
+        int(t.id)
+        for t in broker.broker.account.book.ledger.transactions
+        if t.body.type in ("ORDER_FILL", "ORDER_CANCEL") and int(t.id) > after
+    ]
+    assert told == listed
+    by = Counter(entry["heard_by"] for entry in logs if entry["event"] == "transaction")
+    assert by["stream"] > 0
+    assert by["lookup"] > 0

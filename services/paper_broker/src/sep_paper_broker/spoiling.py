@@ -1,0 +1,63 @@
+"""Answers as faults want them: candles missing, unfinished or impossible, prices impossible."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from sep_paper_broker.faults import BadValue, Fault, FaultKind
+
+Json = dict[str, Any]
+
+
+def spoil_candles(answer: bytes, faults: Iterable[Fault]) -> bytes:
+    """An answer with candles whose newest ones are missing, called unfinished or impossible."""
+    body = json.loads(answer)
+    candles = body["candles"]
+    for fault in faults:
+        kept = max(0, len(candles) - fault.count)
+        newest = candles[kept:]
+        if fault.kind is FaultKind.MISSING_CANDLES:
+            newest = []
+        elif fault.kind is FaultKind.INCOMPLETE_CANDLES:
+            newest = [{**candle, "complete": False} for candle in newest]
+        else:
+            newest = [_bad_candle(candle, fault.value) for candle in newest]
+        candles = candles[:kept] + newest
+    return json.dumps({**body, "candles": candles}, separators=(",", ":")).encode()
+
+
+def spoil_price(price: Json, value: BadValue) -> Json:
+    """A price that no market makes; one without bids and asks has nothing to spoil."""
+    bids, asks = price["bids"], price["asks"]
+    if value is BadValue.CROSSED:
+        return {**price, "bids": _priced(bids, asks), "asks": _priced(asks, bids)}
+    bad = [{**level, "price": _bad_text(level["price"], value)} for level in bids]
+    return {**price, "bids": bad}
+
+
+def _priced(levels: list[Json], others: list[Json]) -> list[Json]:
+    return [{**level, "price": other["price"]} for level, other in zip(levels, others, strict=True)]
+
+
+def _bad_candle(candle: Json, value: BadValue) -> Json:
+    sides = {name: candle[name] for name in ("bid", "ask", "mid") if name in candle}
+    if value is BadValue.CROSSED:
+        swapped = {"bid": "ask", "ask": "bid", "mid": "mid"}
+        return {**candle, **{name: sides.get(swapped[name], sides[name]) for name in sides}}
+    if value is BadValue.HIGH_BELOW_LOW:
+        # The least price there is, so that it is below whatever the low was.
+        least = {name: re.sub(r"\d", "0", side["h"])[:-1] + "1" for name, side in sides.items()}
+        return {**candle, **{name: {**side, "h": least[name]} for name, side in sides.items()}}
+    return {
+        **candle,
+        **{name: {**side, "c": _bad_text(side["c"], value)} for name, side in sides.items()},
+    }
+
+
+def _bad_text(price: str, value: BadValue) -> str:
+    if value is BadValue.NOT_FINITE:
+        return "NaN"
+    if value is BadValue.UNPARSABLE:
+        return "n/a"
+    return re.sub(r"\d", "0", price)
