@@ -210,7 +210,7 @@ async def test_a_blob_that_can_not_be_trusted_holds_the_weights_and_their_age_gr
             case "stale":
                 service.clock.advance(181)
             case "future":
-                await service.publish(open_=[GBP], ts=now_ms(service.clock) + 6_000)
+                await service.publish(open_=[GBP], ts=now_ms(service.clock) + 60_000)
         found = await held(service, reason)
         assert (found["weights"], found["ts"], found["gates_ts"]) == (
             before["weights"], before["ts"], before["gates_ts"],

@@ -7,10 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from sep_fx.instants import NS_PER_MS
+from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
 from sep_fx.sessions import SessionCalendar
 from sep_guard.adapters.market_reader import MarketReader
 from sep_guard.adapters.open_orders import OpenOrders
+from sep_guard.dispatcher import Dispatcher
+from sep_guard.drain import Drain
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import Broker
 from sep_guard.reconcile_loop import Cycle, Done, ReconcileLoop
@@ -121,12 +123,13 @@ class Guard:
         settings: GuardSettings,
         holder: str = "a",
         on_new_id: Callable[[], None] = lambda: None,
+        elapsed: Callable[[], float] | None = None,
     ) -> None:
         self.store, self.clock = store, clock
         self.on_new_id = on_new_id
         self.lease = Lease(store, "guard", holder, clock)
         self.registry = CollectorRegistry()
-        open_orders = OpenOrders(store)
+        open_orders = OpenOrders(store, elapsed or (lambda: clock.now_ns() / NS_PER_SECOND))
         ids = itertools.count(1)
 
         def new_id() -> str:
@@ -145,10 +148,11 @@ class Guard:
             read_only=settings.read_only,
             live_allowed=True,
         )
-        self.loop = ReconcileLoop(
-            settings.hotband_pairs, self.reader, broker, open_orders, settings.limits(),
-            self.lease, clock, new_id, GuardMetrics(self.registry),
-        )  # fmt: skip
+        metrics = GuardMetrics(self.registry)
+        dispatcher = Dispatcher(broker, open_orders, self.lease, clock, metrics)
+        limits = settings.limits()
+        self.loop = ReconcileLoop(self.reader, dispatcher, limits, self.lease, new_id, metrics)
+        self.drain = Drain(self.reader, dispatcher, limits.portfolio, self.lease, new_id, metrics)
 
     async def cycle(self, dry_run: bool = False) -> dict[str, Done]:
         """One reconcile; what was done, by instrument."""
@@ -172,8 +176,12 @@ async def log(store: Valkey) -> list[dict[str, Any]]:
 
 
 async def open_orders(store: Valkey, instrument: str = "EUR_USD") -> list[dict[str, Any]]:
-    found = await answer(store.hgetall(keys.open_order(instrument)))
-    return [json.loads(raw) for raw in found.values()]
+    found = await answer(store.hgetall(keys.OPEN_ORDERS))
+    return [
+        json.loads(raw)
+        for field, raw in found.items()
+        if field.startswith(f"{instrument}:".encode())
+    ]
 
 
 def margin(units: Decimal, price: Decimal = Decimal("1.1")) -> Decimal:

@@ -27,7 +27,8 @@ class Desk:
 
     def __init__(self, store: Valkey, clock: FakeClock, url: str, **knobs: str) -> None:
         self.store, self.clock, self.url = store, clock, url
-        self.settings = settings_of(url, **knobs)
+        # Small steps, so that a position grows over several cycles.
+        self.settings = settings_of(url, **{"PM_RAMP_STEP_PCT": "0.10", **knobs})
         self.broker = MemoryBroker(clock, EUR, GBP)
         self.feed = Feed(store, clock)
         self.guard = self.another("a")
@@ -198,7 +199,7 @@ async def test_a_clock_that_jumps_back_never_gives_an_order_up(desk: Desk) -> No
 
 async def test_an_open_order_that_can_not_be_read_blocks_its_instrument_alone(desk: Desk) -> None:
     await desk.feed.all_clear(EUR_USD=0.10, GBP_USD=0.10)
-    await desk.store.hset(keys.open_order(EUR), "an-id", "{")
+    await desk.store.hset(keys.OPEN_ORDERS, f"{EUR}:an-id", "{")
     with capture_logs() as logs:
         cycle = await desk.guard.cycle()
         await desk.guard.cycle()

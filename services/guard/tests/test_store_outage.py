@@ -158,7 +158,7 @@ async def test_a_lost_answer_is_settled_after_an_outage(desk: Desk) -> None:
     await desk.renew()
     await desk.guard.loop.tick()
     await asyncio.to_thread(desk.valkey.start)
-    await eventually(lambda: desk.store.exists(keys.open_order(EUR)))
+    await eventually(lambda: desk.store.exists(keys.OPEN_ORDERS))
     await desk.guard.cycle()
     orders = [r for r in await log(desk.store) if r["event"] == "order"]
     assert [o["outcome"] for o in orders][:2] == ["UNKNOWN", "FILLED"]
