@@ -83,6 +83,12 @@ def test_a_weight_becomes_an_entry_limited_by_the_ramp() -> None:
         ({"weights": replace(WEIGHTS, gates_ts=NOW - 180_000)}, Refusal.WEIGHTS_STALE),
         ({"weights": replace(WEIGHTS, ts=NOW - 180_000)}, Refusal.WEIGHTS_STALE),
         ({"weights": replace(WEIGHTS, held=True)}, Refusal.WEIGHTS_STALE),
+        ({"weights": replace(WEIGHTS, ts=NOW + 5_001)}, Refusal.WEIGHTS_STALE),
+        ({"weights": replace(WEIGHTS, gates_ts=NOW + 5_001)}, Refusal.WEIGHTS_STALE),
+        ({"weights": replace(WEIGHTS, gates_ts=None)}, Refusal.WEIGHTS_STALE),
+        ({"one": market(manifold_ms=NOW + 5_001)}, Refusal.MANIFOLD_STALE),
+        ({"one": market(quote=Quote(D("1.1"), D("1.1001"), NOW + 5_001, True))},
+         Refusal.PRICE_STALE),
         ({"one": market(quote=Quote(D("1.1"), D("1.1004"), NOW, True))}, Refusal.SPREAD_WIDE),
         ({"one": market(quote=Quote(D("1.1"), D("1.1001"), NOW - 30_000, True))},
          Refusal.PRICE_STALE),
@@ -183,3 +189,32 @@ def test_the_margin_gate_has_hysteresis() -> None:
     assert not margin_gate(True, D("0.30"), low, high)
     assert not margin_gate(False, D("0.25"), low, high)
     assert margin_gate(False, D("0.2499"), low, high)
+
+
+AFTER_HOURS = SessionState(False, None, NOW // 1000 + 3600, ())
+
+
+def test_what_a_session_ended_over_is_flattened_as_soon_as_the_broker_trades() -> None:
+    """The guard was away for the last minutes of the session, say."""
+    held = market(holding=HELD, session=AFTER_HOURS)
+    action = only(view(held))
+    assert (action.kind, action.order) == (Kind.REDUCTION, D(-100_000))
+    assert action.reasons == (Cause.EXIT_BEFORE_CLOSE,)
+    shut = Quote(D("1.1"), D("1.1001"), NOW, False)
+    assert only(view(replace(held, quote=shut))).order == 0
+    assert only(view(replace(held, quote=None))).order == 0
+
+
+def test_an_exit_larger_than_one_order_takes_several_cycles() -> None:
+    rules = replace(market().instrument, maximum_order_units=D(60_000))
+    nothing = replace(WEIGHTS, by_instrument={})
+    action = only(view(market(holding=HELD, instrument=rules), weights=nothing))
+    assert (action.kind, action.order) == (Kind.REDUCTION, D(-60_000))
+
+
+def test_what_the_budget_still_leaves_is_no_order_when_it_lies_inside_the_band() -> None:
+    """Else every move of the price would send an order of a few units."""
+    used = replace(ACCOUNT, margin_used=D(22_900), margin_available=D(77_100))
+    action = only(view(account=used))
+    assert (action.kind, action.order) == (Kind.HOLD, D(0))
+    assert action.reasons == (SizeReason.RAMP_LIMITED, SizeReason.BUDGET_EXHAUSTED)
