@@ -25,6 +25,7 @@ from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import (
     BrokerLinkRecord,
+    GatesBlob,
     KillSwitchChange,
     ManifoldRecord,
     SignalRecord,
@@ -55,7 +56,7 @@ class Feed:
         self._clock = clock
 
     async def signal(
-        self, instrument: str = "EUR_USD", direction: int = 1, **metrics: float
+        self, instrument: str = "EUR_USD", direction: int = 1, stop: float = 0.01, **metrics: float
     ) -> None:
         """A window that ended this second, and a live manifold."""
         now = now_ms(self._clock)
@@ -68,20 +69,36 @@ class Feed:
                 "slope_bps": 3.0,
                 "direction": direction,
                 "bracket": {
-                    "stop_distance": 0.01, "take_profit_distance": 0.015, "max_spread": 0.003,
+                    "stop_distance": stop, "take_profit_distance": stop * 1.5,
+                    "max_spread": stop * 0.3,
                 },
-            }
-        )  # fmt: skip
-        manifold = ManifoldRecord.model_validate(
-            {
-                "instrument": instrument, "ts_ms": now, "price": "1.1", "metrics": METRICS,
-                "coeffs": COEFFS,
             }
         )  # fmt: skip
         async with self._store.pipeline() as pipe:
             queue_signal(pipe, instrument, signal, 3600)
+            await pipe.execute()
+        await self.manifold(instrument)
+
+    async def manifold(self, instrument: str) -> None:
+        """A live manifold of this moment."""
+        manifold = ManifoldRecord.model_validate(
+            {
+                "instrument": instrument, "ts_ms": now_ms(self._clock), "price": "1.1",
+                "metrics": METRICS, "coeffs": COEFFS,
+            }
+        )  # fmt: skip
+        async with self._store.pipeline() as pipe:
             queue_manifold(pipe, manifold)
             await pipe.execute()
+
+    async def blob(self, **gates: int) -> int:
+        """The evaluator's blob, and word of it; returns its time."""
+        now = now_ms(self._clock)
+        none, bufs = dict.fromkeys(gates, 0), dict.fromkeys(gates, 0.1)
+        blob = GatesBlob(ts=now, gates=gates, cooldowns=none, bufs=bufs)
+        await self._store.set(keys.GATES_BLOB, blob.model_dump_json())
+        await self._store.publish(keys.GATES_CHANNEL, str(now))
+        return now
 
     async def weights(self, held: bool = False, **by_instrument: float) -> None:
         now = now_ms(self._clock)
