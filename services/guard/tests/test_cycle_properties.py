@@ -189,7 +189,8 @@ def test_at_rest_weights_are_shares_of_the_margin_that_is_available_then(
         step = D(1).scaleb(-market.instrument.trade_units_precision)
         slack[name] = margin_of(market, step + market.instrument.minimum_trade_size)
     for name, weight in view.weights.by_instrument.items():
-        cap = lim.portfolio.target_pct * lim.portfolio.cap_pct
+        rules = lim.portfolio
+        cap = rules.target_pct * min(D(1) / rules.top_k, rules.max_per_position_pct)
         wanted, held = min(weight, cap) * available, margin_of(view.markets[name])
         assert held <= wanted + slack[name]
         if view.markets[name].instrument.maximum_order_units > D(10**6):

@@ -76,7 +76,7 @@ def build(settings: GuardSettings, context: Context) -> Parts:
     # Whoever takes over does not wait for the interval.
     lease.when_taken(loop.wake)
     # New weights are moved toward at once, not at the next interval.
-    watch = ChannelWatch(store, keys.WEIGHTS_CHANNEL, lambda _: loop.wake(), listening=loop.wake)
+    watch = ChannelWatch(store, keys.WEIGHTS_CHANNEL, lambda _: loop.wake())
 
     async def store_answers() -> None:
         await answer(store.ping())

@@ -5,7 +5,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
 
 from rich.console import Console
@@ -152,10 +152,10 @@ def _inputs(record: DecisionRecord) -> Iterable[tuple[str, str]]:
 
 
 def _flat(name: str, value: object) -> Iterable[tuple[str, str]]:
-    if not hasattr(value, "__dataclass_fields__"):
+    if not is_dataclass(value):
         yield name, _shown(value)
         return
-    for field in fields(value):  # type: ignore[arg-type]  # it has fields, as was just asked
+    for field in fields(value):
         yield from _flat(f"{name}.{field.name}", getattr(value, field.name))
 
 
@@ -180,6 +180,8 @@ def _shown(value: object) -> str:
         return "-"
     if isinstance(value, Decimal):
         return f"{value:f}"
+    if is_dataclass(value):
+        return ", ".join(f"{f.name} {_shown(getattr(value, f.name))}" for f in fields(value))
     if isinstance(value, tuple):
         return ", ".join(map(_shown, value)) or "-"
     if isinstance(value, dict):

@@ -29,7 +29,8 @@ def budget_of(account: Account, limits: PortfolioLimits) -> Budget:
     pct = limits.target_pct
     equity = account.margin_available + account.margin_used
     ceiling = max(ZERO, min(total, equity * pct / (1 + pct)))
-    return Budget(total, limits.cap_pct * total, limits.ramp_step_pct * total, ceiling)
+    cap = min(total / limits.top_k, limits.max_per_position_pct * total)
+    return Budget(total, cap, limits.ramp_step_pct * total, ceiling)
 
 
 @dataclass(frozen=True, slots=True)

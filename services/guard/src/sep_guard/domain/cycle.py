@@ -221,7 +221,8 @@ def _current(market: Market, limits: PortfolioLimits) -> Decimal:
 
 def _share(weight: Decimal, limits: PortfolioLimits) -> Decimal:
     """A weight within the instrument's cap, as a share of margin available."""
-    return min(weight, limits.target_pct * limits.cap_pct)
+    pct = limits.target_pct
+    return min(weight, pct / limits.top_k, pct * limits.max_per_position_pct)
 
 
 def _why_manual(margin: Decimal, budget: Budget) -> tuple[str, ...]:
@@ -238,7 +239,9 @@ def _reduce(view: View, market: Market, current: Decimal, size: Size, cause: Cau
         reasons = (Refusal.READ_ONLY, cause)
         return Action(name, Kind.REFUSAL, current, size.target, ZERO, reasons)
     freed = abs(size.order) * (market.margin_per_unit or ZERO)
-    return Action(name, Kind.REDUCTION, current, size.target, size.order, (cause,), margin=-freed)
+    return Action(
+        name, Kind.REDUCTION, current, size.target, size.order, (cause,), margin=ZERO - freed
+    )
 
 
 def _brackets(market: Market, side: int, max_spread_bps: Decimal) -> Brackets | None:

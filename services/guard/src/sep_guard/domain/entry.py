@@ -47,6 +47,8 @@ class Check:
 
 
 _MISSING = "missing"
+# No session lasts a week; a market that never closes says so with a time far away.
+_NO_CLOSE_S = 7 * 86_400
 
 
 def check_entry(
@@ -166,7 +168,7 @@ def _session(market: Market, limits: EntryLimits, now_ms: int) -> Iterator[Check
     yield Check(
         Refusal.NEAR_CLOSE,
         not session.near_close(now_ms // 1000, limits.exit_minutes),
-        "no close" if left is None else f"{left / 60:.1f} min",
+        "no close" if left is None or left > _NO_CLOSE_S else f"{left / 60:.1f} min",
         f"> {limits.exit_minutes:g} min",
     )
 

@@ -32,11 +32,6 @@ class PortfolioLimits:
     margin_high: Decimal
     adopt_manual: bool
 
-    @property
-    def cap_pct(self) -> Decimal:
-        """Share of the budget that one instrument may take."""
-        return min(Decimal(1) / self.top_k, self.max_per_position_pct)
-
 
 @dataclass(frozen=True, slots=True)
 class GuardLimits:
