@@ -17,6 +17,7 @@ from sep_fx.instrument import Instrument
 from sep_fx.sessions import MarketCalendar, SessionCalendar, SessionState
 from sep_guard.adapters.market_reader import MarketReader
 from sep_guard.adapters.open_orders import OpenOrders
+from sep_guard.dispatcher import Dispatcher
 from sep_guard.domain.cycle import View, plan_cycle, readiness
 from sep_guard.domain.limits import Controls
 from sep_guard.domain.market import Account, Bracket, Holding, Market, Quote, Signal, Weights
@@ -121,16 +122,22 @@ async def _races(url: str, rounds: int) -> list[Figure]:
         names, calendar, load_settings(AllocatorSettings, {}).limits(), store, leases[0], clock,
         AllocatorMetrics(CollectorRegistry(), clock),
     )  # fmt: skip
-    broker, orders = _Broker(names, clock), OpenOrders(store)
+    broker, orders = _Broker(names, clock), OpenOrders(store, time.perf_counter)
     reader = MarketReader(
         names, Granularity.M1, calendar, store, broker, orders, clock,
         read_only=False, live_allowed=True,
     )  # fmt: skip
     ids = iter(range(10**9))
+    metrics = GuardMetrics(CollectorRegistry())
+    dispatcher = Dispatcher(broker, orders, leases[1], clock, metrics)
     reconcile = ReconcileLoop(
-        names, reader, broker, orders, load_settings(GuardSettings, {}).limits(), leases[1], clock,
-        lambda: f"{next(ids):032x}", GuardMetrics(CollectorRegistry()),
-    )  # fmt: skip
+        reader,
+        dispatcher,
+        load_settings(GuardSettings, {}).limits(),
+        leases[1],
+        lambda: f"{next(ids):032x}",
+        metrics,
+    )
     loops = LoopMetrics(CollectorRegistry())
     allocating = PeriodicLoop("allocation", allocation.tick, 3600, loops)
     reconciling = PeriodicLoop("reconcile", reconcile.tick, 3600, loops)

@@ -86,6 +86,53 @@ def test_a_fresh_blob_without_a_candidate_publishes_empty_weights() -> None:
     assert (result.weights, result.held, result.ts) == ({}, False, NOW)
 
 
+def test_while_the_market_is_shut_the_weights_stay_and_get_older_and_nothing_is_held() -> None:
+    shut = allocate(gates(closed=PAIRS), ALL, SESSIONS, PREVIOUS, LIMITS, NOW, market_open=False)
+    assert shut == PREVIOUS
+    was_held = replace(PREVIOUS, held=True, held_reason=HoldReason.BLOB_STALE)
+    again = allocate(gates(), ALL, SESSIONS, was_held, LIMITS, NOW, market_open=False)
+    assert again == PREVIOUS
+    stale = allocate(
+        gates(ts=NOW - 999_999), ALL, SESSIONS, PREVIOUS, LIMITS, NOW, market_open=False
+    )
+    assert (stale.weights, stale.held) == (PREVIOUS.weights, True)
+    # Who begins on a Sunday says that there is nothing, rather than nothing at all.
+    first = allocate(gates(closed=PAIRS), ALL, SESSIONS, NOTHING, LIMITS, NOW, market_open=False)
+    assert (first.weights, first.held, first.ts) == ({}, False, NOW)
+
+
+UNIT = st.floats(0, 1)
+
+
+@given(
+    st.dictionaries(st.sampled_from(PAIRS), st.builds(Window, UNIT, UNIT, UNIT, UNIT, UNIT)),
+    st.sets(st.sampled_from(PAIRS)),
+    st.sets(st.sampled_from(PAIRS)),
+    st.integers(1, 6),
+    st.floats(0, 2),
+)
+def test_weights_are_score_shares_of_the_target_within_the_cap_for_the_top_k(
+    windows: dict[str, Window], closed: set[str], cooling: set[str], top_k: int, hazard: float
+) -> None:
+    """The contract's own formulas, worked out here once more."""
+    limits = replace(LIMITS, top_k=top_k, score_weights=ScoreWeights(hazard=hazard))
+    blob = gates(closed=(*closed,), cooling=(*cooling,))
+    result = allocate(blob, windows, SESSIONS, NOTHING, limits, NOW)
+    scores = {
+        i: 0.6 * w.coherence + 0.2 * w.stability + 0.15 * (1 - w.rupture)
+        + 0.05 * (1 - w.entropy) - hazard * w.hazard
+        for i, w in windows.items()
+    }  # fmt: skip
+    assert result.scores == pytest.approx(scores)
+    candidates = [i for i in windows if i not in closed | cooling and result.scores[i] > 0]
+    top = sorted(candidates, key=lambda i: (-result.scores[i], i))[:top_k]
+    assert list(result.weights) == top
+    total = sum(result.scores[i] for i in top)
+    for i in top:
+        wanted = min(0.30 * result.scores[i] / total, 0.30 * min(1 / top_k, 0.35))
+        assert result.weights[i] == pytest.approx(wanted, abs=2e-9)
+
+
 @given(
     st.dictionaries(st.text("ABC", min_size=1, max_size=4), st.floats(1e-6, 5), max_size=12),
     st.integers(1, 12),

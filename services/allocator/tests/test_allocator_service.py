@@ -210,7 +210,7 @@ async def test_a_blob_that_can_not_be_trusted_holds_the_weights_and_their_age_gr
             case "stale":
                 service.clock.advance(181)
             case "future":
-                await service.publish(open_=[GBP], ts=now_ms(service.clock) + 6_000)
+                await service.publish(open_=[GBP], ts=now_ms(service.clock) + 60_000)
         found = await held(service, reason)
         assert (found["weights"], found["ts"], found["gates_ts"]) == (
             before["weights"], before["ts"], before["gates_ts"],
@@ -326,6 +326,37 @@ async def test_a_closed_market_ranks_last_and_gets_nothing(
         assert [(r.instrument, r.session.open) for r in await service.ranking()] == [
             (JPY, True), (EUR, False), (GBP, False),
         ]  # fmt: skip
+
+
+async def test_over_the_weekend_weights_stay_their_age_shows_and_nothing_is_said(
+    store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
+) -> None:
+    clock.set("2026-03-06T21:50:00Z")  # Friday, eight minutes before the week ends
+    for pair in PAIRS:
+        await signal(store, clock, pair, 0.6)
+    async with running(store, clock, shared_valkey.url, MARKET_CALENDAR="fx") as service:
+        await service.publish(open_=[EUR, JPY])
+        friday = await selected(service, EUR, JPY)
+        with capture_logs() as logs:
+            for hours in (1, 23, 12):
+                clock.advance(hours * 3600)
+                # The evaluator goes on: nothing is open, so every gate is shut.
+                await service.publish()
+                age = (now_ms(clock) - friday["ts"]) / 1000
+
+                async def shown(age: float = age) -> bool:
+                    return await service.metric("sep_allocation_weights_age_seconds") == age
+
+                await eventually(shown)
+                assert await service.weights() == friday
+                status = await service.status()
+                assert (status.held, status.weights_age_seconds) == (False, age)
+                assert await service.metric("sep_allocation_held") == 0
+                assert await service.metric(f'sep_allocator_selected{{instrument="{EUR}"}}') == 1
+        assert [x["event"] for x in logs if x["log_level"] in ("warning", "error")] == []
+        clock.set("2026-03-09T08:30:00Z")  # Monday morning in London
+        await service.publish(open_=[GBP])
+        await selected(service, GBP)
 
 
 async def test_status_adds_up_and_never_passes_the_target(service: Service) -> None:

@@ -16,6 +16,8 @@ from sep_gateway.app import build
 from sep_gateway.settings import GatewaySettings
 from sep_kit.grpc.client import call
 from sep_kit.settings.loading import load_settings
+from sep_kit.store import keys
+from sep_kit.store.connection import open_valkey
 from sep_paper_broker.app import RunningBroker, serve_paper_broker
 from sep_paper_broker.settings import Settings as PaperSettings
 from sep_testing.services import running_service
@@ -87,11 +89,13 @@ def gateway_settings(
 
 @pytest.fixture
 def start_gateway(gateway_settings: Callable[..., GatewaySettings], store: object) -> StartGateway:
-    """Start a gateway; the store is empty before the first one."""
+    """Start a gateway; the store is empty before the first one, and nothing is halted."""
 
     @asynccontextmanager
     async def start(**changed: str) -> AsyncIterator[Gateway]:
         settings = gateway_settings(**changed)
+        async with open_valkey(settings.valkey_url) as own:
+            await own.set(keys.KILL_SWITCH, "0")
         async with (
             running_service("gateway", settings, build) as address,
             grpc.aio.insecure_channel(address) as channel,

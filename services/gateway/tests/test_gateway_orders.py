@@ -222,3 +222,20 @@ async def test_without_a_store_entries_wait_and_reductions_pass(
         assert placed.state == FILLED
         valkey.start()
     assert fills(broker) == {"an-order-1": 1, "an-order-3": 1}
+
+
+@pytest.mark.parametrize("switch", ["1", "nonsense", None])
+async def test_while_the_kill_switch_is_not_known_to_be_off_only_reductions_leave(
+    gateway: Any, broker: RunningBroker, store: Valkey, switch: str | None
+) -> None:
+    assert (await place(gateway, order("order-before"))).state == FILLED
+    if switch is None:
+        await store.delete(keys.KILL_SWITCH)
+    else:
+        await store.set(keys.KILL_SWITCH, switch)
+    assert await refusal(gateway, order("order-entry")) == "KILL_SWITCH"
+    assert (await place(gateway, order("order-exit", "-100", reduce_only=True))).state == FILLED
+    # It was never sent, so it may be once somebody has let go.
+    await store.set(keys.KILL_SWITCH, "0")
+    assert (await place(gateway, order("order-entry"))).state == FILLED
+    assert set(fills(broker)) == {"order-before", "order-exit", "order-entry"}

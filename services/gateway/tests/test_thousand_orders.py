@@ -18,7 +18,9 @@ from sep_gateway.metrics import GatewayMetrics
 from sep_gateway.order_desk import OrderDesk
 from sep_kit.clock import SystemClock
 from sep_kit.settings.knobs import SafetyKnobs
+from sep_kit.store import keys
 from sep_kit.store.connection import Valkey
+from sep_kit.store.kill_switch import KillSwitch
 from sep_paper_broker.app import RunningBroker
 
 ORDERS = 1000
@@ -39,12 +41,14 @@ async def test_a_thousand_orders_without_an_answer_are_a_thousand_fills(
     http = OandaHttp(broker.url, SecretStr(broker.settings.token), 5.0, Paces(fast, fast), metrics)
     oanda = OandaBroker(http, broker.settings.account)
     clock = SystemClock()
+    await store.set(keys.KILL_SWITCH, "0")
     desk = OrderDesk(
         oanda,
         ValkeyOrderClaims(store),
         InstrumentBook(oanda, clock),
         oanda.last_transaction_id,
         SafetyKnobs(),
+        KillSwitch(store),
         5.0,
         clock,
         metrics,

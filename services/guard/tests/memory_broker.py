@@ -110,14 +110,27 @@ class MemoryBroker:
 
     def _fill(self, intent: Intent) -> Result:
         position, units = self.positions[intent.instrument], intent.units
+        before = self._net(position)
         if intent.reduce_only:
-            held = position.managed + position.manual
+            held = before
             if held * units >= 0:
                 result = Result(Outcome.CANCELLED, "REDUCE_ONLY_NOTHING_TO_REDUCE", ZERO, None)
                 self.fills[intent.client_order_id] = result
                 return result
             units = max(units, -held) if held > 0 else min(units, -held)
+        # Own trades go first, then the ones by hand: what is left opens a trade of ours.
+        for kind in ("managed", "manual"):
+            held = getattr(position, kind)
+            if held * units < 0:
+                part = max(units, -held) if held > 0 else min(units, -held)
+                setattr(position, kind, held + part)
+                units -= part
         position.managed += units
+        units = self._net(position) - before
         result = Result(Outcome.FILLED, "", units, self.mids[intent.instrument])
         self.fills[intent.client_order_id] = result
         return result
+
+    @staticmethod
+    def _net(position: Position) -> Decimal:
+        return position.managed + position.manual

@@ -7,10 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from sep_fx.instants import NS_PER_MS
+from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
 from sep_fx.sessions import SessionCalendar
 from sep_guard.adapters.market_reader import MarketReader
 from sep_guard.adapters.open_orders import OpenOrders
+from sep_guard.dispatcher import Dispatcher
+from sep_guard.drain import Drain
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import Broker
 from sep_guard.reconcile_loop import Cycle, Done, ReconcileLoop
@@ -23,6 +25,7 @@ from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import (
     BrokerLinkRecord,
+    GatesBlob,
     KillSwitchChange,
     ManifoldRecord,
     SignalRecord,
@@ -53,7 +56,7 @@ class Feed:
         self._clock = clock
 
     async def signal(
-        self, instrument: str = "EUR_USD", direction: int = 1, **metrics: float
+        self, instrument: str = "EUR_USD", direction: int = 1, stop: float = 0.01, **metrics: float
     ) -> None:
         """A window that ended this second, and a live manifold."""
         now = now_ms(self._clock)
@@ -66,20 +69,36 @@ class Feed:
                 "slope_bps": 3.0,
                 "direction": direction,
                 "bracket": {
-                    "stop_distance": 0.01, "take_profit_distance": 0.015, "max_spread": 0.003,
+                    "stop_distance": stop, "take_profit_distance": stop * 1.5,
+                    "max_spread": stop * 0.3,
                 },
-            }
-        )  # fmt: skip
-        manifold = ManifoldRecord.model_validate(
-            {
-                "instrument": instrument, "ts_ms": now, "price": "1.1", "metrics": METRICS,
-                "coeffs": COEFFS,
             }
         )  # fmt: skip
         async with self._store.pipeline() as pipe:
             queue_signal(pipe, instrument, signal, 3600)
+            await pipe.execute()
+        await self.manifold(instrument)
+
+    async def manifold(self, instrument: str) -> None:
+        """A live manifold of this moment."""
+        manifold = ManifoldRecord.model_validate(
+            {
+                "instrument": instrument, "ts_ms": now_ms(self._clock), "price": "1.1",
+                "metrics": METRICS, "coeffs": COEFFS,
+            }
+        )  # fmt: skip
+        async with self._store.pipeline() as pipe:
             queue_manifold(pipe, manifold)
             await pipe.execute()
+
+    async def blob(self, **gates: int) -> int:
+        """The evaluator's blob, and word of it; returns its time."""
+        now = now_ms(self._clock)
+        none, bufs = dict.fromkeys(gates, 0), dict.fromkeys(gates, 0.1)
+        blob = GatesBlob(ts=now, gates=gates, cooldowns=none, bufs=bufs)
+        await self._store.set(keys.GATES_BLOB, blob.model_dump_json())
+        await self._store.publish(keys.GATES_CHANNEL, str(now))
+        return now
 
     async def weights(self, held: bool = False, **by_instrument: float) -> None:
         now = now_ms(self._clock)
@@ -121,12 +140,13 @@ class Guard:
         settings: GuardSettings,
         holder: str = "a",
         on_new_id: Callable[[], None] = lambda: None,
+        elapsed: Callable[[], float] | None = None,
     ) -> None:
         self.store, self.clock = store, clock
         self.on_new_id = on_new_id
         self.lease = Lease(store, "guard", holder, clock)
         self.registry = CollectorRegistry()
-        open_orders = OpenOrders(store)
+        open_orders = OpenOrders(store, elapsed or (lambda: clock.now_ns() / NS_PER_SECOND))
         ids = itertools.count(1)
 
         def new_id() -> str:
@@ -145,10 +165,11 @@ class Guard:
             read_only=settings.read_only,
             live_allowed=True,
         )
-        self.loop = ReconcileLoop(
-            settings.hotband_pairs, self.reader, broker, open_orders, settings.limits(),
-            self.lease, clock, new_id, GuardMetrics(self.registry),
-        )  # fmt: skip
+        metrics = GuardMetrics(self.registry)
+        dispatcher = Dispatcher(broker, open_orders, self.lease, clock, metrics)
+        limits = settings.limits()
+        self.loop = ReconcileLoop(self.reader, dispatcher, limits, self.lease, new_id, metrics)
+        self.drain = Drain(self.reader, dispatcher, limits.portfolio, self.lease, new_id, metrics)
 
     async def cycle(self, dry_run: bool = False) -> dict[str, Done]:
         """One reconcile; what was done, by instrument."""
@@ -172,8 +193,12 @@ async def log(store: Valkey) -> list[dict[str, Any]]:
 
 
 async def open_orders(store: Valkey, instrument: str = "EUR_USD") -> list[dict[str, Any]]:
-    found = await answer(store.hgetall(keys.open_order(instrument)))
-    return [json.loads(raw) for raw in found.values()]
+    found = await answer(store.hgetall(keys.OPEN_ORDERS))
+    return [
+        json.loads(raw)
+        for field, raw in found.items()
+        if field.startswith(f"{instrument}:".encode())
+    ]
 
 
 def margin(units: Decimal, price: Decimal = Decimal("1.1")) -> Decimal:

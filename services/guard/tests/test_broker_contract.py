@@ -18,6 +18,8 @@ from sep_kit.clock import SystemClock
 from sep_kit.errors import UnavailableError
 from sep_kit.grpc.client import open_channel
 from sep_kit.settings.loading import load_settings
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey
 from sep_paper_broker.app import RunningBroker, serve_paper_broker
 from sep_paper_broker.domain.requests import MarketOrderRequest
 from sep_paper_broker.settings import Settings as PaperSettings
@@ -56,10 +58,11 @@ class Side:
 
 
 @pytest.fixture(params=["memory", "gateway"])
-async def side(request: Any, store: object, shared_valkey: ValkeyServer) -> AsyncIterator[Side]:
+async def side(request: Any, store: Valkey, shared_valkey: ValkeyServer) -> AsyncIterator[Side]:
     if request.param == "memory":
         yield Side(MemoryBroker(SystemClock(), EUR, JPY), None)
         return
+    await store.set(keys.KILL_SWITCH, "0")
     async with AsyncExitStack() as stack:
         paper = await stack.enter_async_context(serve_paper(TOKEN))
         address = await stack.enter_async_context(serve_gateway(shared_valkey, paper))

@@ -5,11 +5,9 @@ import json
 from typing import Any
 
 import pytest
-from sep_guard.adapters.decision_log import queue_drain
 from sep_guard.cli import main
-from sep_guard.domain.drain import Close, DrainReason
+from sep_guard.domain.drain import DrainLimits
 from sep_guard.domain.market import ZERO
-from sep_guard.domain.orders import Intent, Outcome, Result
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, answer
 from sep_testing.clock import FakeClock
@@ -63,7 +61,7 @@ async def test_the_second_entry_of_a_cycle_is_made_again_with_the_budget_it_had(
 ) -> None:
     await recorded(store, clock, shared_valkey.url)
     entries = [r for r in await log(store) if r.get("kind") == "ENTRY"]
-    assert len({r["action"]["headroom"] for r in entries}) > 1
+    assert len({r["action"]["room"]["headroom"] for r in entries}) > 1
     for record in entries:
         assert await explain(shared_valkey.url, record["id"]) == 0
 
@@ -99,16 +97,44 @@ def compact(document: dict[str, Any]) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-async def test_the_close_of_a_drain_is_shown(
-    store: Valkey, shared_valkey: ValkeyServer, capsys: Any
+async def test_the_close_of_a_drain_is_shown_and_planned_again_the_same(
+    store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer, capsys: Any
 ) -> None:
-    close = Close(EUR, ZERO + 500, ZERO + 100, ZERO + 2, DrainReason.OVER_TOTAL_CAP)
-    intent = Intent("sep-1", "drain:EUR_USD", EUR, close.order, True, None, None, None, "1", 5)
-    async with store.pipeline() as pipe:
-        queue_drain(pipe, intent, close, Result(Outcome.FILLED, "", close.order, ZERO + 1), 5)
-        await pipe.execute()
-    assert await explain(shared_valkey.url, "drain:EUR_USD") == 0
-    assert "OVER_TOTAL_CAP" in capsys.readouterr().out
+    broker, feed = MemoryBroker(clock, EUR, GBP), Feed(store, clock)
+    guard = Guard(store, clock, broker, settings_of(shared_valkey.url))
+    broker.trade_by_hand(EUR, 1_000_000)
+    broker.trade_by_hand(GBP, -20_000)
+    await feed.kill_switch(True)
+    await guard.lease.renew()
+    await guard.drain.execute("d" * 32, DrainLimits(ZERO, ZERO))
+    close, order = [r for r in await log(store) if r["instrument"] == EUR]
+    assert (close["event"], order["event"]) == ("drain", "order")
+    assert await explain(shared_valkey.url, close["id"]) == 0
+    shown = capsys.readouterr().out
+    for told in ("close of a drain in EUR_USD", "OVER_INSTRUMENT_CAP", "Order at", "FILLED",
+                 "market GBP_USD.holding.manual", "the decision is the same"):  # fmt: skip
+        assert told in shown
+    changed = merged(close, {"id": "tampered", "limits": {"buffer": "7"}})
+    await store.xadd(keys.GUARD_DECISIONS, {"decision": compact(changed)})
+    assert await explain(shared_valkey.url, "tampered") == 3
+    assert "DIFFERS" in capsys.readouterr().out
+
+
+async def test_an_order_whose_fate_came_later_shows_both(
+    store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer, capsys: Any
+) -> None:
+    broker, feed = MemoryBroker(clock, EUR, GBP), Feed(store, clock)
+    guard = Guard(store, clock, broker, settings_of(shared_valkey.url))
+    await feed.all_clear(EUR_USD=0.10)
+    broker.faults = ["lost_answer"]
+    done = (await guard.cycle())[EUR]
+    clock.advance(1)
+    await feed.weights()
+    await guard.cycle()
+    assert await explain(shared_valkey.url, done.decision_id) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("Order at") == 2
+    assert shown.index("UNKNOWN") < shown.index("FILLED")
 
 
 async def test_what_is_not_in_the_log_is_not_found(

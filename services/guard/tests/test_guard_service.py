@@ -143,7 +143,7 @@ async def test_accepted_without_an_answer_doubles_nothing_over_a_restart(world: 
 
         async def settled() -> bool:
             await reconcile(stub)
-            return not await answer(world.store.exists(keys.open_order(EUR)))
+            return not await answer(world.store.exists(keys.OPEN_ORDERS))
 
         await eventually(settled)
     ids = [i for i, _ in world.fills()]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 from sep_guard.domain.orders import SETTLE_MS, Intent, Outcome
-from sep_kit.errors import NotTheWriterError
+from sep_kit.errors import BrokerUnavailableError, NotTheWriterError
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, answer
 from sep_testing.clock import FakeClock
@@ -27,7 +27,8 @@ class Desk:
 
     def __init__(self, store: Valkey, clock: FakeClock, url: str, **knobs: str) -> None:
         self.store, self.clock, self.url = store, clock, url
-        self.settings = settings_of(url, **knobs)
+        # Small steps, so that a position grows over several cycles.
+        self.settings = settings_of(url, **{"PM_RAMP_STEP_PCT": "0.10", **knobs})
         self.broker = MemoryBroker(clock, EUR, GBP)
         self.feed = Feed(store, clock)
         self.guard = self.another("a")
@@ -198,7 +199,7 @@ async def test_a_clock_that_jumps_back_never_gives_an_order_up(desk: Desk) -> No
 
 async def test_an_open_order_that_can_not_be_read_blocks_its_instrument_alone(desk: Desk) -> None:
     await desk.feed.all_clear(EUR_USD=0.10, GBP_USD=0.10)
-    await desk.store.hset(keys.open_order(EUR), "an-id", "{")
+    await desk.store.hset(keys.OPEN_ORDERS, f"{EUR}:an-id", "{")
     with capture_logs() as logs:
         cycle = await desk.guard.cycle()
         await desk.guard.cycle()
@@ -356,6 +357,46 @@ async def test_after_a_jump_of_the_clock_no_entry_passes_and_nothing_is_closed(
     assert desk.held() == held
     desk.clock.advance(-jump_s)
     assert told((await desk.guard.cycle())[GBP])[0] == "ENTRY"
+
+
+@pytest.mark.parametrize("jump_s", [90, 3600])
+async def test_a_clock_that_jumps_forward_gives_no_order_up(desk: Desk, jump_s: int) -> None:
+    """An order is on its way for as long as it takes, whatever the clock is set to meanwhile."""
+    elapsed = [0.0]
+    desk.guard = Guard(
+        desk.store, desk.clock, desk.broker, desk.settings, elapsed=lambda: elapsed[0]
+    )
+    await desk.feed.all_clear(EUR_USD=0.10)
+    desk.broker.faults = ["lost_order"]
+    await desk.guard.cycle()
+    desk.clock.advance(jump_s)
+    elapsed[0] += 2
+    await desk.feed.all_clear(EUR_USD=0.10)
+    assert told((await desk.guard.cycle())[EUR]) == ("REFUSAL", ("ORDER_UNKNOWN",))
+    elapsed[0] += 60
+    assert told((await desk.guard.cycle())[EUR])[0] == "ENTRY"
+
+
+async def test_a_broker_that_goes_away_in_mid_cycle_costs_nothing_and_is_returned_to(
+    desk: Desk,
+) -> None:
+    await desk.feed.all_clear(EUR_USD=0.10, GBP_USD=0.10)
+
+    async def lose(_: Intent) -> None:
+        desk.broker.down = True
+
+    desk.broker.before_place = lose
+    cycle = await desk.guard.cycle()
+    assert {d.result.outcome for d in cycle.values() if d.result} == {Outcome.UNKNOWN}
+    with pytest.raises(BrokerUnavailableError):
+        await desk.guard.cycle()
+    assert desk.held() == desk.held(GBP) == 0
+    desk.broker.down, desk.broker.before_place = False, None
+    cycle = await desk.guard.cycle()
+    assert {told(d) for d in cycle.values()} == {("REFUSAL", ("ORDER_UNKNOWN",))}
+    desk.clock.advance(61)
+    await desk.feed.all_clear(EUR_USD=0.10, GBP_USD=0.10)
+    assert {told(d)[0] for d in (await desk.guard.cycle()).values()} == {"ENTRY"}
 
 
 @pytest.mark.parametrize("broken", [{"connected": False}, {"ledger_contiguous": False}, {"ts": 1}])

@@ -7,7 +7,9 @@ from decimal import Decimal
 
 import pytest
 import redis
-from sep_kit.errors import SepError
+from sep_guard.domain.drain import DrainLimits
+from sep_guard.domain.orders import Outcome
+from sep_kit.errors import BrokerUnavailableError, SepError
 from sep_kit.store import keys
 from sep_kit.store.connection import open_valkey
 from sep_testing.clock import FakeClock
@@ -15,7 +17,7 @@ from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer
 
 from .memory_broker import MemoryBroker
-from .rig import Feed, Guard, log, settings_of, told
+from .rig import Feed, Guard, log, open_orders, settings_of, told
 
 EUR, GBP = "EUR_USD", "GBP_USD"
 
@@ -158,8 +160,137 @@ async def test_a_lost_answer_is_settled_after_an_outage(desk: Desk) -> None:
     await desk.renew()
     await desk.guard.loop.tick()
     await asyncio.to_thread(desk.valkey.start)
-    await eventually(lambda: desk.store.exists(keys.open_order(EUR)))
+    await eventually(lambda: desk.store.exists(keys.OPEN_ORDERS))
     await desk.guard.cycle()
     orders = [r for r in await log(desk.store) if r["event"] == "order"]
     assert [o["outcome"] for o in orders][:2] == ["UNKNOWN", "FILLED"]
     assert len({i.client_order_id for i in desk.broker.placed}) == len(desk.broker.placed)
+
+
+async def back(desk: Desk) -> None:
+    """Valkey answers again, whatever was done to it."""
+    desk.valkey.thaw()
+    if not desk.valkey.answers():
+        await asyncio.to_thread(desk.valkey.start)
+
+    async def lease_is_held() -> bool:
+        await desk.renew()
+        return desk.guard.lease.held and not desk.guard.lease.store_away
+
+    await eventually(lease_is_held)
+
+
+@pytest.mark.parametrize("strike", [kill, freeze, wipe])
+async def test_struck_while_an_order_is_under_way_its_fill_is_recorded_once_and_nothing_doubles(
+    desk: Desk, strike: Callable[[ValkeyServer], None]
+) -> None:
+    await desk.feed.all_clear(EUR_USD=0.10)
+
+    async def now(_: object) -> None:
+        strike(desk.valkey)
+
+    desk.broker.before_place = now
+    done = (await desk.guard.cycle())[EUR]
+    assert done.result is not None
+    assert done.result.outcome is Outcome.FILLED
+    desk.broker.before_place = None
+    await back(desk)
+    await desk.feed.weights(EUR_USD=0.10)
+    await desk.feed.kill_switch(True)
+    await desk.guard.cycle()
+    orders = [r for r in await log(desk.store) if r["event"] == "order"]
+    assert [(o["client_order_id"], o["outcome"]) for o in orders] == [
+        (done.client_order_id, "FILLED")
+    ]
+    assert not await open_orders(desk.store)
+    assert len(desk.broker.placed) == 1
+
+
+@pytest.mark.parametrize("strike", [kill, freeze, wipe])
+async def test_an_exit_that_went_without_the_store_is_recorded_when_it_is_back(
+    desk: Desk, strike: Callable[[ValkeyServer], None]
+) -> None:
+    await desk.hold_a_position()
+    await desk.feed.weights()
+    desk.guard.on_new_id = lambda: strike(desk.valkey)
+    exit_ = (await desk.guard.cycle())[EUR]
+    assert desk.broker.positions[EUR].managed == 0
+    desk.guard.on_new_id = lambda: None
+    await back(desk)
+    await desk.guard.cycle()
+    records = [r for r in await log(desk.store) if r["id"] == exit_.decision_id]
+    told_of = list(dict.fromkeys((r["event"], r.get("kind") or r["outcome"]) for r in records))
+    assert told_of == [("decision", "REDUCTION"), ("order", "FILLED")]
+    assert not await open_orders(desk.store)
+
+
+@pytest.mark.parametrize("fault", ["lost_order", "lost_answer"])
+async def test_a_wipe_takes_no_order_of_unknown_fate_from_the_guard(desk: Desk, fault: str) -> None:
+    await desk.feed.all_clear(EUR_USD=0.10)
+    desk.broker.faults = [fault]
+    done = (await desk.guard.cycle())[EUR]
+    look_up, desk.broker.look_up = desk.broker.look_up, away  # type: ignore[method-assign,assignment]
+    wipe(desk.valkey)
+    # Somebody releases the kill switch in a hurry: the order is still not known.
+    await desk.feed.all_clear(EUR_USD=0.10)
+    assert told((await desk.guard.cycle())[EUR]) == ("REFUSAL", ("ORDER_UNKNOWN",))
+    desk.broker.look_up = look_up  # type: ignore[method-assign]
+    if fault == "lost_order":
+        assert told((await desk.guard.cycle())[EUR]) == ("REFUSAL", ("ORDER_UNKNOWN",))
+        assert [o["client_order_id"] for o in await open_orders(desk.store)] == [
+            done.client_order_id
+        ], "whoever takes over must know of it"
+        desk.clock.advance(61)
+        await desk.feed.all_clear(EUR_USD=0.10)
+    assert told((await desk.guard.cycle())[EUR])[0] == "ENTRY"
+    fates = [
+        r["outcome"]
+        for r in await log(desk.store)
+        if r.get("outcome") and r["id"] == done.decision_id
+    ]
+    assert fates == ["NEVER_RECEIVED" if fault == "lost_order" else "FILLED"]
+    assert len({i.client_order_id for i in desk.broker.placed}) == 2
+
+
+async def away(_: object) -> None:
+    raise BrokerUnavailableError("not now")
+
+
+@pytest.mark.parametrize("strike", [freeze, wipe])
+async def test_when_what_was_struck_returns_trading_goes_on_by_itself(
+    desk: Desk, strike: Callable[[ValkeyServer], None]
+) -> None:
+    held = await desk.hold_a_position()
+    strike(desk.valkey)
+    await desk.renew()
+    with suppress(SepError):
+        await desk.guard.loop.tick()
+    assert desk.broker.positions[EUR].managed == held
+    await back(desk)
+    desk.clock.advance(30)
+
+    async def trades() -> bool:
+        # What evaluator, allocator and gateway write again; after a wipe a person releases.
+        await desk.feed.all_clear(EUR_USD=0.10)
+        await desk.renew()
+        await desk.guard.loop.tick()
+        return desk.broker.positions[EUR].managed > held
+
+    await eventually(trades)
+
+
+@pytest.mark.parametrize("strike", [kill, freeze])
+async def test_while_valkey_is_away_a_drain_still_closes_what_is_over_the_cap(
+    desk: Desk, strike: Callable[[ValkeyServer], None]
+) -> None:
+    desk.broker.trade_by_hand(EUR, 2_000_000)
+    await desk.renew()
+    strike(desk.valkey)
+    await desk.renew()
+    closed, _ = await desk.guard.drain.execute("d" * 32, DrainLimits(Decimal(0), Decimal(0)))
+    assert [c.result.outcome for c in closed] == [Outcome.FILLED]
+    await back(desk)
+    await desk.feed.kill_switch(True)
+    await desk.guard.cycle()
+    events = [r["event"] for r in await log(desk.store) if r["id"] == f"{'d' * 32}:{EUR}"]
+    assert list(dict.fromkeys(events)) == ["drain", "order"]

@@ -50,6 +50,8 @@ class Action(Answer):
     """Client order id, if an order was sent."""
     decision_id: str
     """Id of the decision in guard:decisions."""
+    projected_margin: Decimal
+    """Margin that the planned order takes, or frees below 0, in home currency, a decimal."""
 
 
 @dataclass(frozen=True, slots=True)

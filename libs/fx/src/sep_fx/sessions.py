@@ -104,6 +104,10 @@ class SessionCalendar:
         self.calendar = calendar
         self._always = calendar is MarketCalendar.ALWAYS or not gating
 
+    def market_open(self, at: int) -> bool:
+        """Whether the market as a whole trades at an instant, whatever the sessions."""
+        return self._always or fx_week_open(at)
+
     def state(self, instrument: str, at: int) -> SessionState:
         """The instrument's session state at an instant."""
         if self._always:

@@ -12,7 +12,8 @@
     │   └── UnknownInstrumentError                     UNKNOWN_INSTRUMENT
     ├── PreconditionError         FAILED_PRECONDITION  PRECONDITION_FAILED
     │   ├── ReadOnlyError                              READ_ONLY
-    │   └── LiveTradingDisabledError                   LIVE_TRADING_DISABLED
+    │   ├── LiveTradingDisabledError                   LIVE_TRADING_DISABLED
+    │   └── KillSwitchEngagedError                     KILL_SWITCH
     ├── UnavailableError          UNAVAILABLE          UNAVAILABLE
     │   ├── StoreUnavailableError                      STORE_UNAVAILABLE
     │   ├── BrokerUnavailableError                     BROKER_UNAVAILABLE
@@ -120,6 +121,12 @@ class LiveTradingDisabledError(PreconditionError):
     """A live account needs LIVE_TRADING_ENABLED=1 as well."""
 
     reason = "LIVE_TRADING_DISABLED"
+
+
+class KillSwitchEngagedError(PreconditionError):
+    """The kill switch refuses every order that could open something."""
+
+    reason = "KILL_SWITCH"
 
 
 class UnavailableError(SepError):

@@ -59,7 +59,7 @@ class ValkeyServer:
             stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + 10
-        while not self._answers():
+        while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"valkey-server does not answer on port {self.port}")
             time.sleep(0.02)
@@ -82,7 +82,8 @@ class ValkeyServer:
         if self._process is not None:
             os.kill(self._process.pid, signal.SIGCONT)
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether it answers now."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), 0.5) as connection:
                 connection.sendall(b"PING\r\n")

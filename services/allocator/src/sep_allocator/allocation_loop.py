@@ -63,8 +63,12 @@ class AllocationLoop:
         windows = {i: window_of(s) for i, s in signals.items() if isinstance(s, SignalRecord)}
         sessions = {i: self._calendar.state(i, now // 1000) for i in self._instruments}
         previous = await self._previous()
-        allocation = allocate(blob, windows, sessions, previous, self._limits, now)
-        await self._lease.write(lambda pipe: self._queue(pipe, allocation))
+        allocation = allocate(
+            blob, windows, sessions, previous, self._limits, now,
+            market_open=self._calendar.market_open(now // 1000),
+        )  # fmt: skip
+        is_new = allocation.ts != previous.ts
+        await self._lease.write(lambda pipe: self._queue(pipe, allocation, is_new=is_new))
         self._tell(allocation, previous, now)
         gates = blob if isinstance(blob, Gates) else None
         self._metrics.show(
@@ -74,10 +78,10 @@ class AllocationLoop:
             gates.ts if gates else None,
         )
 
-    def _queue(self, pipe: Pipeline, allocation: Allocation) -> None:
+    def _queue(self, pipe: Pipeline, allocation: Allocation, *, is_new: bool) -> None:
         record = record_of(allocation, self._limits.top_k)
         pipe.set(keys.ALLOCATION_WEIGHTS, record.model_dump_json())
-        if not allocation.held:
+        if is_new:
             pipe.publish(keys.WEIGHTS_CHANNEL, str(allocation.ts))
 
     async def _blob(self) -> Gates | HoldReason:

@@ -30,13 +30,8 @@ def build(settings: AllocatorSettings, context: Context) -> Parts:
     loop = PeriodicLoop("allocation", allocation.tick, settings.alloc_interval_sec, context.loops)
     # Whoever takes over does not wait for the interval.
     context.lease.when_taken(loop.wake)
-    watch = ChannelWatch(store, keys.GATES_CHANNEL, lambda _: loop.wake())
+    watch = ChannelWatch(store, keys.GATES_CHANNEL, lambda _: loop.wake(), listening=loop.wake)
     servicer = AllocatorServicer(instruments, calendar, limits, store, clock)
-
-    async def listen() -> None:
-        # Word may have come while nobody listened.
-        loop.wake()
-        await watch.run()
 
     async def store_answers() -> None:
         await answer(store.ping())
@@ -46,7 +41,7 @@ def build(settings: AllocatorSettings, context: Context) -> Parts:
             Handler(SERVICE, servicer, allocator_pb2_grpc.add_AllocatorServiceServicer_to_server)
         ],
         # Without the watch weights still follow every interval.
-        loops=[loop, PeriodicLoop("blob_watch", listen, 1.0, context.loops, vital=False)],
+        loops=[loop, PeriodicLoop("blob_watch", watch.run, 1.0, context.loops, vital=False)],
         checks={"valkey": store_answers},
     )
 

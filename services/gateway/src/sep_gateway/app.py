@@ -9,6 +9,7 @@ from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
 from sep_kit.store.candles import CandleStore
 from sep_kit.store.connection import answer
+from sep_kit.store.kill_switch import KillSwitch
 
 from sep_gateway import broker_link
 from sep_gateway.adapters.coverage_store import ValkeyCoverage
@@ -89,6 +90,7 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
         book,
         link.last_transaction_id,
         settings,
+        KillSwitch(store),
         settings.oanda_timeout_sec,
         clock,
         metrics,

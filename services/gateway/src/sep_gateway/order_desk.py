@@ -8,12 +8,14 @@ from sep_kit.errors import (
     BrokerUnavailableError,
     CorruptRecordError,
     InvalidArgumentError,
+    KillSwitchEngagedError,
     LiveTradingDisabledError,
     ReadOnlyError,
     StoreUnavailableError,
 )
 from sep_kit.logging import get_logger
 from sep_kit.settings.knobs import OandaEnvironment, SafetyKnobs
+from sep_kit.store.kill_switch import KillSwitch
 
 from sep_gateway.domain.order_rules import Refusal, fit_order
 from sep_gateway.domain.orders import MarketOrder, OrderResult, OrderState
@@ -56,6 +58,7 @@ class OrderDesk:
         book: InstrumentBook,
         last_transaction_id: Callable[[], Awaitable[int]],
         safety: SafetyKnobs,
+        kill_switch: KillSwitch,
         timeout_s: float,
         clock: Clock,
         metrics: GatewayMetrics,
@@ -65,6 +68,7 @@ class OrderDesk:
         self._book = book
         self._last_transaction_id = last_transaction_id
         self._safety = safety
+        self._kill_switch = kill_switch
         self._in_flight_ms = (timeout_s + _IN_FLIGHT_GRACE_S) * 1000
         self._clock = clock
         self._orders = metrics.orders
@@ -74,6 +78,7 @@ class OrderDesk:
 
         Raises:
             ReadOnlyError, LiveTradingDisabledError: no order may be sent.
+            KillSwitchEngagedError: none that is not reduce-only may.
             UnknownInstrumentError: the broker does not trade it.
             OrderRefusedError: UNITS_BELOW_MINIMUM or UNITS_ABOVE_MAXIMUM.
             BrokerUnavailableError: the broker certainly did not take it.
@@ -158,6 +163,10 @@ class OrderDesk:
             raise
 
     async def _send(self, order: MarketOrder) -> OrderResult:
+        # Whoever decided on an entry looked too; the last to look is the one who sends it.
+        if not order.reduce_only and (await self._kill_switch.read()).engaged:
+            await self._release(order.client_order_id)
+            raise KillSwitchEngagedError("the kill switch is engaged: only reductions are sent")
         try:
             result = await self._broker.create_market_order(order)
         except BrokerUnavailableError:

@@ -1,5 +1,6 @@
 """Where the guard is wired, and nowhere else."""
 
+import time
 import uuid
 from functools import partial
 
@@ -19,6 +20,7 @@ from sep_kit.store.records import KillSwitchChange
 from sep_guard.adapters.gateway import GatewayBroker
 from sep_guard.adapters.market_reader import MarketReader
 from sep_guard.adapters.open_orders import OpenOrders
+from sep_guard.dispatcher import Dispatcher
 from sep_guard.drain import Drain
 from sep_guard.metrics import GuardMetrics
 from sep_guard.reconcile_loop import ReconcileLoop
@@ -34,7 +36,7 @@ def build(settings: GuardSettings, context: Context) -> Parts:
     instruments, limits = settings.hotband_pairs, settings.limits()
     channel = context.open_channel(settings.gateway_addr)
     broker = GatewayBroker(channel)
-    open_orders = OpenOrders(store)
+    open_orders = OpenOrders(store, time.monotonic)
     calendar = SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled)
     reader = MarketReader(
         instruments,
@@ -48,18 +50,9 @@ def build(settings: GuardSettings, context: Context) -> Parts:
         live_allowed=settings.live_allowed,
     )
     metrics = GuardMetrics(context.registry)
-    reconcile = ReconcileLoop(
-        instruments,
-        reader,
-        broker,
-        open_orders,
-        limits,
-        lease,
-        clock,
-        lambda: uuid.uuid4().hex,
-        metrics,
-    )
-    drain = Drain(reader, broker, limits.portfolio, lease, clock, lambda: uuid.uuid4().hex, metrics)
+    dispatcher = Dispatcher(broker, open_orders, lease, clock, metrics)
+    reconcile = ReconcileLoop(reader, dispatcher, limits, lease, _new_id, metrics)
+    drain = Drain(reader, dispatcher, limits.portfolio, lease, _new_id, metrics)
     kill_switch = KillSwitch(store)
     servicer = GuardServicer(
         instruments, reader, reconcile, drain, limits, kill_switch, clock, metrics
@@ -95,6 +88,10 @@ def build(settings: GuardSettings, context: Context) -> Parts:
         checks={"valkey": store_answers},
         close=[partial(channel.close, None)],
     )
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
 
 
 def main() -> None:

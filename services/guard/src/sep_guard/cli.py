@@ -5,7 +5,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
 
 from rich.console import Console
@@ -16,6 +16,7 @@ from sep_kit.store.connection import open_valkey
 
 from sep_guard.adapters.decision_log import DecisionRecord, DrainRecord, Entry, find_entries
 from sep_guard.domain.cycle import Action
+from sep_guard.domain.drain import Close
 
 SAME, NOT_FOUND, DIFFERS, UNREADABLE = 0, 1, 3, 4
 
@@ -57,7 +58,8 @@ def main(argv: list[str] | None = None) -> int:
     if not console.is_terminal:
         # A pipe has no width; wrapped tables can't be searched.
         console = Console(width=120)
-    return max(_explain(console, entry) for entry in entries)
+    # What was written while nobody could tell whether it had been may be there twice.
+    return max(_explain(console, entry) for entry in dict.fromkeys(entries))
 
 
 async def _find(url: str, decision_id: str) -> list[Entry]:
@@ -71,10 +73,30 @@ async def _find(url: str, decision_id: str) -> list[Entry]:
 def _explain(console: Console, entry: Entry) -> int:
     if isinstance(entry, DecisionRecord):
         return _explain_decision(console, entry)
-    title = "Close of a drain" if isinstance(entry, DrainRecord) else "Order"
+    if isinstance(entry, DrainRecord):
+        return _explain_drain(console, entry)
     rows = [(n, _shown(getattr(entry, n))) for n in type(entry).model_fields if n != "event"]
-    console.print(_table(f"{title} at {_time(entry.ts)}", ("field", "value"), rows))
+    console.print(_table(f"Order at {_time(entry.ts)}", ("field", "value"), rows))
     return SAME
+
+
+def _explain_drain(console: Console, record: DrainRecord) -> int:
+    console.print(f"[bold]{record.id}[/bold]: close of a drain in {record.instrument}")
+    parts = (
+        ("account", record.account),
+        *((f"market {m.instrument.name}", m) for m in record.markets),
+        ("limits", record.limits),
+        ("limits", record.portfolio),
+    )
+    inputs = (row for name, part in parts for row in _flat(name, part))
+    console.print(_table(f"Inputs at {_time(record.ts)}", ("input", "value"), inputs))
+    again = record.planned_again()
+    rows = (
+        (f.name, _shown(before := getattr(record.close, f.name)), _again(before, again, f.name))
+        for f in fields(Close)
+    )
+    console.print(_table("Result", ("result", "recorded", "made again"), rows))
+    return _verdict(console, same=again == record.close)
 
 
 def _explain_decision(console: Console, record: DecisionRecord) -> int:
@@ -96,7 +118,11 @@ def _explain_decision(console: Console, record: DecisionRecord) -> int:
     columns = ("result", "recorded", "made again")
     rows = _results(record.action, again)
     console.print(_table("Result", columns, rows))
-    if again == record.action:
+    return _verdict(console, same=again == record.action)
+
+
+def _verdict(console: Console, *, same: bool) -> int:
+    if same:
         console.print("Made again from its record, the decision is the same.")
         return SAME
     console.print(
@@ -113,7 +139,8 @@ def _inputs(record: DecisionRecord) -> Iterable[tuple[str, str]]:
     yield "weights held", _shown(record.weights_held)
     yield "margin gate before", "open" if record.margin_was_open else "closed"
     yield "broker link", "sound" if record.link_sound else "broken"
-    yield "budget left", _shown(record.action.headroom)
+    yield "budget left", _shown(record.action.room.headroom)
+    yield "margin available once the weights are filled", _shown(record.action.room.base)
     for name, part in (
         ("account", record.account),
         ("market", record.market),
@@ -125,16 +152,16 @@ def _inputs(record: DecisionRecord) -> Iterable[tuple[str, str]]:
 
 
 def _flat(name: str, value: object) -> Iterable[tuple[str, str]]:
-    if not hasattr(value, "__dataclass_fields__"):
+    if not is_dataclass(value):
         yield name, _shown(value)
         return
-    for field in fields(value):  # type: ignore[arg-type]  # it has fields, as was just asked
+    for field in fields(value):
         yield from _flat(f"{name}.{field.name}", getattr(value, field.name))
 
 
 def _results(recorded: Action, again: Action) -> Iterable[tuple[str, str, str]]:
     for field in fields(Action):
-        if field.name in ("checks", "headroom"):
+        if field.name in ("checks", "room"):
             continue
         before, after = getattr(recorded, field.name), getattr(again, field.name)
         yield field.name, _shown(before), "same" if before == after else _shown(after)
@@ -143,11 +170,18 @@ def _results(recorded: Action, again: Action) -> Iterable[tuple[str, str, str]]:
     yield "failed checks", _shown(failed[0]), "same" if same else _shown(failed[1])
 
 
+def _again(before: object, again: Close | None, name: str) -> str:
+    after = getattr(again, name, None)
+    return "same" if before == after else _shown(after)
+
+
 def _shown(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, Decimal):
         return f"{value:f}"
+    if is_dataclass(value):
+        return ", ".join(f"{f.name} {_shown(getattr(value, f.name))}" for f in fields(value))
     if isinstance(value, tuple):
         return ", ".join(map(_shown, value)) or "-"
     if isinstance(value, dict):

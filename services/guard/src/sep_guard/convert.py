@@ -143,4 +143,5 @@ def _action(done: Done) -> guard_pb2.Action:
         order_state=result.outcome if result is not None else "",
         client_order_id=done.client_order_id,
         decision_id=done.decision_id,
+        projected_margin=f"{action.margin:f}",
     )

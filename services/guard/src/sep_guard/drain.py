@@ -3,20 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sep_kit.clock import Clock, now_ms
-from sep_kit.errors import NotTheWriterError, PreconditionError, ReadOnlyError, SepError
+from sep_kit.errors import NotTheWriterError, PreconditionError, ReadOnlyError
 from sep_kit.logging import get_logger
 from sep_kit.store.lease import Lease
 
-from sep_guard.adapters.decision_log import queue_drain
+from sep_guard.adapters.decision_log import DrainRecord, queue_drain
 from sep_guard.adapters.market_reader import MarketReader
+from sep_guard.dispatcher import Dispatcher
 from sep_guard.domain.budget import budget_of
 from sep_guard.domain.cycle import View
 from sep_guard.domain.drain import Close, DrainLimits, DrainPlan, plan_drain
 from sep_guard.domain.limits import PortfolioLimits
 from sep_guard.domain.orders import Intent, Result, client_order_id
 from sep_guard.metrics import GuardMetrics
-from sep_guard.ports import Broker
 
 _log = get_logger("PortfolioManager")
 
@@ -47,18 +46,16 @@ class Drain:
     def __init__(
         self,
         reader: MarketReader,
-        broker: Broker,
+        dispatcher: Dispatcher,
         limits: PortfolioLimits,
         lease: Lease,
-        clock: Clock,
         new_id: Callable[[], str],
         metrics: GuardMetrics,
     ) -> None:
         self._reader = reader
-        self._broker = broker
+        self._dispatcher = dispatcher
         self._limits = limits
         self._lease = lease
-        self._clock = clock
         self._new_id = new_id
         self._metrics = metrics
 
@@ -78,15 +75,18 @@ class Drain:
             NotTheWriterError: another replica holds the lease.
             UnavailableError: the broker does not answer.
         """
-        if not self._lease.held:
-            raise NotTheWriterError("this guard does not hold the writer lease; ask again")
-        await self._check_controls()
-        view = await self._reader.view()
-        done = []
-        for close in self._plan(view, limits).closes:
+        async with self._dispatcher.one_plan():
+            # While Valkey is away nobody can hold the lease, and nobody can open anything.
+            if not self._lease.held and not self._lease.store_away:
+                raise NotTheWriterError("this guard does not hold the writer lease; ask again")
             await self._check_controls()
-            done.append(await self._close(drain_id, close, view))
-        _, after, remaining = await self.plan(limits)
+            await self._dispatcher.settle()
+            view = await self._reader.view()
+            done = []
+            for close in self._plan(view, limits).closes:
+                await self._check_controls()
+                done.append(await self._close(drain_id, close, view, limits))
+            _, after, remaining = await self.plan(limits)
         self._metrics.show_account(after.account)
         return tuple(done), remaining
 
@@ -103,7 +103,7 @@ class Drain:
                 "the kill switch is released; engage it first, so that nothing is opened meanwhile"
             )
 
-    async def _close(self, drain_id: str, close: Close, view: View) -> Closed:
+    async def _close(self, drain_id: str, close: Close, view: View, limits: DrainLimits) -> Closed:
         decision_id = f"{drain_id}:{close.instrument}"
         intent = Intent(
             client_order_id(decision_id, f"drain:{close.current}"),
@@ -117,16 +117,13 @@ class Drain:
             view.account.last_transaction_id,
             view.now_ms,
         )
-        result = await self._broker.place(intent)
-        self._metrics.count_order(close.instrument, result.outcome)
         _log.info(
-            "drain", instrument=close.instrument, units=str(close.order),
-            outcome=result.outcome.value, reason=result.reason or close.reason.value,
-            client_order_id=intent.client_order_id,
+            "drain", instrument=close.instrument, current=str(close.current),
+            order=str(close.order), reasons=[close.reason.value], decision_id=decision_id,
         )  # fmt: skip
-        ts = now_ms(self._clock)
-        try:
-            await self._lease.write(lambda pipe: queue_drain(pipe, intent, close, result, ts))
-        except SepError as error:
-            _log.warning("drain can't be recorded", error=str(error))
+        self._metrics.count_drain(close)
+        record = DrainRecord.of(decision_id, close, view, self._limits, limits)
+        # A reduction goes whether or not it could be kept; what happened is owed to the store.
+        await self._dispatcher.keep(intent, lambda pipe: queue_drain(pipe, record))
+        result = await self._dispatcher.send(intent)
         return Closed(close, intent.client_order_id, result)

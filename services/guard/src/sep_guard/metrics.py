@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from sep_guard.domain.cycle import Action, Plan, View
+from sep_guard.domain.drain import Close
 from sep_guard.domain.margin_gate import utilisation
 from sep_guard.domain.market import Account
 
@@ -55,6 +56,10 @@ class GuardMetrics:
         """Count a decision under each of its reasons."""
         for reason in action.reasons or ("NONE",):
             self._decisions.labels(action.instrument, action.kind, reason).inc()
+
+    def count_drain(self, close: Close) -> None:
+        """Count a close of a drain."""
+        self._decisions.labels(close.instrument, "DRAIN", close.reason).inc()
 
     def count_order(self, instrument: str, outcome: str) -> None:
         """Count an order."""

@@ -1,31 +1,26 @@
 """PortfolioManager: moves positions toward the weights, one cycle at a time."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from redis.asyncio.client import Pipeline
-from sep_kit.clock import Clock, now_ms
-from sep_kit.errors import NotTheWriterError, SepError
+from sep_kit.errors import NotTheWriterError
 from sep_kit.logging import get_logger
 from sep_kit.store import keys
 from sep_kit.store.lease import Lease
 
-from sep_guard.adapters.decision_log import queue_decision, queue_outcome
+from sep_guard.adapters.decision_log import queue_decision
 from sep_guard.adapters.market_reader import MarketReader
-from sep_guard.adapters.open_orders import OpenOrders
+from sep_guard.dispatcher import Dispatcher
 from sep_guard.domain.cycle import Action, Kind, Plan, View, plan_cycle
 from sep_guard.domain.limits import GuardLimits
-from sep_guard.domain.market import ZERO
-from sep_guard.domain.orders import Intent, Outcome, Result, client_order_id, settle
+from sep_guard.domain.orders import Intent, Result, client_order_id
 from sep_guard.metrics import GuardMetrics
-from sep_guard.ports import Broker
 
 _manager = get_logger("PortfolioManager")
 _evaluator = get_logger("GuardEvaluator")
 _strategy = get_logger("StrategyEngine")
-_STORE_TIMEOUT_S = 3.0
 _RECORDED = (Kind.ENTRY, Kind.REDUCTION, Kind.REFUSAL)
 
 
@@ -62,29 +57,20 @@ class ReconcileLoop:
 
     def __init__(
         self,
-        instruments: tuple[str, ...],
         reader: MarketReader,
-        broker: Broker,
-        open_orders: OpenOrders,
+        dispatcher: Dispatcher,
         limits: GuardLimits,
         lease: Lease,
-        clock: Clock,
         new_id: Callable[[], str],
         metrics: GuardMetrics,
     ) -> None:
-        self._instruments = instruments
         self._reader = reader
-        self._broker = broker
-        self._open_orders = open_orders
+        self._dispatcher = dispatcher
         self._limits = limits
         self._lease = lease
-        self._clock = clock
         self._new_id = new_id
         self._metrics = metrics
-        self._lock = asyncio.Lock()
         self._said: dict[str, tuple[str, ...]] = {}
-        self._unreadable: dict[str, tuple[str, ...]] = {}
-        self._store_lost = False
 
     async def tick(self) -> None:
         """Reconcile, on the replica that holds the lease or while nobody can hold it."""
@@ -104,13 +90,12 @@ class ReconcileLoop:
             NotTheWriterError: another replica holds the lease.
             UnavailableError: the broker does not answer.
         """
-        async with self._lock:
+        async with self._dispatcher.one_plan():
             mode = _Mode.DRY_RUN if dry_run else self._mode()
             if mode is None:
                 raise NotTheWriterError("this guard does not hold the writer lease; ask again")
-            self._store_lost = False
             if mode is _Mode.FULL:
-                await self._settle_or_leave()
+                await self._dispatcher.settle()
             view = await self._reader.view()
             plan = plan_cycle(view, self._limits)
             cycle_id = self._new_id()
@@ -126,51 +111,12 @@ class ReconcileLoop:
             done = [await self._carry_out(a, f"{cycle_id}:{a.instrument}", view) for a in actions]
             return Cycle(cycle_id, view.now_ms, False, tuple(done))
 
-    async def settle_open_orders(self) -> None:
-        """Find out what became of every order whose answer got lost.
-
-        Raises:
-            UnavailableError: the store does not answer.
-        """
-        for instrument, pending in (await self._open_orders.load(self._instruments)).items():
-            if pending.faults and pending.faults != self._unreadable.get(instrument):
-                _manager.error("open order refused", instrument=instrument, faults=pending.faults)
-            self._unreadable[instrument] = pending.faults
-            for intent in pending.intents:
-                await self._settle(intent)
-
-    async def _settle(self, intent: Intent) -> None:
-        try:
-            found = await self._broker.look_up(intent)
-        except SepError as error:
-            # Its instrument takes no entry until it is settled; the others go on.
-            _manager.warning(
-                "order can't be looked up", instrument=intent.instrument,
-                client_order_id=intent.client_order_id, error=str(error),
-            )  # fmt: skip
-            return
-        outcome = settle(found.outcome if found else None, intent.sent_ms, now_ms(self._clock))
-        if outcome is Outcome.UNKNOWN:
-            return
-        _manager.info(
-            "order settled", instrument=intent.instrument, outcome=outcome,
-            client_order_id=intent.client_order_id,
-        )  # fmt: skip
-        await self._finish(intent, found or Result(outcome, "", ZERO, None))
-
     def _mode(self) -> "_Mode | None":
         # Asked first: a lease that can't be renewed is worth nothing for entries, and waiting
         # for a store that is known to be away would only make reductions late.
         if self._lease.store_away:
             return _Mode.REDUCTIONS
         return _Mode.FULL if self._lease.held else None
-
-    async def _settle_or_leave(self) -> None:
-        try:
-            await self.settle_open_orders()
-        except SepError as error:
-            self._store_lost = True
-            _manager.warning("open orders can't be settled yet", error=str(error))
 
     async def _record_state(self, view: View, plan: Plan) -> None:
         account, budget = view.account, plan.budget
@@ -188,38 +134,29 @@ class ReconcileLoop:
             pipe.hset(keys.ALLOC_BUDGET, mapping=values)  # type: ignore[arg-type]
             pipe.set(keys.MARGIN_GATE, "open" if plan.margin_open else "closed")
 
-        await self._write_if_possible(queue)
+        await self._dispatcher.write(queue)
 
     async def _carry_out(self, action: Action, decision_id: str, view: View) -> Done:
         is_news = self._tell(action)
         if action.kind not in _RECORDED and not (action.kind is Kind.MANUAL and is_news):
             return Done(action, decision_id, "", None)
         self._metrics.count(action)
-        intent = self._intent(action, decision_id, view) if action.order else None
 
-        def queue(pipe: Pipeline) -> None:
+        def decision(pipe: Pipeline) -> None:
             queue_decision(pipe, decision_id, action, view, self._limits)
-            if intent is not None:
-                self._open_orders.queue(pipe, intent)
 
-        kept = await self._write_if_possible(queue)
-        if intent is None:
+        if not action.order:
+            await self._dispatcher.write(decision)
             return Done(action, decision_id, "", None)
+        intent = self._intent(action, decision_id, view)
+        kept = await self._dispatcher.keep(intent, decision)
         if action.kind is Kind.ENTRY:
             fault = await self._last_look() if kept else "NOT_RECORDED"
             if fault is not None:
                 _evaluator.warning("entry stopped", instrument=action.instrument, because=fault)
-                stopped = Result(Outcome.REJECTED, fault, ZERO, None)
-                await self._finish(intent, stopped)
+                stopped = await self._dispatcher.withhold(intent, fault)
                 return Done(action, decision_id, "", stopped)
-        result = await self._broker.place(intent)
-        self._metrics.count_order(action.instrument, result.outcome)
-        _manager.info(
-            "order", instrument=action.instrument, units=str(intent.units),
-            outcome=result.outcome, reason=result.reason, price=str(result.fill_price or ""),
-            client_order_id=intent.client_order_id,
-        )  # fmt: skip
-        await self._finish(intent, result)
+        result = await self._dispatcher.send(intent)
         return Done(action, decision_id, intent.client_order_id, result)
 
     async def _last_look(self) -> str | None:
@@ -228,34 +165,6 @@ class ReconcileLoop:
         if controls.kill_switch:
             return "KILL_SWITCH"
         return None if self._lease.held else "NOT_THE_WRITER"
-
-    async def _finish(self, intent: Intent, result: Result) -> None:
-        """Record what became of an order, and keep it open while that is not known.
-
-        Where the store is away it stays open: it is looked up again next time.
-        """
-        ts = now_ms(self._clock)
-
-        def queue(pipe: Pipeline) -> None:
-            queue_outcome(pipe, intent, result, ts)
-            if result.outcome is not Outcome.UNKNOWN:
-                self._open_orders.queue_forget(pipe, intent)
-
-        await self._write_if_possible(queue)
-
-    async def _write_if_possible(self, queue: Callable[[Pipeline], object]) -> bool:
-        """Reductions go on without the store; entries look at what this returns."""
-        if self._store_lost or self._lease.store_away:
-            return False
-        try:
-            async with asyncio.timeout(_STORE_TIMEOUT_S):
-                await self._lease.write(queue)
-        except (SepError, TimeoutError) as error:
-            # Tried once a cycle: a frozen store must not hold up the way out.
-            self._store_lost = not isinstance(error, NotTheWriterError)
-            _manager.warning("state can't be written", error=str(error) or "no answer")
-            return False
-        return True
 
     def _intent(self, action: Action, decision_id: str, view: View) -> Intent:
         brackets = action.brackets

@@ -195,6 +195,7 @@ class Replay:
             before,
             self._settings.allocator.limits(),
             now * 1000,
+            market_open=self._calendar.market_open(now),
         )
         if set(self._allocation.weights) != set(before.weights):
             self.journal.add(

@@ -7,12 +7,23 @@ from sep_kit.store.connection import Valkey, store_errors
 
 
 class ChannelWatch:
-    """Calls back with each message of a channel; those sent while it is away are missed."""
+    """Calls back with each message of a channel; those sent while it is away are missed.
 
-    def __init__(self, store: Valkey, channel: str, told: Callable[[bytes], None]) -> None:
+    Args:
+        listening: called each time that it begins to listen: look for what was missed.
+    """
+
+    def __init__(
+        self,
+        store: Valkey,
+        channel: str,
+        told: Callable[[bytes], None],
+        listening: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._channel = channel
         self._told = told
+        self._listening = listening
 
     async def run(self) -> None:
         """Listen until cancelled; made to be a loop's tick, so a failure is tried again.
@@ -23,10 +34,13 @@ class ChannelWatch:
         async with store_errors(), self._store.pubsub() as channel:
             await channel.subscribe(self._channel)
             while True:
-                message = await channel.get_message(ignore_subscribe_messages=True, timeout=5.0)
+                message = await channel.get_message(timeout=5.0)
                 raise_if_cancelled()
                 if message is not None:
-                    self._told(message["data"])
+                    if message["type"] == "message":
+                        self._told(message["data"])
+                    else:
+                        self._listening()
                 else:
                     # A frozen server sends nothing either: silence has to be told from it.
                     await self._store.ping()

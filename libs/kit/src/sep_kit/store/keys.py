@@ -8,6 +8,8 @@ KILL_SWITCH_AUDIT = "ops:kill_switch:audit"
 BROKER_LINK = "ops:broker_link"
 GUARD_DECISIONS = "guard:decisions"
 MARGIN_GATE = "guard:margin_gate"
+OPEN_ORDERS = "guard:open_orders"
+"""HASH of orders whose fate is not known yet, by ``{instrument}:{client_order_id}``."""
 
 MANIFOLD_CHANNEL = "ws:manifold"
 CANDLES_CHANNEL = "md:candles"
@@ -73,11 +75,6 @@ def lease(name: str) -> str:
 def lease_counter(name: str) -> str:
     """Last fencing token given out."""
     return f"ops:lease_token:{name}"
-
-
-def open_order(instrument: str) -> str:
-    """JSON of an order whose fate is not known yet."""
-    return f"guard:open_order:{instrument}"
 
 
 def order_claim(client_order_id: str) -> str:

@@ -1,7 +1,7 @@
 """Gates blob to weights: candidates, Top-K, shares and caps; or hold what was."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -72,8 +72,13 @@ def allocate(
     previous: Allocation,
     limits: AllocationLimits,
     now_ms: int,
+    *,
+    market_open: bool = True,
 ) -> Allocation:
     """The weights after a blob, or the previous ones, held.
+
+    While the market as a whole is shut nobody is a candidate, and that says nothing: the
+    previous weights stay as they are, and get older.
 
     Held weights keep the time they were made at, so that their age shows. An
     instrument without a window or session is no candidate: what can't be read is a no.
@@ -87,6 +92,8 @@ def allocate(
         return Allocation(
             previous.ts, previous.gates_ts, previous.weights, previous.scores, True, reason
         )
+    if not market_open and previous.ts:
+        return replace(previous, held=False, held_reason=None)
     scores = {i: score(w, limits.score_weights) for i, w in windows.items()}
     candidates = [
         i

@@ -9,9 +9,10 @@ from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, answer
 from sep_kit.store.documents import Document, parse_document
 
+from sep_guard.domain.budget import budget_of
 from sep_guard.domain.cycle import Action, Kind, View, decide
-from sep_guard.domain.drain import Close
-from sep_guard.domain.limits import Controls, GuardLimits
+from sep_guard.domain.drain import Close, DrainLimits, plan_drain
+from sep_guard.domain.limits import Controls, GuardLimits, PortfolioLimits
 from sep_guard.domain.market import Account, Market, Weights
 from sep_guard.domain.orders import Intent, Outcome, Result
 
@@ -83,7 +84,7 @@ class DecisionRecord(Document):
 
     def decided_again(self) -> Action:
         """The same decision, made now from what the record holds."""
-        return decide(self.view(), self.market, self.limits, self.action.headroom)
+        return decide(self.view(), self.market, self.limits, self.action.room)
 
 
 class OrderRecord(Document):
@@ -102,18 +103,47 @@ class OrderRecord(Document):
 
 
 class DrainRecord(Document):
-    """One close of a drain and what became of it."""
+    """One close of a drain with everything it was planned from; its order is recorded apart."""
 
     event: Literal["drain"] = "drain"
     id: str
     ts: int
     instrument: str
+    reasons: tuple[str, ...]
     close: Close
-    client_order_id: str
-    outcome: Outcome
-    reason: str
-    filled_units: Decimal
-    fill_price: Decimal | None
+    account: Account
+    markets: tuple[Market, ...]
+    portfolio: PortfolioLimits
+    limits: DrainLimits
+
+    @classmethod
+    def of(
+        cls,
+        decision_id: str,
+        close: Close,
+        view: View,
+        portfolio: PortfolioLimits,
+        limits: DrainLimits,
+    ) -> "DrainRecord":
+        """The record of a close."""
+        held = (m for m in view.markets.values() if m.holding.managed or m.holding.manual)
+        return cls(
+            id=decision_id,
+            ts=view.now_ms,
+            instrument=close.instrument,
+            reasons=(close.reason,),
+            close=close,
+            account=view.account,
+            markets=tuple(held),
+            portfolio=portfolio,
+            limits=limits,
+        )
+
+    def planned_again(self) -> Close | None:
+        """The same close, planned now from what the record holds; None where none would be."""
+        budget = budget_of(self.account, self.portfolio)
+        closes = plan_drain(self.account, self.markets, budget, self.limits).closes
+        return next((c for c in closes if c.instrument == self.instrument), None)
 
 
 Entry = DecisionRecord | OrderRecord | DrainRecord
@@ -147,19 +177,8 @@ def queue_outcome(pipe: Pipeline, intent: Intent, result: Result, ts: int) -> No
     _queue(pipe, record)
 
 
-def queue_drain(pipe: Pipeline, intent: Intent, close: Close, result: Result, ts: int) -> None:
-    """Queue one close of a drain and what became of it."""
-    record = DrainRecord(
-        id=intent.decision_id,
-        ts=ts,
-        instrument=close.instrument,
-        close=close,
-        client_order_id=intent.client_order_id,
-        outcome=result.outcome,
-        reason=result.reason,
-        filled_units=result.filled_units,
-        fill_price=result.fill_price,
-    )
+def queue_drain(pipe: Pipeline, record: DrainRecord) -> None:
+    """Queue one close of a drain."""
     _queue(pipe, record)
 
 

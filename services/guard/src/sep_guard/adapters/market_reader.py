@@ -135,7 +135,7 @@ class MarketReader:
                 signals = await self._signals.latest(names)
                 manifolds = await self._signals.manifolds(names)
                 gate = await answer(self._store.get(keys.MARGIN_GATE))
-                pending = await self._open_orders.load(names)
+                pending = await self._open_orders.load()
                 weights, link = await self._weights(), await self._link_sound()
         except (UnavailableError, TimeoutError) as error:
             # Positions can still be reduced; every entry lacks something it needs.
@@ -151,7 +151,7 @@ class MarketReader:
             weights,
             # What was lost counts as closed: below MARGIN_HYST_LOW it opens by itself.
             gate == b"open",
-            frozenset(i for i, found in pending.items() if found),
+            frozenset(pending),
             link,
         )
 

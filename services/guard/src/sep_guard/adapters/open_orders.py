@@ -1,17 +1,19 @@
-"""Orders of unknown fate in Valkey: ``guard:open_order:{instrument}``, a HASH by client order id.
+"""Orders of unknown fate: the HASH ``guard:open_orders`` in Valkey, and this process's own.
 
 An intent is kept before it is sent and forgotten only once its fate is known, so
-nothing that was sent is lost, whatever is killed in between.
+nothing that was sent is lost, whatever is killed in between. What this process sent it
+knows by itself as well: a store that is wiped, or away, takes nothing from it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
 from redis.asyncio.client import Pipeline
 from sep_kit.errors import CorruptRecordError
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, store_errors
+from sep_kit.store.connection import Valkey, answer
 from sep_kit.store.documents import Document, parse_document
 
 from sep_guard.domain.orders import Intent
@@ -42,47 +44,68 @@ class Pending:
     intents: tuple[Intent, ...] = ()
     faults: tuple[str, ...] = ()
 
-    def __bool__(self) -> bool:
-        return bool(self.intents or self.faults)
-
 
 class OpenOrders:
-    """Keeps intents; the writes are queued for whoever holds the lease."""
+    """Keeps intents; the writes are queued for whoever holds the lease.
 
-    def __init__(self, store: Valkey) -> None:
+    Args:
+        elapsed: seconds that nobody can set back or forward.
+    """
+
+    def __init__(self, store: Valkey, elapsed: Callable[[], float]) -> None:
         self._store = store
+        self._elapsed = elapsed
+        self._sent: dict[str, Intent] = {}
+        self._first_seen: dict[str, float] = {}
 
-    async def load(self, instruments: Sequence[str]) -> "dict[str, Pending]":
-        """Open orders by instrument, in one round trip.
+    async def load(self) -> dict[str, Pending]:
+        """Open orders by instrument, whatever the instrument; none has no entry.
 
         Raises:
             StoreUnavailableError: Valkey does not answer.
         """
-        async with store_errors(), self._store.pipeline(transaction=False) as pipe:
-            for instrument in instruments:
-                pipe.hgetall(keys.open_order(instrument))
-            found = await pipe.execute()
-        return {
-            instrument: _pending(instrument, fields.values())
-            for instrument, fields in zip(instruments, found, strict=True)
-        }
+        stored = await answer(self._store.hgetall(keys.OPEN_ORDERS))
+        intents = dict(self._sent)
+        faults: dict[str, list[str]] = defaultdict(list)
+        for field, raw in stored.items():
+            instrument, _, client_order_id = field.decode(errors="replace").partition(":")
+            try:
+                record = parse_document(IntentRecord, f"{keys.OPEN_ORDERS} {instrument}", raw)
+                intents[client_order_id] = Intent(**record.model_dump())
+            except CorruptRecordError as error:
+                faults[instrument].append(str(error))
+        now = self._elapsed()
+        self._first_seen = {i: self._first_seen.get(i, now) for i in intents}
+        found: dict[str, list[Intent]] = defaultdict(list)
+        for intent in intents.values():
+            found[intent.instrument].append(intent)
+        return {i: Pending(tuple(found[i]), tuple(faults[i])) for i in sorted({*found, *faults})}
 
-    def queue(self, pipe: Pipeline, intent: Intent) -> None:
-        """Queue an intent, to be kept before it is sent."""
-        text = IntentRecord.model_validate(intent, from_attributes=True).model_dump_json()
-        pipe.hset(keys.open_order(intent.instrument), mapping={intent.client_order_id: text})
+    def watched_ms(self, intent: Intent) -> int:
+        """For how long this process has known of the order without knowing its fate."""
+        since = self._first_seen.get(intent.client_order_id)
+        return 0 if since is None else int((self._elapsed() - since) * 1000)
 
-    def queue_forget(self, pipe: Pipeline, intent: Intent) -> None:
-        """Queue forgetting an intent whose fate is known."""
-        pipe.hdel(keys.open_order(intent.instrument), intent.client_order_id)
+    def sending(self, intent: Intent) -> None:
+        """Remember an order that is about to be sent."""
+        self._sent[intent.client_order_id] = intent
+        self._first_seen.setdefault(intent.client_order_id, self._elapsed())
+
+    def settled(self, intent: Intent) -> None:
+        """Forget an order whose fate is known."""
+        self._sent.pop(intent.client_order_id, None)
 
 
-def _pending(instrument: str, found: Iterable[bytes]) -> Pending:
-    intents, faults = [], []
-    for raw in found:
-        try:
-            record = parse_document(IntentRecord, keys.open_order(instrument), raw)
-            intents.append(Intent(**record.model_dump()))
-        except CorruptRecordError as error:
-            faults.append(str(error))
-    return Pending(tuple(intents), tuple(faults))
+def queue_intent(pipe: Pipeline, intent: Intent) -> None:
+    """Queue an intent, to be kept before it is sent."""
+    text = IntentRecord.model_validate(intent, from_attributes=True).model_dump_json()
+    pipe.hset(keys.OPEN_ORDERS, mapping={_field(intent): text})
+
+
+def queue_forget(pipe: Pipeline, intent: Intent) -> None:
+    """Queue forgetting an intent whose fate is known."""
+    pipe.hdel(keys.OPEN_ORDERS, _field(intent))
+
+
+def _field(intent: Intent) -> str:
+    return f"{intent.instrument}:{intent.client_order_id}"

@@ -26,14 +26,35 @@ def budget_of(account: Account, limits: PortfolioLimits) -> Budget:
     """The budget of an account; nothing where balance or margin is spent."""
     base = max(ZERO, min(account.balance, account.margin_available))
     total = base * limits.target_pct
-    cap = min(total / limits.top_k, limits.max_per_position_pct * total)
     pct = limits.target_pct
     equity = account.margin_available + account.margin_used
     ceiling = max(ZERO, min(total, equity * pct / (1 + pct)))
+    cap = min(total / limits.top_k, limits.max_per_position_pct * total)
     return Budget(total, cap, limits.ramp_step_pct * total, ceiling)
 
 
-def target_margin(account: Account, weight: Decimal, budget: Budget) -> Decimal:
-    """Margin that a weight asks for, within the instrument's cap."""
-    base = max(ZERO, min(account.balance, account.margin_available))
-    return min(base * weight, budget.per_instrument)
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What the portfolio as a whole leaves to the decision on one instrument.
+
+    ``headroom`` is margin that entries may still take; ``base`` is the margin that will be
+    available once every weight is filled.
+    """
+
+    headroom: Decimal
+    base: Decimal
+
+
+def settled_base(account: Account, held: Decimal, weights: Decimal) -> Decimal:
+    """Margin available once every weight is filled, at most the balance.
+
+    Weights are shares of margin available, and filling them takes from it. Sized by what
+    is available now, the first positions would be cut back again for the sake of the last.
+
+    Args:
+        held: margin of the positions that are moved to their weights.
+        weights: their sum.
+    """
+    # Some brokers never tell less than 0; what NAV leaves is the truth then.
+    available = min(account.margin_available, account.nav - account.margin_used)
+    return max(ZERO, min(account.balance, (available + held) / (1 + weights)))

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
-from sep_guard.domain.budget import Budget, budget_of, target_margin
+from sep_guard.domain.budget import Budget, Room, budget_of, settled_base
 from sep_guard.domain.entry import Check, Refusal, check_entry, failed
-from sep_guard.domain.limits import Controls, GuardLimits
+from sep_guard.domain.limits import Controls, GuardLimits, PortfolioLimits
 from sep_guard.domain.margin_gate import margin_gate, utilisation
 from sep_guard.domain.market import ZERO, Account, Market, Weights
 from sep_guard.domain.sizing import Size, SizeReason, increase, reduction
@@ -47,10 +47,13 @@ class Brackets:
     price_bound: Decimal
 
 
+_NO_ROOM = Room(ZERO, ZERO)
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A decision on one instrument. Units are signed; ``margin`` is what an entry adds,
-    ``headroom`` what the budget still left for it."""
+    """A decision on one instrument. Units are signed; ``margin`` is what the order takes, or
+    frees below 0, in home currency; ``room`` what the portfolio left to it."""
 
     instrument: str
     kind: Kind
@@ -61,7 +64,7 @@ class Action:
     checks: tuple[Check, ...] = ()
     brackets: Brackets | None = None
     margin: Decimal = ZERO
-    headroom: Decimal = ZERO
+    room: Room = _NO_ROOM
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +89,23 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
     is_open = margin_gate(view.margin_was_open, used, portfolio.margin_low, portfolio.margin_high)
     budget = budget_of(view.account, portfolio)
     headroom = max(ZERO, budget.ceiling - view.account.margin_used)
+    base = _settled_base(view, portfolio)
     reductions: list[Action] = []
     others: list[Action] = []
     for name in _by_weight(view):
-        action = decide(view, view.markets[name], limits, headroom)
-        headroom -= action.margin
+        action = decide(view, view.markets[name], limits, Room(headroom, base))
+        headroom -= max(ZERO, action.margin)
         (reductions if action.kind is Kind.REDUCTION else others).append(action)
     return Plan((*reductions, *others), budget, is_open, used)
 
 
-def decide(view: View, market: Market, limits: GuardLimits, headroom: Decimal) -> Action:
+def decide(view: View, market: Market, limits: GuardLimits, room: Room) -> Action:
     """Decide on one instrument.
 
     Args:
-        headroom: margin that the budget leaves after the entries decided before this one.
+        room: what the portfolio leaves after the entries decided before this one.
     """
-    return replace(_decide(view, market, limits, headroom), headroom=headroom)
+    return replace(_decide(view, market, limits, room), room=room)
 
 
 def readiness(view: View, market: Market, limits: GuardLimits) -> tuple[Check, ...]:
@@ -128,18 +132,16 @@ def _by_weight(view: View) -> list[str]:
 
 
 def _decide(  # noqa: PLR0911 - one return a case, in the order they are asked
-    view: View, market: Market, limits: GuardLimits, headroom: Decimal
+    view: View, market: Market, limits: GuardLimits, room: Room
 ) -> Action:
     budget = budget_of(view.account, limits.portfolio)
     name, holding = market.instrument.name, market.holding
-    current = holding.managed
-    if limits.portfolio.adopt_manual:
-        current += holding.manual
+    current = _current(market, limits.portfolio)
     side = (current > 0) - (current < 0)
     wanted = stance(market, view.weights, side, limits.entry, view.now_ms)
     if side and wanted.side == 0:
         size = reduction(market.instrument, current, ZERO, ZERO)
-        return _reduce(view, name, current, size, wanted.cause)
+        return _reduce(view, market, current, size, wanted.cause)
     weight = view.weights.by_instrument.get(name, ZERO) if view.weights else ZERO
     per_unit = market.margin_per_unit
     if not side and not weight and holding.manual and not limits.portfolio.adopt_manual:
@@ -153,13 +155,12 @@ def _decide(  # noqa: PLR0911 - one return a case, in the order they are asked
             return Action(name, Kind.HOLD, current, current, ZERO, (Refusal.NOT_TRADEABLE,))
         checks = readiness(view, market, limits)
         return Action(name, Kind.REFUSAL, current, current, ZERO, failed(checks), checks)
-    margin = target_margin(view.account, weight, budget)
-    units = market.instrument.round_units(margin / per_unit)
-    target = wanted.side * units
+    share = _share(weight, limits.portfolio)
+    target = wanted.side * market.instrument.round_units(share * room.base / per_unit)
     if side and abs(target) < abs(current):
         return _reduce(
             view,
-            name,
+            market,
             current,
             reduction(market.instrument, current, target, limits.portfolio.rebalance_band),
             Cause.REBALANCE,
@@ -170,7 +171,7 @@ def _decide(  # noqa: PLR0911 - one return a case, in the order they are asked
         target,
         per_unit,
         budget.ramp_step,
-        headroom,
+        min(room.headroom, budget.per_instrument - abs(current) * per_unit),
         limits.portfolio.rebalance_band,
     )
     if side and not size.order:
@@ -194,19 +195,53 @@ def _decide(  # noqa: PLR0911 - one return a case, in the order they are asked
     )
 
 
+def _settled_base(view: View, limits: PortfolioLimits) -> Decimal:
+    """What targets are shares of: the same before, while and after positions are filled.
+
+    A position that has lost its weight is on its way out, unless the weights are held.
+    """
+    held = total = ZERO
+    weights = view.weights
+    if weights is None:
+        return settled_base(view.account, held, total)
+    for name, market in view.markets.items():
+        per_unit = market.margin_per_unit
+        weight = weights.by_instrument.get(name, ZERO)
+        if per_unit and (weight or not weights.held):
+            held += abs(_current(market, limits)) * per_unit
+            total += _share(weight, limits)
+    return settled_base(view.account, held, total)
+
+
+def _current(market: Market, limits: PortfolioLimits) -> Decimal:
+    """Signed units that this stack answers for."""
+    holding = market.holding
+    return holding.managed + holding.manual if limits.adopt_manual else holding.managed
+
+
+def _share(weight: Decimal, limits: PortfolioLimits) -> Decimal:
+    """A weight within the instrument's cap, as a share of margin available."""
+    pct = limits.target_pct
+    return min(weight, pct / limits.top_k, pct * limits.max_per_position_pct)
+
+
 def _why_manual(margin: Decimal, budget: Budget) -> tuple[str, ...]:
     if abs(margin) > budget.per_instrument:
         return Refusal.MANUAL_POSITION, SizeReason.OVER_CAP
     return (Refusal.MANUAL_POSITION,)
 
 
-def _reduce(view: View, name: str, current: Decimal, size: Size, cause: Cause) -> Action:
+def _reduce(view: View, market: Market, current: Decimal, size: Size, cause: Cause) -> Action:
+    name = market.instrument.name
     if not size.order:
         return Action(name, Kind.HOLD, current, size.target, ZERO, size.reasons)
     if view.controls.read_only:
         reasons = (Refusal.READ_ONLY, cause)
         return Action(name, Kind.REFUSAL, current, size.target, ZERO, reasons)
-    return Action(name, Kind.REDUCTION, current, size.target, size.order, (cause,))
+    freed = abs(size.order) * (market.margin_per_unit or ZERO)
+    return Action(
+        name, Kind.REDUCTION, current, size.target, size.order, (cause,), margin=ZERO - freed
+    )
 
 
 def _brackets(market: Market, side: int, max_spread_bps: Decimal) -> Brackets | None:

@@ -47,6 +47,8 @@ class Check:
 
 
 _MISSING = "missing"
+# No session lasts a week; a market that never closes says so with a time far away.
+_NO_CLOSE_S = 7 * 86_400
 
 
 def check_entry(
@@ -115,13 +117,17 @@ def _freshness(
     yield _age(Refusal.SIGNAL_STALE, signal, limits.max_signal_age_s, now_ms)
     yield _age(Refusal.MANIFOLD_STALE, market.manifold_ms, limits.max_manifold_age_s, now_ms)
     yield _age(Refusal.PRICE_STALE, quote, limits.max_manifold_age_s, now_ms)
-    # Weights are as old as the older of themselves and the blob they were made from.
-    made = None
-    if weights is not None and weights.gates_ts is not None and not weights.held:
-        made = min(weights.ts, weights.gates_ts)
-    yield _age(Refusal.WEIGHTS_STALE, made, limits.max_weights_age_s, now_ms)
+    yield _age(Refusal.WEIGHTS_STALE, _made(weights, now_ms), limits.max_weights_age_s, now_ms)
     weight = weights.by_instrument.get(market.instrument.name) if weights else None
     yield Check(Refusal.NO_WEIGHT, weight is not None and weight > 0, _shown(weight), "> 0")
+
+
+def _made(weights: Weights | None, now_ms: int) -> int | None:
+    """Weights are as old as the older of themselves and their blob; from the future if one is."""
+    if weights is None or weights.gates_ts is None or weights.held:
+        return None
+    older, newer = sorted((weights.ts, weights.gates_ts))
+    return newer if newer > now_ms else older
 
 
 def _age(reason: Refusal, made_ms: int | None, limit_s: float, now_ms: int) -> Check:
@@ -162,7 +168,7 @@ def _session(market: Market, limits: EntryLimits, now_ms: int) -> Iterator[Check
     yield Check(
         Refusal.NEAR_CLOSE,
         not session.near_close(now_ms // 1000, limits.exit_minutes),
-        "no close" if left is None else f"{left / 60:.1f} min",
+        "no close" if left is None or left > _NO_CLOSE_S else f"{left / 60:.1f} min",
         f"> {limits.exit_minutes:g} min",
     )
 

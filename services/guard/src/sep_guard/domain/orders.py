@@ -53,12 +53,15 @@ def client_order_id(decision_id: str, leg: str) -> str:
     return f"sep-{digest[:40]}"
 
 
-def settle(found: Outcome | None, sent_ms: int, now_ms: int) -> Outcome:
+def settle(found: Outcome | None, age_ms: int, watched_ms: int) -> Outcome:
     """What a look-up says of an order whose answer got lost.
 
     Args:
         found: what the broker says; None where it knows no such order.
+        age_ms: since it was sent, by a clock that may have been set meanwhile.
+        watched_ms: for how long it has been waited for, by one that nobody sets.
     """
     if found is None:
-        return Outcome.NEVER_RECEIVED if now_ms - sent_ms >= SETTLE_MS else Outcome.UNKNOWN
+        given_up = min(age_ms, watched_ms) >= SETTLE_MS
+        return Outcome.NEVER_RECEIVED if given_up else Outcome.UNKNOWN
     return found

@@ -39,7 +39,8 @@ def reduction(instrument: Instrument, current: Decimal, target: Decimal, band: D
     if target and excess < band * abs(target):
         return Size(ZERO, target, ZERO, (SizeReason.WITHIN_BAND,))
     units = excess if target == 0 else instrument.round_units(excess)
-    if 0 < units < instrument.minimum_trade_size and target:
+    units = min(units, instrument.maximum_order_units)
+    if target and (not units or units < instrument.minimum_trade_size):
         return Size(ZERO, target, ZERO, (SizeReason.UNITS_BELOW_MINIMUM,))
     return Size(-_sign(current) * units, target, ZERO, ())
 
@@ -55,9 +56,11 @@ def increase(
 ) -> Size:
     """An order toward a larger target, no more than a ramp step and what the budget leaves.
 
+    What the budget leaves may be less than the band lets be: then it is not worth an order.
+
     Args:
         ramp_step: most margin it may grow by.
-        headroom: margin that the budget still leaves to all instruments together.
+        headroom: margin that cap and budget still leave.
     """
     wanted = abs(target) - abs(current)
     if wanted < band * abs(target):
@@ -68,7 +71,9 @@ def increase(
         reasons.append(SizeReason.RAMP_LIMITED)
     if headroom < allowed:
         allowed = headroom
-        reasons.append(SizeReason.BUDGET_LIMITED if headroom > 0 else SizeReason.BUDGET_EXHAUSTED)
+        if headroom <= 0 or headroom < band * abs(target) * margin_per_unit:
+            return Size(ZERO, target, ZERO, (*reasons, SizeReason.BUDGET_EXHAUSTED))
+        reasons.append(SizeReason.BUDGET_LIMITED)
     units = instrument.round_units(max(ZERO, allowed) / margin_per_unit)
     units = min(units, instrument.maximum_order_units)
     if units < instrument.minimum_trade_size or units == 0:

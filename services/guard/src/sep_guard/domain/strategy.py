@@ -39,7 +39,7 @@ def stance(
     weight = weights.by_instrument.get(market.instrument.name) if weights else None
     if side == 0:
         return Stance(signal.direction if signal and weight else 0, Cause.DIRECTION)
-    if market.session.near_close(now_ms // 1000, limits.exit_minutes):
+    if market.session.near_close(now_ms // 1000, limits.exit_minutes) or _left_over(market):
         return Stance(0, Cause.EXIT_BEFORE_CLOSE)
     if weights is not None and not weights.held and not weight:
         return Stance(0, Cause.WEIGHT_GONE)
@@ -49,3 +49,8 @@ def stance(
         if signal.rupture > limits.max_rupture or signal.stability < limits.min_stability:
             return Stance(0, Cause.RUPTURE)
     return Stance(side, Cause.HOLD)
+
+
+def _left_over(market: Market) -> bool:
+    """Whether a session ended over an open position, and the broker would still close it."""
+    return not market.session.open and market.quote is not None and market.quote.tradeable

@@ -1,0 +1,171 @@
+"""Views as bad as they come, for what must hold whatever broker and store say."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+from hypothesis import strategies as st
+from sep_fx.instrument import Instrument
+from sep_fx.sessions import SessionState
+from sep_guard.domain.cycle import Action, Plan, View
+from sep_guard.domain.limits import Controls, EntryLimits, GuardLimits, PortfolioLimits
+from sep_guard.domain.market import Account, Bracket, Holding, Market, Quote, Signal, Weights
+
+D = Decimal
+NOW = 1_700_000_000_000
+ENTRY = EntryLimits(0.55, 0.60, 0.75, 0.40, 300, 30, 180, D("3.0"), 5)
+# Prices, and what one unit of the quote currency is worth at home, far apart as currencies are.
+LISTED = {
+    "AUD_USD": ("0.66", 5, 0), "EUR_JPY": ("163", 3, 0), "EUR_USD": ("1.08", 5, 0),
+    "USD_HUF": ("360", 3, 0), "USD_JPY": ("150", 3, 0), "XAU_USD": ("2300", 3, 1),
+}  # fmt: skip
+NAMES = tuple(LISTED)
+
+
+def decimals(low: str, high: str, places: int) -> st.SearchStrategy[Decimal]:
+    return st.decimals(low, high, places=places, allow_nan=False, allow_infinity=False)
+
+
+def share() -> st.SearchStrategy[Decimal]:
+    return decimals("0.05", "1", 2)
+
+
+@st.composite
+def limits(draw: st.DrawFn) -> GuardLimits:
+    low, high = sorted((draw(decimals("0.05", "0.90", 2)), draw(decimals("0.05", "0.90", 2))))
+    return GuardLimits(
+        ENTRY,
+        PortfolioLimits(
+            draw(st.integers(1, 6)),
+            draw(decimals("0.01", "0.30", 2)),
+            draw(share()),
+            draw(share()),
+            draw(decimals("0", "0.5", 2)),
+            low,
+            high,
+            draw(st.booleans()),
+        ),
+    )
+
+
+@st.composite
+def instruments(draw: st.DrawFn, name: str) -> Instrument:
+    _, digits, precision = LISTED[name]
+    return Instrument(
+        name,
+        digits,
+        precision,
+        draw(st.sampled_from([D("0.1"), D(1), D(1000)])),
+        draw(decimals("0.005", "0.5", 4)),
+        draw(st.sampled_from([D(100_000_000), D(50_000)])),
+    )
+
+
+@st.composite
+def markets(draw: st.DrawFn, name: str, *, fine: bool, holding: Holding | None = None) -> Market:
+    """One instrument; ``fine`` has everything an entry needs, except what is held."""
+    mid = D(LISTED[name][0]) * draw(decimals("0.5", "2", 3))
+    spread = mid * (D("0.0001") if fine else draw(decimals("0", "0.001", 5)))
+    ages = st.integers(0, 2_000) if fine else st.integers(-10_000, 400_000)
+    quote = Quote(mid, mid + spread, NOW - draw(ages), fine or draw(st.booleans()))
+    closes = NOW // 1000 + draw(st.integers(301, 90_000) if fine else st.integers(0, 900))
+    is_open = fine or draw(st.booleans())
+    unit = st.floats(0, 1)
+    coherence, stability, entropy, rupture = (
+        (0.62, 0.90, 0.70, 0.10) if fine else (draw(unit), draw(unit), draw(unit), draw(unit))
+    )
+    bracket = Bracket(mid / 100, mid / 50, None if fine else draw(decimals("0", "1", 5)))
+    direction = draw(st.sampled_from([-1, 1] if fine else [-1, 0, 1]))
+    signal = Signal(NOW - draw(ages), coherence, stability, entropy, rupture, direction, bracket)
+    maybe = st.just(True) if fine else st.booleans()
+    units = st.integers(-3_000_000, 3_000_000).map(D)
+    return Market(
+        draw(instruments(name)),
+        SessionState(is_open, closes if is_open else None, None, ()),
+        signal if draw(maybe) else None,
+        NOW - draw(ages) if draw(maybe) else None,
+        quote if draw(maybe) else None,
+        draw(decimals("0.0025", "2", 4)) if draw(maybe) else None,
+        holding or Holding(draw(units), draw(st.sampled_from([D(0), D(0), D(700), D(-90_000)]))),
+        not fine and draw(st.booleans()),
+    )
+
+
+@st.composite
+def weights(draw: st.DrawFn, names: list[str], *, fine: bool) -> Weights:
+    most = "0.30" if fine else "1"
+    shares = {i: draw(decimals("0", most, 4)) for i in names if draw(st.booleans())}
+    ages = st.integers(0, 60_000) if fine else st.integers(-10_000, 400_000)
+    gates_ts = NOW - draw(ages) if fine or draw(st.booleans()) else None
+    return Weights(NOW - draw(ages), gates_ts, shares, not fine and draw(st.booleans()))
+
+
+@st.composite
+def views(draw: st.DrawFn) -> View:
+    """Any view at all: stale, missing, from the future, over every cap, without a cent."""
+    names = sorted(draw(st.sets(st.sampled_from(NAMES), min_size=1)))
+    money = st.one_of(
+        decimals("-100000", "1000000", 2), st.sampled_from([D(0), D("0.01"), D(10**9)])
+    )
+    fine = draw(st.booleans())
+    return View(
+        Account(draw(money), draw(money), draw(money.map(abs)), draw(money), "1"),
+        {i: draw(markets(i, fine=fine or draw(st.booleans()))) for i in names},
+        draw(st.one_of(st.none(), weights(names, fine=fine))) if not fine
+        else draw(weights(names, fine=True)),
+        draw(st.booleans()),
+        Controls(
+            not fine and draw(st.booleans()),
+            not fine and draw(st.booleans()),
+            fine or draw(st.booleans()),
+        ),
+        NOW,
+        fine or draw(st.booleans()),
+    )  # fmt: skip
+
+
+@st.composite
+def true_views(draw: st.DrawFn, lim: GuardLimits) -> View:
+    """Views whose account is what a broker would tell of its positions; every price is there.
+
+    Everything is in order for entries. Manual trades stand on the side of our own, since
+    the broker nets the others away.
+    """
+    names = sorted(draw(st.sets(st.sampled_from(NAMES), min_size=1)))
+    found = {}
+    for name in names:
+        side = draw(st.sampled_from([-1, 1]))
+        managed, manual = (
+            side * draw(st.sampled_from([D(0), D(0), draw(st.integers(1, 2_000_000).map(D))]))
+            for _ in range(2)
+        )
+        found[name] = draw(markets(name, fine=True, holding=Holding(managed, manual)))
+    used = sum((margin_of(m) for m in found.values()), D(0))
+    nav = draw(st.one_of(decimals("0", "100000", 2), decimals("0", "100000000", 2)))
+    balance = nav * draw(decimals("0.5", "1.5", 2))
+    account = Account(balance, nav, used, nav - used, "1")
+    on = Controls(kill_switch=False, read_only=False, live_allowed=True)
+    given = draw(weights(names, fine=True))
+    # As the allocator makes them: within the target share of margin available in all.
+    total = sum(given.by_instrument.values(), D(0))
+    scale = min(D(1), lim.portfolio.target_pct / total) if total else D(1)
+    scaled = {i: w * scale for i, w in given.by_instrument.items()}
+    return View(account, found, replace(given, by_instrument=scaled), True, on, NOW, True)
+
+
+def margin_of(market: Market, units: Decimal | None = None) -> Decimal:
+    """Margin of what is held, or of some units; 0 without a price."""
+    held = market.holding.managed + market.holding.manual if units is None else units
+    return abs(held) * (market.margin_per_unit or D(0))
+
+
+def applied(view: View, plan: Plan) -> View:
+    """The view after every order of the plan was filled at mid: a broker without costs."""
+    orders: Mapping[str, Action] = {a.instrument: a for a in plan.actions}
+    moved = {}
+    for name, market in view.markets.items():
+        held, order = market.holding, orders[name].order
+        moved[name] = replace(market, holding=replace(held, managed=held.managed + order))
+    used = sum((margin_of(m) for m in moved.values()), D(0))
+    account = replace(view.account, margin_used=used, margin_available=view.account.nav - used)
+    return replace(view, account=account, markets=moved, margin_was_open=plan.margin_open)

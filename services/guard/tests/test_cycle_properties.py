@@ -1,0 +1,267 @@
+"""What no plan ever does, over random accounts, weights, prices, positions and limits."""
+
+from dataclasses import replace
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from sep_guard.adapters.decision_log import DecisionRecord, DrainRecord
+from sep_guard.domain.budget import budget_of
+from sep_guard.domain.cycle import Action, Kind, Plan, View, plan_cycle, readiness
+from sep_guard.domain.drain import DrainLimits, plan_drain
+from sep_guard.domain.entry import Refusal, failed
+from sep_guard.domain.limits import GuardLimits
+from sep_guard.domain.margin_gate import utilisation
+from sep_guard.domain.market import Quote, Signal, Weights
+from sep_guard.domain.strategy import Cause
+
+from .nasty_views import NOW, applied, limits, margin_of, true_views, views
+
+D = Decimal
+many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def orders(plan: Plan, kind: Kind) -> dict[str, Action]:
+    return {a.instrument: a for a in plan.actions if a.kind is kind}
+
+
+@many
+@given(views(), limits())
+def test_no_plan_ever_exceeds_a_cap_a_ramp_step_or_the_budget(view: View, lim: GuardLimits) -> None:
+    plan = plan_cycle(view, lim)
+    account, budget = view.account, budget_of(view.account, lim.portfolio)
+    added = D(0)
+    for name, a in orders(plan, Kind.ENTRY).items():
+        market = view.markets[name]
+        grown = margin_of(market, a.order)
+        assert 0 < grown <= budget.ramp_step
+        assert margin_of(market, a.current + a.order) <= budget.per_instrument
+        assert abs(a.order) <= market.instrument.maximum_order_units
+        assert abs(a.order) >= market.instrument.minimum_trade_size
+        assert a.order == market.instrument.round_units(a.order)
+        assert a.margin == grown
+        added += grown
+    if added:
+        used = account.margin_used + added
+        assert used <= lim.portfolio.target_pct * min(account.balance, account.margin_available)
+        # And what the entries took is not available any more.
+        assert used <= lim.portfolio.target_pct * (account.margin_available - added) + D("1e-9")
+
+
+@many
+@given(views(), limits())
+def test_an_entry_never_passes_a_closed_gate(view: View, lim: GuardLimits) -> None:
+    """Each gate asked for itself, not by the function that asks them all."""
+    for name, a in orders(plan_cycle(view, lim), Kind.ENTRY).items():
+        market, entry = view.markets[name], lim.entry
+        assert not view.controls.kill_switch
+        assert not view.controls.read_only
+        assert view.controls.live_allowed
+        assert view.link_sound
+        signal, quote, weights = market.signal, market.quote, view.weights
+        assert isinstance(signal, Signal)
+        assert isinstance(quote, Quote)
+        assert isinstance(weights, Weights)
+        assert signal.coherence >= entry.min_coherence >= 0.55
+        assert signal.rupture <= entry.max_rupture
+        assert signal.entropy <= entry.max_entropy
+        assert signal.stability >= entry.min_stability
+        assert signal.direction == (1 if a.order > 0 else -1)
+        for made_ms, limit_s in (
+            (signal.ended_ms, entry.max_signal_age_s),
+            (market.manifold_ms, entry.max_manifold_age_s),
+            (quote.ts_ms, entry.max_manifold_age_s),
+            (weights.ts, entry.max_weights_age_s),
+            (weights.gates_ts, entry.max_weights_age_s),
+        ):
+            assert made_ms is not None
+            assert -5_000 <= NOW - made_ms < limit_s * 1000
+        assert not weights.held
+        assert weights.by_instrument[name] > 0
+        assert quote.tradeable
+        assert 0 <= (quote.ask - quote.bid) * 10_000 <= entry.max_spread_bps * quote.mid
+        assert market.session.open
+        assert market.session.closes_at is not None
+        assert market.session.closes_at * 1000 - NOW > entry.exit_minutes * 60_000
+        used = utilisation(view.account)
+        assert used < lim.portfolio.margin_high
+        assert used < lim.portfolio.margin_low or view.margin_was_open
+        assert not market.order_unknown
+        assert lim.portfolio.adopt_manual or not market.holding.manual
+        # It grows what is there; it never crosses zero in one order.
+        assert a.current * a.order >= 0
+        assert a.brackets is not None
+
+
+@many
+@given(views(), limits())
+def test_a_reduction_is_never_refused_but_by_read_only(view: View, lim: GuardLimits) -> None:
+    """Whatever gates and controls say, the same reductions go; under READ_ONLY none does."""
+    shut = replace(
+        view,
+        controls=replace(view.controls, kill_switch=True, read_only=False, live_allowed=False),
+        link_sound=False,
+        margin_was_open=False,
+        markets={
+            i: replace(m, manifold_ms=None, order_unknown=True) for i, m in view.markets.items()
+        },
+    )
+    free = replace(view, controls=replace(view.controls, kill_switch=False, read_only=False))
+    reductions = orders(plan_cycle(free, lim), Kind.REDUCTION)
+    under_halt = orders(plan_cycle(shut, lim), Kind.REDUCTION)
+    assert {i: a.order for i, a in reductions.items()} == {
+        i: a.order for i, a in under_halt.items()
+    }
+    for a in reductions.values():
+        assert a.order
+        assert abs(a.current + a.order) < abs(a.current)
+        assert (a.current + a.order) * a.current >= 0
+    nothing = replace(view, controls=replace(view.controls, read_only=True))
+    actions = {a.instrument: a for a in plan_cycle(nothing, lim).actions}
+    assert not any(a.order for a in actions.values())
+    for name in reductions:
+        assert actions[name].kind is Kind.REFUSAL
+        assert actions[name].reasons[0] == Refusal.READ_ONLY
+
+
+@many
+@given(limits().flatmap(lambda lim: st.tuples(st.just(lim), true_views(lim))))
+def test_a_plan_applied_twice_changes_nothing_the_second_time(
+    given_pair: tuple[GuardLimits, View],
+) -> None:
+    """Planned, filled, and planned again, until nothing is left to do; and then never again.
+
+    In a market that stands still no entry is followed by a reduction, and no cut back to a
+    weight by an entry: every order is one that was needed.
+    """
+    lim, view = given_pair
+    targets: dict[str, Decimal] = {}
+    history: list[Plan] = []
+    for _ in range(300):
+        plan = plan_cycle(view, lim)
+        history.append(plan)
+        if not any(a.order for a in plan.actions):
+            break
+        view = applied(view, plan)
+    else:
+        raise AssertionError(f"no rest after {len(history)} cycles: {history[-1].actions}")
+    assert not any(a.order for a in plan_cycle(view, lim).actions)
+    grown: set[str] = set()
+    cut: set[str] = set()
+    for plan in history:
+        grown |= orders(plan, Kind.ENTRY).keys()
+        for name, a in orders(plan, Kind.REDUCTION).items():
+            assert name not in grown, f"{name} was opened to be closed"
+            if a.reasons == (Cause.REBALANCE,):
+                cut.add(name)
+        assert not cut & grown
+    # A target is where a position will stand: it does not move while it is filled.
+    for before, after in pairwise(history):
+        targets = {a.instrument: a.target for a in before.actions if a.kind is Kind.ENTRY}
+        for a in after.actions:
+            if a.instrument in targets:
+                step = D(1).scaleb(-view.markets[a.instrument].instrument.trade_units_precision)
+                assert abs(a.target - targets[a.instrument]) <= step
+
+
+@many
+@given(limits().flatmap(lambda lim: st.tuples(st.just(lim), true_views(lim))))
+def test_at_rest_weights_are_shares_of_the_margin_that_is_available_then(
+    given_pair: tuple[GuardLimits, View],
+) -> None:
+    lim, view = given_pair
+    lim = replace(lim, portfolio=replace(lim.portfolio, rebalance_band=D(0), ramp_step_pct=D(1)))
+    flat = {i: replace(m, holding=type(m.holding)()) for i, m in view.markets.items()}
+    nav = view.account.nav
+    account = replace(view.account, balance=nav, margin_used=D(0), margin_available=nav)
+    view = replace(view, markets=flat, account=account)
+    for _ in range(50):
+        plan = plan_cycle(view, lim)
+        if not any(a.order for a in plan.actions):
+            break
+        view = applied(view, plan)
+    available = view.account.margin_available
+    assert view.weights is not None
+    slack = {}
+    for name, market in view.markets.items():
+        step = D(1).scaleb(-market.instrument.trade_units_precision)
+        slack[name] = margin_of(market, step + market.instrument.minimum_trade_size)
+    for name, weight in view.weights.by_instrument.items():
+        rules = lim.portfolio
+        cap = rules.target_pct * min(D(1) / rules.top_k, rules.max_per_position_pct)
+        wanted, held = min(weight, cap) * available, margin_of(view.markets[name])
+        assert held <= wanted + slack[name]
+        if view.markets[name].instrument.maximum_order_units > D(10**6):
+            # What others could not take for their minimum leaves a little more available.
+            assert held >= wanted - sum(slack.values()) - D("0.01") or not held
+
+
+@many
+@given(views(), limits())
+def test_manual_exposure_counts_against_cap_and_budget_and_is_never_traded(
+    view: View, lim: GuardLimits
+) -> None:
+    plan = plan_cycle(view, lim)
+    for a in plan.actions:
+        held = view.markets[a.instrument].holding
+        if lim.portfolio.adopt_manual:
+            continue
+        assert abs(a.order) <= abs(held.managed) or not held.manual
+        if not held.managed and held.manual:
+            assert not a.order
+            assert a.kind in (Kind.MANUAL, Kind.REFUSAL)
+        if a.kind is Kind.ENTRY:
+            assert not held.manual
+
+
+@many
+@given(views(), limits())
+def test_every_decision_can_be_made_again_from_what_is_recorded(
+    view: View, lim: GuardLimits
+) -> None:
+    for a in plan_cycle(view, lim).actions:
+        text = DecisionRecord.of("an-id", a, view, lim).model_dump_json()
+        record = DecisionRecord.model_validate_json(text)
+        assert record.action == a
+        assert record.decided_again() == a
+
+
+@many
+@given(views(), limits(), st.decimals("0", "1", places=2), st.sampled_from([D(0), D(500)]))
+def test_every_close_of_a_drain_can_be_planned_again_from_what_is_recorded(
+    view: View, lim: GuardLimits, buffer: Decimal, least: Decimal
+) -> None:
+    drain = DrainLimits(buffer, least)
+    budget = budget_of(view.account, lim.portfolio)
+    for close in plan_drain(view.account, view.markets.values(), budget, drain).closes:
+        record = DrainRecord.of("an-id", close, view, lim.portfolio, drain)
+        read = DrainRecord.model_validate_json(record.model_dump_json())
+        assert read.planned_again() == close
+
+
+@many
+@given(views(), limits())
+def test_reductions_come_before_increases(view: View, lim: GuardLimits) -> None:
+    kinds = [a.kind is Kind.REDUCTION for a in plan_cycle(view, lim).actions]
+    assert kinds == sorted(kinds, reverse=True)
+
+
+@many
+@given(views(), limits())
+def test_whatever_is_not_ordered_has_a_reason(view: View, lim: GuardLimits) -> None:
+    for a in plan_cycle(view, lim).actions:
+        assert a.reasons, a
+        if a.kind is Kind.REFUSAL and a.checks:
+            assert a.reasons == failed(readiness(view, view.markets[a.instrument], lim))
+
+
+@given(views(), limits(), st.data())
+def test_what_one_instrument_is_told_does_not_depend_on_the_order_they_are_read_in(
+    view: View, lim: GuardLimits, data: Any
+) -> None:
+    assume(len(view.markets) > 1)
+    shuffled = data.draw(st.permutations(list(view.markets.items())))
+    again = plan_cycle(replace(view, markets=dict(shuffled)), lim)
+    assert again == plan_cycle(view, lim)

@@ -1,0 +1,484 @@
+"""A day on the paper broker, step by step: what is decided, why, and what the account holds then.
+
+Allocator, guard and gateway run as services and speak gRPC; the broker is spoken to over HTTP, by
+the gateway and by the hand that trades beside it. The test writes what the evaluator would.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+import sep_allocator.app
+import sep_guard.app
+from sep.allocator.v1 import allocator_pb2, allocator_pb2_grpc
+from sep.guard.v1 import guard_pb2 as pb
+from sep.guard.v1 import guard_pb2_grpc
+from sep.ops.v1 import ops_pb2, ops_pb2_grpc
+from sep_allocator.settings import AllocatorSettings
+from sep_fx.instants import NS_PER_SECOND, parse_rfc3339
+from sep_fx.sessions import MarketCalendar
+from sep_gateway.app import build as build_gateway
+from sep_gateway.settings import GatewaySettings
+from sep_guard.cli import main as sep_guard_command
+from sep_kit.errors import SepError
+from sep_kit.grpc.client import call, open_channel
+from sep_kit.settings.loading import load_settings
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey, answer
+from sep_paper_broker.app import RunningBroker, serve_paper_broker
+from sep_paper_broker.domain.market import Market
+from sep_paper_broker.domain.ticks import Ticks
+from sep_paper_broker.settings import Settings as PaperSettings
+from sep_testing.eventually import eventually
+from sep_testing.services import running_service
+from sep_testing.valkey import ValkeyServer
+from structlog.testing import capture_logs
+
+from .rig import Feed, log, settings_of
+
+pytestmark = pytest.mark.timeout(240)
+
+EUR, GBP, JPY = "EUR_USD", "GBP_USD", "USD_JPY"
+PAIRS = (EUR, GBP, JPY)
+# So far away that the day's own prices touch none of them.
+STOPS = {EUR: 0.2, GBP: 0.2, JPY: 30.0}
+MORNING, EVENING, NIGHT = (
+    "2026-03-04T14:00:00Z",  # London and New York
+    "2026-03-04T21:54:00Z",  # four minutes before the daily break
+    "2026-03-04T21:59:30Z",  # in it
+)
+TOKEN = "a-token-nobody-may-see"
+D = Decimal
+
+
+class DayClock:
+    """Goes on as time does, from where it was put."""
+
+    def __init__(self, start: str) -> None:
+        self.set(start)
+
+    def now_ns(self) -> int:
+        return time.time_ns() + self._ahead
+
+    def set(self, text: str) -> None:
+        self._ahead = parse_rfc3339(text) - time.time_ns()
+
+    def advance(self, seconds: float) -> None:
+        self._ahead += int(seconds * NS_PER_SECOND)
+
+
+class WideMarket:
+    """A market whose spreads can be pulled apart, in points on each side."""
+
+    def __init__(self, inner: Market) -> None:
+        self._inner = inner
+        self.points = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def hour(self, instrument: str, hour: int) -> Ticks:
+        ticks = self._inner.hour(instrument, hour)
+        return replace(ticks, bid=ticks.bid - self.points, ask=ticks.ask + self.points)
+
+
+@dataclass
+class Step:
+    """What the guard decided since the last step, as the stream has it."""
+
+    records: list[dict[str, Any]]
+
+    def decisions(self, instrument: str) -> list[tuple[str, list[str]]]:
+        return [
+            (r["kind"], r["reasons"])
+            for r in self.records
+            if r["event"] == "decision" and r["instrument"] == instrument
+        ]
+
+    def fates(self, instrument: str) -> list[str]:
+        return [
+            r["outcome"]
+            for r in self.records
+            if r["event"] == "order" and r["instrument"] == instrument
+        ]
+
+
+class Day:
+    """The desk on that day."""
+
+    def __init__(
+        self, store: Valkey, clock: DayClock, paper: RunningBroker, stubs: dict[str, Any],
+        logs: list[Any], http: httpx.AsyncClient,
+    ) -> None:  # fmt: skip
+        self.store, self.clock, self.paper, self.logs = store, clock, paper, logs
+        self.guard, self.allocator = stubs["guard"], stubs["allocator"]
+        self.guard_ops, self.allocator_ops = stubs["guard_ops"], stubs["allocator_ops"]
+        self.feed = Feed(store, clock)
+        self.http = http
+        self.market = WideMarket(paper.broker.market)
+        paper.broker.market = self.market
+        self.told = 0
+
+    # What others do.
+
+    async def evaluate(
+        self, *gates: str, signals: tuple[str, ...] = PAIRS, down: tuple[str, ...] = ()
+    ) -> Step:
+        """Signals and a blob; returns once the allocator's weights were followed by a cycle."""
+        for pair in PAIRS:
+            if pair in signals:
+                await self.feed.signal(pair, -1 if pair in down else 1, STOPS[pair])
+            else:
+                await self.feed.manifold(pair)
+        ts = await self.feed.blob(**{p: int(p in gates) for p in PAIRS})
+
+        async def followed() -> bool:
+            new = (await log(self.store))[self.told :]
+            return any(r.get("gates_ts") == ts for r in new)
+
+        await eventually(followed)
+        # Its turn comes when that cycle has ended.
+        dry = pb.ReconcileRequest(dry_run=True)
+        await call(self.guard.Reconcile, dry, peer="guard", deadline_s=20)
+        return await self.step()
+
+    async def by_hand(self, instrument: str, units: int) -> None:
+        """Somebody trades at the broker's own window."""
+        order = {"type": "MARKET", "instrument": instrument, "units": str(units)}
+        response = await self.http.post(self.path("orders"), json={"order": order})
+        assert response.status_code == 201, response.text
+        assert "orderFillTransaction" in response.json(), response.text
+
+    async def fault(self, **fault: Any) -> None:
+        response = await self.http.post(f"{self.paper.admin_url}/admin/faults", json=fault)
+        assert response.status_code == 201, response.text
+
+    async def jump(self, to: str | float) -> None:
+        """Later that day. Leases run out and the link looks old until both are renewed."""
+        if isinstance(to, str):
+            self.clock.set(to)
+        else:
+            self.clock.advance(to)
+        services = (self.guard_ops, self.allocator_ops)
+        renewals = [await ticks(ops, "lease") for ops in services]
+
+        async def awake() -> bool:
+            # The first may have begun before the jump.
+            now = [await ticks(ops, "lease") for ops in services]
+            renewed = all(n > before + 1 for n, before in zip(now, renewals, strict=True))
+            return renewed and not {"BROKER_LINK", "PRICE_STALE"} & await self.reasons(EUR)
+
+        await eventually(awake)
+
+    # What there is to see.
+
+    async def reasons(self, instrument: str) -> set[str]:
+        request = pb.CheckEntryRequest(instrument=instrument)
+        return set((await call(self.guard.CheckEntry, request, peer="guard")).readiness.reasons)
+
+    async def step(self) -> Step:
+        """What is new in guard:decisions; each is in the log with the same reasons."""
+        records = await log(self.store)
+        new, self.told = records[self.told :], len(records)
+        for record in new:
+            if record["event"] == "decision":
+                assert any(
+                    x["event"] == record["kind"].lower()
+                    and x.get("instrument") == record["instrument"]
+                    and x.get("reasons") == record["reasons"]
+                    for x in self.logs
+                ), record
+            if record["event"] == "order":
+                assert any(x.get("client_order_id") == record["client_order_id"] for x in self.logs)
+        return Step(new)
+
+    async def reconcile(self) -> tuple[Step, dict[str, Any]]:
+        """A cycle by the API; what it answers is what the stream has."""
+
+        async def done() -> Any:
+            try:
+                return await call(
+                    self.guard.Reconcile, pb.ReconcileRequest(), peer="guard", deadline_s=20
+                )
+            except SepError as error:
+                if error.reason != "NOT_THE_WRITER":
+                    raise
+                return None
+
+        answered = await eventually(done)
+        step = await self.step()
+        actions = {a.instrument: a for a in answered.actions}
+        for record in step.records:
+            if record["event"] == "decision" and record["id"].startswith(answered.cycle_id):
+                action = actions[record["instrument"]]
+                assert pb.ActionKind.Name(action.kind) == f"ACTION_KIND_{record['kind']}"
+                assert list(action.reasons)[: len(record["reasons"])] == record["reasons"]
+                assert action.decision_id == record["id"]
+        return step, actions
+
+    async def held(self) -> dict[str, int]:
+        """Net units by instrument, as the broker tells them."""
+        response = await self.http.get(self.path("openPositions"))
+        return {
+            p["instrument"]: int(p["long"]["units"]) + int(p["short"]["units"])
+            for p in response.json()["positions"]
+        }
+
+    async def account(self) -> dict[str, D]:
+        found = (await self.http.get(self.path("summary"))).json()["account"]
+        names = ("balance", "NAV", "marginUsed", "marginAvailable")
+        return {n: D(found[n]) for n in names}
+
+    async def margin(self, instrument: str, units: int) -> D:
+        """What units cost in margin at the broker's own rate."""
+        found = (await self.http.get(self.path(f"positions/{instrument}"))).json()["position"]
+        assert units
+        return D(found["marginUsed"])
+
+    def path(self, what: str) -> str:
+        return f"{self.paper.url}/v3/accounts/{self.paper.settings.account}/{what}"
+
+    def fills(self) -> list[tuple[str, int]]:
+        """Client order ids and units of this stack's fills in the broker's ledger."""
+        ledger: list[Any] = list(self.paper.broker.account.book.ledger.transactions)
+        return [
+            (t.body.client_order_id, int(t.body.units))
+            for t in ledger
+            if t.body.type == "ORDER_FILL" and t.body.client_order_id
+        ]
+
+
+@pytest.fixture
+def captured() -> Iterator[list[Any]]:
+    with capture_logs() as logs:
+        yield logs
+
+
+@pytest.fixture
+async def day(
+    store: Valkey, shared_valkey: ValkeyServer, captured: list[Any]
+) -> AsyncIterator[Day]:
+    clock = DayClock(MORNING)
+    paper_settings = PaperSettings(
+        token=TOKEN, calendar=MarketCalendar.FX, poll_seconds=0.05, admin_port=0
+    )
+    common = {
+        "GRPC_LISTEN": "127.0.0.1:0", "VALKEY_URL": shared_valkey.url,
+        "HOTBAND_PAIRS": ",".join(PAIRS), "MARKET_CALENDAR": "fx",
+    }  # fmt: skip
+    async with AsyncExitStack() as stack:
+        paper = await stack.enter_async_context(
+            serve_paper_broker(paper_settings, clock=clock.now_ns)
+        )
+        gateway_settings = load_settings(
+            GatewaySettings,
+            {
+                **common, "OANDA_API_URL": paper.url, "OANDA_STREAM_URL": paper.url,
+                "OANDA_API_TOKEN": TOKEN, "OANDA_TIMEOUT_SEC": "2", "CANDLE_BACKFILL_DAYS": "0.02",
+            },
+        )  # fmt: skip
+        gateway = await stack.enter_async_context(
+            running_service("gateway", gateway_settings, build_gateway, clock)
+        )
+        # Both act when they are told to, so that each step has its own cycle.
+        guard_settings = settings_of(
+            shared_valkey.url,
+            **{**common, "GATEWAY_ADDR": gateway, "PM_RECONCILE_SEC": "3600",
+               "PM_RAMP_STEP_PCT": "0.10"},
+        )  # fmt: skip
+        allocator_settings = load_settings(
+            AllocatorSettings, {**common, "ALLOC_INTERVAL_SEC": "3600"}
+        )
+        await eventually(lambda: store.exists(keys.BROKER_LINK))
+        guard = await stack.enter_async_context(
+            running_service("guard", guard_settings, sep_guard.app.build, clock)
+        )
+        allocator = await stack.enter_async_context(
+            running_service("allocator", allocator_settings, sep_allocator.app.build, clock)
+        )
+        channels = {}
+        for name, address in (("guard", guard), ("allocator", allocator)):
+            channels[name] = open_channel(address)
+            stack.push_async_callback(channels[name].close, None)
+        http = await stack.enter_async_context(
+            httpx.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10)
+        )
+        stubs = {
+            "guard": guard_pb2_grpc.GuardServiceStub(channels["guard"]),
+            "guard_ops": ops_pb2_grpc.OpsServiceStub(channels["guard"]),
+            "allocator_ops": ops_pb2_grpc.OpsServiceStub(channels["allocator"]),
+            "allocator": allocator_pb2_grpc.AllocatorServiceStub(channels["allocator"]),
+        }
+        await eventually(lambda: store.exists(keys.ALLOC_BUDGET))
+        for channel in (keys.GATES_CHANNEL, keys.WEIGHTS_CHANNEL):
+            await eventually(partial(heard, store, channel))
+        yield Day(store, clock, paper, stubs, captured, http)
+
+
+async def heard(store: Valkey, channel: str) -> bool:
+    """Whether somebody listens."""
+    ((_, listeners),) = await answer(store.pubsub_numsub(channel))
+    return bool(listeners)
+
+
+async def test_a_day_from_the_open_to_the_close(
+    day: Day, shared_valkey: ValkeyServer, capsys: Any
+) -> None:
+    # --- Open. Nobody has released the kill switch yet: everything wants in, nothing may.
+    step = await day.evaluate(EUR, JPY)
+    for pair in (EUR, JPY):
+        assert step.decisions(pair) == [("REFUSAL", ["KILL_SWITCH"])]
+    status = await call(
+        day.allocator.GetAllocationStatus,
+        allocator_pb2.GetAllocationStatusRequest(),
+        peer="allocator",
+    )
+    assert dict(status.weights) == pytest.approx({EUR: 0.1, JPY: 0.1})
+    assert await day.held() == {}
+    await switch(day, engaged=False, reason="the desk is open")
+
+    # --- Ramp. A tenth of the budget a cycle, until both stand at their weights.
+    before = await day.account()
+    step, actions = await day.reconcile()
+    for pair in (EUR, JPY):
+        assert step.decisions(pair) == [("ENTRY", ["DIRECTION", "RAMP_LIMITED"])]
+        assert step.fates(pair) == ["FILLED"]
+    assert actions[GBP].reasons == ["NO_WEIGHT"]
+    assert await day.held() == {p: int(actions[p].ordered_units) for p in (EUR, JPY)}
+    targets = {p: int(actions[p].target_units) for p in (EUR, JPY)}
+    used = (await day.account())["marginUsed"]
+    assert D("0.9") < used / (D("0.3") * before["balance"] * D("0.1") * 2) <= 1
+
+    # --- One answer gets lost on the way. The order is followed, not sent again.
+    await day.fault(kind="reset_after", method="POST", path="orders$", times=1)
+    step, actions = await day.reconcile()
+    assert sorted([*step.fates(EUR), *step.fates(JPY)]) == ["FILLED", "UNKNOWN"]
+    lost = EUR if step.fates(EUR) == ["UNKNOWN"] else JPY
+    assert "ORDER_UNKNOWN" in await day.reasons(lost)
+    step, _ = await day.reconcile()
+    assert step.fates(lost)[0] == "FILLED"
+    for _ in range(3):
+        step, actions = await day.reconcile()
+        for pair in (EUR, JPY):
+            assert {k for k, _ in step.decisions(pair)} <= {"ENTRY"}
+            assert abs(int(actions[pair].target_units) - targets[pair]) < 0.01 * targets[pair]
+    assert [a.reasons for a in (actions[EUR], actions[JPY])] == [["WITHIN_BAND"]] * 2
+    held = await day.held()
+    assert all(0.9 * targets[p] <= held[p] <= targets[p] for p in (EUR, JPY))
+    account = await day.account()
+    for pair in (EUR, JPY):
+        assert await day.margin(pair, held[pair]) <= D("0.1001") * account["marginAvailable"]
+
+    # --- Gate loss. The weight goes, and the position with it.
+    step = await day.evaluate(JPY)
+    assert step.decisions(EUR) == [("REDUCTION", ["WEIGHT_GONE"])]
+    assert step.fates(EUR) == ["FILLED"]
+    assert (await day.held()).keys() == {JPY}
+
+    # --- Margin rise: somebody buys a lot by hand. Ours makes room, and nothing is opened.
+    await day.by_hand(GBP, 480_000)
+    step = await day.evaluate(EUR, JPY)
+    assert step.decisions(EUR) == [("REFUSAL", ["MARGIN_GATE"])]
+    assert step.decisions(JPY) == [("REDUCTION", ["REBALANCE"])]
+    now = await day.held()
+    assert 0 < now[JPY] < held[JPY]
+    assert now[GBP] == 480_000
+    # Between low and high it stays shut; below low it opens by itself.
+    await day.by_hand(GBP, -140_000)
+    step, _ = await day.reconcile()
+    assert step.decisions(EUR) == [("REFUSAL", ["MARGIN_GATE"])]
+    account = await day.account()
+    used = account["marginUsed"] / (account["marginUsed"] + account["marginAvailable"])
+    assert D("0.25") < used < D("0.30")
+    await day.by_hand(GBP, -160_000)
+    step, actions = await day.reconcile()
+    assert step.decisions(EUR) == [("ENTRY", ["DIRECTION", "RAMP_LIMITED"])]
+    assert actions[GBP].kind == pb.ACTION_KIND_MANUAL
+
+    # --- Spread spike. What is held stays; nothing is added.
+    held = await day.held()
+    day.market.points = 40
+    await eventually(lambda: wide(day))
+    step, actions = await day.reconcile()
+    assert step.decisions(EUR) == [("REFUSAL", ["SPREAD_WIDE"])]
+    assert await day.held() == held
+    day.market.points = 0
+
+    # --- Stale signal: the evaluator falls silent about prices, the blob still comes.
+    await day.jump(301)
+    step = await day.evaluate(EUR, JPY, signals=())
+    assert step.decisions(EUR) == [("REFUSAL", ["SIGNAL_STALE"])]
+    assert await day.held() == held
+
+    # --- Kill switch: within the second nothing enters; exits and the drain go on.
+    await switch(day, engaged=True, reason="news")
+    assert "KILL_SWITCH" in await day.reasons(EUR)
+    step = await day.evaluate(EUR, JPY, down=(JPY,))
+    assert step.decisions(EUR) == [("REFUSAL", ["KILL_SWITCH"])]
+    assert step.decisions(JPY) == [("REDUCTION", ["REVERSAL"])]
+    assert (await day.held()).keys() == {EUR, GBP}
+    plan = await call(day.guard.PlanDrain, pb.PlanDrainRequest(), peer="guard")
+    assert [(c.instrument, c.reason) for c in plan.closes] == [(GBP, "OVER_INSTRUMENT_CAP")]
+    assert plan.kill_switch
+    drained = await call(
+        day.guard.ExecuteDrain, pb.ExecuteDrainRequest(drain_id=plan.drain_id), peer="guard"
+    )
+    assert [(c.instrument, c.order_state) for c in drained.closes] == [(GBP, "FILLED")]
+    step = await day.step()
+    assert [r["event"] for r in step.records] == ["drain", "order"]
+    assert 0 < (await day.held())[GBP] < 180_000
+    assert (await day.held())[EUR] == held[EUR]
+    await switch(day, engaged=False, reason="news is out")
+    step = await day.evaluate(EUR, JPY, down=(JPY,))
+    assert step.decisions(JPY) == [("ENTRY", ["DIRECTION", "RAMP_LIMITED"])]
+    assert (await day.held())[JPY] < 0
+
+    # --- Session close. Ours is flattened in the last minutes; what is not ours is only told of.
+    left = (await day.held())[GBP]
+    await day.jump(EVENING)
+    for pair in PAIRS:
+        await day.feed.signal(pair, stop=STOPS[pair])
+    step, actions = await day.reconcile()
+    for pair in (EUR, JPY):
+        assert step.decisions(pair) == [("REDUCTION", ["EXIT_BEFORE_CLOSE"])]
+    assert await day.held() == {GBP: left}
+    assert "NEAR_CLOSE" in await day.reasons(EUR)
+    day.clock.set(NIGHT)
+    assert "SESSION_CLOSED" in await day.reasons(EUR)
+
+    # --- The books. What is recorded is what was filled, and each decision can be made again.
+    records = await log(day.store)
+    fates = {r["client_order_id"]: r for r in records if r["event"] == "order"}
+    assert {
+        (i, int(r["filled_units"])) for i, r in fates.items() if r["outcome"] == "FILLED"
+    } == set(day.fills())
+    assert len(day.fills()) == len({i for i, _ in day.fills()})
+    assert not await answer(day.store.exists(keys.OPEN_ORDERS))
+    for decision in [r["id"] for r in records if r["event"] in ("decision", "drain")]:
+        command = ["explain", decision, "--valkey-url", shared_valkey.url]
+        assert await asyncio.to_thread(sep_guard_command, command) == 0, decision
+    capsys.readouterr()
+
+
+async def ticks(ops: Any, loop: str) -> float:
+    """How often a service's loop has ended a round."""
+    scraped = await call(ops.ScrapeMetrics, ops_pb2.ScrapeMetricsRequest(), peer="ops")
+    name = f'sep_loop_duration_seconds_count{{loop="{loop}"}} '
+    lines = [x for x in scraped.exposition.splitlines() if x.startswith(name)]
+    return float(lines[0].removeprefix(name)) if lines else 0.0
+
+
+async def switch(day: Day, *, engaged: bool, reason: str) -> None:
+    request = pb.SetKillSwitchRequest(kill_switch=engaged, reason=reason, actor="ann")
+    await call(day.guard.SetKillSwitch, request, peer="guard")
+
+
+async def wide(day: Day) -> bool:
+    return await day.reasons(EUR) == {"SPREAD_WIDE"}
