@@ -59,13 +59,17 @@ class CandleStore:
     async def last_times(
         self, instruments: Iterable[str], granularity: Granularity
     ) -> dict[str, int]:
-        """Start of the newest bar of each instrument that has one, in one round trip."""
+        """Start of the newest bar of each instrument that has one, in one round trip.
+
+        One that can't be read is left out and logged; the next candle that is written mends it.
+        """
         names = list(instruments)
         async with store_errors(), self._store.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.hget(keys.candles(name, granularity), "last")
             found = await pipe.execute()
-        return {n: int(raw) for n, raw in zip(names, found, strict=True) if raw is not None}
+        times = {n: _time_of(raw, n) for n, raw in zip(names, found, strict=True)}
+        return {n: time for n, time in times.items() if time is not None}
 
     async def read_bars(
         self, instrument: str, granularity: Granularity, since: int, until: int | None = None
@@ -142,12 +146,19 @@ async def _merge_chunks(
         await pipe.unwatch()  # type: ignore[no-untyped-call]
         return 0
     newest = max(c.time for candles in by_chunk.values() for c in candles)
-    updates[_LAST] = str(max(newest, int(last) if last else newest)).encode()
+    updates[_LAST] = str(max(newest, _time_of(last, key) or newest)).encode()
     pipe.multi()  # type: ignore[no-untyped-call]
     pipe.hset(key, mapping=updates)  # type: ignore[arg-type]
     pipe.publish(keys.CANDLES_CHANNEL, key)
     await pipe.execute()
     return changed
+
+
+def _time_of(raw: bytes | None, of: str) -> int | None:
+    if raw is None or raw.isdigit():
+        return None if raw is None else int(raw)
+    _log.error("corrupt time of the newest candle refused", of=of)
+    return None
 
 
 async def _now(result: Any) -> Any:

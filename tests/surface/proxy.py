@@ -1,0 +1,94 @@
+"""A real Envoy with the generated configuration, in front of whatever a test puts there."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sep_protos import DESCRIPTOR_SET
+from sep_stack.address import Address
+from sep_stack.binaries import envoy_binary
+from sep_stack.envoy import EnvoySettings, bootstrap
+from sep_stack.envoy_edge import Edge
+from sep_testing.eventually import eventually
+from sep_testing.valkey import free_port
+
+Json = dict[str, Any]
+
+
+def address_of(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    return Address(host, int(port))
+
+
+@contextlib.asynccontextmanager
+async def running_envoy(
+    folder: Path,
+    services: Mapping[str, str],
+    change: Callable[[Json], None] = lambda config: None,
+    **edge: Any,
+) -> AsyncIterator[str]:
+    """Envoy in front of the four services; yields its URL once it answers.
+
+    Args:
+        change: does something to the configuration before Envoy reads it.
+    """
+    listen, admin = (Address("127.0.0.1", free_port()) for _ in range(2))
+    settings = EnvoySettings(
+        Edge(
+            listen, f"@sep-surface-{listen.port}", DESCRIPTOR_SET, **{"write_limit": 10_000} | edge
+        ),
+        **{name: address_of(services[name]) for name in services},
+        contract=DESCRIPTOR_SET,
+        descriptor_set=DESCRIPTOR_SET,
+        admin=admin,
+    )
+    config = bootstrap(settings)
+    change(config)
+    file = folder / f"envoy-{listen.port}.json"
+    file.write_text(json.dumps(config))
+    arguments = ("--disable-hot-restart", "--concurrency", "1", "-l", "error", "-c", str(file))
+    process = await asyncio.create_subprocess_exec(
+        envoy_binary(), *arguments, stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with httpx.AsyncClient(trust_env=False) as http:
+
+            async def answers() -> bool:
+                with contextlib.suppress(httpx.TransportError):
+                    return (await http.get(f"http://{admin}/ready")).text.strip() == "LIVE"
+                return False
+
+            await eventually(answers)
+        yield f"http://{listen}"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def routes_in(config: Json) -> list[Json]:
+    """Every route of both listeners."""
+    managers = [
+        listener["filter_chains"][0]["filters"][0]["typed_config"]
+        for listener in config["static_resources"]["listeners"]
+    ]
+    return [
+        route
+        for manager in managers
+        for host in manager["route_config"]["virtual_hosts"]
+        for route in host["routes"]
+    ]
+
+
+def impatient(config: Json) -> None:
+    """Every call that has to end does so within 0.4 s."""
+    for route in routes_in(config):
+        action = route.get("route", {})
+        if "max_stream_duration" in action:
+            action["timeout"] = "0.4s"
+            action["max_stream_duration"] = {"grpc_timeout_header_max": "0.4s"}
+            for added in route["request_headers_to_add"]:
+                added["header"]["value"] = "400m"
