@@ -4,6 +4,7 @@ The tests stand in the order of a user's first ten minutes; the last one stops t
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -232,7 +233,28 @@ async def test_a_part_that_is_killed_comes_back_with_what_it_knew(stack: Stack, 
 
 async def test_ctrl_c_stops_everything_within_ten_seconds_and_leaves_nothing(stack: Stack) -> None:
     assert stack.parts().keys() >= {"gateway", "evaluator", "allocator", "guard", "paper_broker"}
-    code, seconds = stack.interrupt()
+    lost: list[str] = []
+    asking = [asyncio.create_task(asyncio.to_thread(ask_until_refused, stack, lost)) for _ in "123"]
+    code, seconds = await asyncio.to_thread(stack.interrupt)
     assert code == 0, stack.tail()
     assert seconds < 10
     assert stack.processes() == []
+    assert sum(await asyncio.gather(*asking)) > 3
+    assert lost == []
+
+
+def ask_until_refused(stack: Stack, lost: list[str]) -> int:
+    """Calls that take a while, until the port is shut; what gets in must get its answer."""
+    body = {"instruments": PAIRS, "granularity": "M5", "count": 500}
+    headers = stack.key(stack.writer)
+    answered = 0
+    with contextlib.suppress(httpx.ConnectError):
+        while True:
+            try:
+                url = f"{stack.url}/api/candles/fetch"
+                answer = httpx.post(url, json=body, headers=headers, timeout=30)
+            except (httpx.ReadError, httpx.RemoteProtocolError) as error:
+                lost.append(repr(error))
+            else:
+                answered += answer.status_code in {200, 429}
+    return answered

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,26 @@ def address_of(text: str) -> Address:
     return Address(host, int(port))
 
 
+@dataclass(frozen=True)
+class Envoy:
+    """A running proxy."""
+
+    address: str
+    admin: Address
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+
 @contextlib.asynccontextmanager
 async def running_envoy(
     folder: Path,
     services: Mapping[str, str],
     change: Callable[[Json], None] = lambda config: None,
     **edge: Any,
-) -> AsyncIterator[str]:
-    """Envoy in front of the four services; yields its URL once it answers.
+) -> AsyncIterator[Envoy]:
+    """Envoy in front of the four services, once it answers.
 
     Args:
         change: does something to the configuration before Envoy reads it.
@@ -63,7 +76,7 @@ async def running_envoy(
                 return False
 
             await eventually(answers)
-        yield f"http://{listen}"
+        yield Envoy(str(listen), admin)
     finally:
         process.terminate()
         await process.wait()

@@ -17,14 +17,14 @@ import pytest_asyncio
 from prometheus_client import CollectorRegistry
 from sep_kit.grpc.access import AccessPolicy, Reads
 from sep_kit.grpc.keys import KeyRing
-from sep_kit.grpc.server import GrpcServer, Handler
+from sep_kit.grpc.server import GrpcServer
 from sep_stack.contract import Method
 from sep_stack.envoy_transcoding import MAX_REQUEST_BYTES
 
+from tests.surface.every_method import Behaviour, answers, servicers
 from tests.surface.proxy import impatient, running_envoy
 from tests.surface.rows import (
     METHODS,
-    MODULES,
     OK,
     REQUESTS,
     Outcome,
@@ -48,49 +48,6 @@ async def breaks() -> None:
 
 async def never_ends() -> None:
     await asyncio.Event().wait()
-
-
-async def answers() -> None:
-    return None
-
-
-class Behaviour:
-    """What every method does."""
-
-    def __init__(self) -> None:
-        self.does: Callable[[], Awaitable[None]] = answers
-
-
-def servicers(behaviour: Behaviour) -> list[Handler]:
-    """A servicer for every service, with every method of the contract."""
-    found = []
-    for module in MODULES:
-        for service in module.DESCRIPTOR.services_by_name.values():
-            methods = {
-                m.name: (streaming if m.server_streaming else unary)(behaviour, m)
-                for m in service.methods
-            }
-            grpc_module: Any = __import__(f"{module.__name__}_grpc", fromlist=["x"])
-            base = getattr(grpc_module, f"{service.name}Servicer")
-            add = getattr(grpc_module, f"add_{service.name}Servicer_to_server")
-            found.append(Handler(service.full_name, type(service.name, (base,), methods)(), add))
-    return found
-
-
-def unary(behaviour: Behaviour, method: Any) -> Any:
-    async def handle(self: Any, request: Any, context: Any) -> Any:
-        await behaviour.does()
-        return method.output_type._concrete_class()
-
-    return handle
-
-
-def streaming(behaviour: Behaviour, method: Any) -> Any:
-    async def handle(self: Any, request: Any, context: Any) -> AsyncIterator[Any]:
-        await behaviour.does()
-        yield method.output_type._concrete_class()
-
-    return handle
 
 
 @dataclass
@@ -120,14 +77,12 @@ async def doors(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Doors
             running_envoy(folder, there, cache=False, write_limit=1),
             running_envoy(folder, nowhere, cache=False),
         )
-        urls = [await stack.enter_async_context(envoy) for envoy in envoys]
+        ready = [await stack.enter_async_context(envoy) for envoy in envoys]
         clients = [
-            await stack.enter_async_context(httpx.AsyncClient(base_url=url, trust_env=False))
-            for url in urls
+            await stack.enter_async_context(httpx.AsyncClient(base_url=envoy.url, trust_env=False))
+            for envoy in ready
         ]
-        channel = await stack.enter_async_context(
-            grpc.aio.insecure_channel(urls[0].removeprefix("http://"))
-        )
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(ready[0].address))
         yield Doors(behaviour, *clients, channel)
     await server.stop(0)
 

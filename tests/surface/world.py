@@ -109,15 +109,13 @@ async def running_world(folder: Path, valkey: ValkeyServer, **changed: str) -> A
             own = {"GRPC_LISTEN": addresses[name]}
             settings = load_settings(kind, _known(kind, environment | own), Path("/nonexistent"))
             await parts[name].enter_async_context(running_service(name, settings, build))
-        url = await world.enter_async_context(running_envoy(folder, addresses, cache=False))
+        envoy = await world.enter_async_context(running_envoy(folder, addresses, cache=False))
         store = open_valkey(valkey.url)
         world.push_async_callback(store.aclose)
         http = await world.enter_async_context(
-            httpx.AsyncClient(base_url=url, trust_env=False, timeout=20)
+            httpx.AsyncClient(base_url=envoy.url, trust_env=False, timeout=20)
         )
-        channel = await world.enter_async_context(
-            grpc.aio.insecure_channel(url.removeprefix("http://"))
-        )
+        channel = await world.enter_async_context(grpc.aio.insecure_channel(envoy.address))
         yield World(http, channel, valkey, store, parts)
 
 

@@ -257,10 +257,10 @@ def _route(service: _Service, path: str, timeout: str, reads: Sequence[str]) -> 
 
 def _retries(*, another_host: bool) -> Json:
     """Reads alone are tried again: for the seconds until a dead host or connection is noticed."""
+    again: Json = {"retry_on": "reset,connect-failure,refused-stream", "num_retries": 1}
     if not another_host:
-        return {"retry_on": "reset-before-request,connect-failure,refused-stream", "num_retries": 1}
-    return {
-        "retry_on": "reset,connect-failure,refused-stream",
+        return again
+    return again | {
         "num_retries": 3,
         "retry_host_predicate": [
             {
