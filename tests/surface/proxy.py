@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,12 +43,14 @@ async def running_envoy(
     folder: Path,
     services: Mapping[str, str],
     change: Callable[[Json], None] = lambda config: None,
+    log: Path | None = None,
     **edge: Any,
 ) -> AsyncIterator[Envoy]:
     """Envoy in front of the four services, once it answers.
 
     Args:
         change: does something to the configuration before Envoy reads it.
+        log: where its access log goes.
     """
     listen, admin = (Address("127.0.0.1", free_port()) for _ in range(2))
     settings = EnvoySettings(
@@ -63,10 +66,12 @@ async def running_envoy(
     change(config)
     file = folder / f"envoy-{listen.port}.json"
     file.write_text(json.dumps(config))
-    arguments = ("--disable-hot-restart", "--concurrency", "1", "-l", "error", "-c", str(file))
-    process = await asyncio.create_subprocess_exec(
-        envoy_binary(), *arguments, stdout=asyncio.subprocess.DEVNULL
+    arguments = (
+        *("--disable-hot-restart", "--concurrency", "1", "-l", "error", "-c", str(file)),
+        *("--file-flush-interval-msec", "50"),
     )
+    with (log or Path(os.devnull)).open("wb") as out:
+        process = await asyncio.create_subprocess_exec(envoy_binary(), *arguments, stdout=out)
     try:
         async with httpx.AsyncClient(trust_env=False) as http:
 
@@ -104,4 +109,4 @@ def impatient(config: Json) -> None:
             action["timeout"] = "0.4s"
             action["max_stream_duration"] = {"grpc_timeout_header_max": "0.4s"}
             for added in route["request_headers_to_add"]:
-                added["header"]["value"] = "400m"
+                added["header"]["value"] = "900m"

@@ -71,6 +71,7 @@ async def doors(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Doors
     there = dict.fromkeys(SERVICES, f"127.0.0.1:{await server.start('127.0.0.1:0')}")
     nowhere = dict.fromkeys(SERVICES, "127.0.0.1:1")
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(server.stop, 0)
         envoys = (
             running_envoy(folder, there, cache=False),
             running_envoy(folder, there, impatient, cache=False),
@@ -84,7 +85,6 @@ async def doors(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Doors
         ]
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(ready[0].address))
         yield Doors(behaviour, *clients, channel)
-    await server.stop(0)
 
 
 async def call(http: httpx.AsyncClient, method: Method, **how: Any) -> httpx.Response:

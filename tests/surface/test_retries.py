@@ -107,6 +107,7 @@ async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     server = GrpcServer(servicers(behaviour), CollectorRegistry())
     port = await server.start("127.0.0.1:0")
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(server.stop, 0)
         relay = await stack.enter_async_context(Relay(port))
         envoy = await stack.enter_async_context(
             running_envoy(
@@ -121,7 +122,6 @@ async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
         native = await stack.enter_async_context(grpc.aio.insecure_channel(envoy.address))
         peer = await stack.enter_async_context(open_channel(f"127.0.0.1:{port}"))
         yield Rig(behaviour, relay, envoy, http, native, peer)
-    await server.stop(0)
 
 
 async def healthy(rig: Rig) -> None:

@@ -93,7 +93,7 @@ def edge_listener(edge: Edge, methods: Sequence[Method]) -> Json:
         "max_request_headers_kb": 32,
         "common_http_protocol_options": {"headers_with_underscores_action": "REJECT_REQUEST"},
         "local_reply_config": local_reply_config(),
-        "access_log": [_access_log(edge.logged_reads)],
+        "access_log": [_access_log(edge.logged_reads, methods)],
         "http_filters": _filters(edge),
         "route_config": {
             "name": "public",
@@ -339,7 +339,7 @@ def _cors(origins: Sequence[str]) -> Json:
     }
 
 
-def _access_log(logged_reads: int) -> Json:
+def _access_log(logged_reads: int, methods: Sequence[Method]) -> Json:
     """One JSON line a call: each that writes, fails or is slow, and some of the rest."""
 
     def compared(kind: str, op: str, value: int) -> Json:
@@ -351,13 +351,14 @@ def _access_log(logged_reads: int) -> Json:
         "percent_sampled": {"numerator": logged_reads, "denominator": "HUNDRED"},
         "use_independent_randomness": True,
     }
-    rest_write = {"header_filter": {"header": _exactly(":method", "POST")}}
+    # By now a REST call has its gRPC path, and says POST whatever it was.
+    writes = [_exactly(":path", m.path) for m in methods if not m.reads]
     return {
         "name": "envoy.access_loggers.stdout",
         "filter": {
             "or_filter": {
                 "filters": [
-                    rest_write,
+                    *({"header_filter": {"header": write}} for write in writes),
                     compared("status_code_filter", "GE", 400),
                     compared("duration_filter", "GE", 1000),
                     {"runtime_filter": sampled},
@@ -370,7 +371,7 @@ def _access_log(logged_reads: int) -> Json:
                 "json_format": {
                     "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
                     "request_id": "%REQ(X-REQUEST-ID)%",
-                    "method": "%REQ(:METHOD)%",
+                    "method": "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)%",
                     "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
                     "protocol": "%PROTOCOL%",
                     "status": "%RESPONSE_CODE%",

@@ -240,10 +240,12 @@ def _route(service: _Service, path: str, timeout: str, reads: Sequence[str]) -> 
         action["idle_timeout"] = NO_TIMEOUT  # a closed market is silent for a weekend
     else:
         # The service is told when its caller stops waiting; a native client's own word goes first.
+        # Half a second late, so that it is the proxy that says so: a service that is deaf for a
+        # moment would end the call without a reason.
         action["max_stream_duration"] = {"grpc_timeout_header_max": timeout}
         headers = [
             {
-                "header": {"key": "grpc-timeout", "value": timeout.replace("s", "S")},
+                "header": {"key": "grpc-timeout", "value": timeout.replace("s", "500m")},
                 "append_action": "ADD_IF_ABSENT",
             }
         ]
