@@ -24,12 +24,18 @@ from sep_kit.errors import (
     UnknownInstrumentError,
 )
 from sep_kit.grpc.client import call, open_channel
+from sep_kit.grpc.interceptor import UNDOCUMENTED
 from sep_kit.grpc.server import Handler
 from sep_kit.grpc.status import DETAILS_KEY
 from sep_testing.eventually import eventually
 from sep_testing.services import running_server
 
 SECRET = "password=hunter2"
+
+
+@pytest.fixture(autouse=True)
+def _only_documented_errors() -> None:
+    """Not here: every error there is comes out of the same method."""
 
 
 # The generated bases are abstract to the type checker alone; what a test leaves out is
@@ -439,6 +445,24 @@ async def test_a_client_that_leaves_a_stream_ends_it_at_once() -> None:
         stream.cancel()
         async with asyncio.timeout(5):
             await servicer.closed.wait()
+
+
+async def test_an_error_that_the_contract_does_not_tell_of_is_logged() -> None:
+    """Clients can't be ready for it; in tests it fails whoever brings it about."""
+    servicer = Gateway(errors.ReadOnlyError("no"))
+    async with (
+        running_server(gateway(servicer)) as running,
+        open_channel(running.address) as channel,
+    ):
+        with structlog.testing.capture_logs() as logs:
+            for error in (servicer.error, UnknownInstrumentError("X", []), SepError("x")):
+                servicer.error = error
+                with pytest.raises(grpc.aio.AioRpcError):
+                    await fetch(channel)
+    told = [entry for entry in logs if entry["event"] == UNDOCUMENTED]
+    assert [(e["method"].rpartition("/")[2], e["reason"]) for e in told] == [
+        ("FetchCandles", "READ_ONLY")
+    ]
 
 
 async def test_calls_are_counted_by_method_and_code() -> None:
