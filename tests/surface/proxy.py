@@ -57,7 +57,10 @@ async def running_envoy(
         Edge(
             listen, f"@sep-surface-{listen.port}", DESCRIPTOR_SET, **{"write_limit": 10_000} | edge
         ),
-        **{name: address_of(services[name]) for name in services},
+        address_of(services["gateway"]),
+        address_of(services["evaluator"]),
+        address_of(services["allocator"]),
+        address_of(services["guard"]),
         contract=DESCRIPTOR_SET,
         descriptor_set=DESCRIPTOR_SET,
         admin=admin,

@@ -84,7 +84,8 @@ async def doors(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Doors
             for envoy in ready
         ]
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(ready[0].address))
-        yield Doors(behaviour, *clients, channel)
+        impatient_one, narrow, lonely = clients[1:]
+        yield Doors(behaviour, clients[0], impatient_one, narrow, lonely, channel)
 
 
 async def call(http: httpx.AsyncClient, method: Method, **how: Any) -> httpx.Response:

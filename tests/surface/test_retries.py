@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import httpx
@@ -177,8 +178,8 @@ async def test_how_long_a_caller_waits_reaches_the_service_behind_the_service(
 
     await healthy(rig)
     rig.behaviour.does = ask_on
-    opened = rig.native.unary_unary("/sep.guard.v1.GuardService/GetBudget")
-    await opened(b"", timeout=patience_s)
+    native: Any = rig.native
+    await native.unary_unary("/sep.guard.v1.GuardService/GetBudget")(b"", timeout=patience_s)
     first, second = left
     # gRPC rounds a deadline up when it writes it down.
     assert least < first <= min(patience_s, 10.0) + 0.1
@@ -221,7 +222,7 @@ async def test_a_drain_lets_every_call_under_way_end_with_its_answer(rig: Rig) -
         for ask in (over_rest(rig.http, method, {}), over_grpc(rig.native, method, {}))
     ]
     await eventually(lambda: len(arrived) == len(asking))
-    draining = asyncio.create_task(drained(rig.envoy.admin, 10)())
+    draining = asyncio.ensure_future(drained(rig.envoy.admin, 10)())
     await asyncio.sleep(0.3)
     assert not draining.done()
     go_on.set()
