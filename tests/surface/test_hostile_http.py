@@ -14,7 +14,10 @@ import grpc
 import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
-from sep_kit.grpc.server import MAX_REQUEST_BYTES, GrpcServer
+from sep.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from sep_kit.grpc.server import MAX_REQUEST_BYTES, GrpcServer, Handler
+from sep_stack.envoy_transcoding import MAX_RESPONSE_BYTES
+from sep_testing.services import running_server
 
 from tests.surface.every_method import Behaviour, servicers
 from tests.surface.proxy import running_envoy
@@ -273,3 +276,27 @@ async def test_a_second_field_that_is_not_known_over_grpc_does_no_harm(port: Por
     """A newer client may send what an older stack does not know."""
     method = METHODS["/sep.guard.v1.GuardService/Reconcile"]
     assert await raw_grpc(port.native, method, b"\x08\x01\xf8\x07\x01") == OK
+
+
+class Endless(gateway_pb2_grpc.GatewayServiceServicer):
+    """Answers with more than anybody should have to read."""
+
+    async def ListCandles(self, request: Any, context: Any) -> gateway_pb2.ListCandlesResponse:
+        return gateway_pb2.ListCandlesResponse(granularity="x" * (MAX_RESPONSE_BYTES + 1))
+
+
+async def test_an_answer_beyond_measure_is_an_error(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    add = gateway_pb2_grpc.add_GatewayServiceServicer_to_server
+    handler = Handler("sep.gateway.v1.GatewayService", Endless(), add)  # type: ignore[abstract]
+    folder = tmp_path_factory.mktemp("endless")
+    async with running_server(handler) as running:
+        services = dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), running.address)
+        async with (
+            running_envoy(folder, services) as envoy,
+            grpc.aio.insecure_channel(envoy.address) as native,
+        ):
+            raw = http("GET /api/candles?instrument=EUR_USD")
+            status, _, body = await send(Port(envoy.address, native), raw)
+    assert (status, error_in(body)[0]) == (500, "INTERNAL"), body
