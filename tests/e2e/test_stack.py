@@ -7,7 +7,9 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -151,6 +153,17 @@ async def test_live_manifolds_stream_as_server_sent_events(stack: Stack) -> None
             if len(seen) == len(PAIRS):
                 break
     assert sorted(seen) == PAIRS
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+async def test_promtool_accepts_the_metrics(stack: Stack) -> None:
+    text = stack.get("/metrics").text
+    check = await asyncio.to_thread(
+        subprocess.run,
+        ["promtool", "check", "metrics"],
+        input=text, capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert (check.returncode, check.stdout, check.stderr) == (0, "", "")
 
 
 async def test_metrics_are_the_union_of_all_services(stack: Stack) -> None:

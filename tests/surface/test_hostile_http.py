@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
@@ -257,6 +258,25 @@ async def test_no_spelling_of_a_path_finds_a_way_past_the_limit_on_writes(
         raw = http(f"POST {path}", body=b'{"kill_switch": true}')
         found = [(await send(limited, raw))[0] for _ in range(3)]
     assert found in ([503, 503, 429], [404, 404, 404])
+
+
+async def test_each_address_has_writes_of_its_own_and_no_header_makes_another_of_it(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    nowhere = dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), "127.0.0.1:1")
+
+    async def write(url: str, address: str, **headers: str) -> int:
+        transport = httpx.AsyncHTTPTransport(local_address=address)
+        async with httpx.AsyncClient(transport=transport, base_url=url, trust_env=False) as client:
+            return (await client.post("/api/kill-switch", headers=headers)).status_code
+
+    folder = tmp_path_factory.mktemp("addresses")
+    async with running_envoy(folder, nowhere, write_limit=1) as envoy:
+        assert await write(envoy.url, "127.0.0.1") == 503
+        assert await write(envoy.url, "127.0.0.1") == 429
+        spoofed = {"x-forwarded-for": "127.0.0.3", "x-real-ip": "127.0.0.3"}
+        assert await write(envoy.url, "127.0.0.1", **spoofed) == 429
+        assert await write(envoy.url, "127.0.0.2") == 503
 
 
 async def test_native_calls_that_are_wrong_end_in_a_status(port: Port) -> None:

@@ -25,7 +25,7 @@ def test_the_document_is_openapi_3_1() -> None:
 def test_a_document_that_is_none_would_be_noticed() -> None:
     nameless, placeless = deepcopy(DOCUMENT), deepcopy(DOCUMENT)
     del nameless["info"]
-    placeless["paths"]["/api/candles"]["get"]["parameters"][0].pop("in")
+    placeless["paths"]["/api/candles"]["get"]["parameters"][0]["in"] = "nowhere"
     assert faults(nameless)
     assert faults(placeless)
 
