@@ -47,7 +47,9 @@ def send(stack: Stack, method: Method, **headers: str) -> httpx.Response:
 
 
 def reason(response: httpx.Response) -> str:
-    return str(response.json()["details"][0]["reason"])
+    details = response.json()["details"]
+    assert details, response.text
+    return str(details[0]["reason"])
 
 
 def grpc_reason(error: AioRpcError) -> str:

@@ -116,8 +116,12 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     running.start(
         CORS_ORIGINS=ORIGIN, EDGE_LOGGED_READS="100", EDGE_WRITE_LIMIT="1000", LOG_LEVEL="DEBUG"
     )
-    deadline = time.monotonic() + 60
-    while running.get("/api/ranking/active").text.count('"score"') < 8:
+    # What is asked of it must be there, and nobody deaf any more from compiling.
+    deadline = time.monotonic() + 90
+    while (
+        running.get("/api/ranking/active").text.count('"score"') < 8
+        or running.get("/health").status_code != 200
+    ):
         assert time.monotonic() < deadline, running.tail()
         time.sleep(0.5)
     yield running

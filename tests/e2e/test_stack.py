@@ -4,9 +4,12 @@ The tests stand in the order of a user's first ten minutes; the last one stops t
 """
 
 import asyncio
+import contextlib
 import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -152,6 +155,17 @@ async def test_live_manifolds_stream_as_server_sent_events(stack: Stack) -> None
     assert sorted(seen) == PAIRS
 
 
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+async def test_promtool_accepts_the_metrics(stack: Stack) -> None:
+    text = stack.get("/metrics").text
+    check = await asyncio.to_thread(
+        subprocess.run,
+        ["promtool", "check", "metrics"],
+        input=text, capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert (check.returncode, check.stdout, check.stderr) == (0, "", "")
+
+
 async def test_metrics_are_the_union_of_all_services(stack: Stack) -> None:
     response = stack.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain")
@@ -232,7 +246,28 @@ async def test_a_part_that_is_killed_comes_back_with_what_it_knew(stack: Stack, 
 
 async def test_ctrl_c_stops_everything_within_ten_seconds_and_leaves_nothing(stack: Stack) -> None:
     assert stack.parts().keys() >= {"gateway", "evaluator", "allocator", "guard", "paper_broker"}
-    code, seconds = stack.interrupt()
+    lost: list[str] = []
+    asking = [asyncio.create_task(asyncio.to_thread(ask_until_refused, stack, lost)) for _ in "123"]
+    code, seconds = await asyncio.to_thread(stack.interrupt)
     assert code == 0, stack.tail()
     assert seconds < 10
     assert stack.processes() == []
+    assert sum(await asyncio.gather(*asking)) > 3
+    assert lost == []
+
+
+def ask_until_refused(stack: Stack, lost: list[str]) -> int:
+    """Calls that take a while, until the port is shut; what gets in must get its answer."""
+    body = {"instruments": PAIRS, "granularity": "M5", "count": 500}
+    headers = stack.key(stack.writer)
+    answered = 0
+    with contextlib.suppress(httpx.ConnectError):
+        while True:
+            try:
+                url = f"{stack.url}/api/candles/fetch"
+                answer = httpx.post(url, json=body, headers=headers, timeout=30)
+            except (httpx.ReadError, httpx.RemoteProtocolError) as error:
+                lost.append(repr(error))
+            else:
+                answered += answer.status_code in {200, 429}
+    return answered

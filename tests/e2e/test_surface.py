@@ -24,6 +24,8 @@ pytestmark = pytest.mark.timeout(300)
         ("/api/kill-switch", {"kill_switch": True, "reson": "x"}, "'reson'"),
         ("/api/kill-switch", {}, "kill_switch"),
         ("/api/candles/fetch", {"instrument": "EUR_USD"}, "'instrument'"),
+        ("/api/trade/reconcile", {"dryRun": True}, "'dryRun'; known are: dry_run"),
+        ("/api/trade/reconcile", {"dry_run": True, "dryRun": False}, "'dryRun'"),
     ],
 )
 def test_a_body_that_says_something_else_is_refused(

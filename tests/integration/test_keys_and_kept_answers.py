@@ -1,7 +1,9 @@
 """Keys that change while one looks, and answers that many ask for at once."""
 
 import asyncio
+import hmac
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sep_kit.grpc.answers import AnswerCache
@@ -39,6 +41,25 @@ def test_a_key_is_known_by_its_file(ring: KeyRing) -> None:
     assert ring.caller(KEY[:-1]) is None
     assert ring.caller("") is None
     assert ring.own_key() == ""
+
+
+def test_the_time_of_a_look_tells_nothing_of_the_keys_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every key is compared in constant time, whether an earlier one was right or none is."""
+    for name in ("internal", "read.grafana", "write.alice"):
+        (tmp_path / name).write_text(name[0] * SHORTEST)
+    ring, compared = KeyRing(tmp_path, Monotonic()), []
+
+    def counting(known: bytes, given: bytes) -> bool:
+        compared.append(known)
+        return hmac.compare_digest(known, given)
+
+    monkeypatch.setattr("sep_kit.grpc.keys.hmac", SimpleNamespace(compare_digest=counting))
+    for key in ("i" * SHORTEST, "w" * SHORTEST, "x", ""):
+        compared.clear()
+        ring.caller(key)
+        assert len(set(compared)) == len(compared) == 3
 
 
 def test_keys_come_and_go_within_a_second(

@@ -13,7 +13,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from sep_client import AsyncClient, Client, NoAnswerError
+from sep_client import AsyncClient, Client, NoAnswerError, calls
+from sep_client.calls import Call
 from sep_client.decoding import decode
 from sep_client.errors import (
     ApiError,
@@ -29,6 +30,8 @@ from sep_client.errors import (
     UnknownInstrumentError,
 )
 from sep_client.models import ActionKind, GetManifoldCoeffsResponse, Price, ReconcileResponse
+from sep_protos import DESCRIPTOR_SET
+from sep_stack.contract import methods_of, read_contract
 
 GENERATE = Path(__file__).parents[1] / "generate.py"
 SWITCH = {"kill_switch": True, "reason": "lunch", "actor": "alice", "ts_ms": 1.7e12}
@@ -113,16 +116,45 @@ def test_models_are_what_the_contract_says() -> None:
     assert generate.MODELS.read_text() == generate.models()
 
 
-def test_both_clients_have_the_same_methods_with_the_same_parameters() -> None:
-    def public(kind: type) -> dict[str, list[str]]:
-        return {
-            name.replace("aclose", "close"): list(inspect.signature(method).parameters)
-            for name, method in inspect.getmembers(kind, inspect.isfunction)
-            if not name.startswith("_")
-        }
+METHODS = {(m.verb, m.route): m for m in methods_of(read_contract(DESCRIPTOR_SET)) if m.route}
+ARGUMENTS: dict[str, Any] = {
+    "instrument": "EUR_USD", "instruments": ["EUR_USD"], "granularity": "M1", "limit": 1,
+    "since": 1, "until": 2, "count": 1, "dry_run": True, "engaged": True, "reason": "lunch",
+    "drain_id": "0" * 32, "buffer_pct": 1.0, "min_units": Decimal(1),
+}  # fmt: skip
 
-    assert public(Client) == public(AsyncClient)
-    assert len(public(Client)) == 24
+
+def described() -> dict[str, Call[Any]]:
+    """Every call of the client with all of its parameters."""
+    found = {}
+    for name, describe in inspect.getmembers(calls, inspect.isfunction):
+        if describe.__module__ == calls.__name__ and not name.startswith("_"):
+            wanted = inspect.signature(describe).parameters
+            found[name] = describe(**{parameter: ARGUMENTS[parameter] for parameter in wanted})
+    return found
+
+
+def test_the_client_calls_every_route_with_all_that_it_takes() -> None:
+    """Who sets the kill switch is told by the key, so that alone is not asked for."""
+    by_route = {("GET" if c.reads else "POST", c.path): c for c in described().values()}
+    assert by_route.keys() == METHODS.keys()
+    for route, call in by_route.items():
+        method = METHODS[route]
+        assert {*call.query, *(call.body or ())} == {*method.takes} - {"actor"}
+        answer = "str" if method.response_body else method.response.rpartition(".")[2]
+        assert call.answer.__name__ == answer
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_client_has_a_method_for_each_call_with_its_parameters(kind: type) -> None:
+    client = kind()
+    # The stream has no answer to wait for: each client goes through it in its own way.
+    for name in described().keys() - {"manifolds"}:
+        wanted = inspect.signature(getattr(calls, name)).parameters.keys()
+        method = getattr(client, name)
+        assert wanted <= inspect.signature(method).parameters.keys()
+        assert method.__doc__
+        assert getattr(kind, name).__doc__
 
 
 def test_decimals_stay_exact_and_an_empty_one_is_none() -> None:

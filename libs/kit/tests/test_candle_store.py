@@ -248,3 +248,15 @@ async def test_candles_outlive_a_killed_store(valkey: ValkeyServer) -> None:
     assert await everything(candles, "EUR_USD") == [candle()]
     assert await answer(client.hkeys(keys.candles("EUR_USD", M1)))
     await client.aclose()
+
+
+async def test_a_newest_time_that_cannot_be_read_is_left_out_until_a_candle_mends_it(
+    store: Valkey,
+) -> None:
+    candles = CandleStore(store)
+    prices = tuple([Decimal("1.1")] * 8)
+    await candles.write("EUR_USD", M1, [Candle(START, prices, 1)])
+    await answer(store.hset(keys.candles("EUR_USD", M1), "last", "noon"))
+    assert await candles.last_times(["EUR_USD"], M1) == {}
+    await candles.write("EUR_USD", M1, [Candle(START + 60, prices, 1)])
+    assert await candles.last_times(["EUR_USD"], M1) == {"EUR_USD": START + 60}

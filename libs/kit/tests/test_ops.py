@@ -1,9 +1,9 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -16,6 +16,7 @@ from sep_kit.clock import now_ms
 from sep_kit.grpc.client import open_channel
 from sep_kit.grpc.server import OPS_SERVICE, Handler
 from sep_kit.grpc.status import DETAILS_KEY
+from sep_kit.ops.replicas import addresses_of
 from sep_kit.ops.servicer import OpsServicer, StackView
 from sep_kit.ops.status import Limits, age_of
 from sep_kit.service import StackSettings
@@ -306,3 +307,55 @@ async def test_a_service_tells_its_own_metrics(stack: Stack) -> None:
     assert answer.service == "evaluator"
     assert "sep_evaluator_own 1.0" in answer.exposition
     assert "sep_gateway_own" not in answer.exposition
+
+
+@asynccontextmanager
+async def replica(
+    store: Valkey, clock: FakeClock, number: int, is_writer: Callable[[], bool]
+) -> AsyncIterator[Running]:
+    registry = CollectorRegistry()
+    Gauge("sep_replica", "1", registry=registry).set(number)
+    servicer = OpsServicer(view("guard", {}), store, registry, clock, is_writer=is_writer)
+    handler = Handler(OPS_SERVICE, servicer, ops_pb2_grpc.add_OpsServiceServicer_to_server)
+    async with running_server(handler) as running:
+        yield running
+    await servicer.close()
+
+
+async def test_of_several_replicas_the_one_that_writes_is_heard(
+    store: Valkey, clock: FakeClock
+) -> None:
+    writer, away = 1, "127.0.0.1:1"
+    async with (
+        replica(store, clock, 0, lambda: writer == 0) as first,
+        replica(store, clock, 1, lambda: writer == 1) as second,
+    ):
+        behind = [away, first.address, second.address]
+
+        async def resolve(address: str) -> list[str]:
+            assert address == "guard:15054"
+            return behind
+
+        peers = replace(view("guard", {}), peers={"guard": "guard:15054"})
+        asked = OpsServicer(peers, store, CollectorRegistry(), clock, resolve=resolve)
+
+        async def told() -> list[str]:
+            answer = await asked.GetMetrics(ops_pb2.GetMetricsRequest(), cast(Any, None))
+            lines = answer.exposition.data.decode().splitlines()
+            return [line for line in lines if line.startswith("sep_replica")]
+
+        assert await told() == ["sep_replica 1.0"]
+        writer = 0
+        assert await told() == ["sep_replica 0.0"]
+        writer = 2  # nobody: always the same one
+        assert await told() == ["sep_replica 0.0"]
+        behind = [second.address]
+        assert await told() == ["sep_replica 1.0"]
+        await asked.close()
+
+
+async def test_a_name_is_as_many_replicas_as_it_has_addresses() -> None:
+    assert await addresses_of("127.0.0.1:15054") == ["127.0.0.1:15054"]
+    assert "127.0.0.1:80" in await addresses_of("localhost:80")
+    assert await addresses_of("[::1]:80") == ["[::1]:80"]
+    assert await addresses_of("nowhere.invalid:80") == ["nowhere.invalid:80"]

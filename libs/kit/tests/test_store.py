@@ -3,15 +3,16 @@ from decimal import Decimal
 
 import pytest
 from sep_fx.granularity import Granularity
-from sep_kit.errors import CorruptRecordError, NotTheWriterError
+from sep_kit.errors import CorruptRecordError, NotTheWriterError, StoreUnavailableError
 from sep_kit.store import keys
 from sep_kit.store.candles import Candle, CandleColumns, CandleStore
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, answer, open_valkey
 from sep_kit.store.documents import read_document
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import GatesBlob, KillSwitchChange
 from sep_testing.clock import FakeClock
+from sep_testing.valkey import ValkeyServer
 
 DAY = 86_400
 START = 20_000 * DAY
@@ -166,3 +167,17 @@ async def test_a_malformed_blob_is_refused(store: Valkey, raw: bytes) -> None:
     await store.set(keys.GATES_BLOB, raw)
     with pytest.raises(CorruptRecordError):
         await read_document(store, GatesBlob, keys.GATES_BLOB)
+
+
+async def test_a_store_that_hangs_is_waited_for_once(valkey: ValkeyServer) -> None:
+    """Two seconds, not two for each of three attempts: a halt waits behind them."""
+    client = open_valkey(valkey.url)
+    await answer(client.ping())
+    valkey.freeze()
+    try:
+        async with asyncio.timeout(4):
+            with pytest.raises(StoreUnavailableError):
+                await answer(client.get("x"))
+    finally:
+        valkey.thaw()
+        await client.aclose()

@@ -30,7 +30,6 @@ from sep.ops.v1 import ops_pb2, ops_pb2_grpc
 from sep_protos import DESCRIPTOR_SET
 from sep_stack.address import Address
 from sep_stack.binaries import envoy_binary
-from sep_stack.contract import read_paths
 from sep_stack.envoy import EnvoySettings, render
 from sep_stack.envoy_admin import drained
 from sep_stack.envoy_edge import WRITE_LIMIT, Edge
@@ -151,7 +150,6 @@ def settings_for(
             listen,
             f"@sep-test-{listen.port}",
             DESCRIPTOR_SET,
-            read_paths(DESCRIPTOR_SET),
             cors_origins=("https://desk.example",),
         ),
         gateway=gateway,
@@ -419,7 +417,7 @@ async def test_one_client_may_not_write_without_end_and_reads_go_on(edge: Setup)
 async def test_service_is_told_when_its_caller_stops_waiting(edge: Setup) -> None:
     await edge.rest.get("/health")
     assert Ops.seconds_left is not None
-    assert 5 < Ops.seconds_left <= 10
+    assert 5 < Ops.seconds_left <= 10.6
     stub = ops_pb2_grpc.OpsServiceStub(edge.grpc)
     await stub.GetHealth(ops_pb2.GetHealthRequest(), timeout=3)
     assert Ops.seconds_left < 4

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 import httpx
@@ -9,7 +10,7 @@ import httpx
 from sep_client.calls import Call
 from sep_client.decoding import decode
 from sep_client.errors import ApiError, NoAnswerError, NotServingError, error_of
-from sep_client.models import GetHealthResponse, Manifold, StreamManifoldsResponse
+from sep_client.models import Manifold, StreamManifoldsResponse
 
 T = TypeVar("T")
 
@@ -41,7 +42,10 @@ def answer_of(call: Call[T], response: httpx.Response) -> T:
         NoAnswerError: it is nothing of this API.
     """
     if response.status_code != httpx.codes.OK:
-        raise failure_of(response)
+        failure = failure_of(response)
+        if call.told_by_failure and isinstance(failure, NotServingError):
+            return decode(call.answer, _answer_in(failure))
+        raise failure
     if call.answer is str:
         return cast(T, response.text)
     try:
@@ -61,7 +65,8 @@ def failure_of(response: httpx.Response) -> Exception:
 
 def may_retry(call: Call[Any], status: int | None) -> bool:
     """Whether to send it again: reads alone, since nobody knows what became of a write."""
-    return call.reads and (status is None or status in _MAY_PASS_LATER)
+    may_pass = status is None or (status in _MAY_PASS_LATER and not call.told_by_failure)
+    return call.reads and may_pass
 
 
 def pause(attempt: int) -> float:
@@ -70,12 +75,12 @@ def pause(attempt: int) -> float:
     return jitter * min(_PAUSE_S * 2.0 ** min(attempt, 10), _LONGEST_PAUSE_S)
 
 
-def health_in(error: NotServingError) -> GetHealthResponse:
+def _answer_in(failure: NotServingError) -> Mapping[str, Any]:
     """What is down, out of the error that says so."""
-    for detail in error.details:
+    for detail in failure.details:
         if "parts" in detail:
-            return decode(GetHealthResponse, detail)
-    raise error
+            return detail
+    raise failure
 
 
 def manifold_in(line: str) -> Manifold | None:

@@ -21,6 +21,7 @@
     │   ├── NotTheWriterError                          NOT_THE_WRITER
     │   ├── NotReadyError                              NOT_READY
     │   └── NotServingError                            NOT_SERVING
+    ├── TooSlowError              DEADLINE_EXCEEDED    UPSTREAM_TIMEOUT
     └── CorruptRecordError        DATA_LOSS            CORRUPT_RECORD
 
 A remote call that fails raises ``RemoteError``, which keeps the code and reason
@@ -170,6 +171,13 @@ class NotServingError(UnavailableError):
     """A part of the stack does not do its work."""
 
     reason = "NOT_SERVING"
+
+
+class TooSlowError(SepError):
+    """The caller stops waiting now; the proxy says the same where it is first to notice."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    reason = "UPSTREAM_TIMEOUT"
 
 
 class CorruptRecordError(SepError):

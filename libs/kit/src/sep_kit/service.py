@@ -157,7 +157,9 @@ async def run_service(
         ),
         settings,
     )
-    ops = OpsServicer(view, store, registry, clock, context.open_channel)
+    ops = OpsServicer(
+        view, store, registry, clock, context.open_channel, is_writer=lambda: lease.held
+    )
     server = GrpcServer(
         [*parts.handlers, Handler(OPS_SERVICE, ops, ops_pb2_grpc.add_OpsServiceServicer_to_server)],
         registry,

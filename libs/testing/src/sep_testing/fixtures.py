@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+from sep_kit.grpc.interceptor import UNDOCUMENTED
 from sep_kit.store.connection import Valkey, open_valkey
+from structlog.typing import EventDict
 
 from sep_testing.clock import FakeClock
 from sep_testing.loopback import loopback_only
@@ -34,13 +36,33 @@ def _only_loopback(outside_connections: list[str]) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def plain_logs() -> None:
+def undocumented() -> list[str]:
+    """Errors that a service in this process gave without a word in the contract."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def _only_documented_errors(undocumented: list[str]) -> Iterator[None]:
+    undocumented.clear()
+    yield
+    assert not undocumented, f"not in the contract: {undocumented}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs(undocumented: list[str]) -> None:
     """Tracebacks as plain text: drawn with frames and locals, one takes a second of the loop."""
+
+    def look_for_undocumented(_: object, __: str, event: EventDict) -> EventDict:
+        if event["event"] == UNDOCUMENTED:
+            undocumented.append(f"{event['method']} {event['code']} {event['reason']}")
+        return event
+
     renderer = structlog.dev.ConsoleRenderer(
         colors=False, exception_formatter=structlog.dev.plain_traceback
     )
     structlog.configure(
         processors=[
+            look_for_undocumented,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -14,7 +14,6 @@ from sep_protos import DESCRIPTOR_SET
 
 from sep_stack.address import Address
 from sep_stack.console import Console, PartLogs
-from sep_stack.contract import read_paths
 from sep_stack.envfile import read_env_file
 from sep_stack.envoy import EnvoySettings, render
 from sep_stack.envoy_edge import Edge
@@ -210,7 +209,6 @@ def _envoy_config(arguments: argparse.Namespace) -> int:
                         settings.http,
                         "@sep-transcoding",
                         descriptor_set,
-                        read_paths(DESCRIPTOR_SET),
                         settings.edge_tls,
                         out.parent,
                         settings.cors_origins,

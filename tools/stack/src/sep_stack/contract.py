@@ -18,6 +18,7 @@ class Method:
         access: ``open``, ``read``, ``write`` or ``internal``.
         errors: reasons of its own, by the name of their gRPC code.
         verb: GET or POST; empty without a REST route.
+        takes: names of its request's fields.
         response_body: the field that is the whole REST answer; empty for all of it.
     """
 
@@ -32,6 +33,7 @@ class Method:
     verb: str
     route: str
     has_body: bool
+    takes: Sequence[str]
     response_body: str
     comment: str
 
@@ -44,6 +46,11 @@ class Method:
     def operation(self) -> str:
         """Service and method in one word, such as ``GuardService_Reconcile``."""
         return f"{self.service.rpartition('.')[2]}_{self.name}"
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing, and so may be sent twice."""
+        return self.access in {"open", "read"}
 
     @property
     def writes(self) -> bool:
@@ -59,19 +66,29 @@ def read_contract(path: Path) -> descriptor_pb2.FileDescriptorSet:
 def methods_of(contract: descriptor_pb2.FileDescriptorSet) -> tuple[Method, ...]:
     """Every method of the stack's own services."""
     found = []
+    fields = {
+        f"{file.package}.{message.name}": [field.name for field in message.field]
+        for file in contract.file
+        for message in file.message_type
+    }
     for file in contract.file:
         if not file.package.startswith("sep."):
             continue
         comments = {tuple(x.path): x.leading_comments for x in file.source_code_info.location}
         for s, service in enumerate(file.service):
             found += [
-                _method(f"{file.package}.{service.name}", m, comments.get((6, s, 2, i), ""))
+                _method(f"{file.package}.{service.name}", m, fields, comments.get((6, s, 2, i), ""))
                 for i, m in enumerate(service.method)
             ]
     return tuple(found)
 
 
-def _method(service: str, m: descriptor_pb2.MethodDescriptorProto, comment: str) -> Method:
+def _method(
+    service: str,
+    m: descriptor_pb2.MethodDescriptorProto,
+    fields: Mapping[str, Sequence[str]],
+    comment: str,
+) -> Method:
     rule = m.options.Extensions[rules_pb2.rule]
     http = m.options.Extensions[annotations_pb2.http]
     verb, route = ("GET", http.get) if http.get else ("POST", http.post) if http.post else ("", "")
@@ -91,14 +108,7 @@ def _method(service: str, m: descriptor_pb2.MethodDescriptorProto, comment: str)
         verb,
         route,
         bool(http.body),
+        fields[m.input_type.removeprefix(".")],
         http.response_body,
         comment,
     )
-
-
-def read_paths(contract: Path) -> tuple[str, ...]:
-    """gRPC paths of what changes nothing."""
-    return tuple(m.path for m in methods_of(read_contract(contract)) if m.access in _READS)
-
-
-_READS = frozenset({"open", "read"})

@@ -54,7 +54,6 @@ def bootstrap(settings: EnvoySettings) -> Json:
         "guard": settings.guard,
     }
     methods = methods_of(read_contract(settings.contract))
-    reads = [m.path for m in methods if m.access in {"open", "read"}]
     tls = settings.grpc_tls
     clusters = [_cluster(name, [address], tls) for name, address in services.items()]
     clusters.append(_cluster("ops", list(services.values()), tls))
@@ -63,7 +62,7 @@ def bootstrap(settings: EnvoySettings) -> Json:
         "node": {"id": "sep", "cluster": "sep"},
         "static_resources": {
             "listeners": [
-                transcoding_listener(settings.edge.inner, settings.descriptor_set, reads),
+                transcoding_listener(settings.edge.inner, settings.descriptor_set, methods),
                 edge_listener(settings.edge, methods),
             ],
             "clusters": clusters,

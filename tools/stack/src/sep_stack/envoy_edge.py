@@ -61,7 +61,6 @@ class Edge:
     Args:
         inner: where the transcoding listener is.
         descriptor_set: the contract, where Envoy finds it.
-        reads: gRPC paths that change nothing, and so may be tried twice.
         pages: folder of ``openapi.json`` and ``docs.html``; none without it.
         cache: whether answers that may be a second old are kept here.
         logged_reads: of a hundred reads that went well, how many the access log tells.
@@ -71,7 +70,6 @@ class Edge:
     listen: Address
     inner: Endpoint
     descriptor_set: Path
-    reads: tuple[str, ...]
     tls: Tls | None = None
     pages: Path | None = None
     cors_origins: tuple[str, ...] = ()
@@ -95,7 +93,7 @@ def edge_listener(edge: Edge, methods: Sequence[Method]) -> Json:
         "max_request_headers_kb": 32,
         "common_http_protocol_options": {"headers_with_underscores_action": "REJECT_REQUEST"},
         "local_reply_config": local_reply_config(),
-        "access_log": [_access_log(edge.logged_reads)],
+        "access_log": [_access_log(edge.logged_reads, methods)],
         "http_filters": _filters(edge),
         "route_config": {
             "name": "public",
@@ -193,6 +191,8 @@ def _routes(edge: Edge, methods: Sequence[Method]) -> list[Json]:
     routes = [*_preflight(edge), *_pages(edge)]
     routes += _kept_routes(edge, methods)
     routes += _service_routes(edge, methods)
+    # The transcoder would find a path that no route knows, such as one with a slash at its end.
+    routes.append({"match": {"prefix": "/"}, "direct_response": {"status": 404}, **_plain(edge)})
     return routes
 
 
@@ -233,8 +233,9 @@ def _pages(edge: Edge) -> Iterable[Json]:
         ("/openapi.json", "openapi.json", "application/json"),
         ("/docs", "docs.html", "text/html; charset=utf-8"),
     ):
+        read = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
         yield {
-            "match": {"path": path},
+            "match": {"path": path, "headers": [read]},
             "direct_response": {"status": 200, "body": {"filename": str(edge.pages / file)}},
             "response_headers_to_add": [
                 header("content-type", kind),
@@ -243,12 +244,13 @@ def _pages(edge: Edge) -> Iterable[Json]:
             ],
             **_plain(edge),
         }
+        yield _wrong_verb(edge, path, ("GET", "HEAD"))
 
 
 def _service_routes(edge: Edge, methods: Sequence[Method]) -> Iterable[Json]:
     """REST and gRPC paths of the services: limits on writes, 405 for what a path does not take."""
-    rest = rest_routes(edge.descriptor_set)
-    native = service_routes(edge.reads)
+    rest = rest_routes(methods, edge.descriptor_set)
+    native = service_routes(methods)
     for method in methods:
         if method.writes:
             limit = {_LIMIT: _limit(edge.write_limit)}
@@ -262,14 +264,18 @@ def _service_routes(edge: Edge, methods: Sequence[Method]) -> Iterable[Json]:
     for path, allowed in verbs.items():
         for verb in allowed:
             yield _narrowed(edge, _of(rest, path), path, verb, {})
-        yield {
-            "match": {"path": path},
-            "direct_response": {"status": 405},
-            "response_headers_to_add": [header("allow", ", ".join(sorted(allowed)))],
-            **_plain(edge),
-        }
-    for route in (*rest, *native):
+        yield _wrong_verb(edge, path, allowed)
+    for route in native:
         yield _uncached(edge, route)
+
+
+def _wrong_verb(edge: Edge, path: str, allowed: Sequence[str]) -> Json:
+    return {
+        "match": {"path": path},
+        "direct_response": {"status": 405},
+        "response_headers_to_add": [header("allow", ", ".join(sorted(allowed)))],
+        **_plain(edge),
+    }
 
 
 def _of(routes: Sequence[Json], path: str) -> Json:
@@ -333,7 +339,7 @@ def _cors(origins: Sequence[str]) -> Json:
     }
 
 
-def _access_log(logged_reads: int) -> Json:
+def _access_log(logged_reads: int, methods: Sequence[Method]) -> Json:
     """One JSON line a call: each that writes, fails or is slow, and some of the rest."""
 
     def compared(kind: str, op: str, value: int) -> Json:
@@ -345,13 +351,14 @@ def _access_log(logged_reads: int) -> Json:
         "percent_sampled": {"numerator": logged_reads, "denominator": "HUNDRED"},
         "use_independent_randomness": True,
     }
-    rest_write = {"header_filter": {"header": _exactly(":method", "POST")}}
+    # By now a REST call has its gRPC path, and says POST whatever it was.
+    writes = [_exactly(":path", m.path) for m in methods if not m.reads]
     return {
         "name": "envoy.access_loggers.stdout",
         "filter": {
             "or_filter": {
                 "filters": [
-                    rest_write,
+                    *({"header_filter": {"header": write}} for write in writes),
                     compared("status_code_filter", "GE", 400),
                     compared("duration_filter", "GE", 1000),
                     {"runtime_filter": sampled},
@@ -364,7 +371,7 @@ def _access_log(logged_reads: int) -> Json:
                 "json_format": {
                     "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
                     "request_id": "%REQ(X-REQUEST-ID)%",
-                    "method": "%REQ(:METHOD)%",
+                    "method": "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)%",
                     "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
                     "protocol": "%PROTOCOL%",
                     "status": "%RESPONSE_CODE%",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sep_stack.contract import Method
 from sep_stack.envoy_errors import local_reply_config
 from sep_stack.envoy_wire import (
     HEADER_MUTATION,
@@ -25,7 +26,6 @@ from sep_stack.envoy_wire import (
 OPS_SERVICE = "sep.ops.v1.OpsService"
 """Every service answers for it as soon as it answers at all."""
 
-STREAM_PATH = "/api/manifold/stream"
 MAX_REQUEST_BYTES = 16 * 1024
 """Of a REST body. The largest sensible one, a fetch of 100 instruments, is 2 kB."""
 MAX_RESPONSE_BYTES = 32 * 1024 * 1024
@@ -41,8 +41,9 @@ _SLOW_TIMEOUT = "60s"
 
 # Of a REST call's headers those that mean something here go on: gRPC breaks off a call for a header
 # that HTTP allows, such as one with a # in its name.
-# The transcoder drops fields that it does not know. The service that gets the body as it came can
-# refuse them. Nothing is parsed here; the header holds at most 4/3 of MAX_REQUEST_BYTES.
+# The transcoder drops fields that it does not know, and of a parameter that comes twice all but the
+# last. The service that gets the body as it came, and the names that came twice, can refuse them.
+# Nothing is parsed here; the header holds at most 4/3 of MAX_REQUEST_BYTES.
 _PREPARE = """
 local kept = {
   ["authorization"] = true, ["content-type"] = true, ["content-length"] = true,
@@ -57,6 +58,15 @@ function envoy_on_request(handle)
     end
   end
   for _, name in ipairs(others) do headers:remove(name) end
+  local seen, twice = {}, {}
+  for part in (headers:get(":path"):match("%?(.*)") or ""):gmatch("[^&]+") do
+    local name = part:match("^[^=]*"):gsub("%%(%x%x)", function(code)
+      return string.char(tonumber(code, 16))
+    end)
+    if seen[name] and name:find("^[%w_]+$") then twice[#twice + 1] = name end
+    seen[name] = true
+  end
+  if #twice > 0 then headers:add("x-sep-twice", table.concat(twice, ",")) end
   local body = handle:body()
   if body and body:length() > 0 then
     local raw = handle:base64Escape(body:getBytes(0, body:length()))
@@ -103,12 +113,8 @@ TRANSCODED_SERVICES = tuple(service.name for service in _SERVICES)
 """The services that REST reaches: all of the contract."""
 
 
-def transcoding_listener(where: Endpoint, descriptor_set: Path, reads: Sequence[str]) -> Json:
-    """The listener that the edge passes calls to.
-
-    Args:
-        reads: gRPC paths that change nothing, and so may be tried twice.
-    """
+def transcoding_listener(where: Endpoint, descriptor_set: Path, methods: Sequence[Method]) -> Json:
+    """The listener that the edge passes calls to."""
     manager: Json = {
         "stat_prefix": "transcoding",
         "codec_type": "AUTO",
@@ -124,8 +130,8 @@ def transcoding_listener(where: Endpoint, descriptor_set: Path, reads: Sequence[
                     "name": "sep",
                     "domains": ["*"],
                     "routes": [
-                        *rest_routes(descriptor_set),
-                        *service_routes(reads),
+                        *rest_routes(methods, descriptor_set),
+                        *service_routes(methods),
                     ],
                 }
             ],
@@ -180,45 +186,36 @@ def _transcoder(descriptor_set: Path, *, sse: bool = False) -> Json:
     )
 
 
-def rest_routes(descriptor_set: Path) -> list[Json]:
-    """Routes of REST paths, before they are rewritten."""
+def rest_routes(methods: Sequence[Method], descriptor_set: Path) -> list[Json]:
+    """Routes of REST paths, before they are rewritten: each path exactly, so that no other
+    spelling of one finds its way past what is said of it."""
     # Filters up to the transcoder take their options from the route of the incoming path,
     # everything else comes from the route of the rewritten one.
+    paths: dict[str, Json] = {}
+    for method in methods:
+        if not method.route:
+            continue
+        config = paths.setdefault(method.route, {HEADER_MUTATION: _SWITCHED_ON, _LUA: _PREPARED})
+        if method.streams:
+            config[TRANSCODER] = _transcoder(descriptor_set, sse=True)
+        else:
+            # The transcoder's own limit counts only what it could not parse yet.
+            config[_BUFFER] = typed(
+                _BUFFER_TYPE + "PerRoute", buffer={"max_request_bytes": MAX_REQUEST_BYTES}
+            )
     return [
         {
-            "match": {"path": STREAM_PATH},
-            "route": {"cluster": "evaluator"},
-            "typed_per_filter_config": {
-                TRANSCODER: _transcoder(descriptor_set, sse=True),
-                HEADER_MUTATION: _SWITCHED_ON,
-                _LUA: _PREPARED,
-            },
-        },
-        *(
-            {
-                "match": {"path": path},
-                "route": {"cluster": "ops"},
-                "typed_per_filter_config": {HEADER_MUTATION: _SWITCHED_ON, _LUA: _PREPARED},
-            }
-            for path in ("/health", "/metrics")
-        ),
-        {
-            "match": {"prefix": "/api/"},
+            "match": {"path": path},
             "route": {"cluster": "ops"},
-            "typed_per_filter_config": {
-                HEADER_MUTATION: _SWITCHED_ON,
-                # The transcoder's own limit counts only what it could not parse yet.
-                _BUFFER: typed(
-                    _BUFFER_TYPE + "PerRoute", buffer={"max_request_bytes": MAX_REQUEST_BYTES}
-                ),
-                _LUA: _PREPARED,
-            },
-        },
+            "typed_per_filter_config": config,
+        }
+        for path, config in paths.items()
     ]
 
 
-def service_routes(reads: Sequence[str]) -> list[Json]:
+def service_routes(methods: Sequence[Method]) -> list[Json]:
     """Routes of gRPC paths, which rewritten REST calls take too."""
+    reads = [m.path for m in methods if m.reads]
     routes: list[Json] = []
     for service in (*_SERVICES, *_NATIVE_SERVICES):
         timeouts = dict.fromkeys(service.slow, _SLOW_TIMEOUT)
@@ -243,10 +240,12 @@ def _route(service: _Service, path: str, timeout: str, reads: Sequence[str]) -> 
         action["idle_timeout"] = NO_TIMEOUT  # a closed market is silent for a weekend
     else:
         # The service is told when its caller stops waiting; a native client's own word goes first.
+        # Half a second late, so that it is the proxy that says so: a service that is deaf for a
+        # moment would end the call without a reason.
         action["max_stream_duration"] = {"grpc_timeout_header_max": timeout}
         headers = [
             {
-                "header": {"key": "grpc-timeout", "value": timeout.replace("s", "S")},
+                "header": {"key": "grpc-timeout", "value": timeout.replace("s", "500m")},
                 "append_action": "ADD_IF_ABSENT",
             }
         ]
@@ -260,10 +259,10 @@ def _route(service: _Service, path: str, timeout: str, reads: Sequence[str]) -> 
 
 def _retries(*, another_host: bool) -> Json:
     """Reads alone are tried again: for the seconds until a dead host or connection is noticed."""
+    again: Json = {"retry_on": "reset,connect-failure,refused-stream", "num_retries": 1}
     if not another_host:
-        return {"retry_on": "reset-before-request,connect-failure,refused-stream", "num_retries": 1}
-    return {
-        "retry_on": "reset,connect-failure,refused-stream",
+        return again
+    return again | {
         "num_retries": 3,
         "retry_host_predicate": [
             {

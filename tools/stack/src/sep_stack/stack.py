@@ -9,7 +9,6 @@ from sep_protos import DESCRIPTOR_SET
 from sep_stack import envoy
 from sep_stack.address import Address
 from sep_stack.binaries import envoy_binary, valkey_binary
-from sep_stack.contract import read_paths
 from sep_stack.envoy_admin import drained, socket_folder
 from sep_stack.envoy_edge import Edge
 from sep_stack.openapi.write import write_pages
@@ -143,7 +142,6 @@ def envoy_settings(settings: StackSettings) -> envoy.EnvoySettings:
             settings.http,
             str(sockets / "transcoding.sock"),
             DESCRIPTOR_SET,
-            read_paths(DESCRIPTOR_SET),
             settings.edge_tls,
             settings.run_dir / "pages",
             settings.cors_origins,

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import protovalidate
+from google.protobuf.message import DecodeError
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from sep_kit.errors import InvalidArgumentError, SepError
+from sep_kit.errors import InvalidArgumentError, SepError, TooSlowError
 from sep_kit.grpc.access import AccessPolicy
 from sep_kit.grpc.answers import AnswerCache
 from sep_kit.grpc.rules import UNKNOWN, Access, Rule, contract_rules
 from sep_kit.grpc.scope import REQUEST_ID, CallScope, clean_request_id, enter
 from sep_kit.grpc.status import DETAILS_KEY, shown_message, status_details
-from sep_kit.grpc.strict_body import RAW_BODY, check_body
+from sep_kit.grpc.strict_request import RAW_BODY, TWICE, check_body, check_twice
 from sep_kit.logging import get_logger
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ _UNCHECKED = ("/grpc.health.v1.", "/grpc.reflection.")
 # What changes something is on record, whoever did it.
 _RECORDED = (Access.WRITE, Access.INTERNAL)
 _ENDLESS_S = 86_400.0
+_TO_SAY_SO_S = 0.25
+_MALFORMED = object()
+
+UNDOCUMENTED = "an error that the contract does not tell of"
+"""Logged where a method answers with one: clients can't be ready for it."""
 
 
 class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
@@ -80,7 +86,7 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         if handler is None or method.startswith(_UNCHECKED):
             return handler
         rule = self._rules.get(method, UNKNOWN)
-        decode, encode = handler.request_deserializer, handler.response_serializer
+        decode, encode = _decoder(handler.request_deserializer), handler.response_serializer
         if not handler.unary_unary:
             return grpc.unary_stream_rpc_method_handler(
                 self._stream(method, rule, cast(Any, handler.unary_stream)), decode, encode
@@ -97,7 +103,7 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         self, method: str, rule: Rule, inner: Callable[..., Awaitable[Any]]
     ) -> Callable[..., Any]:
         async def handle(request: Any, context: Any) -> Any:
-            async with self._guarded(method, rule, request, context):
+            async with self._guarded(method, rule, request, context) as scope, _in_time(scope):
                 return await inner(request, context)
 
         return handle
@@ -115,7 +121,7 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         shared = f"public, max-age={rule.max_age_s}, s-maxage={rule.max_age_s - 1}"
 
         async def handle(request: Any, context: Any) -> bytes:
-            async with self._guarded(method, rule, request, context) as scope:
+            async with self._guarded(method, rule, request, context) as scope, _in_time(scope):
 
                 async def make() -> bytes:
                     answer = await inner(request, context)
@@ -166,6 +172,8 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                 yield scope
             except SepError as error:
                 code = error.code
+                if not rule.documents(code, error.reason):
+                    _log.error(UNDOCUMENTED, method=method, code=code.name, reason=error.reason)
                 await _abort(context, error)
             except (grpc.aio.AbortError, asyncio.CancelledError, GeneratorExit):
                 code = grpc.StatusCode.CANCELLED
@@ -196,6 +204,10 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         return timer
 
     def _check(self, rule: Rule, request: Any, metadata: Mapping[str, Any]) -> None:
+        if request is _MALFORMED:
+            raise InvalidArgumentError("the request is no message of this method, or not UTF-8")
+        if TWICE in metadata:
+            check_twice(metadata[TWICE], request)
         if rule.takes_body and RAW_BODY in metadata:
             check_body(metadata[RAW_BODY], request)
         if not request.DESCRIPTOR.fields:
@@ -204,6 +216,36 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             self._validator.validate(request)
         except protovalidate.ValidationError as error:
             raise InvalidArgumentError(_faults(error.violations)) from None
+
+
+@asynccontextmanager
+async def _in_time(scope: CallScope) -> AsyncIterator[None]:
+    """Ends just before gRPC would, which says so without a reason."""
+    left = scope.seconds_left()
+    if left is None:
+        yield
+        return
+    try:
+        async with asyncio.timeout(left - min(_TO_SAY_SO_S, left / 10)) as patience:
+            yield
+    except TimeoutError:
+        if not patience.expired():
+            raise
+        raise TooSlowError("the call takes longer than its caller waits") from None
+
+
+def _decoder(decode: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    """Bytes that are no request come as ``_MALFORMED``: gRPC would answer with Python's words."""
+    if decode is None:
+        return None
+
+    def decoded(raw: bytes) -> Any:
+        try:
+            return decode(raw)
+        except DecodeError:
+            return _MALFORMED
+
+    return decoded
 
 
 def _metadata(context: Any) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
+import grpc
 from google.api import annotations_pb2
 from google.protobuf.descriptor import MethodDescriptor
 from sep.allocator.v1 import allocator_pb2
@@ -13,6 +13,16 @@ from sep.evaluator.v1 import evaluator_pb2
 from sep.gateway.v1 import gateway_pb2
 from sep.guard.v1 import guard_pb2
 from sep.ops.v1 import ops_pb2
+
+from sep_kit.errors import (
+    InternalOnlyError,
+    InvalidArgumentError,
+    PermissionDeniedError,
+    SepError,
+    TooSlowError,
+    UnauthenticatedError,
+    WrongKeyError,
+)
 
 _FILES = (allocator_pb2, evaluator_pb2, gateway_pb2, guard_pb2, ops_pb2)
 
@@ -33,14 +43,33 @@ class Rule:
     Args:
         max_age_s: seconds that an answer may be old; 0 for one that must be fresh.
         takes_body: whether REST sends it a JSON body.
-        request: the class of its requests.
+        errors: code and reason of the errors of its own; None where nobody has said.
     """
 
     access: Access
     max_age_s: int = 0
     takes_body: bool = False
-    request: Any = None
+    errors: frozenset[tuple[int, str]] | None = None
 
+    def documents(self, code: grpc.StatusCode, reason: str) -> bool:
+        """Whether a client of the method can know of this error."""
+        told = (code.value[0], reason)
+        return self.errors is None or told in self.errors or told in _EVERYWHERE
+
+
+# What any call may meet before a handler sees it, and what stands for a fault of ours.
+_EVERYWHERE = frozenset(
+    (kind.code.value[0], kind.reason)
+    for kind in (
+        InvalidArgumentError,
+        UnauthenticatedError,
+        WrongKeyError,
+        PermissionDeniedError,
+        InternalOnlyError,
+        TooSlowError,
+        SepError,
+    )
+)
 
 UNKNOWN = Rule(Access.WRITE)
 """For a method that the contract says nothing about."""
@@ -64,14 +93,14 @@ def contract_services() -> tuple[str, ...]:
 def contract_rules() -> Mapping[str, Rule]:
     """The rule of each method by its path, such as ``/sep.guard.v1.GuardService/Reconcile``."""
     return {
-        f"/{service.full_name}/{method.name}": _rule(file, method)
+        f"/{service.full_name}/{method.name}": _rule(method)
         for file in _FILES
         for service in file.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }
 
 
-def _rule(file: Any, method: MethodDescriptor) -> Rule:
+def _rule(method: MethodDescriptor) -> Rule:
     options = method.GetOptions()
     rule = options.Extensions[rules_pb2.rule]
     return Rule(
@@ -79,5 +108,5 @@ def _rule(file: Any, method: MethodDescriptor) -> Rule:
         _ACCESS.get(rule.access, Access.WRITE),
         rule.max_age_seconds,
         bool(options.Extensions[annotations_pb2.http].body),
-        getattr(file, method.input_type.name),
+        frozenset((error.code, reason) for error in rule.errors for reason in error.reasons),
     )

@@ -7,11 +7,11 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from sep_kit.errors import PeerUnavailableError, RemoteError, SepError
+from sep_kit.errors import PeerUnavailableError, RemoteError, SepError, TooSlowError
 
 DETAILS_KEY = "grpc-status-details-bin"
 _DOMAIN = RemoteError.domain
-# Without our details nobody's handler said this: CANCELLED is what a server that stops leaves.
+# Without a reason nobody's handler said this: CANCELLED is what a server that stops leaves.
 _NO_ANSWER = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -45,7 +45,7 @@ def status_details(error: SepError) -> bytes:
 def error_of(call: grpc.aio.AioRpcError, peer: str) -> SepError:
     """The error that a failed call stands for."""
     info = _error_info(call)
-    if info is not None:
+    if info is not None and info.reason != TooSlowError.reason:
         return RemoteError(call.code(), info.reason, call.details() or "", dict(info.metadata))
     if call.code() in _NO_ANSWER:
         return PeerUnavailableError(f"{peer} does not answer: {call.details()}", peer=peer)

@@ -17,6 +17,7 @@ from sep_kit.errors import NotServingError, SepError, StoreUnavailableError
 from sep_kit.grpc.client import call, open_channel
 from sep_kit.logging import get_logger
 from sep_kit.ops.exposition import merge_expositions
+from sep_kit.ops.replicas import Replicas, Resolve, addresses_of
 from sep_kit.ops.status import Limits, StatusReader, Stored, unread
 from sep_kit.settings.knobs import SafetyKnobs
 from sep_kit.store.connection import Valkey
@@ -48,18 +49,26 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         registry: CollectorRegistry,
         clock: Clock,
         connect: Callable[[str], grpc.aio.Channel] = open_channel,
+        is_writer: Callable[[], bool] = lambda: False,
+        resolve: Resolve = addresses_of,
     ) -> None:
         self._view = view
         self._registry = registry
         self._clock = clock
         self._status = StatusReader(store, clock)
         self._kill_switch = KillSwitch(store)
+        self._is_writer = is_writer
         self._channels = {name: connect(address) for name, address in view.peers.items()}
+        self._replicas = {
+            name: Replicas(address, connect, resolve) for name, address in view.peers.items()
+        }
 
     async def close(self) -> None:
         """Close the channels to the other services."""
         for channel in self._channels.values():
             await channel.close(None)
+        for replicas in self._replicas.values():
+            await replicas.close()
 
     async def GetHealth(
         self,
@@ -131,8 +140,8 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         context: grpc.aio.ServicerContext[ops_pb2.GetMetricsRequest, ops_pb2.GetMetricsResponse],
     ) -> ops_pb2.GetMetricsResponse:
         """The union of all services' metrics; a service that is away is left out."""
-        texts = await asyncio.gather(*(self._scrape(n, c) for n, c in self._channels.items()))
-        found = {name: text for name, text in texts if text is not None}
+        texts = await asyncio.gather(*(self._told_by(n, r) for n, r in self._replicas.items()))
+        found = {n: text for n, text in zip(self._replicas, texts, strict=True) if text is not None}
         return ops_pb2.GetMetricsResponse(
             exposition=httpbody_pb2.HttpBody(
                 content_type=CONTENT_TYPE_LATEST, data=merge_expositions(found).encode()
@@ -148,7 +157,9 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
     ) -> ops_pb2.ScrapeMetricsResponse:
         """This service's own metrics."""
         return ops_pb2.ScrapeMetricsResponse(
-            service=self._view.service, exposition=generate_latest(self._registry).decode()
+            service=self._view.service,
+            exposition=generate_latest(self._registry).decode(),
+            writer=self._is_writer(),
         )
 
     async def _parts(self) -> dict[str, ops_pb2.PartState.ValueType]:
@@ -190,13 +201,24 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
             return ops_pb2.PART_STATE_UNREACHABLE
         return ops_pb2.PART_STATE_SERVING
 
-    async def _scrape(self, name: str, channel: grpc.aio.Channel) -> tuple[str, str | None]:
+    async def _told_by(self, name: str, replicas: Replicas) -> str | None:
+        """The exposition of the replica that writes, else of any that answers."""
+        channels = await replicas.channels()
+        scraped = await asyncio.gather(*(self._scrape(name, channel) for channel in channels))
+        answers = [answer for answer in scraped if answer is not None]
+        # A stable sort: while nobody writes it is always the same one.
+        answers.sort(key=lambda answer: not answer.writer)
+        return answers[0].exposition if answers else None
+
+    async def _scrape(
+        self, name: str, channel: grpc.aio.Channel
+    ) -> ops_pb2.ScrapeMetricsResponse | None:
         stub = ops_pb2_grpc.OpsServiceStub(channel)
         try:
-            answer = await call(
+            answer: ops_pb2.ScrapeMetricsResponse = await call(
                 stub.ScrapeMetrics, ops_pb2.ScrapeMetricsRequest(), peer=name, deadline_s=_PROBE_S
             )
         except SepError as error:
             _log.warning("metrics left out", of=name, error=str(error))
-            return name, None
-        return name, answer.exposition
+            return None
+        return answer

@@ -67,16 +67,19 @@ class CandleStore:
         raise StoreUnavailableError(f"{key} is written by too many at once")
 
     async def heads(self, instruments: Iterable[str], granularity: Granularity) -> dict[str, Head]:
-        """The head of each instrument that has candles, in one round trip."""
+        """The head of each instrument that has candles, in one round trip.
+
+        One that can't be read is left out and logged; the next candle that is written mends it.
+        """
         names = list(instruments)
         async with store_errors(), self._store.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.hmget(keys.candles(name, granularity), [_LAST, _REWRITES])
             found = await pipe.execute()
         return {
-            name: Head(int(last), int(rewrites or 0))
-            for name, (last, rewrites) in zip(names, found, strict=True)
-            if last is not None
+            name: Head(last, _number(rewrites, name) or 0)
+            for name, (raw, rewrites) in zip(names, found, strict=True)
+            if (last := _number(raw, name)) is not None
         }
 
     async def last_times(
@@ -176,7 +179,8 @@ async def _merge_chunks(
 ) -> int:
     await pipe.watch(key)
     fields = [str(s).encode() for s in by_chunk]
-    *stored, last = await _now(pipe.hmget(key, [*fields, _LAST]))
+    *stored, last, rewrites = await _now(pipe.hmget(key, [*fields, _LAST, _REWRITES]))
+    known = _number(last, key)
     updates: dict[bytes, bytes] = {}
     changed: list[int] = []
     moved_aside = False
@@ -197,14 +201,21 @@ async def _merge_chunks(
         await pipe.unwatch()  # type: ignore[no-untyped-call]
         return 0
     newest = max(changed)
-    updates[_LAST] = str(max(newest, int(last) if last else newest)).encode()
+    updates[_LAST] = str(max(newest, known or newest)).encode()
+    if last is not None and (moved_aside or known is None or min(changed) <= known):
+        updates[_REWRITES] = str((_number(rewrites, key) or 0) + 1).encode()
     pipe.multi()  # type: ignore[no-untyped-call]
     pipe.hset(key, mapping=updates)  # type: ignore[arg-type]
-    if last is not None and (moved_aside or min(changed) <= int(last)):
-        pipe.hincrby(key, _REWRITES.decode(), 1)
     pipe.publish(keys.CANDLES_CHANNEL, key)
     await pipe.execute()
     return len(changed)
+
+
+def _number(raw: bytes | None, of: str) -> int | None:
+    if raw is None or raw.isdigit():
+        return None if raw is None else int(raw)
+    _log.error("corrupt head of candles refused", of=of)
+    return None
 
 
 async def _now(result: Any) -> Any:

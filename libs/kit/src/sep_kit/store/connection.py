@@ -25,9 +25,13 @@ def open_valkey(url: str) -> Valkey:
         socket_timeout=_TIMEOUT_S,
         socket_connect_timeout=_TIMEOUT_S,
         health_check_interval=15,
-        # Every command here may be sent twice: a write says what shall be, not by how much.
-        retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), retries=2),
-        retry_on_error=[RedisConnectionError],
+        # Every command here may be sent twice: a write says what shall be, not by how much. Only
+        # what fails at once is tried again: whoever waits for a store that hangs waits long enough.
+        retry=Retry(
+            ExponentialBackoff(cap=0.2, base=0.02),
+            retries=2,
+            supported_errors=(RedisConnectionError,),
+        ),
         protocol=2,
     )
 

@@ -44,12 +44,12 @@ _WORDS = {
 def reasons_of(method: Method) -> dict[int, list[str]]:
     """Every reason that a call of the method may fail for, by HTTP status."""
     found: dict[int, list[str]] = {
-        400: ["INVALID_ARGUMENT", "BAD_REQUEST"],
+        400: ["INVALID_ARGUMENT", "BAD_REQUEST"] if method.takes else ["BAD_REQUEST"],
         500: ["INTERNAL"],
         503: ["UPSTREAM_UNAVAILABLE"],
     }
     if not method.streams:
-        found[504] = ["PEER_UNAVAILABLE", "UPSTREAM_TIMEOUT"]
+        found[504] = ["UPSTREAM_TIMEOUT"]
     if method.access in {"read", "write"}:
         found[401] = ["WRONG_KEY", "MISSING_KEY"]
     if method.access == "write":

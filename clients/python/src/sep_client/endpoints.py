@@ -1,0 +1,80 @@
+"""The methods that both clients have, said once."""
+
+from collections.abc import Callable, Coroutine
+from functools import update_wrapper
+from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
+
+from sep_client import calls
+from sep_client.calls import Call
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Sender:
+    """Sends calls and waits for the answers."""
+
+    def send(self, call: Call[T]) -> T:
+        """The answer to a call."""
+        raise NotImplementedError
+
+
+class AsyncSender:
+    """Sends calls, and others go on meanwhile."""
+
+    async def send(self, call: Call[T]) -> T:
+        """The answer to a call."""
+        raise NotImplementedError
+
+
+class Endpoint(Generic[P, T]):
+    """A method that sends what a function describes, with that function's parameters.
+
+    In a client it gives the answer, in an asynchronous one a coroutine of it.
+    """
+
+    def __init__(self, describe: Callable[P, Call[T]]) -> None:
+        self._describe = describe
+        self.__doc__ = describe.__doc__
+
+    @overload
+    def __get__(self, client: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, client: Sender, owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, client: AsyncSender, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, client: Any, owner: type) -> Any:
+        if client is None:
+            return self
+
+        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
+            return client.send(self._describe(*args, **kwargs))
+
+        return update_wrapper(method, self._describe)
+
+
+class Endpoints:
+    """A method for each call; what each is for stands in ``calls``."""
+
+    health = Endpoint(calls.health)
+    status = Endpoint(calls.status)
+    pairs = Endpoint(calls.pairs)
+    ranking = Endpoint(calls.ranking)
+    allocation_status = Endpoint(calls.allocation_status)
+    budget = Endpoint(calls.budget)
+    readiness = Endpoint(calls.readiness)
+    kill_switch = Endpoint(calls.kill_switch)
+    manifold_coeffs = Endpoint(calls.manifold_coeffs)
+    coherence = Endpoint(calls.coherence)
+    candles = Endpoint(calls.candles)
+    account = Endpoint(calls.account)
+    positions = Endpoint(calls.positions)
+    open_trades = Endpoint(calls.open_trades)
+    instruments = Endpoint(calls.instruments)
+    pricing = Endpoint(calls.pricing)
+    metrics = Endpoint(calls.metrics)
+    reconcile = Endpoint(calls.reconcile)
+    set_kill_switch = Endpoint(calls.set_kill_switch)
+    fetch_candles = Endpoint(calls.fetch_candles)
+    plan_drain = Endpoint(calls.plan_drain)
+    execute_drain = Endpoint(calls.execute_drain)

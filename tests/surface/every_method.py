@@ -1,0 +1,52 @@
+"""A server that has every method of the contract, and does with all of them the same."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib import import_module
+from typing import Any
+
+from sep_kit.grpc.server import Handler
+
+from tests.surface.rows import MODULES
+
+
+async def answers() -> None:
+    return None
+
+
+class Behaviour:
+    """What every method does."""
+
+    def __init__(self) -> None:
+        self.does: Callable[[], Awaitable[None]] = answers
+
+
+def servicers(behaviour: Behaviour) -> list[Handler]:
+    """A servicer for every service, with every method of the contract."""
+    found = []
+    for module in MODULES:
+        for service in module.DESCRIPTOR.services_by_name.values():
+            methods = {
+                m.name: (streaming if m.server_streaming else unary)(behaviour, m)
+                for m in service.methods
+            }
+            grpc_module = import_module(f"{module.__name__}_grpc")
+            base = getattr(grpc_module, f"{service.name}Servicer")
+            add = getattr(grpc_module, f"add_{service.name}Servicer_to_server")
+            found.append(Handler(service.full_name, type(service.name, (base,), methods)(), add))
+    return found
+
+
+def unary(behaviour: Behaviour, method: Any) -> Any:
+    async def handle(self: Any, request: Any, context: Any) -> Any:
+        await behaviour.does()
+        return method.output_type._concrete_class()
+
+    return handle
+
+
+def streaming(behaviour: Behaviour, method: Any) -> Any:
+    async def handle(self: Any, request: Any, context: Any) -> AsyncIterator[Any]:
+        await behaviour.does()
+        yield method.output_type._concrete_class()
+
+    return handle

@@ -1,0 +1,115 @@
+"""A real Envoy with the generated configuration, in front of whatever a test puts there."""
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sep_protos import DESCRIPTOR_SET
+from sep_stack.address import Address
+from sep_stack.binaries import envoy_binary
+from sep_stack.envoy import EnvoySettings, bootstrap
+from sep_stack.envoy_edge import Edge
+from sep_testing.eventually import eventually
+from sep_testing.valkey import free_port
+
+Json = dict[str, Any]
+
+
+def address_of(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    return Address(host, int(port))
+
+
+@dataclass(frozen=True)
+class Envoy:
+    """A running proxy."""
+
+    address: str
+    admin: Address
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+
+@contextlib.asynccontextmanager
+async def running_envoy(
+    folder: Path,
+    services: Mapping[str, str],
+    change: Callable[[Json], None] = lambda config: None,
+    log: Path | None = None,
+    **edge: Any,
+) -> AsyncIterator[Envoy]:
+    """Envoy in front of the four services, once it answers.
+
+    Args:
+        change: does something to the configuration before Envoy reads it.
+        log: where its access log goes.
+    """
+    listen, admin = (Address("127.0.0.1", free_port()) for _ in range(2))
+    settings = EnvoySettings(
+        Edge(
+            listen, f"@sep-surface-{listen.port}", DESCRIPTOR_SET, **{"write_limit": 10_000} | edge
+        ),
+        address_of(services["gateway"]),
+        address_of(services["evaluator"]),
+        address_of(services["allocator"]),
+        address_of(services["guard"]),
+        contract=DESCRIPTOR_SET,
+        descriptor_set=DESCRIPTOR_SET,
+        admin=admin,
+    )
+    config = bootstrap(settings)
+    change(config)
+    file = folder / f"envoy-{listen.port}.json"
+    file.write_text(json.dumps(config))
+    arguments = (
+        *("--disable-hot-restart", "--concurrency", "1", "-l", "error", "-c", str(file)),
+        *("--file-flush-interval-msec", "50"),
+    )
+    with (log or Path(os.devnull)).open("wb") as out:
+        process = await asyncio.create_subprocess_exec(envoy_binary(), *arguments, stdout=out)
+    try:
+        async with httpx.AsyncClient(trust_env=False) as http:
+
+            async def answers() -> bool:
+                with contextlib.suppress(httpx.TransportError):
+                    return (await http.get(f"http://{admin}/ready")).text.strip() == "LIVE"
+                return False
+
+            await eventually(answers)
+        yield Envoy(str(listen), admin)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def routes_in(config: Json) -> list[Json]:
+    """Every route of both listeners."""
+    managers = [
+        listener["filter_chains"][0]["filters"][0]["typed_config"]
+        for listener in config["static_resources"]["listeners"]
+    ]
+    return [
+        route
+        for manager in managers
+        for host in manager["route_config"]["virtual_hosts"]
+        for route in host["routes"]
+    ]
+
+
+def impatient(config: Json) -> None:
+    """Every call that has to end does so within 0.4 s."""
+    for route in routes_in(config):
+        action = route.get("route", {})
+        if "max_stream_duration" in action:
+            action["timeout"] = "0.4s"
+            action["max_stream_duration"] = {"grpc_timeout_header_max": "0.4s"}
+            for added in route["request_headers_to_add"]:
+                added["header"]["value"] = "900m"

@@ -1,0 +1,179 @@
+"""The contract as rows: every method with every error that it documents, and how each is called.
+
+A new method, or an error that is newly documented, is a row without anything to provoke it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import httpx
+from google.protobuf import descriptor_pool, json_format, message_factory
+from google.rpc import error_details_pb2, status_pb2
+from sep.allocator.v1 import allocator_pb2
+from sep.evaluator.v1 import evaluator_pb2
+from sep.gateway.v1 import gateway_pb2
+from sep.guard.v1 import guard_pb2
+from sep.ops.v1 import ops_pb2
+from sep_protos import DESCRIPTOR_SET
+from sep_stack.contract import Method, methods_of, read_contract
+from sep_stack.openapi.errors import HTTP_STATUS, reasons_of
+
+MODULES = (allocator_pb2, evaluator_pb2, gateway_pb2, guard_pb2, ops_pb2)
+METHODS = {m.path: m for m in methods_of(read_contract(DESCRIPTOR_SET))}
+
+Json = dict[str, Any]
+ORDER: Json = {"instrument": "EUR_USD", "units": "1", "client_order_id": "surface-1"}
+REQUESTS: dict[str, Json] = {
+    "GetManifoldCoeffs": {"instrument": "EUR_USD"},
+    "ListCandles": {"instrument": "EUR_USD", "limit": 5},
+    "FetchCandles": {"instruments": ["EUR_USD"], "count": 10},
+    "CheckEntry": {"instrument": "EUR_USD"},
+    "Reconcile": {"dry_run": False},
+    "SetKillSwitch": {"kill_switch": True, "reason": "a test"},
+    "ExecuteDrain": {"drain_id": "0" * 32},
+    "PlaceMarketOrder": ORDER,
+    "GetOrder": {"client_order_id": "surface-1"},
+}
+"""What a method is asked for, where an empty request would be refused or do something else."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call came to: the code, and the reason where there is one."""
+
+    code: str
+    reason: str = ""
+
+    @property
+    def good(self) -> bool:
+        return self.code == "OK"
+
+
+OK = Outcome("OK")
+CODE_OF_HTTP = {200: "OK"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One error of one method."""
+
+    method: Method
+    code: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.method.name}-{self.reason}"
+
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome(self.code, self.reason)
+
+
+def own_rows() -> list[Row]:
+    """The errors that a method has of its own."""
+    return [
+        Row(method, code, reason)
+        for method in METHODS.values()
+        for code, reasons in method.errors.items()
+        for reason in reasons
+    ]
+
+
+def common_rows() -> Iterator[tuple[Method, int, str]]:
+    """The errors of a route that the document adds to those: HTTP status and reason."""
+    for method in METHODS.values():
+        own = {reason for reasons in method.errors.values() for reason in reasons}
+        if method.route:
+            for status, reasons in reasons_of(method).items():
+                for reason in reasons:
+                    if reason not in own:
+                        yield method, status, reason
+
+
+def request_class(method: Method) -> Any:
+    pool = descriptor_pool.Default()
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(method.request))
+
+
+def request_bytes(method: Method, body: Json) -> bytes:
+    return bytes(json_format.ParseDict(body, request_class(method)()).SerializeToString())
+
+
+async def over_grpc(
+    channel: grpc.aio.Channel, method: Method, body: Json, key: str = ""
+) -> Outcome:
+    """A native call; of a stream the first event will do, and silence is no error."""
+    return await raw_grpc(channel, method, request_bytes(method, body), key)
+
+
+async def raw_grpc(
+    channel: grpc.aio.Channel, method: Method, request: bytes, key: str = ""
+) -> Outcome:
+    opened: Any = channel
+    metadata = (("authorization", f"Bearer {key}"),) if key else ()
+    try:
+        if method.streams:
+            call = opened.unary_stream(method.path)(request, metadata=metadata, timeout=2)
+            async for _ in call:
+                call.cancel()
+                return OK
+        else:
+            await opened.unary_unary(method.path)(request, metadata=metadata, timeout=20)
+    except grpc.aio.AioRpcError as error:
+        if method.streams and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return OK
+        return Outcome(error.code().name, grpc_reason(error))
+    return OK
+
+
+def grpc_reason(error: grpc.aio.AioRpcError) -> str:
+    trailing: Any = error.trailing_metadata() or ()
+    info = error_details_pb2.ErrorInfo()
+    for key, value in trailing:
+        if key == "grpc-status-details-bin":
+            assert status_pb2.Status.FromString(value).details[0].Unpack(info)
+    return str(info.reason)
+
+
+async def over_rest(http: httpx.AsyncClient, method: Method, body: Json, key: str = "") -> Outcome:
+    """The same over REST."""
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    sent: Json = {"json": body} if method.has_body else {"params": body}
+    request = http.build_request(method.verb, method.route, headers=headers, **sent)
+    if method.streams:
+        request.extensions["timeout"] = httpx.Timeout(2).as_dict()
+    try:
+        answer = await http.send(request, stream=True)
+    except httpx.ReadTimeout:
+        assert method.streams
+        return OK
+    try:
+        if answer.status_code == 200:
+            if not method.streams:
+                await answer.aread()
+            return OK
+        await answer.aread()
+        return rest_outcome(answer)
+    finally:
+        await answer.aclose()
+
+
+def rest_outcome(answer: httpx.Response) -> Outcome:
+    """Code and reason of an error, which must have the one shape and the status of its code."""
+    if answer.status_code == 200:
+        return OK
+    body = answer.json()
+    assert answer.headers["content-type"] == "application/json"
+    assert set(body) == {"code", "message", "details"}
+    assert body["message"]
+    info = body["details"][0]
+    assert info["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"
+    assert info["domain"] == "sep"
+    (code,) = (c.name for c in grpc.StatusCode if c.value[0] == body["code"])
+    assert answer.headers["x-request-id"]
+    return Outcome(code, info["reason"])
+
+
+__all__ = ["HTTP_STATUS", "METHODS", "REQUESTS"]

@@ -1,0 +1,82 @@
+"""The access log tells every write, failure and slow call, and of the rest what one asks for."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+from sep_kit.grpc.server import GrpcServer
+from sep_testing.eventually import eventually
+
+from tests.surface.every_method import Behaviour, servicers
+from tests.surface.proxy import running_envoy
+from tests.surface.rows import METHODS, OK, over_grpc, over_rest
+
+READ = METHODS["/sep.guard.v1.GuardService/GetKillSwitch"]
+WRITE = METHODS["/sep.guard.v1.GuardService/Reconcile"]
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A proxy whose log one reads."""
+
+    http: httpx.AsyncClient
+    native: grpc.aio.Channel
+    log: Path
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+
+@pytest.fixture
+async def logged(tmp_path: Path) -> AsyncIterator[Logged]:
+    server = GrpcServer(servicers(Behaviour()), CollectorRegistry())
+    port = await server.start("127.0.0.1:0")
+    services = dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), f"127.0.0.1:{port}")
+    log = tmp_path / "access.log"
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(server.stop, 0)
+        envoy = await stack.enter_async_context(
+            running_envoy(tmp_path, services, log=log, logged_reads=0)
+        )
+        http = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=envoy.url, trust_env=False)
+        )
+        native = await stack.enter_async_context(grpc.aio.insecure_channel(envoy.address))
+        yield Logged(http, native, log)
+
+
+async def test_reads_that_go_well_are_left_out_and_writes_are_told(logged: Logged) -> None:
+    for method in (READ, WRITE):
+        assert await over_rest(logged.http, method, {}) == OK
+        assert await over_grpc(logged.native, method, {}) == OK
+    await logged.http.get("/api/ranking/active")  # one that is kept
+    await logged.http.get("/api/nothing")
+    await eventually(lambda: len(logged.lines()) >= 3)
+    assert [(x["method"], x["path"], x["status"]) for x in logged.lines()] == [
+        ("POST", WRITE.route, 200),
+        ("POST", WRITE.path, 200),
+        ("GET", "/api/nothing", 404),
+    ]
+
+
+async def test_a_line_says_who_what_how_and_under_which_id(logged: Logged) -> None:
+    headers = {"x-request-id": "mine", "user-agent": "test", "authorization": "Bearer hush"}
+    answer = await logged.http.get("/api/status?x=1", headers=headers)
+    await eventually(logged.lines)
+    (line,) = logged.lines()
+    assert line["request_id"] == answer.headers["x-request-id"]
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/api/status?x=1", 400)
+    assert (line["client"], line["user_agent"], line["protocol"]) == (
+        "127.0.0.1",
+        "test",
+        "HTTP/1.1",
+    )
+    assert line["milliseconds"] >= 0
+    assert "hush" not in logged.log.read_text()

@@ -1,0 +1,322 @@
+"""HTTP that is malformed, ambiguous or spelt another way: an error of the one shape, or no harm.
+
+Raw sockets, since an HTTP client would not send most of it.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+import pytest_asyncio
+from prometheus_client import CollectorRegistry
+from sep.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from sep_kit.grpc.server import MAX_REQUEST_BYTES, GrpcServer, Handler
+from sep_stack.envoy_transcoding import MAX_RESPONSE_BYTES
+from sep_testing.services import running_server
+
+from tests.surface.every_method import Behaviour, servicers
+from tests.surface.proxy import running_envoy
+from tests.surface.rows import METHODS, OK, Outcome, raw_grpc
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+
+
+@dataclass(frozen=True)
+class Port:
+    """A proxy's public port; writes are allowed three at a time."""
+
+    address: str
+    native: grpc.aio.Channel
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def port(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Port]:
+    folder = tmp_path_factory.mktemp("hostile")
+    pages = folder / "pages"
+    pages.mkdir()
+    for page in ("openapi.json", "docs.html"):
+        (pages / page).write_text("{}")
+    server = GrpcServer(servicers(Behaviour()), CollectorRegistry())
+    address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"
+    services = dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), address)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(server.stop, 0)
+        envoy = await stack.enter_async_context(running_envoy(folder, services, pages=pages))
+        native = await stack.enter_async_context(grpc.aio.insecure_channel(envoy.address))
+        yield Port(envoy.address, native)
+
+
+async def send(port: Port, raw: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of the answer to these bytes."""
+    host, _, number = port.address.rpartition(":")
+    async with asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection(host, int(number))
+        try:
+            writer.write(raw)
+            await writer.drain()
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin1").split("\r\n")
+            if " 100 " in head[0]:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin1").split("\r\n")
+            headers = {
+                name.lower(): value.strip()
+                for name, _, value in (line.partition(":") for line in head[1:] if line)
+            }
+            size = 0 if raw.startswith(b"HEAD") else int(headers.get("content-length", 0))
+            return int(head[0].split()[1]), headers, await reader.readexactly(size)
+        finally:
+            writer.close()
+
+
+def http(line: str, *headers: str, body: bytes = b"", sized: bool = True) -> bytes:
+    lines = [f"{line} HTTP/1.1", "host: sep", *headers]
+    if body and sized:
+        lines.append(f"content-length: {len(body)}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin1") + body
+
+
+CHUNKED = "transfer-encoding: chunked"
+RECONCILE = "POST /api/trade/reconcile"
+DRY = b'{"dry_run": true}'
+COEFFS = "/api/manifold/coeffs"
+
+REFUSED: dict[str, tuple[bytes, int, str]] = {
+    "a slash at the end": (http("GET /api/status/"), 404, "UNKNOWN_ROUTE"),
+    "a slash at the end of a write": (
+        http("POST /api/kill-switch/", body=b"{}"), 404, "UNKNOWN_ROUTE"),
+    "a slash at the end of the stream": (http("GET /api/manifold/stream/"), 404, "UNKNOWN_ROUTE"),
+    "capitals": (http("GET /API/status"), 404, "UNKNOWN_ROUTE"),
+    "a matrix parameter": (http("GET /api/status;x=1"), 404, "UNKNOWN_ROUTE"),
+    "an escaped slash": (http("GET /api%2Fstatus"), 400, "BAD_REQUEST"),
+    "an escaped null": (http("GET /api/status%00"), 400, "BAD_REQUEST"),
+    "a fragment": (http("GET /api/status#x"), 400, "BAD_REQUEST"),
+    "a long path": (http("GET /" + "a" * 9000), 404, "UNKNOWN_ROUTE"),
+    "a gRPC path": (http("GET /sep.ops.v1.OpsService/GetHealth"), 404, "UNKNOWN_ROUTE"),
+    "a gRPC path with JSON": (
+        http("POST /sep.guard.v1.GuardService/Reconcile", body=DRY), 404, "UNKNOWN_ROUTE"),
+    "a spoofed path": (
+        http("GET /api/nothing", "x-envoy-original-path: /api/status"), 404, "UNKNOWN_ROUTE"),
+    "PUT": (http("PUT /api/kill-switch", body=b"{}"), 405, "METHOD_NOT_ALLOWED"),
+    "DELETE": (http("DELETE /api/status"), 405, "METHOD_NOT_ALLOWED"),
+    "TRACE": (http("TRACE /api/status"), 405, "METHOD_NOT_ALLOWED"),
+    "OPTIONS that asks for nothing": (http("OPTIONS /api/status"), 405, "METHOD_NOT_ALLOWED"),
+    "POST of a page": (http("POST /docs", body=b"x"), 405, "METHOD_NOT_ALLOWED"),
+    "POST of the document": (http("POST /openapi.json", body=b"x"), 405, "METHOD_NOT_ALLOWED"),
+    "POST of what is read": (http("POST /api/status", body=b"{}"), 405, "METHOD_NOT_ALLOWED"),
+    "CONNECT": (http("CONNECT sep:80"), 404, "UNKNOWN_ROUTE"),
+    "a verb in small letters": (http("get /api/status"), 400, "BAD_REQUEST"),
+    "an upgrade": (
+        http("GET /api/status", "upgrade: websocket", "connection: Upgrade"),
+        403, "UPGRADE_REFUSED"),
+    "HTTP/1.0": (b"GET /api/status HTTP/1.0\r\n\r\n", 426, "UPGRADE_REQUIRED"),
+    "no host": (b"GET /api/status HTTP/1.1\r\n\r\n", 400, "BAD_REQUEST"),
+    "no HTTP": (b"\x00\x01\x02\r\n\r\n", 400, "BAD_REQUEST"),
+    "TLS where there is none": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", 400, "BAD_REQUEST"),
+    "a space before the colon": (
+        b"GET /api/status HTTP/1.1\r\nhost : sep\r\n\r\n", 400, "BAD_REQUEST"),
+    "headers beyond measure": (
+        http("GET /api/status", "x-a: " + "a" * 40_000), 431, "HEADERS_TOO_LARGE"),
+    "headers beyond number": (
+        http("GET /api/status", *(f"x-{i}: 1" for i in range(150))), 431, "HEADERS_TOO_LARGE"),
+    "an underscore in a header": (http("GET /api/status", "x_a: 1"), 400, "BAD_REQUEST"),
+    "a length and chunks": (
+        http(RECONCILE, CHUNKED, "content-length: 4", body=b"0\r\n\r\n", sized=False),
+        400, "BAD_REQUEST"),
+    "two lengths": (
+        http(RECONCILE, "content-length: 4", "content-length: 5", body=b"abcd", sized=False),
+        400, "BAD_REQUEST"),
+    "an encoding that nobody knows": (
+        http(RECONCILE, "transfer-encoding: xchunked", body=b"0\r\n\r\n", sized=False),
+        501, "NOT_IMPLEMENTED"),
+    "chunks that are none": (
+        http(RECONCILE, CHUNKED, body=b"zz\r\n", sized=False), 400, "BAD_REQUEST"),
+    "chunks beyond measure": (
+        http(RECONCILE, CHUNKED, body=b"5000\r\n" + b" " * 0x5000 + b"\r\n0\r\n\r\n", sized=False),
+        413, "REQUEST_TOO_LARGE"),
+    "a compressed body": (
+        http(RECONCILE, "content-encoding: gzip", body=b"\x1f\x8b\x08\x00"), 400, "BAD_REQUEST"),
+    "a parameter twice": (
+        http(f"GET {COEFFS}?instrument=EUR_USD&instrument=USD_JPY"), 400, "INVALID_ARGUMENT"),
+    "a parameter twice, once in disguise": (
+        http(f"GET {COEFFS}?instrument=EUR_USD&instr%75ment=USD_JPY"), 400, "INVALID_ARGUMENT"),
+    "a kept read's parameter twice": (
+        http("GET /api/candles?instrument=EUR_USD&limit=120&limit=120"), 400, "INVALID_ARGUMENT"),
+    "a parameter that is not UTF-8": (
+        http(f"GET {COEFFS}?instrument=%ff%fe"), 400, "INVALID_ARGUMENT"),
+    "a parameter with raw bytes": (http(f"GET {COEFFS}?instrument=\xff"), 400, "BAD_REQUEST"),
+    "a pile of dung": (http(f"GET {COEFFS}?instrument=%F0%9F%92%A9"), 400, "INVALID_ARGUMENT"),
+    "an escape that is none": (http(f"GET {COEFFS}?instrument=EUR%ZZ"), 400, "INVALID_ARGUMENT"),
+    "a number that is none": (
+        http("GET /api/candles?instrument=EUR_USD&limit=NaN"), 400, "BAD_REQUEST"),
+    "a number beyond measure": (
+        http("GET /api/candles?instrument=EUR_USD&limit=99999999999999999999"),
+        400, "BAD_REQUEST"),
+    "a field in a field": (http(f"GET {COEFFS}?instrument.x=1"), 400, "BAD_REQUEST"),
+    "a query beside a body": (
+        http(f"{RECONCILE}?dry_run=true", body=b"{}"), 400, "INVALID_ARGUMENT"),
+    "a query against a body": (
+        http(f"{RECONCILE}?dry_run=true", body=b'{"dry_run":false}'), 400, "BAD_REQUEST"),
+}  # fmt: skip
+BODIES: dict[str, tuple[bytes, str]] = {
+    "a key twice": (b'{"dry_run": true, "dry_run": false}', "INVALID_ARGUMENT"),
+    "a key in two spellings": (b'{"dry_run": true, "dryRun": false}', "INVALID_ARGUMENT"),
+    "a key in another spelling": (b'{"dryRun": true}', "INVALID_ARGUMENT"),
+    "an unknown key": (b'{"dryrun": true}', "INVALID_ARGUMENT"),
+    "null": (b"null", "BAD_REQUEST"),
+    "a list": (b"[]", "BAD_REQUEST"),
+    "a text": (b'"x"', "BAD_REQUEST"),
+    "a truth in a text": (b'{"dry_run": "true"}', "INVALID_ARGUMENT"),
+    "a truth as a number": (b'{"dry_run": 1}', "BAD_REQUEST"),
+    "something behind it": (DRY + b"x", "BAD_REQUEST"),
+    "two bodies": (DRY + DRY, "BAD_REQUEST"),
+    "a comma too many": (b'{"dry_run": true,}', "INVALID_ARGUMENT"),
+    "single quotes": (b"{'dry_run': true}", "INVALID_ARGUMENT"),
+    "no quotes": (b"{dry_run: true}", "INVALID_ARGUMENT"),
+    "a comment": (b'{"dry_run": true /* really */}', "BAD_REQUEST"),
+    "a byte order mark": (b"\xef\xbb\xbf" + DRY, "BAD_REQUEST"),
+    "UTF-16": (DRY.decode().encode("utf-16"), "BAD_REQUEST"),
+    "bytes of no alphabet": (b'{"dry_run": true, "\xff": 1}', "BAD_REQUEST"),
+    "depths": (b'{"a":' * 2000 + b"1" + b"}" * 2000, "BAD_REQUEST"),
+    "XML": (b"<a/>", "BAD_REQUEST"),
+}
+
+
+def error_in(body: bytes) -> tuple[str, str]:
+    told = json.loads(body)
+    assert set(told) == {"code", "message", "details"}
+    return told["details"][0]["reason"], told["message"]
+
+
+@pytest.mark.parametrize("what", REFUSED)
+async def test_http_that_is_wrong_gets_an_error_of_the_one_shape(port: Port, what: str) -> None:
+    raw, status, reason = REFUSED[what]
+    found, headers, body = await send(port, raw)
+    assert (found, error_in(body)[0]) == (status, reason), body
+    assert headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("what", BODIES)
+async def test_a_body_that_is_wrong_is_refused(port: Port, what: str) -> None:
+    body, reason = BODIES[what]
+    for raw in (
+        http(RECONCILE, body=body),
+        http(RECONCILE, CHUNKED, body=chunks(body), sized=False),
+    ):
+        status, _, answer = await send(port, raw)
+        assert (status, error_in(answer)[0]) == (400, reason), answer
+
+
+def chunks(body: bytes) -> bytes:
+    return b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        http(RECONCILE, body=DRY),
+        http(RECONCILE, CHUNKED, body=chunks(DRY), sized=False),
+        http(RECONCILE, "expect: 100-continue", body=DRY),
+        http(RECONCILE, "content-type: application/json; charset=utf-8", body=DRY),
+        # What curl sends with -d: the body is JSON whatever it is called.
+        http(RECONCILE, "content-type: application/x-www-form-urlencoded", body=DRY),
+        http(RECONCILE, "x-sep-body-bin: e30=", "x-sep-twice: dry_run", body=DRY),
+        http(RECONCILE, body=b'{"dry\\u005frun": true}'),
+        http("GET //api//status"),
+        http("GET /api/../api/status"),
+        http("GET /api/st%61tus"),
+        http("GET /api/status?"),
+        http("GET /api/oanda/pricing?instruments=EUR_USD&instruments=USD_JPY"),
+        http("GET /api/status", "x-a: " + "a" * 20_000),
+        http("GET /api/status", "grpc-timeout: zz"),
+        http("GET /api/status", "upgrade: h2c", "http2-settings: AAMAAABkAAQAAP__"),
+        http("HEAD /docs"),
+    ],
+    ids=lambda raw: raw.split(b"\r\n")[0].decode(),
+)
+async def test_http_that_is_only_unusual_is_answered(port: Port, raw: bytes) -> None:
+    status, _, body = await send(port, raw)
+    assert status == 200, body
+
+
+@pytest.mark.parametrize("path", ["/api/kill-switch", "//api/kill-switch", "/api/k%69ll-switch",
+                                  "/api/./kill-switch", "/api/kill-switch/"])  # fmt: skip
+async def test_no_spelling_of_a_path_finds_a_way_past_the_limit_on_writes(
+    tmp_path_factory: pytest.TempPathFactory, path: str
+) -> None:
+    nowhere = dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), "127.0.0.1:1")
+    folder = tmp_path_factory.mktemp("limit")
+    async with (
+        running_envoy(folder, nowhere, write_limit=2) as envoy,
+        grpc.aio.insecure_channel(envoy.address) as native,
+    ):
+        limited = Port(envoy.address, native)
+        raw = http(f"POST {path}", body=b'{"kill_switch": true}')
+        found = [(await send(limited, raw))[0] for _ in range(3)]
+    assert found in ([503, 503, 429], [404, 404, 404])
+
+
+async def test_each_address_has_writes_of_its_own_and_no_header_makes_another_of_it(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    nowhere = dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), "127.0.0.1:1")
+
+    async def write(url: str, address: str, **headers: str) -> int:
+        transport = httpx.AsyncHTTPTransport(local_address=address)
+        async with httpx.AsyncClient(transport=transport, base_url=url, trust_env=False) as client:
+            return (await client.post("/api/kill-switch", headers=headers)).status_code
+
+    folder = tmp_path_factory.mktemp("addresses")
+    async with running_envoy(folder, nowhere, write_limit=1) as envoy:
+        assert await write(envoy.url, "127.0.0.1") == 503
+        assert await write(envoy.url, "127.0.0.1") == 429
+        spoofed = {"x-forwarded-for": "127.0.0.3", "x-real-ip": "127.0.0.3"}
+        assert await write(envoy.url, "127.0.0.1", **spoofed) == 429
+        assert await write(envoy.url, "127.0.0.2") == 503
+
+
+async def test_native_calls_that_are_wrong_end_in_a_status(port: Port) -> None:
+    method = METHODS["/sep.guard.v1.GuardService/Reconcile"]
+    told = "INVALID_ARGUMENT"
+    assert await raw_grpc(port.native, method, b"\xff\xff\xff") == Outcome(told, told)
+    huge = await raw_grpc(port.native, method, b"\x12" + b"\xff" * MAX_REQUEST_BYTES)
+    assert huge.code == "RESOURCE_EXHAUSTED"
+    opened: Any = port.native
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await opened.unary_unary("/sep.guard.v1.GuardService/Nothing")(b"")
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert await raw_grpc(port.native, method, b"") == OK
+
+
+async def test_a_second_field_that_is_not_known_over_grpc_does_no_harm(port: Port) -> None:
+    """A newer client may send what an older stack does not know."""
+    method = METHODS["/sep.guard.v1.GuardService/Reconcile"]
+    assert await raw_grpc(port.native, method, b"\x08\x01\xf8\x07\x01") == OK
+
+
+class Endless(gateway_pb2_grpc.GatewayServiceServicer):
+    """Answers with more than anybody should have to read."""
+
+    async def ListCandles(self, request: Any, context: Any) -> gateway_pb2.ListCandlesResponse:
+        return gateway_pb2.ListCandlesResponse(granularity="x" * (MAX_RESPONSE_BYTES + 1))
+
+
+async def test_an_answer_beyond_measure_is_an_error(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    add = gateway_pb2_grpc.add_GatewayServiceServicer_to_server
+    handler = Handler("sep.gateway.v1.GatewayService", Endless(), add)  # type: ignore[abstract]
+    folder = tmp_path_factory.mktemp("endless")
+    async with running_server(handler) as running:
+        services = dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), running.address)
+        async with (
+            running_envoy(folder, services) as envoy,
+            grpc.aio.insecure_channel(envoy.address) as native,
+        ):
+            raw = http("GET /api/candles?instrument=EUR_USD")
+            status, _, body = await send(Port(envoy.address, native), raw)
+    assert (status, error_in(body)[0]) == (500, "INTERNAL"), body
