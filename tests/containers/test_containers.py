@@ -18,11 +18,21 @@ PAIRS = sorted(
 )
 
 
-def test_containers_are_named_healthy_and_hardened(containers: Containers) -> None:
+async def test_containers_are_named_and_healthy(containers: Containers) -> None:
+    def healthy() -> bool:
+        states = {name: containers.inspect(name)["State"]["Health"] for name in NAMES}
+        bad = [(n, s["Log"][-1]) for n, s in states.items() if s["Status"] != "healthy"]
+        assert not bad
+        return True
+
+    # A machine that does much else may miss a probe.
+    await eventually(healthy, within_s=60, every_s=1)
+
+
+def test_containers_are_hardened(containers: Containers) -> None:
     for name in NAMES:
         told = containers.inspect(name)
-        host, config, state = told["HostConfig"], told["Config"], told["State"]
-        assert state["Health"]["Status"] == "healthy", name
+        host, config = told["HostConfig"], told["Config"]
         assert host["ReadonlyRootfs"] is True, name
         assert host["CapDrop"] == ["ALL"], name
         assert "no-new-privileges:true" in host["SecurityOpt"], name
