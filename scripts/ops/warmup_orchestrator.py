@@ -27,6 +27,8 @@ from stack_api import ApiError, StackApi, add_connection_options
 STEPS = ("backfill", "prime", "hydrate")
 
 _POLL_S = 1.0
+_BEGIN_S = 20.0
+_UNAVAILABLE = 503
 _DAY_S = 86_400
 _STOPPED = 130  # as a shell says of Ctrl-C
 
@@ -178,8 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace, console: Console) -> int:
     api = StackApi(arguments.url, arguments.key_file)
     try:
-        pairs = arguments.pairs or [p["instrument"] for p in api.get("/api/pairs")["pairs"]]
-        history = _history(api, pairs, arguments)
+        pairs, history = _begin(api, arguments)
     except ApiError as error:
         console.print(f"can't begin: {error}", style="red")
         return 1
@@ -202,6 +203,19 @@ def _missing_table(missing: Sequence[Missing]) -> Table:
     for row in missing:
         table.add_row(row.step, row.what, row.why)
     return table
+
+
+def _begin(api: StackApi, arguments: argparse.Namespace) -> tuple[list[str], History]:
+    """What to warm up. A stack that has just come up may not know all its parts yet."""
+    deadline = time.monotonic() + min(_BEGIN_S, arguments.wait)
+    while True:
+        try:
+            pairs = arguments.pairs or [p["instrument"] for p in api.get("/api/pairs")["pairs"]]
+            return list(pairs), _history(api, pairs, arguments)
+        except ApiError as error:
+            if error.status < _UNAVAILABLE or time.monotonic() > deadline:
+                raise
+        time.sleep(_POLL_S)
 
 
 def _history(api: StackApi, pairs: Sequence[str], arguments: argparse.Namespace) -> History:

@@ -190,7 +190,7 @@ def containers(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def deployed(containers: Containers) -> Deployed:
     """The stack as ``./deploy.sh`` brings it up where nothing ran before."""
     # An address left over in the operator's shell must not reach the paper profile.
-    code, output = containers.deploy("--wait", "120", OANDA_API_URL="http://127.0.0.1:9")
+    code, output = containers.deploy("--wait", "240", OANDA_API_URL="http://127.0.0.1:9")
     if code:
         pytest.fail(f"deploy.sh ended with {code}:\n{output[-8000:]}")
     return Deployed(code, output, containers.kill_switch)

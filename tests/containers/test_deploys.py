@@ -72,45 +72,48 @@ def test_a_build_that_fails_changes_nothing(containers: Containers) -> None:
     containers.set_kill_switch(engaged=True)
 
 
+def test_a_stack_that_does_not_start_is_taken_back(containers: Containers, tmp_path: Path) -> None:
+    before = running(containers)
+    broken = env_file(containers, tmp_path, "GUARD_MIN_COHERENCE=0.1")
+    code, output = containers.deploy("--wait", "180", "--env-file", broken)
+    assert_taken_back(code, output, "starting with entries forbidden")
+    assert "GUARD_MIN_COHERENCE" in output
+    assert running(containers) == before
+
+
 @pytest.mark.parametrize(
-    ("setting", "step", "told"),
+    ("step", "script", "mishap", "told"),
     [
-        ("GUARD_MIN_COHERENCE=0.1", "starting with entries forbidden", "GUARD_MIN_COHERENCE"),
-        ("FRESH_MAX_SIGNAL_AGE_SEC=0.001", "warming up", "signal stale"),
+        ("warming up", "warmup_orchestrator", "docker stop sep-gateway", "can't begin"),
+        (
+            "verifying",
+            "verify_stack",
+            "{python} scripts/ops/kill_switch.py release --reason too-early",
+            r"kill switch\s+│ FAULT",
+        ),
     ],
 )
-def test_a_deploy_that_fails_brings_back_what_ran_before(
-    containers: Containers, tmp_path: Path, setting: str, step: str, told: str
+def test_a_stack_to_which_something_happens_meanwhile_is_taken_back(
+    containers: Containers, tmp_path: Path, step: str, script: str, mishap: str, told: str
 ) -> None:
-    before = running(containers)
-    code, output = containers.deploy(
-        "--wait", "40", "--env-file", env_file(containers, tmp_path, setting)
-    )
-    assert code == 1, output[-4000:]
-    assert f"FAILED at: {step}" in output
-    assert told in output
-    assert "rolled back; the kill switch is engaged" in output, output[-4000:]
-    assert running(containers) == before
-
-
-def test_a_stack_that_does_not_pass_its_verification_is_taken_back(
-    containers: Containers, tmp_path: Path
-) -> None:
-    """Somebody releases the kill switch just before."""
+    """Just before a script of deploy.sh a service is stopped, or the kill switch released."""
     python = tmp_path / "python"
     own = containers.project / ".venv" / "bin" / "python"
-    release = f"{own} scripts/ops/kill_switch.py release --reason too-early"
-    python.write_text(
-        f'#!/bin/sh\ncase $1 in *verify_stack.py) {release} ;; esac\nexec {own} "$@"\n'
-    )
+    happens = mishap.format(python=own)
+    python.write_text(f'#!/bin/sh\ncase $1 in *{script}.py) {happens} ;; esac\nexec {own} "$@"\n')
     python.chmod(0o755)
     before = running(containers)
-    code, output = containers.deploy("--wait", "30", SEP_PYTHON=str(python))
-    assert code == 1, output[-4000:]
-    assert "FAILED at: verifying" in output
-    assert re.search(r"kill switch\s+│ FAULT", output), output[-4000:]
-    assert "rolled back; the kill switch is engaged" in output, output[-4000:]
+    code, output = containers.deploy("--wait", "180", SEP_PYTHON=str(python))
+    assert_taken_back(code, output, step)
+    assert re.search(told, output), output[-4000:]
     assert running(containers) == before
+
+
+def assert_taken_back(code: int, output: str, step: str) -> None:
+    """deploy.sh says where it failed, and that what ran before runs again."""
+    assert code == 1, output[-4000:]
+    assert f"FAILED at: {step}" in output, output[-4000:]
+    assert "rolled back; the kill switch is engaged" in output, output[-4000:]
 
 
 def test_ctrl_c_takes_back_what_was_begun_however_often_it_comes(
@@ -119,7 +122,7 @@ def test_ctrl_c_takes_back_what_was_begun_however_often_it_comes(
     before = running(containers)
     stale = env_file(containers, tmp_path, "FRESH_MAX_SIGNAL_AGE_SEC=0.001")
     output = tmp_path / "output"
-    process = containers.start_deploy("--wait", "120", "--env-file", stale)
+    process = containers.start_deploy("--wait", "180", "--env-file", stale)
     with process, output.open("w+") as told:
         assert process.stdout is not None
         for line in process.stdout:
@@ -128,10 +131,8 @@ def test_ctrl_c_takes_back_what_was_begun_however_often_it_comes(
                 os.killpg(process.pid, signal.SIGINT)
         code = process.wait(timeout=120)
     said = output.read_text()
-    assert code == 1, said[-4000:]
-    assert "FAILED at: warming up" in said
+    assert_taken_back(code, said, "warming up")
     assert "was stopped" in said
-    assert "rolled back; the kill switch is engaged" in said, said[-4000:]
     assert running(containers) == before
 
 
@@ -141,7 +142,7 @@ def test_a_deploy_over_a_stack_that_trades_forbids_entries_first_and_keeps_posit
     containers.trade("EUR_GBP", 1234)  # no weight ever asks for it
     before = started(containers)
     changed = env_file(containers, tmp_path, f"CORS_ORIGINS={ORIGIN}")
-    code, output = containers.deploy("--wait", "120", "--env-file", changed)
+    code, output = containers.deploy("--wait", "180", "--env-file", changed)
     assert code == 0, output[-6000:]
     assert output.index("kill switch engaged") < output.index("Recreate")
     again = started(containers)
@@ -154,7 +155,7 @@ def test_a_deploy_over_a_stack_that_trades_forbids_entries_first_and_keeps_posit
 
     # The same release and settings again: only the guard starts anew, to forbid entries.
     containers.set_kill_switch(engaged=False)
-    code, output = containers.deploy("--wait", "120", "--env-file", changed)
+    code, output = containers.deploy("--wait", "180", "--env-file", changed)
     assert code == 0, output[-6000:]
     others = [name for name in NAMES if name != "sep-guard"]
     assert started(containers, *others) == {name: again[name] for name in others}
@@ -192,7 +193,7 @@ class TestTheEnd:
         self, containers: Containers, tmp_path: Path
     ) -> None:
         broken = env_file(containers, tmp_path, "GUARD_MIN_COHERENCE=0.1")
-        code, output = containers.deploy("--wait", "30", "--env-file", broken)
+        code, output = containers.deploy("--wait", "60", "--env-file", broken)
         assert code == 1, output[-4000:]
         assert "nothing ran before" in output
         assert containers.engine.docker("ps", "--all", "--quiet") == ""
