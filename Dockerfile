@@ -31,6 +31,9 @@ FROM python:${PYTHON}-slim
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     PYTHONPATH=/opt/service:/opt/shared PATH=/opt/service/bin:/opt/shared/bin:$PATH \
     NUMBA_CACHE_DIR=/cache
+# The image comes without compiled modules, and nothing may write them later: each health probe would
+# compile what it imports anew, four times its own work.
+RUN python -m compileall -q -j 0 "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 # /state is for parts that keep files, /cache for compiled kernels, /keys for API keys; a volume
 # mounted there takes over its owner.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin sep \

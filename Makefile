@@ -17,13 +17,14 @@ FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 PACKAGES := $(wildcard protos/pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml \
 	tools/*/pyproject.toml clients/*/pyproject.toml)
 SOURCES := $(wildcard libs/*/src services/*/src tools/*/src clients/*/src)
+OPERATIONS := scripts deploy tests/operations tests/containers
 CONTRACT := protos/gen/sep_protos/contract.binpb
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 empty :=
 space := $(empty) $(empty)
 # Without it mypy finds each module twice: here, and through its installed package.
-export MYPYPATH := $(subst $(space),:,$(SOURCES))
+export MYPYPATH := $(subst $(space),:,$(SOURCES) scripts/ops)
 
 .PHONY: help
 help:  ## show this
@@ -46,7 +47,7 @@ protos: .venv/installed  ## generate the contract's code and descriptor set afre
 lint: .venv/installed $(CONTRACT)  ## ruff, mypy --strict, buf lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(SOURCES)
+	$(BIN)/mypy $(SOURCES) $(OPERATIONS)
 	cd protos && ../$(BIN)/buf lint gen/sep_protos/contract.binpb --config buf.yaml
 
 .PHONY: bench

@@ -7,10 +7,11 @@ usage() {
     cat <<'USAGE'
 ./deploy.sh [options]
 
-Builds the images, starts the containers with entries forbidden, waits until they are healthy, runs
-the warm-up orchestrator, restarts what differs with the live configuration, and verifies gates
-blob, coherence of all pairs, ranking and allocation. Leaves the kill switch engaged.
-Running it again ends in the same state. A failed step brings back what ran before, and says why.
+Builds the images, engages the kill switch of what runs, starts the containers with entries
+forbidden, waits until they are healthy, runs the warm-up orchestrator, restarts what differs with
+the live configuration, and verifies gates blob, coherence of all pairs, ranking and allocation.
+Leaves the kill switch engaged. Running it again ends in the same state. A failed step, or Ctrl-C,
+brings back what ran before, and says why.
 
   --profile NAME     paper (brings its own broker), practice or live; paper if not given
   --env-file FILE    settings of the services; deploy/demo.env for paper, needed otherwise
@@ -24,8 +25,8 @@ Running it again ends in the same state. A failed step brings back what ran befo
   --dry-run          print the steps and change nothing
   --help             this text
 
-Exit codes: 0 deployed and verified; 1 a step failed, and what ran before runs again; 2 the call
-itself is wrong, or another deploy runs, and nothing was changed.
+Exit codes: 0 deployed and verified; 1 a step failed or was stopped, and what ran before runs again;
+2 the call itself is wrong, or another deploy runs, and nothing was changed.
 Settings from the environment: HTTP_PORT (8000), SEP_PYTHON (.venv/bin/python), SEP_DEPLOY_DIR
 (.run/deploy: what was deployed last, and the key for calls that change something).
 USAGE
@@ -42,8 +43,11 @@ build=1
 dry_run=0
 observe=0
 
-refuse() {
-    printf 'deploy: %s\n' "$*" >&2
+say() { printf 'deploy: %s\n' "$*" >&2; }
+
+refuse() { # before anything was changed
+    trap - EXIT
+    say "$*"
     exit 2
 }
 
@@ -68,6 +72,8 @@ done
 
 case $profile in
     paper)
+        # A URL left over in a shell must not turn a demo into orders at a real broker.
+        unset OANDA_API_URL OANDA_STREAM_URL
         : "${env_file:=deploy/demo.env}" "${token_file:=deploy/paper_token}"
         ;;
     practice)
@@ -85,6 +91,7 @@ esac
 [[ -r $env_file ]] || refuse "can't read the env file $env_file"
 [[ -r $token_file ]] || refuse "can't read the token file $token_file"
 [[ $wait_s =~ ^[1-9][0-9]*$ ]] || refuse "--wait is a number of seconds, not $wait_s"
+[[ $days =~ ^([1-9][0-9]*)?$ ]] || refuse "--days is a number of days, not $days"
 
 setting() { # the last value of a name in the env file
     sed -n "s/^$1=['\"]\{0,1\}\([^'\"# ]*\).*/\1/p" "$env_file" | tail -n 1
@@ -100,14 +107,16 @@ python=${SEP_PYTHON:-.venv/bin/python}
 state=${SEP_DEPLOY_DIR:-.run/deploy}
 url=http://127.0.0.1:${HTTP_PORT:-8000}
 key_file=$state/write_key
+# Candles, gates and orders of one broker are worth nothing, and worse, beside another.
+broker="$profile $(setting OANDA_ACCOUNT_ID)"
 own=(gateway evaluator allocator guard stack)
-profiles=()
+compose=(docker compose)
 if [[ $profile == paper ]]; then
-    profiles+=(--profile paper)
+    compose+=(--profile paper)
     own+=(paper-broker)
 fi
 if ((observe)); then
-    profiles+=(--profile observe)
+    compose+=(--profile observe)
 fi
 
 absolute() { printf '%s/%s' "$(cd "$(dirname "$1")" && pwd)" "$(basename "$1")"; }
@@ -121,10 +130,11 @@ release=$(find Dockerfile compose.yaml requirements protos libs services tools -
     -not -path '*/build/*' -not -path 'protos/gen/*' -print0 \
     | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c 1-12)
 export SEP_RELEASE=$release
+# Mounted files are read at start: Prometheus starts again when they differ.
+SEP_RULES=$(cat deploy/prometheus/*.yaml | sha256sum | cut -c 1-12)
+export SEP_RULES
 
 # --- Steps ----------------------------------------------------------------------------------------
-
-say() { printf 'deploy: %s\n' "$*" >&2; }
 
 run() { # a command that changes something
     if ((dry_run)); then
@@ -134,11 +144,13 @@ run() { # a command that changes something
     fi
 }
 
-compose() { docker compose ${profiles[@]+"${profiles[@]}"} "$@"; }
-compose_up() { run compose up --detach --no-build --wait --wait-timeout "$wait_s"; }
+compose_up() { # the kill switch's seed, and whether it overrides what is stored
+    run env KILL_SWITCH=1 KILL_SWITCH_FORCE_ENV="$1" "${compose[@]}" \
+        up --detach --no-build --wait --wait-timeout "$wait_s"
+}
 
 current='' # the step that runs
-changed=0  # whether containers were touched
+changed=0  # whether anything was touched
 before=''  # what ran before: recorded, running or nothing
 
 step() {
@@ -154,19 +166,30 @@ check_tools() {
         say "making .venv for the scripts"
         make .venv/installed >&2
     fi
-    compose config --quiet
+    "${compose[@]}" config --quiet
+    if [[ -s $state/broker && $(<"$state/broker") != "$broker" ]] \
+        && docker volume inspect sep_valkey >/dev/null 2>&1; then
+        refuse "the volumes hold the state of '$(<"$state/broker")', not of '$broker'. To begin anew:" \
+            "docker compose --profile '*' down && docker volume rm sep_valkey"
+    fi
 }
 
-remember() {
+remember() { # what runs, by its images: a tag may mean another one after the build
     before=nothing
     ((dry_run)) && return
     local name image
+    for name in gateway evaluator allocator guard; do
+        [[ $(docker inspect --format '{{.State.Status}}' "sep-$name" 2>/dev/null) \
+            =~ ^(running|restarting|paused)$ ]] && before=running
+    done
+    [[ $before == running ]] || return 0
     for name in "${own[@]}"; do
         image=$(docker inspect --format '{{.Image}}' "sep-${name/#stack/init}" 2>/dev/null) || continue
-        docker tag "$image" "sep-$name:before-$release"
-        before=running
+        docker tag "$image" "sep-$name:before"
     done
-    if [[ $before == running && -s $state/live.yaml ]]; then
+    # Containers that something else started are not what is recorded.
+    if [[ -s $state/live.yaml && -s $state/release \
+        && $(docker inspect --format '{{.Config.Image}}' sep-guard) == "sep-guard:$(<"$state/release")" ]]; then
         before=recorded
         cp "$state/live.yaml" "$state/before.yaml"
     fi
@@ -183,43 +206,30 @@ build_images() {
         return 0
     fi
     # One alone first: its layers serve the others, which would otherwise each build them.
-    run compose build --quiet guard
-    run compose build --quiet
-}
-
-engage_kill_switch() {
-    if ((dry_run)); then
-        printf '  POST %s/api/kill-switch {"kill_switch": true}\n' "$url"
-        return
-    fi
-    "$python" - "$url" "$key_file" "deploy $release" <<'PYTHON'
-import sys
-from pathlib import Path
-
-sys.path.insert(0, "scripts/ops")
-from stack_api import ApiError, StackApi
-
-url, key_file, reason = sys.argv[1:]
-api = StackApi(url, Path(key_file))
-try:
-    body = {"kill_switch": True, "reason": reason, "actor": "deploy.sh"}
-    print("deploy: kill switch engaged:", api.post("/api/kill-switch", body)["kill_switch"])
-except ApiError as error:
-    sys.exit(f"deploy: the kill switch can't be engaged: {error}")
-PYTHON
+    run "${compose[@]}" build --quiet guard
+    run "${compose[@]}" build --quiet
 }
 
 fetch_key() { # the write key, for the scripts here and for whoever works on this machine
     ((dry_run)) && return
     local draft=$key_file.new
-    (umask 077 && docker exec sep-guard cat /keys/write >"$draft")
-    mv "$draft" "$key_file"
+    (umask 077 && docker exec sep-guard cat /keys/write >"$draft") && mv "$draft" "$key_file"
+}
+
+engage_kill_switch() {
+    run "$python" scripts/ops/kill_switch.py engage --reason "deploy $release" \
+        --url "$url" --key-file "$key_file"
 }
 
 start_warm() {
     changed=1
+    # The old guard must not open anything while the others are replaced under it. A stack that
+    # does not answer is no reason to stop: its guard is replaced, and engages the switch itself.
+    if [[ $before != nothing ]] && ! { fetch_key && engage_kill_switch; }; then
+        say 'the kill switch of what runs can not be engaged; going on to replace it'
+    fi
     # Whatever was released before: no entry until an operator says so. Reductions go on.
-    KILL_SWITCH=1 KILL_SWITCH_FORCE_ENV=1 compose_up
+    compose_up 1
     fetch_key
 }
 
@@ -232,7 +242,7 @@ start_live() {
     local force
     force=$(setting KILL_SWITCH_FORCE_ENV)
     [[ ${force:-0} == 0 ]] || say 'KILL_SWITCH_FORCE_ENV of the env file is left out'
-    KILL_SWITCH=1 KILL_SWITCH_FORCE_ENV=0 compose_up
+    compose_up 0
 }
 
 verify() {
@@ -243,51 +253,70 @@ verify() {
 record() {
     ((dry_run)) && return
     # With every value filled in, secrets are named by their files; for its owner only all the same.
-    (umask 077 && KILL_SWITCH=1 KILL_SWITCH_FORCE_ENV=0 compose config >"$state/live.new")
+    (umask 077 && KILL_SWITCH=1 KILL_SWITCH_FORCE_ENV=0 "${compose[@]}" config >"$state/live.new")
     mv "$state/live.new" "$state/live.yaml"
     echo "$release" >"$state/release"
 }
 
 # --- Failure --------------------------------------------------------------------------------------
 
-roll_back() {
-    local code=$?
-    trap - EXIT
-    if ((code == 0)); then
-        exit 0
-    fi
-    if ((!changed)); then
-        [[ $current ]] && say "FAILED at: $current. Nothing was changed."
-        exit "$((code == 2 ? 2 : 1))"
-    fi
-    set +e
-    say "FAILED at: $current. What its containers say:"
-    compose ps --all --format 'table {{.Name}}\t{{.Status}}' >&2
-    compose logs --no-color --tail 5 >&2
+shielded() { # out of reach of a second Ctrl-C, which would leave the stack half way
+    setsid --wait "$@"
+}
+
+bring_back() {
+    local name
     case $before in
         recorded)
             say 'bringing back what was deployed before'
-            docker compose --file "$state/before.yaml" ${profiles[@]+"${profiles[@]}"} \
+            local old
+            old=$(<"$state/release")
+            for name in "${own[@]}"; do
+                docker tag "sep-$name:before" "sep-$name:$old"
+            done
+            # Its file has no profile that was not in use.
+            shielded docker compose --file "$state/before.yaml" --profile '*' \
                 up --detach --no-build --remove-orphans --wait --wait-timeout "$wait_s" >&2
             ;;
         running)
             say 'bringing back the images that ran before'
-            SEP_RELEASE=before-$release KILL_SWITCH=1 compose \
+            shielded env SEP_RELEASE=before KILL_SWITCH=1 "${compose[@]}" \
                 up --detach --no-build --wait --wait-timeout "$wait_s" >&2
             ;;
         *)
             say 'nothing ran before: stopping what was started; state stays in its volumes'
-            compose down >&2
+            shielded "${compose[@]}" down >&2
             ;;
     esac
-    local back=$?
-    if ((back)); then
-        say "ROLLBACK FAILED ($back): the stack needs a hand"
-    elif [[ $before != nothing ]]; then
-        engage_kill_switch >&2
-        say 'rolled back; the kill switch is engaged'
+}
+
+roll_back() {
+    local code=$? how
+    trap - EXIT
+    trap '' INT TERM HUP
+    if ((code == 0)); then
+        exit 0
     fi
-    say "the cause: step '$current' failed with $code; see above"
+    ((code > 128)) && how='was stopped' || how="failed with $code"
+    if ((!changed)); then
+        say "FAILED at: $current ($how). Nothing was changed."
+        exit 1
+    fi
+    set +e
+    say "FAILED at: $current ($how). What its containers say:"
+    "${compose[@]}" ps --all --format 'table {{.Name}}\t{{.Status}}' >&2
+    "${compose[@]}" logs --no-color --tail 5 >&2
+    if ! bring_back; then
+        say 'ROLLBACK FAILED: the stack needs a hand'
+    elif [[ $before != nothing ]]; then
+        if fetch_key && shielded "$python" scripts/ops/kill_switch.py engage \
+            --reason "rolled back from $release" --url "$url" --key-file "$key_file" >&2; then
+            say 'rolled back; the kill switch is engaged'
+        else
+            say 'rolled back, but the kill switch CAN NOT BE ENGAGED: see to it'
+        fi
+    fi
+    say "the cause: step '$current' $how; see above"
     exit 1
 }
 
@@ -299,6 +328,10 @@ if ((!dry_run)); then
     flock --nonblock 9 || refuse 'another deploy runs'
 fi
 trap roll_back EXIT
+# Only once the command that runs has ended: it must not go on beside a rollback.
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
 
 step "checking tools and settings (release $release, $profile)"
 check_tools
@@ -306,6 +339,7 @@ step 'noting what runs now'
 remember
 step 'building images'
 build_images
+((dry_run)) || echo "$broker" >"$state/broker"
 step 'starting with entries forbidden, waiting for health'
 start_warm
 step "warming up ($days days)"
@@ -324,5 +358,4 @@ if ((dry_run)); then
     exit 0
 fi
 say "release $release is live on $url; the kill switch is engaged. To release it:"
-say "  curl -s $url/api/kill-switch -H \"Authorization: Bearer \$(cat $key_file)\" \\"
-say "    -d '{\"kill_switch\": false, \"reason\": \"...\"}'"
+say "  $python scripts/ops/kill_switch.py release --reason '...'"

@@ -16,6 +16,7 @@ from rich.table import Table
 from stack_api import ApiError, Json, StackApi, add_connection_options
 
 REFUSED = 3
+STOPPED = 130  # as a shell says of Ctrl-C
 _ATTEMPTS = 3
 _UNSURE = {"TIMEOUT", "UNREACHABLE"}
 
@@ -24,6 +25,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Plan, and execute unless it is a dry run; the exit code."""
     arguments = _parser().parse_args(argv)
     console = Console()
+    try:
+        return _run(arguments, console)
+    except KeyboardInterrupt:
+        console.print(
+            "stopped; an order that was under way may be filled. Run it again to go on.",
+            style="red",
+        )
+        return STOPPED
+
+
+def _run(arguments: argparse.Namespace, console: Console) -> int:
     api = StackApi(arguments.url, arguments.key_file)
     limits = {"buffer_pct": arguments.buffer_pct, "min_units": arguments.min_units}
     try:

@@ -20,11 +20,12 @@ Json = dict[str, Any]
 
 
 class ApiError(Exception):
-    """The stack refused a call, or did not answer; ``reason`` is stable."""
+    """The stack refused a call, or did not answer: then ``status`` is 0. ``reason`` is stable."""
 
-    def __init__(self, message: str, reason: str) -> None:
+    def __init__(self, message: str, reason: str, status: int = 0) -> None:
         super().__init__(f"{message} ({reason})")
         self.reason = reason
+        self.status = status
 
 
 def add_connection_options(parser: argparse.ArgumentParser) -> None:
@@ -115,9 +116,11 @@ class StackApi:
         try:
             body: Json = response.json()
         except ValueError as error:
-            raise ApiError(f"{method} {path} answered no JSON", "MALFORMED") from error
+            message = f"{method} {path} answered no JSON"
+            raise ApiError(message, "MALFORMED", response.status_code) from error
         if response.is_success:
             return body
         details = body.get("details") or [{}]
         reason = next((d["reason"] for d in details if "reason" in d), str(response.status_code))
-        raise ApiError(f"{method} {path}: {body.get('message', 'refused')}", reason)
+        message = f"{method} {path}: {body.get('message', 'refused')}"
+        raise ApiError(message, reason, response.status_code)

@@ -15,6 +15,7 @@ from stack_api import ApiError, Json, StackApi, add_connection_options
 
 _LIMIT = 0.30
 _POLL_S = 1.0
+_KILL_SWITCH = "kill switch"
 
 Row = tuple[str, bool, str]
 """What was checked, whether it is right, and what was seen."""
@@ -51,7 +52,7 @@ def _status(status: Json, kill_switch: str) -> Iterator[Row]:
     link = status["broker"]
     yield "broker link", link["connected"], link["error"] or "connected"
     state = "engaged" if status["modes"]["kill_switch"] else "released"
-    yield "kill switch", kill_switch in {"any", state}, state
+    yield _KILL_SWITCH, kill_switch in {"any", state}, state
 
 
 def _coherence(answer: Json, pairs: dict[str, bool]) -> Iterator[Row]:
@@ -114,7 +115,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     while True:
         rows = list(check_stack(api, arguments.kill_switch))
         good = all(right for _, right, _ in rows)
-        if good or time.monotonic() >= deadline:
+        # It stays as it is until somebody sets it.
+        hopeless = any(name == _KILL_SWITCH and not right for name, right, _ in rows)
+        if good or hopeless or time.monotonic() >= deadline:
             break
         time.sleep(_POLL_S)
     table = Table("check", "", "seen")

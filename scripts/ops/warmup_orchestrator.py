@@ -15,32 +15,21 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 
+from candle_history import MAX_COUNT, CandleHistory, History
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from sep_fx.granularity import Granularity
 from stack_api import ApiError, StackApi, add_connection_options
 
 STEPS = ("backfill", "prime", "hydrate")
-MAX_COUNT = 200_000
-"""Candles that one fetch may ask for."""
 
-_SECONDS = {
-    **{f"S{n}": n for n in (5, 10, 15, 30)},
-    **{f"M{n}": n * 60 for n in (1, 2, 4, 5, 10, 15, 30)},
-    **{f"H{n}": n * 3600 for n in (1, 2, 3, 4, 6, 8, 12)},
-    "D": 86_400,
-}
-_EXACT = 5_000  # up to here candles are counted, beyond it days are
-_ATTEMPTS = 3
-# The broker makes one instrument's candles while another's are stored.
-_AT_ONCE = 2
 _POLL_S = 1.0
-_SATURDAY = 5
-# From Friday 22:00 to Sunday 21:00 UTC no FX market trades, whatever the season.
-_WEEKEND_S = 47 * 3600
+_BEGIN_S = 20.0
+_UNAVAILABLE = 503
+_STOPPED = 130  # as a shell says of Ctrl-C
 
 
 @dataclass(frozen=True)
@@ -50,21 +39,6 @@ class Missing:
     step: str
     what: str
     why: str
-
-
-@dataclass(frozen=True)
-class History:
-    """How far back candles are wanted; ``always`` is a market that never closes."""
-
-    granularity: str
-    count: int
-    days: float
-    always: bool
-
-    @property
-    def seconds(self) -> int:
-        """Length of a bar."""
-        return seconds_of(self.granularity)
 
 
 Check = Callable[[], dict[str, str]]
@@ -83,15 +57,14 @@ class WarmUp:
     def backfill(self, history: History) -> list[Missing]:
         """Store the history of every pair, where it is not stored yet."""
         missing = []
+        candles = CandleHistory(self._api, history)
         with _progress(self._console) as progress:
             task = progress.add_task("backfill", total=len(self._pairs), what="")
-            for at in range(0, len(self._pairs), _AT_ONCE):
-                some = self._pairs[at : at + _AT_ONCE]
-                what = f"{', '.join(some)}: {history.count} x {history.granularity}"
-                progress.update(task, what=what)
-                faults = self._backfill_some(some, history)
-                missing += [Missing("backfill", pair, why) for pair, why in faults.items()]
-                progress.advance(task, len(some))
+            for pair in self._pairs:
+                progress.update(task, what=f"{pair} {history.count} x {history.granularity}")
+                if why := candles.complete(pair, _now_s()):
+                    missing.append(Missing("backfill", pair, why))
+                progress.advance(task)
         return missing
 
     def prime(self) -> list[Missing]:
@@ -101,69 +74,6 @@ class WarmUp:
     def hydrate(self) -> list[Missing]:
         """Wait until what operators read is real for every pair."""
         return self._wait_for("hydrate", [*self._pairs, "allocation"], self._unreal)
-
-    def _backfill_some(self, pairs: Sequence[str], history: History) -> dict[str, str]:
-        """Fetch what is missing of these pairs; why not, by pair."""
-        faults: dict[str, str] = {}
-        for _ in range(_ATTEMPTS):
-            # Pages that came before a fault are stored: the next attempt asks for less.
-            counts: dict[str, int] = {}
-            faults = {}
-            for pair in pairs:
-                try:
-                    counts[pair] = self._candles_missing(pair, history)
-                except ApiError as error:
-                    faults[pair] = str(error)
-            wanted = [pair for pair, count in counts.items() if count]
-            if wanted:
-                body = {
-                    "instruments": wanted,
-                    "granularity": history.granularity,
-                    "count": max(counts.values()),
-                }
-                try:
-                    stored = self._api.post("/api/candles/fetch", body)["stored"]
-                except ApiError as error:
-                    faults |= dict.fromkeys(wanted, str(error))
-                else:
-                    # Fewer than asked for: that is all the history the broker has.
-                    none = "the broker sent no candle"
-                    faults |= {s["instrument"]: none for s in stored if not s["fetched"]}
-            if not faults:
-                break
-        return faults
-
-    def _candles_missing(self, pair: str, history: History) -> int:
-        """How many of the latest candles to fetch, so that none is missing."""
-        if history.count <= _EXACT:
-            have = self._api.get(
-                "/api/candles",
-                instrument=pair,
-                granularity=history.granularity,
-                limit=history.count,
-            )["candles"]
-            late = not have or time_ms() - have[-1]["ts_ms"] > 86_400_000 * 3
-            return history.count if late or len(have) < history.count else 0
-        now = datetime.fromtimestamp(time_ms() / 1000, UTC)
-        day = (now - timedelta(days=history.days)).replace(
-            hour=0, minute=0, second=0, microsecond=0
-        ) + timedelta(days=1)
-        while day < now - timedelta(days=1):
-            if is_trading_day(day) and not self._has_candles(pair, history.granularity, day):
-                return min(history.count, bars_between(day, now, history))
-            day += timedelta(days=1)
-        return 0
-
-    def _has_candles(self, pair: str, granularity: str, day: datetime) -> bool:
-        answer = self._api.get(
-            "/api/candles",
-            instrument=pair,
-            granularity=granularity,
-            limit=1,
-            to=rfc3339(day + timedelta(days=1)),
-            **{"from": rfc3339(day)},
-        )
-        return bool(answer["candles"])
 
     def _raw(self) -> dict[str, str]:
         """What the loop has not made yet."""
@@ -240,40 +150,8 @@ class WarmUp:
                 time.sleep(_POLL_S)
 
 
-def seconds_of(granularity: str) -> int:
-    """Length of a bar in seconds.
-
-    Raises:
-        ValueError: the stack keeps no such bars.
-    """
-    if granularity not in _SECONDS:
-        raise ValueError(f"{granularity!r} is none of {', '.join(_SECONDS)}")
-    return _SECONDS[granularity]
-
-
-def is_trading_day(day: datetime) -> bool:
-    """Whether some candle of that day must exist: a week day, and no holiday."""
-    return day.weekday() < 5 and (day.month, day.day) not in {(12, 25), (1, 1)}
-
-
-def bars_between(start: datetime, end: datetime, history: History) -> int:
-    """How many bars there can be, at most: an FX market sleeps over the weekend."""
-    seconds = (end - start).total_seconds()
-    if not history.always:
-        days = (start + timedelta(days=n) for n in range((end - start).days + 2))
-        weekends = sum(1 for day in days if day.weekday() == _SATURDAY and day < end)
-        seconds -= min(seconds, weekends * _WEEKEND_S)
-    return min(MAX_COUNT, int(seconds / history.seconds) + 1)
-
-
-def rfc3339(time: datetime) -> str:
-    """A time as the API reads it."""
-    return time.isoformat().replace("+00:00", "Z")
-
-
-def time_ms() -> float:
-    """Now."""
-    return time.time_ns() / 1e6
+def _now_s() -> int:
+    return time.time_ns() // 1_000_000_000
 
 
 def _progress(console: Console) -> Progress:
@@ -291,43 +169,63 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the steps; the exit code."""
     arguments = _parser().parse_args(argv)
     console = Console(stderr=True)
+    try:
+        return _run(arguments, console)
+    except KeyboardInterrupt:
+        console.print("stopped; run it again to go on where it was", style="red")
+        return _STOPPED
+
+
+def _run(arguments: argparse.Namespace, console: Console) -> int:
     api = StackApi(arguments.url, arguments.key_file)
     try:
-        pairs = arguments.pairs or [p["instrument"] for p in api.get("/api/pairs")["pairs"]]
-        history = _history(api, pairs, arguments)
+        pairs, history = _begin(api, arguments)
     except ApiError as error:
         console.print(f"can't begin: {error}", style="red")
         return 1
     warm_up = WarmUp(api, pairs, console, arguments.wait)
-    missing: list[Missing] = []
-    for step in (s for s in STEPS if s in arguments.steps):
-        missing = warm_up.backfill(history) if step == "backfill" else getattr(warm_up, step)()
-        if missing:
-            break
-    if not missing:
-        console.print(f"warm: {', '.join(arguments.steps)} for {len(pairs)} instruments")
-        return 0
+    steps = {
+        "backfill": lambda: warm_up.backfill(history),
+        "prime": warm_up.prime,
+        "hydrate": warm_up.hydrate,
+    }
+    for step in STEPS:
+        if step in arguments.steps and (missing := steps[step]()):
+            console.print(_missing_table(missing))
+            return 1
+    console.print(f"warm: {', '.join(arguments.steps)} for {len(pairs)} instruments")
+    return 0
+
+
+def _missing_table(missing: Sequence[Missing]) -> Table:
     table = Table("step", "missing", "why", title="not warm")
     for row in missing:
         table.add_row(row.step, row.what, row.why)
-    console.print(table)
-    return 1
+    return table
+
+
+def _begin(api: StackApi, arguments: argparse.Namespace) -> tuple[list[str], History]:
+    """What to warm up. A stack that has just come up may not know all its parts yet."""
+    deadline = time.monotonic() + min(_BEGIN_S, arguments.wait)
+    while True:
+        try:
+            pairs = arguments.pairs or [p["instrument"] for p in api.get("/api/pairs")["pairs"]]
+            return list(pairs), _history(api, pairs, arguments)
+        except ApiError as error:
+            if error.status < _UNAVAILABLE or time.monotonic() > deadline:
+                raise
+        time.sleep(_POLL_S)
 
 
 def _history(api: StackApi, pairs: Sequence[str], arguments: argparse.Namespace) -> History:
-    granularity = (
-        arguments.granularity
-        or api.get("/api/candles", instrument=pairs[0], limit=1)["granularity"]
+    granularity = arguments.granularity or Granularity(
+        api.get("/api/candles", instrument=pairs[0], limit=1)["granularity"]
     )
     if arguments.count:
-        days = arguments.count * seconds_of(granularity) / 86_400
-        return History(granularity, arguments.count, days, always=True)
-    shown = api.get("/api/pairs")["pairs"]
-    always = any("24x7" in p["session"]["active"] for p in shown)
-    now = datetime.fromtimestamp(time_ms() / 1000, UTC)
-    days = min(arguments.days, MAX_COUNT * seconds_of(granularity) / 86_400)
-    history = History(granularity, MAX_COUNT, days, always)
-    return replace(history, count=bars_between(now - timedelta(days=days), now, history))
+        return History.of_count(granularity, arguments.count)
+    sessions = [pair["session"]["active"] for pair in api.get("/api/pairs")["pairs"]]
+    always = any("24x7" in active for active in sessions)
+    return History.of_days(granularity, arguments.days, _now_s(), always=always)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -343,8 +241,9 @@ def _parser() -> argparse.ArgumentParser:
         "--pairs", type=_names, metavar="LIST", help="such as EUR_USD,USD_JPY; all of the stack's"
     )
     parser.add_argument(
-        "--days", type=_positive, default=90, metavar="N", help="history to have (%(default)s)"
-    )
+        "--days", type=_positive, default=90, metavar="N",
+        help=f"history to have, up to {MAX_COUNT} candles (%(default)s)",
+    )  # fmt: skip
     parser.add_argument("--count", type=_count, metavar="N", help="candles to have, over --days")
     parser.add_argument(
         "--granularity", type=_granularity, metavar="M1", help="bars; the stack's own"
@@ -365,15 +264,17 @@ def _steps(text: str) -> tuple[str, ...]:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    if not (names := tuple(name.strip() for name in text.split(",") if name.strip())):
+        raise argparse.ArgumentTypeError(f"{text!r}: names with commas between them")
+    return names
 
 
-def _granularity(text: str) -> str:
+def _granularity(text: str) -> Granularity:
     try:
-        seconds_of(text)
+        return Granularity(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    return text
+        allowed = ", ".join(Granularity)
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {allowed}") from error
 
 
 def _count(text: str) -> int:
@@ -393,7 +294,4 @@ def _positive(text: str) -> float:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit("interrupted; what is stored stays, and the next run goes on from there")
+    sys.exit(main())

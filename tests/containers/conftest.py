@@ -3,8 +3,8 @@
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tests.containers.images import (
     prometheus_folder,
 )
 from tests.containers.override import HOLDER, write_override
+from tests.operations.desk import link_python
 
 ACCOUNT = "101-001-0000001-001"  # of deploy/demo.env
 TOKEN = (ROOT / "deploy" / "paper_token").read_text().strip()
@@ -29,7 +30,10 @@ _DEPLOYED = (
     *(".dockerignore", "Dockerfile", "compose.yaml", "deploy.sh"),
 )
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "gen")
-CORE = ("valkey", "paper-broker", "gateway", "evaluator", "allocator", "guard", "envoy")
+NAMES = [
+    f"sep-{name}"
+    for name in ("valkey", "paper-broker", "gateway", "evaluator", "allocator", "guard", "envoy")
+]
 
 
 class Containers:
@@ -41,32 +45,35 @@ class Containers:
         self.forward = Forward(lambda: self.pid(HOLDER), 8000)
         self.broker = Forward(lambda: self.pid(HOLDER), 18080)
         self.url = f"http://127.0.0.1:{self.forward.port}"
+        # What an operator exports, and what leads to this engine's containers.
         self.env = {
             "COMPOSE_FILE": f"{project / 'compose.yaml'}:{override}",
             "COMPOSE_PROJECT_NAME": "sep",
             "PYTHON": PYTHON,
             "HTTP_PORT": str(self.forward.port),
             "SEP_URL": self.url,
-            "SEP_KEY_FILE": str(override.parent / "deploy" / "write_key"),
-            "SEP_DEPLOY_DIR": str(override.parent / "deploy"),
-            "SEP_PYTHON": sys.executable,
+            "SEP_KEY_FILE": ".run/deploy/write_key",
         }
 
     def run(self, *command: str, within_s: float = 300, **env: str) -> tuple[int, str]:
-        """Run a command of the project's with this engine and these containers."""
-        done = self.engine.run(command, env={**self.env, **env}, within_s=within_s)
+        """Run a command in the project's folder, as an operator does."""
+        done = self.engine.run(
+            command, env={**self.env, **env}, cwd=self.project, within_s=within_s
+        )
         return done.returncode, done.stdout
+
+    def deploy(self, *options: str, **env: str) -> tuple[int, str]:
+        """Run deploy.sh."""
+        return self.run("./deploy.sh", *options, within_s=560, **env)
+
+    def start_deploy(self, *options: str) -> subprocess.Popen[str]:
+        """Start deploy.sh."""
+        command = ["./deploy.sh", *options]
+        return self.engine.start(command, env=self.env, cwd=self.project)
 
     def compose(self, *arguments: str, within_s: float = 300, **env: str) -> str:
         """Run docker compose; its output."""
-        command = [
-            "docker",
-            "compose",
-            "--project-directory",
-            str(self.project),
-            "--profile",
-            "paper",
-        ]
+        command = ("docker", "compose", "--profile", "paper")
         code, output = self.run(*command, *arguments, within_s=within_s, **env)
         if code:
             pytest.fail(f"docker compose {' '.join(arguments)}:\n{output[-6000:]}\n{self.logs()}")
@@ -101,6 +108,16 @@ class Containers:
         key = self.engine.docker("exec", "sep-guard", "cat", "/keys/write")
         headers = {"Authorization": f"Bearer {key}"}
         return httpx.post(f"{self.url}{path}", json=body, headers=headers, timeout=30)
+
+    @property
+    def kill_switch(self) -> bool:
+        """Whether it is engaged."""
+        return bool(self.get("/api/kill-switch").json()["kill_switch"])
+
+    def set_kill_switch(self, *, engaged: bool) -> None:
+        """Engage or release it."""
+        answer = self.post("/api/kill-switch", {"kill_switch": engaged, "reason": "test"})
+        assert answer.status_code == httpx.codes.OK, answer.text
 
     def healthy(self) -> bool:
         """Whether every part serves."""
@@ -144,7 +161,17 @@ def _copy_project(to: Path) -> Path:
             shutil.copytree(source, to / name, symlinks=True, ignore=_IGNORED)
         else:
             shutil.copy2(source, to / name)
+    link_python(to)
     return to
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What a deploy ended with, and how it left the kill switch."""
+
+    code: int
+    output: str
+    engaged: bool
 
 
 @pytest.fixture(scope="session")
@@ -157,3 +184,13 @@ def containers(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iter
     stack.run("docker", "compose", "--profile", "*", "down", "--volumes", "--timeout", "5")
     stack.forward.close()
     stack.broker.close()
+
+
+@pytest.fixture(scope="session")
+def deployed(containers: Containers) -> Deployed:
+    """The stack as ``./deploy.sh`` brings it up where nothing ran before."""
+    # An address left over in the operator's shell must not reach the paper profile.
+    code, output = containers.deploy("--wait", "240", OANDA_API_URL="http://127.0.0.1:9")
+    if code:
+        pytest.fail(f"deploy.sh ended with {code}:\n{output[-8000:]}")
+    return Deployed(code, output, containers.kill_switch)

@@ -27,22 +27,38 @@ class Engine:
     home: Path
     env: Mapping[str, str]
 
+    def start(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> subprocess.Popen[str]:
+        """Start a command against this engine, in a process group of its own."""
+        return subprocess.Popen(
+            command,
+            env={**self.env, **(env or {})},
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
     def run(
-        self, command: Sequence[str], *, env: Mapping[str, str] | None = None, within_s: float = 300
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        within_s: float = 300,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command against this engine; its output in one.
 
         Raises:
             subprocess.TimeoutExpired: it took too long; nothing of it is left.
         """
-        with subprocess.Popen(
-            command,
-            env={**self.env, **(env or {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        ) as process:
+        with self.start(command, env=env, cwd=cwd) as process:
             try:
                 output, _ = process.communicate(timeout=within_s)
             except subprocess.TimeoutExpired:

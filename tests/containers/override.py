@@ -14,7 +14,8 @@ HOLDER = "sep-network"
 # Envoy's resolver would take names of 127.0.0.1 for aliases of localhost, and prefer ::1.
 _ADDRESS = "127.0.0.2"
 # Engines before 25 know no start_interval: they would ask first after a whole interval.
-_EVERY = "4s"
+# And a machine that does much else may take long to start a probe.
+_PATIENCE = {"interval": "4s", "timeout": "10s"}
 
 
 class _Reset:
@@ -48,6 +49,6 @@ def write_override(compose: Path, override: Path) -> None:
             "expose": _Reset(),
         }
         if "healthcheck" in service:
-            changed["healthcheck"] = {"interval": _EVERY}
+            changed["healthcheck"] = _PATIENCE
         services[name] = changed
     override.write_text(yaml.dump({"services": services}, Dumper=_Dumper, sort_keys=False))

@@ -1,43 +1,38 @@
-"""deploy.sh and the stack in real containers, in the order of an operator's first day.
-
-Each test goes on where the one before stopped; the first one deploys.
-"""
+"""The deployed containers: what they are, what they survive, and what operators do with them."""
 
 import json
 import re
-from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from sep_testing.eventually import eventually
 
-from tests.containers.conftest import CORE, Containers
+from tests.containers.conftest import NAMES, Containers
 from tests.operations.documents import Command, all_commands
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("deployed")]
 
 PAIRS = sorted(
     ["EUR_USD", "USD_JPY", "GBP_USD", "EUR_JPY", "USD_CAD", "NZD_USD", "AUD_USD", "USD_CHF"]
 )
-NAMES = [f"sep-{name}" for name in CORE]
 
 
-def test_a_deploy_ends_with_everything_verified(containers: Containers) -> None:
-    code, output = containers.run(
-        str(containers.project / "deploy.sh"), "--wait", "120", within_s=560
-    )
-    assert code == 0, output[-8000:]
-    for check in ("health", "gates blob", "coherence", "ranking", "allocation", "kill switch"):
-        assert re.search(rf"{check}\s+│ ok", output), output[-4000:]
-    assert "8 of 8" in output
-    assert containers.get("/api/kill-switch").json()["kill_switch"] is True
+async def test_containers_are_named_and_healthy(containers: Containers) -> None:
+    def healthy() -> bool:
+        states = {name: containers.inspect(name)["State"]["Health"] for name in NAMES}
+        bad = [(n, s["Log"][-1]) for n, s in states.items() if s["Status"] != "healthy"]
+        assert not bad
+        return True
+
+    # A machine that does much else may miss a probe.
+    await eventually(healthy, within_s=60, every_s=1)
 
 
-def test_containers_are_named_healthy_and_hardened(containers: Containers) -> None:
+def test_containers_are_hardened(containers: Containers) -> None:
     for name in NAMES:
         told = containers.inspect(name)
-        host, config, state = told["HostConfig"], told["Config"], told["State"]
-        assert state["Health"]["Status"] == "healthy", name
+        host, config = told["HostConfig"], told["Config"]
         assert host["ReadonlyRootfs"] is True, name
         assert host["CapDrop"] == ["ALL"], name
         assert "no-new-privileges:true" in host["SecurityOpt"], name
@@ -55,31 +50,6 @@ def test_only_gateway_and_paper_broker_can_read_the_token(containers: Containers
     assert holders == {"sep-gateway", "sep-paper-broker"}
 
 
-async def test_the_loop_runs_through_envoy_until_orders_are_filled(containers: Containers) -> None:
-    released = containers.post("/api/kill-switch", {"kill_switch": False, "reason": "test"})
-    assert released.status_code == 200, released.text
-
-    def coherent() -> bool:
-        statuses = containers.get("/api/coherence/status").json()["statuses"]
-        return sorted(s["instrument"] for s in statuses) == PAIRS and all(
-            s["fresh"] for s in statuses
-        )
-
-    def weighted() -> bool:
-        status = containers.get("/api/risk/allocation-status").json()
-        assert status["total_allocation"] <= 0.30 + 1e-9
-        return bool(status["weights"])
-
-    def filled() -> bool:
-        account = containers.get("/api/oanda/account").json()
-        return int(account["last_transaction_id"]) > 2
-
-    for probe in (coherent, weighted, filled):
-        await eventually(probe, within_s=120, every_s=0.5)
-    stopped = containers.post("/api/kill-switch", {"kill_switch": True, "reason": "test"})
-    assert stopped.json()["kill_switch"] is True
-
-
 def test_writing_needs_the_key(containers: Containers) -> None:
     body = {"kill_switch": False, "reason": "anybody"}
     refused = httpx.post(f"{containers.url}/api/kill-switch", json=body, timeout=10)
@@ -87,21 +57,30 @@ def test_writing_needs_the_key(containers: Containers) -> None:
     assert containers.get("/api/kill-switch").json()["kill_switch"] is True
 
 
-def test_the_guards_log_tells_why_a_pair_did_or_did_not_trade(containers: Containers) -> None:
+async def test_the_guards_log_tells_why_a_pair_did_or_did_not_trade(
+    containers: Containers,
+) -> None:
     command = (
         "docker logs sep-guard 2>&1 | egrep -i 'StrategyEngine|GuardEvaluator|PortfolioManager'"
     )
-    code, output = containers.run("bash", "-c", command)
-    assert code == 0
-    lines = output.splitlines()
-    refusals = [x for x in lines if "GuardEvaluator" in x and "KILL_SWITCH" in x]
-    assert refusals, output[-2000:]
-    told = json.loads(refusals[-1])
-    assert told["instrument"] in PAIRS
-    assert "KILL_SWITCH" in told["reasons"]
-    assert [x for x in lines if re.search("order|entry", x) and "StrategyEngine" in x] or [
-        x for x in lines if "PortfolioManager" in x
-    ], output[-2000:]
+
+    def lines() -> list[dict[str, Any]]:
+        code, output = containers.run("bash", "-c", command)
+        assert code == 0, output
+        return [json.loads(line) for line in output.splitlines()]
+
+    def traded() -> list[dict[str, Any]]:
+        return [x for x in lines() if x["component"] == "PortfolioManager" and "outcome" in x]
+
+    def refused() -> list[dict[str, Any]]:
+        return [x for x in lines() if "KILL_SWITCH" in x.get("reasons", ())]
+
+    containers.set_kill_switch(engaged=False)
+    order = (await eventually(traded, within_s=60, every_s=1))[-1]
+    assert order["instrument"] in PAIRS
+    containers.set_kill_switch(engaged=True)
+    refusal = (await eventually(refused, within_s=60, every_s=1))[-1]
+    assert (refusal["component"], refusal["instrument"] in PAIRS) == ("GuardEvaluator", True)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -155,43 +134,11 @@ def test_drain_refuses_while_the_kill_switch_is_released(containers: Containers)
         containers.post("/api/kill-switch", {"kill_switch": True, "reason": "test"})
 
 
-def test_a_failed_deploy_brings_back_what_ran_before(
-    containers: Containers, tmp_path: Path
-) -> None:
-    images = {name: containers.inspect(name)["Image"] for name in NAMES}
-    broken = tmp_path / "broken.env"
-    broken.write_text(
-        (containers.project / "deploy" / "demo.env").read_text() + "GUARD_MIN_COHERENCE=0.1\n"
-    )
-    code, output = containers.run(
-        str(containers.project / "deploy.sh"),
-        *("--wait", "30", "--env-file", str(broken)),
-        within_s=300,
-    )
-    assert code == 1, output[-4000:]
-    assert "FAILED at: starting with entries forbidden" in output
-    assert "GUARD_MIN_COHERENCE" in output
-    assert "rolled back; the kill switch is engaged" in output, output[-4000:]
-    assert {name: containers.inspect(name)["Image"] for name in NAMES} == images
-    assert containers.healthy()
-    assert containers.get("/api/kill-switch").json()["kill_switch"] is True
-
-
-def test_deploying_again_changes_nothing(containers: Containers) -> None:
-    started = {n: containers.inspect(n)["State"]["StartedAt"] for n in NAMES if n != "sep-guard"}
-    code, output = containers.run(
-        str(containers.project / "deploy.sh"), "--wait", "120", within_s=300
-    )
-    assert code == 0, output[-6000:]
-    again = {n: containers.inspect(n)["State"]["StartedAt"] for n in started}
-    assert again == started
-
-
-@pytest.mark.parametrize("command", [c for c in all_commands() if c.kind == "docker"], ids=str)
+@pytest.mark.parametrize("command", [c for c in all_commands() if c.kind != "setup"], ids=str)
 def test_a_command_of_the_operations_pages_runs_as_written(
     containers: Containers, command: Command
 ) -> None:
-    code, output = containers.run("bash", "-euo", "pipefail", "-c", command.text, within_s=30)
+    code, output = containers.run("bash", "-euo", "pipefail", "-c", command.text, within_s=90)
     assert code == 0, f"{command.text}\n{output}"
 
 
@@ -210,12 +157,6 @@ async def test_prometheus_reads_every_part_and_knows_its_rules(containers: Conta
 
     await eventually(lambda: asked("count(sep_serving == 1) == 4"), within_s=60, every_s=1)
     await eventually(lambda: asked("sep:market_open == 1"), within_s=60, every_s=1)
-
-
-def test_down_leaves_the_state_in_its_volume(containers: Containers) -> None:
-    containers.compose("--profile", "observe", "down", "--timeout", "10")
-    assert containers.engine.docker("ps", "--all", "--quiet") == ""
-    assert "sep_valkey" in containers.engine.docker("volume", "ls", "--format", "{{.Name}}")
 
 
 def _last_transaction(containers: Containers) -> int:

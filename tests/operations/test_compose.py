@@ -40,6 +40,11 @@ def test_our_own_images_run_as_a_numbered_user() -> None:
     assert users == ["10001:10001"]
 
 
+def test_modules_are_compiled_before_probes_import_them() -> None:
+    recipe = (ROOT / "Dockerfile").read_text()
+    assert "compileall" in recipe.partition("RUN useradd")[0]
+
+
 @pytest.mark.parametrize("name", [n for n in SERVICES if n != "init"])
 def test_health_is_measured_and_not_assumed(name: str) -> None:
     test = SERVICES[name]["healthcheck"]["test"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.operations.conftest import Desk
+from tests.operations.desk import Desk
 from tests.operations.documents import PAGES, ROOT, Command, all_commands
 
 KINDS = {"", "docker", "dry", "setup"}
@@ -25,6 +25,29 @@ def test_every_block_is_of_a_kind_that_some_test_runs() -> None:
     assert any(c.kind == "docker" for c in all_commands())
     for command in all_commands():
         assert ("docker" in command.text) == (command.kind == "docker"), command
+
+
+@pytest.mark.timeout(120)
+def test_the_readmes_commands_for_containers_are_ones_that_a_deploy_takes(desk: Desk) -> None:
+    """As dry runs, with the practice settings that the page tells how to make."""
+    page = (ROOT / "README.md").read_text()
+    block = page.partition("## In containers")[2].partition("```sh\n")[2].partition("```")[0]
+    commands = [line.partition("#")[0].strip() for line in block.splitlines() if line]
+    assert [c.split()[0] for c in commands].count("./deploy.sh") == 2
+    demo = (ROOT / "deploy" / "demo.env").read_text()
+    cadence = demo.partition("# --- Cadence")[2].partition("# --- Logs")[0]
+    practice = demo.replace(cadence, "").replace("KILL_SWITCH=0", "")
+    for name, value in {
+        "OANDA_ENVIRONMENT": "practice", "CANDLE_GRANULARITY": "M1", "MARKET_CALENDAR": "fx"
+    }.items():  # fmt: skip
+        assert re.search(rf"{name}={value}", page)
+        practice = re.sub(rf"^{name}=.*$", f"{name}={value}", practice, flags=re.M)
+    (desk.folder / "practice.env").write_text(practice)
+    (desk.folder / "token.txt").write_text("not-a-token")
+    for command in commands:
+        dry = command if "--dry-run" in command else f"{command} --dry-run"
+        code, output = desk.run("bash", "-euo", "pipefail", "-c", dry)
+        assert code == 0, f"{command}\n{output}"
 
 
 def test_setups_name_what_the_scripts_read() -> None:

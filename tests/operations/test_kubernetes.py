@@ -1,6 +1,8 @@
 """The Kubernetes base: rendered, checked against schemas, and held to what services read."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,24 @@ def of_kind(kind: str) -> dict[str, Manifest]:
 @pytest.mark.parametrize("version", ["1.31", "1.37"])
 def test_a_manifest_fits_its_schema(manifest: Manifest, version: str) -> None:
     kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_the_rendering_is_that_of_kustomize_itself() -> None:
+    if shutil.which("kubectl") is None:
+        pytest.skip("RENDERING NOT COMPARED WITH KUSTOMIZE: kubectl is not installed")
+    done = subprocess.run(
+        ["kubectl", "kustomize", str(BASE)],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    # kustomize marks each version of the settings, so that pods start anew with them.
+    text, marked = re.subn(r"\bsep-settings-[a-z0-9]{10}\b", "sep-settings", done.stdout)
+    assert marked == 1 + len(SERVICES)
+
+    def by_name(manifests: list[Manifest]) -> dict[tuple[str, str], Manifest]:
+        return {(m["kind"], m["metadata"]["name"]): m for m in manifests}
+
+    assert by_name(list(yaml.safe_load_all(text))) == by_name(MANIFESTS)
 
 
 @pytest.mark.parametrize("name", [*SERVICES, "envoy"])

@@ -1,5 +1,7 @@
 """The shell scripts: sound, and honest about wrong calls."""
 
+import fcntl
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,10 +12,11 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = [ROOT / "deploy.sh", ROOT / "bin" / "drain_overcap_only.sh", ROOT / ".ci" / "run"]
 
 
-def call(*command: str | Path) -> tuple[int, str]:
+def call(*command: str | Path, **env: str) -> tuple[int, str]:
     done = subprocess.run(
         command,
         cwd=ROOT,
+        env={**os.environ, **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -63,6 +66,7 @@ def test_a_dry_run_prints_every_step_in_order_and_changes_nothing() -> None:
         (("--profile", "demo"), "paper, practice or live"),
         (("--env-file", "/nonexistent"), "can't read the env file"),
         (("--wait", "soon"), "--wait is a number of seconds"),
+        (("--days", "-1"), "--days is a number of days"),
         (("--days",), "needs a value"),
         (("--now",), "unknown option --now"),
         (
@@ -84,3 +88,10 @@ def test_a_wrong_deploy_is_refused_before_anything_happens(
     code, output = call("./deploy.sh", "--dry-run", *arguments)
     assert code == 2, output
     assert said in output
+
+
+def test_a_second_deploy_at_the_same_time_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, output = call("./deploy.sh", SEP_DEPLOY_DIR=str(tmp_path))
+    assert (code, "another deploy runs" in output) == (2, True), output

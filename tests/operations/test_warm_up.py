@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.operations.conftest import Desk
+from tests.operations.desk import Desk
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -4,7 +4,6 @@ It shows the certificate that GRPC_TLS_CERT, GRPC_TLS_KEY and GRPC_TLS_CA name, 
 """
 
 import argparse
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -12,18 +11,23 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from sep_kit.grpc.client import open_channel
-from sep_kit.grpc.tls import TlsFiles
+from sep_kit.grpc.tls import NAME, TlsFiles
 
 
-async def _probe(address: str, service: str, timeout_s: float, tls: TlsFiles | None) -> str:
-    async with open_channel(address, tls=tls) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
+def _probe(address: str, service: str, timeout_s: float, tls: TlsFiles | None) -> str:
+    # Not the services' own client, whose imports take longer than the question: an engine asks
+    # every few seconds, on a machine that may have little to spare.
+    if tls is None:
+        channel = grpc.insecure_channel(address)
+    else:
+        named = (("grpc.ssl_target_name_override", NAME),)
+        channel = grpc.secure_channel(address, tls.client(), options=named)
+    with channel:
         try:
-            answer = await stub.Check(
+            answer = health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(service=service), timeout=timeout_s
             )
-        except grpc.aio.AioRpcError as error:
+        except grpc.RpcError as error:
             return str(error.code().name)
     return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
 
@@ -43,7 +47,7 @@ def main() -> int:
     names = ("GRPC_TLS_CERT", "GRPC_TLS_KEY", "GRPC_TLS_CA")
     files = [Path(os.environ[name]) for name in names if os.environ.get(name)]
     tls = TlsFiles(*files) if len(files) == len(names) else None
-    status = asyncio.run(_probe(args.address, args.service, args.timeout, tls))
+    status = _probe(args.address, args.service, args.timeout, tls)
     print(status)
     return 0 if status == "SERVING" else 1
 

@@ -1,0 +1,117 @@
+"""The end-to-end suite as it stands, against the deployed containers.
+
+What it says of processes (killed, stopped, their log files) is said of containers elsewhere here.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+
+import grpc
+import httpx
+import pytest
+
+from tests.containers.conftest import Containers, Deployed
+from tests.containers.images import BASE
+from tests.e2e.test_access import (
+    test_access_over_grpc_is_the_same,
+    test_access_over_rest,
+    test_the_kill_switch_keeps_the_name_of_the_key,
+)
+from tests.e2e.test_stack import (
+    test_a_dry_run_decides_and_orders_nothing,
+    test_a_halt_stops_entries_and_says_so,
+    test_a_wrong_call_gets_a_json_error_with_a_stable_reason,
+    test_candles_are_exact_decimals_in_time_order,
+    test_candles_are_fetched_on_demand,
+    test_every_route_answers_with_its_documented_fields,
+    test_health_names_every_part,
+    test_live_manifolds_stream_as_server_sent_events,
+    test_metrics_are_the_union_of_all_services,
+    test_native_grpc_and_reflection_share_the_port,
+    test_the_budget_follows_from_the_account,
+    test_within_two_minutes_metrics_gates_weights_and_a_filled_order_are_earned,
+)
+from tests.e2e.test_surface import (
+    test_a_body_that_is_said_twice_is_refused,
+    test_a_body_that_says_something_else_is_refused,
+    test_a_browser_can_follow_the_stream_and_begins_anew_when_it_comes_back,
+    test_a_holder_of_a_key_is_answered_afresh,
+    test_a_stream_of_nothing_is_an_error_from_the_start,
+    test_facts_that_matter_now_are_never_kept,
+    test_long_answers_are_compressed_for_who_asks,
+    test_the_native_stream_says_the_same,
+)
+
+__all__ = [
+    "test_a_body_that_is_said_twice_is_refused",
+    "test_a_body_that_says_something_else_is_refused",
+    "test_a_browser_can_follow_the_stream_and_begins_anew_when_it_comes_back",
+    "test_a_dry_run_decides_and_orders_nothing",
+    "test_a_halt_stops_entries_and_says_so",
+    "test_a_holder_of_a_key_is_answered_afresh",
+    "test_a_stream_of_nothing_is_an_error_from_the_start",
+    "test_a_wrong_call_gets_a_json_error_with_a_stable_reason",
+    "test_access_over_grpc_is_the_same",
+    "test_access_over_rest",
+    "test_candles_are_exact_decimals_in_time_order",
+    "test_candles_are_fetched_on_demand",
+    "test_every_route_answers_with_its_documented_fields",
+    "test_facts_that_matter_now_are_never_kept",
+    "test_health_names_every_part",
+    "test_live_manifolds_stream_as_server_sent_events",
+    "test_long_answers_are_compressed_for_who_asks",
+    "test_metrics_are_the_union_of_all_services",
+    "test_native_grpc_and_reflection_share_the_port",
+    "test_the_budget_follows_from_the_account",
+    "test_the_kill_switch_keeps_the_name_of_the_key",
+    "test_the_native_stream_says_the_same",
+    "test_within_two_minutes_metrics_gates_weights_and_a_filled_order_are_earned",
+]
+pytestmark = pytest.mark.timeout(600)
+
+KEYS = {"write.alice": "a" * 32, "read.grafana": "r" * 32}  # of tests.e2e.calls
+
+
+class DeployedStack:
+    """What the suite asks of a stack, answered by containers."""
+
+    def __init__(self, containers: Containers) -> None:
+        self._containers = containers
+        self.url = containers.url
+        self.writer = "write"
+
+    def get(self, path: str, **params: str) -> httpx.Response:
+        """GET through Envoy."""
+        return httpx.get(f"{self.url}{path}", params=params or None, timeout=10)
+
+    def post(self, path: str, body: object) -> httpx.Response:
+        """POST through Envoy with a key for writing."""
+        return self._containers.post(path, body)
+
+    def tail(self) -> str:
+        """The end of its output."""
+        return self._containers.logs()
+
+
+@pytest.fixture(scope="module")
+def stack(containers: Containers, deployed: Deployed) -> DeployedStack:
+    """The containers; entries may pass, as in ``make run``."""
+    containers.set_kill_switch(engaged=False)
+    return DeployedStack(containers)
+
+
+@pytest.fixture(scope="module")
+def api(containers: Containers, stack: DeployedStack) -> Iterator[DeployedStack]:
+    """The containers, with keys of every kind."""
+    keys = ("docker", "run", "--rm", "--network=none", "--volume=sep_keys:/keys", "--user=10001")
+    write = "; ".join(f"echo {key} >/keys/{name}" for name, key in KEYS.items())
+    remove = " ".join(f"/keys/{name}" for name in KEYS)
+    assert containers.run(*keys, BASE, "sh", "-c", write) == (0, "")
+    yield stack
+    assert containers.run(*keys, BASE, "sh", "-c", f"rm {remove}") == (0, "")
+
+
+@pytest.fixture
+async def channel(api: DeployedStack) -> AsyncIterator[grpc.aio.Channel]:
+    """A native client's channel to the public port."""
+    async with grpc.aio.insecure_channel(api.url.removeprefix("http://")) as opened:
+        yield opened
