@@ -90,7 +90,12 @@ def test_every_method_has_a_rule_and_only_known_ones_are_open() -> None:
         "Reconcile",
         "SetKillSwitch",
     ]
-    assert sorted(by_access[Access.INTERNAL]) == ["GetOrder", "PlaceMarketOrder"]
+    assert sorted(by_access[Access.INTERNAL]) == [
+        "ClosePosition",
+        "CloseTrade",
+        "GetOrder",
+        "PlaceMarketOrder",
+    ]
 
 
 async def test_a_call_past_the_proxy_meets_the_same_rules(api: Stack) -> None:

@@ -239,3 +239,98 @@ async def test_while_the_kill_switch_is_not_known_to_be_off_only_reductions_leav
     await store.set(keys.KILL_SWITCH, "0")
     assert (await place(gateway, order("order-entry"))).state == FILLED
     assert set(fills(broker)) == {"order-before", "order-exit", "order-entry"}
+
+
+LONG, SHORT = pb.POSITION_SIDE_LONG, pb.POSITION_SIDE_SHORT
+
+
+async def close(gateway: Any, client_order_id: str, side: int = LONG) -> pb.OrderResult:
+    request = pb.ClosePositionRequest(
+        client_order_id=client_order_id, instrument="EUR_USD", side=side
+    )
+    answer: pb.ClosePositionResponse = await call(
+        gateway.stub.ClosePosition, request, peer="gateway", deadline_s=15
+    )
+    return answer.result
+
+
+async def close_trade(gateway: Any, trade_id: str) -> pb.OrderResult:
+    request = pb.CloseTradeRequest(trade_id=trade_id)
+    answer: pb.CloseTradeResponse = await call(
+        gateway.stub.CloseTrade, request, peer="gateway", deadline_s=15
+    )
+    return answer.result
+
+
+@pytest.mark.parametrize(("units", "side", "wrong"), [("100", LONG, SHORT), ("-100", SHORT, LONG)])
+async def test_a_position_is_closed_once_and_the_other_side_left_alone(
+    gateway: Any, broker: RunningBroker, units: str, side: int, wrong: int
+) -> None:
+    await place(gateway, order("an-order-1", units))
+    nothing = await close(gateway, "a-close-1", wrong)
+    assert (nothing.state, nothing.reason) == (REJECTED, "CLOSEOUT_POSITION_DOESNT_EXIST")
+    closed = await close(gateway, "a-close-2", side)
+    assert (closed.state, Decimal(closed.filled_units)) == (FILLED, -Decimal(units))
+    assert await fate(gateway, "a-close-2") == closed
+    await place(gateway, order("an-order-2", units))
+    assert await close(gateway, "a-close-2", side) == closed
+    assert len((await gateway.stub.ListPositions(pb.ListPositionsRequest())).positions) == 1
+
+
+async def test_a_close_without_an_answer_is_unknown_and_found(
+    gateway: Any, broker: RunningBroker
+) -> None:
+    await place(gateway, order("an-order-1"))
+    broker.faults.add({"kind": "reset_after", "method": "PUT", "times": 1})
+    assert (await close(gateway, "a-close-1")).state == UNKNOWN
+    found = await fate(gateway, "a-close-1")
+    assert (found.state, found.filled_units) == (FILLED, "-100")
+
+
+async def test_a_halted_position_can_not_be_closed_and_says_so(
+    gateway: Any, broker: RunningBroker
+) -> None:
+    await place(gateway, order("an-order-1"))
+    broker.faults.add({"kind": "halted"})
+    broker.broker.halted = broker.faults.halted(broker.broker.market.instruments)
+    broker.broker.advance()
+    closed = await close(gateway, "a-close-1")
+    assert (closed.state, closed.reason) == (CANCELLED, "MARKET_HALTED")
+
+
+async def test_a_trade_is_closed_and_closing_it_again_does_nothing(
+    gateway: Any, broker: RunningBroker
+) -> None:
+    for name in ("an-order-1", "an-order-2"):
+        await place(gateway, order(name))
+    first, second = (await gateway.stub.ListOpenTrades(pb.ListOpenTradesRequest())).trades
+    broker.faults.add({"kind": "reset_after", "method": "PUT", "times": 1})
+    assert (await close_trade(gateway, first.id)).state == UNKNOWN
+    again = await close_trade(gateway, first.id)
+    assert (again.state, again.reason) == (REJECTED, "TRADE_DOESNT_EXIST")
+    (left,) = (await gateway.stub.ListOpenTrades(pb.ListOpenTradesRequest())).trades
+    assert left.id == second.id
+    closed = await close_trade(gateway, second.id)
+    assert (closed.state, closed.filled_units) == (FILLED, "-100")
+
+
+async def test_read_only_closes_nothing(start_gateway: Any, broker: RunningBroker) -> None:
+    async with start_gateway() as gateway:
+        await place(gateway, order("an-order-1"))
+        (trade,) = (await gateway.stub.ListOpenTrades(pb.ListOpenTradesRequest())).trades
+    async with start_gateway(READ_ONLY="1") as gateway:
+        for attempt in (close(gateway, "a-close-1"), close_trade(gateway, trade.id)):
+            with pytest.raises(SepError) as failure:
+                await attempt
+            assert failure.value.reason == "READ_ONLY"
+    assert len(fills(broker)) == 1
+
+
+async def test_without_a_store_a_position_can_still_be_closed(
+    start_gateway: Any, broker: RunningBroker, valkey: ValkeyServer
+) -> None:
+    async with start_gateway(VALKEY_URL=valkey.url) as gateway:
+        await place(gateway, order("an-order-1"))
+        valkey.kill()
+        assert (await close(gateway, "a-close-1")).state == FILLED
+        valkey.start()

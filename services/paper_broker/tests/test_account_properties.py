@@ -11,6 +11,7 @@ from sep_paper_broker.codec import decode, encode
 from sep_paper_broker.domain.account import Account
 from sep_paper_broker.domain.book import AccountProfile
 from sep_paper_broker.domain.fill_plan import FillPlan, plan_fill
+from sep_paper_broker.domain.fill_records import OrderFill
 from sep_paper_broker.domain.instruments import INSTRUMENTS
 from sep_paper_broker.domain.quote import Quote
 from sep_paper_broker.domain.requests import (
@@ -33,7 +34,6 @@ from sep_paper_broker.domain.snapshot import (
     take_snapshot,
 )
 from sep_paper_broker.domain.trades import Trade
-from sep_paper_broker.domain.transactions import OrderFill
 
 D = Decimal
 LEVELS = {"EUR_USD": D("1.10000"), "USD_JPY": D("150.000"), "EUR_JPY": D("165.000")}

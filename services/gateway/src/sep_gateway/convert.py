@@ -11,7 +11,7 @@ from sep_kit.errors import InvalidArgumentError
 from sep_kit.store.candles import Candle
 
 from sep_gateway.domain.account import AccountSummary, Position, Trade
-from sep_gateway.domain.orders import MarketOrder, OrderResult, OrderState
+from sep_gateway.domain.orders import MarketOrder, OrderResult, OrderState, PositionClose
 from sep_gateway.domain.pricing import HomeConversion, Price
 
 _MS = re.compile(r"\d{1,15}(?:\.\d{1,6})?")
@@ -179,6 +179,13 @@ def market_order(request: pb.PlaceMarketOrderRequest) -> MarketOrder:
         stop_loss_price=_price(request.stop_loss_price),
         take_profit_price=_price(request.take_profit_price),
         price_bound=_price(request.price_bound),
+    )
+
+
+def position_close(request: pb.ClosePositionRequest) -> PositionClose:
+    """The close that a request means."""
+    return PositionClose(
+        request.client_order_id, request.instrument, request.side == pb.POSITION_SIDE_LONG
     )
 
 

@@ -18,7 +18,7 @@ from sep_kit.settings.knobs import OandaEnvironment, SafetyKnobs
 from sep_kit.store.kill_switch import KillSwitch
 
 from sep_gateway.domain.order_rules import Refusal, fit_order
-from sep_gateway.domain.orders import MarketOrder, OrderResult, OrderState
+from sep_gateway.domain.orders import MarketOrder, OrderResult, OrderState, PositionClose
 from sep_gateway.domain.transactions import DUPLICATE, fate_of
 from sep_gateway.instrument_book import InstrumentBook
 from sep_gateway.metrics import GatewayMetrics
@@ -88,9 +88,11 @@ class OrderDesk:
         fitted = fit_order(order, await self._book.get(order.instrument))
         if isinstance(fitted, Refusal):
             raise OrderRefusedError(fitted)
-        earlier = await self._claim(fitted)
-        result = await (self._send(fitted) if earlier is None else self._fate_of_first(fitted))
-        self._orders.labels(result.state.name).inc()
+        result = await self._once(
+            fitted.client_order_id,
+            lambda: self._broker.create_market_order(fitted),
+            way_out=fitted.reduce_only,
+        )
         _log.info(
             "order",
             client_order_id=result.client_order_id,
@@ -101,6 +103,47 @@ class OrderDesk:
             reason=result.reason,
             filled=str(result.filled_units),
             price=str(result.fill_price or ""),
+            transaction=result.transaction_id,
+        )
+        return result
+
+    async def close_position(self, close: PositionClose) -> OrderResult:
+        """Close one side of a position, or tell what became of the close of the same id.
+
+        Raises: as ``place`` does, but for what an order's size can be refused for.
+        """
+        self._check_modes()
+        await self._book.get(close.instrument)
+        result = await self._once(
+            close.client_order_id, lambda: self._broker.close_position(close), way_out=True
+        )
+        _log.info(
+            "position close",
+            client_order_id=close.client_order_id,
+            instrument=close.instrument,
+            state=result.state.name,
+            reason=result.reason,
+            filled=str(result.filled_units),
+            transaction=result.transaction_id,
+        )
+        return result
+
+    async def close_trade(self, trade_id: int) -> OrderResult:
+        """Close a trade. Sent twice it still closes once, so that no id has to be claimed.
+
+        Raises:
+            ReadOnlyError, LiveTradingDisabledError: no order may be sent.
+            BrokerUnavailableError: the broker certainly did not take it.
+        """
+        self._check_modes()
+        result = await self._broker.close_trade(trade_id)
+        self._orders.labels(result.state.name).inc()
+        _log.info(
+            "trade close",
+            trade=trade_id,
+            state=result.state.name,
+            reason=result.reason,
+            filled=str(result.filled_units),
             transaction=result.transaction_id,
         )
         return result
@@ -142,45 +185,63 @@ class OrderDesk:
                 "OANDA_ENVIRONMENT=live needs LIVE_TRADING_ENABLED=1: no order is sent"
             )
 
-    async def _claim(self, order: MarketOrder) -> OrderClaim | None:
+    async def _once(
+        self,
+        client_order_id: str,
+        send: Callable[[], Awaitable[OrderResult]],
+        *,
+        way_out: bool,
+    ) -> OrderResult:
+        """Send what was not sent before under this id; else what became of the first."""
+        earlier = await self._claim(client_order_id, way_out=way_out)
+        if earlier is None:
+            result = await self._send(client_order_id, send, way_out=way_out)
+        else:
+            result = await self._fate_of_first(client_order_id)
+        self._orders.labels(result.state.name).inc()
+        return result
+
+    async def _claim(self, client_order_id: str, *, way_out: bool) -> OrderClaim | None:
         """Claim the order's id; None when it may be sent."""
         claim = OrderClaim(now_ms(self._clock), await self._last_transaction_id())
         try:
-            earlier = await self._claims.claim(order.client_order_id, claim)
+            earlier = await self._claims.claim(client_order_id, claim)
             if earlier is None or claim.ts_ms - earlier.ts_ms < _RESEND_AFTER_S * 1000:
                 return earlier
             # Long ago, and perhaps never sent: a crash lies between claim and order.
-            fate = await self._fate_of_first(order)
+            fate = await self._fate_of_first(client_order_id)
             if fate.state is OrderState.NOT_FOUND and await self._claims.replace(
-                order.client_order_id, earlier, claim
+                client_order_id, earlier, claim
             ):
                 return None
             return earlier
         except (StoreUnavailableError, CorruptRecordError):
-            if order.reduce_only:
-                # The way out stays open; REDUCE_ONLY keeps a second one from opening anything.
+            if way_out:
+                # The way out stays open; what can only reduce opens nothing the second time.
                 return None
             raise
 
-    async def _send(self, order: MarketOrder) -> OrderResult:
+    async def _send(
+        self, client_order_id: str, send: Callable[[], Awaitable[OrderResult]], *, way_out: bool
+    ) -> OrderResult:
         # Whoever decided on an entry looked too; the last to look is the one who sends it.
-        if not order.reduce_only and (await self._kill_switch.read()).engaged:
-            await self._release(order.client_order_id)
+        if not way_out and (await self._kill_switch.read()).engaged:
+            await self._release(client_order_id)
             raise KillSwitchEngagedError("the kill switch is engaged: only reductions are sent")
         try:
-            result = await self._broker.create_market_order(order)
+            result = await send()
         except BrokerUnavailableError:
-            await self._release(order.client_order_id)
+            await self._release(client_order_id)
             raise
         if result.state is OrderState.REJECTED and result.reason == DUPLICATE:
-            return await self._fate_of_first(order)
+            return await self._fate_of_first(client_order_id)
         return result
 
-    async def _fate_of_first(self, order: MarketOrder) -> OrderResult:
+    async def _fate_of_first(self, client_order_id: str) -> OrderResult:
         try:
-            return await self.fate(order.client_order_id, None)
+            return await self.fate(client_order_id, None)
         except BrokerUnavailableError as error:
-            return OrderResult(order.client_order_id, OrderState.UNKNOWN, str(error))
+            return OrderResult(client_order_id, OrderState.UNKNOWN, str(error))
 
     async def _look_up(self, client_order_id: str) -> OrderResult | None:
         for pause in _LOOKUP_PAUSES_S:

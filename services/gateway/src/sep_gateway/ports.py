@@ -10,7 +10,7 @@ from sep_fx.instrument import Instrument
 from sep_gateway.domain.account import AccountSummary, OpenTrades, Positions
 from sep_gateway.domain.candle_page import CandlePage
 from sep_gateway.domain.coverage import BackwardPage, Coverage, ForwardPage
-from sep_gateway.domain.orders import MarketOrder, OrderResult
+from sep_gateway.domain.orders import MarketOrder, OrderResult, PositionClose
 from sep_gateway.domain.pricing import Price, Pricing
 from sep_gateway.domain.transactions import Transaction, TransactionPage
 
@@ -62,6 +62,14 @@ class Broker(Protocol):
         An error means that the broker certainly did not take it; when that is not
         certain, the result is UNKNOWN.
         """
+        ...
+
+    async def close_position(self, close: PositionClose) -> OrderResult:
+        """Close one side of a position, once; errors and UNKNOWN as with an order."""
+        ...
+
+    async def close_trade(self, trade_id: int) -> OrderResult:
+        """Close a trade, once; errors and UNKNOWN as with an order."""
         ...
 
     async def find_order(self, client_order_id: str) -> OrderResult | None:

@@ -166,6 +166,24 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         result = await self._desk.place(convert.market_order(request))
         return pb.PlaceMarketOrderResponse(result=convert.result_message(result))
 
+    async def ClosePosition(
+        self,
+        request: pb.ClosePositionRequest,
+        context: grpc.aio.ServicerContext[pb.ClosePositionRequest, pb.ClosePositionResponse],
+    ) -> pb.ClosePositionResponse:
+        """Close one side of a position."""
+        result = await self._desk.close_position(convert.position_close(request))
+        return pb.ClosePositionResponse(result=convert.result_message(result))
+
+    async def CloseTrade(
+        self,
+        request: pb.CloseTradeRequest,
+        context: grpc.aio.ServicerContext[pb.CloseTradeRequest, pb.CloseTradeResponse],
+    ) -> pb.CloseTradeResponse:
+        """Close a trade."""
+        result = await self._desk.close_trade(int(request.trade_id))
+        return pb.CloseTradeResponse(result=convert.result_message(result))
+
     async def GetOrder(
         self,
         request: pb.GetOrderRequest,

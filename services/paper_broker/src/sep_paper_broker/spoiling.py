@@ -41,10 +41,10 @@ def _priced(levels: list[Json], others: list[Json]) -> list[Json]:
 
 
 def _bad_candle(candle: Json, value: BadValue) -> Json:
-    sides = {name: candle[name] for name in ("bid", "ask", "mid") if name in candle}
     if value is BadValue.CROSSED:
-        swapped = {"bid": "ask", "ask": "bid", "mid": "mid"}
-        return {**candle, **{name: sides.get(swapped[name], sides[name]) for name in sides}}
+        swapped = {"bid": "ask", "ask": "bid"}
+        return {name: candle.get(swapped.get(name, name), item) for name, item in candle.items()}
+    sides: dict[str, Json] = {n: candle[n] for n in ("bid", "ask", "mid") if n in candle}
     if value is BadValue.HIGH_BELOW_LOW:
         # The least price there is, so that it is below whatever the low was.
         least = {name: re.sub(r"\d", "0", side["h"])[:-1] + "1" for name, side in sides.items()}

@@ -179,7 +179,8 @@ def _records(
 
 
 def _out_of_range(points: Ints) -> npt.NDArray[np.bool_]:
-    return ((points <= 0) | (points > MAX_POINTS)).any(axis=1)
+    out: npt.NDArray[np.bool_] = np.any((points <= 0) | (points > MAX_POINTS), axis=1)
+    return out
 
 
 def _refuse(candles: CandleColumns, bad: npt.NDArray[np.bool_], why: str) -> None:

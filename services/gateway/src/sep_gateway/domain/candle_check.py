@@ -157,7 +157,8 @@ def _legible_faults(page: CandlePage, now_ns: int) -> Flags:
     """Rows of which only the time is legible; asked for again they would be the same."""
     faulty = np.zeros(len(page), np.bool_)
     faulty[list(page.faults)] = True
-    return faulty & (page.time_ns != UNTIMED) & ~_in_future(page.time_ns, now_ns)
+    faulty &= (page.time_ns != UNTIMED) & ~_in_future(page.time_ns, now_ns)
+    return faulty
 
 
 def _settled(times: Ints, bar_seconds: int) -> int | None:

@@ -21,6 +21,15 @@ class MarketOrder:
     price_bound: Decimal | None
 
 
+@dataclass(frozen=True, slots=True)
+class PositionClose:
+    """The whole of one side of a position is to go; the key is an order's, as above."""
+
+    client_order_id: str
+    instrument: str
+    long: bool
+
+
 class OrderState(Enum):
     """What became of an order, as far as it can be known."""
 

@@ -7,6 +7,12 @@ from sep_paper_broker.domain.fill_plan import FillPlan, Reduction, plan_fill
 from sep_paper_broker.domain.ledger import Change
 from sep_paper_broker.domain.market_orders import deal_at_once, reject
 from sep_paper_broker.domain.order_check import check_order_extensions
+from sep_paper_broker.domain.order_records import (
+    MarginCloseout,
+    MarketOrderTerms,
+    PositionCloseout,
+    TradeClose,
+)
 from sep_paper_broker.domain.outcomes import CloseoutOutcome, OrderOutcome
 from sep_paper_broker.domain.reasons import MarketOrderReason, RejectReason
 from sep_paper_broker.domain.requests import (
@@ -18,12 +24,6 @@ from sep_paper_broker.domain.requests import (
     TimeInForce,
 )
 from sep_paper_broker.domain.trades import ZERO, TradeState
-from sep_paper_broker.domain.transactions import (
-    MarginCloseout,
-    MarketOrderTerms,
-    PositionCloseout,
-    TradeClose,
-)
 
 
 def close_trade(book: Book, change: Change, specifier: str, units: CloseUnits) -> OrderOutcome:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from sep_paper_broker.domain.book import Book
 from sep_paper_broker.domain.ledger import Change
+from sep_paper_broker.domain.order_records import OrderCancel, StopLossCreated, TakeProfitCreated
 from sep_paper_broker.domain.orders import (
     DependentOrder,
     OrderState,
@@ -15,12 +16,7 @@ from sep_paper_broker.domain.quote import Quote
 from sep_paper_broker.domain.reasons import CancelReason, DependentOrderReason
 from sep_paper_broker.domain.requests import StopLossDetails, TakeProfitDetails
 from sep_paper_broker.domain.trades import Trade
-from sep_paper_broker.domain.transactions import (
-    OrderCancel,
-    StopLossCreated,
-    TakeProfitCreated,
-    Transaction,
-)
+from sep_paper_broker.domain.transactions import Transaction
 
 
 def stop_price(trade: Trade, details: StopLossDetails) -> Decimal:

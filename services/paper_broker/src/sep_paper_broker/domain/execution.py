@@ -7,21 +7,21 @@ from sep_paper_broker.domain import dependent_orders
 from sep_paper_broker.domain.book import Book
 from sep_paper_broker.domain.conversion import ConversionFactors, cash
 from sep_paper_broker.domain.fill_plan import FillPlan, Reduction
-from sep_paper_broker.domain.ledger import Change
-from sep_paper_broker.domain.margin import Holding, Valuation, value_of
-from sep_paper_broker.domain.orders import MarketOrder, Order
-from sep_paper_broker.domain.quote import Quote
-from sep_paper_broker.domain.reasons import CancelReason, DependentOrderReason, FillReason
-from sep_paper_broker.domain.trades import ZERO, Trade, TradeState
-from sep_paper_broker.domain.transactions import (
+from sep_paper_broker.domain.fill_records import (
     FullPrice,
-    OrderCancel,
     OrderFill,
     PriceLevel,
     TradeOpen,
     TradeReduce,
-    Transaction,
 )
+from sep_paper_broker.domain.ledger import Change
+from sep_paper_broker.domain.margin import Holding, Valuation, value_of
+from sep_paper_broker.domain.order_records import OrderCancel
+from sep_paper_broker.domain.orders import MarketOrder, Order
+from sep_paper_broker.domain.quote import Quote
+from sep_paper_broker.domain.reasons import CancelReason, DependentOrderReason, FillReason
+from sep_paper_broker.domain.trades import ZERO, Trade, TradeState
+from sep_paper_broker.domain.transactions import Transaction
 
 LIQUIDITY = 10_000_000
 _NOTHING = Decimal("0.0000")

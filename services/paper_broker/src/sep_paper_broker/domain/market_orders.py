@@ -10,16 +10,16 @@ from sep_paper_broker.domain.execution import Deal
 from sep_paper_broker.domain.fill_plan import FillPlan, plan_fill
 from sep_paper_broker.domain.ledger import Change
 from sep_paper_broker.domain.order_check import check_market_order
+from sep_paper_broker.domain.order_records import (
+    MarketOrderCreated,
+    MarketOrderRejected,
+    MarketOrderTerms,
+)
 from sep_paper_broker.domain.orders import MarketOrder
 from sep_paper_broker.domain.outcomes import OrderOutcome
 from sep_paper_broker.domain.reasons import CancelReason, MarketOrderReason, RejectReason
 from sep_paper_broker.domain.requests import ClientExtensions, MarketOrderRequest
 from sep_paper_broker.domain.trades import ZERO, Trade
-from sep_paper_broker.domain.transactions import (
-    MarketOrderCreated,
-    MarketOrderRejected,
-    MarketOrderTerms,
-)
 
 
 def submit(

@@ -5,6 +5,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Self
 
+from sep_paper_broker.domain.fill_records import OrderFill
+from sep_paper_broker.domain.order_records import MarginCloseout, PositionCloseout, TradeClose
 from sep_paper_broker.domain.requests import (
     ClientExtensions,
     PositionFill,
@@ -13,13 +15,7 @@ from sep_paper_broker.domain.requests import (
     TimeInForce,
     TriggerCondition,
 )
-from sep_paper_broker.domain.transactions import (
-    MarginCloseout,
-    OrderFill,
-    PositionCloseout,
-    TradeClose,
-    Transaction,
-)
+from sep_paper_broker.domain.transactions import Transaction
 
 
 class OrderState(StrEnum):

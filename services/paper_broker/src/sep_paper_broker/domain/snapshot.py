@@ -8,11 +8,13 @@ from sep_fx.instrument import Instrument
 
 from sep_paper_broker.domain.account import Account
 from sep_paper_broker.domain.book import AccountProfile, Book
+from sep_paper_broker.domain.fill_records import OrderFill
 from sep_paper_broker.domain.ledger import Ledger
+from sep_paper_broker.domain.order_records import OrderCancel
 from sep_paper_broker.domain.orders import Order
 from sep_paper_broker.domain.quote import Quote
 from sep_paper_broker.domain.trades import PositionTally, Trade
-from sep_paper_broker.domain.transactions import OrderCancel, OrderFill, Transaction
+from sep_paper_broker.domain.transactions import Transaction
 
 Settled = Transaction | Order | Trade
 

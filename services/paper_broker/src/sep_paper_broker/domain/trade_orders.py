@@ -4,12 +4,22 @@ from dataclasses import replace
 
 from sep_paper_broker.domain import dependent_orders, execution
 from sep_paper_broker.domain.book import Book
+from sep_paper_broker.domain.fill_records import OrderFill
 from sep_paper_broker.domain.ledger import Change
 from sep_paper_broker.domain.order_check import (
     check_order_extensions,
     check_stop_loss,
     check_take_profit,
     check_trade_extensions,
+)
+from sep_paper_broker.domain.order_records import (
+    OrderCancelReject,
+    OrderClientExtensionsModify,
+    OrderClientExtensionsModifyReject,
+    StopLossRejected,
+    TakeProfitRejected,
+    TradeClientExtensionsModify,
+    TradeClientExtensionsModifyReject,
 )
 from sep_paper_broker.domain.orders import (
     DependentOrder,
@@ -27,17 +37,7 @@ from sep_paper_broker.domain.requests import (
     TradeOrdersRequest,
 )
 from sep_paper_broker.domain.trades import Trade
-from sep_paper_broker.domain.transactions import (
-    OrderCancelReject,
-    OrderClientExtensionsModify,
-    OrderClientExtensionsModifyReject,
-    OrderFill,
-    StopLossRejected,
-    TakeProfitRejected,
-    TradeClientExtensionsModify,
-    TradeClientExtensionsModifyReject,
-    Transaction,
-)
+from sep_paper_broker.domain.transactions import Transaction
 
 R = RejectReason
 

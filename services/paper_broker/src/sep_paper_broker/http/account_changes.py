@@ -4,14 +4,14 @@ from typing import Any
 
 from sep_paper_broker.codec import TimeFormat, encode
 from sep_paper_broker.domain.account import Account
-from sep_paper_broker.domain.transactions import (
-    DailyFinancing,
+from sep_paper_broker.domain.fill_records import OrderFill
+from sep_paper_broker.domain.order_records import (
     MarketOrderCreated,
     OrderCancel,
-    OrderFill,
     StopLossCreated,
     TakeProfitCreated,
 )
+from sep_paper_broker.domain.transactions import DailyFinancing
 from sep_paper_broker.http import shapes
 
 

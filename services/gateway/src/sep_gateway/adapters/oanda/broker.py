@@ -15,7 +15,7 @@ from sep_gateway.adapters.oanda.http import OandaHttp
 from sep_gateway.domain.account import AccountSummary, OpenTrades, Positions
 from sep_gateway.domain.candle_page import CandlePage
 from sep_gateway.domain.coverage import BackwardPage, ForwardPage
-from sep_gateway.domain.orders import MarketOrder, OrderResult, OrderState
+from sep_gateway.domain.orders import MarketOrder, OrderResult, OrderState, PositionClose
 from sep_gateway.domain.pricing import Pricing
 from sep_gateway.domain.transactions import Transaction, TransactionPage, result_of
 
@@ -102,26 +102,64 @@ class OandaBroker:
         Raises:
             NotSentError, RefusedError: the broker certainly did not take it.
         """
-        unknown = OrderResult(order.client_order_id, OrderState.UNKNOWN)
+        return await self._trade(
+            ("POST", "orders"),
+            {"order": _order_body(order)},
+            order.client_order_id,
+            # Nothing may keep a way out shut.
+            force=order.reduce_only,
+        )
+
+    async def close_position(self, close: PositionClose) -> OrderResult:
+        """Close one side of a position, whole, once; errors and UNKNOWN as with an order."""
+        side, other = ("long", "short") if close.long else ("short", "long")
+        extensions = _extensions(close.client_order_id)
+        return await self._trade(
+            ("PUT", f"positions/{close.instrument}/close"),
+            {f"{side}Units": "ALL", f"{other}Units": "NONE", f"{side}ClientExtensions": extensions},
+            close.client_order_id,
+            force=True,
+            prefix=side,
+        )
+
+    async def close_trade(self, trade_id: int) -> OrderResult:
+        """Close a trade, whole, once; errors and UNKNOWN as with an order."""
+        return await self._trade(
+            ("PUT", f"trades/{trade_id}/close"), {"units": "ALL"}, "", force=True
+        )
+
+    async def _trade(
+        self,
+        call: tuple[str, str],
+        body: Json,
+        client_order_id: str,
+        *,
+        force: bool,
+        prefix: str = "",
+    ) -> OrderResult:
+        """Send something that trades, once.
+
+        Args:
+            call: method and path.
+            prefix: what stands before the names of the answer's transactions.
+        """
+        method, path = call
+        endpoint = "orders" if method == "POST" else f"{path.partition('/')[0]}/close"
         try:
-            answer = await self._http.post_once(
-                "orders",
-                f"{self._account}/orders",
-                {"order": _order_body(order)},
-                # Nothing may keep a way out shut.
-                force=order.reduce_only,
+            answer = await self._http.send_once(
+                method, endpoint, f"{self._account}/{path}", body, force=force
             )
-            with parse.legible("orders"):
-                return _created(order.client_order_id, answer)
+            with parse.legible(endpoint):
+                return _created(client_order_id, answer, prefix)
         except NoAnswerError as error:
-            return OrderResult(order.client_order_id, OrderState.UNKNOWN, str(error))
+            return OrderResult(client_order_id, OrderState.UNKNOWN, str(error))
         except RefusedError as error:
             if error.status not in (_BAD_REQUEST, _NOT_FOUND):
                 raise
             try:
-                return _rejected(order.client_order_id, error)
+                return _rejected(client_order_id, error, prefix)
             except (KeyError, TypeError, ValueError, ArithmeticError):
-                return unknown
+                return OrderResult(client_order_id, OrderState.UNKNOWN)
 
     async def find_order(self, client_order_id: str) -> OrderResult | None:
         """What became of an order, by its client id; None when the broker knows none."""
@@ -188,7 +226,7 @@ class OandaBroker:
 
 
 def _order_body(order: MarketOrder) -> Json:
-    extensions = {"id": order.client_order_id, "tag": TAG, "comment": "sent by the SEP gateway"}
+    extensions = _extensions(order.client_order_id)
     body: Json = {
         "type": "MARKET",
         "instrument": order.instrument,
@@ -210,20 +248,30 @@ def _order_body(order: MarketOrder) -> Json:
     return body
 
 
-def _created(client_order_id: str, answer: Json) -> OrderResult:
+def _extensions(client_order_id: str) -> Json:
+    return {"id": client_order_id, "tag": TAG, "comment": "sent by the SEP gateway"}
+
+
+def _named(prefix: str, name: str) -> str:
+    """``longOrderFillTransaction`` of ``long`` and ``orderFillTransaction``."""
+    return prefix + name[0].upper() + name[1:] if prefix else name
+
+
+def _created(client_order_id: str, answer: Json, prefix: str) -> OrderResult:
     """What a 201 means: filled, cancelled, or neither yet."""
-    for key in ("orderFillTransaction", "orderCancelTransaction"):
+    for name in ("orderFillTransaction", "orderCancelTransaction"):
+        key = _named(prefix, name)
         if key in answer:
             result = result_of(client_order_id, parse_transactions.transaction(answer[key]))
             if result is not None:
                 return result
-    if "orderCreateTransaction" not in answer:
+    if _named(prefix, "orderCreateTransaction") not in answer:
         raise ValueError("no transaction in the answer")
     return OrderResult(client_order_id, OrderState.PENDING)
 
 
-def _rejected(client_order_id: str, error: RefusedError) -> OrderResult:
-    entry = error.body.get("orderRejectTransaction")
+def _rejected(client_order_id: str, error: RefusedError, prefix: str) -> OrderResult:
+    entry = error.body.get(_named(prefix, "orderRejectTransaction"))
     if entry is None:
         # Refused before it became an order, such as a body the broker can't read.
         reason = error.error_code or f"HTTP_{error.status}"

@@ -105,11 +105,13 @@ class OandaHttp:
                 return await self._ask(endpoint, path, params, timeout_s or self._timeout_s)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def post_once(self, endpoint: str, path: str, body: Json, *, force: bool) -> Json:
-        """Post once, never again. How it goes says nothing of the broker's questions.
+    async def send_once(
+        self, method: str, endpoint: str, path: str, body: Json, *, force: bool
+    ) -> Json:
+        """POST or PUT once, never again. How it goes says nothing of the broker's questions.
 
         Args:
-            force: post even while the circuit is open.
+            force: send even while the circuit is open.
 
         Raises:
             NotSentError, RefusedError: it was certainly not carried out.
@@ -117,7 +119,7 @@ class OandaHttp:
         """
         if not force:
             self._check_circuit(endpoint)
-        request = self._client.build_request("POST", path, json=body)
+        request = self._client.build_request(method, path, json=body)
         return await self._send(endpoint, request, self._timeout_s, self._timeout_s)
 
     async def stream_lines(
