@@ -18,10 +18,13 @@ from sep.guard.v1 import guard_pb2
 from sep.ops.v1 import ops_pb2
 from sep_protos import DESCRIPTOR_SET
 from sep_stack.contract import Method, methods_of, read_contract
+from sep_stack.envoy_errors import OWN_ERRORS
 from sep_stack.openapi.errors import HTTP_STATUS, reasons_of
 
 MODULES = (allocator_pb2, evaluator_pb2, gateway_pb2, guard_pb2, ops_pb2)
 METHODS = {m.path: m for m in methods_of(read_contract(DESCRIPTOR_SET))}
+
+ENVOYS = {error.reason for error in OWN_ERRORS}
 
 Json = dict[str, Any]
 ORDER: Json = {"instrument": "EUR_USD", "units": "1", "client_order_id": "surface-1"}
@@ -46,13 +49,8 @@ class Outcome:
     code: str
     reason: str = ""
 
-    @property
-    def good(self) -> bool:
-        return self.code == "OK"
-
 
 OK = Outcome("OK")
-CODE_OF_HTTP = {200: "OK"}
 
 
 @dataclass(frozen=True)
@@ -172,8 +170,6 @@ def rest_outcome(answer: httpx.Response) -> Outcome:
     assert info["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"
     assert info["domain"] == "sep"
     (code,) = (c.name for c in grpc.StatusCode if c.value[0] == body["code"])
+    assert answer.status_code == HTTP_STATUS[code] or info["reason"] in ENVOYS
     assert answer.headers["x-request-id"]
     return Outcome(code, info["reason"])
-
-
-__all__ = ["HTTP_STATUS", "METHODS", "REQUESTS"]

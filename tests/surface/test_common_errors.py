@@ -73,10 +73,10 @@ async def doors(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Doors
     async with AsyncExitStack() as stack:
         stack.push_async_callback(server.stop, 0)
         envoys = (
-            running_envoy(folder, there, cache=False),
-            running_envoy(folder, there, impatient, cache=False),
-            running_envoy(folder, there, cache=False, write_limit=1),
-            running_envoy(folder, nowhere, cache=False),
+            running_envoy(folder, there),
+            running_envoy(folder, there, impatient),
+            running_envoy(folder, there, write_limit=1),
+            running_envoy(folder, nowhere),
         )
         ready = [await stack.enter_async_context(envoy) for envoy in envoys]
         clients = [

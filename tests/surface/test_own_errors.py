@@ -129,7 +129,7 @@ async def of_a_lonely_end(folder: Path, valkey: ValkeyServer) -> Seen:
 
 async def of_a_reader(folder: Path, valkey: ValkeyServer) -> Seen:
     async with running_world(folder, valkey, READ_ONLY="1") as world:
-        await until(world, "GetBudget", "EvaluateNow")
+        await until(world, "GetBudget", "Reconcile")
         return {"everything is read-only": await ask_all(world)}
 
 

@@ -111,11 +111,7 @@ async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
         stack.push_async_callback(server.stop, 0)
         relay = await stack.enter_async_context(Relay(port))
         envoy = await stack.enter_async_context(
-            running_envoy(
-                tmp_path_factory.mktemp("rig"),
-                dict.fromkeys(SERVICES, relay.address),
-                cache=False,
-            )
+            running_envoy(tmp_path_factory.mktemp("rig"), dict.fromkeys(SERVICES, relay.address))
         )
         http = await stack.enter_async_context(
             httpx.AsyncClient(base_url=envoy.url, trust_env=False, timeout=20)

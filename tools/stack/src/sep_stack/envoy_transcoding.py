@@ -38,6 +38,7 @@ _LUA = "envoy.filters.http.lua"
 _LUA_TYPE = "envoy.extensions.filters.http.lua.v3.Lua"
 _DEFAULT_TIMEOUT = "10s"
 _SLOW_TIMEOUT = "60s"
+_LATE_S = 5
 
 # Of a REST call's headers those that mean something here go on: gRPC breaks off a call for a header
 # that HTTP allows, such as one with a # in its name.
@@ -240,14 +241,12 @@ def _route(service: _Service, path: str, timeout: str, reads: Sequence[str]) -> 
         action["idle_timeout"] = NO_TIMEOUT  # a closed market is silent for a weekend
     else:
         # The service is told when its caller stops waiting; a native client's own word goes first.
-        # Half a second late, so that it is the proxy that says so: a service that is deaf for a
-        # moment would end the call without a reason.
+        # Some seconds late, so that it is the proxy that says so, and ends the call: a service that
+        # is deaf at that moment would end it without a reason.
         action["max_stream_duration"] = {"grpc_timeout_header_max": timeout}
+        told = f"{int(timeout.removesuffix('s')) + _LATE_S}S"
         headers = [
-            {
-                "header": {"key": "grpc-timeout", "value": timeout.replace("s", "500m")},
-                "append_action": "ADD_IF_ABSENT",
-            }
+            {"header": {"key": "grpc-timeout", "value": told}, "append_action": "ADD_IF_ABSENT"}
         ]
         if path in reads or service.cluster == "ops":
             action["retry_policy"] = _retries(another_host=service.cluster == "ops")
