@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sep_guard.adapters.decision_log import DecisionRecord, DrainRecord
 from sep_guard.domain.budget import budget_of
@@ -20,7 +20,7 @@ from sep_guard.domain.strategy import Cause
 from .nasty_views import NOW, applied, limits, margin_of, true_views, views
 
 D = Decimal
-many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=100)
 
 
 def orders(plan: Plan, kind: Kind) -> dict[str, Action]:
@@ -257,6 +257,7 @@ def test_whatever_is_not_ordered_has_a_reason(view: View, lim: GuardLimits) -> N
             assert a.reasons == failed(readiness(view, view.markets[a.instrument], lim))
 
 
+@many
 @given(views(), limits(), st.data())
 def test_what_one_instrument_is_told_does_not_depend_on_the_order_they_are_read_in(
     view: View, lim: GuardLimits, data: Any

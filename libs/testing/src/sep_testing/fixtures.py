@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 from sep_kit.store.connection import Valkey, open_valkey
@@ -10,6 +11,12 @@ from sep_kit.store.connection import Valkey, open_valkey
 from sep_testing.clock import FakeClock
 from sep_testing.loopback import loopback_only
 from sep_testing.valkey import ValkeyServer
+
+# A property holds or does not; how long a busy machine takes to find out says nothing of it.
+hypothesis.settings.register_profile(
+    "sep", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("sep")
 
 
 @pytest.fixture(scope="session")
