@@ -145,7 +145,10 @@ def true_views(draw: st.DrawFn, lim: GuardLimits) -> View:
             side * draw(st.one_of(nothing, nothing, st.integers(1, 2_000_000).map(D)))
             for _ in range(2)
         )
-        found[name] = draw(markets(name, fine=True, holding=Holding(managed, manual)))
+        market = draw(markets(name, fine=True, holding=Holding(managed, manual)))
+        # Else billions would be moved in steps of thousands.
+        rules = replace(market.instrument, maximum_order_units=D(10**15))
+        found[name] = replace(market, instrument=rules)
     used = sum((margin_of(m) for m in found.values()), D(0))
     # From an account that can't carry what it holds to one that hardly feels it.
     nav = used * draw(decimals("0", "20", 2)) + draw(decimals("0", "1000000", 2))
