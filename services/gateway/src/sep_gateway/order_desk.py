@@ -164,7 +164,7 @@ class OrderDesk:
 
     async def _send(self, order: MarketOrder) -> OrderResult:
         # Whoever decided on an entry looked too; the last to look is the one who sends it.
-        if not order.reduce_only and (await self._kill_switch.read()).engaged:
+        if not order.reduce_only and await self._kill_switch.engaged():
             await self._release(order.client_order_id)
             raise KillSwitchEngagedError("the kill switch is engaged: only reductions are sent")
         try:
