@@ -192,7 +192,7 @@ def test_fields_named_as_keywords_and_fields_not_known_yet() -> None:
 def test_an_enum_value_not_known_yet_is_unspecified() -> None:
     action = dict.fromkeys(
         ("instrument", "order_state", "client_order_id", "decision_id"), ""
-    ) | dict.fromkeys(("current_units", "target_units", "ordered_units"), "0")
+    ) | dict.fromkeys(("current_units", "target_units", "ordered_units", "projected_margin"), "0")
     body = {"cycle_id": "c", "dry_run": True, "ts_ms": 1.0}
     body["actions"] = [{**action, "kind": "ACTION_KIND_NEW", "reasons": []}]
     assert decode(ReconcileResponse, body).actions[0].kind is ActionKind.UNSPECIFIED

@@ -32,7 +32,8 @@ def share() -> st.SearchStrategy[Decimal]:
 
 @st.composite
 def limits(draw: st.DrawFn) -> GuardLimits:
-    low, high = sorted((draw(decimals("0.05", "0.90", 2)), draw(decimals("0.05", "0.90", 2))))
+    window = st.tuples(decimals("0.05", "0.90", 2), decimals("0.05", "0.90", 2))
+    low, high = sorted(draw(st.one_of(st.just((D("0.25"), D("0.30"))), window)))
     return GuardLimits(
         ENTRY,
         PortfolioLimits(
@@ -78,7 +79,7 @@ def markets(draw: st.DrawFn, name: str, *, fine: bool, holding: Holding | None =
     direction = draw(st.sampled_from([-1, 1] if fine else [-1, 0, 1]))
     signal = Signal(NOW - draw(ages), coherence, stability, entropy, rupture, direction, bracket)
     maybe = st.just(True) if fine else st.booleans()
-    units = st.integers(-3_000_000, 3_000_000).map(D)
+    units = st.one_of(st.just(D(0)), st.integers(-3_000_000, 3_000_000).map(D))
     return Market(
         draw(instruments(name)),
         SessionState(is_open, closes if is_open else None, None, ()),
@@ -86,7 +87,7 @@ def markets(draw: st.DrawFn, name: str, *, fine: bool, holding: Holding | None =
         NOW - draw(ages) if draw(maybe) else None,
         quote if draw(maybe) else None,
         draw(decimals("0.0025", "2", 4)) if draw(maybe) else None,
-        holding or Holding(draw(units), draw(st.sampled_from([D(0), D(0), D(700), D(-90_000)]))),
+        holding or Holding(draw(units), draw(st.sampled_from([D(0)] * 4 + [D(700), D(-90_000)]))),
         not fine and draw(st.booleans()),
     )
 
@@ -94,7 +95,7 @@ def markets(draw: st.DrawFn, name: str, *, fine: bool, holding: Holding | None =
 @st.composite
 def weights(draw: st.DrawFn, names: list[str], *, fine: bool) -> Weights:
     most = "0.30" if fine else "1"
-    shares = {i: draw(decimals("0", most, 4)) for i in names if draw(st.booleans())}
+    shares = {i: draw(decimals("0", most, 4)) for i in names if draw(st.integers(0, 3))}
     ages = st.integers(0, 60_000) if fine else st.integers(-10_000, 400_000)
     gates_ts = NOW - draw(ages) if fine or draw(st.booleans()) else None
     return Weights(NOW - draw(ages), gates_ts, shares, not fine and draw(st.booleans()))
@@ -108,8 +109,13 @@ def views(draw: st.DrawFn) -> View:
         decimals("-100000", "1000000", 2), st.sampled_from([D(0), D("0.01"), D(10**9)])
     )
     fine = draw(st.booleans())
+    account = Account(draw(money), draw(money), draw(money.map(abs)), draw(money), "1")
+    if draw(st.booleans()):
+        # One that may trade, with something in use.
+        nav, used = draw(decimals("1000", "100000000", 2)), draw(decimals("0", "0.3", 3))
+        account = Account(nav, nav, nav * used, nav * (1 - used), "1")
     return View(
-        Account(draw(money), draw(money), draw(money.map(abs)), draw(money), "1"),
+        account,
         {i: draw(markets(i, fine=fine or draw(st.booleans()))) for i in names},
         draw(st.one_of(st.none(), weights(names, fine=fine))) if not fine
         else draw(weights(names, fine=True)),
@@ -132,16 +138,20 @@ def true_views(draw: st.DrawFn, lim: GuardLimits) -> View:
     the broker nets the others away.
     """
     names = sorted(draw(st.sets(st.sampled_from(NAMES), min_size=1)))
-    found = {}
+    found, nothing = {}, st.just(D(0))
     for name in names:
         side = draw(st.sampled_from([-1, 1]))
         managed, manual = (
-            side * draw(st.sampled_from([D(0), D(0), draw(st.integers(1, 2_000_000).map(D))]))
+            side * draw(st.one_of(nothing, nothing, st.integers(1, 2_000_000).map(D)))
             for _ in range(2)
         )
-        found[name] = draw(markets(name, fine=True, holding=Holding(managed, manual)))
+        market = draw(markets(name, fine=True, holding=Holding(managed, manual)))
+        # Else billions would be moved in steps of thousands.
+        rules = replace(market.instrument, maximum_order_units=D(10**15))
+        found[name] = replace(market, instrument=rules)
     used = sum((margin_of(m) for m in found.values()), D(0))
-    nav = draw(st.one_of(decimals("0", "100000", 2), decimals("0", "100000000", 2)))
+    # From an account that can't carry what it holds to one that hardly feels it.
+    nav = used * draw(decimals("0", "20", 2)) + draw(decimals("0", "1000000", 2))
     balance = nav * draw(decimals("0.5", "1.5", 2))
     account = Account(balance, nav, used, nav - used, "1")
     on = Controls(kill_switch=False, read_only=False, live_allowed=True)

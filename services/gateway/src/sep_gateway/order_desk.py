@@ -225,7 +225,7 @@ class OrderDesk:
         self, client_order_id: str, send: Callable[[], Awaitable[OrderResult]], *, way_out: bool
     ) -> OrderResult:
         # Whoever decided on an entry looked too; the last to look is the one who sends it.
-        if not way_out and (await self._kill_switch.read()).engaged:
+        if not way_out and await self._kill_switch.engaged():
             await self._release(client_order_id)
             raise KillSwitchEngagedError("the kill switch is engaged: only reductions are sent")
         try:

@@ -80,7 +80,8 @@ class Drain:
             if not self._lease.held and not self._lease.store_away:
                 raise NotTheWriterError("this guard does not hold the writer lease; ask again")
             await self._check_controls()
-            await self._dispatcher.settle()
+            if not self._lease.store_away:
+                await self._dispatcher.settle()
             view = await self._reader.view()
             done = []
             for close in self._plan(view, limits).closes:
@@ -95,7 +96,9 @@ class Drain:
         return plan_drain(view.account, view.markets.values(), budget, limits)
 
     async def _check_controls(self) -> None:
-        controls = await self._reader.controls()
+        # A store that is known to be away is not waited for.
+        away = self._lease.store_away
+        controls = self._reader.halted() if away else await self._reader.controls()
         if controls.read_only:
             raise ReadOnlyError("READ_ONLY=1 refuses every order; restart without it to drain")
         if not controls.kill_switch:

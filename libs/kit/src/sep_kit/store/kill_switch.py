@@ -48,6 +48,13 @@ class KillSwitch:
             return KillSwitchState(engaged, "set outside the API", None)
         return KillSwitchState(engaged, last.reason, last)
 
+    async def engaged(self) -> bool:
+        """Whether it is engaged, in one round trip; not knowing means that it is."""
+        try:
+            return bool(await answer(self._store.get(keys.KILL_SWITCH)) != b"0")
+        except StoreUnavailableError:
+            return True
+
     async def set(self, change: KillSwitchChange) -> None:
         """Change the switch and record the change, both or neither.
 

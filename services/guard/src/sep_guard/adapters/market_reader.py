@@ -74,7 +74,7 @@ class MarketReader:
         prices = await self._prices(names)
         state = await self._state(names)
         # Without a store there is no kill switch to ask for either, and not knowing is engaged.
-        controls = await self.controls() if state else self._halted()
+        controls = await self.controls() if state else self.halted()
         state = state or _State({}, {}, None, False, frozenset(names), False)
         now = now_ms(self._clock)
         markets = {
@@ -105,7 +105,8 @@ class MarketReader:
         switch = await self._kill_switch.read()
         return Controls(switch.engaged, self._read_only, self._live_allowed)
 
-    def _halted(self) -> Controls:
+    def halted(self) -> Controls:
+        """What is allowed while nobody can say: not knowing means engaged."""
         return Controls(True, self._read_only, self._live_allowed)
 
     async def _instrument_rules(self) -> Mapping[str, Instrument]:
