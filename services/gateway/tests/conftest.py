@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,11 @@ from sep.ops.v1 import ops_pb2, ops_pb2_grpc
 from sep_fx.sessions import MarketCalendar
 from sep_gateway.app import build
 from sep_gateway.settings import GatewaySettings
+from sep_kit.errors import StoreUnavailableError
 from sep_kit.grpc.client import call
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
-from sep_kit.store.connection import open_valkey
+from sep_kit.store.connection import answer, open_valkey
 from sep_paper_broker.app import RunningBroker, serve_paper_broker
 from sep_paper_broker.settings import Settings as PaperSettings
 from sep_testing.services import running_service
@@ -95,7 +96,8 @@ def start_gateway(gateway_settings: Callable[..., GatewaySettings], store: objec
     async def start(**changed: str) -> AsyncIterator[Gateway]:
         settings = gateway_settings(**changed)
         async with open_valkey(settings.valkey_url) as own:
-            await own.set(keys.KILL_SWITCH, "0")
+            with suppress(StoreUnavailableError):  # some tests begin without a store
+                await answer(own.set(keys.KILL_SWITCH, "0"))
         async with (
             running_service("gateway", settings, build) as address,
             grpc.aio.insecure_channel(address) as channel,

@@ -68,10 +68,10 @@ class CandleAudit:
         seconds = self._granularity.seconds
         # Not beyond what is known: the rest is the fetcher's, which leaves no hole.
         end = known.last + seconds
+        oldest = max(known.since, wanted_since(now_s(self._clock), self._days, seconds))
         page = BackwardPage(min(self._before.get(name, end), end))
         instrument = await self._book.get(name)
-        judged, loaded = await self._loader.load_page(instrument, self._granularity, page)
-        oldest = wanted_since(now_s(self._clock), self._days, seconds)
+        judged, loaded = await self._loader.load_page(instrument, self._granularity, page, oldest)
         if judged.first is None or judged.sent < PAGE or judged.first <= oldest:
             self._before.pop(name, None)
         else:

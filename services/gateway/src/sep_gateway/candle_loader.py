@@ -48,9 +48,16 @@ class CandleLoader:
         self._slots = asyncio.Semaphore(_PAGES_AT_ONCE)
 
     async def load_page(
-        self, instrument: Instrument, granularity: Granularity, page: ForwardPage | BackwardPage
+        self,
+        instrument: Instrument,
+        granularity: Granularity,
+        page: ForwardPage | BackwardPage,
+        since: int = 0,
     ) -> tuple[Judged, Loaded]:
         """Load a full page.
+
+        Args:
+            since: candles that start before it, in seconds, are not stored.
 
         Raises:
             BrokerUnavailableError: nothing was fetched.
@@ -58,7 +65,7 @@ class CandleLoader:
         """
         async with self._slots:
             sent = await self._broker.candles(instrument.name, granularity, page, PAGE)
-            return await self._keep(instrument, granularity, sent)
+            return await self._keep(instrument, granularity, sent, since)
 
     async def load_latest(
         self, instrument: Instrument, granularity: Granularity, count: int
@@ -92,12 +99,15 @@ class CandleLoader:
         return total
 
     async def _keep(
-        self, instrument: Instrument, granularity: Granularity, sent: CandlePage
+        self, instrument: Instrument, granularity: Granularity, sent: CandlePage, since: int = 0
     ) -> tuple[Judged, Loaded]:
         judged = judge(
             sent, granularity.seconds, instrument.display_precision, self._clock.now_ns()
         )
-        good = CandleColumns(judged.time, judged.points, judged.volume, judged.digits)
+        kept = judged.time >= since
+        good = CandleColumns(
+            judged.time[kept], judged.points[kept], judged.volume[kept], judged.digits
+        )
         stored = await self._candles.write(instrument.name, granularity, good)
         self._metrics.candles_stored.labels(instrument.name).inc(stored)
         self._tell(instrument.name, granularity, judged.quarantined)
