@@ -31,7 +31,7 @@ CANDLES = st.builds(
 )  # fmt: skip
 MANY = st.lists(CANDLES, min_size=1, max_size=40, unique_by=lambda c: c.time)
 columns = CandleColumns.of
-FEW_EXAMPLES = settings(max_examples=25, deadline=None)
+FEW_EXAMPLES = settings(max_examples=25)
 
 
 @asynccontextmanager

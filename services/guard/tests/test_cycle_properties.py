@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sep_guard.adapters.decision_log import DecisionRecord, DrainRecord
 from sep_guard.domain.budget import budget_of
@@ -20,7 +20,7 @@ from sep_guard.domain.strategy import Cause
 from .nasty_views import NOW, applied, limits, margin_of, true_views, views
 
 D = Decimal
-many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=100)
 
 
 def orders(plan: Plan, kind: Kind) -> dict[str, Action]:

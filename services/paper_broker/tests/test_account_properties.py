@@ -202,7 +202,7 @@ class AccountMachine(RuleBasedStateMachine):
 
 
 AccountMachine.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=40, deadline=None, derandomize=True
+    max_examples=100, stateful_step_count=40, derandomize=True
 )
 TestAccount = AccountMachine.TestCase
 

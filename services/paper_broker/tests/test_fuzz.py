@@ -62,7 +62,6 @@ def _call_all(operation: Any, mode: Any, url: str) -> None:
 
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         database=None,
         derandomize=True,
         phases=[Phase.generate],
