@@ -17,7 +17,8 @@ FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 PACKAGES := $(wildcard protos/pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml \
 	tools/*/pyproject.toml clients/*/pyproject.toml)
 SOURCES := $(wildcard libs/*/src services/*/src tools/*/src clients/*/src)
-OPERATIONS := scripts deploy tests/operations tests/containers
+TESTS := $(wildcard libs/*/tests services/*/tests tools/*/tests clients/*/tests) tests
+PROGRAMS := scripts deploy bench
 CONTRACT := protos/gen/sep_protos/contract.binpb
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -47,7 +48,7 @@ protos: .venv/installed  ## generate the contract's code and descriptor set afre
 lint: .venv/installed $(CONTRACT)  ## ruff, mypy --strict, buf lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(SOURCES) $(OPERATIONS)
+	$(BIN)/mypy $(SOURCES) $(TESTS) $(PROGRAMS)
 	cd protos && ../$(BIN)/buf lint gen/sep_protos/contract.binpb --config buf.yaml
 
 .PHONY: bench

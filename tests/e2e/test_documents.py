@@ -85,7 +85,6 @@ def _modes(operation: Any) -> list[Any]:
 def _call_all(strategy: Any, checks: Any, api: Stack) -> None:
     @settings(
         max_examples=12,
-        deadline=None,
         database=None,
         derandomize=True,
         phases=[Phase.explicit, Phase.generate],

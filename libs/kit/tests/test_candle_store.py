@@ -31,7 +31,7 @@ CANDLES = st.builds(
 )  # fmt: skip
 MANY = st.lists(CANDLES, min_size=1, max_size=40, unique_by=lambda c: c.time)
 columns = CandleColumns.of
-FEW_EXAMPLES = settings(max_examples=25, deadline=None)
+FEW_EXAMPLES = settings(max_examples=25)
 
 
 @asynccontextmanager
@@ -255,8 +255,8 @@ async def test_a_newest_time_that_cannot_be_read_is_left_out_until_a_candle_mend
 ) -> None:
     candles = CandleStore(store)
     prices = tuple([Decimal("1.1")] * 8)
-    await candles.write("EUR_USD", M1, [Candle(START, prices, 1)])
+    await candles.write("EUR_USD", M1, columns([Candle(START, prices, 1)]))
     await answer(store.hset(keys.candles("EUR_USD", M1), "last", "noon"))
     assert await candles.last_times(["EUR_USD"], M1) == {}
-    await candles.write("EUR_USD", M1, [Candle(START + 60, prices, 1)])
+    await candles.write("EUR_USD", M1, columns([Candle(START + 60, prices, 1)]))
     assert await candles.last_times(["EUR_USD"], M1) == {"EUR_USD": START + 60}

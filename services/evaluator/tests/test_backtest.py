@@ -146,7 +146,7 @@ PARAMS = st.builds(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.data(), PARAMS, st.sampled_from([60, 3600, 14_400]), st.sampled_from([ALWAYS, FX]))
 def test_runs_match_the_plain_reference_on_random_candles(
     data: st.DataObject, params: StrategyParams, granularity: int, calendar: SessionCalendar
@@ -163,7 +163,7 @@ def test_every_way_out_is_taken() -> None:
     assert ways == set(REASONS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     walks(3600, most=1500),
     st.lists(st.integers(1, 300), min_size=1, max_size=8),
@@ -269,7 +269,7 @@ def test_no_position_is_held_over_a_session_close() -> None:
     assert run_of(bars, calendar=SessionCalendar(gating=False)).summary() == run_of(bars).summary()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(walks(60))
 def test_momentum_is_that_of_the_last_bar(bars: Bars) -> None:
     run = run_of(bars)
@@ -324,7 +324,7 @@ def test_columns_that_are_views_into_a_table_are_fine() -> None:
     assert_same(run_of(strided), run_of(bars))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(st.integers(-5, 5), min_size=1, max_size=700),
     st.lists(st.integers(1, 200), min_size=1, max_size=6),

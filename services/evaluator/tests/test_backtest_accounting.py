@@ -122,7 +122,7 @@ def test_real_minutes_are_booked_alike(calendar: SessionCalendar) -> None:
     assert assert_booked_alike(bars, calendar) > 10
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(walks(3600))
 def test_random_candles_are_booked_alike(bars: Bars) -> None:
     assert_booked_alike(bars, FX, granularity=3600)

@@ -57,13 +57,13 @@ def test_metrics_match_the_plain_reference_on_real_candles(name: str) -> None:
     assert_as_reference(mid[-200:], range(FIRST_WINDOW, 200))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(walks(60, most=140))
 def test_metrics_match_the_plain_reference_on_random_candles(bars: Bars) -> None:
     assert_as_reference(bars.mid, range(FIRST_WINDOW, len(bars), 3))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.booleans(), min_size=64, max_size=64))
 def test_any_pattern_of_bits_matches_the_plain_reference(bits: list[bool]) -> None:
     """Prices are built so that the window holds exactly these bits."""
@@ -90,7 +90,7 @@ def test_nothing_is_defined_before_the_first_window() -> None:
     assert np.isnan(window_metrics(np.ones(69)).coherence).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(walks(60, most=1200), st.lists(st.integers(1, 400), min_size=1, max_size=12))
 def test_a_stream_gives_the_very_bits_of_the_batch(bars: Bars, sizes: list[int]) -> None:
     mid, stream, at = bars.mid, KernelStream(capacity=8), 0
@@ -140,7 +140,7 @@ def test_the_live_window_refuses_too_few_mids() -> None:
         live_window(np.ones(69))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(walks(60, most=400))
 def test_every_figure_stays_in_its_range(bars: Bars) -> None:
     metrics = window_metrics(bars.mid)
@@ -210,7 +210,7 @@ def test_the_cache_of_machine_code_watches_every_file_that_it_is_made_from() -> 
     assert imported <= watched
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(walks(60, most=250), st.integers(1, 90), st.sampled_from([0.0, 0.5, 2.0]))
 def test_momentum_is_the_sign_of_a_slope_that_counts(
     bars: Bars, lookback: int, least: float

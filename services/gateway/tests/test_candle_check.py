@@ -145,7 +145,7 @@ def test_what_is_stored_is_what_a_market_can_print_and_nothing_else(
             return False
         return True
 
-    page = [bar(i, **dict(zip(NAMES, row, strict=True))) for i, row in enumerate(rows)]
+    page = [bar(i, **dict[str, Any](zip(NAMES, row, strict=True))) for i, row in enumerate(rows)]
     result = judged(*page)
     wanted = [i for i, row in enumerate(rows) if possible(row)]
     assert starts(result) == wanted

@@ -244,7 +244,9 @@ async def test_while_the_kill_switch_is_not_known_to_be_off_only_reductions_leav
 LONG, SHORT = pb.POSITION_SIDE_LONG, pb.POSITION_SIDE_SHORT
 
 
-async def close(gateway: Any, client_order_id: str, side: int = LONG) -> pb.OrderResult:
+async def close(
+    gateway: Any, client_order_id: str, side: pb.PositionSide.ValueType = LONG
+) -> pb.OrderResult:
     request = pb.ClosePositionRequest(
         client_order_id=client_order_id, instrument="EUR_USD", side=side
     )
@@ -264,7 +266,11 @@ async def close_trade(gateway: Any, trade_id: str) -> pb.OrderResult:
 
 @pytest.mark.parametrize(("units", "side", "wrong"), [("100", LONG, SHORT), ("-100", SHORT, LONG)])
 async def test_a_position_is_closed_once_and_the_other_side_left_alone(
-    gateway: Any, broker: RunningBroker, units: str, side: int, wrong: int
+    gateway: Any,
+    broker: RunningBroker,
+    units: str,
+    side: pb.PositionSide.ValueType,
+    wrong: pb.PositionSide.ValueType,
 ) -> None:
     await place(gateway, order("an-order-1", units))
     nothing = await close(gateway, "a-close-1", wrong)

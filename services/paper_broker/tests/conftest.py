@@ -1,10 +1,10 @@
 """A paper broker on port 0, with a clock that tests move."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -14,6 +14,7 @@ from sep_paper_broker.domain.account import Account
 from sep_paper_broker.domain.book import AccountProfile
 from sep_paper_broker.domain.instruments import INSTRUMENTS
 from sep_paper_broker.domain.quote import Quote
+from sep_paper_broker.domain.transactions import Transaction
 from sep_paper_broker.settings import Settings
 
 # A Wednesday noon in London's and New York's summer: every market is open.
@@ -78,7 +79,8 @@ class Client:
         return answer.json()
 
 
-Serve = Callable[..., Any]
+Serve = Callable[..., AbstractAsyncContextManager[Client]]
+Body = TypeVar("Body")
 
 
 @pytest.fixture
@@ -120,11 +122,20 @@ class Desk:
         self.quote("EUR_USD", "1.10000", "1.10010")
         self.quote("USD_JPY", "150.000", "150.010")
 
-    def quote(self, instrument: str, bid: str, ask: str, *, tradeable: bool = True) -> list[Any]:
+    def quote(
+        self, instrument: str, bid: str, ask: str, *, tradeable: bool = True
+    ) -> list[Transaction]:
         """A new quote, a second later; the transactions it made."""
         self.now += NS_PER_SECOND
         quote = Quote(instrument, self.now, Decimal(bid), Decimal(ask), tradeable)
         return self.account.observe([quote])
+
+
+def body_of(transaction: Transaction | None, kind: type[Body]) -> Body:
+    """What a transaction, which must be there and of the kind, says."""
+    assert transaction is not None
+    assert isinstance(transaction.body, kind)
+    return transaction.body
 
 
 @pytest.fixture

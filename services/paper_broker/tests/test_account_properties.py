@@ -35,6 +35,8 @@ from sep_paper_broker.domain.snapshot import (
 )
 from sep_paper_broker.domain.trades import Trade
 
+from .conftest import body_of
+
 D = Decimal
 LEVELS = {"EUR_USD": D("1.10000"), "USD_JPY": D("150.000"), "EUR_JPY": D("165.000")}
 START = 1_750_000_000 * NS_PER_SECOND
@@ -48,23 +50,23 @@ class AccountMachine(RuleBasedStateMachine):
     """Random quotes, orders, closes, stops, days and restarts."""
 
     @initialize()
-    def open(self):
+    def open(self) -> None:
         self.now = START
         profile = AccountProfile("101-001-0000001-001", "USD", START)
         self.account = Account.open(profile, INSTRUMENTS, D(100_000))
         self.account.observe([self.quote_of(name, 0) for name in LEVELS])
 
-    def quote_of(self, name, step):
+    def quote_of(self, name: str, step: int) -> Quote:
         point = D(1).scaleb(-INSTRUMENTS[name].display_precision)
         bid = LEVELS[name] + step * point
         return Quote(name, self.now, bid, bid + 10 * point)
 
-    def tick(self):
+    def tick(self) -> int:
         self.now += NS_PER_SECOND
         return self.now
 
     @rule(name=instruments, step=steps)
-    def price_moves(self, name, step):
+    def price_moves(self, name: str, step: int) -> None:
         self.tick()
         self.account.observe([self.quote_of(name, step)])
 
@@ -77,7 +79,16 @@ class AccountMachine(RuleBasedStateMachine):
         gain=st.none() | st.integers(1, 900),
         mark=st.none() | st.integers(0, 5),
     )
-    def order_is_sent(self, name, units, fill, tif, stop, gain, mark):
+    def order_is_sent(
+        self,
+        name: str,
+        units: int,
+        fill: PositionFill,
+        tif: TimeInForce,
+        stop: int | None,
+        gain: int | None,
+        mark: int | None,
+    ) -> None:
         point = D(1).scaleb(-INSTRUMENTS[name].display_precision)
         side = 1 if units > 0 else -1
         book = self.account.book
@@ -88,8 +99,8 @@ class AccountMachine(RuleBasedStateMachine):
             units=D(units),
             position_fill=fill,
             time_in_force=tif,
-            stop_loss_on_fill=stop and StopLossDetails(price - side * stop * point),
-            take_profit_on_fill=gain and TakeProfitDetails(price + side * gain * point),
+            stop_loss_on_fill=StopLossDetails(price - side * stop * point) if stop else None,
+            take_profit_on_fill=TakeProfitDetails(price + side * gain * point) if gain else None,
             client_extensions=ClientExtensions(f"m-{mark}") if mark is not None else None,
         )
         taken = mark is not None and book.order_client_id_taken(f"m-{mark}")
@@ -100,20 +111,22 @@ class AccountMachine(RuleBasedStateMachine):
         if outcome.fill is None:
             assert after == before
             return
-        assert after - before == outcome.fill.body.units
+        filled = body_of(outcome.fill, OrderFill)
+        assert after - before == filled.units
         if fill is PositionFill.REDUCE_ONLY:
             assert abs(after) < abs(before)
             assert after * before >= 0
-        if outcome.fill.body.trade_opened is not None:
+        if filled.trade_opened is not None:
             assert self.account.valuation().margin_used <= self.account.valuation().nav
 
     @rule(name=instruments, number=st.none() | st.integers(1, 40_000))
-    def position_is_closed(self, name, number):
+    def position_is_closed(self, name: str, number: int | None) -> None:
         side = SideClose(Everything.ALL if number is None else D(number))
         before = self.account.book.position_units(name)
         long = before > 0
+        none = SideClose()
         outcome = self.account.close_position(
-            name, self.tick(), **{"long" if long else "short": side}
+            name, self.tick(), long=side if long else none, short=none if long else side
         )
         after = self.account.book.position_units(name)
         assert outcome.rejected == (before == 0 or (number or 0) > abs(before))
@@ -124,7 +137,7 @@ class AccountMachine(RuleBasedStateMachine):
         )
 
     @rule(data=st.data(), step=st.none() | st.integers(-900, 900))
-    def stop_is_moved(self, data, step):
+    def stop_is_moved(self, data: st.DataObject, step: int | None) -> None:
         trades = self.account.book.open_trades()
         if not trades:
             return
@@ -135,11 +148,11 @@ class AccountMachine(RuleBasedStateMachine):
         self.account.set_trade_orders(trade.id, request, self.tick())
 
     @rule()
-    def day_ends(self):
+    def day_ends(self) -> None:
         self.account.accrue_financing(self.tick())
 
     @rule()
-    def broker_restarts(self):
+    def broker_restarts(self) -> None:
         snapshot = take_snapshot(self.account)
         read = decode(AccountSnapshot, json.loads(json.dumps(encode(snapshot))))
         assert read == snapshot
@@ -152,26 +165,26 @@ class AccountMachine(RuleBasedStateMachine):
         self.account = restored
 
     @invariant()
-    def figures_agree(self):
+    def figures_agree(self) -> None:
         account, now = self.account, self.account.valuation()
         book = account.book
         assert now.nav == now.balance + now.unrealized_pl
         values = [book.trade_value(trade) for trade in book.open_trades()]
         assert now.margin_used == sum(v.margin_used for v in values)
         assert now.unrealized_pl == sum(v.unrealized_pl for v in values)
-        assert now.margin_available == max(0, now.nav - now.margin_used)
-        assert 0 <= now.withdrawal_limit <= max(0, now.margin_available)
+        assert now.margin_available == max(D(0), now.nav - now.margin_used)
+        assert 0 <= now.withdrawal_limit <= max(D(0), now.margin_available)
         assert now.balance == D(100_000) + book.pl + book.financing
 
     @invariant()
-    def position_is_the_sum_of_trades_of_one_side(self):
+    def position_is_the_sum_of_trades_of_one_side(self) -> None:
         for name in LEVELS:
             held = [trade.current_units for trade in self.account.book.open_trades(name)]
             assert self.account.book.position_units(name) == sum(held)
             assert all(u > 0 for u in held) or all(u < 0 for u in held)
 
     @invariant()
-    def ledger_tells_the_whole_story(self):
+    def ledger_tells_the_whole_story(self) -> None:
         ledger = self.account.book.ledger.transactions
         assert [t.id for t in ledger] == [str(i + 1) for i in range(len(ledger))]
         fills = [t.body for t in ledger if isinstance(t.body, OrderFill)]
@@ -181,7 +194,7 @@ class AccountMachine(RuleBasedStateMachine):
             assert dealt == self.account.book.position_units(name)
 
     @invariant()
-    def pending_orders_belong_to_open_trades(self):
+    def pending_orders_belong_to_open_trades(self) -> None:
         trades = {trade.id: trade for trade in self.account.book.open_trades()}
         for order in self.account.book.pending_orders():
             trade = trades[order.trade_id]
@@ -189,12 +202,12 @@ class AccountMachine(RuleBasedStateMachine):
 
 
 AccountMachine.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=40, deadline=None, derandomize=True
+    max_examples=100, stateful_step_count=40, derandomize=True
 )
 TestAccount = AccountMachine.TestCase
 
 
-def trade_of(index, held):
+def trade_of(index: int, held: int) -> Trade:
     return Trade(
         id=str(index),
         instrument="EUR_USD",
@@ -213,7 +226,9 @@ def trade_of(index, held):
     fill=st.sampled_from(PositionFill),
     tif=st.sampled_from([TimeInForce.FOK, TimeInForce.IOC]),
 )
-def test_plan_takes_no_more_than_there_is_and_oldest_first(sizes, long, units, fill, tif):
+def test_plan_takes_no_more_than_there_is_and_oldest_first(
+    sizes: list[int], long: bool, units: int, fill: PositionFill, tif: TimeInForce
+) -> None:
     trades = [trade_of(i, size if long else -size) for i, size in enumerate(sizes)]
     plan = plan_fill(trades, D(units), fill, tif)
     if not isinstance(plan, FillPlan):

@@ -2,16 +2,20 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
 from sep_paper_broker.faults import BadFaultError, FaultBoard
 
+from .conftest import Client, HandClock, Serve
+
 D = Decimal
 
 
-async def test_latency_and_statuses_hit_what_they_name_and_run_out(client):
+async def test_latency_and_statuses_hit_what_they_name_and_run_out(client: Client) -> None:
     await client.fault(kind="status", status=429, path="/summary$", times=2)
     await client.get("/openTrades")
     for _ in range(2):
@@ -23,8 +27,8 @@ async def test_latency_and_statuses_hit_what_they_name_and_run_out(client):
     assert asyncio.get_running_loop().time() - began >= 0.2
 
 
-async def test_reset_before_loses_the_order_and_reset_after_keeps_it(client):
-    marked = {"clientExtensions": {"id": "decision-1"}}
+async def test_reset_before_loses_the_order_and_reset_after_keeps_it(client: Client) -> None:
+    marked: dict[str, Any] = {"clientExtensions": {"id": "decision-1"}}
     await client.fault(kind="reset_before", method="POST", path="/orders", times=1)
     with pytest.raises(httpx.TransportError):
         await client.order(1000, **marked)
@@ -36,14 +40,14 @@ async def test_reset_before_loses_the_order_and_reset_after_keeps_it(client):
     assert found["state"] == "FILLED"
 
 
-async def test_hanging_request_is_never_answered(client):
+async def test_hanging_request_is_never_answered(client: Client) -> None:
     await client.fault(kind="hang", path="/summary", times=1)
     with pytest.raises(httpx.ReadTimeout):
         await client.http.get(f"{client.home}/summary", timeout=0.2)
     await client.get("/summary")
 
 
-async def test_fresh_order_is_unreadable_for_a_while(client, clock):
+async def test_fresh_order_is_unreadable_for_a_while(client: Client, clock: HandClock) -> None:
     await client.fault(kind="unreadable_order", seconds=0.5, times=1)
     made = await client.order(1000, clientExtensions={"id": "x"})
     await client.get("/orders/@x", 404)
@@ -53,9 +57,9 @@ async def test_fresh_order_is_unreadable_for_a_while(client, clock):
     await client.get("/orders/@x")
 
 
-async def test_candles_can_be_late_or_missing(client):
+async def test_candles_can_be_late_or_missing(client: Client) -> None:
     path = "/v3/instruments/EUR_USD/candles"
-    params = {"count": 4, "granularity": "M1", "to": "2025-06-18T11:00:00Z"}
+    params: dict[str, Any] = {"count": 4, "granularity": "M1", "to": "2025-06-18T11:00:00Z"}
     whole = (await client.get(path, **params))["candles"]
     await client.fault(kind="incomplete_candles", count=2, instrument="EUR_USD", times=1)
     late = (await client.get(path, **params))["candles"]
@@ -65,7 +69,7 @@ async def test_candles_can_be_late_or_missing(client):
     assert (await client.get(path, **params))["candles"] == whole
 
 
-async def test_halted_instrument_is_shown_and_not_dealt_in(client):
+async def test_halted_instrument_is_shown_and_not_dealt_in(client: Client) -> None:
     await client.order(1000)
     await client.fault(kind="halted", instrument="EUR_USD")
     (price,) = (await client.get("/pricing", instruments="EUR_USD"))["prices"]
@@ -77,16 +81,16 @@ async def test_halted_instrument_is_shown_and_not_dealt_in(client):
     assert "orderFillTransaction" in await client.order(-1000)
 
 
-async def test_margin_can_be_refused_without_want_of_it(client):
+async def test_margin_can_be_refused_without_want_of_it(client: Client) -> None:
     await client.fault(kind="insufficient_margin", times=1)
     made = await client.order(1)
     assert made["orderCancelTransaction"]["reason"] == "INSUFFICIENT_MARGIN"
     assert "orderFillTransaction" in await client.order(1)
 
 
-async def collect(client, path, seconds, **params):
+async def collect(client: Client, path: str, seconds: float, **params: str) -> list[str]:
     """The types of what a stream sends in a while."""
-    kinds = []
+    kinds: list[str] = []
     try:
         async with asyncio.timeout(seconds):
             async with client.http.stream("GET", client.home + path, params=params) as answer:
@@ -97,7 +101,7 @@ async def collect(client, path, seconds, **params):
     return kinds
 
 
-async def test_streams_can_fall_silent_without_closing(serve):
+async def test_streams_can_fall_silent_without_closing(serve: Serve) -> None:
     async with serve(heartbeat_seconds=0.05) as client:
         fault = await client.fault(kind="silent_stream")
         assert await collect(client, "/pricing/stream", 0.3, instruments="EUR_USD") == []
@@ -105,14 +109,14 @@ async def test_streams_can_fall_silent_without_closing(serve):
         assert await collect(client, "/pricing/stream", 0.3, instruments="EUR_USD")
 
 
-async def test_one_stream_can_be_silent_while_the_other_speaks(serve):
+async def test_one_stream_can_be_silent_while_the_other_speaks(serve: Serve) -> None:
     async with serve(heartbeat_seconds=0.05) as client:
         await client.fault(kind="silent_stream", path="pricing/stream")
         assert await collect(client, "/pricing/stream", 0.3, instruments="EUR_USD") == []
         assert await collect(client, "/transactions/stream", 0.3)
 
 
-async def hear_until_hit(client, kind):
+async def hear_until_hit(client: Client, kind: str) -> None:
     """Listen to a stream that a fault hits once it has begun."""
     url = f"{client.home}/transactions/stream"
     async with client.http.stream("GET", url, timeout=0.5) as answer:
@@ -127,7 +131,9 @@ async def hear_until_hit(client, kind):
     ("kind", "error"),
     [("cut_stream", httpx.NetworkError), ("half_open_stream", httpx.ReadTimeout)],
 )
-async def test_an_open_stream_can_be_cut_or_left_half_open(serve, kind, error):
+async def test_an_open_stream_can_be_cut_or_left_half_open(
+    serve: Serve, kind: str, error: type[Exception]
+) -> None:
     async with serve(heartbeat_seconds=0.05) as client:
         with pytest.raises(error):
             await hear_until_hit(client, kind)
@@ -145,9 +151,11 @@ async def test_an_open_stream_can_be_cut_or_left_half_open(serve, kind, error):
         ("high_below_low", lambda bid, ask: D(bid["h"]) < D(bid["l"])),
     ],
 )
-async def test_candles_can_have_prices_that_no_market_makes(client, value, bad):
+async def test_candles_can_have_prices_that_no_market_makes(
+    client: Client, value: str, bad: Callable[[Any, Any], bool]
+) -> None:
     path = "/v3/instruments/USD_JPY/candles"
-    params = {"count": 4, "granularity": "M1", "price": "BA"}
+    params: dict[str, Any] = {"count": 4, "granularity": "M1", "price": "BA"}
     whole = (await client.get(path, **params))["candles"]
     await client.fault(kind="bad_candles", value=value, count=2, instrument="USD_JPY", times=1)
     *good, before, last = (await client.get(path, **params))["candles"]
@@ -166,9 +174,11 @@ async def test_candles_can_have_prices_that_no_market_makes(client, value, bad):
         ("unparsable", lambda bid, ask: not any(map(str.isdigit, bid))),
     ],
 )
-async def test_prices_can_be_such_as_no_market_makes(client, value, bad):
+async def test_prices_can_be_such_as_no_market_makes(
+    client: Client, value: str, bad: Callable[[Any, Any], bool]
+) -> None:
     await client.fault(kind="bad_prices", value=value, instrument="EUR_USD", times=2)
-    both = {"instruments": "EUR_USD,USD_JPY"}
+    both: dict[str, Any] = {"instruments": "EUR_USD,USD_JPY"}
     for price, wanted in zip(
         (await client.get("/pricing", **both))["prices"], (True, False), strict=True
     ):
@@ -181,7 +191,7 @@ async def test_prices_can_be_such_as_no_market_makes(client, value, bad):
     assert not bad(price["bids"][0]["price"], price["asks"][0]["price"])
 
 
-async def test_heartbeats_can_be_missing_or_double(serve):
+async def test_heartbeats_can_be_missing_or_double(serve: Serve) -> None:
     async with serve(heartbeat_seconds=60) as client:
         await client.fault(kind="missing_heartbeat", times=1)
         assert await collect(client, "/transactions/stream", 0.3) == []
@@ -189,7 +199,7 @@ async def test_heartbeats_can_be_missing_or_double(serve):
         assert await collect(client, "/transactions/stream", 0.3) == ["HEARTBEAT"] * 2
 
 
-async def test_admin_can_have_a_port_of_its_own(serve):
+async def test_admin_can_have_a_port_of_its_own(serve: Serve) -> None:
     async with serve(admin_port=0) as client:
         assert client.running.admin_url != client.running.url
         hidden = await client.http.get("/admin/faults")
@@ -204,12 +214,12 @@ async def test_admin_can_have_a_port_of_its_own(serve):
      {"kind": "status", "status": True}, {"kind": "hang", "path": "("},
      {"kind": "bad_prices", "value": "odd"}],
 )  # fmt: skip
-def test_badly_described_fault_is_refused(description):
+def test_badly_described_fault_is_refused(description: dict[str, Any]) -> None:
     with pytest.raises(BadFaultError):
         FaultBoard().add(description)
 
 
-async def test_orders_accepted_without_an_answer_are_all_found_once(client):
+async def test_orders_accepted_without_an_answer_are_all_found_once(client: Client) -> None:
     await client.fault(kind="reset_after", method="POST", path="/orders")
     for i in range(150):
         with pytest.raises(httpx.TransportError):

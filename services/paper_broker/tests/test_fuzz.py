@@ -8,8 +8,6 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,8 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
+
+from .conftest import Serve
 
 BESIDE = Path(__file__).parents[4] / "shared/oanda/v20.swagger.json"
 PATH = Path(os.environ.get("SEP_SWAGGER", BESIDE))
@@ -32,7 +32,7 @@ ACCOUNT = "101-001-0000001-001"
 
 @pytest.mark.timeout(240)
 async def test_no_call_that_the_contract_allows_or_forbids_gets_a_server_error(
-    serve: Callable[..., AbstractAsyncContextManager[Any]],
+    serve: Serve,
 ) -> None:
     async with serve() as client:
         await client.order(1000)
@@ -62,7 +62,6 @@ def _call_all(operation: Any, mode: Any, url: str) -> None:
 
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         database=None,
         derandomize=True,
         phases=[Phase.generate],

@@ -5,10 +5,12 @@ from decimal import Decimal
 
 import httpx
 
+from .conftest import Client, HandClock, Serve
+
 D = Decimal
 
 
-async def test_wrong_or_missing_token_is_401(client):
+async def test_wrong_or_missing_token_is_401(client: Client) -> None:
     for headers in ({}, {"Authorization": "Bearer other"}, {"Authorization": "secret"}):
         async with httpx.AsyncClient(
             base_url=client.running.url, headers=headers, verify=False
@@ -19,18 +21,18 @@ async def test_wrong_or_missing_token_is_401(client):
         assert answer.json()["errorMessage"]
 
 
-async def test_health_needs_no_token(client):
+async def test_health_needs_no_token(client: Client) -> None:
     async with httpx.AsyncClient(base_url=client.running.url, verify=False) as http:
         answer = await http.get("/healthz")
     assert (answer.status_code, answer.json()["status"]) == (200, "ok")
 
 
-async def test_unknown_paths_and_methods_are_json_errors(client):
+async def test_unknown_paths_and_methods_are_json_errors(client: Client) -> None:
     assert (await client.get("/v3/nothing", 404))["errorMessage"]
     assert (await client.post("/summary", {}, 405))["errorMessage"]
 
 
-async def test_account_lists_what_is_open(client):
+async def test_account_lists_what_is_open(client: Client) -> None:
     (listed,) = (await client.get("/v3/accounts"))["accounts"]
     assert listed["id"] == client.running.settings.account
     await client.order(1000, stopLossOnFill={"price": "0.50000"})
@@ -43,7 +45,7 @@ async def test_account_lists_what_is_open(client):
     assert summary["openTradeCount"] == 1
 
 
-async def test_instruments_say_how_to_round(client):
+async def test_instruments_say_how_to_round(client: Client) -> None:
     found = (await client.get("/instruments"))["instruments"]
     assert len(found) >= 16
     answer = await client.get("/instruments", instruments="USD_JPY")
@@ -52,7 +54,7 @@ async def test_instruments_say_how_to_round(client):
     await client.get("/instruments", 400, instruments="EUR_XXX")
 
 
-async def test_prices_have_both_sides_and_conversions(client):
+async def test_prices_have_both_sides_and_conversions(client: Client) -> None:
     answer = await client.get(
         "/pricing",
         instruments="EUR_USD,USD_JPY",
@@ -75,7 +77,7 @@ async def test_prices_have_both_sides_and_conversions(client):
     await client.get("/pricing", 400, instruments="EUR_XXX")
 
 
-async def test_weekend_prices_are_shown_but_not_traded(client, clock):
+async def test_weekend_prices_are_shown_but_not_traded(client: Client, clock: HandClock) -> None:
     clock.move(3.5 * 86_400)
     (price,) = (await client.get("/pricing", instruments="EUR_USD"))["prices"]
     assert (price["tradeable"], price["bids"], price["status"]) == (False, [], "non-tradeable")
@@ -83,7 +85,7 @@ async def test_weekend_prices_are_shown_but_not_traded(client, clock):
     assert made["orderCancelTransaction"]["reason"] == "MARKET_HALTED"
 
 
-async def test_market_that_never_closes_trades_on_sunday(serve, clock):
+async def test_market_that_never_closes_trades_on_sunday(serve: Serve, clock: HandClock) -> None:
     from sep_fx.sessions import MarketCalendar
 
     clock.move(3.5 * 86_400)
@@ -91,7 +93,7 @@ async def test_market_that_never_closes_trades_on_sunday(serve, clock):
         assert "orderFillTransaction" in await client.order(1000)
 
 
-async def test_unix_times_are_given_to_those_who_ask(client):
+async def test_unix_times_are_given_to_those_who_ask(client: Client) -> None:
     headers = {"Accept-Datetime-Format": "UNIX"}
     path = f"{client.home}/pricing"
     answer = await client.http.get(path, params={"instruments": "EUR_USD"}, headers=headers)
@@ -100,7 +102,7 @@ async def test_unix_times_are_given_to_those_who_ask(client):
     assert len(fraction) == 9
 
 
-async def test_financing_is_booked_at_five_in_new_york(client, clock):
+async def test_financing_is_booked_at_five_in_new_york(client: Client, clock: HandClock) -> None:
     await client.order(100_000)
     clock.move(10 * 3600)
     last = (await client.get("/summary"))["lastTransactionID"]
@@ -111,7 +113,7 @@ async def test_financing_is_booked_at_five_in_new_york(client, clock):
     assert account["financing"] == found["financing"]
 
 
-async def test_configuration_is_changed_by_patch(client):
+async def test_configuration_is_changed_by_patch(client: Client) -> None:
     path = f"{client.home}/configuration"
     answer = await client.http.patch(path, json={"alias": "Practice", "marginRate": "0.05"})
     assert answer.json()["clientConfigureTransaction"]["alias"] == "Practice"
@@ -120,7 +122,7 @@ async def test_configuration_is_changed_by_patch(client):
     assert (await client.http.patch(path, json={"marginRate": "9"})).status_code == 400
 
 
-async def test_answers_do_not_wait_for_acknowledgements(client):
+async def test_answers_do_not_wait_for_acknowledgements(client: Client) -> None:
     await client.get("/summary")
     loop = asyncio.get_running_loop()
     began = loop.time()

@@ -2,19 +2,23 @@
 
 import itertools
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from sep_fx.instants import NS_PER_SECOND, format_rfc3339, parse_rfc3339
+
+from .conftest import Client, HandClock, Serve
 
 D = Decimal
 PATH = "/v3/instruments/EUR_USD/candles"
 
 
-async def candles(client, **params):
-    return (await client.get(PATH, **params))["candles"]
+async def candles(client: Client, **params: Any) -> list[Any]:
+    found: list[Any] = (await client.get(PATH, **params))["candles"]
+    return found
 
 
-async def test_candles_hold_the_components_asked_for(client):
+async def test_candles_hold_the_components_asked_for(client: Client) -> None:
     (candle,) = await candles(client, count=1, granularity="M1", price="BA")
     assert "mid" not in candle
     for low, high in ((candle["bid"], candle["ask"]),):
@@ -24,13 +28,15 @@ async def test_candles_hold_the_components_asked_for(client):
     assert set(middle) == {"complete", "volume", "time", "mid"}
 
 
-async def test_both_paths_give_the_same_candles(client):
-    params = {"count": 50, "granularity": "S5", "price": "MBA"}
+async def test_both_paths_give_the_same_candles(client: Client) -> None:
+    params: dict[str, Any] = {"count": 50, "granularity": "S5", "price": "MBA"}
     other = await client.get("/instruments/EUR_USD/candles", **params)
     assert other == await client.get(PATH, **params)
 
 
-async def test_running_candle_is_incomplete_until_it_has_settled(client, clock):
+async def test_running_candle_is_incomplete_until_it_has_settled(
+    client: Client, clock: HandClock
+) -> None:
     clock.move(2)
     *_, before, running = await candles(client, count=3, granularity="S5")
     assert (before["complete"], running["complete"]) == (True, False)
@@ -42,7 +48,7 @@ async def test_running_candle_is_incomplete_until_it_has_settled(client, clock):
     assert (await candles(client, count=3, granularity="S5"))[-2]["complete"] is True
 
 
-async def test_include_first_decides_about_the_candle_that_covers_from(client):
+async def test_include_first_decides_about_the_candle_that_covers_from(client: Client) -> None:
     params = {"from": "2025-06-18T11:00:30Z", "count": 2, "granularity": "M1"}
     first, _ = await candles(client, **params)
     assert first["time"] == "2025-06-18T11:00:00.000000000Z"
@@ -50,7 +56,7 @@ async def test_include_first_decides_about_the_candle_that_covers_from(client):
     assert first["time"] == "2025-06-18T11:01:00.000000000Z"
 
 
-async def test_range_holds_the_candles_that_begin_before_to(client):
+async def test_range_holds_the_candles_that_begin_before_to(client: Client) -> None:
     params = {"from": "2025-06-18T11:00:00Z", "to": "2025-06-18T11:10:00Z", "granularity": "M1"}
     found = await candles(client, **params)
     assert len(found) == 10
@@ -58,9 +64,10 @@ async def test_range_holds_the_candles_that_begin_before_to(client):
     assert found[-1] == (await candles(client, to=params["to"], count=1, granularity="M1"))[0]
 
 
-async def test_paging_forward_gives_what_one_request_gives(client):
+async def test_paging_forward_gives_what_one_request_gives(client: Client) -> None:
     whole = await candles(client, count=600, granularity="S5", price="BA")
-    pages, start = [], whole[0]["time"]
+    pages: list[Any] = []
+    start = whole[0]["time"]
     include = "true"
     while len(pages) < 600:
         params = {"from": start, "count": 250, "includeFirst": include}
@@ -70,7 +77,9 @@ async def test_paging_forward_gives_what_one_request_gives(client):
     assert pages[:600] == whole
 
 
-async def test_history_is_the_same_after_a_restart_and_for_the_same_seed_only(serve, clock):
+async def test_history_is_the_same_after_a_restart_and_for_the_same_seed_only(
+    serve: Serve, clock: HandClock
+) -> None:
     params = {"count": 500, "granularity": "M1", "to": format_rfc3339(clock())}
     seen = []
     for seed in (3, 3, 4):
@@ -79,7 +88,7 @@ async def test_history_is_the_same_after_a_restart_and_for_the_same_seed_only(se
     assert seen[0] == seen[1] != seen[2]
 
 
-async def test_live_prices_become_the_candle(client, clock):
+async def test_live_prices_become_the_candle(client: Client, clock: HandClock) -> None:
     clock.move(1)
     prices = []
     for _ in range(5):
@@ -93,7 +102,7 @@ async def test_live_prices_become_the_candle(client, clock):
     assert D(candle["bid"]["h"]) >= max(prices)
 
 
-async def test_closed_hours_have_no_candles(client):
+async def test_closed_hours_have_no_candles(client: Client) -> None:
     found = await candles(
         client, **{"from": "2025-06-13T20:50:00Z", "to": "2025-06-15T21:10:00Z"}, granularity="M1"
     )
@@ -102,7 +111,7 @@ async def test_closed_hours_have_no_candles(client):
     assert max(gaps) == (2 * 86_400 + 8 * 60) * NS_PER_SECOND
 
 
-async def test_days_begin_at_five_in_new_york_unless_told_otherwise(client):
+async def test_days_begin_at_five_in_new_york_unless_told_otherwise(client: Client) -> None:
     found = await candles(client, count=5, granularity="D")
     assert {candle["time"][11:19] for candle in found} == {"21:00:00"}
     found = await candles(
@@ -131,10 +140,12 @@ async def test_days_begin_at_five_in_new_york_unless_told_otherwise(client):
         ({"includeFirst": "maybe"}, "includeFirst"),
     ],
 )
-async def test_bad_parameters_are_400_and_named(client, params, word):
+async def test_bad_parameters_are_400_and_named(
+    client: Client, params: dict[str, Any], word: str
+) -> None:
     assert word in (await client.get(PATH, 400, **params))["errorMessage"]
 
 
-async def test_unknown_instrument_is_400(client):
+async def test_unknown_instrument_is_400(client: Client) -> None:
     refused = await client.get("/v3/instruments/EUR_XXX/candles", 400)
     assert "instrument" in refused["errorMessage"]

@@ -2,12 +2,15 @@
 
 import asyncio
 from decimal import Decimal
+from typing import Any
+
+from .conftest import Client, HandClock
 
 D = Decimal
-EXTENSIONS = {"clientExtensions": {"id": "decision-1", "tag": "t"}}
+EXTENSIONS: dict[str, Any] = {"clientExtensions": {"id": "decision-1", "tag": "t"}}
 
 
-async def test_order_is_filled_and_found_by_both_ids(client):
+async def test_order_is_filled_and_found_by_both_ids(client: Client) -> None:
     made = await client.order(1000, **EXTENSIONS)
     order_id = made["orderCreateTransaction"]["id"]
     fill = made["orderFillTransaction"]
@@ -19,7 +22,7 @@ async def test_order_is_filled_and_found_by_both_ids(client):
         assert order["fillingTransactionID"] == fill["id"]
 
 
-async def test_transaction_carries_the_request_id_of_its_answer(client):
+async def test_transaction_carries_the_request_id_of_its_answer(client: Client) -> None:
     path = f"{client.home}/orders"
     order = {"type": "MARKET", "instrument": "EUR_USD", "units": "1"}
     answer = await client.http.post(path, json={"order": order})
@@ -28,7 +31,7 @@ async def test_transaction_carries_the_request_id_of_its_answer(client):
     assert answer.headers["Location"].endswith(f"/orders/{fill['orderID']}")
 
 
-async def test_repeated_client_id_is_refused_with_the_reject_transaction(client):
+async def test_repeated_client_id_is_refused_with_the_reject_transaction(client: Client) -> None:
     await client.order(1000, **EXTENSIONS)
     refused = await client.order(1000, status=400, **EXTENSIONS)
     assert refused["errorCode"] == "CLIENT_ORDER_ID_ALREADY_EXISTS"
@@ -38,13 +41,13 @@ async def test_repeated_client_id_is_refused_with_the_reject_transaction(client)
     assert position["long"]["units"] == "1000"
 
 
-async def test_accepted_is_not_filled(client):
+async def test_accepted_is_not_filled(client: Client) -> None:
     made = await client.order(50_000_000)
     assert made["orderCancelTransaction"]["reason"] == "INSUFFICIENT_MARGIN"
     assert "orderFillTransaction" not in made
 
 
-async def test_malformed_orders_are_named(client):
+async def test_malformed_orders_are_named(client: Client) -> None:
     for body, field in (
         ({"order": {"type": "MARKET", "units": "1"}}, "order.instrument"),
         ({"order": {"type": "MARKET", "instrument": "EUR_USD"}}, "order.units"),
@@ -65,7 +68,9 @@ async def test_malformed_orders_are_named(client):
     assert "trailing" in refused["errorMessage"]
 
 
-async def test_stop_on_the_price_path_fills_while_nobody_asks(client, clock):
+async def test_stop_on_the_price_path_fills_while_nobody_asks(
+    client: Client, clock: HandClock
+) -> None:
     bid, _ = await client.price()
     stop = str(bid - D("0.00002"))
     made = await client.order(1000, stopLossOnFill={"price": stop})
@@ -84,7 +89,7 @@ async def test_stop_on_the_price_path_fills_while_nobody_asks(client, clock):
     assert fill["time"] == fill["fullPrice"]["time"]
 
 
-async def test_trade_lifecycle_over_http(client):
+async def test_trade_lifecycle_over_http(client: Client) -> None:
     made = await client.order(
         1000,
         tradeClientExtensions={"id": "mine"},
@@ -117,7 +122,7 @@ async def test_trade_lifecycle_over_http(client):
     assert listed["clientExtensions"] == {"id": "mine", "tag": "kept"}
 
 
-async def test_position_close_names_each_side(client):
+async def test_position_close_names_each_side(client: Client) -> None:
     await client.order(1000)
     closed = await client.put(
         "/positions/EUR_USD/close", {"longUnits": "ALL", "shortUnits": "NONE"}
@@ -132,7 +137,7 @@ async def test_position_close_names_each_side(client):
     assert position["instrument"] == "EUR_USD"
 
 
-async def test_what_does_not_exist_is_404(client):
+async def test_what_does_not_exist_is_404(client: Client) -> None:
     assert (await client.get("/orders/99", 404))["errorCode"] == "NO_SUCH_ORDER"
     assert (await client.get("/trades/99", 404))["errorCode"] == "NO_SUCH_TRADE"
     assert (await client.get("/positions/EUR_USD", 404))["errorCode"] == "NO_SUCH_POSITION"
@@ -143,7 +148,7 @@ async def test_what_does_not_exist_is_404(client):
     await client.get("/v3/accounts/101-001-0000001-009/summary", 404)
 
 
-async def test_changes_tell_what_happened_since(client):
+async def test_changes_tell_what_happened_since(client: Client) -> None:
     start = (await client.get("/summary"))["lastTransactionID"]
     await client.order(1000, stopLossOnFill={"price": "0.50000"})
     answer = await client.get("/changes", sinceTransactionID=start)
@@ -159,7 +164,7 @@ async def test_changes_tell_what_happened_since(client):
     await client.get("/changes", 416, sinceTransactionID=10_000)
 
 
-async def test_transactions_come_in_pages_and_ranges(client):
+async def test_transactions_come_in_pages_and_ranges(client: Client) -> None:
     for _ in range(4):
         await client.order(10)
     pages = await client.get("/transactions", pageSize=4)
@@ -172,12 +177,12 @@ async def test_transactions_come_in_pages_and_ranges(client):
     assert ids == list(range(1, 11))
     since = await client.get("/transactions/sinceid", id=8)
     assert [t["id"] for t in since["transactions"]] == ["9", "10"]
-    some = await client.get("/transactions/idrange", **{"from": 1, "to": 10, "type": "ORDER_FILL"})
+    some = await client.get("/transactions/idrange", type="ORDER_FILL", **{"from": 1, "to": 10})
     assert {t["type"] for t in some["transactions"]} == {"ORDER_FILL"}
     await client.get("/transactions/idrange", 416, **{"from": 1, "to": 11})
 
 
-async def test_orders_at_once_leave_one_consistent_account(client):
+async def test_orders_at_once_leave_one_consistent_account(client: Client) -> None:
     await asyncio.gather(*(client.order(1 if i % 2 else -1) for i in range(40)))
     summary = (await client.get("/summary"))["account"]
     assert summary["openPositionCount"] == 0

@@ -2,29 +2,33 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
+
+from .conftest import Client, HandClock, Serve
 
 
 @asynccontextmanager
-async def lines(client, path, **params):
+async def lines(client: Client, path: str, **params: str) -> AsyncIterator[AsyncIterator[Any]]:
     """An iterator over the JSON objects of a stream."""
     async with client.http.stream("GET", client.home + path, params=params) as answer:
         assert answer.status_code == 200
         assert answer.headers["RequestID"]
 
-        async def objects():
+        async def objects() -> AsyncIterator[Any]:
             async for line in answer.aiter_lines():
                 yield json.loads(line)
 
         yield objects()
 
 
-async def take(stream, count):
+async def take(stream: AsyncIterator[Any], count: int) -> list[Any]:
     async with asyncio.timeout(5):
         return [await anext(stream) for _ in range(count)]
 
 
-async def until(stream, kind):
+async def until(stream: AsyncIterator[Any], kind: str) -> Any:
     async with asyncio.timeout(5):
         async for found in stream:
             if found["type"] == kind:
@@ -32,7 +36,7 @@ async def until(stream, kind):
     raise AssertionError("the stream ended")
 
 
-async def test_price_stream_begins_with_a_snapshot_of_each_instrument(client):
+async def test_price_stream_begins_with_a_snapshot_of_each_instrument(client: Client) -> None:
     names = "EUR_USD,USD_JPY"
     async with lines(client, "/pricing/stream", instruments=names) as stream:
         first = await take(stream, 3)
@@ -42,7 +46,7 @@ async def test_price_stream_begins_with_a_snapshot_of_each_instrument(client):
     assert first[2]["type"] == "HEARTBEAT"
 
 
-async def test_price_stream_follows_the_market(client, clock):
+async def test_price_stream_follows_the_market(client: Client, clock: HandClock) -> None:
     async with lines(client, "/pricing/stream", instruments="EUR_USD") as stream:
         await take(stream, 2)
         times = []
@@ -52,14 +56,16 @@ async def test_price_stream_follows_the_market(client, clock):
     assert times == sorted(set(times))
 
 
-async def test_stream_without_snapshot_waits_for_the_next_price(client, clock):
+async def test_stream_without_snapshot_waits_for_the_next_price(
+    client: Client, clock: HandClock
+) -> None:
     async with lines(client, "/pricing/stream", instruments="EUR_USD", snapshot="false") as stream:
         assert (await take(stream, 1))[0]["type"] == "HEARTBEAT"
         clock.move(5)
         assert (await take(stream, 1))[0]["type"] == "PRICE"
 
 
-async def test_heartbeats_go_on_while_the_market_is_closed(serve, clock):
+async def test_heartbeats_go_on_while_the_market_is_closed(serve: Serve, clock: HandClock) -> None:
     clock.move(3.5 * 86_400)
     async with (
         serve(heartbeat_seconds=0.05) as client,
@@ -70,7 +76,7 @@ async def test_heartbeats_go_on_while_the_market_is_closed(serve, clock):
     assert {beat["type"] for beat in beats} == {"HEARTBEAT"}
 
 
-async def test_transaction_stream_tells_each_transaction_once_and_in_order(serve):
+async def test_transaction_stream_tells_each_transaction_once_and_in_order(serve: Serve) -> None:
     async with (
         serve(heartbeat_seconds=0.2) as client,
         lines(client, "/transactions/stream") as stream,
@@ -85,7 +91,9 @@ async def test_transaction_stream_tells_each_transaction_once_and_in_order(serve
         assert beat["lastTransactionID"] == "6"
 
 
-async def test_stop_filled_by_the_market_appears_on_the_stream(client, clock):
+async def test_stop_filled_by_the_market_appears_on_the_stream(
+    client: Client, clock: HandClock
+) -> None:
     bid, _ = await client.price()
     await client.order(1000, stopLossOnFill={"distance": "0.00012"})
     async with lines(client, "/transactions/stream") as stream:
@@ -96,12 +104,12 @@ async def test_stop_filled_by_the_market_appears_on_the_stream(client, clock):
     assert fill["price"] < str(bid)
 
 
-async def test_stream_of_nothing_known_is_refused(client):
+async def test_stream_of_nothing_known_is_refused(client: Client) -> None:
     await client.get("/pricing/stream", 400, instruments="EUR_XXX")
     await client.get("/pricing/stream", 400)
 
 
-async def test_open_streams_do_not_hold_up_the_end(serve):
+async def test_open_streams_do_not_hold_up_the_end(serve: Serve) -> None:
     loop = asyncio.get_running_loop()
     async with (
         serve() as client,

@@ -1,7 +1,9 @@
 """The clients that others wrote against the real broker get along with this one."""
 
 import asyncio
+from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import oandapyV20
 import pytest
@@ -10,23 +12,25 @@ from oandapyV20.endpoints import accounts, instruments, orders, positions, prici
 from oandapyV20.endpoints import transactions as transactions_
 from oandapyV20.exceptions import V20Error
 
+from .conftest import Client
+
 ACCOUNT = "101-001-0000001-001"
 
 
 @pytest.fixture
-def api(client, monkeypatch):
+def api(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[oandapyV20.API]:
     urls = {"api": client.running.url, "stream": client.running.url}
     monkeypatch.setitem(oandapyV20.oandapyV20.TRADING_ENVIRONMENTS, "practice", urls)
     with oandapyV20.API(access_token="secret") as api:
         yield api
 
 
-async def ask(api, request):
+async def ask(api: oandapyV20.API, request: Any) -> Any:
     """The client blocks, so it runs in a thread beside the broker."""
     return await asyncio.to_thread(api.request, request)
 
 
-async def test_oandapyv20_trades_from_order_to_close(api):
+async def test_oandapyv20_trades_from_order_to_close(api: oandapyV20.API) -> None:
     order = {
         "type": "MARKET",
         "instrument": "EUR_USD",
@@ -52,7 +56,7 @@ async def test_oandapyv20_trades_from_order_to_close(api):
     )
 
 
-async def test_oandapyv20_reads_account_prices_and_candles(api):
+async def test_oandapyv20_reads_account_prices_and_candles(api: oandapyV20.API) -> None:
     summary = await ask(api, accounts.AccountSummary(ACCOUNT))
     assert summary["account"]["currency"] == "USD"
     await ask(api, accounts.AccountDetails(ACCOUNT))
@@ -65,8 +69,8 @@ async def test_oandapyv20_reads_account_prices_and_candles(api):
     assert len((await ask(api, request))["candles"]) == 10
 
 
-async def test_oandapyv20_reads_the_price_stream(api):
-    def read():
+async def test_oandapyv20_reads_the_price_stream(api: oandapyV20.API) -> None:
+    def read() -> list[Any]:
         request = pricing.PricingStream(ACCOUNT, params={"instruments": "EUR_USD,USD_JPY"})
         stream = api.request(request)
         found = [next(stream) for _ in range(3)]
@@ -77,22 +81,22 @@ async def test_oandapyv20_reads_the_price_stream(api):
     assert [entry["type"] for entry in found] == ["PRICE", "PRICE", "HEARTBEAT"]
 
 
-async def test_oandapyv20_raises_what_the_broker_refuses(api):
+async def test_oandapyv20_raises_what_the_broker_refuses(api: oandapyV20.API) -> None:
     order = {"order": {"type": "MARKET", "instrument": "EUR_USD", "units": "0"}}
     with pytest.raises(V20Error, match="UNITS_INVALID"):
         await ask(api, orders.OrderCreate(ACCOUNT, data=order))
 
 
 @pytest.fixture
-def context(client):
+def context(client: Client) -> Iterator[v20.Context]:
     host, port = client.running.url.removeprefix("http://").split(":")
     context = v20.Context(host, int(port), ssl=False, token="secret", decimal_number_as_float=False)
     yield context
     context._session.close()
 
 
-async def test_v20_trades_from_order_to_close(context):
-    def trade():
+async def test_v20_trades_from_order_to_close(context: v20.Context) -> None:
+    def trade() -> None:
         answer = context.order.market(
             ACCOUNT,
             instrument="EUR_USD",
@@ -117,8 +121,8 @@ async def test_v20_trades_from_order_to_close(context):
     await asyncio.to_thread(trade)
 
 
-async def test_v20_reads_account_prices_candles_and_streams(context):
-    def read():
+async def test_v20_reads_account_prices_candles_and_streams(context: v20.Context) -> None:
+    def read() -> None:
         account = context.account.get(ACCOUNT).get("account", 200)
         assert Decimal(account.NAV) == 100_000
         assert context.account.changes(ACCOUNT, sinceTransactionID="1").get("changes", 200)

@@ -2,9 +2,12 @@
 
 import gzip
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from sep_fx.bars import Bars
 from sep_fx.candle_csv import read_candle_file
 from sep_fx.granularity import Granularity
 from sep_fx.instants import NS_PER_SECOND, format_rfc3339, format_seconds, parse_rfc3339
@@ -17,11 +20,20 @@ from sep_paper_broker.domain.opening_hours import OpeningHours
 from sep_paper_broker.domain.recorded_market import RecordedMarket, anchor_for
 from sep_paper_broker.domain.synthetic_market import SyntheticMarket
 
+from .conftest import HandClock, Serve
+
 FIRST = parse_rfc3339("2014-05-01T00:00:00Z") // NS_PER_SECOND
+Recorded = tuple[RecordedMarket, Bars, int]
 HEADER = "time,bid_o,bid_h,bid_l,bid_c,ask_o,ask_h,ask_l,ask_c\n"
 
 
-def write_candles(directory, minutes=400, level=1.38, start=FIRST, name="EUR_USD_M1_2014-05"):
+def write_candles(
+    directory: Path,
+    minutes: int = 400,
+    level: float = 1.38,
+    start: int = FIRST,
+    name: str = "EUR_USD_M1_2014-05",
+) -> Path:
     """A file of random candles in which every seventh minute is missing."""
     rng = np.random.default_rng(1)
     lines = [HEADER]
@@ -42,14 +54,14 @@ def write_candles(directory, minutes=400, level=1.38, start=FIRST, name="EUR_USD
 
 
 @pytest.fixture
-def recorded(tmp_path, clock):
+def recorded(tmp_path: Path, clock: HandClock) -> Recorded:
     bars = read_candle_file(write_candles(tmp_path)).bars
     synthetic = SyntheticMarket(7, OpeningHours(MarketCalendar.ALWAYS))
     anchor = anchor_for(clock() // NS_PER_SECOND)
     return RecordedMarket(synthetic, {"EUR_USD": bars}, anchor), bars, anchor
 
 
-def test_aggregated_minutes_are_the_files_minutes(recorded):
+def test_aggregated_minutes_are_the_files_minutes(recorded: Recorded) -> None:
     market, bars, anchor = recorded
     ticks = ticks_between(market, "EUR_USD", market.begins("EUR_USD"), anchor)
     candles = Candles.of(ticks, CandleGrid(Granularity.M1))
@@ -61,7 +73,7 @@ def test_aggregated_minutes_are_the_files_minutes(recorded):
             assert (row == np.rint(getattr(bars, f"{side}_{letter}") * 1e5)).all()
 
 
-def test_missing_minutes_have_no_ticks(recorded):
+def test_missing_minutes_have_no_ticks(recorded: Recorded) -> None:
     market, bars, _ = recorded
     begins = market.begins("EUR_USD")
     assert not len(ticks_between(market, "EUR_USD", begins - 86_400, begins))
@@ -71,28 +83,37 @@ def test_missing_minutes_have_no_ticks(recorded):
     assert not len(ticks_between(market, "EUR_USD", hole, hole + 60))
 
 
-def test_live_prices_go_on_from_the_last_recorded_one(recorded):
+def test_live_prices_go_on_from_the_last_recorded_one(recorded: Recorded) -> None:
     market, bars, anchor = recorded
     live = quote_at(market, "EUR_USD", (anchor + 5) * NS_PER_SECOND)
+    assert live is not None
     assert abs(float(live.mid) / bars.mid[-1] - 1) < 5e-4
     later = quote_at(market, "EUR_USD", (anchor + 3600) * NS_PER_SECOND)
+    assert later is not None
     assert later.mid != live.mid
 
 
-def test_other_instruments_stay_synthetic(recorded):
+def test_other_instruments_stay_synthetic(recorded: Recorded) -> None:
     market, _, anchor = recorded
     plain = SyntheticMarket(7, OpeningHours(MarketCalendar.ALWAYS))
     hour = anchor // 3600 - 1
     assert (market.hour("USD_JPY", hour).bid == plain.hour("USD_JPY", hour).bid).all()
 
 
-async def test_restart_keeps_the_history_where_it_was(tmp_path, serve, clock):
+async def test_restart_keeps_the_history_where_it_was(
+    tmp_path: Path, serve: Serve, clock: HandClock
+) -> None:
     directory = tmp_path / "candles"
     directory.mkdir()
     write_candles(directory)
-    settings = {"candles_dir": directory, "state": tmp_path / "state.json"}
+    settings: dict[str, Any] = {"candles_dir": directory, "state": tmp_path / "state.json"}
     path = "/v3/instruments/EUR_USD/candles"
-    params = {"granularity": "M1", "price": "BA", "count": 300, "to": format_rfc3339(clock())}
+    params: dict[str, Any] = {
+        "granularity": "M1",
+        "price": "BA",
+        "count": 300,
+        "to": format_rfc3339(clock()),
+    }
     async with serve(**settings) as client:
         clock.move(1)
         before = await client.get(path, **params)
@@ -103,14 +124,14 @@ async def test_restart_keeps_the_history_where_it_was(tmp_path, serve, clock):
         assert abs(bid - Decimal("1.38")) < Decimal("0.02")
 
 
-def test_files_that_overlap_are_refused(tmp_path):
+def test_files_that_overlap_are_refused(tmp_path: Path) -> None:
     write_candles(tmp_path, name="EUR_USD_M1_a")
     write_candles(tmp_path, name="EUR_USD_M1_b", start=FIRST + 3600)
     with pytest.raises(ValueError, match="overlap"):
         read_recordings(tmp_path)
 
 
-def test_files_of_one_instrument_are_joined_in_time_order(tmp_path):
+def test_files_of_one_instrument_are_joined_in_time_order(tmp_path: Path) -> None:
     write_candles(tmp_path, name="EUR_USD_M1_a", start=FIRST + 86_400)
     write_candles(tmp_path, name="EUR_USD_M1_b")
     bars = read_recordings(tmp_path)["EUR_USD"]

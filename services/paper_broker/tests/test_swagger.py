@@ -9,9 +9,12 @@ import json
 import os
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
+
+from .conftest import Client, HandClock
 
 BESIDE = Path(__file__).parents[4] / "shared/oanda/v20.swagger.json"
 PATH = Path(os.environ.get("SEP_SWAGGER", BESIDE))
@@ -44,7 +47,7 @@ TRANSACTIONS = {
 ORDERS = {"MARKET": "MarketOrder", "STOP_LOSS": "StopLossOrder", "TAKE_PROFIT": "TakeProfitOrder"}
 
 
-def strict_contract():
+def strict_contract() -> Any:
     """The contract in which an object holds nothing that is not declared."""
     contract = json.loads(PATH.read_text())
     definitions = contract["definitions"]
@@ -69,7 +72,7 @@ def strict_contract():
 CONTRACT = strict_contract()
 
 
-def check(method, path, status, body):
+def check(method: str, path: str, status: int, body: Any) -> None:
     """The answer satisfies the contract's schema for that path, method and status."""
     answers = CONTRACT["paths"][path][method]["responses"]
     answer = answers[str(status)]
@@ -84,7 +87,9 @@ def check(method, path, status, body):
 ONE = "/accounts/{accountID}"
 
 
-async def call(client, method, path, status=200, body=None, **asked):
+async def call(
+    client: Client, method: str, path: str, status: int = 200, body: Any = None, **asked: Any
+) -> Any:
     """Ask by the contract's path and check the answer. ``asked`` fills path and query."""
     names = {"accountID": client.running.settings.account}
     for name in list(asked):
@@ -98,11 +103,11 @@ async def call(client, method, path, status=200, body=None, **asked):
     return found
 
 
-def market(units, **fields):
+def market(units: int, **fields: Any) -> dict[str, Any]:
     return {"order": {"type": "MARKET", "instrument": "EUR_USD", "units": str(units), **fields}}
 
 
-async def test_orders_and_trades_satisfy_the_contract(client):
+async def test_orders_and_trades_satisfy_the_contract(client: Client) -> None:
     orders, trades = f"{ONE}/orders", f"{ONE}/trades"
     full = {
         "clientExtensions": {"id": "o", "tag": "t", "comment": "c"},
@@ -147,7 +152,7 @@ async def test_orders_and_trades_satisfy_the_contract(client):
     await call(client, "put", f"{one}/close", body={"units": "ALL"}, tradeSpecifier=trade)
 
 
-async def test_positions_satisfy_the_contract(client):
+async def test_positions_satisfy_the_contract(client: Client) -> None:
     await call(client, "post", f"{ONE}/orders", 201, market(1000))
     path = f"{ONE}/positions"
     await call(client, "get", path)
@@ -162,7 +167,7 @@ async def test_positions_satisfy_the_contract(client):
     await call(client, "get", path)
 
 
-async def test_account_and_record_satisfy_the_contract(client, clock):
+async def test_account_and_record_satisfy_the_contract(client: Client, clock: HandClock) -> None:
     await call(client, "post", f"{ONE}/orders", 201, market(1000, stopLossOnFill={"distance": "1"}))
     clock.move(10 * 3600)
     await call(client, "get", "/accounts")
@@ -181,8 +186,8 @@ async def test_account_and_record_satisfy_the_contract(client, clock):
     await call(client, "get", f"{path}/sinceid", 416, id=99)
 
 
-async def test_prices_and_candles_satisfy_the_contract(client, clock):
-    asked = {
+async def test_prices_and_candles_satisfy_the_contract(client: Client, clock: HandClock) -> None:
+    asked: dict[str, Any] = {
         "instruments": "EUR_USD,EUR_JPY",
         "includeHomeConversions": "true",
         "includeUnitsAvailable": "true",
@@ -193,14 +198,14 @@ async def test_prices_and_candles_satisfy_the_contract(client, clock):
         f"{ONE}/instruments/{{instrument}}/candles",
     ):
         for granularity in ("S5", "M1", "H1", "D"):
-            query = {"granularity": granularity, "price": "MBA", "count": 3}
+            query: dict[str, Any] = {"granularity": granularity, "price": "MBA", "count": 3}
             await call(client, "get", path, instrument="EUR_USD", **query)
         await call(client, "get", path, 400, instrument="EUR_USD", granularity="X")
     clock.move(4 * 86_400)
     await call(client, "get", f"{ONE}/pricing", **asked)
 
 
-async def test_stream_lines_satisfy_the_contract(client):
+async def test_stream_lines_satisfy_the_contract(client: Client) -> None:
     definitions = CONTRACT["definitions"]
     kinds = {
         "/pricing/stream": {"PRICE": "ClientPrice", "HEARTBEAT": "PricingHeartbeat"},
@@ -217,7 +222,7 @@ async def test_stream_lines_satisfy_the_contract(client):
                 jsonschema.Draft7Validator(schema | {"definitions": definitions}).validate(found)
 
 
-async def test_refusals_satisfy_the_contract(client):
+async def test_refusals_satisfy_the_contract(client: Client) -> None:
     del client.http.headers["Authorization"]
     for path in ("/accounts", ONE, f"{ONE}/orders"):
         if "401" in CONTRACT["paths"][path]["get"]["responses"]:

@@ -11,20 +11,21 @@ from sep_paper_broker.domain.instruments import LISTINGS
 from sep_paper_broker.domain.market import quote_at, ticks_between
 from sep_paper_broker.domain.opening_hours import OpeningHours
 from sep_paper_broker.domain.synthetic_market import SyntheticMarket
+from sep_paper_broker.domain.ticks import Ticks
 
 WEDNESDAY = parse_rfc3339("2025-06-18T00:00:00Z") // NS_PER_SECOND
 DAY = 86_400
 
 
-def market(seed=7, calendar=MarketCalendar.ALWAYS):
+def market(seed: int = 7, calendar: MarketCalendar = MarketCalendar.ALWAYS) -> SyntheticMarket:
     return SyntheticMarket(seed, OpeningHours(calendar))
 
 
-def columns(ticks):
+def columns(ticks: Ticks) -> list[list[int]]:
     return [ticks.time.tolist(), ticks.bid.tolist(), ticks.ask.tolist()]
 
 
-def test_same_question_has_the_same_answer_whatever_was_asked_before():
+def test_same_question_has_the_same_answer_whatever_was_asked_before() -> None:
     one, other = market(), market()
     for hour in (5, 900, 2):
         one.hour("EUR_USD", WEDNESDAY // 3600 + hour)
@@ -36,19 +37,22 @@ def test_same_question_has_the_same_answer_whatever_was_asked_before():
     )
 
 
-def test_prices_do_not_jump_between_blocks():
+def test_prices_do_not_jump_between_blocks() -> None:
     for name in ("EUR_USD", "EUR_JPY"):
         mid = market().log_mid(name, WEDNESDAY, WEDNESDAY + DAY)
         assert np.abs(np.diff(mid)).max() < 2e-4
 
 
-def test_triangles_agree():
+def test_triangles_agree() -> None:
     at = WEDNESDAY * NS_PER_SECOND
     euro, yen, cross = (quote_at(market(), n, at) for n in ("EUR_USD", "USD_JPY", "EUR_JPY"))
+    assert euro is not None
+    assert yen is not None
+    assert cross is not None
     assert abs(euro.mid * yen.mid / cross.mid - 1) < 2e-5
 
 
-def test_prices_stay_near_their_level_for_years():
+def test_prices_stay_near_their_level_for_years() -> None:
     source = market()
     for name in ("EUR_USD", "USD_JPY", "AUD_NZD"):
         starts = range(WEDNESDAY - 3600 * DAY, WEDNESDAY, 97 * DAY)
@@ -57,7 +61,7 @@ def test_prices_stay_near_their_level_for_years():
         assert mids.std() / mids.mean() > 0.001
 
 
-def test_spread_is_small_and_never_crossed():
+def test_spread_is_small_and_never_crossed() -> None:
     for name, listing in LISTINGS.items():
         ticks = ticks_between(market(), name, WEDNESDAY, WEDNESDAY + 4 * 3600)
         assert (ticks.bid < ticks.ask).all()
@@ -67,7 +71,7 @@ def test_spread_is_small_and_never_crossed():
         assert abs(np.median(spread) / listing.spread_bps - 1) < 0.25
 
 
-def test_spread_widens_around_the_daily_break():
+def test_spread_widens_around_the_daily_break() -> None:
     source = market(calendar=MarketCalendar.FX)
     close = WEDNESDAY + 20 * 3600 + 58 * 60
     calm = ticks_between(source, "EUR_USD", close - 3600, close - 1800)
@@ -75,13 +79,13 @@ def test_spread_widens_around_the_daily_break():
     assert np.mean(late.ask - late.bid) > 1.5 * np.mean(calm.ask - calm.bid)
 
 
-def test_every_five_seconds_of_an_open_market_have_a_tick():
+def test_every_five_seconds_of_an_open_market_have_a_tick() -> None:
     ticks = ticks_between(market(), "EUR_USD", WEDNESDAY, WEDNESDAY + 3600)
     assert len(np.unique(ticks.time // 5)) == 720
     assert len(ticks) < 3600
 
 
-def test_closed_hours_have_no_ticks_and_open_ones_do():
+def test_closed_hours_have_no_ticks_and_open_ones_do() -> None:
     source = market(calendar=MarketCalendar.FX)
     friday = WEDNESDAY + 2 * DAY
     ticks = ticks_between(source, "EUR_USD", friday, friday + 3 * DAY)
@@ -93,15 +97,16 @@ def test_closed_hours_have_no_ticks_and_open_ones_do():
 
 
 @pytest.mark.parametrize("calendar", list(MarketCalendar))
-def test_quote_of_a_closed_market_is_the_last_one(calendar):
+def test_quote_of_a_closed_market_is_the_last_one(calendar: MarketCalendar) -> None:
     saturday = (WEDNESDAY + 3 * DAY) * NS_PER_SECOND
     quote = quote_at(market(calendar=calendar), "EUR_USD", saturday)
+    assert quote is not None
     assert quote.tradeable is (calendar is MarketCalendar.ALWAYS)
     age = (saturday - quote.time_ns) // NS_PER_SECOND
     assert (age > 3 * 3600) is not quote.tradeable
 
 
-def test_history_before_the_beginning_is_empty():
+def test_history_before_the_beginning_is_empty() -> None:
     assert not len(market().hour("EUR_USD", 0))
     assert quote_at(market(), "EUR_USD", 0) is None
 
