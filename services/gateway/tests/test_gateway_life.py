@@ -1,13 +1,19 @@
 """Starting without broker or store, the link that is told to everybody, metrics."""
 
+import asyncio
+import json
+import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sep.gateway.v1 import gateway_pb2 as pb
 from sep_kit.grpc.client import call
+from sep_kit.settings.loading import EX_CONFIG
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey
+from sep_kit.store.connection import Valkey, answer
 from sep_kit.store.documents import read_document
 from sep_kit.store.records import BrokerLinkRecord
 from sep_paper_broker.app import RunningBroker, serve_paper_broker
@@ -36,6 +42,49 @@ async def test_a_store_that_is_away_at_the_start_is_waited_for(
         assert not await gateway.serves()
         valkey.start()
         await eventually(gateway.serves, within_s=20)
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ({"environment": "paper", "account_id": "101-001-0000001-002"}, "101-001-0000001-002"),
+        ({"environment": "practice", "account_id": "101-001-0000001-001"}, "practice"),
+        ("no account", "malformed"),
+    ],
+)
+async def test_a_gateway_does_not_start_on_the_state_of_another_account(
+    gateway_settings: Any, store: Valkey, kept: object, told: str
+) -> None:
+    """Another market's candles and gates would be traded on."""
+    await store.set(keys.STORE_ACCOUNT, json.dumps(kept))
+    settings = gateway_settings()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sep_gateway",
+        env={
+            "PATH": os.environ["PATH"],
+            "GRPC_LISTEN": "127.0.0.1:0",
+            "VALKEY_URL": settings.valkey_url,
+            "OANDA_API_URL": settings.oanda_api_url,
+            "OANDA_STREAM_URL": settings.oanda_stream_url,
+            "OANDA_API_TOKEN": settings.oanda_api_token.get_secret_value(),
+        },
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await process.communicate()
+    assert process.returncode == EX_CONFIG
+    assert b"start refused" in output
+    assert told.encode() in output
+    assert b"Traceback" not in output
+    assert json.loads(await answer(store.get(keys.STORE_ACCOUNT))) == kept
+
+
+async def test_a_store_that_was_wiped_still_belongs_to_its_account(
+    gateway: Any, store: Valkey
+) -> None:
+    await eventually(lambda: store.get(keys.STORE_ACCOUNT))
+    await store.flushdb()
+    kept = json.loads(await eventually(lambda: store.get(keys.STORE_ACCOUNT)))
+    assert kept == {"environment": "paper", "account_id": "101-001-0000001-001"}
 
 
 async def test_everybody_knows_how_the_broker_link_stands(

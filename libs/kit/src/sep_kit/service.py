@@ -41,7 +41,7 @@ from sep_kit.settings.knobs import (
     SafetyKnobs,
     TlsKnobs,
 )
-from sep_kit.settings.loading import ServiceSettings, load_settings_or_exit
+from sep_kit.settings.loading import EX_CONFIG, ServiceSettings, load_settings_or_exit
 from sep_kit.store.connection import Valkey, open_valkey
 from sep_kit.store.lease import RENEW_SECONDS, Lease
 
@@ -68,6 +68,10 @@ class StackSettings(
     """What every service reads."""
 
 
+class StartRefusedError(Exception):
+    """What a service finds when it starts forbids it to work as it is set."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a service is wired from: everything that touches the world comes in here."""
@@ -90,8 +94,9 @@ class Context:
 class Parts:
     """What a service consists of.
 
-    ``prepare`` runs until it succeeds once, before the loops start; ``checks`` say by
-    name what keeps the service from working; ``close`` runs last, in order.
+    ``prepare`` runs until it succeeds once, before the loops start, or ends the service with
+    ``StartRefusedError``; ``checks`` say by name what keeps the service from working;
+    ``close`` runs last, in order.
     """
 
     handlers: Sequence[Handler]
@@ -113,7 +118,13 @@ def main(name: str, settings_kind: type[StackSettings], build: Build) -> None:
     """Run a service until SIGTERM or SIGINT. Exit code 78 means that settings are at fault."""
     settings = load_settings_or_exit(settings_kind)
     configure_logging(name, settings.log_format, settings.log_level)
-    uvloop.run(_run_until_signalled(name, settings, build))
+    try:
+        uvloop.run(_run_until_signalled(name, settings, build))
+    except BaseExceptionGroup as group:
+        if group.subgroup(StartRefusedError) is None:
+            raise
+        # It has been told why.
+        raise SystemExit(EX_CONFIG) from None
 
 
 async def _run_until_signalled(name: str, settings: StackSettings, build: Build) -> None:
@@ -218,6 +229,9 @@ async def _until_prepared(prepare: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await prepare()
+        except StartRefusedError as error:
+            _log.error("start refused", because=str(error))
+            raise
         except SepError as error:
             # Said once a cause: a dependency may be away for hours.
             if str(error) != waiting_for:

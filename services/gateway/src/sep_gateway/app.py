@@ -6,9 +6,8 @@ from sep.gateway.v1 import gateway_pb2_grpc
 from sep_kit import service
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
-from sep_kit.service import Context, Parts
+from sep_kit.service import Context, Parts, StartRefusedError
 from sep_kit.store.candles import CandleStore
-from sep_kit.store.connection import answer
 from sep_kit.store.kill_switch import KillSwitch
 
 from sep_gateway import broker_link
@@ -18,6 +17,7 @@ from sep_gateway.adapters.oanda.http import OandaHttp
 from sep_gateway.adapters.oanda.pace import Paces
 from sep_gateway.adapters.oanda.streams import OandaStreams
 from sep_gateway.adapters.order_claims import ValkeyOrderClaims
+from sep_gateway.adapters.store_account import AccountRecord, StoreAccount
 from sep_gateway.broker_link import BrokerLink
 from sep_gateway.candle_audit import CandleAudit
 from sep_gateway.candle_fetcher import CandleFetcher
@@ -106,9 +106,15 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
     fetching = PeriodicLoop("candles", fetch, settings.poll_seconds(), context.loops)
     heartbeat = PeriodicLoop("broker_link", link.tick, broker_link.INTERVAL_S, context.loops)
 
-    async def check_store() -> str | None:
-        await answer(store.ping())
-        return None
+    account = StoreAccount(
+        store,
+        AccountRecord(environment=settings.oanda_environment, account_id=settings.oanda_account_id),
+    )
+
+    async def prepare() -> None:
+        """Before the first candle: another market's state is worse than none."""
+        if (fault := await account.claim()) is not None:
+            raise StartRefusedError(fault)
 
     return Parts(
         handlers=[
@@ -125,7 +131,9 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
             PeriodicLoop("price_stream", price_keeper.run, 1.0, context.loops, vital=False),
             PeriodicLoop("ledger_stream", ledger_keeper.run, 1.0, context.loops, vital=False),
         ],
-        checks={"valkey": check_store, "broker": link.check},
+        prepare=prepare,
+        # Claimed again and again: a store that was wiped still belongs to somebody.
+        checks={"valkey": account.claim, "broker": link.check},
         close=[http.close, stream_http.close],
     )
 

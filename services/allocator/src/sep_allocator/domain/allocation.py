@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
+from sep_fx.instants import CLOCK_SKEW_S
 from sep_fx.sessions import SessionState
 
 from sep_allocator.domain.score import ScoreWeights, Window, score
 
-# A blob may be this far ahead of our clock before it counts as from the future.
-_CLOCK_SKEW_MS = 5_000
 # Weights are cut to nine decimals, downwards, so that rounding never adds up to more.
 _SCALE = 1_000_000_000
 
@@ -122,7 +121,7 @@ def weights_of(scores: Mapping[str, float], limits: AllocationLimits) -> dict[st
 
 def _distrust(gates: Gates, limits: AllocationLimits, now_ms: int) -> HoldReason | None:
     age_ms = now_ms - gates.ts
-    if age_ms < -_CLOCK_SKEW_MS:
+    if age_ms < -CLOCK_SKEW_S * 1000:
         return HoldReason.BLOB_FROM_FUTURE
     return HoldReason.BLOB_STALE if age_ms > limits.max_blob_age_s * 1000 else None
 

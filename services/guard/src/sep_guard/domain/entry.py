@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from sep_fx.instants import is_fresh
+
 from sep_guard.domain.limits import Controls, EntryLimits
-from sep_guard.domain.market import Market, Signal, Weights, is_fresh
+from sep_guard.domain.market import Market, Signal, Weights
 
 
 class Refusal(StrEnum):

@@ -8,13 +8,6 @@ from sep_fx.instrument import Instrument
 from sep_fx.sessions import SessionState
 
 ZERO = Decimal(0)
-# A clock may run this far behind the one that stamped a time; beyond it the time is a fault.
-_CLOCK_SKEW_S = 5.0
-
-
-def is_fresh(made_ms: int, limit_s: float, now_ms: int) -> bool:
-    """Whether a thing is younger than the limit, and not from the future."""
-    return -_CLOCK_SKEW_S <= (now_ms - made_ms) / 1000 < limit_s
 
 
 @dataclass(frozen=True, slots=True)

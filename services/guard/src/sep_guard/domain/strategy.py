@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sep_fx.instants import is_fresh
+
 from sep_guard.domain.limits import EntryLimits
-from sep_guard.domain.market import Market, Weights, is_fresh
+from sep_guard.domain.market import Market, Weights
 
 
 class Cause(StrEnum):

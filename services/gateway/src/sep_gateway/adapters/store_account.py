@@ -1,0 +1,45 @@
+"""``ops:account``: whose state this Valkey holds. Candles, gates and orders name no account."""
+
+from sep_kit.errors import CorruptRecordError
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.documents import Document, parse_document
+
+
+class AccountRecord(Document):
+    """The account that a store belongs to."""
+
+    environment: str
+    account_id: str
+
+
+class StoreAccount:
+    """Claims the store for one account; the first claim stands as long as the store does."""
+
+    def __init__(self, store: Valkey, own: AccountRecord) -> None:
+        self._store = store
+        self._own = own
+
+    async def claim(self) -> str | None:
+        """Why the store is not this account's; None once it is.
+
+        Raises:
+            StoreUnavailableError: Valkey does not answer.
+        """
+        raw = await answer(
+            self._store.set(keys.STORE_ACCOUNT, self._own.model_dump_json(), nx=True, get=True)
+        )
+        if raw is None:
+            return None
+        try:
+            found = parse_document(AccountRecord, keys.STORE_ACCOUNT, raw)
+        except CorruptRecordError as error:
+            return f"{error}; nobody can tell whose state this Valkey holds"
+        if found == self._own:
+            return None
+        return (
+            f"this Valkey holds the state of the {found.environment} account {found.account_id}, "
+            f"and OANDA_ENVIRONMENT={self._own.environment} with "
+            f"OANDA_ACCOUNT_ID={self._own.account_id} is another: set VALKEY_URL to one of its own "
+            "(with make run: SEP_RUN_DIR)"
+        )
