@@ -81,9 +81,9 @@ async def test_a_gateway_does_not_start_on_the_state_of_another_account(
 async def test_a_store_that_was_wiped_still_belongs_to_its_account(
     gateway: Any, store: Valkey
 ) -> None:
-    await eventually(lambda: store.get(keys.STORE_ACCOUNT))
+    await eventually(lambda: answer(store.get(keys.STORE_ACCOUNT)))
     await store.flushdb()
-    kept = json.loads(await eventually(lambda: store.get(keys.STORE_ACCOUNT)))
+    kept = json.loads(await eventually(lambda: answer(store.get(keys.STORE_ACCOUNT))))
     assert kept == {"environment": "paper", "account_id": "101-001-0000001-001"}
 
 
