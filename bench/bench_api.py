@@ -13,9 +13,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+
+import grpc
+import redis
+from sep.guard.v1 import guard_pb2, guard_pb2_grpc
+from sep_kit.store import keys
 
 from bench.load import Load, load
 from bench.runner import Figure, Options
@@ -24,6 +30,8 @@ TITLE = "API: Envoy and gRPC services beside FastAPI"
 
 _ROOT = Path(__file__).parents[1]
 _CONNECTIONS = 32
+_CALLS = 1000
+_VALKEY, _GUARD = 1, 6  # ports, counted from the stack's first
 _KEPT = "/api/risk/allocation-status"
 _FRESH = "/api/kill-switch"
 
@@ -33,28 +41,35 @@ def measure(options: Options) -> list[Figure]:
     seconds, rounds = (2.0, 2) if options.quick else (5.0, 3)
     with TemporaryDirectory() as folder, _stack(Path(folder)) as port:
         ours = f"http://127.0.0.1:{port}"
-        with _fastapi(port + 1) as theirs:
+        with _fastapi(port + _VALKEY) as theirs:
             figures = []
-            for path, what, goal in (
-                (_KEPT, "read that may be a second old", 4.0),
-                (_FRESH, "fresh read", 0.6),
+            for path, what, connections, goal in (
+                (_KEPT, "read that may be a second old", _CONNECTIONS, 4.0),
+                (_FRESH, "fresh read", _CONNECTIONS, 0.6),
+                (_KEPT, "single call, a second old", 1, 0.6),
+                (_FRESH, "single call, fresh", 1, 0.6),
             ):
-                pairs = [_pair(ours + path, theirs + path, seconds) for _ in range(rounds)]
-                figures += _compare(what, goal, pairs)
+                pairs = [
+                    (
+                        load(ours + path, seconds, connections),
+                        load(theirs + path, seconds, connections),
+                    )
+                    for _ in range(rounds)
+                ]
+                figures += _compare(what, connections, goal, pairs)
+        figures += _where(port, figures[-2].value or 0)
         with _loading(ours + _KEPT, 2 * seconds):
             time.sleep(0.5)
-            spent = _reads(port + 1, 2 * seconds)
+            spent = _reads(port + _VALKEY, 2 * seconds)
     what = "store reads of one fact under that load"
     note = "the loops' own are among them"
     figures.append(Figure(what, spent, "/s", 1.5, "goal", True, note))
     return figures
 
 
-def _pair(ours: str, theirs: str, seconds: float) -> tuple[Load, Load]:
-    return load(ours, seconds, _CONNECTIONS), load(theirs, seconds, _CONNECTIONS)
-
-
-def _compare(what: str, goal: float, pairs: list[tuple[Load, Load]]) -> list[Figure]:
+def _compare(
+    what: str, connections: int, goal: float, pairs: list[tuple[Load, Load]]
+) -> list[Figure]:
     """Medians of rounds that alternate, so that a busy machine is busy for both."""
 
     def median(which: int, name: str) -> float:
@@ -63,7 +78,7 @@ def _compare(what: str, goal: float, pairs: list[tuple[Load, Load]]) -> list[Fig
     failed = sum(one.failed for pair in pairs for one in pair)
     rate, other = median(0, "per_second"), median(1, "per_second")
     against = "FastAPI"
-    note = f"{failed} failed" if failed else f"{_CONNECTIONS} connections"
+    note = f"{failed} failed" if failed else f"{connections} connections"
     figures = [
         Figure(f"{what}, requests", rate, "/s", other, against, note=note),
         Figure("the same, times FastAPI's", rate / other, "x", goal),
@@ -74,6 +89,29 @@ def _compare(what: str, goal: float, pairs: list[tuple[Load, Load]]) -> list[Fig
         for name in ("p50_ms", "p99_ms")
     ]
     return figures
+
+
+def _where(port: int, whole_ms: float) -> list[Figure]:
+    """Where a fresh single call spends its time: in the store, in the service, at the edge."""
+    store = redis.Redis(port=port + _VALKEY)
+    stored = _p50_ms(lambda: store.get(keys.KILL_SWITCH))
+    with grpc.insecure_channel(f"127.0.0.1:{port + _GUARD}") as channel:
+        stub: Any = guard_pb2_grpc.GuardServiceStub(channel)
+        served = _p50_ms(lambda: stub.GetKillSwitch(guard_pb2.GetKillSwitchRequest()))
+    return [
+        Figure("of a fresh single call: one store read", stored, "ms", note="it takes two"),
+        Figure("the service, asked over gRPC", served, "ms", note="its store reads included"),
+        Figure("the edge: transcoding, two hops", whole_ms - served, "ms", note="what is left"),
+    ]
+
+
+def _p50_ms(call: Callable[[], object]) -> float:
+    took = []
+    for _ in range(_CALLS):
+        begun = time.perf_counter()
+        call()
+        took.append(time.perf_counter() - begun)
+    return statistics.median(took) * 1000
 
 
 @contextlib.contextmanager
