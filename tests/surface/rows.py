@@ -28,6 +28,12 @@ ENVOYS = {error.reason for error in OWN_ERRORS}
 
 Json = dict[str, Any]
 ORDER: Json = {"instrument": "EUR_USD", "units": "1", "client_order_id": "surface-1"}
+CLOSE: Json = {
+    "client_order_id": "surface-9",
+    "instrument": "EUR_USD",
+    "side": "POSITION_SIDE_LONG",
+}
+TRADE: Json = {"trade_id": "1"}
 REQUESTS: dict[str, Json] = {
     "GetManifoldCoeffs": {"instrument": "EUR_USD"},
     "ListCandles": {"instrument": "EUR_USD", "limit": 5},
@@ -37,6 +43,8 @@ REQUESTS: dict[str, Json] = {
     "SetKillSwitch": {"kill_switch": True, "reason": "a test"},
     "ExecuteDrain": {"drain_id": "0" * 32},
     "PlaceMarketOrder": ORDER,
+    "ClosePosition": CLOSE,
+    "CloseTrade": TRADE,
     "GetOrder": {"client_order_id": "surface-1"},
 }
 """What a method is asked for, where an empty request would be refused or do something else."""

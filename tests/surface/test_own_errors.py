@@ -8,6 +8,7 @@ so does one that a method gives without a word in the contract.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from sep_stack.contract import Method
 from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer
 
-from tests.surface.rows import METHODS, OK, Json, Outcome, Row, own_rows
+from tests.surface.rows import CLOSE, METHODS, OK, TRADE, Json, Outcome, Row, own_rows
 from tests.surface.world import SERVICES, World, running_world
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -38,12 +39,19 @@ UNKNOWN_INSTRUMENT: dict[str, Json] = {
     "GetPricing": {"instruments": ["XXX_YYY"]},
     "CheckEntry": NOWHERE,
     "PlaceMarketOrder": {**NOWHERE, "units": "1", "client_order_id": "surface-2"},
+    "ClosePosition": {**CLOSE, **NOWHERE},
 }
 FOREIGN: dict[str, Json] = {"ListCandles": {"instrument": "GBP_USD"}}
 
 
-def order(units: str) -> dict[str, Json]:
-    told = {"instrument": "EUR_USD", "units": units, "client_order_id": f"surface-{units}"}
+def order(units: str, *, reduce_only: bool = False) -> dict[str, Json]:
+    """An order under an id of its own; under an engaged kill switch only the way out is open."""
+    told = {
+        "instrument": "EUR_USD",
+        "units": units,
+        "client_order_id": f"surface-{units}",
+        "reduce_only": reduce_only,
+    }
     return {"PlaceMarketOrder": told}
 
 
@@ -81,7 +89,7 @@ async def of_a_life(folder: Path, valkey: ValkeyServer) -> Seen:
         seen["another replica writes, and has made nothing yet"] = await ask_all(world)
         await answer(store.delete(*map(keys.lease, SERVICES)))
         await until(world, "GetHealth", "GetManifoldCoeffs", "ListGates", "ExecuteDrain")
-        seen["all is well"] = await ask_all(world)
+        seen["all is well"] = await ask_all(world, order("5", reduce_only=True))
         seen["what is asked for is unknown"] = await ask_all(world, UNKNOWN_INSTRUMENT)
         seen["the order is too small"] = await ask_one(world, order("0.1"))
         seen["the order is too large"] = await ask_one(world, order("1000000001"))
@@ -120,11 +128,27 @@ async def of_a_lonely_end(folder: Path, valkey: ValkeyServer) -> Seen:
         await until(world, "GetHealth", "GetBudget", "ExecuteDrain")
         await world.take_away("broker")
         seen["the broker is away"] = await ask_all(world)
-        # The first order meets a connection that breaks, and may have got through.
-        seen["the broker is known to be away"] = await ask_one(world, order("3"))
+        await world.ask("SetKillSwitch", {"kill_switch": False, "reason": "a test"})
+        seen["the broker is known to be away"] = await known_to_be_away(world)
+        await world.ask("SetKillSwitch")
         await world.take_away("gateway")
         seen["the gateway is away"] = await ask_all(world)
     return seen
+
+
+async def known_to_be_away(world: World) -> Came:
+    """Orders until none may have got through: the first ones meet connections that break."""
+    numbers = count(10)
+
+    async def refused() -> Came | None:
+        number = next(numbers)
+        close = {**CLOSE, "client_order_id": f"surface-close-{number}"}
+        came = await ask_one(
+            world, {**order(str(number)), "ClosePosition": close, "CloseTrade": TRADE}
+        )
+        return None if any(native == OK for native, _ in came.values()) else came
+
+    return await eventually(refused, within_s=30) or {}
 
 
 async def of_a_reader(folder: Path, valkey: ValkeyServer) -> Seen:
