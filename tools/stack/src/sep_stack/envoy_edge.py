@@ -191,9 +191,18 @@ def _routes(edge: Edge, methods: Sequence[Method]) -> list[Json]:
     routes = [*_preflight(edge), *_pages(edge)]
     routes += _kept_routes(edge, methods)
     routes += _service_routes(edge, methods)
-    # The transcoder would find a path that no route knows, such as one with a slash at its end.
-    routes.append({"match": {"prefix": "/"}, "direct_response": {"status": 404}, **_plain(edge)})
-    return routes
+    return [*routes, *_nowhere(edge)]
+
+
+def _nowhere(edge: Edge) -> Iterable[Json]:
+    """The transcoder would find a path that no route knows, such as one with a slash at its end."""
+    answer = {"direct_response": {"status": 404}, **_plain(edge)}
+    for origin in edge.cors_origins:
+        # The CORS filter leaves direct responses alone; a browser could not read this one.
+        named = [header("access-control-allow-origin", origin), header("vary", "origin")]
+        match = {"prefix": "/", "headers": [_exactly("origin", origin)]}
+        yield {"match": match, "response_headers_to_add": named, **answer}
+    yield {"match": {"prefix": "/"}, **answer}
 
 
 def _preflight(edge: Edge) -> Iterable[Json]:
