@@ -40,7 +40,7 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--key-file",
         type=_readable,
-        default=found,
+        default=None if found is None else str(found),
         metavar="FILE",
         help="key for calls that change something; SEP_KEY_FILE, or that of `make run`, or that of"
         " deploy.sh",

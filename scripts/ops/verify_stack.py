@@ -21,7 +21,7 @@ Row = tuple[str, bool, str]
 """What was checked, whether it is right, and what was seen."""
 
 
-def check_stack(api: StackApi, kill_switch: str) -> Iterator[Row]:
+def check_stack(api: StackApi, kill_switch: str, margin: str) -> Iterator[Row]:
     """Every check; an answer that does not come is a failed one."""
     health = api.health()
     bad = [f"{name} {state}" for name, state in health.items() if state != "serving"]
@@ -36,7 +36,7 @@ def check_stack(api: StackApi, kill_switch: str) -> Iterator[Row]:
         "coherence": lambda: _coherence(api.get("/api/coherence/status"), pairs),
         "ranking": lambda: _ranking(api.get("/api/ranking/active"), pairs),
         "allocation": lambda: _allocation(api.get("/api/risk/allocation-status"), pairs),
-        "budget": lambda: _budget(api.get("/api/risk/budget")),
+        "budget": lambda: _budget(api.get("/api/risk/budget"), margin),
     }
     for name, check in checks.items():
         try:
@@ -80,11 +80,13 @@ def _allocation(answer: Json, pairs: dict[str, bool]) -> Iterator[Row]:
     yield "allocation", right, f"held: {answer['held_reason']}" if answer["held"] else seen
 
 
-def _budget(answer: Json) -> Iterator[Row]:
+def _budget(answer: Json, margin: str) -> Iterator[Row]:
+    yield "budget", float(answer["budget"]) > 0, answer["budget"]
+    used = answer["utilisation"]
     yield (
-        "budget",
-        float(answer["budget"]) > 0,
-        f"{answer['budget']}, {answer['utilisation']:.1%} of margin in use",
+        "margin",
+        margin == "any" or used < _LIMIT,
+        f"{used:.1%} in use, below {_LIMIT:.0%} wanted",
     )
 
 
@@ -108,12 +110,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         default="any",
         help="what it should be (%(default)s)",
     )
+    parser.add_argument(
+        "--margin",
+        choices=("within", "any"),
+        default="within",
+        help="whether it must be within the cap (%(default)s); what is deployed can't help it",
+    )
     add_connection_options(parser)
     arguments = parser.parse_args(argv)
     api = StackApi(arguments.url, arguments.key_file)
     deadline = time.monotonic() + arguments.wait
     while True:
-        rows = list(check_stack(api, arguments.kill_switch))
+        rows = list(check_stack(api, arguments.kill_switch, arguments.margin))
         good = all(right for _, right, _ in rows)
         # It stays as it is until somebody sets it.
         hopeless = any(name == _KILL_SWITCH and not right for name, right, _ in rows)

@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import pytest
 from sep_kit.errors import StoreUnavailableError
@@ -6,6 +7,7 @@ from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, answer, open_valkey
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.records import KillSwitchChange
+from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer
 
 RELEASED = KillSwitchChange(ts=1, engaged=False, reason="opening", actor="ann")
@@ -26,6 +28,36 @@ async def test_while_the_store_is_away_it_is_engaged_and_can_not_be_changed(
     with pytest.raises(StoreUnavailableError):
         await switch.seed(RELEASED, force=False)
     await client.aclose()
+
+
+@pytest.mark.parametrize("moment", ["before it is asked", "between question and answer"])
+async def test_a_release_that_failed_does_not_come_true_when_the_store_wakes_up(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Who was told that it failed may have gone home, or have engaged it since."""
+    client, other = open_valkey(valkey.url), open_valkey(valkey.url)
+    switch = KillSwitch(client)
+    await switch.set(RELEASED)
+    await switch.set(ENGAGED)
+    if moment == "before it is asked":
+        valkey.freeze()
+    else:
+        ask = client.time
+
+        async def then_freeze() -> Any:
+            told = await ask()
+            valkey.freeze()
+            return told
+
+        monkeypatch.setattr(client, "time", then_freeze)
+    with pytest.raises(StoreUnavailableError):
+        await switch.set(RELEASED)
+    valkey.thaw()
+    await eventually(other.ping)
+    state = await KillSwitch(other).read()
+    assert (state.engaged, state.change) == (True, ENGAGED)
+    await client.aclose()
+    await other.aclose()
 
 
 async def test_it_is_kept_over_a_restart_of_the_store(valkey: ValkeyServer) -> None:

@@ -150,6 +150,24 @@ async def test_a_signal_is_written_for_every_bar_whoever_took_it_in_first(desk: 
     assert len(await signals(desk.store)) == 64 + 9
 
 
+async def test_a_backfill_writes_the_newest_signals_and_keeps_the_lease(desk: Desk) -> None:
+    """Bars by the ten thousand, page by page behind the run: one write of them all took minutes."""
+    await desk.feed(100)
+    await desk.alive.lease.renew()
+    await desk.alive.candles.tick()
+    before = await desk.store.zcard(keys.signal_index(PAIR))
+    await desk.feed(2000)
+    await desk.alive.lease.renew()
+    await desk.alive.candles.tick()
+    written = await answer(desk.store.zrange(keys.signal_index(PAIR), 0, -1, withscores=True))
+    assert len(written) == before + 256
+    assert written[-1][1] == (START + 60 * 2099) * 1000
+    await desk.feed(1)
+    await desk.alive.lease.renew()
+    await desk.alive.candles.tick()
+    assert await desk.store.zcard(keys.signal_index(PAIR)) == before + 257
+
+
 async def test_new_parameters_write_the_latest_signals_again(desk: Desk) -> None:
     await desk.feed(300)
     await desk.evaluate()

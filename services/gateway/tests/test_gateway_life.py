@@ -78,6 +78,21 @@ async def test_a_gateway_does_not_start_on_the_state_of_another_account(
     assert json.loads(await answer(store.get(keys.STORE_ACCOUNT))) == kept
 
 
+async def test_an_account_that_the_broker_does_not_know_leaves_no_mark(
+    start_gateway: Any, broker: RunningBroker, store: Valkey
+) -> None:
+    """Mistyped once, it would keep the right one away."""
+    async with start_gateway(OANDA_ACCOUNT_ID="101-001-9999999-001") as gateway:
+        label = 'sep_oanda_requests_total{endpoint="summary",status="4xx"}'
+
+        async def refused() -> bool:
+            return (await gateway.metrics("sep_oanda_requests_total")).get(label, 0) >= 2
+
+        await eventually(refused)
+        assert not await gateway.serves()
+    assert await answer(store.get(keys.STORE_ACCOUNT)) is None
+
+
 async def test_a_store_that_was_wiped_still_belongs_to_its_account(
     gateway: Any, store: Valkey
 ) -> None:

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sep_fx.instrument import Instrument
 from sep_fx.sessions import SessionState
-from sep_guard.domain.budget import Budget
+from sep_guard.domain.budget import Budget, budget_of, drain_budget_of
 from sep_guard.domain.drain import DrainLimits, DrainReason, plan_drain
+from sep_guard.domain.limits import PortfolioLimits
 from sep_guard.domain.market import Account, Holding, Market, Quote
 
 D = Decimal
@@ -85,3 +86,26 @@ def test_after_a_drain_no_cap_is_passed_and_nothing_is_opened(
         margins[close.instrument] -= close.margin_freed
     assert all(m <= BUDGET.per_instrument * (1 + buffer) for m in margins.values())
     assert sum(margins.values(), D(0)) <= BUDGET.total * (1 + buffer)
+
+
+@given(
+    st.decimals(1_000, 1_000_000, places=2),
+    st.decimals(D("0.01"), D("0.99"), places=2),
+    st.decimals(-500, 500, places=2),
+)
+def test_a_drain_ends_within_the_cap_and_closes_no_more_than_it_has_to(
+    nav: Decimal, share: Decimal, profit: Decimal
+) -> None:
+    """What it frees raises the cap: the account as it is then, not as it was, is within it."""
+    limits = PortfolioLimits(1, D("0.30"), D(1), D(1), D(0), D("0.25"), D("0.30"), False)
+    units = int(nav * share * 50)
+    before = Account(nav - profit, nav, D(units) / 50, nav - D(units) / 50)
+    budget = drain_budget_of(before, limits)
+    closes = plan_drain(before, [holding("EUR_USD", units)], budget, NO_SLACK).closes
+    used = before.margin_used - sum((c.margin_freed for c in closes), D(0))
+    after = replace(before, margin_used=used, margin_available=nav - used)
+    total = budget_of(after, limits).total
+    assert used <= total + D("0.01")
+    if closes:
+        # No more than a unit or two below what the account may have in use now.
+        assert used >= total - D("0.05")

@@ -14,6 +14,9 @@ from sep_evaluator.signals import newest_signals
 
 # After a start this many signals are written again: enough for whoever looks back a bit.
 _SIGNALS_AT_START = 64
+# No more at once, of an instrument: a backfill brings bars by the ten thousand, and nobody asks
+# what their signals were. One transaction of them all would outlast the lease.
+_SIGNALS_AT_ONCE = 256
 
 
 class CandleLoop:
@@ -47,12 +50,13 @@ class CandleLoop:
                 self._written[instrument] = (run, run.watermark)
 
     def _unwritten(self, instrument: str) -> int:
-        """How many of the last bars have no signal yet; whoever fed the run does not matter."""
+        """How many of the last bars to write signals of; whoever fed the run does not matter."""
         run = self._runs.run(instrument)
         before, watermark = self._written.get(instrument, (None, None))
         if before is not run or watermark is None:
             return min(len(run), _SIGNALS_AT_START)
-        return len(run) - int(run.times.searchsorted(watermark, "right"))
+        unwritten = len(run) - int(run.times.searchsorted(watermark, "right"))
+        return min(unwritten, _SIGNALS_AT_ONCE)
 
     def _queue(self, pipe: Pipeline, waiting: Mapping[str, int]) -> None:
         oldest = now_ms(self._clock) - self._runs.rules.long_run_days * 86_400_000

@@ -113,8 +113,12 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
 
     async def prepare() -> None:
         """Before the first candle: another market's state is worse than none."""
-        if (fault := await account.claim()) is not None:
+        if (fault := await account.check()) is not None:
             raise StartRefusedError(fault)
+
+    async def check_store() -> str | None:
+        # Claimed again and again: a store that was wiped still belongs to somebody.
+        return await (account.claim() if link.was_heard else account.check())
 
     return Parts(
         handlers=[
@@ -132,8 +136,7 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
             PeriodicLoop("ledger_stream", ledger_keeper.run, 1.0, context.loops, vital=False),
         ],
         prepare=prepare,
-        # Claimed again and again: a store that was wiped still belongs to somebody.
-        checks={"valkey": account.claim, "broker": link.check},
+        checks={"valkey": check_store, "broker": link.check},
         close=[http.close, stream_http.close],
     )
 

@@ -68,6 +68,11 @@ class BrokerLink:
         if self._lease.held:
             await answer(self._store.set(keys.BROKER_LINK, self._record().model_dump_json()))
 
+    @property
+    def was_heard(self) -> bool:
+        """Whether the broker has ever answered for the account."""
+        return self._heard_at_ns is not None
+
     async def last_transaction_id(self) -> int:
         """The newest transaction as of the last heartbeat; asked for before the first.
 

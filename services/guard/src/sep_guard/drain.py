@@ -10,7 +10,7 @@ from sep_kit.store.lease import Lease
 from sep_guard.adapters.decision_log import DrainRecord, queue_drain
 from sep_guard.adapters.market_reader import MarketReader
 from sep_guard.dispatcher import Dispatcher
-from sep_guard.domain.budget import budget_of
+from sep_guard.domain.budget import drain_budget_of
 from sep_guard.domain.cycle import View
 from sep_guard.domain.drain import Close, DrainLimits, DrainPlan, plan_drain
 from sep_guard.domain.limits import PortfolioLimits
@@ -92,7 +92,7 @@ class Drain:
         return tuple(done), remaining
 
     def _plan(self, view: View, limits: DrainLimits) -> DrainPlan:
-        budget = budget_of(view.account, self._limits)
+        budget = drain_budget_of(view.account, self._limits)
         return plan_drain(view.account, view.markets.values(), budget, limits)
 
     async def _check_controls(self) -> None:

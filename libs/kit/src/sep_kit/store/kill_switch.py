@@ -14,6 +14,20 @@ from sep_kit.store.records import KillSwitchChange
 
 _AUDIT_LENGTH = 10_000
 
+# A release that came too late is none: whoever asked for it was told that it failed, and may
+# have engaged the switch since. A store that hung runs what it was sent when it wakes up.
+_SET = """
+local now = redis.call('TIME')
+if ARGV[1] == '0' and now[1] * 1000 + math.floor(now[2] / 1000) > tonumber(ARGV[3]) then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'change', ARGV[2])
+return 1
+"""
+# Less than the client waits for an answer.
+_RELEASE_WITHIN_MS = 1500
+
 
 @dataclass(frozen=True, slots=True)
 class KillSwitchState:
@@ -29,6 +43,7 @@ class KillSwitch:
 
     def __init__(self, store: Valkey) -> None:
         self._store = store
+        self._set = store.register_script(_SET)
 
     async def read(self) -> KillSwitchState:
         """The state; never raises, since not knowing means engaged."""
@@ -59,11 +74,18 @@ class KillSwitch:
         """Change the switch and record the change, both or neither.
 
         Raises:
-            StoreUnavailableError: Valkey does not answer; the state is not known.
+            StoreUnavailableError: Valkey does not answer in time; it was not released.
         """
-        async with store_errors(), self._store.pipeline(transaction=True) as pipe:
-            _queue(pipe, change)
-            await pipe.execute()
+        seconds, microseconds = await answer(self._store.time())
+        deadline = seconds * 1000 + microseconds // 1000 + _RELEASE_WITHIN_MS
+        done = await answer(
+            self._set(
+                keys=[keys.KILL_SWITCH, keys.KILL_SWITCH_AUDIT],
+                args=[_value(change), change.model_dump_json(), deadline, _AUDIT_LENGTH],
+            )
+        )
+        if not done:
+            raise StoreUnavailableError("Valkey took too long: the kill switch was not released")
 
     async def seed(self, change: KillSwitchChange, *, force: bool) -> None:
         """Set the switch at boot where it is absent, or always when forced.
@@ -93,10 +115,14 @@ class KillSwitch:
 
 
 def _queue(pipe: Pipeline, change: KillSwitchChange) -> None:
-    pipe.set(keys.KILL_SWITCH, "1" if change.engaged else "0")
+    pipe.set(keys.KILL_SWITCH, _value(change))
     pipe.xadd(
         keys.KILL_SWITCH_AUDIT,
         {"change": change.model_dump_json()},
         maxlen=_AUDIT_LENGTH,
         approximate=True,
     )
+
+
+def _value(change: KillSwitchChange) -> str:
+    return "1" if change.engaged else "0"

@@ -20,15 +20,25 @@ class StoreAccount:
         self._store = store
         self._own = own
 
-    async def claim(self) -> str | None:
-        """Why the store is not this account's; None once it is.
+    async def check(self) -> str | None:
+        """Why the store is not this account's; None while it is, or nobody's.
 
         Raises:
             StoreUnavailableError: Valkey does not answer.
         """
-        raw = await answer(
-            self._store.set(keys.STORE_ACCOUNT, self._own.model_dump_json(), nx=True, get=True)
+        return self._fault(await answer(self._store.get(keys.STORE_ACCOUNT)))
+
+    async def claim(self) -> str | None:
+        """Make a store that is nobody's this account's; why it is another's, as ``check`` does.
+
+        To be called once the broker has confirmed the account: a mistyped one shall leave no mark.
+        """
+        text = self._own.model_dump_json()
+        return self._fault(
+            await answer(self._store.set(keys.STORE_ACCOUNT, text, nx=True, get=True))
         )
+
+    def _fault(self, raw: bytes | None) -> str | None:
         if raw is None:
             return None
         try:

@@ -9,7 +9,7 @@ from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, answer
 from sep_kit.store.documents import Document, parse_document
 
-from sep_guard.domain.budget import budget_of
+from sep_guard.domain.budget import drain_budget_of
 from sep_guard.domain.cycle import Action, Kind, View, decide
 from sep_guard.domain.drain import Close, DrainLimits, plan_drain
 from sep_guard.domain.limits import Controls, GuardLimits, PortfolioLimits
@@ -141,7 +141,7 @@ class DrainRecord(Document):
 
     def planned_again(self) -> Close | None:
         """The same close, planned now from what the record holds; None where none would be."""
-        budget = budget_of(self.account, self.portfolio)
+        budget = drain_budget_of(self.account, self.portfolio)
         closes = plan_drain(self.account, self.markets, budget, self.limits).closes
         return next((c for c in closes if c.instrument == self.instrument), None)
 

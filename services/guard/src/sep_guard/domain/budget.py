@@ -1,6 +1,6 @@
 """The risk budget: how much margin may be in use, in all and an instrument."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sep_guard.domain.limits import PortfolioLimits
@@ -31,6 +31,19 @@ def budget_of(account: Account, limits: PortfolioLimits) -> Budget:
     ceiling = max(ZERO, min(total, equity * pct / (1 + pct)))
     cap = min(total / limits.top_k, limits.max_per_position_pct * total)
     return Budget(total, cap, limits.ramp_step_pct * total, ceiling)
+
+
+def drain_budget_of(account: Account, limits: PortfolioLimits) -> Budget:
+    """The budget that a drain closes down to.
+
+    Closing frees margin, and that raises the budget: down to the one of now, a drain of an
+    account far over its cap would close twice as much as it has to.
+    """
+    now, pct = budget_of(account, limits), limits.target_pct
+    freed = max(ZERO, min(account.balance, account.nav / (1 + pct))) * pct
+    total = max(now.total, freed)
+    cap = min(total / limits.top_k, limits.max_per_position_pct * total)
+    return replace(now, total=total, per_instrument=cap)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,8 +59,8 @@ def plan_drain(
 
     A cap counts as passed only beyond the buffer; what is over is then closed down to
     the cap itself. An instrument without a price can't be sized and is left to the next
-    plan. Margin that closing frees raises the caps, so a plan never closes too little
-    and at most a little too much.
+    plan. The budget is the one that holds once that is done (``drain_budget_of``), so a plan
+    never closes too little, and at most a little too much.
     """
     held = {
         m.instrument.name: (m, units, abs(units) * per_unit)
