@@ -86,7 +86,7 @@ async def test_an_account_that_the_broker_does_not_know_leaves_no_mark(
         label = 'sep_oanda_requests_total{endpoint="summary",status="4xx"}'
 
         async def refused() -> bool:
-            return (await gateway.metrics("sep_oanda_requests_total")).get(label, 0) >= 2
+            return bool((await gateway.metrics("sep_oanda_requests_total")).get(label, 0) >= 2)
 
         await eventually(refused)
         assert not await gateway.serves()

@@ -49,7 +49,8 @@ class Action(Answer):
     client_order_id: str
     """Client order id, if an order was sent."""
     decision_id: str
-    """Id of the decision in guard:decisions."""
+    """Id of the decision in guard:decisions; empty where none was recorded: in a dry run, and where
+    all stays as it is."""
     projected_margin: Decimal
     """Margin that the planned order takes, or frees below 0, in home currency, a decimal."""
 

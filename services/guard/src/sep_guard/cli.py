@@ -21,7 +21,8 @@ from sep_guard.domain.drain import Close
 SAME, NOT_FOUND, DIFFERS, UNREADABLE = 0, 1, 3, 4
 
 _EPILOG = """\
-The id stands in the answer of POST /api/trade/reconcile and in guard:decisions. The decision
+The id stands in guard:decisions, and in the answer of POST /api/trade/reconcile beside
+every entry, reduction and refusal; an instrument that stays as it is has none. The decision
 is made again from its record, by the same functions that made it.
 
 exit codes: 0 found, and made again the same · 1 not found · 3 made again, it differs · 4 Valkey is

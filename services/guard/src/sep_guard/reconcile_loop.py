@@ -26,7 +26,10 @@ _RECORDED = (Kind.ENTRY, Kind.REDUCTION, Kind.REFUSAL)
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An action and what became of its order; ``result`` None where none was sent."""
+    """An action and what became of its order; ``result`` None where none was sent.
+
+    ``decision_id`` is empty where nothing was recorded: in a dry run, and where all stays as it is.
+    """
 
     action: Action
     decision_id: str
@@ -100,7 +103,7 @@ class ReconcileLoop:
             plan = plan_cycle(view, self._limits)
             cycle_id = self._new_id()
             if mode is _Mode.DRY_RUN:
-                done = [Done(a, f"{cycle_id}:{a.instrument}", "", None) for a in plan.actions]
+                done = [Done(a, "", "", None) for a in plan.actions]
                 return Cycle(cycle_id, view.now_ms, True, tuple(done))
             self._metrics.show(view, plan)
             actions = plan.actions
@@ -139,7 +142,7 @@ class ReconcileLoop:
     async def _carry_out(self, action: Action, decision_id: str, view: View) -> Done:
         is_news = self._tell(action)
         if action.kind not in _RECORDED and not (action.kind is Kind.MANUAL and is_news):
-            return Done(action, decision_id, "", None)
+            return Done(action, "", "", None)
         self._metrics.count(action)
 
         def decision(pipe: Pipeline) -> None:
