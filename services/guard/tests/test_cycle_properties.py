@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sep_guard.adapters.decision_log import DecisionRecord, DrainRecord
-from sep_guard.domain.budget import budget_of
+from sep_guard.domain.budget import budget_of, drain_budget_of
 from sep_guard.domain.cycle import Action, Kind, Plan, View, plan_cycle, readiness
 from sep_guard.domain.drain import DrainLimits, plan_drain
 from sep_guard.domain.entry import Refusal, failed
@@ -233,7 +233,7 @@ def test_every_close_of_a_drain_can_be_planned_again_from_what_is_recorded(
     view: View, lim: GuardLimits, buffer: Decimal, least: Decimal
 ) -> None:
     drain = DrainLimits(buffer, least)
-    budget = budget_of(view.account, lim.portfolio)
+    budget = drain_budget_of(view.account, lim.portfolio)
     for close in plan_drain(view.account, view.markets.values(), budget, drain).closes:
         record = DrainRecord.of("an-id", close, view, lim.portfolio, drain)
         read = DrainRecord.model_validate_json(record.model_dump_json())
