@@ -131,6 +131,7 @@ def observed(**changes: object) -> Observation:
     return Observation(**{**fields, **changes})  # type: ignore[arg-type]
 
 
+FLOORS = adaptive_floors(BASE, [])
 ELIGIBLE = GateState(eligible=True, passes=5, watermark=0)
 
 
@@ -148,7 +149,7 @@ ELIGIBLE = GateState(eligible=True, passes=5, watermark=0)
 def test_an_eligible_gate_needs_sound_fresh_candles_in_an_open_market(
     changes: dict[str, object], reasons: tuple[GateReason, ...]
 ) -> None:
-    result = evaluate(ELIGIBLE, [], observed(**changes), LIMITS, 0.1, NOW)
+    result = evaluate(ELIGIBLE, [], observed(**changes), LIMITS, 0.1, NOW, floors=FLOORS)
     assert (result.gate, result.reasons) == (not reasons, reasons)
 
 
@@ -156,7 +157,7 @@ def test_a_closed_market_counts_nothing() -> None:
     closed = observed(session=SessionState(False, None, None, ()), summary=summary(calmar=-1))
     state = ELIGIBLE
     for _ in range(10):
-        state = evaluate(state, [], closed, LIMITS, 0.1, NOW).state
+        state = evaluate(state, [], closed, LIMITS, 0.1, NOW, floors=FLOORS).state
     assert state == ELIGIBLE
 
 
@@ -167,7 +168,7 @@ def test_the_history_takes_one_sample_an_hour() -> None:
     for minute in range(600):
         now = NOW + minute * 60_000
         seen = observed(watermark=now // 1000 - 60, summary=summary(rng.randint(5, 50)))
-        result = evaluate(state, history, seen, LIMITS, 0.1, now)
+        result = evaluate(state, history, seen, LIMITS, 0.1, now, floors=FLOORS)
         state = result.state
         history += [result.sample] if result.sample else []
     assert len(history) == 10

@@ -5,14 +5,7 @@ from dataclasses import dataclass
 
 from sep_fx.sessions import SessionState
 
-from sep_evaluator.domain.floors import (
-    BaseFloors,
-    Floors,
-    Sample,
-    adaptive_floors,
-    next_sample,
-    within_history,
-)
+from sep_evaluator.domain.floors import BaseFloors, Floors, Sample, next_sample
 from sep_evaluator.domain.gates import (
     Distance,
     GateReason,
@@ -80,7 +73,7 @@ def evaluate(
     buffer: float,
     now_ms: int,
     *,
-    floors: Floors | None = None,
+    floors: Floors,
 ) -> Evaluation:
     """Judge an instrument.
 
@@ -89,10 +82,8 @@ def evaluate(
     fresh passes on Monday.
 
     Args:
-        floors: those of the history, from a caller who knows that it is as it was.
+        floors: those of the history.
     """
-    if floors is None:
-        floors = adaptive_floors(limits.floors, within_history(history, now_ms))
     summary, watermark = observation.summary, observation.watermark
     after, verdict, sample = state, None, None
     band: tuple[Distance, ...] = ()
