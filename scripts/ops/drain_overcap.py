@@ -10,6 +10,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 
 from rich.console import Console
 from rich.table import Table
@@ -54,20 +55,28 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         if arguments.dry_run:
             console.print("dry run: nothing was sent")
             return 0
-        for close in _execute(api, {**limits, "drain_id": plan["drain_id"]}):
-            console.print(_close_line(close), soft_wrap=True)
+        # One by one: each close is told as it is done, and Ctrl-C comes between two.
+        for planned in plan["closes"]:
+            name = planned["instrument"]
+            request = {**limits, "drain_id": plan["drain_id"], "instrument": name}
+            with console.status(f"closing {planned['close_units']} {name}"):
+                closes = _execute(api, request)
+            for close in closes:
+                console.print(_close_line(close), soft_wrap=True)
+            if not closes:
+                console.print(f"close {name}: no longer over the cap")
         left = api.post("/api/drain/plan", limits)
     except ApiError as error:
         console.print(f"FAILED: {error}; run it again to go on", style="red")
         return REFUSED if error.reason == "KILL_SWITCH_RELEASED" else 1
-    console.print(f"margin used {left['margin_used']}, cap {left['margin_cap']}")
+    console.print(f"margin used {_money(left['margin_used'])}, cap {_money(left['margin_cap'])}")
     if left["closes"]:
         console.print(_plan_table(left, "still over the cap"))
     return 1 if left["closes"] else 0
 
 
 def _execute(api: StackApi, request: Json) -> list[Json]:
-    """What was closed; asked again with the same id when the answer got lost."""
+    """What was closed now; asked again with the same id when the answer got lost."""
     for attempt in range(_ATTEMPTS):
         try:
             closes: list[Json] = api.post("/api/drain/execute", request)["closes"]
@@ -81,18 +90,22 @@ def _execute(api: StackApi, request: Json) -> list[Json]:
 def _plan_table(plan: Json, title: str = "drain") -> Table:
     table = Table(
         "instrument", "held", "close", "margin freed", "why",
-        title=f"{title}: margin used {plan['margin_used']}, cap {plan['margin_cap']},"
-        f" over it {plan['excess']}",
+        title=f"{title}: margin used {_money(plan['margin_used'])}, cap"
+        f" {_money(plan['margin_cap'])}, over it {_money(plan['excess'])}",
     )  # fmt: skip
     for close in plan["closes"]:
         table.add_row(
             close["instrument"],
             close["current_units"],
             close["close_units"],
-            close["margin_freed"],
+            _money(close["margin_freed"]),
             close["reason"],
         )
     return table
+
+
+def _money(decimal: str) -> str:
+    return f"{Decimal(decimal):,.2f}"
 
 
 def _close_line(close: Json) -> str:

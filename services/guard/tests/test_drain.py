@@ -111,6 +111,18 @@ async def test_a_drain_that_was_aborted_goes_on_where_it_stopped(desk: Desk) -> 
     assert len({i.client_order_id for i in desk.broker.placed}) == len(desk.broker.placed)
 
 
+async def test_one_instrument_after_the_other_a_drain_ends_where_one_of_all_does(
+    desk: Desk,
+) -> None:
+    (first,), after = await desk.guard.drain.execute(ID, NO_SLACK, GBP)
+    assert first.close.instrument == GBP
+    assert [c.instrument for c in after.closes] == [EUR]
+    assert await desk.guard.drain.execute(ID, NO_SLACK, GBP) == ((), after)
+    (second,), after = await desk.guard.drain.execute(ID, NO_SLACK, EUR)
+    assert second.close.instrument == EUR
+    assert after.closes == ()
+
+
 async def test_a_drain_and_a_reconcile_never_act_on_the_same_positions_at_once(desk: Desk) -> None:
     await desk.feed.all_clear(EUR_USD=0.10)
     await desk.feed.kill_switch(True)

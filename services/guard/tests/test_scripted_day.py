@@ -354,7 +354,7 @@ async def test_a_day_from_the_open_to_the_close(
     assert await day.held() == {p: int(actions[p].ordered_units) for p in (EUR, JPY)}
     targets = {p: int(actions[p].target_units) for p in (EUR, JPY)}
     used = (await day.account())["marginUsed"]
-    # The plan keeps to the budget at the prices it saw; the broker's figure follows the prices since.
+    # The plan keeps to the budget at the prices that it saw; the broker's figure follows them.
     assert D("0.9") < used / (D("0.3") * before["balance"] * D("0.1") * 2) < D("1.01")
 
     # --- One answer gets lost on the way. The order is followed, not sent again.

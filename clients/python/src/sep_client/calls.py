@@ -94,10 +94,14 @@ def plan_drain(
 
 
 def execute_drain(
-    drain_id: str, *, buffer_pct: float | None = None, min_units: Decimal | None = None
+    drain_id: str,
+    *,
+    buffer_pct: float | None = None,
+    min_units: Decimal | None = None,
+    instrument: str | None = None,
 ) -> Call[m.ExecuteDrainResponse]:
-    """Close what a plan says; limits as in the plan. Needs a write key."""
-    limits = _given(buffer_pct=buffer_pct, min_units=_text(min_units))
+    """Close what a plan says, all or one instrument; limits as in the plan. Needs a write key."""
+    limits = _given(buffer_pct=buffer_pct, min_units=_text(min_units), instrument=instrument)
     return Call(m.ExecuteDrainResponse, "/api/drain/execute", body={"drain_id": drain_id} | limits)
 
 

@@ -65,9 +65,12 @@ class Drain:
         return self._new_id(), view, self._plan(view, limits)
 
     async def execute(
-        self, drain_id: str, limits: DrainLimits
+        self, drain_id: str, limits: DrainLimits, only: str | None = None
     ) -> tuple[tuple[Closed, ...], DrainPlan]:
         """Close what is over the cap; returns what was done and what a plan says then.
+
+        Args:
+            only: the one instrument to close in; every one without it.
 
         Raises:
             KillSwitchReleasedError: the kill switch is not engaged.
@@ -85,6 +88,8 @@ class Drain:
             view = await self._reader.view()
             done = []
             for close in self._plan(view, limits).closes:
+                if only not in (None, close.instrument):
+                    continue
                 await self._check_controls()
                 done.append(await self._close(drain_id, close, view, limits))
             _, after, remaining = await self.plan(limits)

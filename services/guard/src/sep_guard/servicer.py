@@ -135,7 +135,9 @@ class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
     ) -> guard_pb2.ExecuteDrainResponse:
         """Close what is over the cap."""
         limits = drain_limits_of(request.buffer_pct, request.min_units)
-        closed, after = await self._drain.execute(request.drain_id, limits)
+        closed, after = await self._drain.execute(
+            request.drain_id, limits, request.instrument or None
+        )
         return drained_message(request.drain_id, closed, after, now_ms(self._clock))
 
     async def CheckEntry(
