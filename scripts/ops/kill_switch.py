@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _told(state: Json) -> str:
     stands = "engaged" if state["kill_switch"] else "RELEASED"
-    return f"kill switch {stands} by {state['actor'] or 'nobody'}: {state['reason'] or 'no reason'}"
+    by = f" by {state['actor']}" if state["actor"] else ""
+    return f"kill switch {stands}{by}: {state['reason'] or 'no reason'}"
 
 
 def _parser() -> argparse.ArgumentParser:

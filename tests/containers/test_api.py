@@ -16,6 +16,15 @@ from tests.e2e.test_access import (
     test_access_over_rest,
     test_the_kill_switch_keeps_the_name_of_the_key,
 )
+from tests.e2e.test_documents import (
+    test_every_read_of_the_client_is_understood,
+    test_examples_of_the_client_run,
+    test_the_commands_in_the_docs_run,
+    test_the_document_is_served,
+    test_the_grpcurl_commands_in_the_docs_run,
+    test_the_page_needs_no_network_and_no_scripts,
+    test_whatever_the_document_allows_or_forbids_gets_a_documented_answer,
+)
 from tests.e2e.test_stack import (
     test_a_dry_run_decides_and_orders_nothing,
     test_a_halt_stops_entries_and_says_so,
@@ -27,6 +36,7 @@ from tests.e2e.test_stack import (
     test_live_manifolds_stream_as_server_sent_events,
     test_metrics_are_the_union_of_all_services,
     test_native_grpc_and_reflection_share_the_port,
+    test_promtool_accepts_the_metrics,
     test_the_budget_follows_from_the_account,
     test_within_two_minutes_metrics_gates_weights_and_a_filled_order_are_earned,
 )
@@ -35,6 +45,7 @@ from tests.e2e.test_surface import (
     test_a_body_that_says_something_else_is_refused,
     test_a_browser_can_follow_the_stream_and_begins_anew_when_it_comes_back,
     test_a_holder_of_a_key_is_answered_afresh,
+    test_a_kept_answer_is_no_older_than_a_second,
     test_a_stream_of_nothing_is_an_error_from_the_start,
     test_facts_that_matter_now_are_never_kept,
     test_long_answers_are_compressed_for_who_asks,
@@ -48,22 +59,31 @@ __all__ = [
     "test_a_dry_run_decides_and_orders_nothing",
     "test_a_halt_stops_entries_and_says_so",
     "test_a_holder_of_a_key_is_answered_afresh",
+    "test_a_kept_answer_is_no_older_than_a_second",
     "test_a_stream_of_nothing_is_an_error_from_the_start",
     "test_a_wrong_call_gets_a_json_error_with_a_stable_reason",
     "test_access_over_grpc_is_the_same",
     "test_access_over_rest",
     "test_candles_are_exact_decimals_in_time_order",
     "test_candles_are_fetched_on_demand",
+    "test_every_read_of_the_client_is_understood",
     "test_every_route_answers_with_its_documented_fields",
+    "test_examples_of_the_client_run",
     "test_facts_that_matter_now_are_never_kept",
     "test_health_names_every_part",
     "test_live_manifolds_stream_as_server_sent_events",
     "test_long_answers_are_compressed_for_who_asks",
     "test_metrics_are_the_union_of_all_services",
     "test_native_grpc_and_reflection_share_the_port",
+    "test_promtool_accepts_the_metrics",
     "test_the_budget_follows_from_the_account",
+    "test_the_commands_in_the_docs_run",
+    "test_the_document_is_served",
+    "test_the_grpcurl_commands_in_the_docs_run",
     "test_the_kill_switch_keeps_the_name_of_the_key",
     "test_the_native_stream_says_the_same",
+    "test_the_page_needs_no_network_and_no_scripts",
+    "test_whatever_the_document_allows_or_forbids_gets_a_documented_answer",
     "test_within_two_minutes_metrics_gates_weights_and_a_filled_order_are_earned",
 ]
 pytestmark = pytest.mark.timeout(600)
@@ -78,6 +98,8 @@ class DeployedStack:
         self._containers = containers
         self.url = containers.url
         self.writer = "write"
+        # Where an example looks for the keys that the fixture below makes.
+        self.run_dir = containers.project.parent / "operator"
 
     def get(self, path: str, **params: str) -> httpx.Response:
         """GET through Envoy."""
@@ -102,6 +124,10 @@ def stack(containers: Containers, deployed: Deployed) -> DeployedStack:
 @pytest.fixture(scope="module")
 def api(containers: Containers, stack: DeployedStack) -> Iterator[DeployedStack]:
     """The containers, with keys of every kind."""
+    folder = stack.run_dir / "keys"
+    folder.mkdir(parents=True)
+    for name, key in KEYS.items():
+        (folder / name).write_text(key)
     keys = ("docker", "run", "--rm", "--network=none", "--volume=sep_keys:/keys", "--user=10001")
     write = "; ".join(f"echo {key} >/keys/{name}" for name, key in KEYS.items())
     remove = " ".join(f"/keys/{name}" for name in KEYS)

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.containers.conftest import NAMES, Containers, Deployed
+from tests.operations.documents import all_commands
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -131,7 +132,7 @@ def test_ctrl_c_takes_back_what_was_begun_however_often_it_comes(
     before = running(containers)
     stale = env_file(containers, tmp_path, "FRESH_MAX_SIGNAL_AGE_SEC=0.001")
     output = tmp_path / "output"
-    process = containers.start_deploy("--wait", "180", "--env-file", stale)
+    process = containers.start("./deploy.sh", "--wait", "180", "--env-file", stale)
     with process, output.open("w+") as told:
         assert process.stdout is not None
         for line in process.stdout:
@@ -209,3 +210,13 @@ class TestTheEnd:
         # The build that failed left a container of its own behind.
         assert containers.engine.docker("ps", "--all", "--quiet", "--filter", "name=sep-") == ""
         assert "sep_valkey" in containers.engine.docker("volume", "ls", "--format", "{{.Name}}")
+
+    def test_the_end_that_the_pages_tell_leaves_nothing_at_all(
+        self, containers: Containers
+    ) -> None:
+        containers.compose("up", "--detach", "--no-build", "--no-deps", "valkey")
+        (command,) = (c for c in all_commands() if c.kind == "end")
+        code, output = containers.run("bash", "-euo", "pipefail", "-c", command.text)
+        assert code == 0, output
+        assert containers.engine.docker("ps", "--all", "--quiet", "--filter", "name=sep-") == ""
+        assert "sep_valkey" not in containers.engine.docker("volume", "ls", "--format", "{{.Name}}")

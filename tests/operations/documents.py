@@ -16,8 +16,8 @@ _FENCE = re.compile(
 class Command:
     """A block of shell commands; ``kind`` is what stands after ``sh``.
 
-    "" runs against any stack, "docker" needs the containers, "dry" changes nothing,
-    "setup" says where the stack is.
+    "" runs against any stack, "docker" needs the containers, "dry" changes nothing, "deploy" starts
+    anew, "end" takes all down, "setup" says where the stack is.
     """
 
     page: str

@@ -7,6 +7,7 @@ import redis
 from candle_history import History
 from sep_fx.granularity import Granularity
 from sep_fx.sessions import fx_week_open
+from sep_testing.eventually import eventually
 
 from tests.operations.desk import Desk
 
@@ -65,14 +66,15 @@ def fetch(desk: Desk) -> float:
 
 
 @pytest.mark.timeout(240)
-def test_a_hole_in_a_long_history_is_found_and_filled(desk: Desk) -> None:
+async def test_a_hole_in_a_long_history_is_found_and_filled(desk: Desk) -> None:
+    """A read may be a second old, and so may be what a warm-up knows."""
     assert fetch(desk) >= 1
-    assert fetch(desk) == 0
+    await eventually(lambda: fetch(desk) == 0, within_s=60)
     key = "md:candles:EUR_GBP:M1"
     with redis.Redis(port=desk.stack.port + 1, decode_responses=True) as store:
         chunks = sorted((f for f in store.hkeys(key) if f.isdigit()), key=int)
         # A whole day each; over a weekend nothing is missed.
         traded = next(c for c in chunks[1:-1] if fx_week_open(int(c) + 12 * 3600))
         assert store.hdel(key, traded) == 1
-    assert fetch(desk) >= 1
-    assert fetch(desk) == 0
+    await eventually(lambda: fetch(desk) >= 1, within_s=60)
+    await eventually(lambda: fetch(desk) == 0, within_s=60)

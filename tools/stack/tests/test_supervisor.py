@@ -181,7 +181,7 @@ async def test_refused_settings_stop_the_stack_and_show_the_message(ready: Probe
 
 async def test_start_that_takes_too_long_fails_and_stops() -> None:
     run = Run([python("a", SLEEP)], ready=never, patience=Patience(ready_within=0.2))
-    assert await run.start() == "not ready within 0.2 s"
+    assert await run.start() == "not ready within 0.2 s; what is missing: godot"
     assert "waiting for godot" in run.said
 
 

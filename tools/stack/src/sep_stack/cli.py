@@ -140,7 +140,7 @@ async def _run(settings: StackSettings, env: Mapping[str, str], patience: Patien
         failure = await supervisor.run(lambda: console.say(ready_text(settings)))
         console.say(f"failed: {failure}" if failure else "everything has stopped")
         if failure:
-            console.say(f"the logs are in {settings.run_dir / 'logs'}")
+            console.say(f"why is in the logs, one a part: {_shown(settings.run_dir)}/logs")
     finally:
         console.close()
         logs.close()

@@ -59,6 +59,7 @@ class Supervisor:
         self._hurry = asyncio.Event()
         self._asked_at = 0.0
         self._failure = ""
+        self._missing = ""
 
     async def run(self, when_ready: Callable[[], None]) -> str:
         """Run until asked to stop, or until a part can't run; everything has ended then.
@@ -104,7 +105,8 @@ class Supervisor:
             if bring_up.done():
                 bring_up.result()
             else:
-                self._fail(f"not ready within {self._patience.ready_within:g} s")
+                late = f"not ready within {self._patience.ready_within:g} s"
+                self._fail(f"{late}; what is missing: {self._missing}")
         finally:
             for task in (bring_up, stopping):
                 task.cancel()
@@ -124,6 +126,7 @@ class Supervisor:
         said, said_at = "", 0.0
         clock = asyncio.get_running_loop().time
         while missing := await probe():
+            self._missing = missing
             if missing != said or clock() - said_at > self._patience.remind_every:
                 self._say(f"waiting for {missing}")
                 said, said_at = missing, clock()
