@@ -24,9 +24,9 @@ class AnswerCache:
         self._clock = clock
         self._kept: OrderedDict[Hashable, tuple[int, asyncio.Future[Any]]] = OrderedDict()
 
-    async def get(
+    def ask(
         self, key: Hashable, max_age_s: int, make: Callable[[], Awaitable[Any]]
-    ) -> tuple[Any, int]:
+    ) -> tuple[asyncio.Future[Any], int]:
         """The answer under the key, and the second since the epoch that it belongs to.
 
         It is made unless it is kept. An error is told, never kept.
@@ -41,7 +41,7 @@ class AnswerCache:
             self._kept.move_to_end(key)
             if len(self._kept) > _SIZE:
                 self._kept.popitem(last=False)
-        return await asyncio.shield(kept[1]), kept[0] * max_age_s
+        return kept[1], kept[0] * max_age_s
 
 
 def _failed(answer: asyncio.Future[Any]) -> bool:

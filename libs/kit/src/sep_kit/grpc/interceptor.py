@@ -15,11 +15,13 @@ import protovalidate
 from google.protobuf.message import DecodeError
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from sep_kit.errors import InvalidArgumentError, SepError, TooSlowError
+from sep_kit.errors import InvalidArgumentError, SepError
 from sep_kit.grpc.access import AccessPolicy
 from sep_kit.grpc.answers import AnswerCache
+from sep_kit.grpc.patience import answer_in_time, in_time
 from sep_kit.grpc.rules import UNKNOWN, Access, Rule, contract_rules
 from sep_kit.grpc.scope import REQUEST_ID, CallScope, clean_request_id, enter
+from sep_kit.grpc.shared_reads import SharedReads
 from sep_kit.grpc.status import DETAILS_KEY, shown_message, status_details
 from sep_kit.grpc.strict_request import RAW_BODY, TWICE, check_body, check_twice
 from sep_kit.logging import get_logger
@@ -33,7 +35,6 @@ _UNCHECKED = ("/grpc.health.v1.", "/grpc.reflection.")
 # What changes something is on record, whoever did it.
 _RECORDED = (Access.WRITE, Access.INTERNAL)
 _ENDLESS_S = 86_400.0
-_TO_SAY_SO_S = 0.25
 _MALFORMED = object()
 
 UNDOCUMENTED = "an error that the contract does not tell of"
@@ -63,6 +64,8 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         self._answers = answers
         # Asked once: a logger takes longer to say that it has nothing to say than to be asked here.
         self._tells_all = bool(_log.bind().is_enabled_for(logging.DEBUG))
+        self._reads = SharedReads()
+        self._wrapped: dict[str, Handler] = {}
         self._counters: dict[tuple[str, grpc.StatusCode], Counter] = {}
         self._timers: dict[str, Histogram] = {}
         self._handled = Counter(
@@ -81,20 +84,29 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "Handler":
         """Wrap the handler that the call goes to."""
-        handler = await continuation(handler_call_details)
         method: str = handler_call_details.method
-        if handler is None or method.startswith(_UNCHECKED):
-            return handler
+        wrapped = self._wrapped.get(method)
+        if wrapped is None:
+            handler = await continuation(handler_call_details)
+            if handler is None or method.startswith(_UNCHECKED):
+                return handler
+            wrapped = self._wrapped[method] = self._wrap(method, handler)
+        return wrapped
+
+    def _wrap(self, method: str, handler: "Handler") -> "Handler":
         rule = self._rules.get(method, UNKNOWN)
         decode, encode = _decoder(handler.request_deserializer), handler.response_serializer
         if not handler.unary_unary:
             return grpc.unary_stream_rpc_method_handler(
                 self._stream(method, rule, cast(Any, handler.unary_stream)), decode, encode
             )
-        if self._answers is None or not rule.max_age_s:
+        if self._answers is None or not rule.reads:
             return grpc.unary_unary_rpc_method_handler(
                 self._unary(method, rule, handler.unary_unary), decode, encode
             )
+        if not rule.max_age_s:
+            shared = self._shared(method, rule, handler.unary_unary, encode)
+            return grpc.unary_unary_rpc_method_handler(shared, decode, None)
         # Kept as bytes: an answer that many get is put on the wire once.
         kept = self._kept(method, rule, handler.unary_unary, encode, self._answers)
         return grpc.unary_unary_rpc_method_handler(kept, decode, None)
@@ -103,8 +115,23 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         self, method: str, rule: Rule, inner: Callable[..., Awaitable[Any]]
     ) -> Callable[..., Any]:
         async def handle(request: Any, context: Any) -> Any:
-            async with self._guarded(method, rule, request, context) as scope, _in_time(scope):
+            async with self._guarded(method, rule, request, context) as scope, in_time(scope):
                 return await inner(request, context)
+
+        return handle
+
+    def _shared(
+        self,
+        method: str,
+        rule: Rule,
+        inner: Callable[..., Awaitable[Any]],
+        encode: Callable[[Any], bytes] | None,
+    ) -> Callable[..., Any]:
+        async def handle(request: Any, context: Any) -> bytes:
+            async with self._guarded(method, rule, request, context) as scope:
+                key = (method, request.SerializeToString(deterministic=True))
+                make = _encoded(inner, encode, request, context)
+                return bytes(await answer_in_time(self._reads.ask(key, scope, make), scope))
 
         return handle
 
@@ -121,14 +148,11 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         shared = f"public, max-age={rule.max_age_s}, s-maxage={rule.max_age_s - 1}"
 
         async def handle(request: Any, context: Any) -> bytes:
-            async with self._guarded(method, rule, request, context) as scope, _in_time(scope):
-
-                async def make() -> bytes:
-                    answer = await inner(request, context)
-                    return encode(answer) if encode else bytes(answer)
-
+            async with self._guarded(method, rule, request, context) as scope:
+                make = _encoded(inner, encode, request, context)
                 key = (method, request.SerializeToString(deterministic=True))
-                answer, second = await answers.get(key, rule.max_age_s, make)
+                making, second = answers.ask(key, rule.max_age_s, make)
+                answer = await answer_in_time(making, scope)
                 # What a key was shown for is for its holder alone. The proxy marks everything that
                 # says nothing of itself as not to be kept.
                 if scope.caller is None:
@@ -218,20 +242,17 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             raise InvalidArgumentError(_faults(error.violations)) from None
 
 
-@asynccontextmanager
-async def _in_time(scope: CallScope) -> AsyncIterator[None]:
-    """Ends just before gRPC would, which says so without a reason."""
-    left = scope.seconds_left()
-    if left is None:
-        yield
-        return
-    try:
-        async with asyncio.timeout(left - min(_TO_SAY_SO_S, left / 10)) as patience:
-            yield
-    except TimeoutError:
-        if not patience.expired():
-            raise
-        raise TooSlowError("the call takes longer than its caller waits") from None
+def _encoded(
+    inner: Callable[..., Awaitable[Any]],
+    encode: Callable[[Any], bytes] | None,
+    request: Any,
+    context: Any,
+) -> Callable[[], Awaitable[bytes]]:
+    async def make() -> bytes:
+        answer = await inner(request, context)
+        return encode(answer) if encode else bytes(answer)
+
+    return make
 
 
 def _decoder(decode: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:

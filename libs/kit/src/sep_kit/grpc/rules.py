@@ -51,6 +51,11 @@ class Rule:
     takes_body: bool = False
     errors: frozenset[tuple[int, str]] | None = None
 
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing, and many may be told the same."""
+        return self.access in (Access.OPEN, Access.READ)
+
     def documents(self, code: grpc.StatusCode, reason: str) -> bool:
         """Whether a client of the method can know of this error."""
         told = (code.value[0], reason)
