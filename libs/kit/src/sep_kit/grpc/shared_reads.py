@@ -48,7 +48,7 @@ class SharedReads:
     async def _make(self, key: Hashable, make: Callable[[], Awaitable[Any]]) -> Any:
         if before := self._running.get(key):
             await asyncio.wait([before])
-            # Calls that have arrived and are not in the loop's hands yet may join: a busy loop takes
+            # Calls that came and are not in the loop's hands yet may join: a busy loop takes
             # one a turn, and an idle one turns at once.
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
