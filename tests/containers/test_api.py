@@ -3,6 +3,7 @@
 What it says of processes (killed, stopped, their log files) is said of containers elsewhere here.
 """
 
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import grpc
@@ -91,6 +92,21 @@ pytestmark = pytest.mark.timeout(600)
 KEYS = {"write.alice": "a" * 32, "read.grafana": "r" * 32}  # of tests.e2e.calls
 
 
+OF_EACH_SERVICE = (
+    "/api/oanda/account",
+    "/api/pairs",
+    "/api/ranking/active",
+    "/api/kill-switch",
+)
+
+
+def knows(stack: "DeployedStack", route: str, key: str) -> bool:
+    """Whether the service behind a route takes a key."""
+    headers = {"Authorization": f"Bearer {key}"}
+    answer = httpx.get(f"{stack.url}{route}", headers=headers, timeout=10)
+    return answer.status_code != httpx.codes.UNAUTHORIZED
+
+
 class DeployedStack:
     """What the suite asks of a stack, answered by containers."""
 
@@ -132,6 +148,11 @@ def api(containers: Containers, stack: DeployedStack) -> Iterator[DeployedStack]
     write = "; ".join(f"echo {key} >/keys/{name}" for name, key in KEYS.items())
     remove = " ".join(f"/keys/{name}" for name in KEYS)
     assert containers.run(*keys, BASE, "sh", "-c", write) == (0, "")
+    # Each service looks at its keys once a second.
+    deadline = time.monotonic() + 30
+    while not all(knows(stack, route, key) for route in OF_EACH_SERVICE for key in KEYS.values()):
+        assert time.monotonic() < deadline, stack.tail()
+        time.sleep(0.2)
     yield stack
     assert containers.run(*keys, BASE, "sh", "-c", f"rm {remove}") == (0, "")
 

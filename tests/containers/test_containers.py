@@ -131,7 +131,8 @@ def test_drain_closes_what_is_over_the_cap_and_nothing_else(containers: Containe
 def test_a_drain_that_is_stopped_half_way_goes_on_when_it_is_run_again(
     containers: Containers, tmp_path: Path
 ) -> None:
-    held = {"GBP_USD": 500_000, "AUD_USD": 450_000, "EUR_GBP": 400_000, "NZD_USD": 350_000}
+    """Its orders take a second each, and Ctrl-C comes after the first."""
+    held = {"GBP_USD": 500_000, "AUD_USD": 450_000, "USD_CAD": 400_000, "NZD_USD": 350_000}
     for instrument, units in held.items():
         containers.trade(instrument, units)
     before = {instrument: _units(containers, instrument) for instrument in held}
@@ -153,14 +154,12 @@ def test_a_drain_that_is_stopped_half_way_goes_on_when_it_is_run_again(
 
     code, output = containers.run("bin/drain_overcap_only.sh", "--buffer-pct", "1")
     assert code == 0, output
-    cap = Decimal(containers.get("/api/risk/budget").json()["per_instrument_cap"])
-    positions = containers.get("/api/oanda/positions").json()["positions"]
-    margin = {p["instrument"]: Decimal(p["margin_used"]) for p in positions}
-    after = {instrument: _units(containers, instrument) for instrument in held}
-    # Nothing was closed twice: whatever was over its cap is at it, and not below.
-    for instrument in held:
-        assert 0 < after[instrument] <= before[instrument]
-        assert Decimal("0.9") < margin[instrument] / cap < Decimal("1.02"), (output, margin, cap)
+    for instrument, units in before.items():
+        assert 0 <= _units(containers, instrument) <= units
+    # Nothing was closed twice: what was over the cap is at it, and not below.
+    plan = containers.post("/api/drain/plan", {}).json()
+    used, cap = Decimal(plan["margin_used"]), Decimal(plan["margin_cap"])
+    assert Decimal("0.97") < used / cap < Decimal("1.02"), (output, plan)
 
 
 def test_drain_refuses_while_the_kill_switch_is_released(containers: Containers) -> None:
@@ -193,17 +192,24 @@ async def test_prometheus_reads_every_part_and_knows_its_rules(containers: Conta
     )
 
     def asked(query: str) -> str:
-        command = ("exec", "sep-prometheus", "promtool", "query", "instant")
-        return containers.engine.docker(*command, "http://127.0.0.1:9090", query)
+        command = ("docker", "exec", "sep-prometheus", "promtool", "query", "instant")
+        code, output = containers.run(*command, "http://127.0.0.1:9090", query)
+        assert code == 0, output  # not up yet, or not up again
+        return output
+
+    def earliest() -> float:
+        """When the oldest sample that it knows was taken."""
+        told = asked("min(min_over_time(timestamp(sep_nav)[1h:1s]))")
+        return float(told.partition("=> ")[2].split()[0])
 
     await eventually(lambda: asked("count(sep_serving == 1) == 4"), within_s=60, every_s=1)
     await eventually(lambda: asked("sep:market_open == 1"), within_s=60, every_s=1)
-    begun = asked("min_over_time(timestamp(sep_nav)[1h:1s])")
+    begun = earliest()
     pid = containers.pid("sep-prometheus")
     containers.engine.run(["kill", "-9", str(pid)])
     await eventually(lambda: asked("count(sep_serving == 1) == 4"), within_s=60, every_s=1)
     assert containers.pid("sep-prometheus") != pid
-    assert asked("min_over_time(timestamp(sep_nav)[1h:1s])").split()[:3] == begun.split()[:3]
+    assert earliest() == begun
 
 
 def _last_transaction(containers: Containers) -> int:

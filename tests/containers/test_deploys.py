@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.containers.conftest import NAMES, Containers, Deployed
+from tests.containers.override import HOLDER
 from tests.operations.documents import all_commands
 
 pytestmark = pytest.mark.timeout(600)
@@ -214,7 +215,7 @@ class TestTheEnd:
     def test_the_end_that_the_pages_tell_leaves_nothing_at_all(
         self, containers: Containers
     ) -> None:
-        containers.compose("up", "--detach", "--no-build", "--no-deps", "valkey")
+        containers.compose("up", "--detach", "--no-build", "--no-deps", HOLDER, "valkey")
         (command,) = (c for c in all_commands() if c.kind == "end")
         code, output = containers.run("bash", "-euo", "pipefail", "-c", command.text)
         assert code == 0, output
