@@ -199,17 +199,18 @@ async def test_prometheus_reads_every_part_and_knows_its_rules(containers: Conta
 
     def earliest() -> float:
         """When the oldest sample that it knows was taken."""
-        told = asked("min(min_over_time(timestamp(sep_nav)[1h:1s]))")
+        told = asked("min(min_over_time(timestamp(sep_serving)[1h:1s]))")
+        assert "=> " in told, told
         return float(told.partition("=> ")[2].split()[0])
 
     await eventually(lambda: asked("count(sep_serving == 1) == 4"), within_s=60, every_s=1)
     await eventually(lambda: asked("sep:market_open == 1"), within_s=60, every_s=1)
-    begun = earliest()
+    begun = await eventually(earliest)
     pid = containers.pid("sep-prometheus")
     containers.engine.run(["kill", "-9", str(pid)])
     await eventually(lambda: asked("count(sep_serving == 1) == 4"), within_s=60, every_s=1)
     assert containers.pid("sep-prometheus") != pid
-    assert earliest() == begun
+    assert await eventually(earliest) == begun
 
 
 def _last_transaction(containers: Containers) -> int:
