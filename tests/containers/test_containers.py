@@ -195,7 +195,7 @@ async def test_prometheus_reads_every_part_and_knows_its_rules(containers: Conta
         command = ("docker", "exec", "sep-prometheus", "promtool", "query", "instant")
         code, output = containers.run(*command, "http://127.0.0.1:9090", query)
         assert code == 0, output  # not up yet, or not up again
-        return output
+        return output.strip()
 
     def earliest() -> float:
         """When the oldest sample that it knows was taken."""
