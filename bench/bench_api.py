@@ -23,6 +23,7 @@ import redis
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sep.guard.v1 import guard_pb2, guard_pb2_grpc
 from sep_kit.store import keys
+from sep_stack.envfile import read_env_file
 
 from bench.load import Load, load
 from bench.runner import Figure, Options
@@ -32,9 +33,12 @@ TITLE = "API: Envoy and gRPC services beside FastAPI"
 _ROOT = Path(__file__).parents[1]
 _CONNECTIONS = 32
 _CALLS = 1000
-_VALKEY, _GUARD = 1, 6  # ports, counted from the stack's first
+_VALKEY, _PAPER, _GATEWAY, _GUARD = 1, 2, 3, 6  # ports, counted from the stack's first
+_DEMO = "deploy/demo.env"
 _KEPT = "/api/risk/allocation-status"
 _FRESH = "/api/kill-switch"
+_READINESS = "/api/trade/readiness"
+_ACCOUNT = "/api/oanda/account"
 
 
 def measure(options: Options) -> list[Figure]:
@@ -42,13 +46,16 @@ def measure(options: Options) -> list[Figure]:
     seconds, rounds = (2.0, 2) if options.quick else (5.0, 3)
     with TemporaryDirectory() as folder, _stack(Path(folder)) as port:
         ours = f"http://127.0.0.1:{port}"
-        with _fastapi(port + _VALKEY) as theirs:
+        with _fastapi(port) as theirs:
             figures = []
             for path, what, connections, goal in (
                 (_KEPT, "read that may be a second old", _CONNECTIONS, 4.0),
-                (_FRESH, "fresh read", _CONNECTIONS, 0.6),
+                (_READINESS, "readiness, fresh", _CONNECTIONS, 0.6),
+                (_ACCOUNT, "account, fresh from the broker", _CONNECTIONS, 0.6),
+                (_FRESH, "kill switch, fresh", _CONNECTIONS, 0.6),
                 (_KEPT, "single call, a second old", 1, 0.6),
-                (_FRESH, "single call, fresh", 1, 0.6),
+                (_READINESS, "single call, readiness", 1, 0.6),
+                (_FRESH, "single call, kill switch", 1, 0.6),
             ):
                 pairs = [
                     (
@@ -131,7 +138,7 @@ def _stack(folder: Path) -> Iterator[int]:
         "ALLOC_INTERVAL_SEC": "60",
         "PM_RECONCILE_SEC": "30",
     }
-    command = [sys.executable, "-m", "sep_stack", "up", "--env-file", "deploy/demo.env"]
+    command = [sys.executable, "-m", "sep_stack", "up", "--env-file", _DEMO]
     log = folder / "log"
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -147,7 +154,12 @@ def _stack(folder: Path) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _fastapi(valkey: int) -> Iterator[str]:
+def _fastapi(stack: int) -> Iterator[str]:
+    told = {
+        "VALKEY_URL": f"redis://127.0.0.1:{stack + _VALKEY}/0",
+        "OANDA_API_URL": f"http://127.0.0.1:{stack + _PAPER}",
+        "GATEWAY_ADDR": f"127.0.0.1:{stack + _GATEWAY}",
+    }
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -155,7 +167,7 @@ def _fastapi(valkey: int) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "bench.fastapi_app:app", "--port", str(port), *options],
         cwd=_ROOT,
-        env={**os.environ, "VALKEY_URL": f"redis://127.0.0.1:{valkey}/0"},
+        env={**os.environ, **read_env_file(_ROOT / _DEMO), **told},
     )
     url = f"http://127.0.0.1:{port}"
     try:

@@ -1,11 +1,26 @@
-"""Two of the stack's routes the usual way: FastAPI, pydantic, the same facts in the same store."""
+"""Some of the stack's routes the usual way: FastAPI, pydantic, the same facts from the same places.
+
+The store is the stack's own, as is the paper broker; unlike the gateway nothing here keeps to the
+broker's limit of requests. Readiness is decided by the guard's own code.
+"""
 
 import os
+import time
+from decimal import Decimal
 from typing import Any
 
+import grpc
+import httpx
 from fastapi import FastAPI
 from pydantic import BaseModel
+from sep_fx.sessions import SessionCalendar
+from sep_guard.adapters.gateway import GatewayBroker
+from sep_guard.adapters.market_reader import MarketReader
+from sep_guard.adapters.open_orders import OpenOrders
+from sep_guard.domain.cycle import readiness
+from sep_guard.settings import GuardSettings
 from sep_kit.clock import SystemClock, now_ms
+from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.connection import open_valkey
 from sep_kit.store.documents import read_document
@@ -16,6 +31,32 @@ app = FastAPI()
 _store = open_valkey(os.environ["VALKEY_URL"])
 _kill_switch = KillSwitch(_store)
 _clock = SystemClock()
+_settings = load_settings(GuardSettings)
+_limits = _settings.limits()
+_opened: dict[str, Any] = {}
+
+
+def _broker() -> httpx.AsyncClient:
+    if "broker" not in _opened:
+        token = {"Authorization": f"Bearer {os.environ['OANDA_API_TOKEN']}"}
+        _opened["broker"] = httpx.AsyncClient(base_url=os.environ["OANDA_API_URL"], headers=token)
+    return _opened["broker"]  # type: ignore[no-any-return]
+
+
+def _reader() -> MarketReader:
+    if "reader" not in _opened:
+        _opened["reader"] = MarketReader(
+            _settings.hotband_pairs,
+            _settings.candle_granularity,
+            SessionCalendar(_settings.market_calendar, gating=_settings.session_trading_enabled),
+            _store,
+            GatewayBroker(grpc.aio.insecure_channel(_settings.gateway_addr)),
+            OpenOrders(_store, time.monotonic),
+            _clock,
+            read_only=True,
+            live_allowed=False,
+        )
+    return _opened["reader"]  # type: ignore[no-any-return]
 
 
 class AllocationStatus(BaseModel):
@@ -27,6 +68,42 @@ class AllocationStatus(BaseModel):
     blob_age_seconds: float | None
     weights_age_seconds: float | None
     cooldowns: list[str]
+
+
+class Account(BaseModel):
+    id: str
+    currency: str
+    balance: Decimal
+    nav: Decimal
+    unrealized_pl: Decimal
+    pl: Decimal
+    margin_used: Decimal
+    margin_available: Decimal
+    position_value: Decimal
+    margin_closeout_percent: Decimal
+    open_trade_count: int
+    open_position_count: int
+    last_transaction_id: str
+    ts_ms: int
+
+
+class Check(BaseModel):
+    reason: str
+    passed: bool
+    observed: str
+    allowed: str
+
+
+class Readiness(BaseModel):
+    instrument: str
+    ready: bool
+    reasons: list[str]
+    checks: list[Check]
+    direction: int
+
+
+class AllReadiness(BaseModel):
+    readiness: list[Readiness]
 
 
 class KillSwitchStatus(BaseModel):
@@ -63,3 +140,48 @@ async def kill_switch() -> Any:
         actor=change.actor if change else "",
         ts_ms=change.ts if change else None,
     )
+
+
+@app.get("/api/oanda/account", response_model=Account)  # type: ignore[untyped-decorator, unused-ignore]
+async def account() -> Any:
+    answer = await _broker().get(f"/v3/accounts/{os.environ['OANDA_ACCOUNT_ID']}/summary")
+    told = answer.json()["account"]
+    return Account(
+        id=told["id"],
+        currency=told["currency"],
+        balance=told["balance"],
+        nav=told["NAV"],
+        unrealized_pl=told["unrealizedPL"],
+        pl=told["pl"],
+        margin_used=told["marginUsed"],
+        margin_available=told["marginAvailable"],
+        position_value=told["positionValue"],
+        margin_closeout_percent=told["marginCloseoutPercent"],
+        open_trade_count=told["openTradeCount"],
+        open_position_count=told["openPositionCount"],
+        last_transaction_id=told["lastTransactionID"],
+        ts_ms=now_ms(_clock),
+    )
+
+
+@app.get("/api/trade/readiness", response_model=AllReadiness)  # type: ignore[untyped-decorator, unused-ignore]
+async def all_readiness() -> Any:
+    view = await _reader().view()
+    found = []
+    for name, market in view.markets.items():
+        checks = [
+            Check(reason=c.reason, passed=c.passed, observed=c.observed, allowed=c.allowed)
+            for c in readiness(view, market, _limits)
+        ]
+        reasons = [c.reason for c in checks if not c.passed]
+        direction = market.signal.direction if market.signal else 0
+        found.append(
+            Readiness(
+                instrument=name,
+                ready=not reasons,
+                reasons=reasons,
+                checks=checks,
+                direction=direction,
+            )
+        )
+    return AllReadiness(readiness=found)
