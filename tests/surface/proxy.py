@@ -13,8 +13,8 @@ import httpx
 from sep_protos import DESCRIPTOR_SET
 from sep_stack.address import Address
 from sep_stack.binaries import envoy_binary
-from sep_stack.envoy import EnvoySettings, bootstrap
-from sep_stack.envoy_edge import Edge
+from sep_stack.envoy.config import EnvoySettings, bootstrap
+from sep_stack.envoy.edge import Edge
 from sep_testing.eventually import eventually
 from sep_testing.valkey import free_port
 

@@ -18,7 +18,7 @@ from sep.guard.v1 import guard_pb2
 from sep.ops.v1 import ops_pb2
 from sep_protos import DESCRIPTOR_SET
 from sep_stack.contract import Method, methods_of, read_contract
-from sep_stack.envoy_errors import OWN_ERRORS
+from sep_stack.envoy.errors import OWN_ERRORS
 from sep_stack.openapi.errors import HTTP_STATUS, reasons_of
 
 MODULES = (allocator_pb2, evaluator_pb2, gateway_pb2, guard_pb2, ops_pb2)

@@ -19,7 +19,7 @@ from sep_kit.grpc.access import AccessPolicy, Reads
 from sep_kit.grpc.keys import KeyRing
 from sep_kit.grpc.server import GrpcServer
 from sep_stack.contract import Method
-from sep_stack.envoy_transcoding import MAX_REQUEST_BYTES
+from sep_stack.envoy.transcoding import MAX_REQUEST_BYTES
 
 from tests.surface.every_method import Behaviour, answers, servicers
 from tests.surface.proxy import impatient, running_envoy

@@ -17,7 +17,7 @@ import pytest_asyncio
 from prometheus_client import CollectorRegistry
 from sep.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from sep_kit.grpc.server import MAX_REQUEST_BYTES, GrpcServer, Handler
-from sep_stack.envoy_transcoding import MAX_RESPONSE_BYTES
+from sep_stack.envoy.transcoding import MAX_RESPONSE_BYTES
 from sep_testing.services import running_server
 
 from tests.surface.every_method import Behaviour, servicers

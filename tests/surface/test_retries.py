@@ -16,7 +16,7 @@ from sep_kit.grpc.client import call, open_channel
 from sep_kit.grpc.scope import current
 from sep_kit.grpc.server import GrpcServer
 from sep_stack.contract import Method
-from sep_stack.envoy_admin import drained
+from sep_stack.envoy.admin import drained
 from sep_testing.eventually import eventually
 
 from tests.surface.every_method import Behaviour, answers, servicers

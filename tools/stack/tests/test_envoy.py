@@ -30,10 +30,10 @@ from sep.ops.v1 import ops_pb2, ops_pb2_grpc
 from sep_protos import DESCRIPTOR_SET
 from sep_stack.address import Address
 from sep_stack.binaries import envoy_binary
-from sep_stack.envoy import EnvoySettings, render
-from sep_stack.envoy_admin import drained
-from sep_stack.envoy_edge import WRITE_LIMIT, Edge
-from sep_stack.envoy_transcoding import MAX_REQUEST_BYTES, OPS_SERVICE, TRANSCODED_SERVICES
+from sep_stack.envoy.admin import drained
+from sep_stack.envoy.config import EnvoySettings, render
+from sep_stack.envoy.edge import WRITE_LIMIT, Edge
+from sep_stack.envoy.transcoding import MAX_REQUEST_BYTES, OPS_SERVICE, TRANSCODED_SERVICES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

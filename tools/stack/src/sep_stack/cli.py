@@ -15,8 +15,8 @@ from sep_protos import DESCRIPTOR_SET
 from sep_stack.address import Address
 from sep_stack.console import Console, PartLogs
 from sep_stack.envfile import read_env_file
-from sep_stack.envoy import EnvoySettings, render
-from sep_stack.envoy_edge import Edge
+from sep_stack.envoy.config import EnvoySettings, render
+from sep_stack.envoy.edge import Edge
 from sep_stack.faults import StackError
 from sep_stack.key_files import make_missing_keys
 from sep_stack.openapi.write import write_pages

@@ -7,8 +7,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sep_stack.address import Address
-from sep_stack.envoy_edge import WRITE_LIMIT
-from sep_stack.envoy_wire import Tls
+from sep_stack.envoy.edge import WRITE_LIMIT
+from sep_stack.envoy.wire import Tls
 from sep_stack.faults import StackError
 
 LOOPBACK = "127.0.0.1"

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from sep_protos import DESCRIPTOR_SET
 
-from sep_stack import envoy
 from sep_stack.address import Address
 from sep_stack.binaries import envoy_binary, valkey_binary
-from sep_stack.envoy_admin import drained, socket_folder
-from sep_stack.envoy_edge import Edge
+from sep_stack.envoy.admin import drained, socket_folder
+from sep_stack.envoy.config import EnvoySettings, render
+from sep_stack.envoy.edge import Edge
 from sep_stack.openapi.write import write_pages
 from sep_stack.part import Part
 from sep_stack.probes import all_listen, http_answers, valkey_answers
@@ -116,7 +116,7 @@ def _envoy(settings: StackSettings, system: Mapping[str, str]) -> Part:
     config = settings.run_dir / "envoy.json"
     ready = envoy_settings(settings)
     write_pages(settings.run_dir / "pages", DESCRIPTOR_SET)
-    config.write_text(envoy.render(ready))
+    config.write_text(render(ready))
     # One thread is far more than four Python services need. -l warn: it tells a lot otherwise.
     # The access log is for reading now, not ten seconds later.
     argv = (
@@ -134,10 +134,10 @@ def _envoy(settings: StackSettings, system: Mapping[str, str]) -> Part:
     return Part("envoy", (str(envoy_binary()), *argv), system, drain=drain)
 
 
-def envoy_settings(settings: StackSettings) -> envoy.EnvoySettings:
+def envoy_settings(settings: StackSettings) -> EnvoySettings:
     """What Envoy needs to know of the stack."""
     sockets = socket_folder(settings.run_dir)
-    return envoy.EnvoySettings(
+    return EnvoySettings(
         Edge(
             settings.http,
             str(sockets / "transcoding.sock"),

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from sep_stack.address import Address
-from sep_stack.envoy_wire import Endpoint
+from sep_stack.envoy.wire import Endpoint
 from sep_stack.faults import StackError
 
 _SECONDS = 1.0

@@ -50,6 +50,11 @@ def http_filter(name: str, kind: str, *, disabled: bool = False, **fields: Any) 
     return config | ({"disabled": True} if disabled else {})
 
 
+def exactly(header: str, value: str) -> Json:
+    """Matches a header of this very value."""
+    return {"name": header, "string_match": {"exact": value}}
+
+
 def http2_options() -> Json:
     """Cluster options that make it speak HTTP/2."""
     return {

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sep_stack.contract import Method
-from sep_stack.envoy_errors import local_reply_config
-from sep_stack.envoy_wire import (
+from sep_stack.envoy.errors import local_reply_config
+from sep_stack.envoy.wire import (
     HEADER_MUTATION,
     NO_TIMEOUT,
     ROUTER,

@@ -1,7 +1,7 @@
 """Envoy's bootstrap: REST/JSON and native gRPC on one port, in front of the four services.
 
 Envoy expands no environment variables, hence this generator. The public listener is in
-``envoy_edge``, the one behind it in ``envoy_transcoding``.
+``edge_listener``, the one behind it in ``transcoding``.
 """
 
 import json
@@ -11,9 +11,10 @@ from pathlib import Path
 
 from sep_stack.address import Address
 from sep_stack.contract import methods_of, read_contract
-from sep_stack.envoy_edge import Edge, edge_listener, inner_cluster
-from sep_stack.envoy_transcoding import OPS_SERVICE, transcoding_listener
-from sep_stack.envoy_wire import Endpoint, Json, Tls, endpoint, http2_options, upstream_tls
+from sep_stack.envoy.edge import Edge
+from sep_stack.envoy.edge_listener import edge_listener, inner_cluster
+from sep_stack.envoy.transcoding import OPS_SERVICE, transcoding_listener
+from sep_stack.envoy.wire import Endpoint, Json, Tls, endpoint, http2_options, upstream_tls
 
 CERTIFICATE_NAME = "sep"
 """The DNS name in every service's certificate."""
