@@ -7,6 +7,7 @@ broker's limit of requests. Readiness is decided by the guard's own code.
 import os
 import time
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import grpc
@@ -33,30 +34,28 @@ _kill_switch = KillSwitch(_store)
 _clock = SystemClock()
 _settings = load_settings(GuardSettings)
 _limits = _settings.limits()
-_opened: dict[str, Any] = {}
 
 
+# Both belong to the event loop that they are first used in.
+@cache
 def _broker() -> httpx.AsyncClient:
-    if "broker" not in _opened:
-        token = {"Authorization": f"Bearer {os.environ['OANDA_API_TOKEN']}"}
-        _opened["broker"] = httpx.AsyncClient(base_url=os.environ["OANDA_API_URL"], headers=token)
-    return _opened["broker"]  # type: ignore[no-any-return]
+    token = {"Authorization": f"Bearer {os.environ['OANDA_API_TOKEN']}"}
+    return httpx.AsyncClient(base_url=os.environ["OANDA_API_URL"], headers=token)
 
 
+@cache
 def _reader() -> MarketReader:
-    if "reader" not in _opened:
-        _opened["reader"] = MarketReader(
-            _settings.hotband_pairs,
-            _settings.candle_granularity,
-            SessionCalendar(_settings.market_calendar, gating=_settings.session_trading_enabled),
-            _store,
-            GatewayBroker(grpc.aio.insecure_channel(_settings.gateway_addr)),
-            OpenOrders(_store, time.monotonic),
-            _clock,
-            read_only=True,
-            live_allowed=False,
-        )
-    return _opened["reader"]  # type: ignore[no-any-return]
+    return MarketReader(
+        _settings.hotband_pairs,
+        _settings.candle_granularity,
+        SessionCalendar(_settings.market_calendar, gating=_settings.session_trading_enabled),
+        _store,
+        GatewayBroker(grpc.aio.insecure_channel(_settings.gateway_addr)),
+        OpenOrders(_store, time.monotonic),
+        _clock,
+        read_only=True,
+        live_allowed=False,
+    )
 
 
 class AllocationStatus(BaseModel):

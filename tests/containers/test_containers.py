@@ -5,7 +5,6 @@ import os
 import re
 import signal
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -129,7 +128,7 @@ def test_drain_closes_what_is_over_the_cap_and_nothing_else(containers: Containe
 
 
 def test_a_drain_that_is_stopped_half_way_goes_on_when_it_is_run_again(
-    containers: Containers, tmp_path: Path
+    containers: Containers,
 ) -> None:
     """Its orders take a second each, and Ctrl-C comes after the first."""
     held = {"GBP_USD": 500_000, "AUD_USD": 450_000, "USD_CAD": 400_000, "NZD_USD": 350_000}
