@@ -2,22 +2,21 @@
 
 Every order can only reduce, whoever opened the position. A run that was stopped is simply run
 again: it plans from what is held then. Exits with 0 once nothing is over the cap (or with
---dry-run), with 1 when something is left, with 2 when the call itself is wrong, and with 3 when
-the kill switch is not engaged.
+--dry-run), with 1 when something is left, with 2 when the call itself is wrong, with 3 when the
+kill switch is not engaged, and with 130 after Ctrl-C: an order under way may then be filled.
 """
 
 import argparse
 import re
-import sys
 from collections.abc import Sequence
 from decimal import Decimal
 
 from rich.console import Console
 from rich.table import Table
 from stack_api import ApiError, Json, StackApi, add_connection_options
+from stoppable import run, uninterrupted
 
 REFUSED = 3
-STOPPED = 130  # as a shell says of Ctrl-C
 _ATTEMPTS = 3
 _UNSURE = {"TIMEOUT", "UNREACHABLE"}
 
@@ -26,17 +25,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Plan, and execute unless it is a dry run; the exit code."""
     arguments = _parser().parse_args(argv)
     console = Console()
-    try:
-        return _run(arguments, console)
-    except KeyboardInterrupt:
-        console.print(
-            "stopped; an order that was under way may be filled. Run it again to go on.",
-            style="red",
-        )
-        return STOPPED
-
-
-def _run(arguments: argparse.Namespace, console: Console) -> int:
     api = StackApi(arguments.url, arguments.key_file)
     limits = {"buffer_pct": arguments.buffer_pct, "min_units": arguments.min_units}
     try:
@@ -61,10 +49,11 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
             request = {**limits, "drain_id": plan["drain_id"], "instrument": name}
             with console.status(f"closing {planned['close_units']} {name}"):
                 closes = _execute(api, request)
-            for close in closes:
-                console.print(_close_line(close), soft_wrap=True)
-            if not closes:
-                console.print(f"close {name}: no longer over the cap")
+            with uninterrupted():
+                for close in closes:
+                    console.print(_close_line(close), soft_wrap=True)
+                if not closes:
+                    console.print(f"close {name}: no longer over the cap")
         left = api.post("/api/drain/plan", limits)
     except ApiError as error:
         console.print(f"FAILED: {error}; run it again to go on", style="red")
@@ -153,4 +142,4 @@ def _units(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main, stopped="an order that was under way may be filled. Run it again to go on.")

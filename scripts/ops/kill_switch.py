@@ -6,11 +6,11 @@ itself is wrong.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from rich.console import Console
 from stack_api import ApiError, Json, StackApi, add_connection_options
+from stoppable import run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,4 +57,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main, stopped="`kill_switch.py show` tells how the switch stands")

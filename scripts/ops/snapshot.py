@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stack_api import ApiError, Json, StackApi, add_connection_options
+from stoppable import run
 
 ROUTES = (
     "/api/status",
@@ -62,4 +63,4 @@ def _now(api: StackApi) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main, stopped="the snapshot is not whole")

@@ -5,13 +5,13 @@ its limit, broker linked, budget known, kill switch as expected.
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from stack_api import ApiError, Json, StackApi, add_connection_options
+from stoppable import run
 
 _LIMIT = 0.30
 _POLL_S = 1.0
@@ -136,4 +136,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main, stopped="not everything was verified")

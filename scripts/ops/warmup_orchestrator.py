@@ -12,7 +12,6 @@ and a table of what is missing otherwise, with 2 when the call itself is wrong.
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,13 +22,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from sep_fx.granularity import Granularity
 from stack_api import ApiError, StackApi, add_connection_options
+from stoppable import run
 
 STEPS = ("backfill", "prime", "hydrate")
 
 _POLL_S = 1.0
 _BEGIN_S = 20.0
 _UNAVAILABLE = 503
-_STOPPED = 130  # as a shell says of Ctrl-C
 
 
 @dataclass(frozen=True)
@@ -169,14 +168,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the steps; the exit code."""
     arguments = _parser().parse_args(argv)
     console = Console(stderr=True)
-    try:
-        return _run(arguments, console)
-    except KeyboardInterrupt:
-        console.print("stopped; run it again to go on where it was", style="red")
-        return _STOPPED
-
-
-def _run(arguments: argparse.Namespace, console: Console) -> int:
     api = StackApi(arguments.url, arguments.key_file)
     try:
         pairs, history = _begin(api, arguments)
@@ -294,4 +285,4 @@ def _positive(text: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main, stopped="run it again to go on where it was")

@@ -4,12 +4,12 @@ For "no positions while gates are green", and for "why that one and not this one
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 from stack_api import ApiError, StackApi, add_connection_options
+from stoppable import run
 
 Row = tuple[str, str, str, str, str, str]
 
@@ -67,4 +67,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main, stopped="nothing was changed")

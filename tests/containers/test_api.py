@@ -137,6 +137,13 @@ def stack(containers: Containers, deployed: Deployed) -> DeployedStack:
     return DeployedStack(containers)
 
 
+@pytest.fixture
+def trading(containers: Containers, stack: DeployedStack) -> DeployedStack:
+    """The containers while entries may pass, whichever test has halted them before."""
+    containers.set_kill_switch(engaged=False)
+    return stack
+
+
 @pytest.fixture(scope="module")
 def api(containers: Containers, stack: DeployedStack) -> Iterator[DeployedStack]:
     """The containers, with keys of every kind."""

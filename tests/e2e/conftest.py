@@ -104,6 +104,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     running.stop()
 
 
+@pytest.fixture
+def trading(stack: Stack) -> Stack:
+    """The stack while entries may pass, as ``make run`` starts it."""
+    return stack
+
+
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack for the tests of its surface: keys of every kind, one foreign origin, full logs."""
