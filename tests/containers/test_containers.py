@@ -11,14 +11,20 @@ import httpx
 import pytest
 from sep_testing.eventually import eventually
 
-from tests.containers.conftest import NAMES, Containers
+from tests.containers.conftest import NAMES, Containers, Deployed
 from tests.operations.documents import Command, all_commands
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("deployed")]
+pytestmark = pytest.mark.timeout(600)
 
 PAIRS = sorted(
     ["EUR_USD", "USD_JPY", "GBP_USD", "EUR_JPY", "USD_CAD", "NZD_USD", "AUD_USD", "USD_CHF"]
 )
+
+
+@pytest.fixture(autouse=True)
+def halted(containers: Containers, deployed: Deployed) -> None:
+    """Entries are forbidden, as a deploy leaves it, whichever test came before."""
+    containers.set_kill_switch(engaged=True)
 
 
 async def test_containers_are_named_and_healthy(containers: Containers) -> None:
@@ -162,13 +168,9 @@ def test_a_drain_that_is_stopped_half_way_goes_on_when_it_is_run_again(
 
 
 def test_drain_refuses_while_the_kill_switch_is_released(containers: Containers) -> None:
-    containers.post("/api/kill-switch", {"kill_switch": False, "reason": "test"})
-    try:
-        script = str(containers.project / "bin" / "drain_overcap_only.sh")
-        code, output = containers.run(script)
-        assert (code, "REFUSED" in output) == (3, True), output
-    finally:
-        containers.post("/api/kill-switch", {"kill_switch": True, "reason": "test"})
+    containers.set_kill_switch(engaged=False)
+    code, output = containers.run("bin/drain_overcap_only.sh")
+    assert (code, "REFUSED" in output) == (3, True), output
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,14 @@ ORIGIN = "https://desk.example"
 @pytest.fixture(autouse=True)
 def standing(containers: Containers, deployed: Deployed) -> Iterator[None]:
     """Whatever a deploy ends with, the stack works and the kill switch is engaged."""
+    containers.set_kill_switch(engaged=True)
     yield
     assert containers.healthy()
     assert containers.kill_switch is True
 
 
 @pytest.fixture
-def trading(containers: Containers, deployed: Deployed) -> None:
+def trading(containers: Containers, standing: None) -> None:
     """Entries may pass when the deploy begins."""
     containers.set_kill_switch(engaged=False)
 

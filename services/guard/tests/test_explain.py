@@ -2,6 +2,10 @@
 
 import asyncio
 import json
+import signal
+import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -164,3 +168,17 @@ async def test_a_record_that_can_not_be_read_and_a_valkey_that_is_away_exit_with
     assert await explain(shared_valkey.url, "half") == 4
     assert await explain("redis://127.0.0.1:1/0", "half") == 4
     assert len(await answer(store.xrange(keys.GUARD_DECISIONS))) == 1
+
+
+def test_ctrl_c_ends_it_while_valkey_does_not_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        mute.settimeout(30)
+        url = f"redis://127.0.0.1:{mute.getsockname()[1]}/0"
+        command = [sys.executable, "-m", "sep_guard.cli", "explain", "some-id", "--valkey-url", url]
+        with (
+            subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process,
+            mute.accept()[0],
+        ):
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "")

@@ -19,6 +19,7 @@ from sep_guard.domain.cycle import Action
 from sep_guard.domain.drain import Close
 
 SAME, NOT_FOUND, DIFFERS, UNREADABLE = 0, 1, 3, 4
+_STOPPED = 130  # as a shell says of Ctrl-C
 
 _EPILOG = """\
 The id stands in guard:decisions, and in the answer of POST /api/trade/reconcile beside
@@ -52,6 +53,8 @@ def main(argv: list[str] | None = None) -> int:
     except (SepError, ValueError) as error:
         print(f"sep-guard: {error}", file=sys.stderr)
         return UNREADABLE
+    except KeyboardInterrupt:
+        return _STOPPED
     if not entries:
         print(f"sep-guard: {args.decision_id} is not in guard:decisions", file=sys.stderr)
         return NOT_FOUND
