@@ -125,8 +125,10 @@ async def test_configuration_is_changed_by_patch(client: Client) -> None:
 async def test_answers_do_not_wait_for_acknowledgements(client: Client) -> None:
     await client.get("/summary")
     loop = asyncio.get_running_loop()
-    began = loop.time()
+    took = []
     for _ in range(25):
+        began = loop.time()
         await client.get("/summary")
+        took.append(loop.time() - began)
     # Nagle's algorithm would add 40 ms to each.
-    assert loop.time() - began < 0.8
+    assert sorted(took)[len(took) // 2] < 0.03
