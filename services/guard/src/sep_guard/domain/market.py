@@ -7,6 +7,8 @@ from decimal import Decimal
 from sep_fx.instrument import Instrument
 from sep_fx.sessions import SessionState
 
+from sep_guard.domain.risk.price_reference import References
+
 ZERO = Decimal(0)
 
 
@@ -72,6 +74,8 @@ class Signal:
     rupture: float
     direction: int
     bracket: Bracket | None
+    close: Decimal | None = None
+    sigma_eff: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,23 @@ class Market:
     home_per_quote: Decimal | None
     holding: Holding
     order_unknown: bool
+    manifold_price: Decimal | None = None
+
+    @property
+    def value_per_unit(self) -> Decimal | None:
+        """Value of one unit in home currency; None where price or conversion is missing."""
+        if self.quote is None or self.home_per_quote is None:
+            return None
+        return self.quote.mid * self.home_per_quote
+
+    @property
+    def references(self) -> References:
+        """Prices that the quote is held against."""
+        return References(
+            candle_close=self.signal.close if self.signal else None,
+            manifold_price=self.manifold_price,
+            sigma_eff=self.signal.sigma_eff if self.signal else None,
+        )
 
     @property
     def margin_per_unit(self) -> Decimal | None:

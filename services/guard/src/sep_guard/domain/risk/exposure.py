@@ -1,0 +1,147 @@
+"""Exposure in home currency, gross and by currency, and how much of an entry fits within it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from sep_fx.instrument import split_name
+
+from sep_guard.domain.market import ZERO, Market
+from sep_guard.domain.risk.limits import LimitName, RiskLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """What is held, by whoever opened it, in home currency.
+
+    Attributes:
+        gross: sum of absolute position values.
+        by_currency: net value long (above 0) or short in each currency.
+        unvalued: held instruments without a price or conversion; while there are any, no
+            entry can be measured.
+    """
+
+    gross: Decimal = ZERO
+    by_currency: Mapping[str, Decimal]
+    unvalued: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryRequest:
+    """An entry before the risk limits.
+
+    Attributes:
+        side: 1 long, -1 short.
+        units: units asked for, above 0.
+        current: absolute units of the same side that the position has already.
+        unit_value: value of one unit in home currency.
+        unit_loss: loss of one unit in home currency between the worst fill that the order
+            allows and its stop; None without a stop.
+    """
+
+    instrument: str
+    side: int
+    units: Decimal
+    current: Decimal
+    unit_value: Decimal
+    unit_loss: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """A limit that cuts an entry: the most units that it allows, and its figures.
+
+    ``observed`` is what the entry as asked for would come to: a share of NAV for the loss at
+    the stop, NAVs for leverage.
+    """
+
+    limit: LimitName
+    units: Decimal
+    observed: Decimal
+    allowed: Decimal
+
+
+def exposure_of(markets: Iterable[Market]) -> Exposure:
+    """The exposure of all positions, managed and manual."""
+    gross, net, unvalued = ZERO, dict[str, Decimal](), []
+    for market in markets:
+        managed, manual = market.holding.managed, market.holding.manual
+        if not managed and not manual:
+            continue
+        unit_value = market.value_per_unit
+        if unit_value is None:
+            unvalued.append(market.instrument.name)
+            continue
+        gross += (abs(managed) + abs(manual)) * unit_value
+        _add(net, market.instrument.name, (managed + manual) * unit_value)
+    return Exposure(gross=gross, by_currency=net, unvalued=tuple(unvalued))
+
+
+def with_entry(exposure: Exposure, request: EntryRequest, units: Decimal) -> Exposure:
+    """The exposure once ``units`` of the request are filled."""
+    value = units * request.unit_value
+    net = dict(exposure.by_currency)
+    _add(net, request.instrument, request.side * value)
+    return replace(exposure, gross=exposure.gross + value, by_currency=net)
+
+
+def bounds(
+    request: EntryRequest, exposure: Exposure, nav: Decimal, limits: RiskLimits
+) -> tuple[Bound, ...]:
+    """The limits that allow less than the entry asks for, each with what it allows."""
+    found = (
+        _at_stop(request, nav, limits),
+        _leverage(request, exposure, nav, limits),
+        _currency(request, exposure, nav, limits),
+    )
+    return tuple(bound for bound in found if bound.units < request.units)
+
+
+def largest_currency(exposure: Exposure) -> tuple[str, Decimal]:
+    """The currency with the largest net exposure, and that; empty and 0 without positions."""
+    if not exposure.by_currency:
+        return "", ZERO
+    currency = max(exposure.by_currency, key=lambda c: (abs(exposure.by_currency[c]), c))
+    return currency, abs(exposure.by_currency[currency])
+
+
+def _at_stop(request: EntryRequest, nav: Decimal, limits: RiskLimits) -> Bound:
+    loss, allowed = request.unit_loss, limits.max_loss_per_trade
+    if loss is None or loss <= 0:
+        # Without a stop below the fill there is no bound on the loss, so nothing is allowed.
+        return Bound(limit=LimitName.LOSS_AT_STOP, units=ZERO, observed=Decimal(1), allowed=allowed)
+    return Bound(
+        limit=LimitName.LOSS_AT_STOP,
+        units=max(ZERO, allowed * nav / loss - request.current),
+        observed=(request.current + request.units) * loss / nav,
+        allowed=allowed,
+    )
+
+
+def _leverage(request: EntryRequest, exposure: Exposure, nav: Decimal, limits: RiskLimits) -> Bound:
+    left = limits.max_leverage * nav - exposure.gross
+    return Bound(
+        limit=LimitName.LEVERAGE,
+        units=max(ZERO, left / request.unit_value),
+        observed=(exposure.gross + request.units * request.unit_value) / nav,
+        allowed=limits.max_leverage,
+    )
+
+
+def _currency(request: EntryRequest, exposure: Exposure, nav: Decimal, limits: RiskLimits) -> Bound:
+    most = limits.max_currency_leverage * nav
+    base, quote = split_name(request.instrument)
+    held = exposure.by_currency
+    signed = (request.side * held.get(base, ZERO), -request.side * held.get(quote, ZERO))
+    return Bound(
+        limit=LimitName.CURRENCY,
+        units=max(ZERO, min((most - net) / request.unit_value for net in signed)),
+        observed=max(abs(net + request.units * request.unit_value) for net in signed) / nav,
+        allowed=limits.max_currency_leverage,
+    )
+
+
+def _add(net: dict[str, Decimal], instrument: str, value: Decimal) -> None:
+    base, quote = split_name(instrument)
+    net[base] = net.get(base, ZERO) + value
+    net[quote] = net.get(quote, ZERO) - value

@@ -1,0 +1,80 @@
+"""What the risk limits read from the broker's ledger, one value a transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+
+class CloseReason(StrEnum):
+    """Why a trade of ours was closed or reduced."""
+
+    OWN_ORDER = "OWN_ORDER"
+    STOP_LOSS = "STOP_LOSS"
+    TAKE_PROFIT = "TAKE_PROFIT"
+    MARGIN_CLOSEOUT = "MARGIN_CLOSEOUT"
+    BY_HAND = "BY_HAND"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """Cash moved in (above 0) or out (below 0) of the account, in home currency."""
+
+    transaction_id: int
+    ts_ms: int
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A fill that opened a trade of this stack.
+
+    Attributes:
+        units: signed units opened.
+        value: absolute position value in home currency at the fill price; None where the
+            broker gave no conversion.
+    """
+
+    transaction_id: int
+    ts_ms: int
+    instrument: str
+    units: Decimal
+    value: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """A fill that closed or reduced trades of this stack; ``units`` signed as the order was."""
+
+    transaction_id: int
+    ts_ms: int
+    instrument: str
+    units: Decimal
+    reason: CloseReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The broker rejected or cancelled an entry of this stack; ``reason`` in its own words."""
+
+    transaction_id: int
+    ts_ms: int
+    instrument: str
+    reason: str
+
+
+LedgerEvent = Transfer | Opened | Closed | Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerPage:
+    """Events in transaction order, and the newest transaction that the page covers.
+
+    Attributes:
+        whole: False where transactions between the last known one and ``through_id`` can't
+            be read; counts made from such a page are too low.
+    """
+
+    events: Sequence[LedgerEvent]
+    through_id: int
+    whole: bool = True

@@ -1,0 +1,125 @@
+"""One observation: the account and its ledger against the limits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from sep_guard.domain.market import ZERO
+from sep_guard.domain.risk import activity, equity
+from sep_guard.domain.risk.breaker import BreakerCause, Trip, trip_of_fault, trip_of_share
+from sep_guard.domain.risk.ledger_events import LedgerPage
+from sep_guard.domain.risk.limits import RiskLimits
+from sep_guard.domain.risk.locks import Lock, active, forget_old, impose
+from sep_guard.domain.risk.state import RiskState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What was read from the broker for one observation.
+
+    Attributes:
+        nav: NAV in home currency as the broker sent it; None where the account can't be read.
+        ledger: transactions since the last observation; None where they can't be read.
+        units: managed units by instrument, as of the ledger's newest transaction.
+    """
+
+    nav: Decimal | None
+    ledger: LedgerPage | None
+    units: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """The state after an observation, and what is new in it.
+
+    Attributes:
+        readable: whether everything that the limits need could be read; entries need it.
+        tripped: the trip of this observation; None where there is none, or was one before.
+        locked: locks that this observation imposed.
+    """
+
+    state: RiskState
+    readable: bool
+    tripped: Trip | None
+    locked: tuple[Lock, ...]
+
+
+def observe(state: RiskState, reading: Reading, limits: RiskLimits, now_ms: int) -> Observed:
+    """Take one reading into the state.
+
+    What can't be read changes nothing and trips nothing. Equity that was read and can't be
+    right trips, and so does a damaged baseline.
+    """
+    before = state
+    if state.damaged:
+        faults = ", ".join(state.damaged)
+        fault = trip_of_fault(BreakerCause.BASELINE, f"stored and unreadable: {faults}", now_ms)
+        state = replace(state, trip=state.trip or fault, damaged=())
+    transfers = ZERO
+    ledger = reading.ledger
+    if ledger is not None:
+        if state.activity is None:
+            counted = activity.begin(ledger.through_id, reading.units, now_ms)
+            state = replace(state, activity=counted)
+        else:
+            folded = activity.fold(state.activity, ledger, limits, now_ms)
+            transfers = folded.transfers
+            locks = state.locks
+            for trigger in folded.triggers:
+                locks = impose(locks, trigger, limits.lock_minutes, now_ms)
+            state = replace(state, activity=folded.activity, locks=locks)
+        if state.activity is not None and not ledger.whole:
+            # Counts from a page with a gap are too low: turnover can't be told until tomorrow.
+            state = replace(state, activity=replace(state.activity, unvalued=1))
+    if reading.nav is not None and ledger is not None:
+        state = _with_nav(state, reading.nav, transfers, limits, now_ms)
+    state = replace(state, locks=forget_old(state.locks, now_ms))
+    return Observed(
+        state=state,
+        readable=reading.nav is not None
+        and ledger is not None
+        and state.activity is not None
+        and not state.activity.unvalued,
+        tripped=state.trip if before.trip is None else None,
+        locked=tuple(
+            lock
+            for lock in active(state.locks, now_ms)
+            if lock not in before.locks.get(lock.instrument, ())
+        ),
+    )
+
+
+def acknowledge(state: RiskState) -> RiskState:
+    """The state after a person acknowledged the breaker: new baselines from the next reading."""
+    counted = state.activity
+    return replace(
+        state,
+        equity=None,
+        trip=None,
+        damaged=(),
+        activity=None if counted is None else activity.reset_turnover(counted),
+    )
+
+
+def trip(state: RiskState, found: Trip) -> RiskState:
+    """The state with a trip; an earlier one stands."""
+    return replace(state, trip=state.trip or found)
+
+
+def _with_nav(
+    state: RiskState, nav: Decimal, transfers: Decimal, limits: RiskLimits, now_ms: int
+) -> RiskState:
+    fault = equity.fault_of(nav)
+    if fault is not None:
+        return trip(state, trip_of_fault(BreakerCause.EQUITY, f"{fault.value}: {nav}", now_ms))
+    read = (
+        equity.begin(nav, now_ms)
+        if state.equity is None
+        else equity.read(state.equity, nav, transfers, now_ms)
+    )
+    state = replace(state, equity=read)
+    breach = equity.breach(read, limits)
+    if breach is None:
+        return state
+    cause = BreakerCause(breach.limit.value)
+    return trip(state, trip_of_share(cause, breach.observed, breach.allowed, now_ms))

@@ -1,0 +1,37 @@
+"""The reference price: a quote far from its own candle and live manifold is not traded on."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+_BPS = Decimal(10_000)
+_SIGMAS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class References:
+    """Prices that a quote is held against; None where one can't be read.
+
+    Attributes:
+        candle_close: mid close of the last complete candle.
+        manifold_price: price of the live manifold.
+        sigma_eff: standard deviation of the bar's log returns.
+    """
+
+    candle_close: Decimal | None
+    manifold_price: Decimal | None
+    sigma_eff: Decimal | None
+
+
+def collar_bps(references: References, collar: Decimal) -> Decimal:
+    """Most basis points that a quote may be off: the collar, or six sigma where that is wider."""
+    if references.sigma_eff is None:
+        return collar
+    return max(collar, _SIGMAS * references.sigma_eff * _BPS)
+
+
+def deviation_bps(mid: Decimal, references: References) -> Decimal | None:
+    """The larger distance from the two references, in basis points; None where one is missing."""
+    prices = (references.candle_close, references.manifold_price)
+    if any(price is None or price <= 0 for price in prices):
+        return None
+    return max(abs(mid / price - 1) * _BPS for price in prices if price is not None)
