@@ -29,16 +29,19 @@ def opened(at: int, units: str = "100", value: str | None = "110") -> Opened:
         transaction_id=at,
         ts_ms=NOW + at * 1000,
         instrument=EUR,
+        trade_id=str(at),
         units=Decimal(units),
         value=None if value is None else Decimal(value),
     )
 
 
-def closed(at: int, units: str, reason: CloseReason = CloseReason.OWN_ORDER) -> Closed:
+def closed(
+    at: int, trade: int, units: str = "100", reason: CloseReason = CloseReason.OWN_ORDER
+) -> Closed:
     return Closed(
         transaction_id=at,
         ts_ms=NOW + at * 1000,
-        instrument=EUR,
+        trade_id=str(trade),
         units=Decimal(units),
         reason=reason,
     )
@@ -49,12 +52,14 @@ def refused(at: int, reason: str) -> Refused:
 
 
 def folded(events: Sequence[LedgerEvent]) -> activity.Folded:
-    state = activity.begin(0, {}, NOW)
+    state = activity.begin(0, (), NOW)
     return activity.fold(state, LedgerPage(events=events, through_id=1000), LIMITS, NOW + 100_000)
 
 
 def test_steps_of_one_position_are_one_entry() -> None:
-    found = folded([opened(1), opened(2), opened(3), closed(4, "-300"), opened(5, "-100")])
+    steps = [opened(1), opened(2), opened(3)]
+    exits = [closed(4, 1), closed(5, 2), closed(6, 3)]
+    found = folded([*steps, *exits, opened(7, "-100")])
 
     assert activity.entries_last_hour(found.activity, EUR, NOW + 100_000) == 2
     assert found.activity.of(EUR).units == -100
@@ -68,7 +73,7 @@ def test_entries_of_the_hour_before_are_forgotten() -> None:
 
 
 def test_turnover_counts_what_was_opened_since_17_00_new_york() -> None:
-    found = folded([opened(1), closed(2, "-100"), opened(3)])
+    found = folded([opened(1), closed(2, 1), opened(3)])
     assert activity.turnover(found.activity, Decimal(110)) == 2
     assert activity.turnover(found.activity, Decimal(110), Decimal(55)) == Decimal("2.5")
 
@@ -95,7 +100,7 @@ def test_three_equal_refusals_in_a_row_lock_and_a_fill_ends_the_row() -> None:
 
 def test_the_third_stop_out_of_a_day_locks() -> None:
     def stop(at: int) -> list[LedgerEvent]:
-        return [opened(at), closed(at + 1, "-100", CloseReason.STOP_LOSS)]
+        return [opened(at), closed(at + 1, at, reason=CloseReason.STOP_LOSS)]
 
     assert not folded([*stop(1), *stop(3)]).triggers
     (trigger,) = folded([*stop(1), *stop(3), *stop(5)]).triggers
@@ -104,15 +109,23 @@ def test_the_third_stop_out_of_a_day_locks() -> None:
 
 def test_a_close_that_is_not_ours_locks() -> None:
     for reason in (CloseReason.BY_HAND, CloseReason.MARGIN_CLOSEOUT):
-        (trigger,) = folded([opened(1), closed(2, "-100", reason)]).triggers
+        (trigger,) = folded([opened(1), closed(2, 1, reason=reason)]).triggers
         assert trigger.cause is LockCause.FOREIGN_CLOSE
-    assert not folded([opened(1), closed(2, "-100", CloseReason.TAKE_PROFIT)]).triggers
+    target = closed(2, 1, reason=CloseReason.TAKE_PROFIT)
+    assert not folded([opened(1), target]).triggers
+
+
+def test_a_trade_of_somebody_else_counts_nothing() -> None:
+    found = folded([opened(1), closed(2, 99, reason=CloseReason.BY_HAND)])
+
+    assert not found.triggers
+    assert found.activity.of(EUR).units == 100
 
 
 EVENTS = st.lists(
     st.one_of(
         st.builds(lambda units: ("open", units), st.integers(-500, 500).filter(bool)),
-        st.builds(lambda units: ("close", units), st.integers(-500, 500).filter(bool)),
+        st.builds(lambda trade: ("close", trade), st.integers(1, 30)),
         st.builds(lambda kind: ("refuse", kind), st.sampled_from("AB")),
         st.builds(lambda amount: ("transfer", amount), st.integers(-500, 500)),
     ),
@@ -124,7 +137,7 @@ def event_of(at: int, kind: str, value: int | str) -> LedgerEvent:
     if kind == "open":
         return opened(at, str(value), str(abs(int(value))))
     if kind == "close":
-        return closed(at, str(value))
+        return closed(at, int(value), "70")
     if kind == "refuse":
         return refused(at, str(value))
     return Transfer(transaction_id=at, ts_ms=NOW + at * 1000, amount=Decimal(value))
@@ -138,7 +151,7 @@ def test_pages_cut_anywhere_and_read_twice_count_the_same(
     ledger = [event_of(at, *event) for at, event in enumerate(events, start=1)]
     now = NOW + 100_000
     at_once = folded(ledger)
-    state = activity.begin(0, {}, NOW)
+    state = activity.begin(0, (), NOW)
     transfers, triggers = Decimal(0), list[str]()
     for cut in [*sorted(cuts), 1000]:
         # Each page begins at the beginning: what was counted before is skipped.

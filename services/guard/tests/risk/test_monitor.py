@@ -25,7 +25,7 @@ def reading(nav: str | None, through: int = 1, *transfers: str) -> Reading:
     return Reading(
         nav=None if nav is None else Decimal(nav),
         ledger=LedgerPage(events=events, through_id=through),
-        units={},
+        trades=(),
     )
 
 
@@ -66,7 +66,7 @@ def test_equity_that_can_not_be_read_refuses_and_trips_nothing() -> None:
 
 
 def test_a_ledger_that_can_not_be_read_refuses_and_trips_nothing() -> None:
-    observed = after(reading("100000"), Reading(nav=Decimal(50_000), ledger=None, units={}))
+    observed = after(reading("100000"), Reading(nav=Decimal(50_000), ledger=None, trades=()))
 
     assert not observed.readable
     assert observed.state.trip is None

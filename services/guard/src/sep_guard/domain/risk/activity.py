@@ -4,7 +4,7 @@ Every count is a fold over the broker's ledger, so a restart, a lost answer or a
 counts nothing twice and misses nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -31,18 +31,23 @@ class InstrumentActivity:
     """Counts of one instrument.
 
     Attributes:
-        units: signed units that this stack holds, by the ledger.
+        trades: signed units of this stack's open trades by trade id, by the ledger.
         entries_ms: times of entries within the last hour; steps of one position are one entry.
         stops_today: stop-outs since 17:00 New York.
         refusal: the broker's reason for refusing the last entry; empty after a fill.
         refusals: how often in a row that reason came.
     """
 
-    units: Decimal = ZERO
+    trades: Mapping[str, Decimal] = field(default_factory=dict)
     entries_ms: tuple[int, ...] = ()
     stops_today: int = 0
     refusal: str = ""
     refusals: int = 0
+
+    @property
+    def units(self) -> Decimal:
+        """Signed units that this stack holds."""
+        return sum(self.trades.values(), ZERO)
 
 
 _NONE = InstrumentActivity()
@@ -69,6 +74,15 @@ class ActivityState:
     def of(self, instrument: str) -> InstrumentActivity:
         """Counts of one instrument."""
         return self.instruments.get(instrument, _NONE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnTrade:
+    """An open trade of this stack; ``units`` are signed."""
+
+    instrument: str
+    trade_id: str
+    units: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,9 +166,8 @@ def _count_opened(state: ActivityState, event: Opened) -> ActivityState:
     before = state.of(event.instrument)
     new_position = before.units * event.units <= 0
     entries = (*before.entries_ms, event.ts_ms) if new_position else before.entries_ms
-    after = replace(
-        before, units=before.units + event.units, entries_ms=entries, refusal="", refusals=0
-    )
+    trades = {**before.trades, event.trade_id: event.units}
+    after = replace(before, trades=trades, entries_ms=entries, refusal="", refusals=0)
     state = _with(state, event.instrument, after)
     if event.ts_ms < state.day_start_ms:
         return state
@@ -166,14 +179,20 @@ def _count_opened(state: ActivityState, event: Opened) -> ActivityState:
 def _count_closed(
     state: ActivityState, event: Closed, limits: RiskLimits
 ) -> tuple[ActivityState, Trigger | None]:
-    before = state.of(event.instrument)
-    after = replace(before, units=before.units + event.units)
+    instrument = next(
+        (name for name, a in state.instruments.items() if event.trade_id in a.trades), None
+    )
+    if instrument is None:
+        # Opened by hand, or before these counts began: not this stack's.
+        return state, None
+    before = state.of(instrument)
+    after = replace(before, trades=_reduced(before.trades, event))
     trigger = None
     if event.reason is CloseReason.STOP_LOSS and event.ts_ms >= state.day_start_ms:
         after = replace(after, stops_today=after.stops_today + 1)
         if after.stops_today >= limits.max_stops_per_day:
             trigger = Trigger(
-                instrument=event.instrument,
+                instrument=instrument,
                 cause=LockCause.STOP_OUTS,
                 reason=f"{after.stops_today} stop-outs since 17:00 New York, "
                 f"{limits.max_stops_per_day} allowed",
@@ -181,11 +200,18 @@ def _count_closed(
     elif event.reason in _FOREIGN:
         by = "by a margin closeout" if event.reason is CloseReason.MARGIN_CLOSEOUT else "by hand"
         trigger = Trigger(
-            instrument=event.instrument,
+            instrument=instrument,
             cause=LockCause.FOREIGN_CLOSE,
             reason=f"transaction {event.transaction_id} closed units of this stack {by}",
         )
-    return _with(state, event.instrument, after), trigger
+    return _with(state, instrument, after), trigger
+
+
+def _reduced(trades: Mapping[str, Decimal], event: Closed) -> dict[str, Decimal]:
+    units = trades[event.trade_id]
+    left = max(ZERO, abs(units) - event.units)
+    others = {i: u for i, u in trades.items() if i != event.trade_id}
+    return {**others, event.trade_id: left.copy_sign(units)} if left else others
 
 
 def _count_refused(

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class CloseReason(StrEnum):
-    """Why a trade of ours was closed or reduced."""
+    """Why a trade was closed or reduced."""
 
     OWN_ORDER = "OWN_ORDER"
     STOP_LOSS = "STOP_LOSS"
@@ -30,6 +30,7 @@ class Opened:
     """A fill that opened a trade of this stack.
 
     Attributes:
+        trade_id: the broker's id of the trade.
         units: signed units opened.
         value: absolute position value in home currency at the fill price; None where the
             broker gave no conversion.
@@ -38,17 +39,23 @@ class Opened:
     transaction_id: int
     ts_ms: int
     instrument: str
+    trade_id: str
     units: Decimal
     value: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """A fill that closed or reduced trades of this stack; ``units`` signed as the order was."""
+    """A fill that closed or reduced a trade, of this stack or not.
+
+    Attributes:
+        units: absolute units closed.
+        reason: why; ``BY_HAND`` for an order that this stack did not send.
+    """
 
     transaction_id: int
     ts_ms: int
-    instrument: str
+    trade_id: str
     units: Decimal
     reason: CloseReason
 

@@ -1,11 +1,12 @@
 """One observation: the account and its ledger against the limits."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sep_guard.domain.market import ZERO
 from sep_guard.domain.risk import activity, equity
+from sep_guard.domain.risk.activity import OwnTrade
 from sep_guard.domain.risk.breaker import BreakerCause, Trip, trip_of_fault, trip_of_share
 from sep_guard.domain.risk.ledger_events import LedgerPage
 from sep_guard.domain.risk.limits import RiskLimits
@@ -20,12 +21,12 @@ class Reading:
     Attributes:
         nav: NAV in home currency as the broker sent it; None where the account can't be read.
         ledger: transactions since the last observation; None where they can't be read.
-        units: managed units by instrument, as of the ledger's newest transaction.
+        trades: open trades of this stack, as of the ledger's newest transaction.
     """
 
     nav: Decimal | None
     ledger: LedgerPage | None
-    units: Mapping[str, Decimal]
+    trades: Sequence[OwnTrade]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ def observe(state: RiskState, reading: Reading, limits: RiskLimits, now_ms: int)
     ledger = reading.ledger
     if ledger is not None:
         if state.activity is None:
-            counted = activity.begin(ledger.through_id, reading.units, now_ms)
+            counted = activity.begin(ledger.through_id, reading.trades, now_ms)
             state = replace(state, activity=counted)
         else:
             folded = activity.fold(state.activity, ledger, limits, now_ms)
