@@ -94,9 +94,13 @@ class Folded:
     triggers: tuple[Trigger, ...]
 
 
-def begin(through_id: int, units: Mapping[str, Decimal], now_ms: int) -> ActivityState:
-    """Counts that begin after a transaction, with the units held then."""
-    held = {i: InstrumentActivity(units=u) for i, u in units.items() if u}
+def begin(through_id: int, trades: Iterable[OwnTrade], now_ms: int) -> ActivityState:
+    """Counts that begin after a transaction, with the trades open then."""
+    held: dict[str, InstrumentActivity] = {}
+    for trade in trades:
+        before = held.get(trade.instrument, _NONE)
+        units = {**before.trades, trade.trade_id: trade.units}
+        held[trade.instrument] = replace(before, trades=units)
     return ActivityState(through_id=through_id, day_start_ms=day_start_ms(now_ms), instruments=held)
 
 
