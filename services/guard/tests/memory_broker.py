@@ -55,12 +55,18 @@ class MemoryBroker:
             (abs(p.managed + p.manual) * self.mids[i] * RATE for i, p in self.positions.items()),
             ZERO,
         )
-        return Account(self.balance, self.balance, used, self.balance - used, str(len(self.fills)))
+        return Account(
+            balance=self.balance,
+            nav=self.balance,
+            margin_used=used,
+            margin_available=self.balance - used,
+            last_transaction_id=str(len(self.fills)),
+        )
 
     async def holdings(self) -> Mapping[str, Holding]:
         self._answer()
         return {
-            i: Holding(p.managed, p.manual)
+            i: Holding(managed=p.managed, manual=p.manual)
             for i, p in self.positions.items()
             if p.managed or p.manual
         }
@@ -71,7 +77,7 @@ class MemoryBroker:
             raise BrokerUnavailableError("no prices")
         half, now = Decimal("0.00005"), now_ms(self._clock)
         quotes = {
-            i: Quote(m - half, m + half, now, True)
+            i: Quote(bid=m - half, ask=m + half, ts_ms=now, tradeable=True)
             for i, m in self.mids.items()
             if i in instruments
         }
@@ -100,7 +106,9 @@ class MemoryBroker:
             raise BrokerUnavailableError("the broker is away")
 
     def _place(self, intent: Intent) -> Result:
-        unknown = Result(Outcome.UNKNOWN, "PEER_UNAVAILABLE", ZERO, None)
+        unknown = Result(
+            outcome=Outcome.UNKNOWN, reason="PEER_UNAVAILABLE", filled_units=ZERO, fill_price=None
+        )
         self.placed.append(intent)
         fault = self.faults.pop(0) if self.faults else ""
         if self.down or fault == "lost_order":
@@ -114,7 +122,12 @@ class MemoryBroker:
         if intent.reduce_only:
             held = before
             if held * units >= 0:
-                result = Result(Outcome.CANCELLED, "REDUCE_ONLY_NOTHING_TO_REDUCE", ZERO, None)
+                result = Result(
+                    outcome=Outcome.CANCELLED,
+                    reason="REDUCE_ONLY_NOTHING_TO_REDUCE",
+                    filled_units=ZERO,
+                    fill_price=None,
+                )
                 self.fills[intent.client_order_id] = result
                 return result
             units = max(units, -held) if held > 0 else min(units, -held)
@@ -127,7 +140,12 @@ class MemoryBroker:
                 units -= part
         position.managed += units
         units = self._net(position) - before
-        result = Result(Outcome.FILLED, "", units, self.mids[intent.instrument])
+        result = Result(
+            outcome=Outcome.FILLED,
+            reason="",
+            filled_units=units,
+            fill_price=self.mids[intent.instrument],
+        )
         self.fills[intent.client_order_id] = result
         return result
 

@@ -7,17 +7,20 @@ from typing import Any
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from sep_guard.adapters.decision_log import DecisionRecord, DrainRecord
+from sep_guard.adapters.decision_records import DecisionRecord, DrainRecord
+from sep_guard.cli.explanation import decide_again, plan_again
+from sep_guard.domain.actions import Action, Kind, Plan
 from sep_guard.domain.budget import budget_of, drain_budget_of
-from sep_guard.domain.cycle import Action, Kind, Plan, View, plan_cycle, readiness
+from sep_guard.domain.cycle import plan_cycle
 from sep_guard.domain.drain import DrainLimits, plan_drain
-from sep_guard.domain.entry import Refusal, failed
+from sep_guard.domain.entry_checks import Refusal, check_entry, failed
 from sep_guard.domain.limits import GuardLimits
 from sep_guard.domain.margin_gate import utilisation
 from sep_guard.domain.market import Holding, Quote, Signal, Weights
-from sep_guard.domain.strategy import Cause
+from sep_guard.domain.target_side import Cause
+from sep_guard.domain.view import View
 
-from .nasty_views import NOW, applied, limits, margin_of, true_views, views
+from .view_strategies import NOW, applied, limits, margin_of, true_views, views
 
 D = Decimal
 many = settings(max_examples=100)
@@ -223,8 +226,8 @@ def test_every_decision_can_be_made_again_from_what_is_recorded(
     for a in plan_cycle(view, lim).actions:
         text = DecisionRecord.of("an-id", a, view, lim).model_dump_json()
         record = DecisionRecord.model_validate_json(text)
-        assert record.action == a
-        assert record.decided_again() == a
+        assert record.to_action() == a
+        assert decide_again(record) == a
 
 
 @many
@@ -232,12 +235,12 @@ def test_every_decision_can_be_made_again_from_what_is_recorded(
 def test_every_close_of_a_drain_can_be_planned_again_from_what_is_recorded(
     view: View, lim: GuardLimits, buffer: Decimal, least: Decimal
 ) -> None:
-    drain = DrainLimits(buffer, least)
+    drain = DrainLimits(buffer=buffer, min_units=least)
     budget = drain_budget_of(view.account, lim.portfolio)
     for close in plan_drain(view.account, view.markets.values(), budget, drain).closes:
         record = DrainRecord.of("an-id", close, view, lim.portfolio, drain)
         read = DrainRecord.model_validate_json(record.model_dump_json())
-        assert read.planned_again() == close
+        assert plan_again(read) == close
 
 
 @many
@@ -253,7 +256,7 @@ def test_whatever_is_not_ordered_has_a_reason(view: View, lim: GuardLimits) -> N
     for a in plan_cycle(view, lim).actions:
         assert a.reasons, a
         if a.kind is Kind.REFUSAL and a.checks:
-            assert a.reasons == failed(readiness(view, view.markets[a.instrument], lim))
+            assert a.reasons == failed(check_entry(view, view.markets[a.instrument], lim))
 
 
 @many

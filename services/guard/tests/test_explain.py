@@ -17,8 +17,8 @@ from sep_kit.store.connection import Valkey, answer
 from sep_testing.clock import FakeClock
 from sep_testing.valkey import ValkeyServer
 
+from .harness import Feed, GuardHarness, log, settings_of
 from .memory_broker import MemoryBroker
-from .rig import Feed, Guard, log, settings_of
 
 EUR, GBP = "EUR_USD", "GBP_USD"
 
@@ -30,7 +30,7 @@ async def explain(url: str, decision_id: str) -> int:
 async def recorded(store: Valkey, clock: FakeClock, url: str) -> dict[str, dict[str, Any]]:
     """One decision of every kind that is recorded, by kind."""
     broker, feed = MemoryBroker(clock, EUR, GBP), Feed(store, clock)
-    guard = Guard(store, clock, broker, settings_of(url))
+    guard = GuardHarness(store, clock, broker, settings_of(url))
     await feed.all_clear(EUR_USD=0.10, GBP_USD=0.10)
     await guard.cycle()
     await feed.weights(GBP_USD=0.10)
@@ -105,12 +105,12 @@ async def test_the_close_of_a_drain_is_shown_and_planned_again_the_same(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer, capsys: Any
 ) -> None:
     broker, feed = MemoryBroker(clock, EUR, GBP), Feed(store, clock)
-    guard = Guard(store, clock, broker, settings_of(shared_valkey.url))
+    guard = GuardHarness(store, clock, broker, settings_of(shared_valkey.url))
     broker.trade_by_hand(EUR, 1_000_000)
     broker.trade_by_hand(GBP, -20_000)
     await feed.kill_switch(True)
     await guard.lease.renew()
-    await guard.drain.execute("d" * 32, DrainLimits(ZERO, ZERO))
+    await guard.drain.execute("d" * 32, DrainLimits(buffer=ZERO, min_units=ZERO))
     close, order = [r for r in await log(store) if r["instrument"] == EUR]
     assert (close["event"], order["event"]) == ("drain", "order")
     assert await explain(shared_valkey.url, close["id"]) == 0
@@ -128,7 +128,7 @@ async def test_an_order_whose_fate_came_later_shows_both(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer, capsys: Any
 ) -> None:
     broker, feed = MemoryBroker(clock, EUR, GBP), Feed(store, clock)
-    guard = Guard(store, clock, broker, settings_of(shared_valkey.url))
+    guard = GuardHarness(store, clock, broker, settings_of(shared_valkey.url))
     await feed.all_clear(EUR_USD=0.10)
     broker.faults = ["lost_answer"]
     done = (await guard.cycle())[EUR]

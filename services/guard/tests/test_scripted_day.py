@@ -41,7 +41,7 @@ from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer
 from structlog.testing import capture_logs
 
-from .rig import Feed, log, settings_of
+from .harness import Feed, log, settings_of
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -110,7 +110,7 @@ class Step:
         ]
 
 
-class Day:
+class TradingDay:
     """The desk on that day."""
 
     def __init__(
@@ -264,7 +264,7 @@ def captured() -> Iterator[list[Any]]:
 @pytest.fixture
 async def day(
     store: Valkey, shared_valkey: ValkeyServer, captured: list[Any]
-) -> AsyncIterator[Day]:
+) -> AsyncIterator[TradingDay]:
     clock = DayClock(MORNING)
     paper_settings = PaperSettings(
         token=TOKEN, calendar=MarketCalendar.FX, poll_seconds=0.05, admin_port=0
@@ -319,7 +319,7 @@ async def day(
         await eventually(lambda: store.exists(keys.ALLOC_BUDGET))
         for channel in (keys.GATES_CHANNEL, keys.WEIGHTS_CHANNEL):
             await eventually(partial(heard, store, channel))
-        yield Day(store, clock, paper, stubs, captured, http)
+        yield TradingDay(store, clock, paper, stubs, captured, http)
 
 
 async def heard(store: Valkey, channel: str) -> bool:
@@ -329,7 +329,7 @@ async def heard(store: Valkey, channel: str) -> bool:
 
 
 async def test_a_day_from_the_open_to_the_close(
-    day: Day, shared_valkey: ValkeyServer, capsys: Any
+    day: TradingDay, shared_valkey: ValkeyServer, capsys: Any
 ) -> None:
     # --- Open. Nobody has released the kill switch yet: everything wants in, nothing may.
     step = await day.evaluate(EUR, JPY)
@@ -476,10 +476,10 @@ async def ticks(ops: Any, loop: str) -> float:
     return float(lines[0].removeprefix(name)) if lines else 0.0
 
 
-async def switch(day: Day, *, engaged: bool, reason: str) -> None:
+async def switch(day: TradingDay, *, engaged: bool, reason: str) -> None:
     request = pb.SetKillSwitchRequest(kill_switch=engaged, reason=reason, actor="ann")
     await call(day.guard.SetKillSwitch, request, peer="guard")
 
 
-async def wide(day: Day) -> bool:
+async def wide(day: TradingDay) -> bool:
     return await day.reasons(EUR) == {"SPREAD_WIDE"}

@@ -17,7 +17,7 @@ from sep_evaluator.settings import EvaluatorSettings
 from sep_evaluator.signals import newest_signals
 from sep_fx.instants import format_seconds
 from sep_fx.sessions import SessionCalendar
-from sep_guard.adapters.market_reader import signal_of, weights_of
+from sep_guard.adapters.input_records import signal_of, weights_of
 from sep_guard.domain.cycle import Action, Kind, Plan, View, plan_cycle
 from sep_guard.domain.limits import Controls
 from sep_guard.domain.market import Market, Weights
@@ -234,16 +234,16 @@ class Replay:
     def _send(self, action: Action, decision_id: str, view: View, now: int) -> None:
         brackets = action.brackets
         intent = Intent(
-            client_order_id(decision_id, action.kind),
-            decision_id,
-            action.instrument,
-            action.order,
-            action.kind is Kind.REDUCTION,
-            brackets.stop_loss if brackets else None,
-            brackets.take_profit if brackets else None,
-            brackets.price_bound if brackets else None,
-            view.account.last_transaction_id,
-            view.now_ms,
+            client_order_id=client_order_id(decision_id, action.kind),
+            decision_id=decision_id,
+            instrument=action.instrument,
+            units=action.order,
+            reduce_only=action.kind is Kind.REDUCTION,
+            stop_loss=brackets.stop_loss if brackets else None,
+            take_profit=brackets.take_profit if brackets else None,
+            price_bound=brackets.price_bound if brackets else None,
+            since_transaction_id=view.account.last_transaction_id,
+            sent_ms=view.now_ms,
         )
         outcome = self._account.place(intent, now)
         answered = outcome.fill or outcome.cancel or outcome.reject
@@ -259,23 +259,23 @@ class Replay:
             signal = self._signal(instrument)
             quote = self._account.quote(instrument)
             markets[instrument] = Market(
-                self._rules[instrument],
-                self._calendar.state(instrument, now),
-                None if signal is None else signal_of(signal, self._tape.granularity),
+                instrument=self._rules[instrument],
+                session=self._calendar.state(instrument, now),
+                signal=None if signal is None else signal_of(signal, self._tape.granularity),
                 # On a tape the last close is the live price.
-                None if quote is None else quote.ts_ms,
-                quote,
-                self._account.home_per_unit(self._rules[instrument].quote),
-                self._account.holding(instrument),
+                manifold_ms=None if quote is None else quote.ts_ms,
+                quote=quote,
+                home_per_quote=self._account.home_per_unit(self._rules[instrument].quote),
+                holding=self._account.holding(instrument),
                 order_unknown=False,
             )
         return View(
-            self._account.state(),
-            markets,
-            self._weights(),
-            self._margin_open,
-            _ALLOWED,
-            now * 1000,
+            account=self._account.state(),
+            markets=markets,
+            weights=self._weights(),
+            margin_was_open=self._margin_open,
+            controls=_ALLOWED,
+            now_ms=now * 1000,
             link_sound=True,
         )
 
