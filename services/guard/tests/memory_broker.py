@@ -1,4 +1,4 @@
-"""A broker in memory: fills at once, knows what it was sent, and loses what it is told to lose."""
+"""In-memory twin of the ``Broker`` port: fills at once, and loses answers on demand."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,17 +17,17 @@ RATE = Decimal("0.02")
 
 @dataclass
 class Position:
-    """Signed units by who opened them."""
+    """Signed units, managed and manual."""
 
     managed: Decimal = ZERO
     manual: Decimal = ZERO
 
 
 class MemoryBroker:
-    """One account with a fixed balance; prices stand where a test puts them.
+    """One account with a fixed balance, at prices that the test sets.
 
-    ``faults`` are used up one an order: ``lost_answer`` fills and does not say so,
-    ``lost_order`` never arrives.
+    Each order takes the next of ``faults``: ``lost_answer`` fills and returns UNKNOWN,
+    ``lost_order`` returns UNKNOWN and never arrives.
     """
 
     def __init__(self, clock: Clock, *instruments: str, balance: int = 100_000) -> None:
@@ -48,8 +48,8 @@ class MemoryBroker:
         self.positions[instrument].manual += units
 
     async def account(self) -> Account:
-        self._answer()
-        # Nobody reads for a plan while an order of another plan is on its way.
+        self._check_available()
+        # No plan may read the account while an order of another plan is in flight.
         self.overlapped |= self._placing
         used = sum(
             (abs(p.managed + p.manual) * self.mids[i] * RATE for i, p in self.positions.items()),
@@ -64,7 +64,7 @@ class MemoryBroker:
         )
 
     async def holdings(self) -> Mapping[str, Holding]:
-        self._answer()
+        self._check_available()
         return {
             i: Holding(managed=p.managed, manual=p.manual)
             for i, p in self.positions.items()
@@ -72,7 +72,7 @@ class MemoryBroker:
         }
 
     async def prices(self, instruments: Sequence[str]) -> Prices:
-        self._answer()
+        self._check_available()
         if self.prices_down:
             raise BrokerUnavailableError("no prices")
         half, now = Decimal("0.00005"), now_ms(self._clock)
@@ -84,7 +84,7 @@ class MemoryBroker:
         return Prices(quotes, {r.quote: Decimal(1) for r in self.rules.values()})
 
     async def instruments(self) -> Mapping[str, Instrument]:
-        self._answer()
+        self._check_available()
         return self.rules
 
     async def place(self, intent: Intent) -> Result:
@@ -98,12 +98,12 @@ class MemoryBroker:
             self._placing = False
 
     async def look_up(self, intent: Intent) -> Result | None:
-        self._answer()
+        self._check_available()
         return self.fills.get(intent.client_order_id)
 
-    def _answer(self) -> None:
+    def _check_available(self) -> None:
         if self.down:
-            raise BrokerUnavailableError("the broker is away")
+            raise BrokerUnavailableError("the broker is down")
 
     def _place(self, intent: Intent) -> Result:
         unknown = Result(
@@ -131,7 +131,7 @@ class MemoryBroker:
                 self.fills[intent.client_order_id] = result
                 return result
             units = max(units, -held) if held > 0 else min(units, -held)
-        # Own trades go first, then the ones by hand: what is left opens a trade of ours.
+        # Managed trades are closed first, then manual ones; the rest opens a managed trade.
         for kind in ("managed", "manual"):
             held = getattr(position, kind)
             if held * units < 0:

@@ -1,4 +1,4 @@
-"""The broker in memory and the real gateway before a paper broker are the same to the guard."""
+"""Contract of the ``Broker`` port: the in-memory twin, and the gateway with a paper broker."""
 
 import time
 from collections.abc import AsyncIterator
@@ -30,12 +30,12 @@ from sep_testing.valkey import ValkeyServer
 from .memory_broker import MemoryBroker
 
 EUR, JPY = "EUR_USD", "USD_JPY"
-TOKEN = "a-token-nobody-may-see"
+TOKEN = "a-secret-token"
 
 
 @dataclass
 class BrokerUnderTest:
-    """A broker as the guard sees it, and the paper broker behind it where there is one."""
+    """A ``Broker``, and the paper broker behind it unless it is the in-memory twin."""
 
     broker: Broker
     paper: RunningBroker | None
@@ -49,7 +49,7 @@ class BrokerUnderTest:
         order = MarketOrderRequest(instrument=EUR, units=Decimal(units))
         assert self.paper.broker.account.submit(order, time.time_ns()).fill
 
-    def lose_the_next_answer(self) -> None:
+    def lose_next_answer(self) -> None:
         if self.paper is None:
             assert isinstance(self.broker, MemoryBroker)
             self.broker.faults = ["lost_answer"]
@@ -71,7 +71,7 @@ async def tested(
         channel = open_channel(address)
         stack.push_async_callback(channel.close, None)
         broker = GatewayBroker(channel)
-        await eventually(lambda: answers(broker))
+        await eventually(lambda: is_ready(broker))
         yield BrokerUnderTest(broker, paper)
 
 
@@ -96,7 +96,7 @@ def serve_gateway(valkey: ValkeyServer, paper: RunningBroker, **changed: str) ->
     return running_service("gateway", settings, build_gateway)
 
 
-async def answers(broker: Broker) -> bool:
+async def is_ready(broker: Broker) -> bool:
     try:
         await broker.account()
         return bool((await broker.prices([EUR])).quotes)
@@ -109,9 +109,17 @@ async def intent(
 ) -> Intent:
     account = await tested.broker.account()
     return Intent(
-        client_order_id=client_order_id(name, "leg"), decision_id=name, instrument=EUR, units=Decimal(units), reduce_only=reduce_only, stop_loss=None, take_profit=None, price_bound=None,
-        since_transaction_id=account.last_transaction_id, sent_ms=time.time_ns() // 10**6,
-    )  # fmt: skip
+        client_order_id=client_order_id(name, "leg"),
+        decision_id=name,
+        instrument=EUR,
+        units=Decimal(units),
+        reduce_only=reduce_only,
+        stop_loss=None,
+        take_profit=None,
+        price_bound=None,
+        since_transaction_id=account.last_transaction_id,
+        sent_ms=time.time_ns() // 10**6,
+    )
 
 
 async def test_account_rules_and_prices_can_be_read(tested: BrokerUnderTest) -> None:
@@ -130,7 +138,7 @@ async def test_account_rules_and_prices_can_be_read(tested: BrokerUnderTest) -> 
     assert await tested.broker.holdings() == {}
 
 
-async def test_an_entry_is_filled_held_as_ours_and_found_again(tested: BrokerUnderTest) -> None:
+async def test_an_entry_is_filled_managed_and_found_by_a_look_up(tested: BrokerUnderTest) -> None:
     order = await intent(tested, "entry", 1000)
     result = await tested.broker.place(order)
     assert (result.outcome, result.filled_units) == (Outcome.FILLED, Decimal(1000))
@@ -145,7 +153,7 @@ async def test_an_entry_is_filled_held_as_ours_and_found_again(tested: BrokerUnd
     )  # fmt: skip
 
 
-async def test_the_same_id_never_trades_twice(tested: BrokerUnderTest) -> None:
+async def test_the_same_client_order_id_never_trades_twice(tested: BrokerUnderTest) -> None:
     order = await intent(tested, "entry", 1000)
     first = await tested.broker.place(order)
     again = await tested.broker.place(order)
@@ -153,7 +161,7 @@ async def test_the_same_id_never_trades_twice(tested: BrokerUnderTest) -> None:
     assert (await tested.broker.holdings())[EUR].managed == 1000
 
 
-async def test_a_reduction_never_opens_anything(tested: BrokerUnderTest) -> None:
+async def test_a_reduction_never_opens_a_position(tested: BrokerUnderTest) -> None:
     nothing = await tested.broker.place(await intent(tested, "exit-1", -500, reduce_only=True))
     assert nothing.outcome in (Outcome.CANCELLED, Outcome.REJECTED)
     assert await tested.broker.holdings() == {}
@@ -168,10 +176,10 @@ async def test_an_order_that_was_never_sent_is_not_known(tested: BrokerUnderTest
     assert await tested.broker.look_up(await intent(tested, "never", 1000)) is None
 
 
-async def test_accepted_without_an_answer_is_unknown_and_found_by_a_look_up(
+async def test_a_lost_answer_is_unknown_and_found_by_a_look_up(
     tested: BrokerUnderTest,
 ) -> None:
-    tested.lose_the_next_answer()
+    tested.lose_next_answer()
     order = await intent(tested, "entry", 1000)
     assert (await tested.broker.place(order)).outcome is Outcome.UNKNOWN
 
@@ -183,7 +191,7 @@ async def test_accepted_without_an_answer_is_unknown_and_found_by_a_look_up(
     assert (await tested.broker.holdings())[EUR].managed == 1000
 
 
-async def test_trades_by_hand_are_told_apart(tested: BrokerUnderTest) -> None:
+async def test_manual_trades_are_separate_from_managed_ones(tested: BrokerUnderTest) -> None:
     tested.trade_by_hand(300)
     held = (await tested.broker.holdings())[EUR]
     assert (held.managed, held.manual) == (Decimal(0), Decimal(300))
@@ -192,11 +200,11 @@ async def test_trades_by_hand_are_told_apart(tested: BrokerUnderTest) -> None:
     assert (held.managed, held.manual) == (Decimal(1000), Decimal(300))
 
 
-async def test_what_the_gateway_refuses_before_it_sends_is_rejected(
+async def test_an_order_that_the_gateway_refuses_is_rejected(
     tested: BrokerUnderTest,
 ) -> None:
     if tested.paper is None:
-        pytest.skip("the broker in memory has no rules of its own")
+        pytest.skip("the in-memory broker has no order rules")
     order = replace(await intent(tested, "entry", 1), units=Decimal("0.5"))
     result = await tested.broker.place(order)
     assert (result.outcome, result.reason) == (Outcome.REJECTED, "UNITS_BELOW_MINIMUM")

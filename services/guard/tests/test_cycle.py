@@ -1,4 +1,4 @@
-"""The reconcile plan, case by case."""
+"""Plans of a cycle, case by case."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -105,7 +105,7 @@ def only(given_view: View, limits: GuardLimits = LIMITS) -> Action:
     return action
 
 
-def test_a_weight_becomes_an_entry_limited_by_the_ramp() -> None:
+def test_a_weight_leads_to_an_entry_limited_by_the_ramp() -> None:
     action = only(view())
     assert action.kind is Kind.ENTRY
     assert action.reasons == (Cause.DIRECTION, "RAMP_LIMITED")
@@ -156,7 +156,7 @@ def test_a_weight_becomes_an_entry_limited_by_the_ramp() -> None:
         ({"link_sound": False}, Refusal.BROKER_LINK),
     ],
 )  # fmt: skip
-def test_each_closed_gate_refuses_the_entry_and_is_named(
+def test_each_failed_check_refuses_the_entry_with_its_reason(
     changes: dict[str, object], reason: Refusal
 ) -> None:
     one = changes.pop("one", None)
@@ -166,7 +166,7 @@ def test_each_closed_gate_refuses_the_entry_and_is_named(
     assert action.order == 0
 
 
-def test_all_failed_reasons_are_listed_not_the_first() -> None:
+def test_all_failed_checks_are_listed() -> None:
     nothing = market(signal=None, manifold_ms=None)
     closed = replace(ON, kill_switch=True)
     reasons = set(only(view(nothing, controls=closed)).reasons)
@@ -200,7 +200,7 @@ SHORT = replace(SIGNAL, direction=-1)
         ),
     ],
 )
-def test_a_position_leaves_whatever_the_entry_gates_say(
+def test_a_position_is_closed_whatever_the_entry_checks_are(
     one: Market, weights: Weights, cause: Cause
 ) -> None:
     halted = replace(ON, kill_switch=True)
@@ -213,14 +213,14 @@ def test_weights_that_are_missing_or_held_close_nothing(weights: Weights | None)
     assert only(view(market(holding=HELD), weights=weights)).kind is Kind.HOLD
 
 
-def test_a_manual_position_is_reported_and_never_fought() -> None:
+def test_a_manual_position_is_reported_and_not_traded() -> None:
     nothing = replace(WEIGHTS, by_instrument={})
     action = only(view(market(holding=Holding(manual=D(-5_000))), weights=nothing))
     assert (action.kind, action.current, action.order) == (Kind.MANUAL, D(-5_000), D(0))
     assert action.reasons == (Refusal.MANUAL_POSITION,)
 
 
-def test_a_manual_position_over_the_cap_is_said_to_be_and_still_not_fought() -> None:
+def test_a_manual_position_over_the_cap_is_reported_as_such_and_not_traded() -> None:
     nothing = replace(WEIGHTS, by_instrument={})
     action = only(view(market(holding=Holding(manual=D(-500_000))), weights=nothing))
     assert (action.kind, action.order) == (Kind.MANUAL, D(0))
@@ -229,8 +229,8 @@ def test_a_manual_position_over_the_cap_is_said_to_be_and_still_not_fought() -> 
 
 def test_a_signal_from_the_future_closes_nothing() -> None:
     ahead = replace(SIGNAL, direction=-1, rupture=0.9, ended_ms=NOW + 6_000)
-    kept = only(view(market(holding=Holding(managed=D(1_000)), signal=ahead)))
-    assert kept.kind is not Kind.REDUCTION
+    action = only(view(market(holding=Holding(managed=D(1_000)), signal=ahead)))
+    assert action.kind is not Kind.REDUCTION
 
 
 def test_the_margin_gate_has_hysteresis() -> None:
@@ -244,8 +244,8 @@ def test_the_margin_gate_has_hysteresis() -> None:
 AFTER_HOURS = SessionState(False, None, NOW // 1000 + 3600, ())
 
 
-def test_what_a_session_ended_over_is_flattened_as_soon_as_the_broker_trades() -> None:
-    """The guard was away for the last minutes of the session, say."""
+def test_a_position_left_over_after_its_session_is_closed_when_the_broker_trades() -> None:
+    """For example, the guard was down during the last minutes of the session."""
     held = market(holding=HELD, session=AFTER_HOURS)
     action = only(view(held))
     assert (action.kind, action.order) == (Kind.REDUCTION, D(-100_000))
@@ -262,8 +262,8 @@ def test_an_exit_larger_than_one_order_takes_several_cycles() -> None:
     assert (action.kind, action.order) == (Kind.REDUCTION, D(-60_000))
 
 
-def test_what_the_budget_still_leaves_is_no_order_when_it_lies_inside_the_band() -> None:
-    """Else every move of the price would send an order of a few units."""
+def test_a_remaining_budget_smaller_than_the_band_leads_to_no_order() -> None:
+    """Otherwise every price change would send an order of a few units."""
     used = replace(ACCOUNT, margin_used=D(22_900), margin_available=D(77_100))
     action = only(view(account=used))
     assert (action.kind, action.order) == (Kind.HOLD, D(0))

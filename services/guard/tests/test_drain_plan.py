@@ -1,4 +1,4 @@
-"""What a drain closes, over any account and holdings."""
+"""Plans of a drain, over any account and holdings."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -14,7 +14,7 @@ from sep_guard.domain.market import Account, Holding, Market, Quote
 
 D = Decimal
 BUDGET = Budget(total=D(3000), per_instrument=D(1000), ramp_step=D(750), ceiling=D(3000))
-NO_SLACK = DrainLimits(buffer=D(0), min_units=D(0))
+NO_BUFFER = DrainLimits(buffer=D(0), min_units=D(0))
 
 
 def holding(name: str, managed: int, manual: int = 0, price: str = "1") -> Market:
@@ -37,14 +37,14 @@ def account(used: str) -> Account:
     )
 
 
-def test_exposure_within_the_caps_is_let_be() -> None:
-    plan = plan_drain(account("1000"), [holding("EUR_USD", 50_000)], BUDGET, NO_SLACK)
+def test_exposure_within_the_caps_is_not_closed() -> None:
+    plan = plan_drain(account("1000"), [holding("EUR_USD", 50_000)], BUDGET, NO_BUFFER)
     assert (plan.closes, plan.excess) == ((), D(0))
 
 
-def test_an_instrument_over_its_cap_is_closed_down_to_it_whoever_opened_it() -> None:
+def test_an_instrument_over_its_cap_is_closed_down_to_it_manual_units_included() -> None:
     one = holding("EUR_USD", -40_000, -20_001)
-    (close,) = plan_drain(account("1200.02"), [one], BUDGET, NO_SLACK).closes
+    (close,) = plan_drain(account("1200.02"), [one], BUDGET, NO_BUFFER).closes
     assert (close.units, close.order) == (D(10_001), D(10_001))
     assert close.reason is DrainReason.OVER_INSTRUMENT_CAP
 
@@ -52,12 +52,12 @@ def test_an_instrument_over_its_cap_is_closed_down_to_it_whoever_opened_it() -> 
 def test_the_total_is_closed_down_from_the_largest() -> None:
     cap = replace(BUDGET, per_instrument=D(5000))
     markets = [holding("EUR_USD", 150_000), holding("GBP_USD", 50_000)]
-    (close,) = plan_drain(account("4000"), markets, cap, NO_SLACK).closes
+    (close,) = plan_drain(account("4000"), markets, cap, NO_BUFFER).closes
     assert (close.instrument, close.units, close.margin_freed) == ("EUR_USD", D(50_000), D(1000))
     assert close.reason is DrainReason.OVER_TOTAL_CAP
 
 
-def test_the_buffer_lets_a_little_be_and_min_units_leaves_small_closes_out() -> None:
+def test_the_buffer_tolerates_a_small_excess_and_min_units_skips_small_closes() -> None:
     one = holding("EUR_USD", 52_000)
     assert (
         plan_drain(
@@ -81,16 +81,16 @@ def test_the_buffer_lets_a_little_be_and_min_units_leaves_small_closes_out() -> 
     )
 
 
-def test_what_has_no_price_is_left_to_the_next_plan() -> None:
+def test_an_instrument_without_a_price_is_left_to_the_next_plan() -> None:
     one = replace(holding("EUR_USD", 500_000), quote=None)
-    assert plan_drain(account("10000"), [one], BUDGET, NO_SLACK).closes == ()
+    assert plan_drain(account("10000"), [one], BUDGET, NO_BUFFER).closes == ()
 
 
 @given(
     st.lists(st.tuples(st.integers(-300_000, 300_000), st.integers(-50_000, 50_000)), max_size=6),
     st.decimals("0", "0.5", places=2),
 )
-def test_after_a_drain_no_cap_is_passed_and_nothing_is_opened(
+def test_after_a_drain_no_cap_is_exceeded_and_nothing_is_opened(
     units: list[tuple[int, int]], buffer: Decimal
 ) -> None:
     markets = [holding(f"AA{i}_USD", *u, price="1.3") for i, u in enumerate(units)]
@@ -117,7 +117,7 @@ def test_after_a_drain_no_cap_is_passed_and_nothing_is_opened(
 def test_a_drain_ends_within_the_cap_and_closes_no_more_than_it_has_to(
     nav: Decimal, share: Decimal, profit: Decimal
 ) -> None:
-    """What it frees raises the cap: the account as it is then, not as it was, is within it."""
+    """Freed margin raises the cap: the account after the drain is within its own cap."""
     limits = PortfolioLimits(
         top_k=1,
         target_pct=D("0.30"),
@@ -136,11 +136,11 @@ def test_a_drain_ends_within_the_cap_and_closes_no_more_than_it_has_to(
         margin_available=nav - D(units) / 50,
     )
     budget = drain_budget_of(before, limits)
-    closes = plan_drain(before, [holding("EUR_USD", units)], budget, NO_SLACK).closes
+    closes = plan_drain(before, [holding("EUR_USD", units)], budget, NO_BUFFER).closes
     used = before.margin_used - sum((c.margin_freed for c in closes), D(0))
     after = replace(before, margin_used=used, margin_available=nav - used)
     total = budget_of(after, limits).total
     assert used <= total + D("0.01")
     if closes:
-        # No more than a unit or two below what the account may have in use now.
+        # At most a unit or two below the margin that may be in use now.
         assert used >= total - D("0.05")

@@ -1,4 +1,4 @@
-"""The whole guard as a service, before the real gateway and a paper broker."""
+"""The guard as a service, with the real gateway and a paper broker."""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -32,7 +32,7 @@ REFUSAL = pb.ACTION_KIND_REFUSAL
 
 @dataclass(frozen=True)
 class Stack:
-    """Broker, gateway and store; guards are started by the test."""
+    """Paper broker, gateway and store; ``start`` starts a guard and gives its stub."""
 
     paper: RunningBroker
     gateway: str
@@ -91,12 +91,12 @@ async def refusal(method: Any, request: Any) -> str:
 
 
 async def first_cycle(stack: Stack) -> None:
-    """Wait for the cycle that every start begins with; what is told now, the next one sees."""
+    """Wait for the first cycle of a guard: inputs written after it are read by the next one."""
     await eventually(lambda: stack.store.exists(keys.ALLOC_BUDGET))
 
 
 async def reconcile(stub: Any, **fields: Any) -> dict[str, Any]:
-    """One cycle on a guard that has just started: it may not hold the lease yet."""
+    """Run one cycle, retrying until a guard that has just started holds the lease."""
 
     async def done() -> Any:
         try:
@@ -106,11 +106,11 @@ async def reconcile(stub: Any, **fields: Any) -> dict[str, Any]:
                 raise
             return None
 
-    answered = await eventually(done)
-    return {a.instrument: a for a in answered.actions}
+    response = await eventually(done)
+    return {a.instrument: a for a in response.actions}
 
 
-async def test_from_weights_to_a_fill_and_out_again(stack: Stack) -> None:
+async def test_an_entry_is_filled_and_closed_when_its_weight_is_gone(stack: Stack) -> None:
     async with stack.start() as stub:
         await first_cycle(stack)
         await stack.feed.all_clear(EUR_USD=0.10)
@@ -129,7 +129,7 @@ async def test_from_weights_to_a_fill_and_out_again(stack: Stack) -> None:
         assert records[-1]["id"] == action.decision_id
 
 
-async def test_accepted_without_an_answer_doubles_nothing_over_a_restart(stack: Stack) -> None:
+async def test_a_lost_answer_duplicates_no_order_over_a_restart(stack: Stack) -> None:
     await stack.feed.kill_switch(False)
     async with stack.start() as stub:
         await first_cycle(stack)
@@ -153,11 +153,11 @@ async def test_accepted_without_an_answer_doubles_nothing_over_a_restart(stack: 
     assert sum(int(o["filled_units"]) for o in orders) == sum(int(u) for _, u in stack.fills())
 
 
-async def test_the_kill_switch_seeds_survives_and_is_forced(stack: Stack) -> None:
+async def test_the_kill_switch_is_seeded_persisted_and_forced(stack: Stack) -> None:
     def setting(engaged: bool, reason: str = "") -> pb.SetKillSwitchRequest:
         return pb.SetKillSwitchRequest(kill_switch=engaged, reason=reason, actor="ann")
 
-    async def stands(stub: Any) -> tuple[bool, str, str]:
+    async def state(stub: Any) -> tuple[bool, str, str]:
         found = await ask(stub.GetKillSwitch, pb.GetKillSwitchRequest())
         return found.kill_switch, found.reason, found.actor
 
@@ -166,7 +166,7 @@ async def test_the_kill_switch_seeds_survives_and_is_forced(stack: Stack) -> Non
 
     async with stack.start() as stub:
         await eventually(seeded)
-        assert await stands(stub) == (True, "KILL_SWITCH at start", "")
+        assert await state(stub) == (True, "KILL_SWITCH at start", "")
         assert await refusal(stub.SetKillSwitch, setting(False)) == (
             "INVALID_ARGUMENT INVALID_ARGUMENT"
         )
@@ -176,30 +176,30 @@ async def test_the_kill_switch_seeds_survives_and_is_forced(stack: Stack) -> Non
         assert await refusal(stub.SetKillSwitch, pb.SetKillSwitchRequest(reason="x")) == (
             "INVALID_ARGUMENT INVALID_ARGUMENT"
         )
-        assert (await stands(stub))[0]
+        assert (await state(stub))[0]
         assert not (await ask(stub.SetKillSwitch, setting(False, "opening"))).kill_switch
-        assert await stands(stub) == (False, "opening", "ann")
+        assert await state(stub) == (False, "opening", "ann")
         assert (await ask(stub.SetKillSwitch, setting(True))).kill_switch
         await ask(stub.SetKillSwitch, setting(False, "again"))
     async with stack.start(KILL_SWITCH="1") as stub:
         await reconcile(stub, dry_run=True)
-        assert await stands(stub) == (False, "again", "ann")
+        assert await state(stub) == (False, "again", "ann")
     async with stack.start(KILL_SWITCH="1", KILL_SWITCH_FORCE_ENV="1") as stub:
 
         async def forced() -> bool:
-            return (await stands(stub)) == (True, "KILL_SWITCH at start", "")
+            return (await state(stub)) == (True, "KILL_SWITCH at start", "")
 
         await eventually(forced)
-        # Forced once a start, not over and over: the API has the last word.
+        # Forced once per start: a later change by the API holds.
         await ask(stub.SetKillSwitch, setting(False, "opening"))
         await reconcile(stub)
-        assert await stands(stub) == (False, "opening", "ann")
+        assert await state(stub) == (False, "opening", "ann")
     await stack.store.set(keys.KILL_SWITCH, "maybe")
     async with stack.start(KILL_SWITCH="0") as stub:
-        assert (await stands(stub))[0]
+        assert (await state(stub))[0]
 
 
-async def test_every_method_answers_and_a_dry_run_orders_nothing(stack: Stack) -> None:
+async def test_every_method_responds_and_a_dry_run_sends_no_order(stack: Stack) -> None:
     async with stack.start() as stub:
         await first_cycle(stack)
         await stack.feed.all_clear(EUR_USD=0.10)
@@ -231,7 +231,7 @@ async def test_every_method_answers_and_a_dry_run_orders_nothing(stack: Stack) -
         assert not await log(stack.store)
 
 
-async def test_without_a_broker_every_answer_says_so_and_the_guard_waits_for_it(
+async def test_without_a_broker_calls_are_unavailable_and_the_kill_switch_is_readable(
     stack: Stack,
 ) -> None:
     async with stack.start(GATEWAY_ADDR="127.0.0.1:1") as stub:
@@ -244,7 +244,7 @@ async def test_without_a_broker_every_answer_says_so_and_the_guard_waits_for_it(
         assert (await ask(stub.GetKillSwitch, pb.GetKillSwitchRequest())).kill_switch
 
 
-async def test_a_replica_without_the_lease_reads_and_does_not_trade(stack: Stack) -> None:
+async def test_a_replica_without_the_lease_serves_reads_and_does_not_trade(stack: Stack) -> None:
     other = Lease(stack.store, "guard", "somebody else", SystemClock())
     await other.renew()
     async with stack.start() as stub:

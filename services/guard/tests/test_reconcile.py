@@ -1,4 +1,4 @@
-"""The reconcile loop over a broker in memory: entries, exits, lost answers, halts."""
+"""Reconcile cycles over an in-memory broker: entries, exits, lost answers, kill switch."""
 
 import asyncio
 import random
@@ -23,7 +23,7 @@ D = Decimal
 
 
 class Environment:
-    """A guard, its broker and everybody who writes for it."""
+    """A guard, an in-memory broker, and a writer of the guard's inputs."""
 
     def __init__(self, store: Valkey, clock: FakeClock, url: str, **knobs: str) -> None:
         self.store, self.clock, self.url = store, clock, url
@@ -37,7 +37,7 @@ class Environment:
         return GuardHarness(self.store, self.clock, self.broker, self.settings, holder)
 
     async def restart(self) -> None:
-        """The guard dies; its lease runs out; another is started."""
+        """Replace the guard by a new one, as after a crash and the end of its lease."""
         await self.store.delete(keys.lease("guard"))
         self.guard = self.another(f"after {self.guard.lease.holder}")
 
@@ -65,7 +65,7 @@ async def test_from_entry_to_exit_with_reasons_and_records(env: Environment) -> 
         await env.guard.cycle()
         sizes.append(env.held())
     assert sizes == sorted(sizes)
-    # The budget shrinks with what is put to use, and the cap with it: at most a third of it.
+    # Margin in use reduces the budget, and with it the cap: at most a third of the budget.
     assert margin(env.held()) <= D(10_000)
     assert kind_and_reasons((await env.guard.cycle())[EUR]) == ("HOLD", ("WITHIN_BAND",))
     await env.feed.weights(EUR_USD=0.03)
@@ -96,7 +96,7 @@ async def test_from_entry_to_exit_with_reasons_and_records(env: Environment) -> 
     ("direction", "metrics", "cause"),
     [(-1, {}, "REVERSAL"), (1, {"rupture": 0.9}, "RUPTURE"), (1, {"stability": 0.1}, "RUPTURE")],
 )
-async def test_a_position_leaves_under_an_engaged_kill_switch(
+async def test_a_position_is_closed_under_an_engaged_kill_switch(
     env: Environment, direction: int, metrics: dict[str, float], cause: str
 ) -> None:
     await env.feed.all_clear(EUR_USD=0.10)
@@ -108,7 +108,7 @@ async def test_a_position_leaves_under_an_engaged_kill_switch(
     assert env.held() == 0
 
 
-async def test_what_is_open_near_the_close_of_its_session_is_flattened(
+async def test_a_position_is_closed_near_the_end_of_its_session(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
 ) -> None:
     env = Environment(store, clock, shared_valkey.url, MARKET_CALENDAR="fx")
@@ -123,19 +123,19 @@ async def test_what_is_open_near_the_close_of_its_session_is_flattened(
     assert "NEAR_CLOSE" in reasons
 
 
-async def test_an_order_is_kept_before_it_is_sent(env: Environment) -> None:
+async def test_an_order_is_persisted_before_it_is_sent(env: Environment) -> None:
     await env.feed.all_clear(EUR_USD=0.10)
     seen: list[tuple[list[dict[str, Any]], list[str]]] = []
 
-    async def look(intent: Intent) -> None:
+    async def inspect_store(intent: Intent) -> None:
         events = [r["event"] for r in await log(env.store)]
         seen.append((await open_orders(env.store), events))
 
-    env.broker.before_place = look
+    env.broker.before_place = inspect_store
     await env.guard.cycle()
     await env.feed.weights()
     await env.guard.cycle()
-    assert [[o["client_order_id"] for o in kept] for kept, _ in seen] == [
+    assert [[o["client_order_id"] for o in persisted] for persisted, _ in seen] == [
         [i.client_order_id] for i in env.broker.placed
     ]
     assert seen[0][1] == ["decision"]
@@ -143,7 +143,7 @@ async def test_an_order_is_kept_before_it_is_sent(env: Environment) -> None:
 
 
 @pytest.mark.parametrize("restart", [False, True])
-async def test_accepted_without_an_answer_is_unknown_then_settled_by_a_look_up(
+async def test_a_lost_answer_is_unknown_until_a_look_up_settles_it(
     env: Environment, restart: bool
 ) -> None:
     await env.feed.all_clear(EUR_USD=0.10, GBP_USD=0.10)
@@ -156,7 +156,7 @@ async def test_accepted_without_an_answer_is_unknown_then_settled_by_a_look_up(
     if restart:
         await env.restart()
 
-    # While it can't be looked up, entries in that instrument wait and no others do.
+    # While it can't be looked up, entries wait in that instrument and in no other.
     async def away(intent: Intent) -> None:
         raise NotTheWriterError("not now")
 
@@ -174,7 +174,7 @@ async def test_accepted_without_an_answer_is_unknown_then_settled_by_a_look_up(
     assert not await open_orders(env.store)
 
 
-async def test_an_order_that_never_arrived_is_given_up_only_after_a_minute(
+async def test_an_order_that_never_arrived_is_settled_only_after_a_minute(
     env: Environment,
 ) -> None:
     await env.feed.all_clear(EUR_USD=0.10)
@@ -190,7 +190,7 @@ async def test_an_order_that_never_arrived_is_given_up_only_after_a_minute(
     assert outcomes == ["UNKNOWN", "NEVER_RECEIVED", "FILLED"]
 
 
-async def test_a_clock_that_jumps_back_never_gives_an_order_up(env: Environment) -> None:
+async def test_a_backward_clock_jump_settles_no_open_order(env: Environment) -> None:
     await env.feed.all_clear(EUR_USD=0.10)
     env.broker.faults = ["lost_order"]
     await env.guard.cycle()
@@ -199,7 +199,7 @@ async def test_a_clock_that_jumps_back_never_gives_an_order_up(env: Environment)
     assert "ORDER_UNKNOWN" in kind_and_reasons((await env.guard.cycle())[EUR])[1]
 
 
-async def test_an_open_order_that_can_not_be_read_blocks_its_instrument_alone(
+async def test_an_unreadable_open_order_blocks_only_its_instrument(
     env: Environment,
 ) -> None:
     await env.feed.all_clear(EUR_USD=0.10, GBP_USD=0.10)
@@ -209,15 +209,15 @@ async def test_an_open_order_that_can_not_be_read_blocks_its_instrument_alone(
         await env.guard.cycle()
     assert kind_and_reasons(cycle[EUR]) == ("REFUSAL", ("ORDER_UNKNOWN",))
     assert kind_and_reasons(cycle[GBP])[0] == "ENTRY"
-    assert len([x for x in logs if x["event"] == "open order refused"]) == 1
+    assert len([x for x in logs if x["event"] == "open order unreadable"]) == 1
     await env.feed.weights(GBP_USD=0.0)
     assert kind_and_reasons((await env.guard.cycle())[GBP]) == ("REDUCTION", ("WEIGHT_GONE",))
 
 
-async def test_lost_answers_lost_orders_and_restarts_neither_double_nor_lose_an_order(
+async def test_lost_answers_lost_orders_and_restarts_never_duplicate_or_lose_an_order(
     env: Environment,
 ) -> None:
-    """What the guard believes in the end is what the broker holds, order by order."""
+    """In the end the recorded outcomes equal the broker's fills, order by order."""
     chance = random.Random(4)
     for _ in range(150):
         env.clock.advance(20)
@@ -237,20 +237,22 @@ async def test_lost_answers_lost_orders_and_restarts_neither_double_nor_lose_an_
         await env.guard.cycle()
     sent = [i.client_order_id for i in env.broker.placed]
     assert len(sent) == len(set(sent))
-    fates = {
+    outcomes_by_id = {
         r["client_order_id"]: r for r in await log(env.store)
         if r["event"] == "order" and r["outcome"] != "UNKNOWN"
     }  # fmt: skip
-    assert set(fates) == set(sent)
-    believed = {i: D(r["filled_units"]) for i, r in fates.items() if r["outcome"] == "FILLED"}
+    assert set(outcomes_by_id) == set(sent)
+    recorded_fills = {
+        i: D(r["filled_units"]) for i, r in outcomes_by_id.items() if r["outcome"] == "FILLED"
+    }
     filled = {i: r.filled_units for i, r in env.broker.fills.items() if r.outcome is Outcome.FILLED}
-    assert believed == filled
+    assert recorded_fills == filled
     assert sum(filled.values()) == env.held(EUR) + env.held(GBP)
     assert not await open_orders(env.store)
-    assert len([r for r in fates.values() if r["outcome"] == "NEVER_RECEIVED"]) > 5
+    assert len([r for r in outcomes_by_id.values() if r["outcome"] == "NEVER_RECEIVED"]) > 5
 
 
-async def test_a_kill_switch_engaged_between_plan_and_order_stops_the_entry(
+async def test_a_kill_switch_engaged_between_plan_and_order_withholds_the_entry(
     env: Environment,
 ) -> None:
     await env.feed.all_clear(EUR_USD=0.10)
@@ -271,7 +273,7 @@ async def test_a_kill_switch_engaged_between_plan_and_order_stops_the_entry(
     assert (last["event"], last["outcome"], last["reason"]) == ("order", "REJECTED", "KILL_SWITCH")
 
 
-async def test_a_dry_run_changes_nothing_anywhere(env: Environment) -> None:
+async def test_a_dry_run_changes_no_state_metric_or_order(env: Environment) -> None:
     await env.feed.all_clear(EUR_USD=0.10)
     await env.guard.cycle()
     await env.feed.weights(GBP_USD=0.10)
@@ -296,7 +298,7 @@ async def test_a_dry_run_changes_nothing_anywhere(env: Environment) -> None:
     assert not logs
 
 
-async def test_reconciles_at_once_never_overlap(env: Environment) -> None:
+async def test_concurrent_reconciles_never_overlap(env: Environment) -> None:
     await env.feed.all_clear(EUR_USD=0.10, GBP_USD=0.10)
     await env.guard.lease.renew()
     cycles = await asyncio.gather(
@@ -307,7 +309,7 @@ async def test_reconciles_at_once_never_overlap(env: Environment) -> None:
     assert len(env.broker.placed) >= 3
 
 
-async def test_manual_trades_are_seen_recorded_once_and_never_fought(env: Environment) -> None:
+async def test_manual_trades_are_recorded_once_and_never_traded_against(env: Environment) -> None:
     await env.feed.all_clear(GBP_USD=0.10)
     env.broker.trade_by_hand(EUR, -50_000)
     for _ in range(3):
@@ -331,7 +333,7 @@ async def test_manual_trades_are_seen_recorded_once_and_never_fought(env: Enviro
     assert all(i.instrument == GBP for i in env.broker.placed)
 
 
-async def test_manual_exposure_uses_up_the_budget_of_everybody(env: Environment) -> None:
+async def test_manual_exposure_reduces_the_budget_of_all_instruments(env: Environment) -> None:
     env.broker.trade_by_hand(EUR, 1_000_000)  # a margin of 22,000 out of 100,000
     await env.feed.all_clear(GBP_USD=0.10)
     for _ in range(10):
@@ -341,7 +343,7 @@ async def test_manual_exposure_uses_up_the_budget_of_everybody(env: Environment)
     assert kind_and_reasons((await env.guard.cycle())[GBP])[0] in ("HOLD", "REFUSAL")
 
 
-async def test_a_manual_position_is_adopted_when_told_to(
+async def test_a_manual_position_is_managed_with_pm_adopt_manual(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
 ) -> None:
     env = Environment(store, clock, shared_valkey.url, PM_ADOPT_MANUAL="1")
@@ -351,7 +353,7 @@ async def test_a_manual_position_is_adopted_when_told_to(
 
 
 @pytest.mark.parametrize("jump_s", [3600, -3600])
-async def test_after_a_jump_of_the_clock_no_entry_passes_and_nothing_is_closed(
+async def test_after_a_clock_jump_no_entry_passes_and_nothing_is_closed(
     env: Environment, jump_s: int
 ) -> None:
     await env.feed.all_clear(EUR_USD=0.10, GBP_USD=0.10)
@@ -369,8 +371,8 @@ async def test_after_a_jump_of_the_clock_no_entry_passes_and_nothing_is_closed(
 
 
 @pytest.mark.parametrize("jump_s", [90, 3600])
-async def test_a_clock_that_jumps_forward_gives_no_order_up(env: Environment, jump_s: int) -> None:
-    """An order is on its way for as long as it takes, whatever the clock is set to meanwhile."""
+async def test_a_forward_clock_jump_settles_no_open_order(env: Environment, jump_s: int) -> None:
+    """An order counts as in flight by the monotonic clock, not by the wall clock."""
     elapsed = [0.0]
     env.guard = GuardHarness(
         env.store, env.clock, env.broker, env.settings, elapsed=lambda: elapsed[0]
@@ -386,7 +388,7 @@ async def test_a_clock_that_jumps_forward_gives_no_order_up(env: Environment, ju
     assert kind_and_reasons((await env.guard.cycle())[EUR])[0] == "ENTRY"
 
 
-async def test_a_broker_that_goes_away_in_mid_cycle_costs_nothing_and_is_returned_to(
+async def test_a_broker_outage_in_mid_cycle_loses_nothing_and_trading_resumes(
     env: Environment,
 ) -> None:
     await env.feed.all_clear(EUR_USD=0.10, GBP_USD=0.10)
@@ -424,7 +426,7 @@ async def test_held_weights_refuse_entries_and_close_nothing(env: Environment) -
     assert env.held() == held
 
 
-async def test_without_prices_exits_still_go_and_entries_do_not(env: Environment) -> None:
+async def test_without_prices_exits_are_sent_and_entries_are_not(env: Environment) -> None:
     await env.feed.all_clear(EUR_USD=0.10)
     await env.guard.cycle()
     await env.feed.all_clear(GBP_USD=0.10)
@@ -435,7 +437,7 @@ async def test_without_prices_exits_still_go_and_entries_do_not(env: Environment
     assert env.held() == 0
 
 
-async def test_read_only_sends_nothing_at_all(
+async def test_read_only_sends_no_order(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
 ) -> None:
     env = Environment(store, clock, shared_valkey.url)
@@ -466,7 +468,9 @@ async def test_a_margin_gate_that_is_not_known_to_be_open_opens_only_below_low(
     assert "MARGIN_GATE" not in kind_and_reasons((await env.guard.cycle())[EUR])[1]
 
 
-async def test_of_two_guards_one_trades_and_a_take_over_doubles_nothing(env: Environment) -> None:
+async def test_only_the_lease_holder_trades_and_a_takeover_duplicates_nothing(
+    env: Environment,
+) -> None:
     await env.feed.all_clear(EUR_USD=0.10)
     other = env.another("b")
     await env.guard.cycle()
@@ -480,20 +484,20 @@ async def test_of_two_guards_one_trades_and_a_take_over_doubles_nothing(env: Env
     await env.store.delete(keys.lease("guard"))
     await other.cycle()
     sent = len(env.broker.placed)
-    # The first does not know yet that it lost the lease: nothing it decides is sent.
+    # The first does not know yet that it lost the lease; its entries are not sent.
     assert env.guard.lease.held
     await env.feed.all_clear(GBP_USD=0.10)
-    done = by_reason(await env.guard.reconciler.reconcile(dry_run=False))
+    done = result_reasons(await env.guard.reconciler.reconcile(dry_run=False))
     assert "NOT_RECORDED" in done
     assert all(i.reduce_only for i in env.broker.placed[sent:])
     assert not [i for i in env.broker.placed if i.instrument == GBP]
 
 
-def by_reason(cycle: Any) -> set[str]:
+def result_reasons(cycle: Any) -> set[str]:
     return {d.result.reason for d in cycle.done if d.result is not None}
 
 
-async def test_a_guard_that_waits_shows_no_account_and_the_true_kill_switch(
+async def test_a_standby_replica_shows_no_account_and_the_current_kill_switch(
     env: Environment,
 ) -> None:
     def series(guard: GuardHarness, name: str) -> float:
@@ -505,8 +509,8 @@ async def test_a_guard_that_waits_shows_no_account_and_the_true_kill_switch(
     await env.guard.cycle()
     assert series(env.guard, "sep_nav") == 100_000
     assert series(env.guard, "sep_kill_switch") == 0
-    waiting = env.another("b")
-    await waiting.lease.renew()
-    await waiting.reconciler.tick()
-    assert series(waiting, "sep_nav") != series(waiting, "sep_nav")
-    assert series(waiting, "sep_kill_switch") == 0
+    standby = env.another("b")
+    await standby.lease.renew()
+    await standby.reconciler.tick()
+    assert series(standby, "sep_nav") != series(standby, "sep_nav")
+    assert series(standby, "sep_kill_switch") == 0

@@ -1,4 +1,4 @@
-"""Valkey killed, frozen or wiped in mid-cycle: no entry passes, and the way out stays open."""
+"""Valkey killed, frozen or wiped in mid-cycle: no entry passes, and reductions go on."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -23,7 +23,7 @@ EUR, GBP = "EUR_USD", "GBP_USD"
 
 
 class OutageEnvironment:
-    """A guard whose Valkey may be killed; the FX calendar, so that sessions close."""
+    """A guard with a Valkey of its own, on the FX calendar, whose sessions end."""
 
     def __init__(self, valkey: ValkeyServer, clock: FakeClock) -> None:
         self.valkey, self.clock = valkey, clock
@@ -33,7 +33,7 @@ class OutageEnvironment:
         settings = settings_of(valkey.url, MARKET_CALENDAR="fx")
         self.guard = GuardHarness(self.store, clock, self.broker, settings)
 
-    async def renew(self) -> None:
+    async def try_to_renew(self) -> None:
         with suppress(SepError):
             await self.guard.lease.renew()
 
@@ -65,13 +65,13 @@ def wipe(valkey: ValkeyServer) -> None:
         client.flushall()
 
 
-@pytest.mark.parametrize("strike", [kill, freeze, wipe])
-async def test_struck_between_plan_and_orders_reductions_go_and_entries_do_not(
-    env: OutageEnvironment, strike: Callable[[ValkeyServer], None]
+@pytest.mark.parametrize("break_valkey", [kill, freeze, wipe])
+async def test_after_a_failure_between_plan_and_orders_only_reductions_are_sent(
+    env: OutageEnvironment, break_valkey: Callable[[ValkeyServer], None]
 ) -> None:
     await env.hold_a_position()
     await env.feed.all_clear(GBP_USD=0.10)
-    env.guard.on_new_id = lambda: strike(env.valkey)
+    env.guard.on_new_id = lambda: break_valkey(env.valkey)
     cycle = await env.guard.cycle()
     assert kind_and_reasons(cycle[EUR]) == ("REDUCTION", ("WEIGHT_GONE",))
     assert env.broker.positions[EUR].managed == 0
@@ -82,13 +82,13 @@ async def test_struck_between_plan_and_orders_reductions_go_and_entries_do_not(
     assert env.broker.positions[GBP].managed == 0
 
 
-@pytest.mark.parametrize("strike", [kill, freeze])
-async def test_while_valkey_is_away_positions_are_flattened_before_the_close(
-    env: OutageEnvironment, strike: Callable[[ValkeyServer], None]
+@pytest.mark.parametrize("break_valkey", [kill, freeze])
+async def test_while_valkey_is_down_positions_are_closed_before_the_session_ends(
+    env: OutageEnvironment, break_valkey: Callable[[ValkeyServer], None]
 ) -> None:
     await env.hold_a_position()
-    strike(env.valkey)
-    await env.renew()
+    break_valkey(env.valkey)
+    await env.try_to_renew()
     env.clock.advance(3600)
     assert not env.guard.lease.held
     await env.guard.reconciler.tick()
@@ -100,7 +100,7 @@ async def test_while_valkey_is_away_positions_are_flattened_before_the_close(
     assert len(env.broker.placed) == 2
 
 
-async def test_two_guards_without_a_store_open_nothing_between_them(env: OutageEnvironment) -> None:
+async def test_two_guards_without_a_store_open_nothing(env: OutageEnvironment) -> None:
     await env.hold_a_position()
     settings = settings_of(env.valkey.url, MARKET_CALENDAR="fx")
     other = GuardHarness(open_valkey(env.valkey.url), env.clock, env.broker, settings, "b")
@@ -116,10 +116,10 @@ async def test_two_guards_without_a_store_open_nothing_between_them(env: OutageE
     await other.store.aclose()
 
 
-async def test_when_valkey_returns_trading_goes_on_by_itself(env: OutageEnvironment) -> None:
+async def test_trading_resumes_when_valkey_is_restarted(env: OutageEnvironment) -> None:
     held = await env.hold_a_position()
     kill(env.valkey)
-    await env.renew()
+    await env.try_to_renew()
     await env.guard.reconciler.tick()
     assert env.broker.positions[EUR].managed == held
     await asyncio.to_thread(env.valkey.start)
@@ -127,7 +127,7 @@ async def test_when_valkey_returns_trading_goes_on_by_itself(env: OutageEnvironm
 
     async def trades() -> bool:
         await env.feed.all_clear(EUR_USD=0.10)
-        await env.renew()
+        await env.try_to_renew()
         await env.guard.reconciler.tick()
         return env.broker.positions[EUR].managed > held
 
@@ -136,7 +136,7 @@ async def test_when_valkey_returns_trading_goes_on_by_itself(env: OutageEnvironm
     assert events == ["decision", "order", "decision", "order"]
 
 
-async def test_after_a_wipe_the_kill_switch_is_engaged_until_somebody_releases_it(
+async def test_after_a_wipe_the_kill_switch_is_engaged_until_a_person_releases_it(
     env: OutageEnvironment,
 ) -> None:
     held = await env.hold_a_position()
@@ -152,12 +152,12 @@ async def test_after_a_wipe_the_kill_switch_is_engaged_until_somebody_releases_i
 
 
 async def test_a_lost_answer_is_settled_after_an_outage(env: OutageEnvironment) -> None:
-    """Filled, no answer, and then Valkey dies: what was kept on disk settles it."""
+    """An order is filled, its answer lost, and Valkey restarted: the persisted intent settles it."""
     await env.feed.all_clear(EUR_USD=0.10)
     env.broker.faults = ["lost_answer"]
     await env.guard.cycle()
     kill(env.valkey)
-    await env.renew()
+    await env.try_to_renew()
     await env.guard.reconciler.tick()
     await asyncio.to_thread(env.valkey.start)
     await eventually(lambda: env.store.exists(keys.OPEN_ORDERS))
@@ -167,34 +167,34 @@ async def test_a_lost_answer_is_settled_after_an_outage(env: OutageEnvironment) 
     assert len({i.client_order_id for i in env.broker.placed}) == len(env.broker.placed)
 
 
-async def back(env: OutageEnvironment) -> None:
-    """Valkey answers again, whatever was done to it."""
+async def restore_valkey(env: OutageEnvironment) -> None:
+    """Undo any failure, and wait until the guard holds the lease again."""
     env.valkey.thaw()
     if not env.valkey.answers():
         await asyncio.to_thread(env.valkey.start)
 
     async def lease_is_held() -> bool:
-        await env.renew()
+        await env.try_to_renew()
         return env.guard.lease.held and not env.guard.lease.store_away
 
     await eventually(lease_is_held)
 
 
-@pytest.mark.parametrize("strike", [kill, freeze, wipe])
-async def test_struck_while_an_order_is_under_way_its_fill_is_recorded_once_and_nothing_doubles(
-    env: OutageEnvironment, strike: Callable[[ValkeyServer], None]
+@pytest.mark.parametrize("break_valkey", [kill, freeze, wipe])
+async def test_a_failure_while_an_order_is_in_flight_records_its_fill_once(
+    env: OutageEnvironment, break_valkey: Callable[[ValkeyServer], None]
 ) -> None:
     await env.feed.all_clear(EUR_USD=0.10)
 
     async def now(_: object) -> None:
-        strike(env.valkey)
+        break_valkey(env.valkey)
 
     env.broker.before_place = now
     done = (await env.guard.cycle())[EUR]
     assert done.result is not None
     assert done.result.outcome is Outcome.FILLED
     env.broker.before_place = None
-    await back(env)
+    await restore_valkey(env)
     await env.feed.weights(EUR_USD=0.10)
     await env.feed.kill_switch(True)
     await env.guard.cycle()
@@ -206,34 +206,34 @@ async def test_struck_while_an_order_is_under_way_its_fill_is_recorded_once_and_
     assert len(env.broker.placed) == 1
 
 
-@pytest.mark.parametrize("strike", [kill, freeze, wipe])
-async def test_an_exit_that_went_without_the_store_is_recorded_when_it_is_back(
-    env: OutageEnvironment, strike: Callable[[ValkeyServer], None]
+@pytest.mark.parametrize("break_valkey", [kill, freeze, wipe])
+async def test_an_exit_sent_without_the_store_is_recorded_when_the_store_returns(
+    env: OutageEnvironment, break_valkey: Callable[[ValkeyServer], None]
 ) -> None:
     await env.hold_a_position()
     await env.feed.weights()
-    env.guard.on_new_id = lambda: strike(env.valkey)
+    env.guard.on_new_id = lambda: break_valkey(env.valkey)
     exit_ = (await env.guard.cycle())[EUR]
     assert env.broker.positions[EUR].managed == 0
     env.guard.on_new_id = lambda: None
-    await back(env)
+    await restore_valkey(env)
     await env.guard.cycle()
     records = [r for r in await log(env.store) if r["id"] == exit_.decision_id]
-    told_of = list(dict.fromkeys((r["event"], r.get("kind") or r["outcome"]) for r in records))
-    assert told_of == [("decision", "REDUCTION"), ("order", "FILLED")]
+    recorded = list(dict.fromkeys((r["event"], r.get("kind") or r["outcome"]) for r in records))
+    assert recorded == [("decision", "REDUCTION"), ("order", "FILLED")]
     assert not await open_orders(env.store)
 
 
 @pytest.mark.parametrize("fault", ["lost_order", "lost_answer"])
-async def test_a_wipe_takes_no_order_of_unknown_fate_from_the_guard(
+async def test_the_guard_remembers_open_orders_after_a_wipe(
     env: OutageEnvironment, fault: str
 ) -> None:
     await env.feed.all_clear(EUR_USD=0.10)
     env.broker.faults = [fault]
     done = (await env.guard.cycle())[EUR]
-    look_up, env.broker.look_up = env.broker.look_up, away  # type: ignore[method-assign,assignment]
+    look_up, env.broker.look_up = env.broker.look_up, unavailable  # type: ignore[method-assign,assignment]
     wipe(env.valkey)
-    # Somebody releases the kill switch in a hurry: the order is still not known.
+    # The kill switch is released at once; the order's outcome is still unknown.
     await env.feed.all_clear(EUR_USD=0.10)
     assert kind_and_reasons((await env.guard.cycle())[EUR]) == ("REFUSAL", ("ORDER_UNKNOWN",))
     env.broker.look_up = look_up  # type: ignore[method-assign]
@@ -241,59 +241,59 @@ async def test_a_wipe_takes_no_order_of_unknown_fate_from_the_guard(
         assert kind_and_reasons((await env.guard.cycle())[EUR]) == ("REFUSAL", ("ORDER_UNKNOWN",))
         assert [o["client_order_id"] for o in await open_orders(env.store)] == [
             done.client_order_id
-        ], "whoever takes over must know of it"
+        ], "persisted again for the next lease holder"
         env.clock.advance(61)
         await env.feed.all_clear(EUR_USD=0.10)
     assert kind_and_reasons((await env.guard.cycle())[EUR])[0] == "ENTRY"
-    fates = [
+    outcomes = [
         r["outcome"]
         for r in await log(env.store)
         if r.get("outcome") and r["id"] == done.decision_id
     ]
-    assert fates == ["NEVER_RECEIVED" if fault == "lost_order" else "FILLED"]
+    assert outcomes == ["NEVER_RECEIVED" if fault == "lost_order" else "FILLED"]
     assert len({i.client_order_id for i in env.broker.placed}) == 2
 
 
-async def away(_: object) -> None:
+async def unavailable(_: object) -> None:
     raise BrokerUnavailableError("not now")
 
 
-@pytest.mark.parametrize("strike", [freeze, wipe])
-async def test_when_what_was_struck_returns_trading_goes_on_by_itself(
-    env: OutageEnvironment, strike: Callable[[ValkeyServer], None]
+@pytest.mark.parametrize("break_valkey", [freeze, wipe])
+async def test_trading_resumes_after_a_freeze_or_a_wipe(
+    env: OutageEnvironment, break_valkey: Callable[[ValkeyServer], None]
 ) -> None:
     held = await env.hold_a_position()
-    strike(env.valkey)
-    await env.renew()
+    break_valkey(env.valkey)
+    await env.try_to_renew()
     with suppress(SepError):
         await env.guard.reconciler.tick()
     assert env.broker.positions[EUR].managed == held
-    await back(env)
+    await restore_valkey(env)
     env.clock.advance(30)
 
     async def trades() -> bool:
-        # What evaluator, allocator and gateway write again; after a wipe a person releases.
+        # Evaluator, allocator and gateway write again; after a wipe a person releases the switch.
         await env.feed.all_clear(EUR_USD=0.10)
-        await env.renew()
+        await env.try_to_renew()
         await env.guard.reconciler.tick()
         return env.broker.positions[EUR].managed > held
 
     await eventually(trades)
 
 
-@pytest.mark.parametrize("strike", [kill, freeze])
-async def test_while_valkey_is_away_a_drain_still_closes_what_is_over_the_cap(
-    env: OutageEnvironment, strike: Callable[[ValkeyServer], None]
+@pytest.mark.parametrize("break_valkey", [kill, freeze])
+async def test_while_valkey_is_down_a_drain_still_closes_exposure_over_the_cap(
+    env: OutageEnvironment, break_valkey: Callable[[ValkeyServer], None]
 ) -> None:
     env.broker.trade_by_hand(EUR, 2_000_000)
-    await env.renew()
-    strike(env.valkey)
-    await env.renew()
+    await env.try_to_renew()
+    break_valkey(env.valkey)
+    await env.try_to_renew()
     closed, _ = await env.guard.drain.execute(
         "d" * 32, DrainLimits(buffer=Decimal(0), min_units=Decimal(0))
     )
     assert [c.result.outcome for c in closed] == [Outcome.FILLED]
-    await back(env)
+    await restore_valkey(env)
     await env.feed.kill_switch(True)
     await env.guard.cycle()
     events = [r["event"] for r in await log(env.store) if r["id"] == f"{'d' * 32}:{EUR}"]

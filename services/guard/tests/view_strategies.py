@@ -1,4 +1,4 @@
-"""Views as bad as they come, for what must hold whatever broker and store say."""
+"""Hypothesis strategies for views: valid, stale, missing, contradictory."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,7 +25,7 @@ ENTRY = EntryLimits(
     max_spread_bps=D("3.0"),
     exit_minutes=5,
 )
-# Prices, and what one unit of the quote currency is worth at home, far apart as currencies are.
+# Instruments by price, display precision and unit precision, orders of magnitude apart.
 LISTED = {
     "AUD_USD": ("0.66", 5, 0), "EUR_JPY": ("163", 3, 0), "EUR_USD": ("1.08", 5, 0),
     "USD_HUF": ("360", 3, 0), "USD_JPY": ("150", 3, 0), "XAU_USD": ("2300", 3, 1),
@@ -75,7 +75,7 @@ def instruments(draw: st.DrawFn, name: str) -> Instrument:
 
 @st.composite
 def markets(draw: st.DrawFn, name: str, *, fine: bool, holding: Holding | None = None) -> Market:
-    """One instrument; ``fine`` has everything an entry needs, except what is held."""
+    """One instrument; ``fine`` fulfils every condition of an entry but the holding."""
     mid = D(LISTED[name][0]) * draw(decimals("0.5", "2", 3))
     spread = mid * (D("0.0001") if fine else draw(decimals("0", "0.001", 5)))
     ages = st.integers(0, 2_000) if fine else st.integers(-10_000, 400_000)
@@ -136,7 +136,7 @@ def weights(draw: st.DrawFn, names: list[str], *, fine: bool) -> Weights:
 
 @st.composite
 def views(draw: st.DrawFn) -> View:
-    """Any view at all: stale, missing, from the future, over every cap, without a cent."""
+    """Any view: stale, missing or future inputs, exposure over every cap, no money."""
     names = sorted(draw(st.sets(st.sampled_from(NAMES), min_size=1)))
     money = st.one_of(
         decimals("-100000", "1000000", 2), st.sampled_from([D(0), D("0.01"), D(10**9)])
@@ -150,7 +150,7 @@ def views(draw: st.DrawFn) -> View:
         last_transaction_id="1",
     )
     if draw(st.booleans()):
-        # One that may trade, with something in use.
+        # A solvent account with some margin in use.
         nav, used = draw(decimals("1000", "100000000", 2)), draw(decimals("0", "0.3", 3))
         account = Account(
             balance=nav,
@@ -177,7 +177,7 @@ def views(draw: st.DrawFn) -> View:
 
 @st.composite
 def true_views(draw: st.DrawFn, lim: GuardLimits) -> View:
-    """Views whose account is what a broker would tell of its positions; every price is there.
+    """Views whose account agrees with the positions; every price is there.
 
     Everything is in order for entries. Manual trades stand on the side of our own, since
     the broker nets the others away.
@@ -191,11 +191,11 @@ def true_views(draw: st.DrawFn, lim: GuardLimits) -> View:
             for _ in range(2)
         )
         market = draw(markets(name, fine=True, holding=Holding(managed=managed, manual=manual)))
-        # Else billions would be moved in steps of thousands.
+        # Otherwise billions would be moved in steps of thousands.
         rules = replace(market.instrument, maximum_order_units=D(10**15))
         found[name] = replace(market, instrument=rules)
     used = sum((margin_of(m) for m in found.values()), D(0))
-    # From an account that can't carry what it holds to one that hardly feels it.
+    # From an account that can't carry its positions to one that is far larger.
     nav = used * draw(decimals("0", "20", 2)) + draw(decimals("0", "1000000", 2))
     balance = nav * draw(decimals("0.5", "1.5", 2))
     account = Account(
@@ -207,7 +207,7 @@ def true_views(draw: st.DrawFn, lim: GuardLimits) -> View:
     )
     on = Controls(kill_switch=False, read_only=False, live_allowed=True)
     given = draw(weights(names, fine=True))
-    # As the allocator makes them: within the target share of margin available in all.
+    # As from the allocator: their sum is within the target fraction of margin available.
     total = sum(given.by_instrument.values(), D(0))
     scale = min(D(1), lim.portfolio.target_pct / total) if total else D(1)
     scaled = {i: w * scale for i, w in given.by_instrument.items()}
@@ -223,13 +223,13 @@ def true_views(draw: st.DrawFn, lim: GuardLimits) -> View:
 
 
 def margin_of(market: Market, units: Decimal | None = None) -> Decimal:
-    """Margin of what is held, or of some units; 0 without a price."""
+    """Margin of the holding, or of the given units; 0 without a price."""
     held = market.holding.managed + market.holding.manual if units is None else units
     return abs(held) * (market.margin_per_unit or D(0))
 
 
 def applied(view: View, plan: Plan) -> View:
-    """The view after every order of the plan was filled at mid: a broker without costs."""
+    """The view after every order of the plan was filled at mid, without costs."""
     orders: Mapping[str, Action] = {a.instrument: a for a in plan.actions}
     moved = {}
     for name, market in view.markets.items():

@@ -83,8 +83,8 @@ def _verdict(console: Console, *, same: bool) -> bool:
     console.print(
         "Made again from its record, the decision is the same."
         if same
-        else "[bold red]MADE AGAIN FROM ITS RECORD, THE DECISION DIFFERS:[/bold red] the guard that "
-        "made it had other rules than this one, or the record was changed."
+        else "[bold red]MADE AGAIN FROM ITS RECORD, THE DECISION DIFFERS:[/bold red] the guard "
+        "that made it had other rules than this one, or the record was changed."
     )
     return same
 
