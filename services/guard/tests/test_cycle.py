@@ -7,8 +7,8 @@ import pytest
 from sep_fx.instrument import Instrument
 from sep_fx.sessions import SessionState
 from sep_guard.domain.actions import Action, Kind
+from sep_guard.domain.checks import Refusal
 from sep_guard.domain.cycle import plan_cycle
-from sep_guard.domain.entry_checks import Refusal
 from sep_guard.domain.limits import Controls, EntryLimits, GuardLimits, PortfolioLimits
 from sep_guard.domain.margin_gate import margin_gate
 from sep_guard.domain.market import Account, Bracket, Holding, Market, Quote, Signal, Weights

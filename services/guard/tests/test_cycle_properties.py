@@ -11,9 +11,10 @@ from sep_guard.adapters.decision_records import DecisionRecord, DrainRecord
 from sep_guard.cli.explanation import decide_again, plan_again
 from sep_guard.domain.actions import Action, Kind, Plan
 from sep_guard.domain.budget import budget_of, drain_budget_of
+from sep_guard.domain.checks import Refusal, failed
 from sep_guard.domain.cycle import plan_cycle
 from sep_guard.domain.drain import DrainLimits, plan_drain
-from sep_guard.domain.entry_checks import Refusal, check_entry, failed
+from sep_guard.domain.entry_checks import check_entry
 from sep_guard.domain.limits import GuardLimits
 from sep_guard.domain.margin_gate import utilisation
 from sep_guard.domain.market import Holding, Quote, Signal, Weights

@@ -11,8 +11,8 @@ from sep_guard.application.drain import Closed
 from sep_guard.application.queries import BudgetReport, Readiness
 from sep_guard.application.reconcile import Cycle, Done
 from sep_guard.domain.actions import Kind
+from sep_guard.domain.checks import failed
 from sep_guard.domain.drain import Close, DrainLimits, DrainPlan
-from sep_guard.domain.entry_checks import failed
 from sep_guard.domain.view import View
 
 _KINDS = {

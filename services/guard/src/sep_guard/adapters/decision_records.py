@@ -11,8 +11,8 @@ from sep_kit.store.documents import Document
 
 from sep_guard.domain.actions import Action, Brackets, Kind
 from sep_guard.domain.budget import Capacity
+from sep_guard.domain.checks import Check
 from sep_guard.domain.drain import Close, DrainLimits
-from sep_guard.domain.entry_checks import Check
 from sep_guard.domain.limits import Controls, GuardLimits, PortfolioLimits
 from sep_guard.domain.market import Account, Market, Weights
 from sep_guard.domain.orders import Intent, Outcome, Result

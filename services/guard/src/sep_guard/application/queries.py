@@ -7,7 +7,8 @@ from decimal import Decimal
 from sep_kit.errors import UnknownInstrumentError
 
 from sep_guard.domain.budget import Budget, budget_of
-from sep_guard.domain.entry_checks import Check, check_entry
+from sep_guard.domain.checks import Check
+from sep_guard.domain.entry_checks import check_entry
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
 from sep_guard.domain.margin_gate import margin_gate_open, utilisation
 from sep_guard.domain.market import Market

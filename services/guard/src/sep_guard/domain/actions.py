@@ -5,8 +5,11 @@ from decimal import Decimal
 from enum import StrEnum
 
 from sep_guard.domain.budget import NO_CAPACITY, Budget, Capacity
-from sep_guard.domain.entry_checks import Check
+from sep_guard.domain.checks import Check
 from sep_guard.domain.market import ZERO
+from sep_guard.domain.risk.breaker import Trip
+from sep_guard.domain.risk.exposure import Bound
+from sep_guard.domain.risk.locks import Trigger
 
 
 class Kind(StrEnum):
@@ -33,7 +36,8 @@ class Action:
     """A decision on one instrument.
 
     Units are signed. ``margin`` is what the order takes (below 0: frees) in home currency;
-    ``capacity`` is what the portfolio left for this decision.
+    ``capacity`` is what the portfolio left for this decision; ``bounds`` are the risk limits
+    that cut or refused its size.
     """
 
     instrument: str
@@ -46,13 +50,20 @@ class Action:
     brackets: Brackets | None = None
     margin: Decimal = ZERO
     capacity: Capacity = NO_CAPACITY
+    bounds: tuple[Bound, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The actions of a cycle in the order they are carried out, reductions first."""
+    """The actions of a cycle in the order they are carried out, reductions first.
+
+    ``trip`` is the breaker's, where an entry would have passed a limit on the whole account;
+    ``triggers`` lock instruments whose entry would have passed a limit of their own.
+    """
 
     actions: tuple[Action, ...]
     budget: Budget
     margin_open: bool
     utilisation: Decimal
+    trip: Trip | None = None
+    triggers: tuple[Trigger, ...] = ()

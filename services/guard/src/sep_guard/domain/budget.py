@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from sep_guard.domain.limits import PortfolioLimits
 from sep_guard.domain.market import ZERO, Account
+from sep_guard.domain.risk.exposure import NO_EXPOSURE, Exposure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +28,14 @@ class Capacity:
     """What the rest of the portfolio leaves for the decision on one instrument.
 
     ``headroom`` is the margin that entries may still take; ``base`` is the margin that will
-    be available once every weight is filled, of which weights are fractions.
+    be available once every weight is filled, of which weights are fractions. ``exposure`` and
+    ``planned_value`` (value opened) include the entries decided before this one.
     """
 
     headroom: Decimal
     base: Decimal
+    exposure: Exposure = NO_EXPOSURE
+    planned_value: Decimal = ZERO
 
 
 NO_CAPACITY = Capacity(headroom=ZERO, base=ZERO)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from sep_guard.domain.actions import Action, Kind
 from sep_guard.domain.budget import Capacity
-from sep_guard.domain.entry_checks import Check
+from sep_guard.domain.checks import Check
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
 from sep_guard.domain.market import ZERO, Market
 from sep_guard.domain.sizing import sign

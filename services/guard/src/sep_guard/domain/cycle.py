@@ -1,5 +1,6 @@
 """PortfolioManager: one reconcile cycle as a pure plan, reductions before increases."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from sep_guard.domain.actions import Action, Kind, Plan
@@ -8,7 +9,9 @@ from sep_guard.domain.case import managed_units
 from sep_guard.domain.decision import decide
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
 from sep_guard.domain.margin_gate import margin_gate_open, utilisation
-from sep_guard.domain.market import ZERO
+from sep_guard.domain.market import ZERO, Market
+from sep_guard.domain.risk.exposure import exposure_of, with_entry
+from sep_guard.domain.risk.passed_limits import PassedLimits
 from sep_guard.domain.view import View
 
 
@@ -21,20 +24,44 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
     """
     portfolio = limits.portfolio
     budget = budget_of(view.account, portfolio)
-    headroom = max(ZERO, budget.ceiling - view.account.margin_used)
-    base = _sizing_base(view, portfolio)
+    capacity = Capacity(
+        headroom=max(ZERO, budget.ceiling - view.account.margin_used),
+        base=_sizing_base(view, portfolio),
+        exposure=exposure_of(view.markets.values()),
+    )
     reductions: list[Action] = []
     others: list[Action] = []
+    passed = PassedLimits()
     for name in _by_weight(view):
-        capacity = Capacity(headroom=headroom, base=base)
-        action = decide(view, view.markets[name], limits, capacity)
-        headroom -= max(ZERO, action.margin)
+        market = view.markets[name]
+        action = decide(view, market, limits, capacity)
+        capacity = _after(capacity, market, action)
+        passed = passed.after(action, view.now_ms)
+        if passed.trip is not None:
+            # The breaker holds from here on, for the entries of this cycle as well.
+            view = replace(view, risk=replace(view.risk, tripped=passed.trip.cause))
         (reductions if action.kind is Kind.REDUCTION else others).append(action)
     return Plan(
         actions=(*reductions, *others),
         budget=budget,
         margin_open=margin_gate_open(view, portfolio),
         utilisation=utilisation(view.account),
+        trip=passed.trip,
+        triggers=passed.triggers,
+    )
+
+
+def _after(capacity: Capacity, market: Market, action: Action) -> Capacity:
+    """What an entry leaves for the next decision."""
+    unit_value = market.value_per_unit
+    if action.kind is not Kind.ENTRY or unit_value is None:
+        return capacity
+    units = abs(action.order)
+    return replace(
+        capacity,
+        headroom=capacity.headroom - max(ZERO, action.margin),
+        exposure=with_entry(capacity.exposure, market.instrument.name, action.order, unit_value),
+        planned_value=capacity.planned_value + units * unit_value,
     )
 
 

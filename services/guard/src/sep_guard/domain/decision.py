@@ -7,11 +7,13 @@ from decimal import Decimal
 from sep_guard.domain.actions import Action, Kind
 from sep_guard.domain.budget import Capacity, budget_of, capped_weight
 from sep_guard.domain.case import Case
-from sep_guard.domain.entry_checks import Refusal, check_entry, failed
+from sep_guard.domain.checks import Refusal, failed
+from sep_guard.domain.entry_checks import check_entry
 from sep_guard.domain.entry_decision import decide_entry
-from sep_guard.domain.entry_limiters import EntryRequest
+from sep_guard.domain.entry_request import EntryRequest
 from sep_guard.domain.limits import GuardLimits
 from sep_guard.domain.market import ZERO, Market
+from sep_guard.domain.risk.price_reference import off_reference
 from sep_guard.domain.sizing import SizeReason, reduction
 from sep_guard.domain.target_side import Cause
 from sep_guard.domain.view import View
@@ -78,6 +80,8 @@ def move_to_target(case: Case) -> Action | None:
     units = case.market.instrument.round_units(share * case.capacity.base / per_unit)
     target = case.wanted.side * units
     if case.side and abs(target) < abs(case.current):
+        if _off_reference(case):
+            return case.hold(target, (Refusal.RISK_REFERENCE_PRICE,))
         return _reduce(case, target, Cause.REBALANCE)
     return decide_entry(EntryRequest(case=case, target=target, margin_per_unit=per_unit))
 
@@ -108,3 +112,9 @@ def _reduce(case: Case, target: Decimal, cause: Cause) -> Action:
         reasons=(cause,),
         margin=ZERO - abs(size.order) * (market.margin_per_unit or ZERO),
     )
+
+
+def _off_reference(case: Case) -> bool:
+    """Whether the quote is too far from its references to size a rebalancing with."""
+    market, collar = case.market, case.limits.risk.price_collar_bps
+    return market.quote is not None and off_reference(market.quote.mid, market.references, collar)

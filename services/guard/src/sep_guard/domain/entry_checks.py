@@ -1,70 +1,26 @@
 """GuardEvaluator: the conditions of an entry. All are checked, and every failure is listed.
 
 ``CHECKS`` is the one list of them. A new condition that allows or forbids an entry is a
-function of this module's ``EntryCheck`` type, added to the list, with its reason in
-``Refusal``. A limit that can cut an entry's size is a limiter (``entry_limiters.LIMITERS``).
+function of the ``EntryCheck`` type, added to the list, with its reason in ``Refusal``. A limit
+that can cut an entry's size is a limiter (``entry_limiters.LIMITERS``).
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from decimal import Decimal
-from enum import StrEnum
 
 from sep_fx.instants import is_fresh
 
+from sep_guard.domain.checks import Candidate, Check, EntryCheck, Refusal
 from sep_guard.domain.limits import GuardLimits
 from sep_guard.domain.margin_gate import margin_gate_open
 from sep_guard.domain.market import Market, Weights
+from sep_guard.domain.risk.checks import (
+    check_exposure,
+    check_locks,
+    check_reference_price,
+    check_risk_state,
+)
 from sep_guard.domain.view import View
-
-
-class Refusal(StrEnum):
-    """Why an entry is refused."""
-
-    KILL_SWITCH = "KILL_SWITCH"
-    READ_ONLY = "READ_ONLY"
-    LIVE_TRADING_DISABLED = "LIVE_TRADING_DISABLED"
-    COHERENCE_LOW = "COHERENCE_LOW"
-    RUPTURE_HIGH = "RUPTURE_HIGH"
-    ENTROPY_HIGH = "ENTROPY_HIGH"
-    STABILITY_LOW = "STABILITY_LOW"
-    SIGNAL_STALE = "SIGNAL_STALE"
-    MANIFOLD_STALE = "MANIFOLD_STALE"
-    WEIGHTS_STALE = "WEIGHTS_STALE"
-    NO_WEIGHT = "NO_WEIGHT"
-    PRICE_STALE = "PRICE_STALE"
-    SPREAD_WIDE = "SPREAD_WIDE"
-    SESSION_CLOSED = "SESSION_CLOSED"
-    NEAR_CLOSE = "NEAR_CLOSE"
-    NOT_TRADEABLE = "NOT_TRADEABLE"
-    MARGIN_GATE = "MARGIN_GATE"
-    NO_DIRECTION = "NO_DIRECTION"
-    STOP_TOO_CLOSE = "STOP_TOO_CLOSE"
-    ORDER_UNKNOWN = "ORDER_UNKNOWN"
-    MANUAL_POSITION = "MANUAL_POSITION"
-    BROKER_LINK = "BROKER_LINK"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One condition: the observed value, what is allowed, and whether it passed."""
-
-    reason: Refusal
-    passed: bool
-    observed: str
-    allowed: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """The instrument that an entry is checked for, in its view."""
-
-    view: View
-    market: Market
-    limits: GuardLimits
-
-
-EntryCheck = Callable[[Candidate], Iterator[Check]]
 
 _MISSING = "missing"
 # No session lasts a week; a market that never closes reports a close that is further away.
@@ -75,11 +31,6 @@ def check_entry(view: View, market: Market, limits: GuardLimits) -> tuple[Check,
     """Every condition of an entry in one instrument now. What can't be read does not pass."""
     candidate = Candidate(view=view, market=market, limits=limits)
     return tuple(result for check in CHECKS for result in check(candidate))
-
-
-def failed(checks: tuple[Check, ...]) -> tuple[Refusal, ...]:
-    """Reasons of the conditions that did not pass."""
-    return tuple(c.reason for c in checks if not c.passed)
 
 
 def check_controls(candidate: Candidate) -> Iterator[Check]:
@@ -203,6 +154,10 @@ CHECKS: tuple[EntryCheck, ...] = (
     check_margin_gate,
     check_broker_link,
     check_position,
+    check_risk_state,
+    check_locks,
+    check_reference_price,
+    check_exposure,
 )
 """Every condition of an entry, in the order they are recorded and listed."""
 

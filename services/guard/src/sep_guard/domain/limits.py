@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from sep_guard.domain.risk.limits import RiskLimits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryLimits:
@@ -39,12 +41,13 @@ class PortfolioLimits:
     adopt_manual: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuardLimits:
     """All limits."""
 
     entry: EntryLimits
     portfolio: PortfolioLimits
+    risk: RiskLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from sep_fx.instrument import Instrument
 
 from sep_guard.domain.market import ZERO
+from sep_guard.domain.risk.exposure import Bound
 
 
 class SizeReason(StrEnum):
@@ -25,13 +26,15 @@ class Size:
     """Signed units to order (0 for none), the margin they take, and the reasons.
 
     ``refused`` means that a limiter refused the entry, which is recorded; without it an
-    order of 0 leaves the position as it is.
+    order of 0 leaves the position as it is. ``bounds`` are the risk limits that cut or
+    refused it.
     """
 
     order: Decimal
     margin: Decimal = ZERO
     reasons: tuple[str, ...] = ()
     refused: bool = False
+    bounds: tuple[Bound, ...] = ()
 
 
 def reduction(instrument: Instrument, current: Decimal, target: Decimal, band: Decimal) -> Size:

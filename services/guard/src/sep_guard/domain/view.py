@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from sep_guard.domain.limits import Controls
 from sep_guard.domain.market import ZERO, Account, Market, Weights
+from sep_guard.domain.risk.context import UNREADABLE_RISK, RiskContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +14,8 @@ class View:
     """All inputs of one cycle, read at ``now_ms``.
 
     ``link_sound`` means that the gateway reaches the broker and has missed none of its
-    transactions.
+    transactions. ``risk`` is what the risk limits remember; while it is unreadable no entry
+    passes.
     """
 
     account: Account
@@ -23,6 +25,7 @@ class View:
     controls: Controls
     now_ms: int
     link_sound: bool
+    risk: RiskContext = UNREADABLE_RISK
 
     def weight(self, instrument: str) -> Decimal:
         """The weight of an instrument; 0 without weights."""

@@ -26,8 +26,11 @@ class Exposure:
     unvalued: tuple[str, ...] = ()
 
 
+NO_EXPOSURE = Exposure(by_currency={})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EntryRequest:
+class ExposureRequest:
     """An entry before the risk limits.
 
     Attributes:
@@ -77,35 +80,43 @@ def exposure_of(markets: Iterable[Market]) -> Exposure:
     return Exposure(gross=gross, by_currency=net, unvalued=tuple(unvalued))
 
 
-def with_entry(exposure: Exposure, request: EntryRequest, units: Decimal) -> Exposure:
-    """The exposure once ``units`` of the request are filled."""
-    value = units * request.unit_value
+def with_entry(
+    exposure: Exposure, instrument: str, units: Decimal, unit_value: Decimal
+) -> Exposure:
+    """The exposure once signed ``units`` of an entry are filled."""
     net = dict(exposure.by_currency)
-    _add(net, request.instrument, request.side * value)
-    return replace(exposure, gross=exposure.gross + value, by_currency=net)
+    _add(net, instrument, units * unit_value)
+    return replace(exposure, gross=exposure.gross + abs(units) * unit_value, by_currency=net)
 
 
 def bounds(
-    request: EntryRequest, exposure: Exposure, nav: Decimal, limits: RiskLimits
+    request: ExposureRequest, exposure: Exposure, nav: Decimal, limits: RiskLimits
 ) -> tuple[Bound, ...]:
     """The limits that allow less than the entry asks for, each with what it allows."""
     found = (
-        _at_stop(request, nav, limits),
-        _leverage(request, exposure, nav, limits),
-        _currency(request, exposure, nav, limits),
+        at_stop(request, nav, limits),
+        by_gross(request, exposure, nav, limits),
+        by_currency(request, exposure, nav, limits),
     )
     return tuple(bound for bound in found if bound.units < request.units)
 
 
 def largest_currency(exposure: Exposure) -> tuple[str, Decimal]:
     """The currency with the largest net exposure, and that; empty and 0 without positions."""
-    if not exposure.by_currency:
-        return "", ZERO
-    currency = max(exposure.by_currency, key=lambda c: (abs(exposure.by_currency[c]), c))
-    return currency, abs(exposure.by_currency[currency])
+    held = [(abs(net), currency) for currency, net in exposure.by_currency.items()]
+    value, currency = max(held, default=(ZERO, ""))
+    return currency, value
 
 
-def _at_stop(request: EntryRequest, nav: Decimal, limits: RiskLimits) -> Bound:
+def signed_net(exposure: Exposure, instrument: str, side: int) -> tuple[Decimal, Decimal]:
+    """Net exposure in base and quote, above 0 where an entry on that side would add to it."""
+    base, quote = split_name(instrument)
+    held = exposure.by_currency
+    return side * held.get(base, ZERO), -side * held.get(quote, ZERO)
+
+
+def at_stop(request: ExposureRequest, nav: Decimal, limits: RiskLimits) -> Bound:
+    """The entry against the loss at its stop."""
     loss, allowed = request.unit_loss, limits.max_loss_per_trade
     if loss is None or loss <= 0:
         # Without a stop below the fill there is no bound on the loss, so nothing is allowed.
@@ -113,32 +124,43 @@ def _at_stop(request: EntryRequest, nav: Decimal, limits: RiskLimits) -> Bound:
     return Bound(
         limit=LimitName.LOSS_AT_STOP,
         units=max(ZERO, allowed * nav / loss - request.current),
-        observed=(request.current + request.units) * loss / nav,
+        observed=_in_navs((request.current + request.units) * loss, nav),
         allowed=allowed,
     )
 
 
-def _leverage(request: EntryRequest, exposure: Exposure, nav: Decimal, limits: RiskLimits) -> Bound:
+def by_gross(
+    request: ExposureRequest, exposure: Exposure, nav: Decimal, limits: RiskLimits
+) -> Bound:
+    """The entry against leverage."""
     left = limits.max_leverage * nav - exposure.gross
     return Bound(
         limit=LimitName.LEVERAGE,
         units=max(ZERO, left / request.unit_value),
-        observed=(exposure.gross + request.units * request.unit_value) / nav,
+        observed=_in_navs(exposure.gross + request.units * request.unit_value, nav),
         allowed=limits.max_leverage,
     )
 
 
-def _currency(request: EntryRequest, exposure: Exposure, nav: Decimal, limits: RiskLimits) -> Bound:
+def by_currency(
+    request: ExposureRequest, exposure: Exposure, nav: Decimal, limits: RiskLimits
+) -> Bound:
+    """The entry against the net exposure in its two currencies."""
     most = limits.max_currency_leverage * nav
-    base, quote = split_name(request.instrument)
-    held = exposure.by_currency
-    signed = (request.side * held.get(base, ZERO), -request.side * held.get(quote, ZERO))
+    signed = signed_net(exposure, request.instrument, request.side)
     return Bound(
         limit=LimitName.CURRENCY,
         units=max(ZERO, min((most - net) / request.unit_value for net in signed)),
-        observed=max(abs(net + request.units * request.unit_value) for net in signed) / nav,
+        observed=_in_navs(
+            max(abs(net + request.units * request.unit_value) for net in signed), nav
+        ),
         allowed=limits.max_currency_leverage,
     )
+
+
+def _in_navs(value: Decimal, nav: Decimal) -> Decimal:
+    """A value in NAVs; without a NAV nothing is allowed, and the figure is 0."""
+    return value / nav if nav > 0 else ZERO
 
 
 def _add(net: dict[str, Decimal], instrument: str, value: Decimal) -> None:

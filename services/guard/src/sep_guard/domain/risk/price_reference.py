@@ -35,3 +35,9 @@ def deviation_bps(mid: Decimal, references: References) -> Decimal | None:
     if any(price is None or price <= 0 for price in prices):
         return None
     return max(abs(mid / price - 1) * _BPS for price in prices if price is not None)
+
+
+def off_reference(mid: Decimal, references: References, collar: Decimal) -> bool:
+    """Whether a quote is known to be too far off. With a reference missing nothing is known."""
+    off = deviation_bps(mid, references)
+    return off is not None and off > collar_bps(references, collar)

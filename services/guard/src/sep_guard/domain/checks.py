@@ -1,0 +1,75 @@
+"""One condition of an entry: its result, its reason, and what it is checked on."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sep_guard.domain.limits import GuardLimits
+from sep_guard.domain.market import Market
+from sep_guard.domain.view import View
+
+
+class Refusal(StrEnum):
+    """Why an entry is refused."""
+
+    KILL_SWITCH = "KILL_SWITCH"
+    READ_ONLY = "READ_ONLY"
+    LIVE_TRADING_DISABLED = "LIVE_TRADING_DISABLED"
+    COHERENCE_LOW = "COHERENCE_LOW"
+    RUPTURE_HIGH = "RUPTURE_HIGH"
+    ENTROPY_HIGH = "ENTROPY_HIGH"
+    STABILITY_LOW = "STABILITY_LOW"
+    SIGNAL_STALE = "SIGNAL_STALE"
+    MANIFOLD_STALE = "MANIFOLD_STALE"
+    WEIGHTS_STALE = "WEIGHTS_STALE"
+    NO_WEIGHT = "NO_WEIGHT"
+    PRICE_STALE = "PRICE_STALE"
+    SPREAD_WIDE = "SPREAD_WIDE"
+    SESSION_CLOSED = "SESSION_CLOSED"
+    NEAR_CLOSE = "NEAR_CLOSE"
+    NOT_TRADEABLE = "NOT_TRADEABLE"
+    MARGIN_GATE = "MARGIN_GATE"
+    NO_DIRECTION = "NO_DIRECTION"
+    STOP_TOO_CLOSE = "STOP_TOO_CLOSE"
+    ORDER_UNKNOWN = "ORDER_UNKNOWN"
+    MANUAL_POSITION = "MANUAL_POSITION"
+    BROKER_LINK = "BROKER_LINK"
+    BREAKER_TRIPPED = "BREAKER_TRIPPED"
+    RISK_UNREADABLE = "RISK_UNREADABLE"
+    RISK_TURNOVER = "RISK_TURNOVER"
+    RISK_ORDER_RATE = "RISK_ORDER_RATE"
+    RISK_REJECTS = "RISK_REJECTS"
+    RISK_STOP_OUTS = "RISK_STOP_OUTS"
+    RISK_FOREIGN_CLOSE = "RISK_FOREIGN_CLOSE"
+    RISK_LOSS_AT_STOP = "RISK_LOSS_AT_STOP"
+    RISK_LEVERAGE = "RISK_LEVERAGE"
+    RISK_CURRENCY = "RISK_CURRENCY"
+    RISK_REFERENCE_PRICE = "RISK_REFERENCE_PRICE"
+    LOCKED_BY_HAND = "LOCKED_BY_HAND"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One condition: the observed value, what is allowed, and whether it passed."""
+
+    reason: Refusal
+    passed: bool
+    observed: str
+    allowed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """The instrument that an entry is checked for, in its view."""
+
+    view: View
+    market: Market
+    limits: GuardLimits
+
+
+EntryCheck = Callable[[Candidate], Iterator[Check]]
+
+
+def failed(checks: tuple[Check, ...]) -> tuple[Refusal, ...]:
+    """Reasons of the conditions that did not pass."""
+    return tuple(c.reason for c in checks if not c.passed)

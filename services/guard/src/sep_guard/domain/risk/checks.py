@@ -1,0 +1,81 @@
+"""Conditions of an entry that follow from the risk limits."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from sep_guard.domain.checks import Candidate, Check, Refusal
+from sep_guard.domain.market import ZERO
+from sep_guard.domain.risk.exposure import exposure_of, signed_net
+from sep_guard.domain.risk.locks import LockCause
+from sep_guard.domain.risk.price_reference import collar_bps, deviation_bps
+
+_LOCKED = {
+    LockCause.REJECTS: Refusal.RISK_REJECTS,
+    LockCause.STOP_OUTS: Refusal.RISK_STOP_OUTS,
+    LockCause.FOREIGN_CLOSE: Refusal.RISK_FOREIGN_CLOSE,
+    LockCause.MANUAL: Refusal.LOCKED_BY_HAND,
+}
+_UNKNOWN = "unknown"
+
+
+def check_risk_state(candidate: Candidate) -> Iterator[Check]:
+    """Readable equity and ledger, and no tripped breaker."""
+    risk, nav = candidate.view.risk, candidate.view.account.nav
+    readable = risk.readable and nav.is_finite() and nav > 0
+    yield Check(Refusal.RISK_UNREADABLE, readable, "read" if readable else "unreadable", "read")
+    yield Check(Refusal.BREAKER_TRIPPED, not risk.tripped, risk.tripped or "none", "none")
+
+
+def check_locks(candidate: Candidate) -> Iterator[Check]:
+    """No running lock, and fewer entries within the hour than allowed."""
+    name, risk = candidate.market.instrument.name, candidate.view.risk
+    locks = {lock.cause: lock for lock in risk.locks.get(name, ())}
+    for cause, reason in _LOCKED.items():
+        lock = locks.get(cause)
+        yield Check(reason, lock is None, "none" if lock is None else lock.reason, "no lock")
+    lock = locks.get(LockCause.ORDER_RATE)
+    entries = risk.entries_last_hour.get(name, 0)
+    most = candidate.limits.risk.max_entries_per_hour
+    # Further steps of a position that is held belong to the entry that opened it.
+    held = bool(candidate.market.holding.managed)
+    yield Check(
+        Refusal.RISK_ORDER_RATE,
+        lock is None and (held or entries < most),
+        f"{entries} entries in an hour" if lock is None else lock.reason,
+        f"< {most} entries in an hour",
+    )
+
+
+def check_reference_price(candidate: Candidate) -> Iterator[Check]:
+    """A quote near its last complete candle and its live manifold."""
+    market, collar = candidate.market, candidate.limits.risk.price_collar_bps
+    allowed = collar_bps(market.references, collar)
+    off = deviation_bps(market.quote.mid, market.references) if market.quote else None
+    yield Check(
+        Refusal.RISK_REFERENCE_PRICE,
+        off is not None and off <= allowed,
+        _UNKNOWN if off is None else f"{off:.2f} bps",
+        f"<= {allowed:.2f} bps",
+    )
+
+
+def check_exposure(candidate: Candidate) -> Iterator[Check]:
+    """Leverage, currency and turnover that leave anything at all for this entry."""
+    view, market, limits = candidate.view, candidate.market, candidate.limits.risk
+    nav, exposure = view.account.nav, exposure_of(view.markets.values())
+    usable = nav.is_finite() and nav > 0 and not exposure.unvalued
+    direction = market.signal.direction if market.signal else 0
+    net = max(signed_net(exposure, market.instrument.name, direction)) if direction else ZERO
+    figures: tuple[tuple[Refusal, Decimal, Decimal], ...] = (
+        (Refusal.RISK_LEVERAGE, exposure.gross, limits.max_leverage),
+        (Refusal.RISK_CURRENCY, net, limits.max_currency_leverage),
+        (Refusal.RISK_TURNOVER, view.risk.opened_value, limits.max_turnover),
+    )
+    for reason, value, allowed in figures:
+        observed = value / nav if usable else None
+        yield Check(
+            reason,
+            observed is not None and observed < allowed,
+            _UNKNOWN if observed is None else f"{observed:.2f} NAVs",
+            f"< {allowed} NAVs",
+        )

@@ -1,0 +1,61 @@
+"""What the risk limits remember, as far as a decision reads it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from sep_guard.domain.market import ZERO
+from sep_guard.domain.risk.activity import entries_last_hour
+from sep_guard.domain.risk.locks import Lock, active
+from sep_guard.domain.risk.monitor import Observed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskContext:
+    """The risk state of one cycle.
+
+    Attributes:
+        readable: whether account, ledger and stored state could be read.
+        tripped: cause of the tripped breaker; empty while there is none.
+        opened_value: value opened since 17:00 New York, in home currency.
+        entries_last_hour: by instrument; none where absent.
+        locks: running locks by instrument.
+    """
+
+    readable: bool
+    tripped: str = ""
+    opened_value: Decimal = ZERO
+    entries_last_hour: Mapping[str, int] = field(default_factory=dict)
+    locks: Mapping[str, tuple[Lock, ...]] = field(default_factory=dict)
+
+    def only(self, instrument: str) -> "RiskContext":
+        """The part that concerns one instrument, for its decision record."""
+        entries, locks = self.entries_last_hour, self.locks
+        return replace(
+            self,
+            entries_last_hour={i: n for i, n in entries.items() if i == instrument},
+            locks={i: held for i, held in locks.items() if i == instrument},
+        )
+
+
+UNREADABLE_RISK = RiskContext(readable=False)
+
+
+def context_of(observed: Observed, now_ms: int) -> RiskContext:
+    """The context after an observation."""
+    state, counts = observed.state, observed.state.activity
+    locks: dict[str, tuple[Lock, ...]] = {}
+    for lock in active(state.locks, now_ms):
+        locks[lock.instrument] = (*locks.get(lock.instrument, ()), lock)
+    entries = (
+        {}
+        if counts is None
+        else {i: n for i in counts.instruments if (n := entries_last_hour(counts, i, now_ms))}
+    )
+    return RiskContext(
+        readable=observed.readable,
+        tripped="" if state.trip is None else state.trip.cause,
+        opened_value=ZERO if counts is None else counts.opened_value,
+        entries_last_hour=entries,
+        locks=locks,
+    )
