@@ -152,7 +152,7 @@ async def test_after_a_wipe_the_kill_switch_is_engaged_until_a_person_releases_i
 
 
 async def test_a_lost_answer_is_settled_after_an_outage(env: OutageEnvironment) -> None:
-    """An order is filled, its answer lost, and Valkey restarted: the persisted intent settles it."""
+    """After a fill, a lost answer and a restart of Valkey the persisted intent settles it."""
     await env.feed.all_clear(EUR_USD=0.10)
     env.broker.faults = ["lost_answer"]
     await env.guard.cycle()
