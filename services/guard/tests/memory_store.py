@@ -24,14 +24,14 @@ class StoredState:
 
 
 class MemoryGuardStore:
-    """State in this process. ``answers`` False makes every call fail; ``is_away`` is apart from
+    """State in this process. ``available`` False makes every call fail; ``is_away`` is apart from
     it, as it changes only with the next renewal of the lease."""
 
     def __init__(self) -> None:
         self.state = StoredState()
         self.is_writer = True
         self.is_away = False
-        self.answers = True
+        self.available = True
 
     async def commit(self, writes: Writes) -> None:
         self._check_available()
@@ -50,7 +50,7 @@ class MemoryGuardStore:
         }
 
     def _check_available(self) -> None:
-        if not self.answers:
+        if not self.available:
             raise StoreUnavailableError("the store is down")
 
 

@@ -58,12 +58,12 @@ async def test_writes_of_an_outage_are_committed_in_order_with_the_next_write(
     env: Environment,
 ) -> None:
     order = intent(env)
-    env.store.answers = False
+    env.store.available = False
     async with env.dispatcher.exclusive_plan():
         assert not await env.dispatcher.persist(order, decision)
         assert (await env.dispatcher.send(order)).outcome is Outcome.FILLED
         assert env.events() == []
-        env.store.answers = True
+        env.store.available = True
         # Within one plan a store that failed is not tried again.
         assert not await env.dispatcher.write(lambda t: t.save_margin_gate(True))
     async with env.dispatcher.exclusive_plan():
@@ -93,9 +93,9 @@ async def test_a_withheld_order_is_recorded_as_rejected_and_never_sent(env: Envi
     assert not env.store.state.orders
 
 
-async def test_a_lost_answer_stays_open_until_a_look_up_finds_the_order(env: Environment) -> None:
+async def test_a_lost_response_stays_open_until_a_look_up_finds_the_order(env: Environment) -> None:
     order = intent(env)
-    env.broker.faults = ["lost_answer"]
+    env.broker.faults = ["lost_response"]
     async with env.dispatcher.exclusive_plan():
         await env.dispatcher.persist(order, decision)
         assert (await env.dispatcher.send(order)).outcome is Outcome.UNKNOWN

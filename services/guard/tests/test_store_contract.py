@@ -49,7 +49,7 @@ class MemorySide:
         self.store.is_writer = False
 
     async def fail(self) -> None:
-        self.store.answers, self.store.is_away = False, True
+        self.store.available, self.store.is_away = False, True
 
     async def records(self) -> list[tuple[str, str, str]]:
         return list(self.store.state.records)

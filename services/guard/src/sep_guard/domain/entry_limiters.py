@@ -46,7 +46,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limited:
-    """A limiter's answer; ``margin`` is what a cut leaves, in home currency."""
+    """A limiter's verdict; ``margin`` is what a cut leaves, in home currency."""
 
     verdict: Verdict
     reason: str = ""
