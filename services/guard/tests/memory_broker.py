@@ -1,4 +1,4 @@
-"""In-memory twin of the ``Broker`` port: fills at once, and loses answers on demand."""
+"""In-memory twin of the ``Broker`` port: fills at once, and loses responses on demand."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ class Position:
 class MemoryBroker:
     """One account with a fixed balance, at prices that the test sets.
 
-    Each order takes the next of ``faults``: ``lost_answer`` fills and returns UNKNOWN,
+    Each order takes the next of ``faults``: ``lost_response`` fills and returns UNKNOWN,
     ``lost_order`` returns UNKNOWN and never arrives.
     """
 
@@ -44,7 +44,7 @@ class MemoryBroker:
         self._placing = False
         self.overlapped = False
 
-    def trade_by_hand(self, instrument: str, units: int) -> None:
+    def trade_manually(self, instrument: str, units: int) -> None:
         self.positions[instrument].manual += units
 
     async def account(self) -> Account:
@@ -114,7 +114,7 @@ class MemoryBroker:
         if self.down or fault == "lost_order":
             return unknown
         result = self.fills.get(intent.client_order_id) or self._fill(intent)
-        return unknown if fault == "lost_answer" else result
+        return unknown if fault == "lost_response" else result
 
     def _fill(self, intent: Intent) -> Result:
         position, units = self.positions[intent.instrument], intent.units

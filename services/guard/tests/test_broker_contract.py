@@ -40,19 +40,19 @@ class BrokerUnderTest:
     broker: Broker
     paper: RunningBroker | None
 
-    def trade_by_hand(self, units: int) -> None:
+    def trade_manually(self, units: int) -> None:
         if self.paper is None:
             assert isinstance(self.broker, MemoryBroker)
-            self.broker.trade_by_hand(EUR, units)
+            self.broker.trade_manually(EUR, units)
             return
         self.paper.broker.advance()
         order = MarketOrderRequest(instrument=EUR, units=Decimal(units))
         assert self.paper.broker.account.submit(order, time.time_ns()).fill
 
-    def lose_next_answer(self) -> None:
+    def lose_next_response(self) -> None:
         if self.paper is None:
             assert isinstance(self.broker, MemoryBroker)
-            self.broker.faults = ["lost_answer"]
+            self.broker.faults = ["lost_response"]
         else:
             self.paper.faults.add({"kind": "reset_after", "method": "POST", "times": 1})
 
@@ -176,10 +176,10 @@ async def test_an_order_that_was_never_sent_is_not_known(tested: BrokerUnderTest
     assert await tested.broker.look_up(await intent(tested, "never", 1000)) is None
 
 
-async def test_a_lost_answer_is_unknown_and_found_by_a_look_up(
+async def test_a_lost_response_is_unknown_and_found_by_a_look_up(
     tested: BrokerUnderTest,
 ) -> None:
-    tested.lose_next_answer()
+    tested.lose_next_response()
     order = await intent(tested, "entry", 1000)
     assert (await tested.broker.place(order)).outcome is Outcome.UNKNOWN
 
@@ -192,7 +192,7 @@ async def test_a_lost_answer_is_unknown_and_found_by_a_look_up(
 
 
 async def test_manual_trades_are_separate_from_managed_ones(tested: BrokerUnderTest) -> None:
-    tested.trade_by_hand(300)
+    tested.trade_manually(300)
     held = (await tested.broker.holdings())[EUR]
     assert (held.managed, held.manual) == (Decimal(0), Decimal(300))
     await tested.broker.place(await intent(tested, "entry", 1000))

@@ -31,8 +31,8 @@ class Environment:
         self.guard = GuardHarness(store, clock, self.broker, settings_of(url, **knobs))
 
     async def over_the_cap(self) -> None:
-        self.broker.trade_by_hand(EUR, 1_000_000)
-        self.broker.trade_by_hand(GBP, -900_000)
+        self.broker.trade_manually(EUR, 1_000_000)
+        self.broker.trade_manually(GBP, -900_000)
         await self.feed.kill_switch(True)
         await self.guard.lease.renew()
 
@@ -65,10 +65,10 @@ async def test_a_close_is_persisted_before_it_is_sent_and_recorded_with_its_outc
     assert events == [("drain", EUR), ("order", EUR), ("drain", GBP), ("order", GBP)]
 
 
-async def test_a_close_with_a_lost_answer_blocks_entries_until_it_is_settled(
+async def test_a_close_with_a_lost_response_blocks_entries_until_it_is_settled(
     env: Environment,
 ) -> None:
-    env.broker.faults = ["lost_answer"]
+    env.broker.faults = ["lost_response"]
     closed, _ = await env.guard.drain.execute(ID, NO_BUFFER)
     assert closed[0].result.outcome is Outcome.UNKNOWN
     assert (await env.guard.views.view()).markets[EUR].order_unknown
@@ -85,7 +85,7 @@ async def test_an_instrument_outside_the_pairs_is_drained_and_settled_too(
 ) -> None:
     env = Environment(store, clock, shared_valkey.url, HOTBAND_PAIRS=GBP)
     await env.over_the_cap()
-    env.broker.faults = ["lost_answer"]
+    env.broker.faults = ["lost_response"]
     await env.guard.drain.execute(ID, NO_BUFFER)
     assert len(await open_orders(store, EUR)) == 1
     await env.guard.cycle()

@@ -41,7 +41,7 @@ async def recorded(store: Valkey, clock: FakeClock, url: str) -> dict[str, dict[
     await feed.weights(GBP_USD=0.10)
     await feed.kill_switch(True)
     await guard.cycle()
-    broker.trade_by_hand(EUR, 700)
+    broker.trade_manually(EUR, 700)
     await guard.cycle()
     return {r["kind"]: r for r in await log(store) if r["event"] == "decision"}
 
@@ -111,8 +111,8 @@ async def test_the_close_of_a_drain_is_shown_and_reproduced(
 ) -> None:
     broker, feed = MemoryBroker(clock, EUR, GBP), Feed(store, clock)
     guard = GuardHarness(store, clock, broker, settings_of(shared_valkey.url))
-    broker.trade_by_hand(EUR, 1_000_000)
-    broker.trade_by_hand(GBP, -20_000)
+    broker.trade_manually(EUR, 1_000_000)
+    broker.trade_manually(GBP, -20_000)
     await feed.kill_switch(True)
     await guard.lease.renew()
     await guard.drain.execute("d" * 32, DrainLimits(buffer=ZERO, min_units=ZERO))
@@ -135,7 +135,7 @@ async def test_an_order_that_was_settled_later_shows_both_outcomes(
     broker, feed = MemoryBroker(clock, EUR, GBP), Feed(store, clock)
     guard = GuardHarness(store, clock, broker, settings_of(shared_valkey.url))
     await feed.all_clear(EUR_USD=0.10)
-    broker.faults = ["lost_answer"]
+    broker.faults = ["lost_response"]
     done = (await guard.cycle())[EUR]
     clock.advance(1)
     await feed.weights()

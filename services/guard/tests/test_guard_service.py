@@ -129,7 +129,7 @@ async def test_an_entry_is_filled_and_closed_when_its_weight_is_gone(stack: Stac
         assert records[-1]["id"] == action.decision_id
 
 
-async def test_a_lost_answer_duplicates_no_order_over_a_restart(stack: Stack) -> None:
+async def test_a_lost_response_duplicates_no_order_over_a_restart(stack: Stack) -> None:
     await stack.feed.kill_switch(False)
     async with stack.start() as stub:
         await first_cycle(stack)
@@ -245,7 +245,7 @@ async def test_without_a_broker_calls_are_unavailable_and_the_kill_switch_is_rea
 
 
 async def test_a_replica_without_the_lease_serves_reads_and_does_not_trade(stack: Stack) -> None:
-    other = Lease(stack.store, "guard", "somebody else", SystemClock())
+    other = Lease(stack.store, "guard", "another replica", SystemClock())
     await other.renew()
     async with stack.start() as stub:
         await stack.feed.all_clear(EUR_USD=0.10)

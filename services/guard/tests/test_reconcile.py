@@ -1,4 +1,4 @@
-"""Reconcile cycles over an in-memory broker: entries, exits, lost answers, kill switch."""
+"""Reconcile cycles over an in-memory broker: entries, exits, lost responses, kill switch."""
 
 import asyncio
 import random
@@ -143,11 +143,11 @@ async def test_an_order_is_persisted_before_it_is_sent(env: Environment) -> None
 
 
 @pytest.mark.parametrize("restart", [False, True])
-async def test_a_lost_answer_is_unknown_until_a_look_up_settles_it(
+async def test_a_lost_response_is_unknown_until_a_look_up_settles_it(
     env: Environment, restart: bool
 ) -> None:
     await env.feed.all_clear(EUR_USD=0.10, GBP_USD=0.10)
-    env.broker.faults = ["lost_answer"]
+    env.broker.faults = ["lost_response"]
     done = (await env.guard.cycle())[EUR]
     assert done.result is not None
     assert done.result.outcome is Outcome.UNKNOWN
@@ -214,7 +214,7 @@ async def test_an_unreadable_open_order_blocks_only_its_instrument(
     assert kind_and_reasons((await env.guard.cycle())[GBP]) == ("REDUCTION", ("WEIGHT_GONE",))
 
 
-async def test_lost_answers_lost_orders_and_restarts_never_duplicate_or_lose_an_order(
+async def test_lost_responses_lost_orders_and_restarts_never_duplicate_or_lose_an_order(
     env: Environment,
 ) -> None:
     """In the end the recorded outcomes equal the broker's fills, order by order."""
@@ -224,7 +224,7 @@ async def test_lost_answers_lost_orders_and_restarts_never_duplicate_or_lose_an_
         weight = chance.choice([0.0, 0.02, 0.06, 0.10])
         await env.feed.all_clear(EUR_USD=weight, GBP_USD=0.05)
         await env.feed.signal(EUR, chance.choice([1, 1, -1]))
-        env.broker.faults = chance.choices(["", "lost_answer", "lost_order"], [6, 2, 2], k=3)
+        env.broker.faults = chance.choices(["", "lost_response", "lost_order"], [6, 2, 2], k=3)
         if chance.random() < 0.15:
             await env.restart()
         await env.guard.cycle()
@@ -311,12 +311,12 @@ async def test_concurrent_reconciles_never_overlap(env: Environment) -> None:
 
 async def test_manual_trades_are_recorded_once_and_never_traded_against(env: Environment) -> None:
     await env.feed.all_clear(GBP_USD=0.10)
-    env.broker.trade_by_hand(EUR, -50_000)
+    env.broker.trade_manually(EUR, -50_000)
     for _ in range(3):
         cycle = await env.guard.cycle()
         assert kind_and_reasons(cycle[EUR]) == ("MANUAL", ("MANUAL_POSITION",))
     assert kind_and_reasons(cycle[GBP])[0] in ("ENTRY", "HOLD")
-    env.broker.trade_by_hand(EUR, -950_000)
+    env.broker.trade_manually(EUR, -950_000)
     assert kind_and_reasons((await env.guard.cycle())[EUR]) == (
         "MANUAL",
         ("MANUAL_POSITION", "OVER_CAP"),
@@ -334,7 +334,7 @@ async def test_manual_trades_are_recorded_once_and_never_traded_against(env: Env
 
 
 async def test_manual_exposure_reduces_the_budget_of_all_instruments(env: Environment) -> None:
-    env.broker.trade_by_hand(EUR, 1_000_000)  # a margin of 22,000 out of 100,000
+    env.broker.trade_manually(EUR, 1_000_000)  # a margin of 22,000 out of 100,000
     await env.feed.all_clear(GBP_USD=0.10)
     for _ in range(10):
         await env.guard.cycle()
@@ -347,7 +347,7 @@ async def test_a_manual_position_is_managed_with_pm_adopt_manual(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
 ) -> None:
     env = Environment(store, clock, shared_valkey.url, PM_ADOPT_MANUAL="1")
-    env.broker.trade_by_hand(EUR, 5_000)
+    env.broker.trade_manually(EUR, 5_000)
     await env.feed.all_clear(GBP_USD=0.10)
     assert kind_and_reasons((await env.guard.cycle())[EUR]) == ("REDUCTION", ("WEIGHT_GONE",))
 
@@ -462,9 +462,9 @@ async def test_a_margin_gate_that_is_not_known_to_be_open_opens_only_below_low(
         await env.store.delete(keys.MARGIN_GATE)
     else:
         await env.store.set(keys.MARGIN_GATE, gate)
-    env.broker.trade_by_hand(GBP, 1_200_000)  # utilisation 0.264, between low and high
+    env.broker.trade_manually(GBP, 1_200_000)  # utilisation 0.264, between low and high
     assert "MARGIN_GATE" in kind_and_reasons((await env.guard.cycle())[EUR])[1]
-    env.broker.trade_by_hand(GBP, -200_000)
+    env.broker.trade_manually(GBP, -200_000)
     assert "MARGIN_GATE" not in kind_and_reasons((await env.guard.cycle())[EUR])[1]
 
 

@@ -149,7 +149,7 @@ class TradingDay:
         await call(self.guard.Reconcile, dry, peer="guard", deadline_s=20)
         return await self.step()
 
-    async def by_hand(self, instrument: str, units: int) -> None:
+    async def trade_manually(self, instrument: str, units: int) -> None:
         """Trade manually at the broker."""
         order = {"type": "MARKET", "instrument": instrument, "units": str(units)}
         response = await self.http.post(self.path("orders"), json={"order": order})
@@ -357,7 +357,7 @@ async def test_a_day_from_the_open_to_the_close(
     # The plan is within the budget at its prices; the broker's figure moves with the market.
     assert D("0.9") < used / (D("0.3") * before["balance"] * D("0.1") * 2) < D("1.01")
 
-    # --- One answer is lost. The order is looked up, not sent again.
+    # --- One response is lost. The order is looked up, not sent again.
     await day.fault(kind="reset_after", method="POST", path="orders$", times=1)
     step, actions = await day.reconcile()
     assert sorted([*step.outcomes(EUR), *step.outcomes(JPY)]) == ["FILLED", "UNKNOWN"]
@@ -384,7 +384,7 @@ async def test_a_day_from_the_open_to_the_close(
     assert (await day.held()).keys() == {JPY}
 
     # --- Margin rise by a large manual trade. The managed position is reduced, none is opened.
-    await day.by_hand(GBP, 480_000)
+    await day.trade_manually(GBP, 480_000)
     step = await day.evaluate(EUR, JPY)
     assert step.decisions(EUR) == [("REFUSAL", ["MARGIN_GATE"])]
     assert step.decisions(JPY) == [("REDUCTION", ["REBALANCE"])]
@@ -392,13 +392,13 @@ async def test_a_day_from_the_open_to_the_close(
     assert 0 < now[JPY] < held[JPY]
     assert now[GBP] == 480_000
     # Between low and high the margin gate stays closed; below low it opens.
-    await day.by_hand(GBP, -140_000)
+    await day.trade_manually(GBP, -140_000)
     step, _ = await day.reconcile()
     assert step.decisions(EUR) == [("REFUSAL", ["MARGIN_GATE"])]
     account = await day.account()
     used = account["marginUsed"] / (account["marginUsed"] + account["marginAvailable"])
     assert D("0.25") < used < D("0.30")
-    await day.by_hand(GBP, -160_000)
+    await day.trade_manually(GBP, -160_000)
     step, actions = await day.reconcile()
     assert step.decisions(EUR) == [("ENTRY", ["DIRECTION", "RAMP_LIMITED"])]
     assert actions[GBP].kind == pb.ACTION_KIND_MANUAL

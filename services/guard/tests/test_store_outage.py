@@ -151,10 +151,10 @@ async def test_after_a_wipe_the_kill_switch_is_engaged_until_a_person_releases_i
     assert kind_and_reasons((await env.guard.cycle())[EUR])[0] == "ENTRY"
 
 
-async def test_a_lost_answer_is_settled_after_an_outage(env: OutageEnvironment) -> None:
-    """An order is filled, its answer lost, and Valkey restarted: the persisted intent settles it."""
+async def test_a_lost_response_is_settled_after_an_outage(env: OutageEnvironment) -> None:
+    """After a fill, a lost response and a restart of Valkey the persisted intent settles it."""
     await env.feed.all_clear(EUR_USD=0.10)
-    env.broker.faults = ["lost_answer"]
+    env.broker.faults = ["lost_response"]
     await env.guard.cycle()
     kill(env.valkey)
     await env.try_to_renew()
@@ -224,7 +224,7 @@ async def test_an_exit_sent_without_the_store_is_recorded_when_the_store_returns
     assert not await open_orders(env.store)
 
 
-@pytest.mark.parametrize("fault", ["lost_order", "lost_answer"])
+@pytest.mark.parametrize("fault", ["lost_order", "lost_response"])
 async def test_the_guard_remembers_open_orders_after_a_wipe(
     env: OutageEnvironment, fault: str
 ) -> None:
@@ -285,7 +285,7 @@ async def test_trading_resumes_after_a_freeze_or_a_wipe(
 async def test_while_valkey_is_down_a_drain_still_closes_exposure_over_the_cap(
     env: OutageEnvironment, break_valkey: Callable[[ValkeyServer], None]
 ) -> None:
-    env.broker.trade_by_hand(EUR, 2_000_000)
+    env.broker.trade_manually(EUR, 2_000_000)
     await env.try_to_renew()
     break_valkey(env.valkey)
     await env.try_to_renew()

@@ -9,9 +9,10 @@ from sep_kit.settings.knobs import (
 )
 
 from sep_guard.domain.limits import EntryLimits, GuardLimits, PortfolioLimits
+from sep_guard.risk_settings import RiskKnobs
 
 
-class GuardSettings(AllocationKnobs, GuardKnobs, ThresholdKnobs, StackSettings):
+class GuardSettings(RiskKnobs, AllocationKnobs, GuardKnobs, ThresholdKnobs, StackSettings):
     """The guard's settings."""
 
     @property
@@ -22,7 +23,7 @@ class GuardSettings(AllocationKnobs, GuardKnobs, ThresholdKnobs, StackSettings):
     def limits(self) -> GuardLimits:
         """What decisions are held against."""
         return GuardLimits(
-            EntryLimits(
+            entry=EntryLimits(
                 min_coherence=self.guard_min_coherence,
                 max_rupture=self.auto_max_rupture,
                 max_entropy=self.auto_max_entropy,
@@ -33,7 +34,7 @@ class GuardSettings(AllocationKnobs, GuardKnobs, ThresholdKnobs, StackSettings):
                 max_spread_bps=self.max_spread_bps,
                 exit_minutes=self.session_exit_minutes,
             ),
-            PortfolioLimits(
+            portfolio=PortfolioLimits(
                 top_k=self.alloc_top_k,
                 target_pct=self.risk_alloc_target_pct,
                 max_per_position_pct=self.pm_max_per_pos_pct,
@@ -43,4 +44,5 @@ class GuardSettings(AllocationKnobs, GuardKnobs, ThresholdKnobs, StackSettings):
                 margin_high=self.margin_hyst_high,
                 adopt_manual=self.pm_adopt_manual,
             ),
+            risk=self.risk_limits(),
         )

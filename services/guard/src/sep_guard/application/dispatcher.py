@@ -22,7 +22,7 @@ _MAX_BACKLOG = 5_000
 
 
 class Dispatcher:
-    """Persists an order before it sends it, and settles orders whose answer was lost.
+    """Persists an order before it sends it, and settles orders whose response was lost.
 
     Writes that fail while the store is away are queued, and carried out in their order with
     the first write that succeeds again.
@@ -58,7 +58,7 @@ class Dispatcher:
             yield
 
     async def settle(self) -> None:
-        """Look up every order whose answer was lost."""
+        """Look up every order whose response was lost."""
         if self._backlog:
             # Outcomes in the backlog are known: written first, they are not looked up again.
             await self.write(lambda _: None)

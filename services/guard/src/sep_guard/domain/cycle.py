@@ -21,6 +21,9 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
     No plan takes the margin in use over the budget's ceiling, an instrument over its cap, or
     growth over a ramp step. Margin that reductions will free is not counted until the broker
     has freed it.
+
+    Limits of the whole account are applied here; those of one instrument in ``decide``, with
+    its lists ``RULES``, ``CHECKS`` and ``LIMITERS``.
     """
     portfolio = limits.portfolio
     budget = budget_of(view.account, portfolio)

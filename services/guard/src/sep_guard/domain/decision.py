@@ -62,7 +62,7 @@ def hold_without_weight(case: Case) -> Action | None:
 
 
 def hold_without_price(case: Case) -> Action | None:
-    """Without a price nothing can be sized: positions are kept, entries refused."""
+    """Without a price nothing can be sized: positions are held, entries refused."""
     if case.market.margin_per_unit:
         return None
     if case.side:

@@ -1,4 +1,4 @@
-"""Drain: the exposure over the cap to close, whoever opened it."""
+"""Drain: the exposure over the cap to close, managed and manual."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

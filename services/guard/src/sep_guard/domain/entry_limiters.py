@@ -70,15 +70,15 @@ def limit_entry(request: EntryRequest, limiters: Sequence[Limiter] = LIMITERS) -
     margin, reasons, bounds = request.margin, list[str](), list[Bound]()
     for limiter in limiters:
         limited = limiter(request, margin)
-        if limited.reason:
-            reasons.append(limited.reason)
         if limited.bound is not None:
             bounds.append(limited.bound)
-        if limited.verdict in (Verdict.HOLD, Verdict.REFUSE):
-            refused = limited.verdict is Verdict.REFUSE
-            return Size(order=ZERO, reasons=tuple(reasons), refused=refused, bounds=tuple(bounds))
+        if limited.verdict is Verdict.REFUSE:
+            return Size(order=ZERO, reasons=(limited.reason,), refused=True, bounds=tuple(bounds))
+        if limited.verdict is Verdict.HOLD:
+            return Size(order=ZERO, reasons=(*reasons, limited.reason))
         if limited.verdict is Verdict.CUT:
             margin = limited.margin
+            reasons.append(limited.reason)
     per_unit = request.margin_per_unit
     units = entry_units(request.case.market.instrument, max(ZERO, margin) / per_unit)
     if not units:

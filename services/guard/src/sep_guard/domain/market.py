@@ -32,7 +32,7 @@ class Holding:
 
     @property
     def total(self) -> Decimal:
-        """Signed units, whoever opened them."""
+        """Signed units, managed and manual."""
         return self.managed + self.manual
 
 

@@ -25,7 +25,7 @@ class Intent:
     """An order as decided. A price is None when the order carries none.
 
     ``since_transaction_id`` is the broker's last transaction before the order: look-ups of a
-    lost answer search from there.
+    lost response search from there.
     """
 
     client_order_id: str
@@ -42,7 +42,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The broker's answer; ``reason`` is its own reason of a cancel or reject."""
+    """The broker's response; ``reason`` is its own reason for a cancel or reject."""
 
     outcome: Outcome
     reason: str
@@ -92,10 +92,10 @@ def client_order_id(decision_id: str, leg: str) -> str:
 
 
 def settle(found: Outcome | None, *, age_ms: int, watched_ms: int) -> Outcome:
-    """The outcome that a look-up proves for an order whose answer was lost.
+    """The outcome that a look-up proves for an order whose response was lost.
 
     Args:
-        found: the broker's answer; None when it knows no such order.
+        found: the broker's outcome; None when it knows no such order.
         age_ms: time since it was sent, by the wall clock, which can be set meanwhile.
         watched_ms: time since this process first knew of it, by a monotonic clock.
     """
