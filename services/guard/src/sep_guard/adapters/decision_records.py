@@ -16,6 +16,8 @@ from sep_guard.domain.drain import Close, DrainLimits
 from sep_guard.domain.limits import Controls, GuardLimits, PortfolioLimits
 from sep_guard.domain.market import Account, Market, Weights
 from sep_guard.domain.orders import Intent, Outcome, Result
+from sep_guard.domain.risk.context import UNREADABLE_RISK, RiskContext
+from sep_guard.domain.risk.exposure import Bound
 from sep_guard.domain.view import View
 
 
@@ -32,6 +34,7 @@ class ActionRecord(Document):
     brackets: Brackets | None
     margin: Decimal
     room: Capacity
+    bounds: tuple[Bound, ...] = ()
 
 
 class DecisionRecord(Document):
@@ -54,6 +57,7 @@ class DecisionRecord(Document):
     link_sound: bool
     controls: Controls
     limits: GuardLimits
+    risk: RiskContext = UNREADABLE_RISK
 
     @classmethod
     def of(
@@ -78,6 +82,7 @@ class DecisionRecord(Document):
                 brackets=action.brackets,
                 margin=action.margin,
                 room=action.capacity,
+                bounds=action.bounds,
             ),
             account=view.account,
             market=view.markets[action.instrument],
@@ -89,6 +94,7 @@ class DecisionRecord(Document):
             link_sound=view.link_sound,
             controls=view.controls,
             limits=limits,
+            risk=view.risk.only(action.instrument),
         )
 
     def to_action(self) -> Action:
@@ -105,6 +111,7 @@ class DecisionRecord(Document):
             brackets=action.brackets,
             margin=action.margin,
             capacity=action.room,
+            bounds=action.bounds,
         )
 
     def to_view(self) -> View:
@@ -126,6 +133,7 @@ class DecisionRecord(Document):
             controls=self.controls,
             now_ms=self.ts,
             link_sound=self.link_sound,
+            risk=self.risk,
         )
 
 

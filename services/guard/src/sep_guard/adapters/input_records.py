@@ -1,13 +1,13 @@
 """Converts the records that other services write into inputs of a decision."""
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from sep_fx.granularity import Granularity
 from sep_fx.instants import NS_PER_MS
 from sep_kit.ops.status import signal_end_ns
-from sep_kit.store.records import BracketRecord, SignalRecord, WeightsRecord
+from sep_kit.store.records import BracketRecord, ManifoldRecord, SignalRecord, WeightsRecord
 
-from sep_guard.domain.market import Bracket, Signal, Weights
+from sep_guard.domain.market import Bracket, Manifold, Signal, Weights
 
 
 def signal_of(record: SignalRecord, granularity: Granularity) -> Signal:
@@ -21,7 +21,14 @@ def signal_of(record: SignalRecord, granularity: Granularity) -> Signal:
         rupture=metrics.rupture,
         direction=record.direction,
         bracket=None if bracket is None else _bracket_of(bracket),
+        close=Decimal(repr(record.price)),
+        sigma_eff=Decimal(repr(record.coeffs.sigma_eff)),
     )
+
+
+def manifold_of(record: ManifoldRecord) -> Manifold:
+    """The time and price of a live manifold; a price that can't be read is None."""
+    return Manifold(ts_ms=record.ts_ms, price=_price_of(record.price))
 
 
 def weights_of(record: WeightsRecord) -> Weights:
@@ -32,6 +39,14 @@ def weights_of(record: WeightsRecord) -> Weights:
         by_instrument={i: Decimal(repr(w)) for i, w in record.weights.items()},
         held=record.held,
     )
+
+
+def _price_of(text: str) -> Decimal | None:
+    try:
+        price = Decimal(text)
+    except InvalidOperation:
+        return None
+    return price if price.is_finite() and price > 0 else None
 
 
 def _bracket_of(record: BracketRecord) -> Bracket:

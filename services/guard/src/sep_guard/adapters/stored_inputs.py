@@ -15,8 +15,8 @@ from sep_kit.store.documents import read_document
 from sep_kit.store.records import ManifoldRecord, SignalRecord, WeightsRecord
 from sep_kit.store.signals import SignalStore
 
-from sep_guard.adapters.input_records import signal_of, weights_of
-from sep_guard.domain.market import Signal, Weights
+from sep_guard.adapters.input_records import manifold_of, signal_of, weights_of
+from sep_guard.domain.market import Manifold, Signal, Weights
 
 _log = get_logger("PortfolioManager")
 # A hanging store must not delay reductions.
@@ -25,13 +25,13 @@ _TIMEOUT_S = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredInputs:
-    """Signals and manifold times by instrument, and the rest of the stored state.
+    """Signals and live manifolds by instrument, and the rest of the stored state.
 
     The defaults are those of a store that can't be read: they let no entry pass.
     """
 
     signals: Mapping[str, Signal] = field(default_factory=dict)
-    manifolds_ms: Mapping[str, int] = field(default_factory=dict)
+    manifolds: Mapping[str, Manifold] = field(default_factory=dict)
     weights: Weights | None = None
     margin_open: bool = False
     unknown_orders: frozenset[str] = frozenset()
@@ -80,8 +80,8 @@ class StoredInputsReader:
                 for i, s in signals.items()
                 if isinstance(s, SignalRecord)
             },
-            manifolds_ms={
-                i: m.ts_ms for i, m in manifolds.items() if isinstance(m, ManifoldRecord)
+            manifolds={
+                i: manifold_of(m) for i, m in manifolds.items() if isinstance(m, ManifoldRecord)
             },
             weights=weights,
             # A lost gate counts as closed; below MARGIN_HYST_LOW it opens by itself.

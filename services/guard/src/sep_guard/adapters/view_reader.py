@@ -99,11 +99,13 @@ class ViewReader:
         self, rules: Instrument, stored: StoredInputs, prices: Prices, holding: Holding, now: int
     ) -> Market:
         name = rules.name
+        manifold = stored.manifolds.get(name)
         return Market(
             instrument=rules,
             session=self._settings.calendar.state(name, now // 1000),
             signal=stored.signals.get(name),
-            manifold_ms=stored.manifolds_ms.get(name),
+            manifold_ms=None if manifold is None else manifold.ts_ms,
+            manifold_price=None if manifold is None else manifold.price,
             quote=prices.quotes.get(name),
             home_per_quote=prices.home_per_unit.get(rules.quote),
             holding=holding,

@@ -10,7 +10,7 @@ from sep_guard.domain.decision import decide
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
 from sep_guard.domain.margin_gate import margin_gate_open, utilisation
 from sep_guard.domain.market import ZERO, Market
-from sep_guard.domain.risk.exposure import exposure_of, with_entry
+from sep_guard.domain.risk.exposure import with_entry
 from sep_guard.domain.risk.passed_limits import PassedLimits
 from sep_guard.domain.view import View
 
@@ -30,7 +30,7 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
     capacity = Capacity(
         headroom=max(ZERO, budget.ceiling - view.account.margin_used),
         base=_sizing_base(view, portfolio),
-        exposure=exposure_of(view.markets.values()),
+        exposure=view.risk.exposure,
     )
     reductions: list[Action] = []
     others: list[Action] = []

@@ -72,7 +72,8 @@ class Bracket:
 class Signal:
     """Metrics of the last complete window; ``ended_ms`` is the end of its last bar.
 
-    ``direction`` is 1 for long, -1 for short, 0 for none.
+    ``direction`` is 1 for long, -1 for short, 0 for none. ``close`` is the closing mid of that
+    bar, ``sigma_eff`` the standard deviation of its window's log returns.
     """
 
     ended_ms: int
@@ -87,11 +88,19 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Manifold:
+    """Time and price of a live manifold."""
+
+    ts_ms: int
+    price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
     """One instrument at one moment. None marks what could not be read.
 
-    ``manifold_ms`` is the time of the live manifold, ``home_per_quote`` the value of one unit
-    of the quote currency in home currency.
+    ``manifold_ms`` and ``manifold_price`` are time and price of the live manifold,
+    ``home_per_quote`` the value of one unit of the quote currency in home currency.
     """
 
     instrument: Instrument
@@ -123,9 +132,8 @@ class Market:
     @property
     def margin_per_unit(self) -> Decimal | None:
         """Margin of one unit in home currency; None without a quote or a conversion rate."""
-        if self.quote is None or self.home_per_quote is None:
-            return None
-        return self.quote.mid * self.home_per_quote * self.instrument.margin_rate
+        unit_value = self.value_per_unit
+        return None if unit_value is None else unit_value * self.instrument.margin_rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

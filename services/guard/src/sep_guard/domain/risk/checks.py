@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from sep_guard.domain.checks import Candidate, Check, Refusal
 from sep_guard.domain.market import ZERO
-from sep_guard.domain.risk.exposure import exposure_of, signed_net
+from sep_guard.domain.risk.exposure import signed_net
 from sep_guard.domain.risk.locks import LockCause
 from sep_guard.domain.risk.price_reference import collar_bps, deviation_bps
 
@@ -62,7 +62,7 @@ def check_reference_price(candidate: Candidate) -> Iterator[Check]:
 def check_exposure(candidate: Candidate) -> Iterator[Check]:
     """Leverage, currency and turnover that leave anything at all for this entry."""
     view, market, limits = candidate.view, candidate.market, candidate.limits.risk
-    nav, exposure = view.account.nav, exposure_of(view.markets.values())
+    nav, exposure = view.account.nav, view.risk.exposure
     usable = nav.is_finite() and nav > 0 and not exposure.unvalued
     direction = market.signal.direction if market.signal else 0
     net = max(signed_net(exposure, market.instrument.name, direction)) if direction else ZERO

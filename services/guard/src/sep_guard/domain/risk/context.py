@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from sep_guard.domain.market import ZERO
 from sep_guard.domain.risk.activity import entries_last_hour
+from sep_guard.domain.risk.exposure import NO_EXPOSURE, Exposure
 from sep_guard.domain.risk.locks import Lock, active
 from sep_guard.domain.risk.monitor import Observed
 
@@ -20,6 +21,7 @@ class RiskContext:
         opened_value: value opened since 17:00 New York, in home currency.
         entries_last_hour: by instrument; none where absent.
         locks: running locks by instrument.
+        exposure: of all positions, before this cycle's orders.
     """
 
     readable: bool
@@ -27,6 +29,7 @@ class RiskContext:
     opened_value: Decimal = ZERO
     entries_last_hour: Mapping[str, int] = field(default_factory=dict)
     locks: Mapping[str, tuple[Lock, ...]] = field(default_factory=dict)
+    exposure: Exposure = NO_EXPOSURE
 
     def only(self, instrument: str) -> "RiskContext":
         """The part that concerns one instrument, for its decision record."""
@@ -41,7 +44,7 @@ class RiskContext:
 UNREADABLE_RISK = RiskContext(readable=False)
 
 
-def context_of(observed: Observed, now_ms: int) -> RiskContext:
+def context_of(observed: Observed, exposure: Exposure, now_ms: int) -> RiskContext:
     """The context after an observation."""
     state, counts = observed.state, observed.state.activity
     locks: dict[str, tuple[Lock, ...]] = {}
@@ -58,4 +61,5 @@ def context_of(observed: Observed, now_ms: int) -> RiskContext:
         opened_value=ZERO if counts is None else counts.opened_value,
         entries_last_hour=entries,
         locks=locks,
+        exposure=exposure,
     )
