@@ -21,15 +21,20 @@ from sep_kit.store.lease import Lease
 from sep_kit.store.records import KillSwitchChange
 
 from sep_guard.adapters.gateway import GatewayBroker
+from sep_guard.adapters.risk_state import RiskStateStore
 from sep_guard.adapters.stored_inputs import StoredInputsReader
 from sep_guard.adapters.valkey_store import ValkeyGuardStore
 from sep_guard.adapters.view_reader import ViewReader, ViewSettings
+from sep_guard.application.breaker import Breaker
 from sep_guard.application.dispatcher import Dispatcher
 from sep_guard.application.drain import Drain
+from sep_guard.application.flatten import Flatten
+from sep_guard.application.instrument_locks import InstrumentLocks
 from sep_guard.application.kill_switch import KillSwitchControl
 from sep_guard.application.open_orders import OpenOrders
 from sep_guard.application.queries import GuardQueries
 from sep_guard.application.reconcile import Reconciler
+from sep_guard.application.risk_monitor import RiskMonitor
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import Broker
 from sep_guard.servicer import GuardServicer
@@ -65,7 +70,10 @@ class Guard:
     views: ViewReader
     reconciler: Reconciler
     drain: Drain
+    flatten: Flatten
+    locks: InstrumentLocks
     kill_switch: KillSwitch
+    kill_switch_control: KillSwitchControl
 
 
 def assemble(settings: GuardSettings, resources: Resources) -> Guard:
@@ -84,13 +92,23 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
         read_only=settings.read_only,
         live_allowed=settings.live_allowed,
     )
-    views = ViewReader(view_settings, resources.broker, stored_inputs, kill_switch, clock)
+    states = RiskStateStore(valkey)
+    monitor = RiskMonitor(resources.broker, states, limits.risk, clock)
+    views = ViewReader(view_settings, resources.broker, stored_inputs, kill_switch, monitor, clock)
     dispatcher = Dispatcher(resources.broker, store, open_orders, clock, metrics)
+    breaker = Breaker(states, store, dispatcher, kill_switch, limits.risk, new_id, clock, metrics)
+    control = KillSwitchControl(kill_switch, breaker, clock, metrics)
+    flatten = Flatten(views, dispatcher, control, store, new_id, metrics)
     return Guard(
         views=views,
-        reconciler=Reconciler(views, dispatcher, limits, store, new_id, metrics),
+        reconciler=Reconciler(views, dispatcher, limits, store, new_id, metrics, breaker, flatten),
         drain=Drain(views, dispatcher, limits.portfolio, store, new_id, metrics),
+        flatten=flatten,
+        locks=InstrumentLocks(
+            settings.hotband_pairs, states, store, dispatcher, new_id, clock, metrics
+        ),
         kill_switch=kill_switch,
+        kill_switch_control=control,
     )
 
 
@@ -107,7 +125,9 @@ def build(settings: GuardSettings, context: Context) -> Parts:
         GuardQueries(guard.views, settings.hotband_pairs, settings.limits()),
         guard.reconciler,
         guard.drain,
-        KillSwitchControl(guard.kill_switch, clock, metrics),
+        guard.flatten,
+        guard.locks,
+        guard.kill_switch_control,
         clock,
     )
 

@@ -8,11 +8,14 @@ from sep_kit.store.kill_switch import KillSwitchState
 from sep_kit.store.records import KillSwitchChange
 
 from sep_guard.application.drain import Closed
+from sep_guard.application.flatten import Flattened
 from sep_guard.application.queries import BudgetReport, Readiness
 from sep_guard.application.reconcile import Cycle, Done
 from sep_guard.domain.actions import Kind
 from sep_guard.domain.checks import failed
 from sep_guard.domain.drain import Close, DrainLimits, DrainPlan
+from sep_guard.domain.risk.locks import Lock
+from sep_guard.domain.risk.report import LimitRow
 from sep_guard.domain.view import View
 
 _KINDS = {
@@ -94,13 +97,36 @@ def drained_message(
     response = guard_pb2.ExecuteDrainResponse(
         drain_id=drain_id, remaining_excess=f"{after.excess:f}", ts_ms=ts_ms
     )
-    for done in closed:
-        message = _close(done.close)
-        message.order_state = done.result.outcome
-        message.client_order_id = done.client_order_id
-        message.order_reason = done.result.reason
-        response.closes.append(message)
+    response.closes.extend(_closed(done) for done in closed)
     return response
+
+
+def flattened_message(done: Flattened, ts_ms: int) -> guard_pb2.FlattenResponse:
+    """What a flatten closed, and what is left."""
+    return guard_pb2.FlattenResponse(
+        flatten_id=done.id,
+        closes=[_closed(closed) for closed in done.closed],
+        remaining=[_close(close) for close in done.remaining],
+        complete=not done.remaining,
+        ts_ms=ts_ms,
+    )
+
+
+def limits_message(rows: Sequence[LimitRow]) -> guard_pb2.GetRiskLimitsResponse:
+    """Each risk limit in the unit of its knob."""
+    return guard_pb2.GetRiskLimitsResponse(limits=[_limit(row) for row in rows])
+
+
+def lock_message(lock: Lock) -> guard_pb2.Lock:
+    """A lock."""
+    return guard_pb2.Lock(
+        instrument=lock.instrument,
+        cause=lock.cause,
+        reason=lock.reason,
+        actor=lock.actor,
+        since_ms=lock.since_ms,
+        until_ms=lock.until_ms,
+    )
 
 
 def kill_switch_message(state: KillSwitchState) -> guard_pb2.GetKillSwitchResponse:
@@ -119,6 +145,26 @@ def kill_switch_change_message(change: KillSwitchChange) -> guard_pb2.SetKillSwi
     return guard_pb2.SetKillSwitchResponse(
         kill_switch=change.engaged, reason=change.reason, actor=change.actor, ts_ms=change.ts
     )
+
+
+def _limit(row: LimitRow) -> guard_pb2.RiskLimit:
+    return guard_pb2.RiskLimit(
+        limit=row.limit,
+        unit=row.unit,
+        observed=None if row.observed is None else float(row.observed),
+        allowed=float(row.allowed),
+        headroom=None if row.headroom is None else float(row.headroom),
+        state=row.state,
+        subject=row.subject,
+    )
+
+
+def _closed(done: Closed) -> guard_pb2.DrainClose:
+    message = _close(done.close)
+    message.order_state = done.result.outcome
+    message.client_order_id = done.client_order_id
+    message.order_reason = done.result.reason
+    return message
 
 
 def _close(close: Close) -> guard_pb2.DrainClose:

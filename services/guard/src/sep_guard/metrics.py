@@ -1,11 +1,17 @@
 """Prometheus metrics of the guard."""
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from sep_guard.domain.actions import Action, Plan
 from sep_guard.domain.drain import Close
 from sep_guard.domain.margin_gate import utilisation
 from sep_guard.domain.market import Account
+from sep_guard.domain.risk.breaker import BreakerCause
+from sep_guard.domain.risk.locks import active
+from sep_guard.domain.risk.report import LimitRow
+from sep_guard.domain.risk.state import RiskState
 from sep_guard.domain.view import View
 
 
@@ -30,6 +36,20 @@ class GuardMetrics:
             "sep_guard_orders_total", "Orders by outcome", ["instrument", "outcome"],
             registry=registry,
         )  # fmt: skip
+        self._headroom = Gauge(
+            "sep_risk_headroom_ratio", "Share of a risk limit that is left", ["limit"],
+            registry=registry,
+        )  # fmt: skip
+        self._breaker = Gauge(
+            "sep_risk_breaker", "1 while the breaker is tripped by this cause", ["limit"],
+            registry=registry,
+        )  # fmt: skip
+        self._locks = Gauge(
+            "sep_risk_lock", "1 while the instrument is locked", ["instrument", "cause"],
+            registry=registry,
+        )  # fmt: skip
+        for cause in BreakerCause:
+            self._breaker.labels(cause).set(0)
         self._kill_switch.set(1)
         self.clear_account()
 
@@ -38,6 +58,20 @@ class GuardMetrics:
         self.show_account(view.account)
         self._kill_switch.set(view.controls.kill_switch)
         self._budget.set(float(plan.budget.total))
+
+    def show_risk(self, state: RiskState, now_ms: int) -> None:
+        """Set breaker and locks."""
+        for cause in BreakerCause:
+            self._breaker.labels(cause).set(state.trip is not None and state.trip.cause is cause)
+        self._locks.clear()
+        for lock in active(state.locks, now_ms):
+            self._locks.labels(lock.instrument, lock.cause).set(1)
+
+    def show_headroom(self, rows: Iterable[LimitRow]) -> None:
+        """Set what is left of each limit; NaN where it can't be told."""
+        for row in rows:
+            left = float("nan") if row.headroom is None else float(row.headroom)
+            self._headroom.labels(row.limit).set(left)
 
     def show_account(self, account: Account) -> None:
         """Set the account's gauges, between cycles."""

@@ -12,6 +12,10 @@ from sep_guard.domain.drain import Close, DrainLimits
 from sep_guard.domain.limits import Controls, GuardLimits, PortfolioLimits
 from sep_guard.domain.market import Account, Holding, Quote
 from sep_guard.domain.orders import Intent, Result
+from sep_guard.domain.risk.activity import OwnTrade
+from sep_guard.domain.risk.events import RiskEvent
+from sep_guard.domain.risk.ledger_events import LedgerPage
+from sep_guard.domain.risk.state import RiskState
 from sep_guard.domain.view import View
 
 
@@ -42,12 +46,32 @@ class Broker(Protocol):
         """The broker's rules by instrument."""
         ...
 
+    async def own_trades(self) -> Sequence[OwnTrade]:
+        """Open trades of this stack."""
+        ...
+
+    async def ledger(self, since_id: int, through_id: int) -> LedgerPage:
+        """What the ledger says between two transactions, the first excluded."""
+        ...
+
     async def place(self, intent: Intent) -> Result:
         """Send an order. A failure that does not prove a refusal is UNKNOWN, never raised."""
         ...
 
     async def look_up(self, intent: Intent) -> Result | None:
         """The outcome of an order; None when the broker knows no such order."""
+        ...
+
+
+class RiskStates(Protocol):
+    """The persisted risk state."""
+
+    async def load(self) -> RiskState:
+        """The state of the last cycle.
+
+        Raises:
+            StoreUnavailableError: the store does not answer.
+        """
         ...
 
 
@@ -93,6 +117,14 @@ class Transaction(Protocol):
         """The margin gate, whose hysteresis survives restarts."""
         ...
 
+    def save_risk_state(self, state: RiskState) -> None:
+        """What the risk limits remember, all of it."""
+        ...
+
+    def record_risk_event(self, event: RiskEvent) -> None:
+        """Append a trip, an acknowledgement or a lock to the decision log."""
+        ...
+
     def record_decision(
         self, decision_id: str, action: Action, view: View, limits: GuardLimits
     ) -> None:
@@ -108,6 +140,14 @@ class Transaction(Protocol):
         limits: DrainLimits,
     ) -> None:
         """Append one close of a drain with its inputs to the decision log."""
+        ...
+
+    def record_flatten(self, decision_id: str, close: Close, view: View) -> None:
+        """Append one close of a flatten to the decision log."""
+        ...
+
+    def save_managed_units(self, view: View) -> None:
+        """The units that this stack answers for, which the allocator reads."""
         ...
 
     def record_outcome(self, intent: Intent, result: Result, ts_ms: int) -> None:

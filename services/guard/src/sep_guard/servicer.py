@@ -6,6 +6,8 @@ from sep_kit.clock import Clock, now_ms
 from sep_kit.grpc.scope import caller_name
 
 from sep_guard.application.drain import Drain
+from sep_guard.application.flatten import Flatten
+from sep_guard.application.instrument_locks import InstrumentLocks
 from sep_guard.application.kill_switch import KillSwitchControl
 from sep_guard.application.queries import GuardQueries
 from sep_guard.application.reconcile import Reconciler
@@ -14,8 +16,11 @@ from sep_guard.convert import (
     cycle_message,
     drain_limits_of,
     drained_message,
+    flattened_message,
     kill_switch_change_message,
     kill_switch_message,
+    limits_message,
+    lock_message,
     plan_message,
     readiness_message,
 )
@@ -29,12 +34,16 @@ class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
         queries: GuardQueries,
         reconciler: Reconciler,
         drain: Drain,
+        flatten: Flatten,
+        locks: InstrumentLocks,
         kill_switch: KillSwitchControl,
         clock: Clock,
     ) -> None:
         self._queries = queries
         self._reconciler = reconciler
         self._drain = drain
+        self._flatten = flatten
+        self._locks = locks
         self._kill_switch = kill_switch
         self._clock = clock
 
@@ -76,6 +85,7 @@ class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
             engaged=request.kill_switch,
             reason=request.reason,
             actor=caller_name() or request.actor,
+            acknowledge_breaker=request.acknowledge_breaker,
         )
         return kill_switch_change_message(change)
 
@@ -112,6 +122,54 @@ class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
             request.drain_id, limits, request.instrument or None
         )
         return drained_message(request.drain_id, closed, after, now_ms(self._clock))
+
+    async def GetRiskLimits(
+        self,
+        request: guard_pb2.GetRiskLimitsRequest,
+        context: grpc.aio.ServicerContext[
+            guard_pb2.GetRiskLimitsRequest, guard_pb2.GetRiskLimitsResponse
+        ],
+    ) -> guard_pb2.GetRiskLimitsResponse:
+        """Each risk limit, observed and allowed."""
+        return limits_message(await self._queries.limits())
+
+    async def ListLocks(
+        self,
+        request: guard_pb2.ListLocksRequest,
+        context: grpc.aio.ServicerContext[guard_pb2.ListLocksRequest, guard_pb2.ListLocksResponse],
+    ) -> guard_pb2.ListLocksResponse:
+        """The locks that hold now."""
+        return guard_pb2.ListLocksResponse(
+            locks=[lock_message(lock) for lock in await self._locks.running()]
+        )
+
+    async def SetLock(
+        self,
+        request: guard_pb2.SetLockRequest,
+        context: grpc.aio.ServicerContext[guard_pb2.SetLockRequest, guard_pb2.SetLockResponse],
+    ) -> guard_pb2.SetLockResponse:
+        """Lock or unlock an instrument by hand."""
+        actor = caller_name() or "unnamed"
+        if request.locked:
+            until = int(request.until_ms) if request.HasField("until_ms") else None
+            held = await self._locks.lock(request.instrument, request.reason, actor, until)
+        else:
+            held = await self._locks.unlock(request.instrument, request.reason, actor)
+        return guard_pb2.SetLockResponse(locks=[lock_message(lock) for lock in held])
+
+    async def Flatten(
+        self,
+        request: guard_pb2.FlattenRequest,
+        context: grpc.aio.ServicerContext[guard_pb2.FlattenRequest, guard_pb2.FlattenResponse],
+    ) -> guard_pb2.FlattenResponse:
+        """Engage the kill switch and close what the stack manages."""
+        done = await self._flatten.execute(
+            reason=request.reason,
+            actor=caller_name() or "unnamed",
+            include_manual=request.include_manual,
+            flatten_id=request.flatten_id,
+        )
+        return flattened_message(done, now_ms(self._clock))
 
     async def CheckEntry(
         self,

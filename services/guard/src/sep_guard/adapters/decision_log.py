@@ -6,13 +6,22 @@ from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, answer
 from sep_kit.store.documents import parse_document
 
-from sep_guard.adapters.decision_records import DecisionRecord, DrainRecord, LogRecord, OrderRecord
+from sep_guard.adapters.decision_records import (
+    DecisionRecord,
+    DrainRecord,
+    FlattenRecord,
+    LogRecord,
+    OrderRecord,
+    RiskRecord,
+)
 
 _PAGE = 500
 _SCHEMAS: dict[bytes, type[LogRecord]] = {
     b'{"event":"decision"': DecisionRecord,
     b'{"event":"order"': OrderRecord,
     b'{"event":"drain"': DrainRecord,
+    b'{"event":"flatten"': FlattenRecord,
+    b'{"event":"risk"': RiskRecord,
 }
 
 

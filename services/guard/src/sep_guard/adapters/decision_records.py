@@ -17,6 +17,7 @@ from sep_guard.domain.limits import Controls, GuardLimits, PortfolioLimits
 from sep_guard.domain.market import Account, Market, Weights
 from sep_guard.domain.orders import Intent, Outcome, Result
 from sep_guard.domain.risk.context import UNREADABLE_RISK, RiskContext
+from sep_guard.domain.risk.events import RiskEvent, RiskEventKind
 from sep_guard.domain.risk.exposure import Bound
 from sep_guard.domain.view import View
 
@@ -205,6 +206,59 @@ class DrainRecord(Document):
         )
 
 
+class FlattenRecord(Document):
+    """One close of a flatten; its order is recorded separately."""
+
+    event: Literal["flatten"] = "flatten"
+    id: str
+    ts: int
+    instrument: str
+    reasons: tuple[str, ...]
+    close: Close
+    account: Account
+    market: Market
+
+    @classmethod
+    def of(cls, decision_id: str, close: Close, view: View) -> "FlattenRecord":
+        """The record of a close."""
+        return cls(
+            id=decision_id,
+            ts=view.now_ms,
+            instrument=close.instrument,
+            reasons=(close.reason,),
+            close=close,
+            account=view.account,
+            market=view.markets[close.instrument],
+        )
+
+
+class RiskRecord(Document):
+    """A trip or acknowledgement of the breaker, or a change of a lock; ``instrument`` is empty
+    where the whole account is meant."""
+
+    event: Literal["risk"] = "risk"
+    id: str
+    ts: int
+    instrument: str
+    kind: RiskEventKind
+    cause: str
+    reason: str
+    actor: str
+
+    @classmethod
+    def of(cls, event: RiskEvent) -> "RiskRecord":
+        """The record of a change."""
+        return cls(
+            id=event.id,
+            ts=event.ts_ms,
+            instrument=event.instrument,
+            kind=event.kind,
+            cause=event.cause,
+            reason=event.reason,
+            actor=event.actor,
+        )
+
+
 class IntentRecord(Document):
     """The stored form of an order of unknown outcome, in ``guard:open_orders``."""
 
@@ -229,5 +283,5 @@ class IntentRecord(Document):
         return Intent(**self.model_dump())
 
 
-LogRecord = DecisionRecord | OrderRecord | DrainRecord
+LogRecord = DecisionRecord | OrderRecord | DrainRecord | FlattenRecord | RiskRecord
 """A record of ``guard:decisions``."""

@@ -10,15 +10,16 @@ from sep_kit.errors import PeerUnavailableError, RemoteError, SepError
 from sep_kit.grpc.client import call
 from sep_kit.logging import get_logger
 
+from sep_guard.adapters.ledger_events import OWN_TAG, ledger_page
 from sep_guard.domain.market import ZERO, Account, Holding, Quote
 from sep_guard.domain.orders import Intent, Outcome, Result
+from sep_guard.domain.risk.activity import OwnTrade
+from sep_guard.domain.risk.ledger_events import LedgerPage
 from sep_guard.ports import Prices
 
 _log = get_logger("PortfolioManager")
 _PEER = "gateway"
 _ORDER_DEADLINE_S = 15.0
-OWN_TAG = "sep"
-"""The broker's client tag of trades that this stack opened."""
 
 _OUTCOMES = {
     gateway_pb2.ORDER_STATE_FILLED: Outcome.FILLED,
@@ -96,6 +97,32 @@ class GatewayBroker:
             )
             for i in response.instruments
         }
+
+    async def own_trades(self) -> Sequence[OwnTrade]:
+        """Open trades of this stack."""
+        response = await call(
+            self._stub.ListOpenTrades, gateway_pb2.ListOpenTradesRequest(), peer=_PEER
+        )
+        return [
+            OwnTrade(
+                instrument=trade.instrument,
+                trade_id=trade.id,
+                units=Decimal(trade.current_units),
+            )
+            for trade in response.trades
+            if trade.client_tag == OWN_TAG
+        ]
+
+    async def ledger(self, since_id: int, through_id: int) -> LedgerPage:
+        """What the ledger says between two transactions, the first excluded."""
+        response = await call(
+            self._stub.ListTransactions,
+            gateway_pb2.ListTransactionsRequest(
+                since_transaction_id=str(since_id), through_transaction_id=str(through_id)
+            ),
+            peer=_PEER,
+        )
+        return ledger_page(response, through_id)
 
     async def place(self, intent: Intent) -> Result:
         """Send an order. A failure that does not prove a refusal is UNKNOWN, never raised."""

@@ -12,14 +12,19 @@ from sep_kit.store.lease import Lease
 from sep_guard.adapters.decision_records import (
     DecisionRecord,
     DrainRecord,
+    FlattenRecord,
     IntentRecord,
     LogRecord,
     OrderRecord,
+    RiskRecord,
 )
+from sep_guard.adapters.risk_state import queue_risk_state
 from sep_guard.domain.actions import Action, Plan
 from sep_guard.domain.drain import Close, DrainLimits
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
 from sep_guard.domain.orders import Intent, Result
+from sep_guard.domain.risk.events import RiskEvent
+from sep_guard.domain.risk.state import RiskState
 from sep_guard.domain.view import View
 from sep_guard.ports import StoredOrders, Writes
 
@@ -96,6 +101,12 @@ class _PipelineTransaction:
     def save_margin_gate(self, is_open: bool) -> None:
         self._pipe.set(keys.MARGIN_GATE, "open" if is_open else "closed")
 
+    def save_risk_state(self, state: RiskState) -> None:
+        queue_risk_state(self._pipe, state)
+
+    def record_risk_event(self, event: RiskEvent) -> None:
+        self._append(RiskRecord.of(event))
+
     def record_decision(
         self, decision_id: str, action: Action, view: View, limits: GuardLimits
     ) -> None:
@@ -110,6 +121,15 @@ class _PipelineTransaction:
         limits: DrainLimits,
     ) -> None:
         self._append(DrainRecord.of(decision_id, close, view, portfolio, limits))
+
+    def record_flatten(self, decision_id: str, close: Close, view: View) -> None:
+        self._append(FlattenRecord.of(decision_id, close, view))
+
+    def save_managed_units(self, view: View) -> None:
+        values = {i: str(m.holding.managed) for i, m in view.markets.items() if m.holding.managed}
+        values["ts"] = str(view.now_ms)
+        self._pipe.delete(keys.MANAGED_UNITS)
+        self._pipe.hset(keys.MANAGED_UNITS, mapping=values)  # type: ignore[arg-type]
 
     def record_outcome(self, intent: Intent, result: Result, ts_ms: int) -> None:
         self._append(OrderRecord.of(intent, result, ts_ms))

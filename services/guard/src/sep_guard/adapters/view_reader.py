@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from sep_fx.instrument import Instrument
 from sep_fx.sessions import SessionCalendar
 from sep_kit.clock import Clock, now_ms
-from sep_kit.errors import SepError
+from sep_kit.errors import SepError, StoreUnavailableError
 from sep_kit.logging import get_logger
 from sep_kit.store.kill_switch import KillSwitch
 
 from sep_guard.adapters.stored_inputs import StoredInputs, StoredInputsReader
+from sep_guard.application.risk_monitor import RiskMonitor
 from sep_guard.domain.limits import Controls
-from sep_guard.domain.market import Holding, Market
+from sep_guard.domain.market import Account, Holding, Market
+from sep_guard.domain.risk.context import UNREADABLE_RISK, context_of
+from sep_guard.domain.risk.exposure import exposure_of
+from sep_guard.domain.risk.monitor import Observed
 from sep_guard.domain.view import View
 from sep_guard.ports import Broker, Prices
 
@@ -40,12 +44,14 @@ class ViewReader:
         broker: Broker,
         stored_inputs: StoredInputsReader,
         kill_switch: KillSwitch,
+        risk: RiskMonitor,
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._broker = broker
         self._stored_inputs = stored_inputs
         self._kill_switch = kill_switch
+        self._risk = risk
         self._clock = clock
         self._rules: Mapping[str, Instrument] = {}
         self._rules_ms = 0
@@ -63,20 +69,33 @@ class ViewReader:
         stored = await self._stored_inputs.read(names)
         # A store that did not answer is not asked for the kill switch either.
         controls = await self.controls() if stored else self.controls_without_store()
+        stored_at_all = stored is not None
         stored = stored or StoredInputs(unknown_orders=frozenset(names))
+        observed = await self._observe(account) if stored_at_all else None
         now = now_ms(self._clock)
+        markets = {
+            name: self._market(rules[name], stored, prices, holdings.get(name, Holding()), now)
+            for name in names
+        }
+        exposure = exposure_of(markets.values())
         return View(
             account=account,
-            markets={
-                name: self._market(rules[name], stored, prices, holdings.get(name, Holding()), now)
-                for name in names
-            },
+            markets=markets,
             weights=stored.weights,
             margin_was_open=stored.margin_open,
             controls=controls,
             now_ms=now,
             link_sound=stored.link_sound,
+            risk=UNREADABLE_RISK if observed is None else context_of(observed, exposure, now),
+            observed=observed,
         )
+
+    async def _observe(self, account: Account) -> Observed | None:
+        try:
+            return await self._risk.observe(account)
+        except StoreUnavailableError as error:
+            _log.warning("risk state can't be read: no entry passes", error=str(error))
+            return None
 
     async def controls(self) -> Controls:
         """Kill switch and switches of the settings, now. An unreadable switch is engaged."""

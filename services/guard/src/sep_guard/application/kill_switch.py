@@ -6,6 +6,7 @@ from sep_kit.logging import get_logger
 from sep_kit.store.kill_switch import KillSwitch, KillSwitchState
 from sep_kit.store.records import KillSwitchChange
 
+from sep_guard.application.breaker import Breaker
 from sep_guard.metrics import GuardMetrics
 
 _log = get_logger("PortfolioManager")
@@ -14,8 +15,11 @@ _log = get_logger("PortfolioManager")
 class KillSwitchControl:
     """The kill switch, for the API."""
 
-    def __init__(self, kill_switch: KillSwitch, clock: Clock, metrics: GuardMetrics) -> None:
+    def __init__(
+        self, kill_switch: KillSwitch, breaker: Breaker, clock: Clock, metrics: GuardMetrics
+    ) -> None:
         self._kill_switch = kill_switch
+        self._breaker = breaker
         self._clock = clock
         self._metrics = metrics
 
@@ -23,15 +27,26 @@ class KillSwitchControl:
         """The current state; unreadable counts as engaged."""
         return await self._kill_switch.read()
 
-    async def set(self, *, engaged: bool, reason: str, actor: str) -> KillSwitchChange:
+    async def set(
+        self, *, engaged: bool, reason: str, actor: str, acknowledge_breaker: bool = False
+    ) -> KillSwitchChange:
         """Engage or release. A release needs a reason; an engage never does.
 
+        Args:
+            acknowledge_breaker: reset a tripped breaker as well, which a release then needs.
+
         Raises:
-            InvalidArgumentError: a release without a reason.
+            InvalidArgumentError: a release without a reason, or an engage that acknowledges.
+            BreakerTrippedError: a release while the breaker is tripped.
+            NotTheWriterError: an acknowledgement on a replica that does not hold the lease.
             StoreUnavailableError: the store does not answer.
         """
-        if not engaged and not reason.strip():
-            raise InvalidArgumentError("reason: must be given to release the kill switch")
+        if not engaged:
+            await self._prepare_release(reason, actor, acknowledge=acknowledge_breaker)
+        elif acknowledge_breaker:
+            raise InvalidArgumentError(
+                "acknowledge_breaker: goes with a release, not with kill_switch: true"
+            )
         change = KillSwitchChange(
             ts=now_ms(self._clock),
             engaged=engaged,
@@ -45,3 +60,11 @@ class KillSwitchControl:
             actor=change.actor, reason=change.reason,
         )  # fmt: skip
         return change
+
+    async def _prepare_release(self, reason: str, actor: str, *, acknowledge: bool) -> None:
+        if not reason.strip():
+            raise InvalidArgumentError("reason: must be given to release the kill switch")
+        if acknowledge:
+            await self._breaker.acknowledge(reason, actor or "unnamed")
+        else:
+            await self._breaker.check_release()

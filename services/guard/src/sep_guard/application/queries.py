@@ -12,6 +12,7 @@ from sep_guard.domain.entry_checks import check_entry
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
 from sep_guard.domain.margin_gate import margin_gate_open, utilisation
 from sep_guard.domain.market import Market
+from sep_guard.domain.risk.report import LimitRow, limit_rows
 from sep_guard.domain.view import View
 from sep_guard.ports import ViewSource
 
@@ -55,6 +56,17 @@ class GuardQueries:
             budget=budget_of(view.account, portfolio),
             utilisation=utilisation(view.account),
             margin_open=margin_gate_open(view, portfolio),
+        )
+
+    async def limits(self) -> tuple[LimitRow, ...]:
+        """Each risk limit with what is observed, allowed and left."""
+        view = await self._source.view()
+        return limit_rows(
+            view.markets.values(),
+            None if view.observed is None else view.observed.state,
+            view.account.nav,
+            self._limits.risk,
+            view.now_ms,
         )
 
     async def readiness(self) -> list[Readiness]:

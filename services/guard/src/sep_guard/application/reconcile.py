@@ -7,11 +7,14 @@ from enum import StrEnum
 from sep_kit.errors import NotTheWriterError
 from sep_kit.logging import get_logger
 
+from sep_guard.application.breaker import Breaker
 from sep_guard.application.dispatcher import Dispatcher
+from sep_guard.application.flatten import Flatten
 from sep_guard.domain.actions import Action, Kind, Plan
 from sep_guard.domain.cycle import plan_cycle
 from sep_guard.domain.limits import GuardLimits
 from sep_guard.domain.orders import Result, intent_of_action
+from sep_guard.domain.risk.limits import BreakerAction
 from sep_guard.domain.view import View
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import GuardStore, Transaction, ViewSource
@@ -65,7 +68,12 @@ class Reconciler:
         store: GuardStore,
         new_id: Callable[[], str],
         metrics: GuardMetrics,
+        breaker: Breaker,
+        flatten: Flatten,
     ) -> None:
+        self._breaker = breaker
+        self._flatten = flatten
+        self._tripped = False
         self._source = source
         self._dispatcher = dispatcher
         self._limits = limits
@@ -81,6 +89,9 @@ class Reconciler:
             self._metrics.show_kill_switch((await self._source.controls()).kill_switch)
             return
         await self.reconcile(dry_run=False)
+        if self._tripped and self._limits.risk.breaker_action is BreakerAction.FLATTEN:
+            # Each cycle, until nothing is held: what was cut short goes on.
+            await self._flatten.close_all(self._new_id(), include_manual=False)
 
     async def reconcile(self, *, dry_run: bool) -> Cycle:
         """Run one cycle; cycles and drains never overlap.
@@ -110,6 +121,10 @@ class Reconciler:
                 _manager.warning("Valkey is unavailable: only reductions are sent")
                 actions = tuple(a for a in actions if a.kind is not Kind.ENTRY)
             await self._save_state(view, plan)
+            self._tripped = await self._breaker.act(view, plan)
+            if self._tripped:
+                # A breaker that tripped in this cycle holds for this cycle's entries.
+                actions = tuple(a for a in actions if a.kind is not Kind.ENTRY)
             done = [await self._carry_out(a, f"{cycle_id}:{a.instrument}", view) for a in actions]
             return Cycle(cycle_id, view.now_ms, False, tuple(done))
 
@@ -124,6 +139,7 @@ class Reconciler:
         def writes(transaction: Transaction) -> None:
             transaction.save_budget(view, plan, self._limits.portfolio)
             transaction.save_margin_gate(plan.margin_open)
+            transaction.save_managed_units(view)
 
         await self._dispatcher.write(writes)
 

@@ -12,10 +12,11 @@ from sep_guard.domain.market import ZERO, Account, Market
 
 
 class DrainReason(StrEnum):
-    """The cap that is exceeded."""
+    """Why a position is closed: the cap that is exceeded, or a flatten."""
 
     OVER_INSTRUMENT_CAP = "OVER_INSTRUMENT_CAP"
     OVER_TOTAL_CAP = "OVER_TOTAL_CAP"
+    FLATTEN = "FLATTEN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

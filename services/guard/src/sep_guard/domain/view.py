@@ -7,6 +7,7 @@ from decimal import Decimal
 from sep_guard.domain.limits import Controls
 from sep_guard.domain.market import ZERO, Account, Market, Weights
 from sep_guard.domain.risk.context import UNREADABLE_RISK, RiskContext
+from sep_guard.domain.risk.monitor import Observed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +16,8 @@ class View:
 
     ``link_sound`` means that the gateway reaches the broker and has missed none of its
     transactions. ``risk`` is what the risk limits remember; while it is unreadable no entry
-    passes.
+    passes. ``observed`` is the observation behind it, for the writer to persist; None where
+    there was none.
     """
 
     account: Account
@@ -26,6 +28,7 @@ class View:
     now_ms: int
     link_sound: bool
     risk: RiskContext = UNREADABLE_RISK
+    observed: Observed | None = None
 
     def weight(self, instrument: str) -> Decimal:
         """The weight of an instrument; 0 without weights."""

@@ -52,10 +52,7 @@ def observe(state: RiskState, reading: Reading, limits: RiskLimits, now_ms: int)
     right trips, and so does a damaged baseline.
     """
     before = state
-    if state.damaged:
-        faults = ", ".join(state.damaged)
-        fault = trip_of_fault(BreakerCause.BASELINE, f"stored and unreadable: {faults}", now_ms)
-        state = replace(state, trip=state.trip or fault, damaged=())
+    state = with_damage(state, now_ms)
     transfers = ZERO
     ledger = reading.ledger
     if ledger is not None:
@@ -88,6 +85,15 @@ def observe(state: RiskState, reading: Reading, limits: RiskLimits, now_ms: int)
             if lock not in before.locks.get(lock.instrument, ())
         ),
     )
+
+
+def with_damage(state: RiskState, now_ms: int) -> RiskState:
+    """The state with damaged parts turned into a trip, so that saving it hides none."""
+    if not state.damaged:
+        return state
+    faults = ", ".join(state.damaged)
+    fault = trip_of_fault(BreakerCause.BASELINE, f"stored and unreadable: {faults}", now_ms)
+    return trip(replace(state, damaged=()), fault)
 
 
 def acknowledge(state: RiskState) -> RiskState:

@@ -45,22 +45,26 @@ class LimitRow:
     subject: str = ""
 
 
-def rows(
-    state: RiskState,
+def limit_rows(
     markets: Iterable[Market],
-    nav: Decimal | None,
+    state: RiskState | None,
+    nav: Decimal,
     limits: RiskLimits,
     now_ms: int,
 ) -> tuple[LimitRow, ...]:
-    """Every limit, in the order of ``LimitName``."""
-    held = tuple(markets)
+    """Every limit, in the order of ``LimitName``.
+
+    Args:
+        state: None where it can't be read: the limits that rest on it are unreadable then.
+    """
+    held, known = tuple(markets), state or RiskState()
     found = {
-        **_losses(state, limits),
-        **_activity(state, nav, limits, now_ms),
+        **_losses(known, limits),
+        **_activity(known, nav, limits, now_ms),
         **_exposure(held, nav, limits),
         LimitName.REFERENCE_PRICE: _reference(held, limits),
     }
-    return tuple(_marked(found[name], state, now_ms) for name in LimitName)
+    return tuple(_marked(found[name], known, now_ms) for name in LimitName)
 
 
 def _losses(state: RiskState, limits: RiskLimits) -> dict[LimitName, LimitRow]:
@@ -78,10 +82,10 @@ def _losses(state: RiskState, limits: RiskLimits) -> dict[LimitName, LimitRow]:
 
 
 def _activity(
-    state: RiskState, nav: Decimal | None, limits: RiskLimits, now_ms: int
+    state: RiskState, nav: Decimal, limits: RiskLimits, now_ms: int
 ) -> dict[LimitName, LimitRow]:
     counts = state.activity
-    turnover = None if counts is None or nav is None else activity.turnover(counts, nav)
+    turnover = None if counts is None else activity.turnover(counts, nav)
     names = () if counts is None else sorted(counts.instruments)
     entries = [(activity.entries_last_hour(counts, i, now_ms), i) for i in names if counts]
     rejects = [(counts.of(i).refusals, i) for i in names if counts]
@@ -99,13 +103,13 @@ def _activity(
 
 
 def _exposure(
-    markets: tuple[Market, ...], nav: Decimal | None, limits: RiskLimits
+    markets: tuple[Market, ...], nav: Decimal, limits: RiskLimits
 ) -> dict[LimitName, LimitRow]:
     exposure = exposure_of(markets)
-    usable = nav is not None and nav.is_finite() and nav > 0 and not exposure.unvalued
+    usable = nav.is_finite() and nav > 0 and not exposure.unvalued
     currency, net = largest_currency(exposure)
-    gross_x = exposure.gross / nav if usable and nav is not None else None
-    net_x = net / nav if usable and nav is not None else None
+    gross_x = exposure.gross / nav if usable else None
+    net_x = net / nav if usable else None
     at_stop, instrument = _largest_stop(markets, nav if usable else None)
     return {
         LimitName.LOSS_AT_STOP: _row(

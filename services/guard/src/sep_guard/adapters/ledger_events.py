@@ -1,0 +1,86 @@
+"""The gateway's transactions as ledger events of the risk limits."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from sep.gateway.v1 import gateway_pb2
+
+from sep_guard.domain.risk.ledger_events import (
+    Closed,
+    CloseReason,
+    LedgerEvent,
+    LedgerPage,
+    Opened,
+    Refused,
+    Transfer,
+)
+
+OWN_TAG = "sep"
+"""Client tag of the trades that this stack opens."""
+
+OWN_ORDER = "sep-"
+"""How the client ids of this stack's orders begin."""
+
+_STOPS = ("STOP_LOSS_ORDER", "GUARANTEED_STOP_LOSS_ORDER", "TRAILING_STOP_LOSS_ORDER")
+_CLOSEOUTS = ("MARKET_ORDER_MARGIN_CLOSEOUT", "MARKET_ORDER_DELAYED_TRADE_CLOSE")
+
+
+def ledger_page(response: gateway_pb2.ListTransactionsResponse, through_id: int) -> LedgerPage:
+    """The events of a page, in transaction order."""
+    events = [event for transaction in response.transactions for event in _events(transaction)]
+    return LedgerPage(events=events, through_id=through_id, whole=response.whole)
+
+
+def _events(transaction: gateway_pb2.Transaction) -> Iterator[LedgerEvent]:
+    at, ts_ms = int(transaction.id), int(transaction.ts_ms)
+    if transaction.type == "TRANSFER_FUNDS":
+        yield Transfer(transaction_id=at, ts_ms=ts_ms, amount=Decimal(transaction.amount))
+    elif transaction.type == "ORDER_FILL":
+        yield from _fill(transaction, at, ts_ms)
+    elif _is_refusal(transaction):
+        yield Refused(
+            transaction_id=at,
+            ts_ms=ts_ms,
+            instrument=transaction.instrument,
+            reason=transaction.reason,
+        )
+
+
+def _fill(transaction: gateway_pb2.Transaction, at: int, ts_ms: int) -> Iterator[LedgerEvent]:
+    reason = _close_reason(transaction)
+    for trade in transaction.trades_closed:
+        yield Closed(
+            transaction_id=at,
+            ts_ms=ts_ms,
+            trade_id=trade.trade_id,
+            units=abs(Decimal(trade.units)),
+            reason=reason,
+        )
+    opened = transaction.trade_opened
+    if opened.trade_id and opened.client_tag == OWN_TAG:
+        yield Opened(
+            transaction_id=at,
+            ts_ms=ts_ms,
+            instrument=transaction.instrument,
+            trade_id=opened.trade_id,
+            units=Decimal(opened.units),
+            value=Decimal(opened.home_value) if opened.home_value else None,
+        )
+
+
+def _close_reason(transaction: gateway_pb2.Transaction) -> CloseReason:
+    if transaction.reason in _STOPS:
+        return CloseReason.STOP_LOSS
+    if transaction.reason == "TAKE_PROFIT_ORDER":
+        return CloseReason.TAKE_PROFIT
+    if transaction.reason in _CLOSEOUTS:
+        return CloseReason.MARGIN_CLOSEOUT
+    if transaction.own or transaction.client_order_id.startswith(OWN_ORDER):
+        return CloseReason.OWN_ORDER
+    return CloseReason.BY_HAND
+
+
+def _is_refusal(transaction: gateway_pb2.Transaction) -> bool:
+    """Whether the broker refused one of this stack's orders."""
+    refused = transaction.type == "ORDER_CANCEL" or transaction.type.endswith("_ORDER_REJECT")
+    return refused and transaction.client_order_id.startswith(OWN_ORDER)

@@ -1,0 +1,103 @@
+"""The risk state in Valkey."""
+
+from redis.asyncio.client import Pipeline
+from redis.exceptions import ResponseError
+from sep_kit.errors import CorruptRecordError
+from sep_kit.logging import get_logger
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.documents import D, Document, parse_document
+
+from sep_guard.adapters.risk_records import (
+    ActivityRecord,
+    EquityRecord,
+    LocksRecord,
+    TripRecord,
+    unreadable_lock,
+)
+from sep_guard.domain.risk.breaker import BreakerCause, Trip
+from sep_guard.domain.risk.locks import Lock
+from sep_guard.domain.risk.state import RiskState
+
+_log = get_logger("RiskLimits")
+
+
+class RiskStateStore:
+    """Reads the risk state.
+
+    A missing part is a state that has not begun. A damaged baseline or count is named in
+    ``RiskState.damaged``, a damaged breaker counts as tripped, and damaged locks of an instrument
+    as a lock that a person has to lift.
+    """
+
+    def __init__(self, store: Valkey) -> None:
+        self._store = store
+
+    async def load(self) -> RiskState:
+        """The stored state.
+
+        Raises:
+            StoreUnavailableError: Valkey does not answer.
+        """
+        damaged: list[str] = []
+        equity = await self._document(EquityRecord, keys.RISK_EQUITY, damaged)
+        activity = await self._document(ActivityRecord, keys.RISK_ACTIVITY, damaged)
+        return RiskState(
+            equity=None if equity is None else equity.to_state(),
+            activity=None if activity is None else activity.to_state(),
+            trip=await self._trip(),
+            locks=await self._locks(),
+            damaged=tuple(damaged),
+        )
+
+    async def _document(self, schema: type[D], key: str, damaged: list[str]) -> D | None:
+        try:
+            raw = await answer(self._store.get(key))
+            return None if raw is None else parse_document(schema, key, raw)
+        except (CorruptRecordError, ResponseError) as error:
+            _log.error("risk state unreadable", key=key, error=str(error))
+            damaged.append(key)
+            return None
+
+    async def _trip(self) -> Trip | None:
+        damaged: list[str] = []
+        record = await self._document(TripRecord, keys.RISK_BREAKER, damaged)
+        if damaged:
+            return Trip(
+                cause=BreakerCause.BASELINE,
+                ts_ms=0,
+                observed=None,
+                allowed=None,
+                reason=f"stored and unreadable: {keys.RISK_BREAKER}",
+            )
+        return None if record is None else record.to_trip()
+
+    async def _locks(self) -> dict[str, tuple[Lock, ...]]:
+        stored = await answer(self._store.hgetall(keys.RISK_LOCKS))
+        found = {}
+        for field, raw in stored.items():
+            instrument = field.decode(errors="replace")
+            try:
+                record = parse_document(LocksRecord, f"{keys.RISK_LOCKS} {instrument}", raw)
+                found[instrument] = record.to_locks()
+            except CorruptRecordError as error:
+                found[instrument] = (unreadable_lock(instrument, str(error)),)
+        return found
+
+
+def queue_risk_state(pipe: Pipeline, state: RiskState) -> None:
+    """Queue the whole state; parts that are gone are deleted."""
+    documents: tuple[tuple[str, Document | None], ...] = (
+        (keys.RISK_EQUITY, None if state.equity is None else EquityRecord.of(state.equity)),
+        (keys.RISK_ACTIVITY, None if state.activity is None else ActivityRecord.of(state.activity)),
+        (keys.RISK_BREAKER, None if state.trip is None else TripRecord.of(state.trip)),
+    )
+    for key, record in documents:
+        if record is None:
+            pipe.delete(key)
+        else:
+            pipe.set(key, record.model_dump_json())
+    pipe.delete(keys.RISK_LOCKS)
+    if state.locks:
+        fields = {i: LocksRecord.of(held).model_dump_json() for i, held in state.locks.items()}
+        pipe.hset(keys.RISK_LOCKS, mapping=fields)  # type: ignore[arg-type]

@@ -1,0 +1,99 @@
+"""Locks of instruments, for the API."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from sep_kit.clock import Clock, now_ms
+from sep_kit.errors import InvalidArgumentError, UnknownInstrumentError
+from sep_kit.logging import get_logger
+
+from sep_guard.application.breaker import save
+from sep_guard.application.dispatcher import Dispatcher
+from sep_guard.domain.risk import events, locks
+from sep_guard.domain.risk.locks import Lock, LockCause
+from sep_guard.domain.risk.monitor import with_damage
+from sep_guard.metrics import GuardMetrics
+from sep_guard.ports import GuardStore, RiskStates
+
+_log = get_logger("RiskLimits")
+
+
+class InstrumentLocks:
+    """Lists, imposes and lifts locks."""
+
+    def __init__(
+        self,
+        instruments: Sequence[str],
+        states: RiskStates,
+        store: GuardStore,
+        dispatcher: Dispatcher,
+        new_id: Callable[[], str],
+        clock: Clock,
+        metrics: GuardMetrics,
+    ) -> None:
+        self._instruments = frozenset(instruments)
+        self._states = states
+        self._store = store
+        self._dispatcher = dispatcher
+        self._new_id = new_id
+        self._clock = clock
+        self._metrics = metrics
+
+    async def running(self) -> tuple[Lock, ...]:
+        """The locks that hold now, by instrument and cause.
+
+        Raises:
+            StoreUnavailableError: the state can't be read.
+        """
+        return locks.active((await self._states.load()).locks, now_ms(self._clock))
+
+    async def lock(
+        self, instrument: str, reason: str, actor: str, until_ms: int | None
+    ) -> tuple[Lock, ...]:
+        """Lock an instrument by hand; the locks that hold then.
+
+        Args:
+            until_ms: when it ends; None for until it is lifted.
+
+        Raises:
+            UnknownInstrumentError: the instrument is not one of the stack's.
+            InvalidArgumentError: no reason, or an end that is not ahead.
+            NotTheWriterError: another replica holds the lease.
+            StoreUnavailableError: the state can't be read or written.
+        """
+        now = now_ms(self._clock)
+        self._check(instrument, reason)
+        if until_ms is not None and until_ms <= now:
+            raise InvalidArgumentError("until_ms: must lie ahead; leave it out for no end")
+        async with self._dispatcher.exclusive_plan():
+            state = with_damage(await self._states.load(), now)
+            changed = locks.impose_by_hand(state.locks, instrument, reason, actor, until_ms, now)
+            held = locks.active(changed, now, instrument)
+            by_hand = next(lock for lock in held if lock.cause is LockCause.MANUAL)
+            state = replace(state, locks=changed)
+            await self._store.commit(save(state, [events.locked(self._new_id(), by_hand)]))
+        self._metrics.show_risk(state, now)
+        _log.warning("locked", instrument=instrument, actor=actor, reason=reason)
+        return held
+
+    async def unlock(self, instrument: str, reason: str, actor: str) -> tuple[Lock, ...]:
+        """Lift every lock of an instrument; the locks that hold then, which are none.
+
+        Raises: as ``lock`` does.
+        """
+        now = now_ms(self._clock)
+        self._check(instrument, reason)
+        async with self._dispatcher.exclusive_plan():
+            state = with_damage(await self._states.load(), now)
+            state = replace(state, locks=locks.lift(state.locks, instrument, now))
+            event = events.unlocked(self._new_id(), instrument, reason, actor, now)
+            await self._store.commit(save(state, [event]))
+        self._metrics.show_risk(state, now)
+        _log.warning("unlocked", instrument=instrument, actor=actor, reason=reason)
+        return locks.active(state.locks, now, instrument)
+
+    def _check(self, instrument: str, reason: str) -> None:
+        if instrument not in self._instruments:
+            raise UnknownInstrumentError(instrument, tuple(self._instruments))
+        if not reason.strip():
+            raise InvalidArgumentError("reason: must be given to lock or unlock an instrument")

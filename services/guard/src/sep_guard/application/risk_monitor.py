@@ -1,0 +1,56 @@
+"""Observes account and ledger against the risk limits, and acts on what they say."""
+
+from sep_kit.clock import Clock, now_ms
+from sep_kit.errors import SepError
+from sep_kit.logging import get_logger
+
+from sep_guard.domain.market import Account
+from sep_guard.domain.risk.ledger_events import LedgerPage
+from sep_guard.domain.risk.limits import RiskLimits
+from sep_guard.domain.risk.monitor import Observed, Reading, observe
+from sep_guard.domain.risk.state import RiskState
+from sep_guard.ports import Broker, RiskStates
+
+_log = get_logger("RiskLimits")
+
+
+class RiskMonitor:
+    """Reads one observation. It persists nothing: only a cycle's writer does."""
+
+    def __init__(
+        self, broker: Broker, states: RiskStates, limits: RiskLimits, clock: Clock
+    ) -> None:
+        self._broker = broker
+        self._states = states
+        self._limits = limits
+        self._clock = clock
+
+    async def observe(self, account: Account) -> Observed:
+        """The stored state with the account and the ledger up to it taken in.
+
+        Raises:
+            StoreUnavailableError: the stored state can't be read.
+        """
+        state = await self._states.load()
+        reading = await self._reading(state, account)
+        return observe(state, reading, self._limits, now_ms(self._clock))
+
+    async def _reading(self, state: RiskState, account: Account) -> Reading:
+        # Both as of the account's own transaction: a transfer that only one of them knew of
+        # would look like a gain or a loss.
+        through = int(account.last_transaction_id or 0)
+        try:
+            if state.activity is None:
+                trades = await self._broker.own_trades()
+                page = LedgerPage(events=(), through_id=through)
+                return Reading(nav=account.nav, ledger=page, trades=trades)
+            since = state.activity.through_id
+            page = (
+                LedgerPage(events=(), through_id=since)
+                if through <= since
+                else await self._broker.ledger(since, through)
+            )
+        except SepError as error:
+            _log.warning("the ledger can't be read: no entry passes", error=str(error))
+            return Reading(nav=account.nav, ledger=None, trades=())
+        return Reading(nav=account.nav, ledger=page, trades=())
