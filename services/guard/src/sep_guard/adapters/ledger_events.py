@@ -81,6 +81,7 @@ def _close_reason(transaction: gateway_pb2.Transaction) -> CloseReason:
 
 
 def _is_refusal(transaction: gateway_pb2.Transaction) -> bool:
-    """Whether the broker refused one of this stack's orders."""
-    refused = transaction.type == "ORDER_CANCEL" or transaction.type.endswith("_ORDER_REJECT")
-    return refused and transaction.client_order_id.startswith(OWN_ORDER)
+    """Whether the broker refused one of this stack's entries."""
+    refused: bool = transaction.type == "ORDER_CANCEL" or transaction.type.endswith("_ORDER_REJECT")
+    own: bool = transaction.client_order_id.startswith(OWN_ORDER)
+    return refused and own and bool(transaction.instrument) and not transaction.reduce_only
