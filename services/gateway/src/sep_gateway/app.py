@@ -10,26 +10,26 @@ from sep_kit.service import Context, Parts, StartRefusedError
 from sep_kit.store.candles import CandleStore
 from sep_kit.store.kill_switch import KillSwitch
 
-from sep_gateway import broker_link
 from sep_gateway.adapters.coverage_store import ValkeyCoverage
 from sep_gateway.adapters.oanda.broker import OandaBroker
 from sep_gateway.adapters.oanda.http import OandaHttp
-from sep_gateway.adapters.oanda.pace import Paces
 from sep_gateway.adapters.oanda.streams import OandaStreams
-from sep_gateway.adapters.order_claims import ValkeyOrderClaims
+from sep_gateway.adapters.oanda.throttle import Paces
+from sep_gateway.adapters.order_claim_store import ValkeyOrderClaims
 from sep_gateway.adapters.store_account import AccountRecord, StoreAccount
-from sep_gateway.broker_link import BrokerLink
-from sep_gateway.candle_audit import CandleAudit
-from sep_gateway.candle_fetcher import CandleFetcher
-from sep_gateway.candle_loader import CandleLoader
-from sep_gateway.instrument_book import InstrumentBook
-from sep_gateway.ledger_watch import LedgerWatch
+from sep_gateway.application import broker_link
+from sep_gateway.application.broker_link import BrokerLink
+from sep_gateway.application.candle_audit import CandleAudit
+from sep_gateway.application.candle_fetcher import CandleFetcher
+from sep_gateway.application.candle_loader import CandleLoader
+from sep_gateway.application.instrument_cache import InstrumentBook
+from sep_gateway.application.ledger_monitor import LedgerWatch
+from sep_gateway.application.order_service import OrderDesk
+from sep_gateway.application.price_cache import PriceBoard
+from sep_gateway.application.stream_supervisor import StreamKeeper
 from sep_gateway.metrics import GatewayMetrics
-from sep_gateway.order_desk import OrderDesk
-from sep_gateway.price_board import PriceBoard
 from sep_gateway.servicer import GatewayServicer
 from sep_gateway.settings import GatewaySettings
-from sep_gateway.stream_keeper import StreamKeeper
 
 _SERVICE = "sep.gateway.v1.GatewayService"
 _BOOK_CHECK_S = 30.0

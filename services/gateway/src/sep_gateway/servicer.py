@@ -11,12 +11,12 @@ from sep_kit.errors import BrokerUnavailableError
 from sep_kit.store.candles import CandleStore
 
 from sep_gateway import convert
-from sep_gateway.candle_history import latest_candles
-from sep_gateway.candle_loader import CandleLoader
-from sep_gateway.instrument_book import InstrumentBook
-from sep_gateway.order_desk import OrderDesk
+from sep_gateway.application.candle_loader import CandleLoader
+from sep_gateway.application.candle_service import latest_candles
+from sep_gateway.application.instrument_cache import InstrumentBook
+from sep_gateway.application.order_service import OrderDesk
+from sep_gateway.application.price_cache import PriceBoard
 from sep_gateway.ports import Broker
-from sep_gateway.price_board import PriceBoard
 
 _DEFAULT_LIMIT = 120
 _DEFAULT_COUNT = 500

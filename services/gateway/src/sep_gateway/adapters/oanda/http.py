@@ -24,7 +24,7 @@ from sep_gateway.adapters.oanda.failures import (
     NotSentError,
     RefusedError,
 )
-from sep_gateway.adapters.oanda.pace import PacedTransport, Paces
+from sep_gateway.adapters.oanda.throttle import PacedTransport, Paces
 from sep_gateway.domain.circuit import Circuit
 from sep_gateway.metrics import GatewayMetrics
 

@@ -19,7 +19,7 @@ import pytest
 from sep.gateway.v1 import gateway_pb2 as pb
 from sep_fx.instants import NS_PER_MS, NS_PER_SECOND, parse_rfc3339
 from sep_fx.sessions import MarketCalendar
-from sep_gateway.adapters.oanda import pace
+from sep_gateway.adapters.oanda import throttle as pace
 from sep_gateway.domain import backoff
 from sep_gateway.domain.rate_limit import RateLimit
 from sep_kit.cancellation import raise_if_cancelled

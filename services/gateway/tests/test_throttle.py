@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from sep_gateway.adapters.oanda.broker import OandaBroker
 from sep_gateway.adapters.oanda.failures import CircuitOpenError
 from sep_gateway.adapters.oanda.http import OandaHttp
-from sep_gateway.adapters.oanda.pace import Pace, Paces
+from sep_gateway.adapters.oanda.throttle import Pace, Paces
 from sep_gateway.domain.circuit import FAILURES_TO_OPEN, Circuit
 from sep_gateway.domain.orders import MarketOrder, OrderState
 from sep_gateway.domain.rate_limit import RateLimit, reserve

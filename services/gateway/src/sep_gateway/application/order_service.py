@@ -17,10 +17,10 @@ from sep_kit.logging import get_logger
 from sep_kit.settings.knobs import OandaEnvironment, SafetyKnobs
 from sep_kit.store.kill_switch import KillSwitch
 
+from sep_gateway.application.instrument_cache import InstrumentBook
 from sep_gateway.domain.order_rules import Refusal, fit_order
 from sep_gateway.domain.orders import MarketOrder, OrderResult, OrderState, PositionClose
 from sep_gateway.domain.transactions import DUPLICATE, fate_of
-from sep_gateway.instrument_book import InstrumentBook
 from sep_gateway.metrics import GatewayMetrics
 from sep_gateway.ports import Broker, OrderClaim, OrderClaims
 

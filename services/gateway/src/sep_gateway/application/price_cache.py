@@ -9,8 +9,8 @@ from sep_kit.clock import Clock
 from sep_kit.errors import BrokerUnavailableError
 from sep_kit.logging import get_logger
 
+from sep_gateway.application.instrument_cache import InstrumentBook
 from sep_gateway.domain.pricing import HomeConversion, Price, Pricing
-from sep_gateway.instrument_book import InstrumentBook
 from sep_gateway.metrics import GatewayMetrics
 from sep_gateway.ports import Beat, Broker, Streams
 

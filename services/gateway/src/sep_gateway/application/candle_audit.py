@@ -12,9 +12,9 @@ from sep_kit.clock import Clock, now_s
 from sep_kit.logging import get_logger
 from sep_kit.store.lease import Lease
 
-from sep_gateway.candle_loader import CandleLoader
+from sep_gateway.application.candle_loader import CandleLoader
+from sep_gateway.application.instrument_cache import InstrumentBook
 from sep_gateway.domain.coverage import PAGE, BackwardPage, wanted_since
-from sep_gateway.instrument_book import InstrumentBook
 from sep_gateway.metrics import GatewayMetrics
 from sep_gateway.ports import CoverageStore
 

@@ -9,10 +9,10 @@ from sep_kit.store.connection import Valkey, answer
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import BrokerLinkRecord
 
-from sep_gateway.ledger_watch import LedgerWatch
+from sep_gateway.application.ledger_monitor import LedgerWatch
+from sep_gateway.application.stream_supervisor import StreamKeeper
 from sep_gateway.metrics import GatewayMetrics
 from sep_gateway.ports import Broker
-from sep_gateway.stream_keeper import StreamKeeper
 
 _log = get_logger("BrokerLink")
 

@@ -9,13 +9,13 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sep_gateway.adapters.oanda.broker import OandaBroker
 from sep_gateway.adapters.oanda.http import OandaHttp
-from sep_gateway.adapters.oanda.pace import Pace, Paces
-from sep_gateway.adapters.order_claims import ValkeyOrderClaims
+from sep_gateway.adapters.oanda.throttle import Pace, Paces
+from sep_gateway.adapters.order_claim_store import ValkeyOrderClaims
+from sep_gateway.application.instrument_cache import InstrumentBook
+from sep_gateway.application.order_service import OrderDesk
 from sep_gateway.domain.orders import MarketOrder, OrderState
 from sep_gateway.domain.rate_limit import RateLimit
-from sep_gateway.instrument_book import InstrumentBook
 from sep_gateway.metrics import GatewayMetrics
-from sep_gateway.order_desk import OrderDesk
 from sep_kit.clock import SystemClock
 from sep_kit.settings.knobs import SafetyKnobs
 from sep_kit.store import keys
