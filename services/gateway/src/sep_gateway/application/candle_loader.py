@@ -1,4 +1,4 @@
-"""One page of candles, from the broker into the store."""
+"""Loads pages of candles from the broker into the store."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,43 +9,50 @@ from sep_fx.instants import format_rfc3339
 from sep_fx.instrument import Instrument
 from sep_kit.clock import Clock
 from sep_kit.logging import get_logger
-from sep_kit.store.candles import CandleColumns, CandleStore
+from sep_kit.store.candle_chunks import CandleColumns
 
-from sep_gateway.domain.candle_check import Judged, Quarantined, judge
+from sep_gateway.domain.candle_check import CheckedPage, Quarantined, check_page
 from sep_gateway.domain.candle_page import CandlePage
 from sep_gateway.domain.coverage import PAGE, BackwardPage, ForwardPage
 from sep_gateway.metrics import GatewayMetrics
-from sep_gateway.ports import Broker
+from sep_gateway.ports import Broker, CandleStore
 
 _log = get_logger("CandleFetcher")
 
-_PAGES_AT_ONCE = 4
+_CONCURRENT_PAGES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What a load did, in candles."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadResult:
+    """Candles fetched, newly stored and quarantined by a load."""
 
     fetched: int = 0
     stored: int = 0
     quarantined: int = 0
 
+    def __add__(self, other: "LoadResult") -> "LoadResult":
+        return LoadResult(
+            fetched=self.fetched + other.fetched,
+            stored=self.stored + other.stored,
+            quarantined=self.quarantined + other.quarantined,
+        )
+
 
 class CandleLoader:
-    """Fetches candles, refuses the impossible ones and stores the rest.
+    """Fetches candles, quarantines invalid ones and stores the rest.
 
-    Both the fetcher and ``FetchCandles`` go through here; together they ask for no
-    more than four pages at once.
+    Shared by the fetcher, the audit and ``FetchCandles``, which together request at most four
+    pages at a time.
     """
 
     def __init__(
-        self, broker: Broker, candles: CandleStore, clock: Clock, metrics: GatewayMetrics
+        self, broker: Broker, store: CandleStore, clock: Clock, metrics: GatewayMetrics
     ) -> None:
         self._broker = broker
-        self._candles = candles
+        self._store = store
         self._clock = clock
         self._metrics = metrics
-        self._slots = asyncio.Semaphore(_PAGES_AT_ONCE)
+        self._slots = asyncio.Semaphore(_CONCURRENT_PAGES)
 
     async def load_page(
         self,
@@ -53,11 +60,11 @@ class CandleLoader:
         granularity: Granularity,
         page: ForwardPage | BackwardPage,
         since: int = 0,
-    ) -> tuple[Judged, Loaded]:
+    ) -> tuple[CheckedPage, LoadResult]:
         """Load a full page.
 
         Args:
-            since: candles that start before it, in seconds, are not stored.
+            since: candles that start earlier, in seconds, are not stored.
 
         Raises:
             BrokerUnavailableError: nothing was fetched.
@@ -65,58 +72,59 @@ class CandleLoader:
         """
         async with self._slots:
             sent = await self._broker.candles(instrument.name, granularity, page, PAGE)
-            return await self._keep(instrument, granularity, sent, since)
+            return await self._save(instrument, granularity, sent, since)
 
     async def load_latest(
         self, instrument: Instrument, granularity: Granularity, count: int
-    ) -> Loaded:
-        """Load the latest ``count`` complete candles, in pages from the newest back.
+    ) -> LoadResult:
+        """Load the latest ``count`` complete candles, page by page from the newest back.
 
         Raises:
-            BrokerUnavailableError, StoreUnavailableError: pages before it are stored.
+            BrokerUnavailableError, StoreUnavailableError: earlier pages are already stored.
         """
-        total = Loaded()
+        total = LoadResult()
         page = BackwardPage()
         while total.fetched < count:
-            left = count - total.fetched
-            # One more than wanted, since the newest bar is rarely complete.
-            asked = min(PAGE, left + 1)
+            missing = count - total.fetched
+            # Ask for one more: the newest bar is rarely complete.
+            asked = min(PAGE, missing + 1)
             async with self._slots:
                 sent = await self._broker.candles(instrument.name, granularity, page, asked)
-                # The oldest are more than wanted.
-                spare = max(0, int(sent.complete.sum()) - left)
-                judged, loaded = await self._keep(
-                    instrument, granularity, sent.without_first(spare)
+                surplus = max(0, int(sent.complete.sum()) - missing)
+                checked, result = await self._save(
+                    instrument, granularity, sent.without_first(surplus)
                 )
-            total = Loaded(
-                total.fetched + loaded.fetched,
-                total.stored + loaded.stored,
-                total.quarantined + loaded.quarantined,
-            )
-            if len(sent) < asked or judged.first is None or judged.first == page.before:
+            total += result
+            if len(sent) < asked or checked.first is None or checked.first == page.before:
                 break
-            page = BackwardPage(judged.first)
+            page = BackwardPage(checked.first)
         return total
 
-    async def _keep(
+    async def _save(
         self, instrument: Instrument, granularity: Granularity, sent: CandlePage, since: int = 0
-    ) -> tuple[Judged, Loaded]:
-        judged = judge(
+    ) -> tuple[CheckedPage, LoadResult]:
+        checked = check_page(
             sent, granularity.seconds, instrument.display_precision, self._clock.now_ns()
         )
-        kept = judged.time >= since
-        good = CandleColumns(
-            judged.time[kept], judged.points[kept], judged.volume[kept], judged.digits
+        selected = checked.time >= since
+        columns = CandleColumns(
+            checked.time[selected],
+            checked.points[selected],
+            checked.volume[selected],
+            checked.digits,
         )
-        stored = await self._candles.write(instrument.name, granularity, good)
+        stored = await self._store.write(instrument.name, granularity, columns)
         self._metrics.candles_stored.labels(instrument.name).inc(stored)
-        self._tell(instrument.name, granularity, judged.quarantined)
-        return judged, Loaded(judged.complete, stored, len(judged.quarantined))
+        self._report(instrument.name, granularity, checked.quarantined)
+        result = LoadResult(
+            fetched=checked.complete, stored=stored, quarantined=len(checked.quarantined)
+        )
+        return checked, result
 
-    def _tell(
+    def _report(
         self, instrument: str, granularity: Granularity, quarantined: Sequence[Quarantined]
     ) -> None:
-        """Count each; log each reason once a page, which may be bad as a whole."""
+        """Count every quarantined candle; log each reason once a page."""
         by_reason: dict[str, list[Quarantined]] = {}
         for bad in quarantined:
             by_reason.setdefault(bad.reason, []).append(bad)
@@ -130,5 +138,5 @@ class CandleLoader:
                 time=None if first.time_ns is None else format_rfc3339(first.time_ns),
                 reason=reason,
                 error=first.text,
-                alike_in_page=len(some),
+                count_in_page=len(some),
             )

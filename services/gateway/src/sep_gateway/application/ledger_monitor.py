@@ -1,4 +1,4 @@
-"""Sees to it that no transaction of the account is missed."""
+"""Follows the account's transactions and recovers those that a stream missed."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,123 +10,127 @@ from sep_kit.logging import get_logger
 from sep_gateway.domain.ledger import Ledger, disagreement
 from sep_gateway.domain.transactions import Transaction, TransactionPage
 from sep_gateway.metrics import GatewayMetrics
-from sep_gateway.ports import Beat, Broker, Streams
+from sep_gateway.ports import Broker, Heartbeat, Streams
 
 _log = get_logger("Ledger")
 
-_BELIEVED_LOWER = 3
+_RESETS_AFTER = 3
 
 
-class LedgerWatch:
-    """Follows the transaction stream, and asks for what it missed.
+class LedgerMonitor:
+    """Follows the transaction stream and requests missing transactions.
 
-    The stream only makes it quick: the account summary names the newest id as well, and
-    whatever is missing is asked for by id. Until the answer is there the ledger counts
-    as broken, and nobody may open anything.
+    The stream only makes it fast: the account summary names the newest id as well, and missing
+    transactions are requested by id. Until they have arrived the ledger is not contiguous, and
+    nothing may be opened.
     """
 
     def __init__(self, broker: Broker, streams: Streams, metrics: GatewayMetrics) -> None:
         self._broker = broker
         self._streams = streams
         self._ledger: Ledger | None = None
-        self._recovering = asyncio.Lock()
+        self._recovery = asyncio.Lock()
         self._broken = False
-        self._lower = 0
+        self._lower_in_a_row = 0
         self._contiguous = metrics.ledger_contiguous
         self._recovered = metrics.ledger_recovered
 
     @property
     def contiguous(self) -> bool:
-        """Whether every transaction was seen, as far as is known."""
+        """Whether no transaction is known to be missing; False before the first id."""
         return self._ledger is not None and self._ledger.contiguous
 
     @property
     def last_id(self) -> int | None:
-        """Id up to which nothing is missing; None before the first answer."""
+        """Id up to which nothing is missing; None before the first id."""
         return None if self._ledger is None else self._ledger.seen
 
-    async def heard_of(self, transaction_id: int) -> None:
-        """The broker named its newest transaction; ask for those that are missing.
+    async def announce(self, transaction_id: int) -> None:
+        """Take note of the account's newest transaction id; recover what is missing.
 
         Raises:
-            BrokerUnavailableError: it does not tell; the ledger stays broken.
+            BrokerUnavailableError: the recovery failed; the ledger is not contiguous.
         """
         if self._ledger is None:
-            # Who starts has missed nothing yet: positions are read whole.
+            # Nothing was missed before the start: positions are read in full.
             self._set(Ledger(transaction_id, transaction_id))
-        self._lower = self._lower + 1 if transaction_id < self._known().seen else 0
-        if self._lower >= _BELIEVED_LOWER:
-            # Once is an answer that was overtaken; always is another account.
-            _log.warning("ledger begins anew", was=self._known().seen, now=transaction_id)
+        lower = transaction_id < self._started().seen
+        self._lower_in_a_row = self._lower_in_a_row + 1 if lower else 0
+        if self._lower_in_a_row >= _RESETS_AFTER:
+            # A single lower id is a delayed response; a series of them is another account.
+            _log.warning("ledger reset", previous=self._started().seen, now=transaction_id)
             self._set(Ledger(transaction_id, transaction_id))
-        self._set(self._known().heard_of(transaction_id))
+        self._set(self._started().announced(transaction_id))
         await self._catch_up()
 
-    async def listen(self, heard: Callable[[], None]) -> None:
-        """Follow the transaction stream until it breaks.
+    async def follow(self, on_line: Callable[[], None]) -> None:
+        """Read the transaction stream until it breaks.
+
+        Args:
+            on_line: called for every line.
 
         Raises:
-            BrokerUnavailableError: it broke, or a gap can't be closed.
+            BrokerUnavailableError: it broke, or a gap could not be closed.
         """
         async with aclosing(self._streams.transactions()) as stream:
             async for item in stream:
-                heard()
-                if not isinstance(item, Beat):
-                    await self._saw(item)
+                on_line()
+                if not isinstance(item, Heartbeat):
+                    await self._receive(item)
                 elif item.last_transaction_id is not None:
-                    # The first beat comes at once, so a new stream starts without a gap.
-                    await self.heard_of(item.last_transaction_id)
+                    # The first heartbeat comes at once, so a new stream starts without a gap.
+                    await self.announce(item.last_transaction_id)
 
-    async def _saw(self, transaction: Transaction) -> None:
+    async def _receive(self, transaction: Transaction) -> None:
         if self._ledger is None:
             self._set(Ledger(transaction.id, transaction.id))
         elif transaction.id > self._ledger.seen:
             if transaction.id == self._ledger.seen + 1:
-                # Behind a gap it is told in its turn, by the lookup.
-                self._tell(transaction, "stream")
-            self._set(self._ledger.saw(transaction.id))
+                # One behind a gap is logged in order, by the recovery.
+                self._log(transaction, "stream")
+            self._set(self._ledger.received(transaction.id))
         await self._catch_up()
 
     async def _catch_up(self) -> None:
-        async with self._recovering:
-            if self._known().contiguous:
+        async with self._recovery:
+            if self._started().contiguous:
                 return
             try:
-                page = await self._missing(self._known().seen)
+                page = await self._missing(self._started().seen)
             except BrokerUnavailableError as error:
                 if not self._broken:
-                    _log.warning("ledger broken", seen=self._known().seen, error=str(error))
+                    _log.warning("ledger has a gap", seen=self._started().seen, error=str(error))
                 self._broken = True
                 raise
-            missed = [t for t in page.transactions if t.id > self._known().seen]
+            missed = [t for t in page.transactions if t.id > self._started().seen]
             for transaction in missed:
-                self._tell(transaction, "lookup")
+                self._log(transaction, "lookup")
             self._recovered.inc(len(missed))
-            self._set(self._known().recovered(page.last_id))
+            self._set(self._started().recovered(page.last_id))
             if self._broken:
                 self._broken = False
-                _log.info("ledger whole again", seen=page.last_id, recovered=len(missed))
+                _log.info("ledger contiguous again", seen=page.last_id, recovered=len(missed))
 
     async def _missing(self, seen: int) -> TransactionPage:
-        """What came after the seen ones; the list and the account's changes must agree on it."""
+        """Transactions after ``seen``; the list and the account changes must agree on them."""
         page = await self._broker.transactions_since(seen)
         changes = await self._broker.changes_since(seen)
-        if odd := disagreement(page, changes):
+        if ids := disagreement(page, changes):
             raise BrokerUnavailableError(
-                f"the broker's lists of what came after {seen} differ in {odd[:5]}"
+                f"the transaction list and the account changes after {seen} differ in {ids[:5]}"
             )
         return page
 
-    def _known(self) -> Ledger:
+    def _started(self) -> Ledger:
         if self._ledger is None:
-            raise AssertionError("the ledger has no beginning yet")
+            raise AssertionError("no transaction id is known yet")
         return self._ledger
 
     def _set(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._contiguous.set(ledger.contiguous)
 
-    def _tell(self, transaction: Transaction, by: str) -> None:
+    def _log(self, transaction: Transaction, source: str) -> None:
         if transaction.type in ("ORDER_FILL", "ORDER_CANCEL") or "MARGIN_CALL" in transaction.type:
             _log.info(
                 "transaction",
@@ -136,5 +140,5 @@ class LedgerWatch:
                 instrument=transaction.instrument,
                 units=str(transaction.units),
                 client_order_id=transaction.client_order_id,
-                heard_by=by,
+                source=source,
             )
