@@ -80,16 +80,14 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
     )
     candle_store = CandleStore(store)
     loader = CandleLoader(broker, candle_store, clock, metrics)
-    lookup = OrderLookup(
-        broker, ValkeyOrderClaimStore(store), clock, timeout_s=settings.oanda_timeout_sec
-    )
+    orders, lookup = _order_services(settings, context, broker, instruments, link, metrics)
     servicer = GatewayServicer(
         universe,
         broker=broker,
         instruments=instruments,
         prices=prices,
         candles=CandleService(universe, instruments, loader, candle_store),
-        orders=_order_service(settings, context, broker, instruments, lookup, link, metrics),
+        orders=orders,
         lookup=lookup,
         clock=clock,
     )
@@ -114,7 +112,7 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
             PeriodicLoop(
                 "instruments", instruments.refresh_if_due, _INSTRUMENTS_CHECK_S, context.loops
             ),
-            *_candle_loops(settings, context, universe, instruments, loader, metrics),
+            *_candle_loops(settings, context, universe, instruments, candle_store, loader, metrics),
             # Without streams the gateway polls: slower, but it works.
             PeriodicLoop("price_stream", price_stream.run, 1.0, context.loops, vital=False),
             PeriodicLoop("ledger_stream", ledger_stream.run, 1.0, context.loops, vital=False),
@@ -135,20 +133,20 @@ def _connections(settings: GatewaySettings, metrics: GatewayMetrics) -> tuple[Oa
     return rest, stream
 
 
-def _order_service(
+def _order_services(
     settings: GatewaySettings,
     context: Context,
     broker: Broker,
     instruments: InstrumentCache,
-    lookup: OrderLookup,
     link: BrokerLink,
     metrics: GatewayMetrics,
-) -> OrderService:
-    claims = OrderClaims(
-        ValkeyOrderClaimStore(context.store), lookup, link.last_transaction_id, context.clock
-    )
+) -> tuple[OrderService, OrderLookup]:
+    """Order placement, and the lookup of order outcomes."""
+    claim_store = ValkeyOrderClaimStore(context.store)
+    lookup = OrderLookup(broker, claim_store, context.clock, timeout_s=settings.oanda_timeout_sec)
+    claims = OrderClaims(claim_store, lookup, link.last_transaction_id, context.clock)
     checks = OrderChecks(settings, KillSwitch(context.store))
-    return OrderService(broker, instruments, checks, claims, lookup, metrics)
+    return OrderService(broker, instruments, checks, claims, lookup, metrics), lookup
 
 
 def _candle_loops(
@@ -156,6 +154,7 @@ def _candle_loops(
     context: Context,
     universe: Universe,
     instruments: InstrumentCache,
+    store: CandleStore,
     loader: CandleLoader,
     metrics: GatewayMetrics,
 ) -> list[PeriodicLoop]:
@@ -165,7 +164,7 @@ def _candle_loops(
         universe,
         instruments=instruments,
         loader=loader,
-        store=CandleStore(context.store),
+        store=store,
         coverage=coverage,
         lease=context.lease,
         clock=context.clock,

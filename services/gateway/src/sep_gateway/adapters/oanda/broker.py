@@ -12,6 +12,14 @@ from sep_fx.instrument import Instrument
 from sep_gateway.adapters.oanda import parse, parse_candles, parse_transactions
 from sep_gateway.adapters.oanda.failures import NoResponseError, RefusedError
 from sep_gateway.adapters.oanda.http import OandaHttp
+from sep_gateway.adapters.oanda.order_messages import (
+    TradeRequest,
+    created_result,
+    market_order_request,
+    position_close_request,
+    rejected_result,
+    trade_close_request,
+)
 from sep_gateway.domain.account import AccountSummary, OpenTrades, Positions
 from sep_gateway.domain.candle_page import CandlePage
 from sep_gateway.domain.coverage import BackwardPage, ForwardPage
@@ -21,7 +29,6 @@ from sep_gateway.domain.transactions import Transaction, TransactionPage, result
 
 Json = dict[str, Any]
 
-TAG = "sep"
 _HEARTBEAT_TIMEOUT_S = 2.0
 _NOT_FOUND = 404
 _BAD_REQUEST = 400
@@ -102,64 +109,36 @@ class OandaBroker:
         Raises:
             NotSentError, RefusedError: the broker did not execute it.
         """
-        return await self._trade(
-            ("POST", "orders"),
-            {"order": _order_body(order)},
-            order.client_order_id,
-            # Reductions are sent even while the circuit is open.
-            force=order.reduce_only,
-        )
+        return await self._trade(market_order_request(order))
 
     async def close_position(self, close: PositionClose) -> OrderResult:
         """Close one whole side of a position, once; errors and UNKNOWN as for an order."""
-        side, other = ("long", "short") if close.long else ("short", "long")
-        extensions = _extensions(close.client_order_id)
-        return await self._trade(
-            ("PUT", f"positions/{close.instrument}/close"),
-            {f"{side}Units": "ALL", f"{other}Units": "NONE", f"{side}ClientExtensions": extensions},
-            close.client_order_id,
-            force=True,
-            prefix=side,
-        )
+        return await self._trade(position_close_request(close))
 
     async def close_trade(self, trade_id: int) -> OrderResult:
         """Close a whole trade, once; errors and UNKNOWN as for an order."""
-        return await self._trade(
-            ("PUT", f"trades/{trade_id}/close"), {"units": "ALL"}, "", force=True
-        )
+        return await self._trade(trade_close_request(trade_id))
 
-    async def _trade(
-        self,
-        call: tuple[str, str],
-        body: Json,
-        client_order_id: str,
-        *,
-        force: bool,
-        prefix: str = "",
-    ) -> OrderResult:
-        """Send an order or a close, once.
-
-        Args:
-            call: method and path.
-            prefix: prefix of the transaction names in the response.
-        """
-        method, path = call
-        endpoint = "orders" if method == "POST" else f"{path.partition('/')[0]}/close"
+    async def _trade(self, request: TradeRequest) -> OrderResult:
         try:
             response = await self._http.send_once(
-                method, endpoint, f"{self._account}/{path}", body, force=force
+                request.method,
+                request.endpoint,
+                f"{self._account}/{request.path}",
+                request.body,
+                force=request.force,
             )
-            with parse.parsing(endpoint):
-                return _created(client_order_id, response, prefix)
+            with parse.parsing(request.endpoint):
+                return created_result(request, response)
         except NoResponseError as error:
-            return OrderResult(client_order_id, OrderState.UNKNOWN, str(error))
+            return OrderResult(request.client_order_id, OrderState.UNKNOWN, str(error))
         except RefusedError as error:
             if error.status not in (_BAD_REQUEST, _NOT_FOUND):
                 raise
             try:
-                return _rejected(client_order_id, error, prefix)
+                return rejected_result(request, error)
             except (KeyError, TypeError, ValueError, ArithmeticError):
-                return OrderResult(client_order_id, OrderState.UNKNOWN)
+                return OrderResult(request.client_order_id, OrderState.UNKNOWN)
 
     async def find_order(self, client_order_id: str) -> OrderResult | None:
         """An order's result by its client id; None when the broker knows no such order."""
@@ -224,59 +203,3 @@ class OandaBroker:
         self, endpoint: str, path: str | None = None, params: Mapping[str, str] | None = None
     ) -> Json:
         return await self._http.get(endpoint, f"{self._account}/{path or endpoint}", params)
-
-
-def _order_body(order: MarketOrder) -> Json:
-    extensions = _extensions(order.client_order_id)
-    body: Json = {
-        "type": "MARKET",
-        "instrument": order.instrument,
-        "units": format(order.units, "f"),
-        "timeInForce": "FOK",
-        "positionFill": "REDUCE_ONLY" if order.reduce_only else "DEFAULT",
-        "clientExtensions": extensions,
-    }
-    if not order.reduce_only:
-        body["tradeClientExtensions"] = extensions
-    if order.price_bound is not None:
-        body["priceBound"] = format(order.price_bound, "f")
-    for field, price in (
-        ("stopLossOnFill", order.stop_loss_price),
-        ("takeProfitOnFill", order.take_profit_price),
-    ):
-        if price is not None:
-            body[field] = {"price": format(price, "f"), "timeInForce": "GTC"}
-    return body
-
-
-def _extensions(client_order_id: str) -> Json:
-    return {"id": client_order_id, "tag": TAG, "comment": "sent by the SEP gateway"}
-
-
-def _named(prefix: str, name: str) -> str:
-    """``long`` and ``orderFillTransaction`` give ``longOrderFillTransaction``."""
-    return prefix + name[0].upper() + name[1:] if prefix else name
-
-
-def _created(client_order_id: str, response: Json, prefix: str) -> OrderResult:
-    """The result in a 201 response: filled, cancelled, or still pending."""
-    for name in ("orderFillTransaction", "orderCancelTransaction"):
-        key = _named(prefix, name)
-        if key in response:
-            result = result_of(client_order_id, parse_transactions.transaction(response[key]))
-            if result is not None:
-                return result
-    if _named(prefix, "orderCreateTransaction") not in response:
-        raise ValueError("no transaction in the response")
-    return OrderResult(client_order_id, OrderState.PENDING)
-
-
-def _rejected(client_order_id: str, error: RefusedError, prefix: str) -> OrderResult:
-    entry = error.body.get(_named(prefix, "orderRejectTransaction"))
-    if entry is None:
-        # Refused before it became an order, such as an invalid body.
-        reason = error.error_code or f"HTTP_{error.status}"
-        return OrderResult(client_order_id, OrderState.REJECTED, reason)
-    rejected = parse_transactions.transaction(entry)
-    reason = rejected.reason or error.error_code
-    return OrderResult(client_order_id, OrderState.REJECTED, reason, transaction_id=rejected.id)
