@@ -26,6 +26,7 @@ from sep_gateway.application.candle_loader import CandleLoader
 from sep_gateway.application.candle_service import CandleService
 from sep_gateway.application.instrument_cache import InstrumentCache
 from sep_gateway.application.ledger_monitor import LedgerMonitor
+from sep_gateway.application.ledger_reader import LedgerReader
 from sep_gateway.application.order_checks import OrderChecks
 from sep_gateway.application.order_claims import OrderClaims
 from sep_gateway.application.order_lookup import OrderLookup
@@ -89,6 +90,7 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
         candles=CandleService(universe, instruments, loader, candle_store),
         orders=orders,
         lookup=lookup,
+        ledger=LedgerReader(broker, ValkeyOrderClaimStore(store), prices),
         clock=clock,
     )
     ownership = ValkeyStoreOwnership(

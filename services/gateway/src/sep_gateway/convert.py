@@ -11,6 +11,7 @@ from sep_kit.errors import InvalidArgumentError
 from sep_kit.store.candle_chunks import Candle
 
 from sep_gateway.application.candle_service import CandleQuery, FetchedCandles
+from sep_gateway.application.ledger_reader import LedgerEntry
 from sep_gateway.domain.account import AccountSummary, Position, Trade
 from sep_gateway.domain.orders import MarketOrder, OrderResult, OrderState, PositionClose
 from sep_gateway.domain.pricing import HomeConversion, Price
@@ -228,3 +229,45 @@ def _price(text: str) -> Decimal | None:
 
 def _text(value: Decimal | None) -> str:
     return "" if value is None else format(value, "f")
+
+
+def transaction_message(entry: LedgerEntry) -> pb.Transaction:
+    """One entry of the ledger."""
+    transaction, details = entry.transaction, entry.transaction.details
+    message = pb.Transaction(
+        id=str(transaction.id),
+        ts_ms=details.ts_ms,
+        type=transaction.type,
+        reason=transaction.reason,
+        order_id=transaction.order_id,
+        client_order_id=transaction.client_order_id,
+        instrument=transaction.instrument,
+        units=f"{transaction.units:f}" if transaction.units else "",
+        price=_text(transaction.price),
+        amount=_text(details.amount),
+        account_balance=_text(details.account_balance),
+        reduce_only=details.reduce_only,
+        own=entry.own,
+        trades_closed=[
+            pb.TradeClosed(
+                trade_id=trade.trade_id,
+                units=f"{trade.units:f}",
+                price=f"{trade.price:f}",
+                realized_pl=f"{trade.realized_pl:f}",
+            )
+            for trade in details.closed
+        ],
+    )
+    opened, rate = details.opened, details.home_per_quote
+    if opened is not None:
+        value = None if rate is None else abs(opened.units) * opened.price * rate
+        message.trade_opened.CopyFrom(
+            pb.TradeOpened(
+                trade_id=opened.trade_id,
+                units=f"{opened.units:f}",
+                price=f"{opened.price:f}",
+                client_tag=opened.client_tag,
+                home_value=_text(value),
+            )
+        )
+    return message

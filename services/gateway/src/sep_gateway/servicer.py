@@ -8,6 +8,7 @@ from sep_kit.clock import Clock
 from sep_gateway import convert
 from sep_gateway.application.candle_service import CandleService
 from sep_gateway.application.instrument_cache import InstrumentCache
+from sep_gateway.application.ledger_reader import LedgerReader
 from sep_gateway.application.order_lookup import OrderLookup
 from sep_gateway.application.order_service import OrderService
 from sep_gateway.application.price_cache import PriceCache
@@ -30,8 +31,10 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         candles: CandleService,
         orders: OrderService,
         lookup: OrderLookup,
+        ledger: LedgerReader,
         clock: Clock,
     ) -> None:
+        self._ledger = ledger
         self._universe = universe
         self._broker = broker
         self._instruments = instruments
@@ -160,3 +163,17 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         since = int(request.since_transaction_id) if request.since_transaction_id else None
         result = await self._lookup.find(request.client_order_id, since)
         return pb.GetOrderResponse(result=convert.result_message(result))
+
+    async def ListTransactions(
+        self,
+        request: pb.ListTransactionsRequest,
+        context: grpc.aio.ServicerContext[pb.ListTransactionsRequest, pb.ListTransactionsResponse],
+    ) -> pb.ListTransactionsResponse:
+        """The account's ledger between two transactions."""
+        through = int(request.through_transaction_id) if request.through_transaction_id else None
+        part = await self._ledger.read(int(request.since_transaction_id), through)
+        return pb.ListTransactionsResponse(
+            transactions=[convert.transaction_message(entry) for entry in part.entries],
+            last_transaction_id=str(part.last_id),
+            whole=part.whole,
+        )

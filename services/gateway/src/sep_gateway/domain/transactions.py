@@ -9,6 +9,48 @@ from sep_gateway.domain.orders import OrderResult, OrderState
 DUPLICATE = "CLIENT_ORDER_ID_ALREADY_EXISTS"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeOpened:
+    """A trade that a fill opened; ``units`` are signed."""
+
+    trade_id: str
+    units: Decimal
+    price: Decimal
+    client_tag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeClosed:
+    """A trade that a fill closed or reduced; ``realized_pl`` in home currency."""
+
+    trade_id: str
+    units: Decimal
+    price: Decimal
+    realized_pl: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerDetails:
+    """What the ledger adds to an order's outcome; money in home currency.
+
+    ``home_per_quote`` is the value of one unit of the quote currency at a fill, None where the
+    broker gave none. ``fault`` says what could not be read; empty for a sound entry.
+    """
+
+    ts_ms: int = 0
+    amount: Decimal | None = None
+    account_balance: Decimal | None = None
+    opened: TradeOpened | None = None
+    closed: tuple[TradeClosed, ...] = ()
+    home_per_quote: Decimal | None = None
+    reduce_only: bool = False
+    trade_close_id: str = ""
+    fault: str = ""
+
+
+NO_DETAILS = LedgerDetails()
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """One ledger entry; fields that its type does not have are empty.
@@ -26,6 +68,7 @@ class Transaction:
     units: Decimal = Decimal(0)
     price: Decimal | None = None
     reason: str = ""
+    details: LedgerDetails = NO_DETAILS
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 from decimal import Decimal
 from typing import Any
 
+from sep_fx.instants import NS_PER_MS, parse_rfc3339
+
 from sep_gateway.adapters.oanda.parse import finite
 from sep_gateway.domain.orders import OrderResult, OrderState
-from sep_gateway.domain.transactions import Transaction
+from sep_gateway.domain.transactions import LedgerDetails, TradeClosed, TradeOpened, Transaction
 
 Json = dict[str, Any]
 
@@ -29,7 +31,52 @@ def transaction(entry: Json) -> Transaction:
         units=finite(entry["units"]) if kind == "ORDER_FILL" else Decimal(0),
         price=fill_price(entry) if kind == "ORDER_FILL" else None,
         reason=str(reason),
+        details=ledger_details(entry),
     )
+
+
+def ledger_details(entry: Json) -> LedgerDetails:
+    """What the ledger adds; an entry whose details can't be read has a fault and no details."""
+    try:
+        opened = entry.get("tradeOpened")
+        reduced = entry.get("tradeReduced")
+        closed = [*(entry.get("tradesClosed") or ()), *([reduced] if reduced else [])]
+        trade_close = entry.get("tradeClose") or {}
+        return LedgerDetails(
+            ts_ms=parse_rfc3339(str(entry["time"])) // NS_PER_MS if "time" in entry else 0,
+            amount=_optional(entry, "amount"),
+            account_balance=_optional(entry, "accountBalance"),
+            opened=_opened(opened) if opened else None,
+            closed=tuple(_closed(trade) for trade in closed),
+            home_per_quote=_optional(entry, "lossQuoteHomeConversionFactor"),
+            reduce_only=entry.get("positionFill") == "REDUCE_ONLY" or bool(trade_close),
+            trade_close_id=str(trade_close.get("tradeID", "")),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
+        return LedgerDetails(fault=f"{type(error).__name__}: {error}")
+
+
+def _opened(trade: Json) -> TradeOpened:
+    extensions = trade.get("clientExtensions") or {}
+    return TradeOpened(
+        trade_id=str(trade["tradeID"]),
+        units=finite(trade["units"]),
+        price=finite(trade["price"]),
+        client_tag=str(extensions.get("tag", "")),
+    )
+
+
+def _closed(trade: Json) -> TradeClosed:
+    return TradeClosed(
+        trade_id=str(trade["tradeID"]),
+        units=finite(trade["units"]),
+        price=finite(trade["price"]),
+        realized_pl=finite(trade.get("realizedPL", "0")),
+    )
+
+
+def _optional(entry: Json, name: str) -> Decimal | None:
+    return finite(entry[name]) if entry.get(name) is not None else None
 
 
 def fill_price(fill: Json) -> Decimal | None:

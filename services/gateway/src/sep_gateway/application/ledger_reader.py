@@ -1,0 +1,116 @@
+"""Reads a part of the account's ledger, completed with what single entries lack."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from sep_kit.errors import SepError
+
+from sep_gateway.application.price_cache import PriceCache
+from sep_gateway.domain.transactions import Transaction
+from sep_gateway.ports import Broker, OrderClaimStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """A transaction, and whether this stack claimed the order behind it before sending it."""
+
+    transaction: Transaction
+    own: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerPart:
+    """Entries by id.
+
+    ``whole`` is False where an entry of the range is missing or can't be read. ``last_id`` is
+    the account's newest transaction.
+    """
+
+    entries: tuple[LedgerEntry, ...]
+    last_id: int
+    whole: bool
+
+
+class LedgerReader:
+    """Reads transactions by id."""
+
+    def __init__(self, broker: Broker, claims: OrderClaimStore, prices: PriceCache) -> None:
+        self._broker = broker
+        self._claims = claims
+        self._prices = prices
+
+    async def read(self, since: int, through: int | None) -> LedgerPart:
+        """The ledger after ``since``, up to ``through`` where it is given.
+
+        Raises:
+            BrokerUnavailableError: the broker does not respond.
+        """
+        page = await self._broker.transactions_since(since)
+        last = page.last_id if through is None else min(through, page.last_id)
+        found = [t for t in page.transactions if since < t.id <= last]
+        found = _with_orders(found)
+        valued = [await self._valued(t) for t in found]
+        ids = [t.id for t in found]
+        return LedgerPart(
+            entries=tuple([LedgerEntry(transaction=t, own=await self._own(t)) for t in valued]),
+            last_id=page.last_id,
+            whole=ids == list(range(since + 1, last + 1))
+            and not any(t.details.fault for t in found),
+        )
+
+    async def _own(self, transaction: Transaction) -> bool:
+        keys = [transaction.client_order_id]
+        if transaction.details.trade_close_id:
+            keys.append(trade_close_claim(transaction.details.trade_close_id))
+        for key in filter(None, keys):
+            try:
+                if await self._claims.read(key) is not None:
+                    return True
+            except SepError:
+                # A claim that can't be read is one: an order is not another writer's for that.
+                return True
+        return False
+
+    async def _valued(self, transaction: Transaction) -> Transaction:
+        """With a conversion of the quote currency, where a fill has none of its own."""
+        details = transaction.details
+        if details.opened is None or details.home_per_quote is not None:
+            return transaction
+        rate = await self._rate(transaction.instrument)
+        return replace(transaction, details=replace(details, home_per_quote=rate))
+
+    async def _rate(self, instrument: str) -> Decimal | None:
+        try:
+            pricing = await self._prices.pricing([instrument])
+        except SepError:
+            return None
+        quote = instrument.rpartition("_")[2]
+        rates = [c.position_value for c in pricing.conversions if c.currency == quote]
+        return rates[0] if rates else None
+
+
+def trade_close_claim(trade_id: str) -> str:
+    """The claim of a trade's close, which takes no client order id."""
+    return f"close-trade-{trade_id}"
+
+
+def _with_orders(transactions: Sequence[Transaction]) -> list[Transaction]:
+    """Fills, cancels and rejects with what only the creation of their order says."""
+    created = {t.id: t for t in transactions if t.type.endswith("_ORDER")}
+    completed = []
+    for transaction in transactions:
+        order = created.get(int(transaction.order_id)) if transaction.order_id.isdigit() else None
+        if order is not None:
+            transaction = replace(  # noqa: PLW2901
+                transaction,
+                instrument=transaction.instrument or order.instrument,
+                client_order_id=transaction.client_order_id or order.client_order_id,
+                details=replace(
+                    transaction.details,
+                    reduce_only=order.details.reduce_only,
+                    trade_close_id=order.details.trade_close_id,
+                ),
+            )
+        completed.append(transaction)
+    return completed
