@@ -29,6 +29,8 @@ from sep_kit.store.records import (
 )
 from sep_kit.store.signals import queue_manifold, queue_signal
 
+from .risk.limits import WIDE_SETTINGS
+
 METRICS = {"coherence": 0.6, "stability": 0.9, "entropy": 0.5, "rupture": 0.1}
 COEFFS = {"sigma_eff": 0.0001, "lambda": 0.05}
 
@@ -39,6 +41,7 @@ def settings_of(url: str, **changed: str) -> GuardSettings:
         "VALKEY_URL": url,
         "HOTBAND_PAIRS": "EUR_USD,GBP_USD",
         "MARKET_CALENDAR": "24x7",
+        **WIDE_SETTINGS,
         **changed,
     }
     return load_settings(GuardSettings, environment)

@@ -2,12 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sep_fx.instrument import Instrument
 from sep_guard.domain.market import ZERO, Account, Holding, Quote
 from sep_guard.domain.orders import Intent, Outcome, Result
+from sep_guard.domain.risk.activity import OwnTrade
+from sep_guard.domain.risk.ledger_events import (
+    Closed,
+    CloseReason,
+    LedgerEvent,
+    LedgerPage,
+    Opened,
+    Refused,
+    Transfer,
+)
 from sep_guard.ports import Prices
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import BrokerUnavailableError
@@ -43,6 +53,29 @@ class MemoryBroker:
         self.down = self.prices_down = False
         self._placing = False
         self.overlapped = False
+        self.events: list[LedgerEvent] = []
+        self.trades: dict[str, OwnTrade] = {}
+
+    def transfer(self, amount: int) -> None:
+        """Move cash in or out, as the ledger then says."""
+        self.balance += amount
+        self._append(
+            Transfer(transaction_id=self._next_id, ts_ms=self._now, amount=Decimal(amount))
+        )
+
+    def refuse(self, instrument: str, reason: str) -> None:
+        """The ledger of an entry that the broker refused."""
+        self._append(
+            Refused(
+                transaction_id=self._next_id, ts_ms=self._now, instrument=instrument, reason=reason
+            )
+        )
+
+    def close_foreign(self, instrument: str, reason: CloseReason) -> None:
+        """Close this stack's trades as a stop, a closeout or a person would."""
+        for trade in [t for t in self.trades.values() if t.instrument == instrument]:
+            self._close_trade(trade, abs(trade.units), reason)
+        self.positions[instrument].managed = ZERO
 
     def trade_manually(self, instrument: str, units: int) -> None:
         self.positions[instrument].manual += units
@@ -60,7 +93,7 @@ class MemoryBroker:
             nav=self.balance,
             margin_used=used,
             margin_available=self.balance - used,
-            last_transaction_id=str(len(self.fills)),
+            last_transaction_id=str(len(self.events)),
         )
 
     async def holdings(self) -> Mapping[str, Holding]:
@@ -97,6 +130,15 @@ class MemoryBroker:
         finally:
             self._placing = False
 
+    async def own_trades(self) -> Sequence[OwnTrade]:
+        self._check_available()
+        return list(self.trades.values())
+
+    async def ledger(self, since_id: int, through_id: int) -> LedgerPage:
+        self._check_available()
+        found = [e for e in self.events if since_id < e.transaction_id <= through_id]
+        return LedgerPage(events=found, through_id=through_id)
+
     async def look_up(self, intent: Intent) -> Result | None:
         self._check_available()
         return self.fills.get(intent.client_order_id)
@@ -132,6 +174,7 @@ class MemoryBroker:
                 return result
             units = max(units, -held) if held > 0 else min(units, -held)
         # Managed trades are closed first, then manual ones; the rest opens a managed trade.
+        managed = position.managed
         for kind in ("managed", "manual"):
             held = getattr(position, kind)
             if held * units < 0:
@@ -139,6 +182,7 @@ class MemoryBroker:
                 setattr(position, kind, held + part)
                 units -= part
         position.managed += units
+        self._record_fill(intent.instrument, managed, position.managed)
         units = self._net(position) - before
         result = Result(
             outcome=Outcome.FILLED,
@@ -152,3 +196,55 @@ class MemoryBroker:
     @staticmethod
     def _net(position: Position) -> Decimal:
         return position.managed + position.manual
+
+    @property
+    def _next_id(self) -> int:
+        return len(self.events) + 1
+
+    @property
+    def _now(self) -> int:
+        return now_ms(self._clock)
+
+    def _append(self, event: LedgerEvent) -> None:
+        self.events.append(event)
+
+    def _record_fill(self, instrument: str, before: Decimal, after: Decimal) -> None:
+        """The ledger of a change of managed units: closes first, oldest trade first."""
+        change = after - before
+        closing = min(abs(change), abs(before)) if before * change < 0 else ZERO
+        for trade in [t for t in self.trades.values() if t.instrument == instrument]:
+            part = min(closing, abs(trade.units))
+            if part:
+                self._close_trade(trade, part, CloseReason.OWN_ORDER)
+                closing -= part
+        opened = change if before * change >= 0 else after if after * before < 0 else ZERO
+        if not opened:
+            return
+        trade_id = str(self._next_id)
+        self.trades[trade_id] = OwnTrade(instrument=instrument, trade_id=trade_id, units=opened)
+        self._append(
+            Opened(
+                transaction_id=self._next_id,
+                ts_ms=self._now,
+                instrument=instrument,
+                trade_id=trade_id,
+                units=opened,
+                value=abs(opened) * self.mids[instrument],
+            )
+        )
+
+    def _close_trade(self, trade: OwnTrade, units: Decimal, reason: CloseReason) -> None:
+        left = abs(trade.units) - units
+        if left:
+            self.trades[trade.trade_id] = replace(trade, units=left.copy_sign(trade.units))
+        else:
+            del self.trades[trade.trade_id]
+        self._append(
+            Closed(
+                transaction_id=self._next_id,
+                ts_ms=self._now,
+                trade_id=trade.trade_id,
+                units=units,
+                reason=reason,
+            )
+        )

@@ -8,6 +8,8 @@ from sep_guard.domain.budget import Budget
 from sep_guard.domain.drain import Close, DrainLimits
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
 from sep_guard.domain.orders import Intent, Outcome, Result
+from sep_guard.domain.risk.events import RiskEvent
+from sep_guard.domain.risk.state import RiskState
 from sep_guard.domain.view import View
 from sep_guard.ports import StoredOrders, Writes
 from sep_kit.errors import NotTheWriterError, StoreUnavailableError
@@ -21,6 +23,7 @@ class StoredState:
     margin_open: bool | None = None
     records: tuple[tuple[str, str, str], ...] = ()
     orders: dict[str, Intent] = field(default_factory=dict)
+    risk: RiskState = field(default_factory=RiskState)
 
 
 class MemoryGuardStore:
@@ -78,6 +81,18 @@ class _MemoryTransaction:
         limits: DrainLimits,
     ) -> None:
         self._append(decision_id, "drain", close.reason)
+
+    def record_flatten(self, decision_id: str, close: Close, view: View) -> None:
+        self._append(decision_id, "flatten", close.reason)
+
+    def save_managed_units(self, view: View) -> None:
+        pass
+
+    def save_risk_state(self, state: RiskState) -> None:
+        self._change(risk=state)
+
+    def record_risk_event(self, event: RiskEvent) -> None:
+        self._append(event.id, "risk", event.kind)
 
     def record_outcome(self, intent: Intent, result: Result, ts_ms: int) -> None:
         self._append(intent.decision_id, "order", Outcome(result.outcome))

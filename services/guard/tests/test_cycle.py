@@ -12,14 +12,18 @@ from sep_guard.domain.cycle import plan_cycle
 from sep_guard.domain.limits import Controls, EntryLimits, GuardLimits, PortfolioLimits
 from sep_guard.domain.margin_gate import margin_gate
 from sep_guard.domain.market import Account, Bracket, Holding, Market, Quote, Signal, Weights
+from sep_guard.domain.risk.context import RiskContext
+from sep_guard.domain.risk.exposure import exposure_of
 from sep_guard.domain.sizing import SizeReason
 from sep_guard.domain.target_side import Cause
 from sep_guard.domain.view import View
 
+from .risk.limits import WIDE
+
 D = Decimal
 NOW = 1_700_000_000_000
 LIMITS = GuardLimits(
-    EntryLimits(
+    entry=EntryLimits(
         min_coherence=0.55,
         max_rupture=0.60,
         max_entropy=0.75,
@@ -30,7 +34,7 @@ LIMITS = GuardLimits(
         max_spread_bps=D("3.0"),
         exit_minutes=5,
     ),
-    PortfolioLimits(
+    portfolio=PortfolioLimits(
         top_k=3,
         target_pct=D("0.30"),
         max_per_position_pct=D("0.35"),
@@ -40,6 +44,7 @@ LIMITS = GuardLimits(
         margin_high=D("0.30"),
         adopt_manual=False,
     ),
+    risk=WIDE,
 )
 ON = Controls(kill_switch=False, read_only=False, live_allowed=True)
 OPEN = SessionState(True, NOW // 1000 + 86_400, None, ("London",))
@@ -51,6 +56,8 @@ SIGNAL = Signal(
     rupture=0.10,
     direction=1,
     bracket=Bracket(stop=D("0.0010"), take_profit=D("0.0015"), max_spread=D("0.0004")),
+    close=D("1.1"),
+    sigma_eff=D("0.0001"),
 )
 ACCOUNT = Account(
     balance=D(100_000),
@@ -82,6 +89,7 @@ def market(name: str = "EUR_USD", **changes: object) -> Market:
         home_per_quote=D(1),
         holding=Holding(),
         order_unknown=False,
+        manifold_price=D("1.1"),
     )
     return replace(base, **changes)  # type: ignore[arg-type]
 
@@ -96,6 +104,7 @@ def view(one: Market | None = None, **changes: object) -> View:
         controls=ON,
         now_ms=NOW,
         link_sound=True,
+        risk=RiskContext(readable=True, exposure=exposure_of([one])),
     )
     return replace(base, **changes)  # type: ignore[arg-type]
 

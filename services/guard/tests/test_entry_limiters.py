@@ -10,18 +10,14 @@ from sep_guard.domain.case import Case
 from sep_guard.domain.cycle import plan_cycle
 from sep_guard.domain.entry_limiters import (
     LIMITERS,
-    PASSED,
-    EntryRequest,
-    Limited,
     budget_left,
-    cut,
-    hold,
     limit_entry,
     outside_band,
     ramp_step,
-    refuse,
 )
+from sep_guard.domain.entry_request import PASSED, EntryRequest, Limited, cut, hold, refuse
 from sep_guard.domain.market import Holding
+from sep_guard.domain.risk.limiters import currency, leverage, loss_at_stop, turnover
 from sep_guard.domain.sizing import Size, SizeReason
 
 from .test_cycle import LIMITS, market, view
@@ -80,8 +76,9 @@ def test_a_cut_below_the_minimum_trade_size_orders_nothing() -> None:
     assert (size.order, size.reasons) == (D(0), ("SMALL", SizeReason.UNITS_BELOW_MINIMUM))
 
 
-def test_the_limiters_in_force_are_band_then_ramp_then_budget() -> None:
-    assert (outside_band, ramp_step, budget_left) == LIMITERS
+def test_the_limiters_in_force_are_band_ramp_and_budget_then_the_risk_limits() -> None:
+    risk = (loss_at_stop, leverage, currency, turnover)
+    assert (outside_band, ramp_step, budget_left, *risk) == LIMITERS
     assert outside_band(request(105_000, 100_000), D(100)) == hold(SizeReason.WITHIN_BAND)
     # A quarter of the budget of 30,000.
     assert ramp_step(request(), D(7_501)) == cut(D("7500.0000"), SizeReason.RAMP_LIMITED)

@@ -10,7 +10,11 @@ from sep_fx.sessions import SessionState
 from sep_guard.domain.actions import Action, Plan
 from sep_guard.domain.limits import Controls, EntryLimits, GuardLimits, PortfolioLimits
 from sep_guard.domain.market import Account, Bracket, Holding, Market, Quote, Signal, Weights
+from sep_guard.domain.risk.context import RiskContext
+from sep_guard.domain.risk.exposure import exposure_of
 from sep_guard.domain.view import View
+
+from .risk.limits import WIDE
 
 D = Decimal
 NOW = 1_700_000_000_000
@@ -46,8 +50,8 @@ def limits(draw: st.DrawFn) -> GuardLimits:
     window = st.tuples(decimals("0.05", "0.90", 2), decimals("0.05", "0.90", 2))
     low, high = sorted(draw(st.one_of(st.just((D("0.25"), D("0.30"))), window)))
     return GuardLimits(
-        ENTRY,
-        PortfolioLimits(
+        entry=ENTRY,
+        portfolio=PortfolioLimits(
             top_k=draw(st.integers(1, 6)),
             target_pct=draw(decimals("0.01", "0.30", 2)),
             max_per_position_pct=draw(share()),
@@ -57,6 +61,7 @@ def limits(draw: st.DrawFn) -> GuardLimits:
             margin_high=high,
             adopt_manual=draw(st.booleans()),
         ),
+        risk=WIDE,
     )
 
 
@@ -102,6 +107,8 @@ def markets(draw: st.DrawFn, name: str, *, fine: bool, holding: Holding | None =
         rupture=rupture,
         direction=direction,
         bracket=bracket,
+        close=mid,
+        sigma_eff=D("0.0001"),
     )
     maybe = st.just(True) if fine else st.booleans()
     units = st.one_of(st.just(D(0)), st.integers(-3_000_000, 3_000_000).map(D))
@@ -117,6 +124,7 @@ def markets(draw: st.DrawFn, name: str, *, fine: bool, holding: Holding | None =
             managed=draw(units), manual=draw(st.sampled_from([D(0)] * 4 + [D(700), D(-90_000)]))
         ),
         order_unknown=not fine and draw(st.booleans()),
+        manifold_price=mid,
     )
 
 
@@ -159,9 +167,10 @@ def views(draw: st.DrawFn) -> View:
             margin_available=nav * (1 - used),
             last_transaction_id="1",
         )
+    found = {i: draw(markets(i, fine=fine or draw(st.booleans()))) for i in names}
     return View(
         account=account,
-        markets={i: draw(markets(i, fine=fine or draw(st.booleans()))) for i in names},
+        markets=found,
         weights=draw(st.one_of(st.none(), weights(names, fine=fine))) if not fine
         else draw(weights(names, fine=True)),
         margin_was_open=draw(st.booleans()),
@@ -172,6 +181,9 @@ def views(draw: st.DrawFn) -> View:
         ),
         now_ms=NOW,
         link_sound=fine or draw(st.booleans()),
+        risk=RiskContext(
+            readable=fine or draw(st.booleans()), exposure=exposure_of(found.values())
+        ),
     )  # fmt: skip
 
 
@@ -219,6 +231,7 @@ def true_views(draw: st.DrawFn, lim: GuardLimits) -> View:
         controls=on,
         now_ms=NOW,
         link_sound=True,
+        risk=RiskContext(readable=True, exposure=exposure_of(found.values())),
     )
 
 
@@ -237,4 +250,7 @@ def applied(view: View, plan: Plan) -> View:
         moved[name] = replace(market, holding=replace(held, managed=held.managed + order))
     used = sum((margin_of(m) for m in moved.values()), D(0))
     account = replace(view.account, margin_used=used, margin_available=view.account.nav - used)
-    return replace(view, account=account, markets=moved, margin_was_open=plan.margin_open)
+    risk = replace(view.risk, exposure=exposure_of(moved.values()))
+    return replace(
+        view, account=account, markets=moved, margin_was_open=plan.margin_open, risk=risk
+    )
