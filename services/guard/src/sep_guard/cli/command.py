@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
         # A pipe has no width, and wrapped tables can't be searched.
         console = Console(width=120)
     # A write that timed out is repeated, so a record may be stored twice.
-    unique = dict.fromkeys(records)
+    unique = [r for i, r in enumerate(records) if r not in records[:i]]
     same = [explain(console, record) for record in unique]
     return _REPRODUCED if all(same) else _DIFFERS
 

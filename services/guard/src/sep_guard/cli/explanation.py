@@ -34,7 +34,8 @@ def explain(console: Console, record: LogRecord) -> bool:
     if isinstance(record, DrainRecord):
         return _explain_drain(console, record)
     rows = [(n, _text(getattr(record, n))) for n in type(record).model_fields if n != "event"]
-    console.print(_table(f"Order at {_time(record.ts)}", ("field", "value"), rows))
+    title = f"{record.event.capitalize()} at {_time(record.ts)}"
+    console.print(_table(title, ("field", "value"), rows))
     return True
 
 
@@ -104,6 +105,8 @@ def _inputs(record: DecisionRecord) -> Iterable[tuple[str, str]]:
         ("controls", record.controls),
         ("limits", record.limits.entry),
         ("limits", record.limits.portfolio),
+        ("limits", record.limits.risk),
+        ("risk", record.risk),
     ):
         yield from _flat(name, part)
 
