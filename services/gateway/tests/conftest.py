@@ -1,4 +1,4 @@
-"""A paper broker on a port of its own, a gateway in front of it, and a client of that."""
+"""Fixtures: a paper broker, a gateway connected to it, and a client of the gateway."""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -24,30 +24,30 @@ from sep_paper_broker.settings import Settings as PaperSettings
 from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer
 
-TOKEN = "a-token-nobody-may-see"
+TOKEN = "a-secret-broker-token"
 
 
 @dataclass(frozen=True)
 class Gateway:
-    """A running gateway: its address and a stub of its service."""
+    """A running gateway: its address, and a channel and stub of its service."""
 
     address: str
     channel: grpc.aio.Channel
     stub: Any
 
     async def metrics(self, name: str) -> dict[str, float]:
-        """The series of the gateway's own metrics whose text begins with the name."""
+        """The gateway's metric series whose text begins with ``name``."""
         stub = ops_pb2_grpc.OpsServiceStub(self.channel)
-        answer = await call(stub.ScrapeMetrics, ops_pb2.ScrapeMetricsRequest(), peer="gateway")
-        lines = [line for line in answer.exposition.splitlines() if line.startswith(name)]
+        response = await call(stub.ScrapeMetrics, ops_pb2.ScrapeMetricsRequest(), peer="gateway")
+        lines = [line for line in response.exposition.splitlines() if line.startswith(name)]
         return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines}
 
-    async def serves(self, wanted: bool = True) -> bool:
-        """Whether its health says so."""
+    async def serves(self) -> bool:
+        """Whether its health check reports SERVING."""
         stub = health_pb2_grpc.HealthStub(self.channel)
         request = health_pb2.HealthCheckRequest(service="sep.gateway.v1.GatewayService")
-        answer = await stub.Check(request)
-        return (answer.status == health_pb2.HealthCheckResponse.SERVING) is wanted
+        response = await stub.Check(request)
+        return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 StartGateway = Callable[..., AbstractAsyncContextManager[Gateway]]
@@ -70,7 +70,7 @@ async def broker() -> AsyncIterator[RunningBroker]:
 def gateway_settings(
     shared_valkey: ValkeyServer, broker: RunningBroker
 ) -> Callable[..., GatewaySettings]:
-    """Settings of a gateway in front of the broker, some of them changed."""
+    """Returns a factory of settings for a gateway connected to the broker."""
 
     def make(**changed: str) -> GatewaySettings:
         environment = {
@@ -90,13 +90,13 @@ def gateway_settings(
 
 @pytest.fixture
 def start_gateway(gateway_settings: Callable[..., GatewaySettings], store: object) -> StartGateway:
-    """Start a gateway; the store is empty before the first one, and nothing is halted."""
+    """Starts a gateway; the store is empty before the first, the kill switch released."""
 
     @asynccontextmanager
     async def start(**changed: str) -> AsyncIterator[Gateway]:
         settings = gateway_settings(**changed)
         async with open_valkey(settings.valkey_url) as own:
-            with suppress(StoreUnavailableError):  # some tests begin without a store
+            with suppress(StoreUnavailableError):  # some tests start without a store
                 await answer(own.set(keys.KILL_SWITCH, "0"))
         async with (
             running_service("gateway", settings, build) as address,

@@ -1,4 +1,4 @@
-"""Prices that no market makes are refused with a reason, never stored and never served."""
+"""Invalid prices are quarantined with a reason, never stored and never served."""
 
 from decimal import Decimal
 from typing import Any
@@ -31,19 +31,19 @@ async def quarantined(gateway: Any, what: str, instrument: str, reason: str) -> 
 
 async def fetch(gateway: Any, count: int) -> pb.StoredCandles:
     request = pb.FetchCandlesRequest(instruments=["GBP_JPY"], granularity="M1", count=count)
-    answer = await call(gateway.stub.FetchCandles, request, peer="gateway", deadline_s=20)
-    return answer.stored[0]  # type: ignore[no-any-return]
+    response = await call(gateway.stub.FetchCandles, request, peer="gateway", deadline_s=20)
+    return response.stored[0]  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize(("value", "reason"), BAD_CANDLES.items())
-async def test_bad_candles_are_quarantined_and_fetched_again_once_they_are_good(
+async def test_bad_candles_are_quarantined_and_stored_once_corrected(
     gateway: Any, broker: RunningBroker, store: Valkey, value: str, reason: str
 ) -> None:
     broker.faults.add(
         {"kind": "bad_candles", "value": value, "count": 6, "instrument": "GBP_JPY", "times": 1}
     )
     done = await fetch(gateway, 50)
-    # The newest one or two are not complete yet; nobody judges their prices.
+    # The newest one or two are not complete yet; their prices are not checked.
     assert done.quarantined in (4, 5)
     assert await quarantined(gateway, "candles", "GBP_JPY", reason) == done.quarantined
     candles = await CandleStore(store).read_candles("GBP_JPY", Granularity.M1, 0, 2**40)
@@ -59,7 +59,7 @@ async def test_bad_candles_are_quarantined_and_fetched_again_once_they_are_good(
 
 
 @pytest.mark.parametrize(("value", "reason"), BAD_CANDLES.items())
-async def test_the_fetcher_stores_no_bad_candle_and_goes_on_behind_them(
+async def test_fetcher_skips_bad_candles_and_continues_after_them(
     start_gateway: Any, broker: RunningBroker, store: Valkey, value: str, reason: str
 ) -> None:
     broker.faults.add(
@@ -72,36 +72,36 @@ async def test_the_fetcher_stores_no_bad_candle_and_goes_on_behind_them(
 
         await eventually(refused)
 
-        async def went_on() -> Any:
+        async def continued() -> Any:
             bars = await CandleStore(store).read_bars("EUR_USD", Granularity.S5, 0)
             newest = now_s(SystemClock()) - 30
             return len(bars) > 100 and bars.time[-1] > newest and bars
 
-        bars = await eventually(went_on, within_s=15)
+        bars = await eventually(continued, within_s=15)
         assert (bars.bid_l > 0).all()
         assert (bars.bid_h >= bars.bid_l).all()
         assert (bars.ask_c >= bars.bid_c).all()
 
 
-async def shown(gateway: Any) -> dict[str, pb.Price]:
-    answer = await call(gateway.stub.GetPricing, pb.GetPricingRequest(), peer="gateway")
-    return {p.instrument: p for p in answer.prices}
+async def served_prices(gateway: Any) -> dict[str, pb.Price]:
+    response = await call(gateway.stub.GetPricing, pb.GetPricingRequest(), peer="gateway")
+    return {p.instrument: p for p in response.prices}
 
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(("value", "reason"), BAD_PRICES.items())
-async def test_a_bad_price_is_never_served_and_costs_no_other_instrument_its_own(
+async def test_bad_price_is_never_served_and_other_instruments_keep_theirs(
     start_gateway: Any, broker: RunningBroker, value: str, reason: str, stream: bool
 ) -> None:
     if not stream:
         broker.faults.add({"kind": "status", "status": 503, "path": "pricing/stream"})
     async with start_gateway() as gateway:
-        await eventually(lambda: shown(gateway))
+        await eventually(lambda: served_prices(gateway))
         fault = broker.faults.add({"kind": "bad_prices", "value": value, "instrument": "EUR_USD"})
 
         async def refused() -> bool:
-            """Whether it is shown as not tradeable, with no price; else it is a good one."""
-            prices = await shown(gateway)
+            """Whether it is served as not tradeable, without prices; otherwise it is valid."""
+            prices = await served_prices(gateway)
             yen, euro = prices["USD_JPY"], prices["EUR_USD"]
             assert 0 < Decimal(yen.bid) < Decimal(yen.ask)
             if euro.bid or euro.ask:
@@ -120,13 +120,13 @@ async def test_a_bad_price_is_never_served_and_costs_no_other_instrument_its_own
 
 
 @pytest.mark.parametrize("worth", ["0", "-1", "NaN", "x"])
-def test_a_currency_worth_nothing_is_not_believed(worth: str) -> None:
-    """Sizes are divided by it."""
+def test_invalid_conversion_rate_is_rejected(worth: str) -> None:
+    """Order sizes are divided by it."""
     conversion = {
         "currency": "JPY",
         "accountGain": "0.0066",
         "accountLoss": "0.0066",
         "positionValue": worth,
     }
-    with pytest.raises(BrokerUnavailableError), parse.legible("pricing"):
+    with pytest.raises(BrokerUnavailableError), parse.parsing("pricing"):
         parse.pricing({"prices": [], "homeConversions": [conversion]})

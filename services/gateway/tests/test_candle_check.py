@@ -1,4 +1,4 @@
-"""Which candles are stored, refused or asked for again. Pure."""
+"""Which candles are stored, quarantined or fetched again. Pure."""
 
 import json
 from decimal import Decimal
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sep_fx.candle_csv import check_prices
 from sep_fx.instants import NS_PER_SECOND, format_rfc3339
 from sep_gateway.adapters.oanda.parse_candles import candles
-from sep_gateway.domain.candle_check import Judged, judge
+from sep_gateway.domain.candle_check import CheckedPage, check_page
 from sep_gateway.domain.coverage import (
     PAGE,
     BackwardPage,
@@ -44,16 +44,16 @@ def bar(index: float, *, complete: bool = True, volume: object = 5, **price: obj
     return {"complete": complete, "volume": volume, "time": time, **sides}
 
 
-def judged(*page: Any, now_index: float = 100) -> Judged:
+def checked(*page: Any, now_index: float = 100) -> CheckedPage:
     now_ns = int((T0 + 60 * now_index) * NS_PER_SECOND)
-    return judge(candles({"candles": list(page)}), 60, 5, now_ns)
+    return check_page(candles({"candles": list(page)}), 60, 5, now_ns)
 
 
-def starts(result: Judged) -> list[int]:
+def starts(result: CheckedPage) -> list[int]:
     return [(int(t) - T0) // 60 for t in result.time]
 
 
-def prices(result: Judged) -> list[tuple[Decimal, ...]]:
+def prices(result: CheckedPage) -> list[tuple[Decimal, ...]]:
     return [tuple(Decimal(int(p)).scaleb(-result.digits) for p in row) for row in result.points]
 
 
@@ -99,10 +99,10 @@ def prices(result: Judged) -> list[tuple[Decimal, ...]]:
         (bar(1, volume=-1), "impossible_volume"),
     ],
 )
-def test_one_bad_candle_is_quarantined_with_its_reason_and_blocks_no_other(
+def test_bad_candle_is_quarantined_with_its_reason_and_blocks_no_other(
     bad: Any, reason: str
 ) -> None:
-    result = judged(bar(0), bad, bar(2))
+    result = checked(bar(0), bad, bar(2))
     assert starts(result) == [0, 2]
     assert [q.reason for q in result.quarantined] == [reason]
     assert result.quarantined[0].text
@@ -110,15 +110,15 @@ def test_one_bad_candle_is_quarantined_with_its_reason_and_blocks_no_other(
     assert prices(result) == [tuple(map(Decimal, GOOD.values()))] * 2
 
 
-def test_a_page_of_the_future_does_not_settle_the_present() -> None:
-    """Else whatever comes until then would never be asked for."""
-    result = judged(bar(1), bar(5000, bid_o="broken"))
+def test_candles_in_the_future_do_not_settle_history() -> None:
+    """Otherwise the candles until then would never be fetched."""
+    result = checked(bar(1), bar(5000, bid_o="broken"))
     assert result.settled == T0 + 60
 
 
-def test_prices_written_with_fewer_decimals_are_the_same_prices() -> None:
+def test_prices_with_fewer_decimals_are_the_same_prices() -> None:
     short = bar(1, bid_o="1.1", bid_h="1.1003", ask_o="1.100100000")
-    result = judged(bar(0), short, bar(2))
+    result = checked(bar(0), short, bar(2))
     assert starts(result) == [0, 1, 2]
     assert prices(result) == [tuple(map(Decimal, GOOD.values()))] * 3
 
@@ -135,7 +135,7 @@ def test_prices_written_with_fewer_decimals_are_the_same_prices() -> None:
         max_size=4,
     )
 )
-def test_what_is_stored_is_what_a_market_can_print_and_nothing_else(
+def test_exactly_the_possible_candles_are_stored(
     rows: list[list[str]],
 ) -> None:
     def possible(row: list[str]) -> bool:
@@ -146,7 +146,7 @@ def test_what_is_stored_is_what_a_market_can_print_and_nothing_else(
         return True
 
     page = [bar(i, **dict[str, Any](zip(NAMES, row, strict=True))) for i, row in enumerate(rows)]
-    result = judged(*page)
+    result = checked(*page)
     wanted = [i for i, row in enumerate(rows) if possible(row)]
     assert starts(result) == wanted
     assert prices(result) == [tuple(map(Decimal, rows[i])) for i in wanted]
@@ -167,39 +167,50 @@ def test_what_is_stored_is_what_a_market_can_print_and_nothing_else(
         max_leaves=6,
     )
 )
-def test_no_json_in_a_candles_place_costs_the_others(entry: Any) -> None:
+def test_any_json_in_place_of_a_candle_leaves_the_others(entry: Any) -> None:
     entry = json.loads(json.dumps(entry))
-    result = judged(bar(0), entry, bar(2))
+    result = checked(bar(0), entry, bar(2))
     assert starts(result) == [0, 2]
     assert len(result.quarantined) == 1
 
 
-def test_a_bar_that_is_not_complete_is_asked_for_again_and_never_skipped() -> None:
-    result = judged(bar(97), bar(98, complete=False), bar(99))
+def test_incomplete_bar_is_fetched_again_and_never_skipped() -> None:
+    result = checked(bar(97), bar(98, complete=False), bar(99))
     assert starts(result) == [97, 99]
     assert result.settled == T0 + 60 * 97
     assert result.waiting
 
 
 @pytest.mark.parametrize("value", ["NaN", "0.00000", "broken", None])
-def test_a_bar_that_is_not_complete_is_not_judged_by_its_prices(value: object) -> None:
-    """It would be settled, and its complete candle never asked for."""
-    result = judged(bar(97), bar(98, complete=False, bid_o=value))
+def test_prices_of_an_incomplete_bar_are_not_checked(value: object) -> None:
+    """Otherwise it would be settled, and its complete candle never fetched."""
+    result = checked(bar(97), bar(98, complete=False, bid_o=value))
     assert (result.settled, result.waiting, result.quarantined) == (T0 + 60 * 97, True, ())
 
 
-def test_a_bar_that_never_completes_does_not_stop_history() -> None:
-    result = judged(bar(1), bar(2, complete=False), bar(3))
+def test_bar_that_never_completes_does_not_block_history() -> None:
+    result = checked(bar(1), bar(2, complete=False), bar(3))
     assert [q.reason for q in result.quarantined] == ["never_completed"]
     assert (result.settled, result.waiting) == (T0 + 180, False)
 
 
-def full_page(settled: int, first: int) -> Judged:
+def full_page(settled: int, first: int) -> CheckedPage:
     none = np.empty(0, np.int64)
-    return Judged(none, none, none, 5, (), settled, False, PAGE, PAGE, first)
+    return CheckedPage(
+        time=none,
+        points=none,
+        volume=none,
+        digits=5,
+        quarantined=(),
+        settled=settled,
+        waiting=False,
+        complete=PAGE,
+        sent=PAGE,
+        first=first,
+    )
 
 
-def test_history_goes_on_behind_the_last_settled_bar() -> None:
+def test_history_continues_after_the_last_settled_bar() -> None:
     first = next_forward(None, T0)
     assert first == ForwardPage(T0, include_first=True)
     known = extend_forward(None, first, full_page(T0 + 600, T0))
@@ -208,24 +219,24 @@ def test_history_goes_on_behind_the_last_settled_bar() -> None:
     assert not caught_up(None, known, full_page(T0 + 600, T0))
 
 
-def test_an_empty_page_settles_nothing() -> None:
-    empty = judged()
+def test_empty_page_settles_nothing() -> None:
+    empty = checked()
     known = extend_forward(None, ForwardPage(T0, True), empty)
     assert next_forward(known, T0) == ForwardPage(T0, include_first=True)
     assert caught_up(None, known, empty)
 
 
-def test_a_page_that_moves_nothing_ends_the_round() -> None:
+def test_page_without_progress_ends_the_tick() -> None:
     known = Coverage(T0, T0 + 600)
     assert caught_up(known, known, full_page(T0 + 600, T0))
 
 
-def test_more_days_are_fetched_backward_until_the_broker_has_no_more() -> None:
+def test_more_days_are_fetched_backward_until_the_broker_has_none() -> None:
     known = Coverage(T0, T0 + 600)
     wanted = T0 - 60 * 20_000
     assert next_backward(known, T0) is None
     assert next_backward(known, wanted) == BackwardPage(T0)
     known = extend_backward(known, full_page(T0 - 60, T0 - 60 * PAGE), wanted)
     assert known.since == T0 - 60 * PAGE
-    known = extend_backward(known, judged(), wanted)
+    known = extend_backward(known, checked(), wanted)
     assert next_backward(known, wanted) is None

@@ -1,4 +1,4 @@
-"""The candle fetcher and the candle calls, against the paper broker and a real Valkey."""
+"""The candle fetcher, audit and candle calls, with a paper broker and a real Valkey."""
 
 import itertools
 import time
@@ -27,7 +27,7 @@ async def stored(store: Valkey, instrument: str = "EUR_USD", g: Granularity = S5
 
 
 def contiguous(times: list[int], step: int = 5) -> bool:
-    """The synthetic market ticks every second, so a missing bar is a lost one."""
+    """The synthetic market ticks every second, so every bar must exist."""
     return all(b - a == step for a, b in itertools.pairwise(times))
 
 
@@ -39,7 +39,7 @@ def filled(store: Valkey, count: int, instrument: str = "EUR_USD") -> Callable[[
     return probe
 
 
-async def test_history_is_filled_without_a_gap_and_followed_by_every_new_bar(
+async def test_history_is_complete_and_every_new_bar_follows(
     start_gateway: Any, store: Valkey
 ) -> None:
     async with start_gateway(CANDLE_GRANULARITY="S5", CANDLE_BACKFILL_DAYS="0.32") as gateway:
@@ -53,7 +53,7 @@ async def test_history_is_filled_without_a_gap_and_followed_by_every_new_bar(
 
         await eventually(next_bar, within_s=12)
         assert contiguous(await stored(store, "USD_JPY"))
-        assert newest > time.time() - 30  # noqa: TID251 - the broker keeps real time here
+        assert newest > time.time() - 30  # noqa: TID251 - the broker uses real time
         ages = await gateway.metrics("sep_last_candle_age_seconds")
         assert ages.keys() == {
             f'sep_last_candle_age_seconds{{instrument="{n}"}}' for n in ("EUR_USD", "USD_JPY")
@@ -61,7 +61,7 @@ async def test_history_is_filled_without_a_gap_and_followed_by_every_new_bar(
         assert all(0 <= age < 30 for age in ages.values())
 
 
-async def test_a_backfill_goes_on_where_it_was_killed_and_reaches_further_back_when_told(
+async def test_killed_backfill_continues_and_can_be_extended_backward(
     start_gateway: Any, store: Valkey, broker: RunningBroker
 ) -> None:
     one = {"CANDLE_GRANULARITY": "S5", "HOTBAND_PAIRS": "EUR_USD"}
@@ -70,8 +70,8 @@ async def test_a_backfill_goes_on_where_it_was_killed_and_reaches_further_back_w
         await eventually(filled(store, 2000), within_s=20)
     broker.faults.remove(slow.id)
     before = await stored(store)
-    assert before[-1] < time.time() - 3600, "the backfill was to be killed before its end"  # noqa: TID251
-    # The newest bars get there by another way, and must not hide the hole before them.
+    assert before[-1] < time.time() - 3600, "the backfill should be killed before its end"  # noqa: TID251
+    # FetchCandles stores the newest bars, which must not hide the gap before them.
     async with start_gateway(HOTBAND_PAIRS="EUR_USD", CANDLE_BACKFILL_DAYS="0.001") as gateway:
         await gateway.stub.FetchCandles(pb.FetchCandlesRequest(granularity="S5", count=100))
     async with start_gateway(**one, CANDLE_BACKFILL_DAYS="0.6"):
@@ -83,7 +83,7 @@ async def test_a_backfill_goes_on_where_it_was_killed_and_reaches_further_back_w
         assert contiguous(times)
 
 
-async def test_a_bar_that_is_incomplete_is_asked_for_again(
+async def test_incomplete_bar_is_fetched_again(
     start_gateway: Any, store: Valkey, broker: RunningBroker
 ) -> None:
     fault = broker.faults.add({"kind": "incomplete_candles", "instrument": "EUR_USD", "count": 20})
@@ -100,7 +100,7 @@ async def test_a_bar_that_is_incomplete_is_asked_for_again(
         assert contiguous(await stored(store))
 
 
-async def test_candles_that_were_missing_for_a_while_are_not_lost(
+async def test_temporarily_missing_candles_are_not_lost(
     start_gateway: Any, store: Valkey, broker: RunningBroker
 ) -> None:
     fault = broker.faults.add({"kind": "missing_candles", "count": 20})
@@ -126,17 +126,17 @@ async def test_only_the_lease_holder_fetches(start_gateway: Any, store: Valkey) 
         await eventually(filled(store, 300), within_s=15)
 
 
-async def test_an_emptied_store_is_filled_again(start_gateway: Any, store: Valkey) -> None:
+async def test_emptied_store_is_filled_again(start_gateway: Any, store: Valkey) -> None:
     async with start_gateway(CANDLE_GRANULARITY="S5"):
         await eventually(filled(store, 300))
         await store.delete(keys.candles("EUR_USD", "S5"))
         assert contiguous(await eventually(filled(store, 300)))
 
 
-async def test_a_hole_in_known_history_is_found_and_refilled(
+async def test_gap_in_covered_history_is_found_and_refilled(
     start_gateway: Any, store: Valkey, broker: RunningBroker
 ) -> None:
-    """A chunk that went bad, and candles that were refused when they came."""
+    """A corrupt chunk, and candles that were quarantined at first."""
     broker.faults.add(
         {"kind": "bad_candles", "count": 40, "instrument": "USD_JPY", "times": 1, "value": "zero"}
     )
@@ -149,24 +149,24 @@ async def test_a_hole_in_known_history_is_found_and_refilled(
         await store.hset(key, str(starts[1]), b"no chunk at all")
         for name in ("EUR_USD", "USD_JPY"):
 
-            async def whole(name: str = name) -> bool:
+            async def complete(name: str = name) -> bool:
                 times = await stored(store, name)
                 return len(times) >= wanted and contiguous(times)
 
-            await eventually(whole, within_s=20)
+            await eventually(complete, within_s=20)
         refilled = await gateway.metrics("sep_candles_refilled_total")
         assert refilled['sep_candles_refilled_total{instrument="EUR_USD"}'] >= 1440
         assert refilled['sep_candles_refilled_total{instrument="USD_JPY"}'] >= 38
 
 
-async def test_fetching_counts_what_was_sent_and_what_was_new(gateway: Any, store: Valkey) -> None:
+async def test_fetch_counts_sent_and_new_candles(gateway: Any, store: Valkey) -> None:
     request = pb.FetchCandlesRequest(instruments=["EUR_GBP"], granularity="S5", count=7000)
 
     async def fetch() -> pb.FetchCandlesResponse:
-        answer: pb.FetchCandlesResponse = await call(
+        response: pb.FetchCandlesResponse = await call(
             gateway.stub.FetchCandles, request, peer="gateway", deadline_s=20
         )
-        return answer
+        return response
 
     first = (await fetch()).stored[0]
     assert (first.fetched, first.stored, first.quarantined) == (7000, 7000, 0)
@@ -190,7 +190,7 @@ async def test_fetching_counts_what_was_sent_and_what_was_new(gateway: Any, stor
 
 
 @pytest.mark.parametrize("granularity", ["H4", "D"])
-async def test_long_bars_start_where_the_store_keeps_them(
+async def test_long_bars_are_aligned_to_utc_midnight(
     gateway: Any, store: Valkey, granularity: str
 ) -> None:
     request = pb.FetchCandlesRequest(instruments=["EUR_USD"], granularity=granularity, count=10)
@@ -228,7 +228,7 @@ async def test_candles_are_listed_by_range_with_exact_decimals(gateway: Any, sto
     ) == pb.ListCandlesResponse(instrument="AUD_JPY", granularity="M1")
 
 
-async def test_fetching_from_a_broker_that_is_away_is_unavailable(
+async def test_fetch_from_an_unreachable_broker_is_unavailable(
     gateway: Any, broker: RunningBroker
 ) -> None:
     await eventually(
@@ -241,7 +241,7 @@ async def test_fetching_from_a_broker_that_is_away_is_unavailable(
     assert failure.value.reason == "BROKER_UNAVAILABLE"
 
 
-async def test_one_instrument_that_fails_does_not_stop_the_others(
+async def test_failing_instrument_does_not_stop_the_others(
     start_gateway: Any, store: Valkey, broker: RunningBroker
 ) -> None:
     fault = broker.faults.add({"kind": "status", "status": 400, "path": "USD_JPY/candles"})

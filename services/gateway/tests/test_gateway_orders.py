@@ -1,4 +1,4 @@
-"""Orders through the whole gateway: once, and never told wrong."""
+"""Orders through the whole gateway: sent once, and their outcome reported correctly."""
 
 import asyncio
 import contextlib
@@ -29,20 +29,22 @@ def order(client_order_id: str, units: str = "100", **fields: Any) -> pb.PlaceMa
 
 async def place(gateway: Any, request: pb.PlaceMarketOrderRequest) -> pb.OrderResult:
     method = gateway.stub.PlaceMarketOrder
-    answer: pb.PlaceMarketOrderResponse = await call(method, request, peer="gateway", deadline_s=15)
-    return answer.result
+    response: pb.PlaceMarketOrderResponse = await call(
+        method, request, peer="gateway", deadline_s=15
+    )
+    return response.result
 
 
-async def fate(gateway: Any, client_order_id: str, since: str = "") -> pb.OrderResult:
+async def outcome(gateway: Any, client_order_id: str, since: str = "") -> pb.OrderResult:
     request = pb.GetOrderRequest(client_order_id=client_order_id, since_transaction_id=since)
-    answer: pb.GetOrderResponse = await call(
+    response: pb.GetOrderResponse = await call(
         gateway.stub.GetOrder, request, peer="gateway", deadline_s=15
     )
-    return answer.result
+    return response.result
 
 
 def fills(broker: RunningBroker) -> Counter[str]:
-    """Fills by client order id, as the broker's own ledger has them."""
+    """Fills by client order id in the broker's own ledger."""
     ledger = broker.broker.account.book.ledger.transactions
     return Counter(
         str(getattr(t.body, "client_order_id", "")) for t in ledger if t.body.type == "ORDER_FILL"
@@ -55,29 +57,29 @@ async def refusal(gateway: Any, request: pb.PlaceMarketOrderRequest) -> str:
     return failure.value.reason
 
 
-async def test_an_order_is_filled_and_found_again(gateway: Any, broker: RunningBroker) -> None:
+async def test_order_is_filled_and_found_again(gateway: Any, broker: RunningBroker) -> None:
     placed = await place(gateway, order("an-order-1"))
     assert placed.state == FILLED
     assert placed.filled_units == "100"
     assert Decimal(placed.fill_price) > 0
     assert placed.transaction_id
-    assert await fate(gateway, "an-order-1") == placed
+    assert await outcome(gateway, "an-order-1") == placed
 
 
-async def test_a_201_may_hold_a_cancel(gateway: Any, broker: RunningBroker) -> None:
+async def test_201_response_may_contain_a_cancel(gateway: Any, broker: RunningBroker) -> None:
     broker.faults.add({"kind": "insufficient_margin"})
     placed = await place(gateway, order("an-order-1"))
     assert (placed.state, placed.reason) == (CANCELLED, "INSUFFICIENT_MARGIN")
     assert placed.filled_units == "0"
-    assert await fate(gateway, "an-order-1") == placed
+    assert await outcome(gateway, "an-order-1") == placed
 
 
-async def test_a_reject_keeps_the_brokers_reason(gateway: Any, broker: RunningBroker) -> None:
-    # On the wrong side of zero for any market, but a fine number for the gateway.
+async def test_reject_has_the_brokers_reason(gateway: Any, broker: RunningBroker) -> None:
+    # A valid decimal for the gateway, but not a valid price for the broker.
     placed = await place(gateway, order("an-order-1", price_bound="0"))
     assert placed.state == REJECTED
     assert "PRICE" in placed.reason
-    assert await fate(gateway, "an-order-1") == placed
+    assert await outcome(gateway, "an-order-1") == placed
 
 
 async def test_units_are_rounded_down_and_refused_below_the_minimum(gateway: Any) -> None:
@@ -87,7 +89,7 @@ async def test_units_are_rounded_down_and_refused_below_the_minimum(gateway: Any
     assert await refusal(gateway, order("an-order-3", "100000001")) == "UNITS_ABOVE_MAXIMUM"
 
 
-async def test_a_reduction_opens_nothing(gateway: Any) -> None:
+async def test_reduction_opens_nothing(gateway: Any) -> None:
     placed = await place(gateway, order("an-order-1", "-100", reduce_only=True))
     assert placed.state in (CANCELLED, REJECTED)
     await place(gateway, order("an-order-2", "100"))
@@ -107,7 +109,9 @@ async def test_read_only_refuses_every_order(start_gateway: Any, broker: Running
     assert not fills(broker)
 
 
-async def test_a_live_account_needs_a_second_yes(start_gateway: Any, broker: RunningBroker) -> None:
+async def test_live_account_needs_live_trading_enabled(
+    start_gateway: Any, broker: RunningBroker
+) -> None:
     async with start_gateway(OANDA_ENVIRONMENT="live") as gateway:
         assert await refusal(gateway, order("an-order-1")) == "LIVE_TRADING_DISABLED"
     async with start_gateway(OANDA_ENVIRONMENT="live", LIVE_TRADING_ENABLED="1") as gateway:
@@ -118,24 +122,24 @@ async def test_the_same_id_never_trades_twice(gateway: Any, broker: RunningBroke
     placed = await asyncio.gather(*(place(gateway, order("an-order-1")) for _ in range(5)))
     assert [p.state for p in placed].count(FILLED) >= 1
     assert {p.state for p in placed} <= {FILLED, UNKNOWN}
-    assert await place(gateway, order("an-order-1")) == await fate(gateway, "an-order-1")
+    assert await place(gateway, order("an-order-1")) == await outcome(gateway, "an-order-1")
     assert fills(broker) == {"an-order-1": 1}
 
 
-async def test_an_id_that_the_broker_knows_answers_what_became_of_the_first(
+async def test_id_known_to_the_broker_returns_the_first_outcome(
     gateway: Any, broker: RunningBroker, store: Valkey
 ) -> None:
-    """Even when the gateway has forgotten that it sent it."""
+    """Even if the gateway's claim is lost."""
     first = await place(gateway, order("an-order-1"))
     await store.delete(keys.order_claim("an-order-1"))
     assert await place(gateway, order("an-order-1", "500")) == first
     assert fills(broker) == {"an-order-1": 1}
 
 
-async def test_no_answer_is_unknown_and_never_rejected(
+async def test_lost_response_is_unknown_and_never_rejected(
     start_gateway: Any, broker: RunningBroker
 ) -> None:
-    """Looked up later, it was filled if it had arrived, and else it is not there."""
+    """A later lookup returns FILLED if the order had arrived, otherwise NOT_FOUND."""
     faults: dict[str, tuple[dict[str, Any], bool]] = {
         "cut-after-1": ({"kind": "reset_after"}, True),
         "cut-before-1": ({"kind": "reset_before"}, False),
@@ -152,66 +156,66 @@ async def test_no_answer_is_unknown_and_never_rejected(
         async def settled(name: str) -> None:
             state = UNKNOWN
             while state == UNKNOWN:
-                # On a busy machine a second may be too short for an answer.
+                # On a busy machine a second may be too short for a response.
                 with contextlib.suppress(SepError):
-                    state = (await fate(gateway, name, before)).state
+                    state = (await outcome(gateway, name, before)).state
             assert state == (FILLED if faults[name][1] else NOT_FOUND), name
 
         await asyncio.gather(*(settled(name) for name in faults))
     assert fills(broker) == {"cut-after-1": 1}
 
 
-async def test_what_may_still_be_under_way_is_unknown_and_not_missing(
+async def test_order_that_may_be_in_flight_is_unknown_and_not_missing(
     gateway: Any, broker: RunningBroker
 ) -> None:
-    """With five seconds of patience, two seconds prove nothing."""
+    """Two seconds after a request with a timeout of five, absence proves nothing."""
     broker.faults.add({"kind": "reset_before", "method": "POST", "times": 1})
     assert (await place(gateway, order("an-order-1"))).state == UNKNOWN
-    found = await fate(gateway, "an-order-1")
+    found = await outcome(gateway, "an-order-1")
     assert (found.state, found.reason) == (UNKNOWN, "MAY_BE_IN_FLIGHT")
 
 
-async def test_an_order_that_was_never_sent_is_not_found(gateway: Any) -> None:
-    assert (await fate(gateway, "never-sent-1", "1")).state == NOT_FOUND
+async def test_order_that_was_never_sent_is_not_found(gateway: Any) -> None:
+    assert (await outcome(gateway, "never-sent-1", "1")).state == NOT_FOUND
 
 
-async def test_not_found_needs_both_answers(gateway: Any, broker: RunningBroker) -> None:
+async def test_not_found_needs_both_lookups(gateway: Any, broker: RunningBroker) -> None:
     for path in ("orders/@", "sinceid"):
         fault = broker.faults.add({"kind": "status", "status": 500, "path": path})
         with pytest.raises(SepError) as failure:
-            await fate(gateway, "never-sent-1", "1")
+            await outcome(gateway, "never-sent-1", "1")
         assert failure.value.reason == "BROKER_UNAVAILABLE"
         broker.faults.remove(fault.id)
         await eventually(lambda: call(gateway.stub.GetAccount, pb.GetAccountRequest(), peer="g"))
 
 
-async def test_an_order_that_can_not_be_read_at_first_is_found(
+async def test_order_that_is_unreadable_at_first_is_found(
     gateway: Any, broker: RunningBroker
 ) -> None:
     broker.faults.add({"kind": "unreadable_order", "seconds": 0.5})
     broker.faults.add({"kind": "reset_after", "method": "POST", "times": 1})
     assert (await place(gateway, order("an-order-1"))).state == UNKNOWN
-    assert (await fate(gateway, "an-order-1")).state == FILLED
+    assert (await outcome(gateway, "an-order-1")).state == FILLED
 
 
-async def test_the_ledger_finds_what_the_lookup_does_not(
+async def test_ledger_finds_an_order_that_the_lookup_does_not(
     gateway: Any, broker: RunningBroker
 ) -> None:
     placed = await place(gateway, order("an-order-1"))
     broker.faults.add({"kind": "status", "status": 404, "path": "orders/@"})
-    assert await fate(gateway, "an-order-1", "1") == placed
+    assert await outcome(gateway, "an-order-1", "1") == placed
 
 
-async def test_an_old_claim_of_an_order_that_was_never_sent_does_not_block_it(
+async def test_old_claim_of_an_unsent_order_does_not_block_it(
     gateway: Any, broker: RunningBroker, store: Valkey
 ) -> None:
-    """A crash between claim and order: the broker never got it, so it may be sent."""
+    """After a crash between claim and send the broker has no order, so it may be sent."""
     await store.set(keys.order_claim("an-order-1"), '{"ts":1000,"since":1}')
     assert (await place(gateway, order("an-order-1"))).state == FILLED
     assert fills(broker) == {"an-order-1": 1}
 
 
-async def test_without_a_store_entries_wait_and_reductions_pass(
+async def test_without_a_store_entries_are_refused_and_reductions_sent(
     start_gateway: Any, broker: RunningBroker, valkey: ValkeyServer
 ) -> None:
     async with start_gateway(VALKEY_URL=valkey.url) as gateway:
@@ -225,7 +229,7 @@ async def test_without_a_store_entries_wait_and_reductions_pass(
 
 
 @pytest.mark.parametrize("switch", ["1", "nonsense", None])
-async def test_while_the_kill_switch_is_not_known_to_be_off_only_reductions_leave(
+async def test_unless_the_kill_switch_is_released_only_reductions_are_sent(
     gateway: Any, broker: RunningBroker, store: Valkey, switch: str | None
 ) -> None:
     assert (await place(gateway, order("order-before"))).state == FILLED
@@ -235,7 +239,7 @@ async def test_while_the_kill_switch_is_not_known_to_be_off_only_reductions_leav
         await store.set(keys.KILL_SWITCH, switch)
     assert await refusal(gateway, order("order-entry")) == "KILL_SWITCH"
     assert (await place(gateway, order("order-exit", "-100", reduce_only=True))).state == FILLED
-    # It was never sent, so it may be once somebody has let go.
+    # The refused entry was not sent, so it may be sent after the release.
     await store.set(keys.KILL_SWITCH, "0")
     assert (await place(gateway, order("order-entry"))).state == FILLED
     assert set(fills(broker)) == {"order-before", "order-exit", "order-entry"}
@@ -250,22 +254,22 @@ async def close(
     request = pb.ClosePositionRequest(
         client_order_id=client_order_id, instrument="EUR_USD", side=side
     )
-    answer: pb.ClosePositionResponse = await call(
+    response: pb.ClosePositionResponse = await call(
         gateway.stub.ClosePosition, request, peer="gateway", deadline_s=15
     )
-    return answer.result
+    return response.result
 
 
 async def close_trade(gateway: Any, trade_id: str) -> pb.OrderResult:
     request = pb.CloseTradeRequest(trade_id=trade_id)
-    answer: pb.CloseTradeResponse = await call(
+    response: pb.CloseTradeResponse = await call(
         gateway.stub.CloseTrade, request, peer="gateway", deadline_s=15
     )
-    return answer.result
+    return response.result
 
 
 @pytest.mark.parametrize(("units", "side", "wrong"), [("100", LONG, SHORT), ("-100", SHORT, LONG)])
-async def test_a_position_is_closed_once_and_the_other_side_left_alone(
+async def test_position_side_is_closed_once_and_the_other_side_kept(
     gateway: Any,
     broker: RunningBroker,
     units: str,
@@ -277,23 +281,23 @@ async def test_a_position_is_closed_once_and_the_other_side_left_alone(
     assert (nothing.state, nothing.reason) == (REJECTED, "CLOSEOUT_POSITION_DOESNT_EXIST")
     closed = await close(gateway, "a-close-2", side)
     assert (closed.state, Decimal(closed.filled_units)) == (FILLED, -Decimal(units))
-    assert await fate(gateway, "a-close-2") == closed
+    assert await outcome(gateway, "a-close-2") == closed
     await place(gateway, order("an-order-2", units))
     assert await close(gateway, "a-close-2", side) == closed
     assert len((await gateway.stub.ListPositions(pb.ListPositionsRequest())).positions) == 1
 
 
-async def test_a_close_without_an_answer_is_unknown_and_found(
+async def test_close_with_a_lost_response_is_unknown_and_found(
     gateway: Any, broker: RunningBroker
 ) -> None:
     await place(gateway, order("an-order-1"))
     broker.faults.add({"kind": "reset_after", "method": "PUT", "times": 1})
     assert (await close(gateway, "a-close-1")).state == UNKNOWN
-    found = await fate(gateway, "a-close-1")
+    found = await outcome(gateway, "a-close-1")
     assert (found.state, found.filled_units) == (FILLED, "-100")
 
 
-async def test_a_halted_position_can_not_be_closed_and_says_so(
+async def test_close_of_a_halted_instrument_is_cancelled_with_the_reason(
     gateway: Any, broker: RunningBroker
 ) -> None:
     await place(gateway, order("an-order-1"))
@@ -304,9 +308,7 @@ async def test_a_halted_position_can_not_be_closed_and_says_so(
     assert (closed.state, closed.reason) == (CANCELLED, "MARKET_HALTED")
 
 
-async def test_a_trade_is_closed_and_closing_it_again_does_nothing(
-    gateway: Any, broker: RunningBroker
-) -> None:
+async def test_trade_is_closed_once(gateway: Any, broker: RunningBroker) -> None:
     for name in ("an-order-1", "an-order-2"):
         await place(gateway, order(name))
     first, second = (await gateway.stub.ListOpenTrades(pb.ListOpenTradesRequest())).trades
@@ -320,7 +322,7 @@ async def test_a_trade_is_closed_and_closing_it_again_does_nothing(
     assert (closed.state, closed.filled_units) == (FILLED, "-100")
 
 
-async def test_read_only_closes_nothing(start_gateway: Any, broker: RunningBroker) -> None:
+async def test_read_only_refuses_every_close(start_gateway: Any, broker: RunningBroker) -> None:
     async with start_gateway() as gateway:
         await place(gateway, order("an-order-1"))
         (trade,) = (await gateway.stub.ListOpenTrades(pb.ListOpenTradesRequest())).trades
@@ -332,7 +334,7 @@ async def test_read_only_closes_nothing(start_gateway: Any, broker: RunningBroke
     assert len(fills(broker)) == 1
 
 
-async def test_without_a_store_a_position_can_still_be_closed(
+async def test_position_can_be_closed_without_a_store(
     start_gateway: Any, broker: RunningBroker, valkey: ValkeyServer
 ) -> None:
     async with start_gateway(VALKEY_URL=valkey.url) as gateway:

@@ -1,4 +1,4 @@
-"""What the gateway tells of the broker, over gRPC."""
+"""Reads of the broker through the gateway's gRPC API."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -30,12 +30,12 @@ async def reason_of(method: Callable[..., Any], request: Any) -> str:
     return failure.value.reason
 
 
-async def test_a_bad_question_is_refused_with_its_reason(gateway: Any) -> None:
+async def test_invalid_request_is_refused_with_a_reason(gateway: Any) -> None:
     for request, reason in BAD:
         assert await reason_of(gateway.stub.ListCandles, request) == reason, request
 
 
-async def test_a_refusal_names_what_is_allowed(gateway: Any) -> None:
+async def test_refusal_lists_the_allowed_values(gateway: Any) -> None:
     with pytest.raises(SepError, match="M1, M2") as failure:
         await call(
             gateway.stub.ListCandles,
@@ -45,7 +45,7 @@ async def test_a_refusal_names_what_is_allowed(gateway: Any) -> None:
     assert failure.value.code is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_unknown_instruments_are_not_found_everywhere(gateway: Any) -> None:
+async def test_every_call_refuses_an_unknown_instrument(gateway: Any) -> None:
     stub = gateway.stub
     fetch = pb.FetchCandlesRequest(instruments=["EUR_USD", "XXX_YYY"])
     assert await reason_of(stub.FetchCandles, fetch) == "UNKNOWN_INSTRUMENT"
@@ -55,7 +55,7 @@ async def test_unknown_instruments_are_not_found_everywhere(gateway: Any) -> Non
     assert await reason_of(stub.PlaceMarketOrder, order) == "UNKNOWN_INSTRUMENT"
 
 
-async def test_account_instruments_and_prices_are_the_brokers(gateway: Any) -> None:
+async def test_account_instruments_and_prices_match_the_broker(gateway: Any) -> None:
     account = await gateway.stub.GetAccount(pb.GetAccountRequest())
     assert (account.id, account.currency) == ("101-001-0000001-001", "USD")
     assert Decimal(account.balance) == Decimal(account.nav) == 100_000
@@ -75,7 +75,7 @@ async def test_account_instruments_and_prices_are_the_brokers(gateway: Any) -> N
     assert 0 < Decimal(conversions["JPY"].position_value) < 1
 
 
-async def test_positions_and_trades_show_what_was_opened(gateway: Any) -> None:
+async def test_positions_and_trades_show_an_opened_trade(gateway: Any) -> None:
     placed = await gateway.stub.PlaceMarketOrder(
         pb.PlaceMarketOrderRequest(
             client_order_id="short-yen-1",
@@ -85,8 +85,8 @@ async def test_positions_and_trades_show_what_was_opened(gateway: Any) -> None:
         )
     )
     assert placed.result.state == pb.ORDER_STATE_FILLED
-    held = await gateway.stub.ListPositions(pb.ListPositionsRequest())
-    (position,) = held.positions
+    listed = await gateway.stub.ListPositions(pb.ListPositionsRequest())
+    (position,) = listed.positions
     assert (position.instrument, position.short_units) == ("USD_JPY", "-1000")
     assert position.long_units == "0"
     assert position.long_average_price == ""
@@ -100,7 +100,7 @@ async def test_positions_and_trades_show_what_was_opened(gateway: Any) -> None:
     assert int(trades.last_transaction_id) >= int(placed.result.transaction_id)
 
 
-async def test_a_token_that_the_broker_refuses_is_never_told(
+async def test_refused_token_is_never_shown(
     start_gateway: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     secret = "hunter2-hunter2"
@@ -109,11 +109,11 @@ async def test_a_token_that_the_broker_refuses_is_never_told(
             await call(gateway.stub.GetAccount, pb.GetAccountRequest(), peer="gateway")
     assert failure.value.reason == "BROKER_UNAVAILABLE"
     assert "401" in str(failure.value)
-    told = capfd.readouterr()
-    assert secret not in str(failure.value) + told.out + told.err
+    output = capfd.readouterr()
+    assert secret not in str(failure.value) + output.out + output.err
 
 
-async def test_a_broker_that_is_away_is_unavailable_and_found_again(
+async def test_unreachable_broker_is_unavailable_until_it_recovers(
     gateway: Any, broker: RunningBroker
 ) -> None:
     fault = broker.faults.add({"kind": "reset_before", "path": "summary"})
@@ -122,11 +122,9 @@ async def test_a_broker_that_is_away_is_unavailable_and_found_again(
     await eventually(lambda: call(gateway.stub.GetAccount, pb.GetAccountRequest(), peer="gateway"))
 
 
-async def test_a_question_is_asked_again_when_the_broker_stumbles(
-    gateway: Any, broker: RunningBroker
-) -> None:
+async def test_reads_are_retried_on_broker_errors(gateway: Any, broker: RunningBroker) -> None:
     for status in (429, 500, 503):
         broker.faults.add({"kind": "status", "status": status, "path": "openTrades", "times": 2})
-        answer = await gateway.stub.ListOpenTrades(pb.ListOpenTradesRequest())
-        assert not answer.trades
+        response = await gateway.stub.ListOpenTrades(pb.ListOpenTradesRequest())
+        assert not response.trades
         assert not broker.faults.faults

@@ -1,4 +1,4 @@
-"""Streams that are cut, muted or half open, and what the gateway knows all the while."""
+"""Streams that are cut, silent or half open; prices and ledger meanwhile."""
 
 import asyncio
 import time
@@ -20,10 +20,10 @@ from sep_testing.eventually import eventually
 QUICK = {"OANDA_STREAM_SILENCE_SEC": "0.8"}
 
 
-async def connected(gateway: Any, stream: str, wanted: float = 1) -> bool:
+async def connected(gateway: Any, stream: str, expected: float = 1) -> bool:
     series = f'sep_oanda_stream_connected{{stream="{stream}"}}'
     found = (await gateway.metrics("sep_oanda_stream_connected")).get(series)
-    return bool(found == wanted)
+    return bool(found == expected)
 
 
 async def both_connected(gateway: Any) -> bool:
@@ -36,9 +36,9 @@ async def requests(gateway: Any, endpoint: str) -> float:
 
 
 async def prices(gateway: Any) -> list[pb.Price]:
-    answer = await call(gateway.stub.GetPricing, pb.GetPricingRequest(), peer="gateway")
-    assert {c.currency for c in answer.home_conversions} == {"EUR", "USD", "JPY"}
-    return list(answer.prices)
+    response = await call(gateway.stub.GetPricing, pb.GetPricingRequest(), peer="gateway")
+    assert {c.currency for c in response.home_conversions} == {"EUR", "USD", "JPY"}
+    return list(response.prices)
 
 
 async def link(store: Valkey) -> BrokerLinkRecord:
@@ -47,11 +47,11 @@ async def link(store: Valkey) -> BrokerLinkRecord:
     return found
 
 
-async def test_prices_come_from_the_stream_while_it_lives(start_gateway: Any) -> None:
+async def test_prices_come_from_the_stream_while_it_is_open(start_gateway: Any) -> None:
     async with start_gateway(**QUICK) as gateway:
         await eventually(lambda: both_connected(gateway))
         await prices(gateway)
-        asked = await requests(gateway, "pricing")
+        sent = await requests(gateway, "pricing")
         first = {p.instrument: p.ts_ms for p in await prices(gateway)}
 
         async def moved() -> bool:
@@ -62,11 +62,11 @@ async def test_prices_come_from_the_stream_while_it_lives(start_gateway: Any) ->
         for price in await prices(gateway):
             assert 0 < Decimal(price.bid) < Decimal(price.ask)
             assert price.tradeable
-            assert price.ts_ms > time.time() * 1000 - 5000  # noqa: TID251 - as the broker keeps it
-        assert await requests(gateway, "pricing") == asked
+            assert price.ts_ms > time.time() * 1000 - 5000  # noqa: TID251 - the broker uses real time
+        assert await requests(gateway, "pricing") == sent
 
 
-async def test_a_mute_stream_is_dropped_and_prices_are_asked_for(
+async def test_silent_stream_is_dropped_and_prices_are_requested(
     start_gateway: Any, broker: RunningBroker
 ) -> None:
     async with start_gateway(**QUICK) as gateway:
@@ -74,17 +74,17 @@ async def test_a_mute_stream_is_dropped_and_prices_are_asked_for(
         fault = broker.faults.add({"kind": "silent_stream"})
         await eventually(lambda: connected(gateway, "prices", 0))
         await eventually(lambda: connected(gateway, "transactions", 0))
-        asked = await requests(gateway, "pricing")
+        sent = await requests(gateway, "pricing")
         assert len(await prices(gateway)) == 2
-        assert await requests(gateway, "pricing") == asked + 1
+        assert await requests(gateway, "pricing") == sent + 1
         broker.faults.remove(fault.id)
         await eventually(lambda: both_connected(gateway))
 
 
-async def test_a_stream_that_can_not_be_opened_is_tried_again(
+async def test_stream_that_fails_to_open_is_retried(
     start_gateway: Any, broker: RunningBroker
 ) -> None:
-    """Cut, refused and half open: one after the other, then it opens."""
+    """It is cut, refused and left half open in turn, then it opens."""
     for fault in (
         {"kind": "reset_before"},
         {"kind": "status", "status": 503},
@@ -98,7 +98,7 @@ async def test_a_stream_that_can_not_be_opened_is_tried_again(
         assert sum(breaks.values()) == 3
 
 
-async def test_no_transaction_is_missed_while_the_stream_is_mute(
+async def test_no_transaction_is_missed_while_the_stream_is_silent(
     start_gateway: Any, broker: RunningBroker, store: Valkey
 ) -> None:
     async with start_gateway(**QUICK) as gateway:
@@ -120,34 +120,34 @@ async def test_no_transaction_is_missed_while_the_stream_is_mute(
         assert recovered["sep_ledger_recovered_total"] >= 2
 
 
-async def test_a_gap_that_can_not_be_closed_blocks_entries_until_it_is(
+async def test_ledger_gap_is_published_until_it_is_closed(
     start_gateway: Any, broker: RunningBroker, store: Valkey
 ) -> None:
     async with start_gateway(**QUICK) as gateway:
         await eventually(lambda: both_connected(gateway))
 
-        async def whole(wanted: bool) -> bool:
-            return (await link(store)).ledger_contiguous is wanted
+        async def contiguous(expected: bool) -> bool:
+            return (await link(store)).ledger_contiguous is expected
 
-        await eventually(lambda: whole(True))
+        await eventually(lambda: contiguous(True))
         broker.faults.add({"kind": "silent_stream"})
         broker.faults.add({"kind": "status", "status": 500, "path": "sinceid"})
         order = pb.PlaceMarketOrderRequest(
             client_order_id="an-order-1", instrument="EUR_USD", units="10"
         )
         await gateway.stub.PlaceMarketOrder(order)
-        await eventually(lambda: whole(False))
+        await eventually(lambda: contiguous(False))
         now = await link(store)
         assert not now.connected
         assert (await gateway.metrics("sep_ledger_contiguous"))["sep_ledger_contiguous"] == 0
         broker.faults.clear()
-        await eventually(lambda: whole(True), within_s=15)
+        await eventually(lambda: contiguous(True), within_s=15)
 
 
-async def test_a_gap_that_the_brokers_lists_tell_differently_blocks_entries(
+async def test_ledger_gap_stays_open_while_the_brokers_lists_disagree(
     start_gateway: Any, broker: RunningBroker, store: Valkey
 ) -> None:
-    """Stream, newest id, list of transactions and account changes must agree."""
+    """The transaction list and the account changes must agree."""
     async with start_gateway(**QUICK) as gateway:
         await eventually(lambda: both_connected(gateway))
         broker.faults.add({"kind": "silent_stream"})
@@ -158,15 +158,15 @@ async def test_a_gap_that_the_brokers_lists_tell_differently_blocks_entries(
             )
         )
 
-        async def whole(wanted: bool) -> bool:
-            return (await link(store)).ledger_contiguous is wanted
+        async def contiguous(expected: bool) -> bool:
+            return (await link(store)).ledger_contiguous is expected
 
-        await eventually(lambda: whole(False))
+        await eventually(lambda: contiguous(False))
         broker.faults.clear()
-        await eventually(lambda: whole(True), within_s=15)
+        await eventually(lambda: contiguous(True), within_s=15)
 
 
-def test_two_lists_of_transactions_agree_as_far_as_both_reach() -> None:
+def test_transaction_lists_are_compared_within_their_common_range() -> None:
     def page(last: int, *ids: int) -> TransactionPage:
         return TransactionPage(tuple(Transaction(i, "ORDER_FILL") for i in ids), last)
 
@@ -176,7 +176,7 @@ def test_two_lists_of_transactions_agree_as_far_as_both_reach() -> None:
     assert disagreement(page(7, 5, 6, 7), page(9, 8, 9)) == (5, 6, 7)
 
 
-async def test_a_stream_of_doubled_and_missing_heartbeats_is_no_fault(
+async def test_duplicate_and_missing_heartbeats_do_not_break_a_stream(
     start_gateway: Any, broker: RunningBroker
 ) -> None:
     broker.faults.add({"kind": "duplicate_heartbeat", "times": 4})
@@ -187,18 +187,18 @@ async def test_a_stream_of_doubled_and_missing_heartbeats_is_no_fault(
         assert not breaks or set(breaks.values()) == {0}
 
 
-def test_the_ledger_counts_only_what_comes_right_behind() -> None:
+def test_ledger_advances_only_by_the_next_transaction() -> None:
     ledger = Ledger(10, 10)
-    assert ledger.saw(11) == Ledger(11, 11)
-    broken = ledger.saw(12)
+    assert ledger.received(11) == Ledger(11, 11)
+    broken = ledger.received(12)
     assert not broken.contiguous
-    assert broken.saw(11).contiguous is False
+    assert broken.received(11).contiguous is False
     assert broken.recovered(12).contiguous
-    assert not ledger.heard_of(13).contiguous
-    assert ledger.heard_of(9).contiguous
+    assert not ledger.announced(13).contiguous
+    assert ledger.announced(9).contiguous
 
 
-def test_backoff_grows_to_a_limit_and_spreads_replicas() -> None:
+def test_backoff_grows_to_a_limit_with_jitter() -> None:
     waits = [backoff_s(n, 0.0) for n in range(1, 20)]
     assert waits == sorted(waits)
     assert waits[0] == 0.25
@@ -206,7 +206,7 @@ def test_backoff_grows_to_a_limit_and_spreads_replicas() -> None:
     assert backoff_s(3, 0.9) > backoff_s(3, 0.1)
 
 
-async def test_streams_end_at_once_when_the_gateway_stops(start_gateway: Any) -> None:
+async def test_streams_close_at_once_when_the_gateway_stops(start_gateway: Any) -> None:
     async with start_gateway(**QUICK) as gateway:
         await eventually(lambda: both_connected(gateway))
         stopping = asyncio.get_running_loop().time()

@@ -1,1 +1,1 @@
-"""The gateway: the only part of the stack that speaks OANDA v20."""
+"""The gateway service: the only component of the stack that talks to OANDA v20."""

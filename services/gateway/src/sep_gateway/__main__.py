@@ -1,4 +1,4 @@
-"""``python -m sep_gateway``."""
+"""Entry point: ``python -m sep_gateway``."""
 
 from sep_gateway.app import main
 

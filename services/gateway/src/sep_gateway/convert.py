@@ -1,4 +1,4 @@
-"""Between the contract's messages and the gateway's values."""
+"""Converts between protobuf messages and the gateway's values."""
 
 import re
 from decimal import Decimal
@@ -8,12 +8,14 @@ from sep_fx.granularity import Granularity
 from sep_fx.instants import NS_PER_MS, NS_PER_SECOND, format_rfc3339, parse_rfc3339
 from sep_fx.instrument import Instrument
 from sep_kit.errors import InvalidArgumentError
-from sep_kit.store.candles import Candle
+from sep_kit.store.candle_chunks import Candle
 
+from sep_gateway.application.candle_service import CandleQuery, FetchedCandles
 from sep_gateway.domain.account import AccountSummary, Position, Trade
 from sep_gateway.domain.orders import MarketOrder, OrderResult, OrderState, PositionClose
 from sep_gateway.domain.pricing import HomeConversion, Price
 
+_DEFAULT_LIMIT = 120
 _MS = re.compile(r"\d{1,15}(?:\.\d{1,6})?")
 
 _STATES = {
@@ -26,11 +28,32 @@ _STATES = {
 }
 
 
-def granularity_of(text: str, default: Granularity) -> Granularity:
-    """The granularity, or the stack's own when the text is empty.
+def candle_query(request: pb.ListCandlesRequest, default: Granularity) -> CandleQuery:
+    """The query of a request.
 
     Raises:
-        InvalidArgumentError: there is none of that name; names those there are.
+        InvalidArgumentError: unknown granularity, invalid time, or ``from`` after ``to``.
+    """
+    granularity = granularity_of(request.granularity, default)
+    # "from" is a keyword in Python, so attribute syntax is not possible.
+    since = _bar_start("from", getattr(request, "from"))
+    until = _bar_start("to", request.to)
+    if since is not None and until is not None and since > until:
+        raise InvalidArgumentError("from is after to; from must not be after to", field="from")
+    return CandleQuery(
+        instrument=request.instrument,
+        granularity=granularity,
+        limit=request.limit or _DEFAULT_LIMIT,
+        since=since,
+        until=until,
+    )
+
+
+def granularity_of(text: str, default: Granularity) -> Granularity:
+    """The granularity, or the default if the text is empty.
+
+    Raises:
+        InvalidArgumentError: there is no such granularity; lists the allowed ones.
     """
     if not text:
         return default
@@ -43,12 +66,8 @@ def granularity_of(text: str, default: Granularity) -> Granularity:
         ) from None
 
 
-def bar_start_of(field: str, text: str) -> int | None:
-    """First whole second at or after an instant; None when the text is empty.
-
-    Raises:
-        InvalidArgumentError: neither RFC 3339 nor ms since the epoch.
-    """
+def _bar_start(field: str, text: str) -> int | None:
+    """First whole second at or after an instant; None if the text is empty."""
     if not text:
         return None
     try:
@@ -56,21 +75,23 @@ def bar_start_of(field: str, text: str) -> int | None:
         instant_ns = int(Decimal(text) * NS_PER_MS) if in_ms else parse_rfc3339(text)
     except (ValueError, OverflowError):
         raise InvalidArgumentError(
-            f"{field} {text!r} is no time; allowed are RFC 3339, such as "
+            f"{field} {text!r} is not a time; allowed are RFC 3339, such as "
             "2014-05-01T00:00:00Z, and ms since the epoch, such as 1398902400000",
             field=field,
         ) from None
     return -(-instant_ns // NS_PER_SECOND)
 
 
-def check_range(since: int | None, until: int | None) -> None:
-    """Refuse a range that ends before it begins.
-
-    Raises:
-        InvalidArgumentError: it does.
-    """
-    if since is not None and until is not None and since > until:
-        raise InvalidArgumentError("from is after to; from must not be after to", field="from")
+def stored_candles_message(fetched: FetchedCandles, granularity: Granularity) -> pb.StoredCandles:
+    """The result of fetching one instrument."""
+    return pb.StoredCandles(
+        instrument=fetched.instrument,
+        granularity=granularity.value,
+        fetched=fetched.load.fetched,
+        stored=fetched.load.stored,
+        quarantined=fetched.load.quarantined,
+        last_ts_ms=None if fetched.last is None else fetched.last * 1000,
+    )
 
 
 def candle_message(candle: Candle) -> pb.Candle:
@@ -85,8 +106,8 @@ def candle_message(candle: Candle) -> pb.Candle:
     )
 
 
-def account_message(account: AccountSummary, asked_ns: int) -> pb.GetAccountResponse:
-    """The account summary."""
+def account_message(account: AccountSummary, requested_ns: int) -> pb.GetAccountResponse:
+    """The account summary, dated by when it was requested."""
     return pb.GetAccountResponse(
         id=account.id,
         currency=account.currency,
@@ -101,7 +122,7 @@ def account_message(account: AccountSummary, asked_ns: int) -> pb.GetAccountResp
         open_trade_count=account.open_trade_count,
         open_position_count=account.open_position_count,
         last_transaction_id=str(account.last_transaction_id),
-        ts_ms=asked_ns // NS_PER_MS,
+        ts_ms=requested_ns // NS_PER_MS,
     )
 
 
@@ -160,7 +181,7 @@ def price_message(price: Price) -> pb.Price:
 
 
 def conversion_message(conversion: HomeConversion) -> pb.HomeConversion:
-    """What a currency is worth at home."""
+    """Value of a currency in home currency."""
     return pb.HomeConversion(
         currency=conversion.currency,
         account_gain=_text(conversion.account_gain),
@@ -170,7 +191,7 @@ def conversion_message(conversion: HomeConversion) -> pb.HomeConversion:
 
 
 def market_order(request: pb.PlaceMarketOrderRequest) -> MarketOrder:
-    """The order that a request means; the contract has checked that numbers are numbers."""
+    """The order of a request; the contract has validated that decimals are decimals."""
     return MarketOrder(
         client_order_id=request.client_order_id,
         instrument=request.instrument,
@@ -183,14 +204,14 @@ def market_order(request: pb.PlaceMarketOrderRequest) -> MarketOrder:
 
 
 def position_close(request: pb.ClosePositionRequest) -> PositionClose:
-    """The close that a request means."""
+    """The position close of a request."""
     return PositionClose(
         request.client_order_id, request.instrument, request.side == pb.POSITION_SIDE_LONG
     )
 
 
 def result_message(result: OrderResult) -> pb.OrderResult:
-    """What became of an order."""
+    """The result of an order."""
     return pb.OrderResult(
         client_order_id=result.client_order_id,
         state=_STATES[result.state],

@@ -1,41 +1,43 @@
-"""What the gateway tells Prometheus."""
+"""Prometheus metrics of the gateway."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
 class GatewayMetrics:
-    """Every metric of the gateway's own."""
+    """Every metric that the gateway defines itself."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "sep_oanda_requests_total",
-            "Requests to the broker; status is a class such as 2xx, or why there was no answer",
+            "Requests to the broker; status is a class such as 2xx, or why there was no response",
             ["endpoint", "status"],
             registry=registry,
         )
         self.latency = Histogram(
             "sep_oanda_latency_seconds",
-            "Time until the broker had answered in full",
+            "Time until the broker's response was complete",
             ["endpoint"],
             registry=registry,
         )
         self.limiter_waits = Counter(
             "sep_oanda_limiter_waits_total",
-            "Requests or connections that the rate limit held back",
+            "Requests or connections delayed by the rate limit",
             ["limit"],
             registry=registry,
         )
         self.limiter_wait_seconds = Counter(
             "sep_oanda_limiter_wait_seconds_total",
-            "Time that the rate limit held them back",
+            "Total delay by the rate limit",
             ["limit"],
             registry=registry,
         )
         self.circuit_open = Gauge(
-            "sep_oanda_circuit_open", "1 while a dead broker is not asked", registry=registry
+            "sep_oanda_circuit_open",
+            "1 while the circuit breaker refuses requests",
+            registry=registry,
         )
         self.connected = Gauge(
-            "sep_broker_connected", "1 while the broker answers", registry=registry
+            "sep_broker_connected", "1 while the broker responds", registry=registry
         )
         self.candles_stored = Counter(
             "sep_candles_stored_total",
@@ -45,19 +47,19 @@ class GatewayMetrics:
         )
         self.candles_quarantined = Counter(
             "sep_candles_quarantined_total",
-            "Candles that were refused",
+            "Candles that were quarantined",
             ["instrument", "reason"],
             registry=registry,
         )
         self.candles_refilled = Counter(
             "sep_candles_refilled_total",
-            "Candles that were missing or different in history that counted as known",
+            "Candles that the audit added or corrected in covered history",
             ["instrument"],
             registry=registry,
         )
         self.prices_quarantined = Counter(
             "sep_prices_quarantined_total",
-            "Prices that were refused",
+            "Prices that were quarantined",
             ["instrument", "reason"],
             registry=registry,
         )
@@ -68,27 +70,27 @@ class GatewayMetrics:
             registry=registry,
         )
         self.orders = Counter(
-            "sep_oanda_orders_total", "Orders by what became of them", ["state"], registry=registry
+            "sep_oanda_orders_total", "Orders by outcome", ["state"], registry=registry
         )
         self.stream_connected = Gauge(
             "sep_oanda_stream_connected",
-            "1 while a stream is heard",
+            "1 while a stream is open and not silent",
             ["stream"],
             registry=registry,
         )
         self.stream_breaks = Counter(
             "sep_oanda_stream_breaks_total",
-            "Streams that ended or fell silent",
+            "Streams that ended or went silent",
             ["stream"],
             registry=registry,
         )
         self.ledger_contiguous = Gauge(
             "sep_ledger_contiguous",
-            "1 while every transaction of the account is known to have been seen",
+            "1 while no transaction of the account is known to be missing",
             registry=registry,
         )
         self.ledger_recovered = Counter(
             "sep_ledger_recovered_total",
-            "Transactions that a stream missed and a lookup found",
+            "Transactions that the stream missed and a lookup recovered",
             registry=registry,
         )

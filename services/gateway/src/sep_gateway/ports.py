@@ -1,13 +1,15 @@
-"""What the gateway needs of a broker and of the store."""
+"""Interfaces that the application needs from the broker and the store."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from sep_fx.granularity import Granularity
 from sep_fx.instrument import Instrument
+from sep_kit.store.candle_chunks import Candle, CandleColumns
 
 from sep_gateway.domain.account import AccountSummary, OpenTrades, Positions
+from sep_gateway.domain.broker_link import LinkState
 from sep_gateway.domain.candle_page import CandlePage
 from sep_gateway.domain.coverage import BackwardPage, Coverage, ForwardPage
 from sep_gateway.domain.orders import MarketOrder, OrderResult, PositionClose
@@ -15,19 +17,11 @@ from sep_gateway.domain.pricing import Price, Pricing
 from sep_gateway.domain.transactions import Transaction, TransactionPage
 
 
-@dataclass(frozen=True, slots=True)
-class OrderClaim:
-    """Word that an order was about to be sent: when, and the newest transaction before it."""
-
-    ts_ms: int
-    since_transaction_id: int
-
-
 class Broker(Protocol):
-    """The broker. Every call raises ``BrokerUnavailableError`` when it can't be answered."""
+    """The broker's REST API. Every call raises ``BrokerUnavailableError`` on failure."""
 
     async def account(self) -> AccountSummary:
-        """The account summary, asked once and with little patience: it is the heartbeat."""
+        """The account summary; one attempt with a short timeout, since it is the heartbeat."""
         ...
 
     async def positions(self) -> Positions:
@@ -53,35 +47,35 @@ class Broker(Protocol):
         page: ForwardPage | BackwardPage,
         count: int,
     ) -> CandlePage:
-        """Up to ``count`` candles, oldest first, the newest perhaps incomplete."""
+        """Up to ``count`` candles, oldest first; the newest may be incomplete."""
         ...
 
     async def create_market_order(self, order: MarketOrder) -> OrderResult:
         """Send an order once.
 
-        An error means that the broker certainly did not take it; when that is not
-        certain, the result is UNKNOWN.
+        An error means that the broker did not execute it; if that is not certain, the result
+        is UNKNOWN.
         """
         ...
 
     async def close_position(self, close: PositionClose) -> OrderResult:
-        """Close one side of a position, once; errors and UNKNOWN as with an order."""
+        """Close one side of a position, once; errors and UNKNOWN as for an order."""
         ...
 
     async def close_trade(self, trade_id: int) -> OrderResult:
-        """Close a trade, once; errors and UNKNOWN as with an order."""
+        """Close a trade, once; errors and UNKNOWN as for an order."""
         ...
 
     async def find_order(self, client_order_id: str) -> OrderResult | None:
-        """What became of an order, by its client id; None when the broker knows none."""
+        """An order's result by its client id; None when the broker knows no such order."""
         ...
 
     async def transactions_since(self, transaction_id: int) -> TransactionPage:
-        """Every transaction after the given one."""
+        """Every transaction after the given one, from the transaction list."""
         ...
 
     async def changes_since(self, transaction_id: int) -> TransactionPage:
-        """Every transaction after the given one, as the account's changes tell it."""
+        """Every transaction after the given one, from the account changes."""
         ...
 
     async def last_transaction_id(self) -> int:
@@ -90,11 +84,11 @@ class Broker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
-    """A heartbeat: the connection lives; of the market it says nothing.
+class Heartbeat:
+    """A stream heartbeat: the connection is alive; it says nothing about the market.
 
-    ``time_ns`` is the broker's when it sent it; ``last_transaction_id`` is the account's
-    newest, None on the price stream.
+    ``time_ns`` is the broker's send time; ``last_transaction_id`` is the account's newest,
+    None on the price stream.
     """
 
     time_ns: int
@@ -104,20 +98,60 @@ class Beat:
 class Streams(Protocol):
     """The broker's streams; each ends with a ``BrokerUnavailableError``."""
 
-    def prices(self, instruments: Sequence[str]) -> AsyncGenerator[Price | Beat, None]:
+    def prices(self, instruments: Sequence[str]) -> AsyncGenerator[Price | Heartbeat, None]:
         """The current prices, then every new one."""
         ...
 
-    def transactions(self) -> AsyncGenerator[Transaction | Beat, None]:
+    def transactions(self) -> AsyncGenerator[Transaction | Heartbeat, None]:
         """Every new transaction."""
         ...
 
 
-class OrderClaims(Protocol):
-    """Which client order ids were used; all calls raise ``StoreUnavailableError``."""
+class CandleStore(Protocol):
+    """Stored candles; calls raise ``StoreUnavailableError``."""
+
+    async def write(self, instrument: str, granularity: Granularity, candles: CandleColumns) -> int:
+        """Store candles; returns how many were new or changed."""
+        ...
+
+    async def last_times(
+        self, instruments: Iterable[str], granularity: Granularity
+    ) -> dict[str, int]:
+        """Start in seconds of the newest bar of each instrument that has one."""
+        ...
+
+    async def read_candles(
+        self, instrument: str, granularity: Granularity, since: int, until: int
+    ) -> list[Candle]:
+        """Candles with ``since <= start < until``, oldest first."""
+        ...
+
+
+class CoverageStore(Protocol):
+    """Coverage of each instrument's history; calls raise ``StoreUnavailableError``."""
+
+    async def read(self, instrument: str, granularity: Granularity) -> Coverage | None:
+        """The complete range of the history; None when there is none."""
+        ...
+
+    async def write(self, instrument: str, granularity: Granularity, coverage: Coverage) -> None:
+        """Persist it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OrderClaim:
+    """Recorded before an order is sent: when, and the account's newest transaction by then."""
+
+    ts_ms: int
+    since_transaction_id: int
+
+
+class OrderClaimStore(Protocol):
+    """Used client order ids. Calls raise ``StoreUnavailableError`` or ``CorruptRecordError``."""
 
     async def claim(self, client_order_id: str, claim: OrderClaim) -> OrderClaim | None:
-        """Claim an id; the earlier claim when it is taken, None when it is ours now."""
+        """Claim an id; the earlier claim if it is taken, None on success."""
         ...
 
     async def read(self, client_order_id: str) -> OrderClaim | None:
@@ -125,21 +159,46 @@ class OrderClaims(Protocol):
         ...
 
     async def replace(self, client_order_id: str, old: OrderClaim, new: OrderClaim) -> bool:
-        """Put a new claim in place of an old one; False when somebody else did."""
+        """Replace a claim; False when another caller has replaced it first."""
         ...
 
     async def release(self, client_order_id: str) -> None:
-        """Give an id back whose order was certainly not sent."""
+        """Delete the claim of an order that was not sent."""
         ...
 
 
-class CoverageStore(Protocol):
-    """How far each instrument's history is known; calls raise ``StoreUnavailableError``."""
+class BrokerLinkStore(Protocol):
+    """The published state of the broker connection."""
 
-    async def read(self, instrument: str, granularity: Granularity) -> Coverage | None:
-        """The stretch of history that is complete; None when none is."""
+    async def save(self, state: LinkState) -> None:
+        """Persist the state; raises ``StoreUnavailableError``."""
         ...
 
-    async def write(self, instrument: str, granularity: Granularity, coverage: Coverage) -> None:
-        """Remember it."""
+
+class StoreOwnership(Protocol):
+    """Which account the store belongs to; calls raise ``StoreUnavailableError``."""
+
+    async def check(self) -> str | None:
+        """Why the store belongs to another account; None if it is this account's or unowned."""
+        ...
+
+    async def claim(self) -> str | None:
+        """Make an unowned store this account's; returns as ``check`` does."""
+        ...
+
+
+class WriterLease(Protocol):
+    """The writer lease of the service."""
+
+    @property
+    def held(self) -> bool:
+        """Whether this replica may write."""
+        ...
+
+
+class KillSwitch(Protocol):
+    """The kill switch."""
+
+    async def engaged(self) -> bool:
+        """Whether it is engaged; True also when its state can't be read."""
         ...

@@ -1,50 +1,44 @@
-"""GatewayService: checks, converts, calls, converts."""
-
-import asyncio
+"""GatewayService: converts requests, calls the application, converts results."""
 
 import grpc
 from sep.gateway.v1 import gateway_pb2 as pb
 from sep.gateway.v1 import gateway_pb2_grpc
-from sep_fx.granularity import Granularity
 from sep_kit.clock import Clock
-from sep_kit.errors import BrokerUnavailableError
-from sep_kit.store.candles import CandleStore
 
 from sep_gateway import convert
-from sep_gateway.candle_history import latest_candles
-from sep_gateway.candle_loader import CandleLoader
-from sep_gateway.instrument_book import InstrumentBook
-from sep_gateway.order_desk import OrderDesk
+from sep_gateway.application.candle_service import CandleService
+from sep_gateway.application.instrument_cache import InstrumentCache
+from sep_gateway.application.order_lookup import OrderLookup
+from sep_gateway.application.order_service import OrderService
+from sep_gateway.application.price_cache import PriceCache
+from sep_gateway.domain.universe import Universe
 from sep_gateway.ports import Broker
-from sep_gateway.price_board import PriceBoard
 
-_DEFAULT_LIMIT = 120
 _DEFAULT_COUNT = 500
 
 
 class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
-    """Answers for the broker and for the candle store."""
+    """Account, instruments, prices, candles and orders over gRPC."""
 
     def __init__(
         self,
-        instruments: tuple[str, ...],
-        granularity: Granularity,
+        universe: Universe,
+        *,
         broker: Broker,
-        book: InstrumentBook,
-        board: PriceBoard,
-        desk: OrderDesk,
-        loader: CandleLoader,
-        candles: CandleStore,
+        instruments: InstrumentCache,
+        prices: PriceCache,
+        candles: CandleService,
+        orders: OrderService,
+        lookup: OrderLookup,
         clock: Clock,
     ) -> None:
-        self._instruments = instruments
-        self._granularity = granularity
+        self._universe = universe
         self._broker = broker
-        self._book = book
-        self._board = board
-        self._desk = desk
-        self._loader = loader
+        self._instruments = instruments
+        self._prices = prices
         self._candles = candles
+        self._orders = orders
+        self._lookup = lookup
         self._clock = clock
 
     async def ListCandles(
@@ -53,24 +47,12 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         context: grpc.aio.ServicerContext[pb.ListCandlesRequest, pb.ListCandlesResponse],
     ) -> pb.ListCandlesResponse:
         """Stored candles, oldest first."""
-        granularity = convert.granularity_of(request.granularity, self._granularity)
-        # "from" is a keyword of Python, so it has no attribute syntax.
-        since = convert.bar_start_of("from", getattr(request, "from"))
-        until = convert.bar_start_of("to", request.to)
-        convert.check_range(since, until)
-        await self._check_known(request.instrument)
-        found = await latest_candles(
-            self._candles,
-            request.instrument,
-            granularity,
-            request.limit or _DEFAULT_LIMIT,
-            since,
-            until,
-        )
+        query = convert.candle_query(request, self._universe.granularity)
+        candles = await self._candles.stored(query)
         return pb.ListCandlesResponse(
-            instrument=request.instrument,
-            granularity=granularity.value,
-            candles=[convert.candle_message(c) for c in found],
+            instrument=query.instrument,
+            granularity=query.granularity.value,
+            candles=[convert.candle_message(c) for c in candles],
         )
 
     async def FetchCandles(
@@ -79,25 +61,13 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         context: grpc.aio.ServicerContext[pb.FetchCandlesRequest, pb.FetchCandlesResponse],
     ) -> pb.FetchCandlesResponse:
         """Fetch candles from the broker now and store them."""
-        granularity = convert.granularity_of(request.granularity, self._granularity)
-        names = tuple(dict.fromkeys(request.instruments)) or self._instruments
-        known = [await self._book.get(name) for name in names]
-        count = request.count or _DEFAULT_COUNT
-        loaded = await asyncio.gather(
-            *(self._loader.load_latest(i, granularity, count) for i in known)
+        granularity = convert.granularity_of(request.granularity, self._universe.granularity)
+        fetched = await self._candles.fetch(
+            request.instruments, granularity, request.count or _DEFAULT_COUNT
         )
-        last = await self._candles.last_times(names, granularity)
-        answer = pb.FetchCandlesResponse()
-        for name, done in zip(names, loaded, strict=True):
-            answer.stored.add(
-                instrument=name,
-                granularity=granularity.value,
-                fetched=done.fetched,
-                stored=done.stored,
-                quarantined=done.quarantined,
-                last_ts_ms=last[name] * 1000 if name in last else None,
-            )
-        return answer
+        return pb.FetchCandlesResponse(
+            stored=[convert.stored_candles_message(f, granularity) for f in fetched]
+        )
 
     async def GetAccount(
         self,
@@ -105,8 +75,8 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         context: grpc.aio.ServicerContext[pb.GetAccountRequest, pb.GetAccountResponse],
     ) -> pb.GetAccountResponse:
         """The account summary."""
-        asked_ns = self._clock.now_ns()
-        return convert.account_message(await self._broker.account(), asked_ns)
+        requested_ns = self._clock.now_ns()
+        return convert.account_message(await self._broker.account(), requested_ns)
 
     async def ListPositions(
         self,
@@ -139,7 +109,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> pb.ListInstrumentsResponse:
         """Tradeable instruments."""
         return pb.ListInstrumentsResponse(
-            instruments=[convert.instrument_message(i) for i in await self._book.all()]
+            instruments=[convert.instrument_message(i) for i in await self._instruments.all()]
         )
 
     async def GetPricing(
@@ -148,10 +118,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         context: grpc.aio.ServicerContext[pb.GetPricingRequest, pb.GetPricingResponse],
     ) -> pb.GetPricingResponse:
         """Current prices."""
-        names = tuple(dict.fromkeys(request.instruments)) or self._instruments
-        for name in names:
-            await self._book.get(name)
-        pricing = await self._board.pricing(names)
+        pricing = await self._prices.pricing(request.instruments)
         return pb.GetPricingResponse(
             prices=[convert.price_message(p) for p in pricing.prices],
             home_conversions=[convert.conversion_message(c) for c in pricing.conversions],
@@ -163,7 +130,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         context: grpc.aio.ServicerContext[pb.PlaceMarketOrderRequest, pb.PlaceMarketOrderResponse],
     ) -> pb.PlaceMarketOrderResponse:
         """Send a market order."""
-        result = await self._desk.place(convert.market_order(request))
+        result = await self._orders.place(convert.market_order(request))
         return pb.PlaceMarketOrderResponse(result=convert.result_message(result))
 
     async def ClosePosition(
@@ -172,7 +139,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         context: grpc.aio.ServicerContext[pb.ClosePositionRequest, pb.ClosePositionResponse],
     ) -> pb.ClosePositionResponse:
         """Close one side of a position."""
-        result = await self._desk.close_position(convert.position_close(request))
+        result = await self._orders.close_position(convert.position_close(request))
         return pb.ClosePositionResponse(result=convert.result_message(result))
 
     async def CloseTrade(
@@ -181,7 +148,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         context: grpc.aio.ServicerContext[pb.CloseTradeRequest, pb.CloseTradeResponse],
     ) -> pb.CloseTradeResponse:
         """Close a trade."""
-        result = await self._desk.close_trade(int(request.trade_id))
+        result = await self._orders.close_trade(int(request.trade_id))
         return pb.CloseTradeResponse(result=convert.result_message(result))
 
     async def GetOrder(
@@ -189,15 +156,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         request: pb.GetOrderRequest,
         context: grpc.aio.ServicerContext[pb.GetOrderRequest, pb.GetOrderResponse],
     ) -> pb.GetOrderResponse:
-        """What became of an order."""
+        """The outcome of an order."""
         since = int(request.since_transaction_id) if request.since_transaction_id else None
-        result = await self._desk.fate(request.client_order_id, since)
+        result = await self._lookup.find(request.client_order_id, since)
         return pb.GetOrderResponse(result=convert.result_message(result))
-
-    async def _check_known(self, instrument: str) -> None:
-        try:
-            await self._book.get(instrument)
-        except BrokerUnavailableError:
-            # What the stack trades is known without the broker, and so are its candles.
-            if instrument not in self._instruments:
-                raise

@@ -1,1 +1,1 @@
-"""Where the gateway meets the world: the broker and Valkey."""
+"""Implementations of the ports: OANDA v20 and Valkey."""

@@ -1,4 +1,4 @@
-"""How far each instrument's history is known, in Valkey."""
+"""Coverage of each instrument's candle history in Valkey."""
 
 from sep_fx.granularity import Granularity
 from sep_kit.errors import CorruptRecordError
@@ -19,25 +19,25 @@ class CoverageRecord(Document):
     last: int
 
 
-class ValkeyCoverage:
+class ValkeyCoverageStore:
     """Implements ``ports.CoverageStore``."""
 
     def __init__(self, store: Valkey) -> None:
         self._store = store
 
     async def read(self, instrument: str, granularity: Granularity) -> Coverage | None:
-        """The stretch of history that is complete; None when none is, or it can't be read."""
+        """The complete range of the history; None when there is none or it is corrupt."""
         key = keys.candle_coverage(instrument, granularity)
         try:
             record = await read_document(self._store, CoverageRecord, key)
         except CorruptRecordError as error:
-            # Asking for history again costs a minute; trusting a wrong mark costs a gap.
-            _log.error("coverage refused, history is asked for again", error=str(error))
+            # Fetching history again takes a minute; trusting a wrong record leaves a gap.
+            _log.error("coverage record corrupt, history is fetched again", error=str(error))
             return None
         return None if record is None else Coverage(record.since, record.last)
 
     async def write(self, instrument: str, granularity: Granularity, coverage: Coverage) -> None:
-        """Remember it."""
+        """Persist it."""
         record = CoverageRecord(since=coverage.since, last=coverage.last)
         key = keys.candle_coverage(instrument, granularity)
         await answer(self._store.set(key, record.model_dump_json()))

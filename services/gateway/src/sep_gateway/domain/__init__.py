@@ -1,1 +1,1 @@
-"""What the gateway knows and decides: pure, no I/O, no protobuf, no clock."""
+"""Values and decisions of the gateway. Pure: no I/O, no protobuf, no clock."""

@@ -1,12 +1,12 @@
-"""The broker's truth about the account. Amounts are in home currency."""
+"""The account as the broker reports it. Amounts are in home currency."""
 
 from dataclasses import dataclass
 from decimal import Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSummary:
-    """The account as a whole; ``margin_closeout_percent`` of 1 closes everything out."""
+    """Account totals; at a ``margin_closeout_percent`` of 1 the broker closes all trades."""
 
     id: str
     currency: str
@@ -23,9 +23,9 @@ class AccountSummary:
     last_transaction_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Open units of one instrument; short units are 0 or less, an empty side has no price."""
+    """Open units of one instrument; short units are <= 0, an empty side has no price."""
 
     instrument: str
     long_units: Decimal
@@ -38,15 +38,15 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """Open positions, by instrument, as of a transaction."""
+    """Open positions, sorted by instrument, as of ``last_transaction_id``."""
 
     positions: tuple[Position, ...]
     last_transaction_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
-    """An open trade; ``client_id`` and ``client_tag`` are empty when it was opened by hand."""
+    """An open trade; ``client_id`` and ``client_tag`` are empty if it was opened manually."""
 
     id: int
     instrument: str
@@ -63,7 +63,7 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class OpenTrades:
-    """Open trades, oldest first, as of a transaction."""
+    """Open trades, oldest first, as of ``last_transaction_id``."""
 
     trades: tuple[Trade, ...]
     last_transaction_id: int

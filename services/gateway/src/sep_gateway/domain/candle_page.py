@@ -1,7 +1,7 @@
-"""Candles as the broker sent them, a page at a time, in columns.
+"""A page of candles as the broker sent it, in columns.
 
-A backfill is a million candles, so prices are whole numbers of their last digit from the
-moment they are read: exact as decimals are, and judged and stored by the thousand.
+A backfill reads a million candles, so prices are integers in units of their last digit: as
+exact as decimals, and checked and stored thousands at a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,16 +16,16 @@ Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 UNTIMED = -1
-"""Stands for the time of a row whose time can't be read."""
+"""Time of a row whose time can't be parsed."""
 
 MAX_DIGITS = 9
 LARGEST = 10**9
-"""Prices below it have room in 64 bits, whatever their decimals up to ``MAX_DIGITS``."""
+"""Prices below it fit into 64 bits with up to ``MAX_DIGITS`` decimals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a candle can't be used: ``reason`` is a stable word, ``text`` tells the rest."""
+    """Why a candle can't be used: ``reason`` is a stable name, ``text`` the details."""
 
     reason: str
     text: str
@@ -33,11 +33,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class CandlePage:
-    """Candles of one answer, oldest first, n rows; a price is ``points`` / 10^``digits``.
+    """Candles of one response, oldest first, n rows; a price is ``points`` / 10^``digits``.
 
-    ``time_ns`` is each start, ``points`` has the shape (n, 8): bid o,h,l,c, ask o,h,l,c.
-    Rows in ``faults`` could not be read: their prices mean nothing, their time is given
-    where it was legible.
+    ``time_ns`` is each bar's start, ``points`` has the shape (n, 8): bid o,h,l,c, ask o,h,l,c.
+    Rows in ``faults`` could not be parsed: their prices are meaningless, their time is set if
+    it could be parsed.
     """
 
     time_ns: Ints
@@ -58,18 +58,18 @@ class CandlePage:
 
     @classmethod
     def of_fault(cls, time_ns: int | None, fault: Fault, *, complete: bool = True) -> Self:
-        """One row whose values can't be read."""
+        """One row whose values can't be parsed."""
         time_ns = UNTIMED if time_ns is None else time_ns
         return replace(cls._row(time_ns, complete, [0] * 8, 0, 0), faults={0: fault})
 
     @classmethod
     def of_incomplete(cls, time_ns: int) -> Self:
-        """One row that is still under way, whatever its values are."""
+        """One row of an incomplete bar; its values are ignored."""
         return cls._row(time_ns, False, [0] * 8, 0, 0)
 
     @classmethod
     def of_complete(cls, time_ns: int, prices: tuple[Decimal, ...], volume: int) -> Self:
-        """One row of decimals; a fault where they don't fit into columns."""
+        """One row of decimals; a fault if they don't fit into the columns."""
         for price in prices:
             if not price.is_finite():
                 return cls.of_fault(time_ns, Fault("not_finite", f"a price is {price}"))
@@ -96,7 +96,7 @@ class CandlePage:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
-        """The parts one after the other, at the digits of the most precise."""
+        """The parts in order, at the precision of the most precise."""
         if not parts:
             return cls.empty()
         digits = max(p.digits for p in parts)
@@ -115,7 +115,7 @@ class CandlePage:
         )
 
     def without_first(self, count: int) -> Self:
-        """The rows behind the first so many."""
+        """The page without its first ``count`` rows."""
         return type(self)(
             self.time_ns[count:],
             self.complete[count:],
@@ -126,6 +126,6 @@ class CandlePage:
         )
 
     def prices(self, row: int) -> str:
-        """A row's prices for a message."""
+        """A row's prices as text for a message."""
         bid, ask = np.split(self.points[row] / 10.0**self.digits, 2)
         return f"bid {bid.tolist()}, ask {ask.tolist()}"

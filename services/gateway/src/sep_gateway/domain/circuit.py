@@ -1,7 +1,7 @@
-"""Circuit breaker: after repeated failures, stop asking a dead broker for a while.
+"""Circuit breaker: after repeated failures, requests are refused for a while.
 
-closed → (``FAILURES_TO_OPEN`` in a row) → open → (time passes) → one probe →
-closed when it succeeds, open for twice as long when it fails.
+closed → (``FAILURES_TO_OPEN`` consecutive failures) → open → (pause elapses) → one probe →
+closed if it succeeds, open for twice as long if it fails.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ _LONGEST_PAUSE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """``failures`` in a row; ``blocked_until`` is when the next request may pass."""
+    """``failures`` is the number of consecutive failures.
+
+    ``blocked_until`` is when the next request may pass, in seconds of a monotonic clock.
+    """
 
     failures: int = 0
     blocked_until: float = 0.0
@@ -23,17 +26,21 @@ class Circuit:
         return self.failures >= FAILURES_TO_OPEN and now < self.blocked_until
 
     def admitted(self, now: float) -> "Circuit":
-        """After a request passed: while failing it is the one probe, others wait for it."""
+        """State after a request was let through.
+
+        While the broker is failing, that request is the only probe; others are refused until
+        it ends.
+        """
         if self.failures < FAILURES_TO_OPEN:
             return self
         return Circuit(self.failures, now + self._pause())
 
     def succeeded(self) -> "Circuit":
-        """After an answer."""
+        """State after the broker responded, successfully or with a 4xx."""
         return Circuit()
 
     def failed(self, now: float) -> "Circuit":
-        """After no answer, or one that the broker itself is broken."""
+        """State after no response, or a 5xx."""
         counted = Circuit(self.failures + 1)
         if counted.failures < FAILURES_TO_OPEN:
             return counted

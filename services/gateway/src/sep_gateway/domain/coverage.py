@@ -1,22 +1,22 @@
-"""What part of an instrument's history is known to be complete, and what to ask for next.
+"""Which part of an instrument's history is complete, and which page to fetch next.
 
-One contiguous stretch is kept: it grows forward, page by page, until now, and
-backward when more days are wanted than it has. It is stored after the candles, so a
-crash asks again for at most one page.
+Coverage is one contiguous range. It grows forward page by page until now, and backward when
+more days are wanted than it has. It is stored after the candles, so a crash repeats at most
+one page.
 """
 
 from dataclasses import dataclass, replace
 
-from sep_gateway.domain.candle_check import Judged
+from sep_gateway.domain.candle_check import CheckedPage
 
 PAGE = 5000
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Every complete bar with ``since <= start <= last`` was asked for; whole seconds.
+    """Every complete bar with ``since <= start <= last`` was fetched; whole seconds.
 
-    ``last`` is the start of a bar, or ``since - 1`` while none was seen.
+    ``last`` is the start of a bar, or ``since - 1`` before the first.
     """
 
     since: int
@@ -25,7 +25,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class ForwardPage:
-    """Ask for the first bars from an instant on; ``include_first`` False goes on after a bar."""
+    """The first bars from ``start`` (seconds); ``include_first`` False skips the bar there."""
 
     start: int
     include_first: bool
@@ -33,18 +33,18 @@ class ForwardPage:
 
 @dataclass(frozen=True, slots=True)
 class BackwardPage:
-    """Ask for the last bars that start before an instant, or the newest where it is None."""
+    """The last bars that start before ``before`` (seconds), or the newest if it is None."""
 
     before: int | None = None
 
 
 def wanted_since(now_s: int, days: float, bar_seconds: int) -> int:
-    """Start of the oldest bar that a backfill of so many days wants."""
+    """Start of the oldest bar of a backfill over ``days``, in seconds."""
     return int(now_s - days * 86_400) // bar_seconds * bar_seconds
 
 
 def next_forward(coverage: Coverage | None, wanted: int) -> ForwardPage:
-    """The page that makes the stretch longer toward now."""
+    """The page that extends the coverage toward now."""
     if coverage is None:
         return ForwardPage(wanted, include_first=True)
     if coverage.last < coverage.since:
@@ -53,27 +53,27 @@ def next_forward(coverage: Coverage | None, wanted: int) -> ForwardPage:
 
 
 def next_backward(coverage: Coverage, wanted: int) -> BackwardPage | None:
-    """The page that makes the stretch longer toward the past; None when it is long enough."""
+    """The page that extends the coverage into the past; None when it reaches ``wanted``."""
     return BackwardPage(coverage.since) if coverage.since > wanted else None
 
 
-def extend_forward(coverage: Coverage | None, page: ForwardPage, judged: Judged) -> Coverage:
-    """The stretch after a forward page was stored."""
+def extend_forward(coverage: Coverage | None, page: ForwardPage, checked: CheckedPage) -> Coverage:
+    """Coverage after a forward page was stored."""
     known = coverage or Coverage(page.start, page.start - 1)
-    if judged.settled is None:
+    if checked.settled is None:
         return known
-    return replace(known, last=max(known.last, judged.settled))
+    return replace(known, last=max(known.last, checked.settled))
 
 
-def extend_backward(coverage: Coverage, judged: Judged, wanted: int) -> Coverage:
-    """The stretch after a backward page was stored; a short page means the broker has no more."""
-    first = judged.first
-    if first is None or judged.sent < PAGE or first >= coverage.since:
+def extend_backward(coverage: Coverage, checked: CheckedPage, wanted: int) -> Coverage:
+    """Coverage after a backward page was stored; after a short page the broker has no more."""
+    first = checked.first
+    if first is None or checked.sent < PAGE or first >= coverage.since:
         return replace(coverage, since=wanted)
     return replace(coverage, since=max(first, wanted))
 
 
-def caught_up(before: Coverage | None, after: Coverage, judged: Judged) -> bool:
-    """Whether a forward page reached the present: it was short, or a bar is still under way."""
+def caught_up(before: Coverage | None, after: Coverage, checked: CheckedPage) -> bool:
+    """Whether a forward page reached now: it was short, or contains an incomplete bar."""
     stuck = before is not None and after == before
-    return judged.sent < PAGE or judged.waiting or stuck
+    return checked.sent < PAGE or checked.waiting or stuck

@@ -1,7 +1,7 @@
-"""Whether every transaction of the account was seen: ids count up by one.
+"""Whether every transaction of the account was received: ids increase by one.
 
-A heartbeat and the account summary tell the newest id as well, so a stream that loses
-a transaction, or falls silent, is found out within seconds.
+Stream heartbeats and the account summary also name the newest id, so a stream that loses a
+transaction or goes silent is noticed within seconds.
 """
 
 from dataclasses import dataclass, replace
@@ -11,32 +11,32 @@ from sep_gateway.domain.transactions import TransactionPage
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """``seen`` is the id up to which nothing is missing, ``newest`` the newest heard of."""
+    """``seen`` is the id up to which nothing is missing, ``newest`` the newest id known."""
 
     seen: int
     newest: int
 
     @property
     def contiguous(self) -> bool:
-        """Whether nothing is missing, as far as is known."""
+        """Whether no transaction is known to be missing."""
         return self.seen >= self.newest
 
-    def heard_of(self, transaction_id: int) -> "Ledger":
-        """After the broker named its newest transaction."""
+    def announced(self, transaction_id: int) -> "Ledger":
+        """State after the broker named its newest transaction."""
         return replace(self, newest=max(self.newest, transaction_id))
 
-    def saw(self, transaction_id: int) -> "Ledger":
-        """After a transaction came in: it counts only right behind those seen before."""
+    def received(self, transaction_id: int) -> "Ledger":
+        """State after a transaction arrived; ``seen`` moves only if it is the next one."""
         seen = transaction_id if transaction_id == self.seen + 1 else self.seen
         return Ledger(seen, max(self.newest, transaction_id))
 
     def recovered(self, last_id: int) -> "Ledger":
-        """After the broker gave every transaction up to an id."""
+        """State after the broker returned every transaction up to an id."""
         return Ledger(max(self.seen, last_id), max(self.newest, last_id))
 
 
 def disagreement(one: TransactionPage, other: TransactionPage) -> tuple[int, ...]:
-    """Ids that only one of two answers holds, as far as both reach."""
+    """Ids that only one of two pages contains, within the range that both cover."""
     last = min(one.last_id, other.last_id)
     ids = ({t.id for t in page.transactions if t.id <= last} for page in (one, other))
     first, second = ids

@@ -1,4 +1,4 @@
-"""What an order must look like before the broker is asked."""
+"""Rounding and size limits that an order must satisfy before it is sent."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -10,7 +10,7 @@ from sep_gateway.domain.orders import MarketOrder
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an order can't be sent: a stable reason, a sentence, and the limit it breaks."""
+    """Why an order can't be sent: a stable reason, a message, and the violated limit."""
 
     reason: str
     text: str
@@ -18,9 +18,9 @@ class Refusal:
 
 
 def fit_order(order: MarketOrder, instrument: Instrument) -> MarketOrder | Refusal:
-    """The order with units rounded toward zero and prices rounded, as the broker takes them.
+    """The order with units rounded toward zero and prices rounded to the broker's precision.
 
-    A reduction opens no trade, so a stop or a target has nothing to hang on and is dropped.
+    A reduction opens no trade, so its stop and target are dropped.
     """
     units = instrument.round_units(order.units)
     least, most = instrument.minimum_trade_size, instrument.maximum_order_units
@@ -28,13 +28,13 @@ def fit_order(order: MarketOrder, instrument: Instrument) -> MarketOrder | Refus
         return Refusal(
             "UNITS_BELOW_MINIMUM",
             f"{order.units} units of {instrument.name}, rounded down, are {units}; "
-            f"the least is {least}",
+            f"the minimum is {least}",
             least,
         )
     if abs(units) > most:
         return Refusal(
             "UNITS_ABOVE_MAXIMUM",
-            f"{units} units of {instrument.name} are more than one order takes; the most is {most}",
+            f"{units} units of {instrument.name} are too many for one order; the maximum is {most}",
             most,
         )
     attach = not order.reduce_only

@@ -1,29 +1,29 @@
-"""Market orders and what becomes of them."""
+"""Market orders, position closes and their results."""
 
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, auto
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarketOrder:
-    """An order to trade now. Units are signed; prices are None where none was asked for.
+    """A market order. Units are signed; a price is None when not requested.
 
-    ``client_order_id`` is the idempotency key that the broker keeps with the order.
+    ``client_order_id`` is the idempotency key; the broker stores it with the order.
     """
 
     client_order_id: str
     instrument: str
     units: Decimal
-    reduce_only: bool
-    stop_loss_price: Decimal | None
-    take_profit_price: Decimal | None
-    price_bound: Decimal | None
+    reduce_only: bool = False
+    stop_loss_price: Decimal | None = None
+    take_profit_price: Decimal | None = None
+    price_bound: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PositionClose:
-    """The whole of one side of a position is to go; the key is an order's, as above."""
+    """A request to close one whole side of a position; the key is as in ``MarketOrder``."""
 
     client_order_id: str
     instrument: str
@@ -31,7 +31,10 @@ class PositionClose:
 
 
 class OrderState(Enum):
-    """What became of an order, as far as it can be known."""
+    """Outcome of an order.
+
+    UNKNOWN: it may or may not have been executed. NOT_FOUND: the broker never received it.
+    """
 
     FILLED = auto()
     CANCELLED = auto()
@@ -43,7 +46,7 @@ class OrderState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class OrderResult:
-    """``reason`` is the broker's stable name of a cancel or reject, or why nothing is known.
+    """``reason`` is the broker's reason for a cancel or reject, or why the outcome is unknown.
 
     ``transaction_id`` is that of the fill, cancel or reject; 0 when not known.
     """

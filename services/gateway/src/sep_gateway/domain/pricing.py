@@ -1,4 +1,4 @@
-"""Prices and what currencies are worth at home."""
+"""Prices and conversion rates to the home currency."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Best bid and ask, None where the broker quotes none; ``time_ns`` is when it made them.
+    """Best bid and ask, None where the broker quotes none; ``time_ns`` is the broker's time.
 
-    ``fault`` is a stable word for what is wrong with what the broker sent, empty for a good
-    price. A faulty one has neither bid nor ask and is not tradeable: nobody may reckon with
-    it, nor with the price before it.
+    ``fault`` is a stable reason why the quote is invalid, empty for a valid one. An invalid
+    price has neither bid nor ask and is not tradeable: neither it nor the previous price may
+    be used.
     """
 
     instrument: str
@@ -24,7 +24,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class HomeConversion:
-    """What one unit of a currency is worth in home currency, for gains, losses and values."""
+    """Value of one unit of a currency in home currency, for gains, losses and positions."""
 
     currency: str
     account_gain: Decimal
@@ -34,14 +34,14 @@ class HomeConversion:
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """One answer: prices by instrument and conversions by currency."""
+    """Prices sorted by instrument, and conversions of their currencies."""
 
     prices: tuple[Price, ...]
     conversions: tuple[HomeConversion, ...]
 
 
 def faulty(instrument: str, time_ns: int, fault: str) -> Price:
-    """What stands in the place of a price that can't be believed."""
+    """Placeholder for an invalid price."""
     return Price(instrument, time_ns, None, None, False, fault)
 
 
@@ -53,7 +53,7 @@ def best_price(
     *,
     tradeable: bool,
 ) -> Price:
-    """The best of what is quoted, if a market can quote it at all."""
+    """Highest bid and lowest ask; a faulty price if any level is impossible."""
     quoted = (*bids, *asks)
     if not all(price.is_finite() for price in quoted):
         return faulty(instrument, time_ns, "not_finite")

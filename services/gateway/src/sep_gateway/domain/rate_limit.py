@@ -1,11 +1,11 @@
-"""How long a request must wait so that a rate is never passed (GCRA, a leaky bucket)."""
+"""How long a request must wait to stay within a rate limit (GCRA, a leaky bucket)."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most ``burst`` at once, and ``per_second`` in the long run."""
+    """At most ``burst`` requests at once, and ``per_second`` on average."""
 
     per_second: float
     burst: int
@@ -13,18 +13,18 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A place in the queue: wait so many seconds, and hand ``next_at`` to the next one."""
+    """``wait_s`` is how long to wait; pass ``next_at`` to the next ``reserve``."""
 
     wait_s: float
     next_at: float
 
 
 def reserve(limit: RateLimit, next_at: float, now: float) -> Reservation:
-    """Reserve the next place.
+    """Reserve the next slot.
 
     Args:
-        next_at: what the reservation before gave; 0 for the first.
-        now: seconds of a clock that never runs backwards.
+        next_at: ``next_at`` of the previous reservation; 0 for the first.
+        now: seconds of a monotonic clock.
     """
     interval = 1.0 / limit.per_second
     at = max(next_at, now)

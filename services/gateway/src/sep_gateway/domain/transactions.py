@@ -1,4 +1,4 @@
-"""Transactions of the account's ledger, and what they say about an order."""
+"""Transactions of the account's ledger, and the order outcomes that they prove."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ DUPLICATE = "CLIENT_ORDER_ID_ALREADY_EXISTS"
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """One entry of the ledger; what its type does not have is empty.
+    """One ledger entry; fields that its type does not have are empty.
 
-    ``client_order_id`` is the id that the order was sent with, on its creation, reject,
-    fill or cancel. ``units`` and ``price`` are those of a fill, the price being the
-    average of the trades that it opened or closed.
+    ``client_order_id`` is the id that the order was sent with, set on its creation, reject,
+    fill or cancel. ``units`` and ``price`` belong to a fill; the price is the average of the
+    trades that it opened or closed.
     """
 
     id: int
@@ -30,14 +30,14 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class TransactionPage:
-    """Transactions in id order; ``last_id`` is the newest of the account."""
+    """Transactions in id order; ``last_id`` is the account's newest."""
 
     transactions: tuple[Transaction, ...]
     last_id: int
 
 
 def result_of(client_order_id: str, transaction: Transaction) -> OrderResult | None:
-    """What a fill, cancel or reject means for its order; None for any other type."""
+    """The order result that a fill, cancel or reject proves; None for any other type."""
     if transaction.type == "ORDER_FILL":
         return OrderResult(
             client_order_id,
@@ -55,31 +55,35 @@ def result_of(client_order_id: str, transaction: Transaction) -> OrderResult | N
     return OrderResult(client_order_id, state, transaction.reason, transaction_id=transaction.id)
 
 
-def fate_of(client_order_id: str, transactions: Iterable[Transaction]) -> OrderResult | None:
-    """What became of an order, by the ledger; None when it does not appear there.
+def outcome_in_ledger(
+    client_order_id: str, transactions: Iterable[Transaction]
+) -> OrderResult | None:
+    """An order's outcome according to the ledger; None when it does not appear there.
 
-    A fill outweighs a cancel, a cancel an order that only waits, and that a reject. A
-    reject as a duplicate tells that there is another order of this id, and no more.
+    Precedence: fill, cancel, created but pending, reject. A reject as a duplicate proves only
+    that another order with this id exists.
     """
     found = list(transactions)
     created = {
-        t.id: t for t in found if t.client_order_id == client_order_id and t.type.endswith("_ORDER")
+        t.id for t in found if t.client_order_id == client_order_id and t.type.endswith("_ORDER")
     }
     about = [
         t
         for t in found
         if t.client_order_id == client_order_id or (t.order_id and int(t.order_id) in created)
     ]
-    for wanted in ("ORDER_FILL", "ORDER_CANCEL"):
+    for ending in ("ORDER_FILL", "ORDER_CANCEL"):
         for transaction in about:
-            if transaction.type == wanted:
+            if transaction.type == ending:
                 return result_of(client_order_id, transaction)
     if created:
         return OrderResult(client_order_id, OrderState.PENDING)
+    return _rejection(client_order_id, about)
+
+
+def _rejection(client_order_id: str, about: Iterable[Transaction]) -> OrderResult | None:
     rejects = [t for t in about if t.type.endswith("_ORDER_REJECT")]
     for transaction in rejects:
         if transaction.reason != DUPLICATE:
             return result_of(client_order_id, transaction)
-    if rejects:
-        return OrderResult(client_order_id, OrderState.UNKNOWN, DUPLICATE)
-    return None
+    return OrderResult(client_order_id, OrderState.UNKNOWN, DUPLICATE) if rejects else None

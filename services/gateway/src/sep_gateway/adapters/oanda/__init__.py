@@ -1,1 +1,1 @@
-"""OANDA v20 over HTTP: requests, answers as values, streams."""
+"""OANDA v20 over HTTP: requests, streams and parsing."""

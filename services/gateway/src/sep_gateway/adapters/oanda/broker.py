@@ -10,8 +10,16 @@ from sep_fx.instants import NS_PER_SECOND, format_rfc3339
 from sep_fx.instrument import Instrument
 
 from sep_gateway.adapters.oanda import parse, parse_candles, parse_transactions
-from sep_gateway.adapters.oanda.failures import NoAnswerError, RefusedError
+from sep_gateway.adapters.oanda.failures import NoResponseError, RefusedError
 from sep_gateway.adapters.oanda.http import OandaHttp
+from sep_gateway.adapters.oanda.order_messages import (
+    TradeRequest,
+    created_result,
+    market_order_request,
+    position_close_request,
+    rejected_result,
+    trade_close_request,
+)
 from sep_gateway.domain.account import AccountSummary, OpenTrades, Positions
 from sep_gateway.domain.candle_page import CandlePage
 from sep_gateway.domain.coverage import BackwardPage, ForwardPage
@@ -21,7 +29,6 @@ from sep_gateway.domain.transactions import Transaction, TransactionPage, result
 
 Json = dict[str, Any]
 
-TAG = "sep"
 _HEARTBEAT_TIMEOUT_S = 2.0
 _NOT_FOUND = 404
 _BAD_REQUEST = 400
@@ -35,39 +42,39 @@ class OandaBroker:
         self._account = f"/v3/accounts/{account_id}"
 
     async def account(self) -> AccountSummary:
-        """The account summary; asked once, it is also the heartbeat."""
-        answer = await self._http.get(
+        """The account summary; one attempt with a short timeout, since it is the heartbeat."""
+        response = await self._http.get(
             "summary", f"{self._account}/summary", attempts=1, timeout_s=_HEARTBEAT_TIMEOUT_S
         )
-        with parse.legible("summary"):
-            return parse.account_summary(answer)
+        with parse.parsing("summary"):
+            return parse.account_summary(response)
 
     async def positions(self) -> Positions:
         """Open positions."""
-        answer = await self._get("openPositions")
-        with parse.legible("openPositions"):
-            return parse.positions(answer)
+        response = await self._get("openPositions")
+        with parse.parsing("openPositions"):
+            return parse.positions(response)
 
     async def open_trades(self) -> OpenTrades:
         """Open trades."""
-        answer = await self._get("openTrades")
-        with parse.legible("openTrades"):
-            return parse.open_trades(answer)
+        response = await self._get("openTrades")
+        with parse.parsing("openTrades"):
+            return parse.open_trades(response)
 
     async def instruments(self) -> tuple[Instrument, ...]:
         """Tradeable instruments."""
-        answer = await self._get("instruments")
-        with parse.legible("instruments"):
-            return parse.instruments(answer)
+        response = await self._get("instruments")
+        with parse.parsing("instruments"):
+            return parse.instruments(response)
 
     async def pricing(self, instruments: Sequence[str]) -> Pricing:
         """Current prices and home conversions."""
-        answer = await self._get(
+        response = await self._get(
             "pricing",
             params={"instruments": ",".join(instruments), "includeHomeConversions": "true"},
         )
-        with parse.legible("pricing"):
-            return parse.pricing(answer)
+        with parse.parsing("pricing"):
+            return parse.pricing(response)
 
     async def candles(
         self,
@@ -81,8 +88,8 @@ class OandaBroker:
             "price": "BA",
             "granularity": granularity.value,
             "count": str(count),
-            # Bars of two hours and more then start at multiples of their length, where
-            # the store keeps them.
+            # Bars of two hours and longer then start at multiples of their length, as in the
+            # store.
             "dailyAlignment": "0",
             "alignmentTimezone": "UTC",
         }
@@ -91,128 +98,101 @@ class OandaBroker:
             params["includeFirst"] = "true" if page.include_first else "false"
         elif page.before is not None:
             params["to"] = format_rfc3339(page.before * NS_PER_SECOND)
-        answer = await self._get("candles", f"instruments/{instrument}/candles", params)
-        # Thousands of decimals: done beside the loop, which orders wait for.
-        with parse.legible("candles"):
-            return await asyncio.to_thread(parse_candles.candles, answer)
+        response = await self._get("candles", f"instruments/{instrument}/candles", params)
+        # Thousands of decimals: parsed in a thread, so that orders do not wait for it.
+        with parse.parsing("candles"):
+            return await asyncio.to_thread(parse_candles.candles, response)
 
     async def create_market_order(self, order: MarketOrder) -> OrderResult:
-        """Send an order once; UNKNOWN when it is not certain what became of it.
+        """Send an order once; UNKNOWN if the outcome is not certain.
 
         Raises:
-            NotSentError, RefusedError: the broker certainly did not take it.
+            NotSentError, RefusedError: the broker did not execute it.
         """
-        return await self._trade(
-            ("POST", "orders"),
-            {"order": _order_body(order)},
-            order.client_order_id,
-            # Nothing may keep a way out shut.
-            force=order.reduce_only,
-        )
+        return await self._trade(market_order_request(order))
 
     async def close_position(self, close: PositionClose) -> OrderResult:
-        """Close one side of a position, whole, once; errors and UNKNOWN as with an order."""
-        side, other = ("long", "short") if close.long else ("short", "long")
-        extensions = _extensions(close.client_order_id)
-        return await self._trade(
-            ("PUT", f"positions/{close.instrument}/close"),
-            {f"{side}Units": "ALL", f"{other}Units": "NONE", f"{side}ClientExtensions": extensions},
-            close.client_order_id,
-            force=True,
-            prefix=side,
-        )
+        """Close one whole side of a position, once; errors and UNKNOWN as for an order."""
+        return await self._trade(position_close_request(close))
 
     async def close_trade(self, trade_id: int) -> OrderResult:
-        """Close a trade, whole, once; errors and UNKNOWN as with an order."""
-        return await self._trade(
-            ("PUT", f"trades/{trade_id}/close"), {"units": "ALL"}, "", force=True
-        )
+        """Close a whole trade, once; errors and UNKNOWN as for an order."""
+        return await self._trade(trade_close_request(trade_id))
 
-    async def _trade(
-        self,
-        call: tuple[str, str],
-        body: Json,
-        client_order_id: str,
-        *,
-        force: bool,
-        prefix: str = "",
-    ) -> OrderResult:
-        """Send something that trades, once.
-
-        Args:
-            call: method and path.
-            prefix: what stands before the names of the answer's transactions.
-        """
-        method, path = call
-        endpoint = "orders" if method == "POST" else f"{path.partition('/')[0]}/close"
+    async def _trade(self, request: TradeRequest) -> OrderResult:
         try:
-            answer = await self._http.send_once(
-                method, endpoint, f"{self._account}/{path}", body, force=force
+            response = await self._http.send_once(
+                request.method,
+                request.endpoint,
+                f"{self._account}/{request.path}",
+                request.body,
+                force=request.force,
             )
-            with parse.legible(endpoint):
-                return _created(client_order_id, answer, prefix)
-        except NoAnswerError as error:
-            return OrderResult(client_order_id, OrderState.UNKNOWN, str(error))
+            with parse.parsing(request.endpoint):
+                return created_result(request, response)
+        except NoResponseError as error:
+            return OrderResult(request.client_order_id, OrderState.UNKNOWN, str(error))
         except RefusedError as error:
             if error.status not in (_BAD_REQUEST, _NOT_FOUND):
                 raise
             try:
-                return _rejected(client_order_id, error, prefix)
+                return rejected_result(request, error)
             except (KeyError, TypeError, ValueError, ArithmeticError):
-                return OrderResult(client_order_id, OrderState.UNKNOWN)
+                return OrderResult(request.client_order_id, OrderState.UNKNOWN)
 
     async def find_order(self, client_order_id: str) -> OrderResult | None:
-        """What became of an order, by its client id; None when the broker knows none."""
+        """An order's result by its client id; None when the broker knows no such order."""
         try:
-            answer = await self._get("order", f"orders/@{quote(client_order_id, safe='')}")
+            response = await self._get("order", f"orders/@{quote(client_order_id, safe='')}")
         except RefusedError as error:
             if error.status == _NOT_FOUND:
                 return None
             raise
-        with parse.legible("order"):
-            order = answer["order"]
-            waiting = parse_transactions.unfinished_order(client_order_id, order)
-            if waiting is not None:
-                return waiting
+        with parse.parsing("order"):
+            order = response["order"]
+            pending = parse_transactions.pending_result(client_order_id, order)
+            if pending is not None:
+                return pending
             ended_by = parse_transactions.ending_transaction(order)
-        answer = await self._get("transaction", f"transactions/{ended_by}")
-        with parse.legible("transaction"):
+        response = await self._get("transaction", f"transactions/{ended_by}")
+        with parse.parsing("transaction"):
             result = result_of(
-                client_order_id, parse_transactions.transaction(answer["transaction"])
+                client_order_id, parse_transactions.transaction(response["transaction"])
             )
             if result is None:
-                raise ValueError(f"transaction {ended_by} ends no order")
+                raise ValueError(f"transaction {ended_by} does not end an order")
             return result
 
     async def transactions_since(self, transaction_id: int) -> TransactionPage:
-        """Every transaction after the given one, page by page."""
+        """Every transaction after the given one, from the transaction list, page by page."""
         found: list[Transaction] = []
         newest = transaction_id
         while True:
             after = found[-1].id if found else transaction_id
-            answer = await self._get("sinceid", "transactions/sinceid", {"id": str(after)})
-            with parse.legible("sinceid"):
+            response = await self._get("sinceid", "transactions/sinceid", {"id": str(after)})
+            with parse.parsing("sinceid"):
                 page = sorted(
-                    (parse_transactions.transaction(t) for t in answer["transactions"]),
+                    (parse_transactions.transaction(t) for t in response["transactions"]),
                     key=lambda t: t.id,
                 )
-                newest = int(answer["lastTransactionID"])
+                newest = int(response["lastTransactionID"])
                 fresh = [t for t in page if t.id > after]
                 found.extend(fresh)
                 if not fresh and after < newest:
-                    raise ValueError(f"nothing after {after}, though {newest} is the last")
+                    raise ValueError(f"no transaction after {after}, but {newest} is the last")
             if after >= newest or found[-1].id >= newest:
                 return TransactionPage(tuple(found), newest)
 
     async def changes_since(self, transaction_id: int) -> TransactionPage:
-        """The same by way of the account's changes, at once: a second witness."""
+        """Every transaction after the given one, from the account changes, in one response."""
         params = {"sinceTransactionID": str(transaction_id)}
-        answer = await self._get("changes", params=params)
-        with parse.legible("changes"):
+        response = await self._get("changes", params=params)
+        with parse.parsing("changes"):
             found = [
-                parse_transactions.transaction(t) for t in answer["changes"].get("transactions", ())
+                parse_transactions.transaction(t)
+                for t in response["changes"].get("transactions", ())
             ]
-            newest = int(answer["lastTransactionID"])
+            newest = int(response["lastTransactionID"])
             return TransactionPage(tuple(sorted(found, key=lambda t: t.id)), newest)
 
     async def last_transaction_id(self) -> int:
@@ -223,59 +203,3 @@ class OandaBroker:
         self, endpoint: str, path: str | None = None, params: Mapping[str, str] | None = None
     ) -> Json:
         return await self._http.get(endpoint, f"{self._account}/{path or endpoint}", params)
-
-
-def _order_body(order: MarketOrder) -> Json:
-    extensions = _extensions(order.client_order_id)
-    body: Json = {
-        "type": "MARKET",
-        "instrument": order.instrument,
-        "units": format(order.units, "f"),
-        "timeInForce": "FOK",
-        "positionFill": "REDUCE_ONLY" if order.reduce_only else "DEFAULT",
-        "clientExtensions": extensions,
-    }
-    if not order.reduce_only:
-        body["tradeClientExtensions"] = extensions
-    if order.price_bound is not None:
-        body["priceBound"] = format(order.price_bound, "f")
-    for field, price in (
-        ("stopLossOnFill", order.stop_loss_price),
-        ("takeProfitOnFill", order.take_profit_price),
-    ):
-        if price is not None:
-            body[field] = {"price": format(price, "f"), "timeInForce": "GTC"}
-    return body
-
-
-def _extensions(client_order_id: str) -> Json:
-    return {"id": client_order_id, "tag": TAG, "comment": "sent by the SEP gateway"}
-
-
-def _named(prefix: str, name: str) -> str:
-    """``longOrderFillTransaction`` of ``long`` and ``orderFillTransaction``."""
-    return prefix + name[0].upper() + name[1:] if prefix else name
-
-
-def _created(client_order_id: str, answer: Json, prefix: str) -> OrderResult:
-    """What a 201 means: filled, cancelled, or neither yet."""
-    for name in ("orderFillTransaction", "orderCancelTransaction"):
-        key = _named(prefix, name)
-        if key in answer:
-            result = result_of(client_order_id, parse_transactions.transaction(answer[key]))
-            if result is not None:
-                return result
-    if _named(prefix, "orderCreateTransaction") not in answer:
-        raise ValueError("no transaction in the answer")
-    return OrderResult(client_order_id, OrderState.PENDING)
-
-
-def _rejected(client_order_id: str, error: RefusedError, prefix: str) -> OrderResult:
-    entry = error.body.get(_named(prefix, "orderRejectTransaction"))
-    if entry is None:
-        # Refused before it became an order, such as a body the broker can't read.
-        reason = error.error_code or f"HTTP_{error.status}"
-        return OrderResult(client_order_id, OrderState.REJECTED, reason)
-    rejected = parse_transactions.transaction(entry)
-    reason = rejected.reason or error.error_code
-    return OrderResult(client_order_id, OrderState.REJECTED, reason, transaction_id=rejected.id)

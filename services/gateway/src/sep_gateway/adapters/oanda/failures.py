@@ -1,12 +1,12 @@
-"""How a request to the broker can fail.
+"""Errors of a request to the broker.
 
 ::
 
     BrokerUnavailableError (sep_kit)
-    ├── NotSentError        the broker certainly did not get the request
-    │   └── CircuitOpenError    nor was it tried: the broker has been dead lately
-    ├── NoAnswerError       it may have; nothing legible came back
-    └── RefusedError        it answered with an error of its own
+    ├── NotSentError            the broker did not receive the request
+    │   └── CircuitOpenError    it was not sent, because the broker failed recently
+    ├── NoResponseError         it may have been executed; no valid response came back
+    └── RefusedError            the broker responded with an error
 """
 
 from typing import Any
@@ -15,15 +15,15 @@ from sep_kit.errors import BrokerUnavailableError
 
 
 class NotSentError(BrokerUnavailableError):
-    """The request never left: there was no connection."""
+    """The request was not sent: there was no connection."""
 
 
 class CircuitOpenError(NotSentError):
-    """The broker has been dead lately, and the next try is not due yet."""
+    """The circuit is open: the broker failed recently, and the next probe is not due yet."""
 
 
-class NoAnswerError(BrokerUnavailableError):
-    """The request may have been carried out: timeout, broken connection, 5xx, illegible."""
+class NoResponseError(BrokerUnavailableError):
+    """The request may have been executed: timeout, broken connection, 5xx, invalid body."""
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -31,9 +31,9 @@ class NoAnswerError(BrokerUnavailableError):
 
 
 class RefusedError(BrokerUnavailableError):
-    """The broker answered 4xx and did not carry the request out.
+    """The broker responded with 4xx and did not execute the request.
 
-    ``error_code`` is the broker's own, empty where it gave none; ``body`` its whole answer.
+    ``error_code`` is the broker's ``errorCode``, empty if absent; ``body`` the whole response.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Requests to the broker: paced, timed, measured, and tried again where that is safe."""
+"""HTTP requests to the broker: throttled, timed, measured, and retried where that is safe."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -20,11 +20,11 @@ from tenacity.wait import wait_random_exponential
 
 from sep_gateway.adapters.oanda.failures import (
     CircuitOpenError,
-    NoAnswerError,
+    NoResponseError,
     NotSentError,
     RefusedError,
 )
-from sep_gateway.adapters.oanda.pace import PacedTransport, Paces
+from sep_gateway.adapters.oanda.throttle import ThrottledTransport, Throttles
 from sep_gateway.domain.circuit import Circuit
 from sep_gateway.metrics import GatewayMetrics
 
@@ -36,8 +36,8 @@ ATTEMPTS = 3
 _POOL_SIZE = 10
 _LONGEST_RETRY_AFTER_S = 5.0
 _BACKOFF = wait_random_exponential(multiplier=0.1, max=1.0)
-# A page of candles is a megabyte, which a slow line may take its time for.
-_WHOLE_ANSWER_FACTOR = 4.0
+# A page of candles is a megabyte, which takes longer on a slow connection.
+_TOTAL_TIMEOUT_FACTOR = 4.0
 _TOO_MANY_REQUESTS = 429
 _LONGEST_LINE = 1 << 20
 
@@ -46,8 +46,8 @@ class OandaHttp:
     """Connections to one of the broker's hosts.
 
     Args:
-        timeout_s: patience for each step of a request; a whole answer to a question may take four
-            times that.
+        timeout_s: timeout of each step of a request (connect, write, read); a whole GET may
+            take four times as long.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class OandaHttp:
         base_url: str,
         token: SecretStr,
         timeout_s: float,
-        paces: Paces,
+        throttles: Throttles,
         metrics: GatewayMetrics,
     ) -> None:
         self._timeout_s = timeout_s
         self._metrics = metrics
-        self._requests = paces.requests
+        self._requests = throttles.requests
         self._circuit = Circuit()
         self._client = httpx.AsyncClient(
             base_url=base_url,
@@ -69,8 +69,8 @@ class OandaHttp:
                 "Accept-Datetime-Format": "RFC3339",
             },
             timeout=timeout_s,
-            transport=PacedTransport(paces.connections, _POOL_SIZE),
-            # A proxy from the environment would bypass the transport and its pace.
+            transport=ThrottledTransport(throttles.connections, _POOL_SIZE),
+            # A proxy from the environment would bypass the throttled transport.
             trust_env=False,
         )
 
@@ -87,35 +87,35 @@ class OandaHttp:
         attempts: int = ATTEMPTS,
         timeout_s: float | None = None,
     ) -> Json:
-        """The broker's answer; asked again on 429, 5xx and when there is none.
+        """The response to a GET; retried on 429, 5xx and no response.
 
         Args:
-            endpoint: name of the endpoint for metrics and messages; never holds an id.
+            endpoint: name of the endpoint in metrics and messages; must not contain an id.
 
         Raises:
-            NotSentError, NoAnswerError, RefusedError: as the last attempt ended.
+            NotSentError, NoResponseError, RefusedError: from the last attempt.
         """
         async for attempt in AsyncRetrying(
             stop=stop_after_attempt(attempts) | stop_after_delay(self._timeout_s),
             wait=_wait_before_retry,
-            retry=retry_if_exception(_worth_a_retry),
+            retry=retry_if_exception(_is_retryable),
             reraise=True,
         ):
             with attempt:
-                return await self._ask(endpoint, path, params, timeout_s or self._timeout_s)
+                return await self._get_once(endpoint, path, params, timeout_s or self._timeout_s)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def send_once(
         self, method: str, endpoint: str, path: str, body: Json, *, force: bool
     ) -> Json:
-        """POST or PUT once, never again. How it goes says nothing of the broker's questions.
+        """POST or PUT once, without a retry. Its result does not move the circuit.
 
         Args:
             force: send even while the circuit is open.
 
         Raises:
-            NotSentError, RefusedError: it was certainly not carried out.
-            NoAnswerError: it may have been.
+            NotSentError, RefusedError: it was not executed.
+            NoResponseError: it may have been executed.
         """
         if not force:
             self._check_circuit(endpoint)
@@ -125,64 +125,61 @@ class OandaHttp:
     async def stream_lines(
         self, endpoint: str, path: str, params: Mapping[str, str], silence_s: float
     ) -> AsyncGenerator[bytes, None]:
-        """Lines of a stream that is not meant to end; several may come at once.
+        """Lines of a stream; a chunk may contain several.
 
         Raises:
-            NotSentError, NoAnswerError, RefusedError: it could not be opened, or it ended,
-                or nothing was heard for ``silence_s``.
+            NotSentError, NoResponseError, RefusedError: it could not be opened, it ended,
+                or there was no data for ``silence_s``.
         """
-        patience = httpx.Timeout(self._timeout_s, read=silence_s)
+        timeout = httpx.Timeout(self._timeout_s, read=silence_s)
         await self._requests.wait()
-        async with self._named(endpoint):
-            async with self._client.stream(
-                "GET", path, params=params, timeout=patience
-            ) as response:
+        async with self._mapped_errors(endpoint):
+            async with self._client.stream("GET", path, params=params, timeout=timeout) as response:
                 if response.status_code != httpx.codes.OK:
                     await response.aread()
                     self._decode(endpoint, response)
                 self._count(endpoint, "2xx")
                 rest = b""
-                # Not aiter_lines: that also splits where JSON does not.
+                # Not aiter_lines: it also splits at characters that may occur inside a JSON string.
                 async for chunk in response.aiter_bytes():
                     *lines, rest = (rest + chunk).split(b"\n")
                     if len(rest) > _LONGEST_LINE:
-                        raise NoAnswerError(f"{endpoint}: a line has no end")
+                        raise NoResponseError(f"{endpoint}: a line is too long")
                     for line in lines:
                         if line.strip():
                             yield line
-            raise NoAnswerError(f"{endpoint}: the stream ended")
+            raise NoResponseError(f"{endpoint}: the stream ended")
 
-    async def _ask(
+    async def _get_once(
         self, endpoint: str, path: str, params: Mapping[str, str] | None, timeout_s: float
     ) -> Json:
-        """Ask once, unless the circuit is open; how it went moves the circuit."""
+        """Send a GET once, unless the circuit is open; its result moves the circuit."""
         now = asyncio.get_running_loop().time
         self._check_circuit(endpoint)
         self._circuit = self._circuit.admitted(now())
-        # A page of candles may take long to come in whole.
-        whole_s = timeout_s * _WHOLE_ANSWER_FACTOR
+        total_s = timeout_s * _TOTAL_TIMEOUT_FACTOR
         try:
-            answer = await self._send(
-                endpoint, self._client.build_request("GET", path, params=params), timeout_s, whole_s
+            response = await self._send(
+                endpoint, self._client.build_request("GET", path, params=params), timeout_s, total_s
             )
-        except (NotSentError, NoAnswerError):
+        except (NotSentError, NoResponseError):
             self._set_circuit(self._circuit.failed(now()))
             raise
         except RefusedError:
             self._set_circuit(self._circuit.succeeded())
             raise
         self._set_circuit(self._circuit.succeeded())
-        return answer
+        return response
 
     async def _send(
-        self, endpoint: str, request: httpx.Request, timeout_s: float, whole_s: float
+        self, endpoint: str, request: httpx.Request, timeout_s: float, total_s: float
     ) -> Json:
-        """Send once; each step may take ``timeout_s``, all of it ``whole_s``."""
+        """Send once; each step may take ``timeout_s``, the whole request ``total_s``."""
         request.extensions["timeout"] = httpx.Timeout(timeout_s).as_dict()
         await self._requests.wait()
         started = asyncio.get_running_loop().time()
         try:
-            async with self._named(endpoint), asyncio.timeout(whole_s):
+            async with self._mapped_errors(endpoint), asyncio.timeout(total_s):
                 response = await self._client.send(request)
             return self._decode(endpoint, response)
         finally:
@@ -191,11 +188,13 @@ class OandaHttp:
 
     def _check_circuit(self, endpoint: str) -> None:
         if self._circuit.is_open(asyncio.get_running_loop().time()):
-            raise CircuitOpenError(f"the broker has not answered lately; {endpoint} was not asked")
+            raise CircuitOpenError(
+                f"{endpoint}: not sent, since the broker failed repeatedly (circuit open)"
+            )
 
     @asynccontextmanager
-    async def _named(self, endpoint: str) -> AsyncIterator[None]:
-        """Turn what the client raises into ours; the text never holds a header."""
+    async def _mapped_errors(self, endpoint: str) -> AsyncIterator[None]:
+        """Map errors of httpx to the gateway's; the message never contains a header."""
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -205,59 +204,68 @@ class OandaHttp:
         except (httpx.HTTPError, httpx.StreamError, TimeoutError, OSError) as error:
             self._count(endpoint, "no_answer")
             kind = type(error).__name__
-            raise NoAnswerError(f"{endpoint}: no answer from the broker ({kind})") from error
+            raise NoResponseError(f"{endpoint}: no response from the broker ({kind})") from error
 
     def _decode(self, endpoint: str, response: httpx.Response) -> Json:
         status = response.status_code
         self._count(endpoint, f"{status // 100}xx")
         if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            raise NoAnswerError(
-                f"{endpoint}: the broker answered {status}", _retry_after(response.headers)
+            raise NoResponseError(
+                f"{endpoint}: the broker responded with {status}", _retry_after(response.headers)
             )
-        try:
-            # A page of candles is a megabyte: this reads it in half of json's time.
-            answer = from_json(response.content, cache_strings="keys")
-        except ValueError:
-            answer = None
+        body = _json_object(response.content)
         if status == _TOO_MANY_REQUESTS:
-            # Refused before anything was done, whatever the body looks like.
-            body = answer if isinstance(answer, dict) else {}
+            # Refused before it was executed, whatever the body contains.
             raise RefusedError(
-                f"{endpoint}: too many requests", status, body, _retry_after(response.headers)
+                f"{endpoint}: too many requests", status, body or {}, _retry_after(response.headers)
             )
-        if not isinstance(answer, dict):
-            raise NoAnswerError(f"{endpoint}: the broker's answer ({status}) is not JSON")
+        if body is None:
+            raise NoResponseError(
+                f"{endpoint}: the broker's response ({status}) is not a JSON object"
+            )
         if status >= httpx.codes.BAD_REQUEST:
-            said = str(answer.get("errorMessage", ""))[:200]
-            raise RefusedError(f"{endpoint}: the broker refused ({status}): {said}", status, answer)
+            text = str(body.get("errorMessage", ""))[:200]
+            raise RefusedError(f"{endpoint}: the broker refused ({status}): {text}", status, body)
         if status >= httpx.codes.MULTIPLE_CHOICES:
-            raise NoAnswerError(f"{endpoint}: the broker's answer ({status}) leads elsewhere")
-        return answer
+            raise NoResponseError(f"{endpoint}: the broker responded with a redirect ({status})")
+        return body
 
     def _count(self, endpoint: str, status: str) -> None:
         self._metrics.requests.labels(endpoint, status).inc()
 
     def _set_circuit(self, circuit: Circuit) -> None:
-        was, now = self._circuit.blocked_until > 0, circuit.blocked_until > 0
+        before, now = self._circuit.blocked_until > 0, circuit.blocked_until > 0
         self._circuit = circuit
         self._metrics.circuit_open.set(now)
-        if was != now:
-            _log.warning("circuit opens" if now else "circuit closes", failures=circuit.failures)
+        if before != now:
+            _log.warning("circuit open" if now else "circuit closed", failures=circuit.failures)
 
 
-def _worth_a_retry(error: BaseException) -> bool:
+def _json_object(content: bytes) -> Json | None:
+    """The JSON object of a body; None if it is anything else."""
+    try:
+        # A page of candles is a megabyte: this parses it in half the time of json.
+        body = from_json(content, cache_strings="keys")
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _is_retryable(error: BaseException) -> bool:
     if isinstance(error, RefusedError):
         return error.status == _TOO_MANY_REQUESTS
-    return isinstance(error, NoAnswerError | NotSentError) and not isinstance(
+    return isinstance(error, NoResponseError | NotSentError) and not isinstance(
         error, CircuitOpenError
     )
 
 
 def _wait_before_retry(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
-    asked = getattr(error, "retry_after_s", None)
+    requested: float | None = getattr(error, "retry_after_s", None)
     backoff = _BACKOFF(state)
-    return backoff if asked is None else min(max(asked, backoff), _LONGEST_RETRY_AFTER_S)
+    if requested is None:
+        return backoff
+    return min(max(requested, backoff), _LONGEST_RETRY_AFTER_S)
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

@@ -1,7 +1,7 @@
-"""The broker's JSON as values: decimals exact, times in nanoseconds, ids as numbers.
+"""Parses the broker's JSON: exact decimals, times in nanoseconds, ids as integers.
 
-Every function raises ``KeyError``, ``TypeError``, ``ValueError`` or
-``ArithmeticError`` on what it can't read; ``legible`` turns these into one error.
+Every function raises ``KeyError``, ``TypeError``, ``ValueError`` or ``ArithmeticError`` on
+invalid input; ``parsing`` turns these into one error.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from typing import Any
 from sep_fx.instants import parse_rfc3339
 from sep_fx.instrument import Instrument
 
-from sep_gateway.adapters.oanda.failures import NoAnswerError
+from sep_gateway.adapters.oanda.failures import NoResponseError
 from sep_gateway.domain.account import AccountSummary, OpenTrades, Position, Positions, Trade
 from sep_gateway.domain.pricing import HomeConversion, Price, Pricing, best_price, faulty
 
@@ -20,16 +20,18 @@ Json = dict[str, Any]
 
 
 @contextmanager
-def legible(endpoint: str) -> Iterator[None]:
-    """Raise ``NoAnswerError`` in place of what parsing raises."""
+def parsing(endpoint: str) -> Iterator[None]:
+    """Raise ``NoResponseError`` in place of parse errors."""
     try:
         yield
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-        raise NoAnswerError(f"{endpoint}: the broker's answer can't be read ({error!r})") from error
+        raise NoResponseError(
+            f"{endpoint}: the broker's response can't be parsed ({error!r})"
+        ) from error
 
 
 def finite(text: str) -> Decimal:
-    """A decimal that is a number."""
+    """A finite decimal."""
     if not isinstance(text, str):
         raise TypeError(f"{text!r} is not a decimal string")
     value = Decimal(text)
@@ -39,16 +41,16 @@ def finite(text: str) -> Decimal:
 
 
 def positive(text: str) -> Decimal:
-    """A decimal above zero: what others divide by."""
+    """A decimal above zero, safe as a divisor."""
     value = finite(text)
     if value <= 0:
         raise ValueError(f"{text!r} is not above 0")
     return value
 
 
-def account_summary(answer: Json) -> AccountSummary:
-    """From ``/summary``."""
-    account = answer["account"]
+def account_summary(response: Json) -> AccountSummary:
+    """Parses ``/summary``."""
+    account = response["account"]
     return AccountSummary(
         id=str(account["id"]),
         currency=str(account["currency"]),
@@ -62,14 +64,14 @@ def account_summary(answer: Json) -> AccountSummary:
         margin_closeout_percent=finite(account["marginCloseoutPercent"]),
         open_trade_count=int(account["openTradeCount"]),
         open_position_count=int(account["openPositionCount"]),
-        last_transaction_id=int(answer["lastTransactionID"]),
+        last_transaction_id=int(response["lastTransactionID"]),
     )
 
 
-def positions(answer: Json) -> Positions:
-    """From ``/openPositions``."""
-    found = sorted((_position(p) for p in answer["positions"]), key=lambda p: p.instrument)
-    return Positions(tuple(found), int(answer["lastTransactionID"]))
+def positions(response: Json) -> Positions:
+    """Parses ``/openPositions``."""
+    found = sorted((_position(p) for p in response["positions"]), key=lambda p: p.instrument)
+    return Positions(tuple(found), int(response["lastTransactionID"]))
 
 
 def _position(position: Json) -> Position:
@@ -81,15 +83,15 @@ def _position(position: Json) -> Position:
         long_average_price=_optional(long.get("averagePrice")),
         short_average_price=_optional(short.get("averagePrice")),
         unrealized_pl=finite(position["unrealizedPL"]),
-        # Left out by the broker while it is zero.
+        # The broker omits it while it is zero.
         margin_used=finite(position.get("marginUsed", "0")),
     )
 
 
-def open_trades(answer: Json) -> OpenTrades:
-    """From ``/openTrades``."""
-    found = sorted((_trade(t) for t in answer["trades"]), key=lambda t: t.id)
-    return OpenTrades(tuple(found), int(answer["lastTransactionID"]))
+def open_trades(response: Json) -> OpenTrades:
+    """Parses ``/openTrades``."""
+    found = sorted((_trade(t) for t in response["trades"]), key=lambda t: t.id)
+    return OpenTrades(tuple(found), int(response["lastTransactionID"]))
 
 
 def _trade(trade: Json) -> Trade:
@@ -109,8 +111,8 @@ def _trade(trade: Json) -> Trade:
     )
 
 
-def instruments(answer: Json) -> tuple[Instrument, ...]:
-    """From ``/instruments``, by name."""
+def instruments(response: Json) -> tuple[Instrument, ...]:
+    """Parses ``/instruments``; sorted by name."""
     found = (
         Instrument(
             name=str(i["name"]),
@@ -120,15 +122,15 @@ def instruments(answer: Json) -> tuple[Instrument, ...]:
             margin_rate=positive(i["marginRate"]),
             maximum_order_units=finite(i["maximumOrderUnits"]),
         )
-        for i in answer["instruments"]
+        for i in response["instruments"]
     )
     return tuple(sorted(found, key=lambda i: i.name))
 
 
-def pricing(answer: Json) -> Pricing:
-    """From ``/pricing``."""
+def pricing(response: Json) -> Pricing:
+    """Parses ``/pricing``."""
     return Pricing(
-        tuple(sorted((price(p) for p in answer["prices"]), key=lambda p: p.instrument)),
+        tuple(sorted((price(p) for p in response["prices"]), key=lambda p: p.instrument)),
         tuple(
             HomeConversion(
                 str(c["currency"]),
@@ -136,22 +138,22 @@ def pricing(answer: Json) -> Pricing:
                 positive(c["accountLoss"]),
                 positive(c["positionValue"]),
             )
-            for c in answer.get("homeConversions", ())
+            for c in response.get("homeConversions", ())
         ),
     )
 
 
 def price(entry: Json) -> Price:
-    """One price, of a question or of the stream; ``bids`` and ``asks`` may be empty."""
+    """One price of ``/pricing`` or of the stream; ``bids`` and ``asks`` may be empty."""
     instrument, time_ns = str(entry["instrument"]), parse_rfc3339(entry["time"])
     try:
         bids, asks = (
             [Decimal(level["price"]) for level in entry.get(side, ())] for side in ("bids", "asks")
         )
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
-        # One instrument's price must not cost the others theirs.
+        # An invalid price of one instrument must not discard the others.
         return faulty(instrument, time_ns, "malformed")
-    # Older answers say it as a status.
+    # Older responses have a status instead.
     tradeable = bool(entry.get("tradeable", entry.get("status") == "tradeable"))
     return best_price(instrument, time_ns, bids, asks, tradeable=tradeable)
 

@@ -1,4 +1,4 @@
-"""The broker's candles as a page of columns."""
+"""Parses the broker's candles into a page of columns."""
 
 import re
 from decimal import Decimal
@@ -12,8 +12,7 @@ from sep_gateway.domain.candle_page import CandlePage, Fault
 
 Json = dict[str, Any]
 
-# What the broker sends, unless something is wrong with it. The years are those that
-# nanoseconds in 64 bits reach.
+# The format of a valid page. Years are limited to those that 64-bit nanoseconds can hold.
 _TIMES = re.compile(r"(?:(?:19|20|21)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z )*", re.ASCII)
 _PRICE = re.compile(r"\d{1,9}(?:\.(\d{1,9}))?", re.ASCII)
 _NUMBER = re.compile(
@@ -21,30 +20,30 @@ _NUMBER = re.compile(
 )
 
 
-def candles(answer: Json) -> CandlePage:
-    """From ``/candles``; one that can't be read does not take the others with it.
+def candles(response: Json) -> CandlePage:
+    """Parses ``/candles``; an invalid candle becomes a fault of its row.
 
     Raises:
-        KeyError, TypeError: it is no list of candles.
+        KeyError, TypeError: there is no list of candles.
     """
-    entries = answer["candles"]
+    entries = response["candles"]
     if not isinstance(entries, list):
-        raise TypeError("candles is no list")
-    page = _whole(entries)
+        raise TypeError("candles is not a list")
+    page = _regular_page(entries)
     if page is not None:
         return page
     return CandlePage.concatenate([_row(entry) for entry in entries])
 
 
-def _whole(entries: list[Any]) -> CandlePage | None:
-    """All entries at once; None unless each is written just as the broker does."""
+def _regular_page(entries: list[Any]) -> CandlePage | None:
+    """All entries at once; None unless every entry has exactly the regular format."""
     if not entries:
         return CandlePage.empty()
     try:
         times = " ".join([entry["time"] for entry in entries]) + " "
         complete = [entry["complete"] for entry in entries]
         volume = [entry["volume"] for entry in entries]
-        # Bid and ask in turn, four prices each.
+        # Bid and ask alternate, four prices each.
         prices = list(
             chain.from_iterable(
                 (side["o"], side["h"], side["l"], side["c"])
@@ -57,7 +56,7 @@ def _whole(entries: list[Any]) -> CandlePage | None:
             return None
         digits = len(first[1] or "")
         text = " ".join(prices) + " "
-        if not (_TIMES.fullmatch(times) and _like(digits).fullmatch(text)):
+        if not (_TIMES.fullmatch(times) and _prices_pattern(digits).fullmatch(text)):
             return None
         return CandlePage(
             np.array(times.replace("Z", "").split(), "datetime64[ns]").astype(np.int64),
@@ -71,15 +70,15 @@ def _whole(entries: list[Any]) -> CandlePage | None:
         return None
 
 
-def _like(digits: int) -> re.Pattern[str]:
-    """Prices of so many decimals, each followed by a space."""
+def _prices_pattern(digits: int) -> re.Pattern[str]:
+    """Matches prices with ``digits`` decimals, each followed by a space."""
     fraction = rf"\.\d{{{digits}}}" if digits else ""
     return re.compile(rf"(?:\d{{1,9}}{fraction} )*", re.ASCII)
 
 
 def _row(entry: Any) -> CandlePage:
-    """One entry by itself, however it is written."""
-    page = _whole([entry])
+    """One entry on its own, in any format."""
+    page = _regular_page([entry])
     if page is not None:
         return page
     time_ns: int | None = None
@@ -90,7 +89,7 @@ def _row(entry: Any) -> CandlePage:
         if not isinstance(complete, bool):
             raise TypeError(f"complete is {complete!r}")
         if not complete:
-            # Its values are nobody's business yet: it will be asked for again.
+            # Its values may still change; it will be fetched again.
             return CandlePage.of_incomplete(time_ns)
         prices = tuple(
             Decimal(_text(entry[side][point])) for side in ("bid", "ask") for point in "ohlc"
@@ -105,7 +104,7 @@ def _row(entry: Any) -> CandlePage:
 
 
 def _text(price: Any) -> str:
-    # Stricter than Decimal, which takes 1_0 for ten and the digits of any script.
+    # Stricter than Decimal, which accepts 1_0 and the digits of any script.
     if not isinstance(price, str) or _NUMBER.fullmatch(price) is None:
         raise TypeError(f"{price!r} is not a decimal string")
     return price

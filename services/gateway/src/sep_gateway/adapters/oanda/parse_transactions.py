@@ -1,4 +1,4 @@
-"""The broker's transactions and orders as values."""
+"""Parses the broker's transactions and orders."""
 
 from decimal import Decimal
 from typing import Any
@@ -9,15 +9,15 @@ from sep_gateway.domain.transactions import Transaction
 
 Json = dict[str, Any]
 
-# A quotient of decimals is rounded here; the broker's prices have five at most.
+# Average prices are rounded to this; the broker's prices have at most five decimals.
 _PRICE_DIGITS = Decimal("0.0000001")
 
 
 def transaction(entry: Json) -> Transaction:
-    """One transaction; what a type does not have stays empty."""
+    """One transaction; fields that its type does not have stay empty."""
     extensions = entry.get("clientExtensions") or {}
     kind = str(entry["type"])
-    # A creation's own reason says only that a client asked.
+    # The reason of a creation (CLIENT_ORDER) carries no information.
     reason = entry.get("rejectReason") or entry.get("reason") or ""
     return Transaction(
         id=int(entry["id"]),
@@ -25,7 +25,7 @@ def transaction(entry: Json) -> Transaction:
         order_id=str(entry.get("orderID", "")),
         client_order_id=str(entry.get("clientOrderID") or extensions.get("id", "")),
         instrument=str(entry.get("instrument", "")),
-        # Read only where they matter: a number of an unusual kind must not stop the ledger.
+        # Parsed only for fills: an unusual number elsewhere must not stop the ledger.
         units=finite(entry["units"]) if kind == "ORDER_FILL" else Decimal(0),
         price=fill_price(entry) if kind == "ORDER_FILL" else None,
         reason=str(reason),
@@ -35,8 +35,8 @@ def transaction(entry: Json) -> Transaction:
 def fill_price(fill: Json) -> Decimal | None:
     """Average price of the trades that a fill opened, reduced and closed.
 
-    The fill's own ``price`` is deprecated and wrong for a fill of several prices; it is
-    the last resort.
+    The fill's own ``price`` is deprecated and wrong for a fill at several prices; it is used
+    only if no trade is listed.
     """
     parts = [
         part
@@ -58,8 +58,8 @@ def fill_price(fill: Json) -> Decimal | None:
     return (cash / total).quantize(_PRICE_DIGITS).normalize()
 
 
-def unfinished_order(client_order_id: str, order: Json) -> OrderResult | None:
-    """The result of an order that waits at the broker; None when it has ended."""
+def pending_result(client_order_id: str, order: Json) -> OrderResult | None:
+    """The result of an order that is still pending; None once it has ended."""
     if order["state"] in ("PENDING", "TRIGGERED"):
         return OrderResult(client_order_id, OrderState.PENDING)
     return None

@@ -1,4 +1,4 @@
-"""The broker's two streams as values, one at a time, for as long as they last."""
+"""The price stream and the transaction stream, parsed line by line."""
 
 import json
 from collections.abc import AsyncGenerator, Sequence
@@ -12,7 +12,7 @@ from sep_gateway.adapters.oanda.http import OandaHttp
 from sep_gateway.adapters.oanda.parse_transactions import transaction
 from sep_gateway.domain.pricing import Price
 from sep_gateway.domain.transactions import Transaction
-from sep_gateway.ports import Beat
+from sep_gateway.ports import Heartbeat
 
 Json = dict[str, Any]
 
@@ -21,7 +21,7 @@ class OandaStreams:
     """Opens streams. Implements ``ports.Streams``.
 
     Args:
-        silence_s: a stream not heard for so long is dead, even if its connection stands.
+        silence_s: a stream without a line for this long is broken, even if connected.
     """
 
     def __init__(self, http: OandaHttp, account_id: str, silence_s: float) -> None:
@@ -29,25 +29,25 @@ class OandaStreams:
         self._account = f"/v3/accounts/{account_id}"
         self._silence_s = silence_s
 
-    async def prices(self, instruments: Sequence[str]) -> AsyncGenerator[Price | Beat, None]:
+    async def prices(self, instruments: Sequence[str]) -> AsyncGenerator[Price | Heartbeat, None]:
         """The current prices, then every new one."""
         params = {"instruments": ",".join(instruments), "snapshot": "true"}
         async with aclosing(self._entries("pricing/stream", params)) as entries:
             async for entry in entries:
-                with parse.legible("pricing/stream"):
+                with parse.parsing("pricing/stream"):
                     if entry["type"] == "HEARTBEAT":
-                        yield Beat(parse_rfc3339(entry["time"]))
+                        yield Heartbeat(parse_rfc3339(entry["time"]))
                     else:
                         yield parse.price(entry)
 
-    async def transactions(self) -> AsyncGenerator[Transaction | Beat, None]:
-        """Every new transaction; a heartbeat names the newest."""
+    async def transactions(self) -> AsyncGenerator[Transaction | Heartbeat, None]:
+        """Every new transaction; heartbeats name the newest id."""
         async with aclosing(self._entries("transactions/stream", {})) as entries:
             async for entry in entries:
-                with parse.legible("transactions/stream"):
+                with parse.parsing("transactions/stream"):
                     if entry["type"] == "HEARTBEAT":
                         newest = int(entry["lastTransactionID"])
-                        yield Beat(parse_rfc3339(entry["time"]), newest)
+                        yield Heartbeat(parse_rfc3339(entry["time"]), newest)
                     else:
                         yield transaction(entry)
 
@@ -56,5 +56,5 @@ class OandaStreams:
         lines = self._http.stream_lines(endpoint, path, params, self._silence_s)
         async with aclosing(lines):
             async for line in lines:
-                with parse.legible(endpoint):
+                with parse.parsing(endpoint):
                     yield json.loads(line)

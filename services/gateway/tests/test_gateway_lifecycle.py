@@ -1,4 +1,4 @@
-"""Starting without broker or store, the link that is told to everybody, metrics."""
+"""Start without broker or store, store ownership, the published link state, metrics."""
 
 import asyncio
 import json
@@ -22,19 +22,17 @@ from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer, free_port
 
 
-async def test_a_broker_that_is_away_at_the_start_is_waited_for(
-    start_gateway: Any, tmp_path: Path
-) -> None:
+async def test_gateway_waits_for_the_broker_at_start(start_gateway: Any, tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     async with start_gateway(OANDA_API_URL=url, OANDA_STREAM_URL=url) as gateway:
         assert not await gateway.serves()
-        settings = PaperSettings(port=port, token="a-token-nobody-may-see")
+        settings = PaperSettings(port=port, token="a-secret-broker-token")
         async with serve_paper_broker(settings, clock=time.time_ns):
             await eventually(gateway.serves, within_s=20)
 
 
-async def test_a_store_that_is_away_at_the_start_is_waited_for(
+async def test_gateway_waits_for_the_store_at_start(
     start_gateway: Any, valkey: ValkeyServer
 ) -> None:
     valkey.kill()
@@ -45,18 +43,18 @@ async def test_a_store_that_is_away_at_the_start_is_waited_for(
 
 
 @pytest.mark.parametrize(
-    ("kept", "told"),
+    ("recorded", "named"),
     [
         ({"environment": "paper", "account_id": "101-001-0000001-002"}, "101-001-0000001-002"),
         ({"environment": "practice", "account_id": "101-001-0000001-001"}, "practice"),
         ("no account", "malformed"),
     ],
 )
-async def test_a_gateway_does_not_start_on_the_state_of_another_account(
-    gateway_settings: Any, store: Valkey, kept: object, told: str
+async def test_gateway_refuses_to_start_on_the_state_of_another_account(
+    gateway_settings: Any, store: Valkey, recorded: object, named: str
 ) -> None:
-    """Another market's candles and gates would be traded on."""
-    await store.set(keys.STORE_ACCOUNT, json.dumps(kept))
+    """Otherwise it would trade on another market's candles and gates."""
+    await store.set(keys.STORE_ACCOUNT, json.dumps(recorded))
     settings = gateway_settings()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sep_gateway",
@@ -73,15 +71,15 @@ async def test_a_gateway_does_not_start_on_the_state_of_another_account(
     output, _ = await process.communicate()
     assert process.returncode == EX_CONFIG
     assert b"start refused" in output
-    assert told.encode() in output
+    assert named.encode() in output
     assert b"Traceback" not in output
-    assert json.loads(await answer(store.get(keys.STORE_ACCOUNT))) == kept
+    assert json.loads(await answer(store.get(keys.STORE_ACCOUNT))) == recorded
 
 
-async def test_an_account_that_the_broker_does_not_know_leaves_no_mark(
+async def test_unknown_account_is_not_recorded_in_the_store(
     start_gateway: Any, broker: RunningBroker, store: Valkey
 ) -> None:
-    """Mistyped once, it would keep the right one away."""
+    """Otherwise a mistyped account id would lock out the correct one."""
     async with start_gateway(OANDA_ACCOUNT_ID="101-001-9999999-001") as gateway:
         label = 'sep_oanda_requests_total{endpoint="summary",status="4xx"}'
 
@@ -93,16 +91,14 @@ async def test_an_account_that_the_broker_does_not_know_leaves_no_mark(
     assert await answer(store.get(keys.STORE_ACCOUNT)) is None
 
 
-async def test_a_store_that_was_wiped_still_belongs_to_its_account(
-    gateway: Any, store: Valkey
-) -> None:
+async def test_wiped_store_is_claimed_again(gateway: Any, store: Valkey) -> None:
     await eventually(lambda: answer(store.get(keys.STORE_ACCOUNT)))
     await store.flushdb()
-    kept = json.loads(await eventually(lambda: answer(store.get(keys.STORE_ACCOUNT))))
-    assert kept == {"environment": "paper", "account_id": "101-001-0000001-001"}
+    recorded = json.loads(await eventually(lambda: answer(store.get(keys.STORE_ACCOUNT))))
+    assert recorded == {"environment": "paper", "account_id": "101-001-0000001-001"}
 
 
-async def test_everybody_knows_how_the_broker_link_stands(
+async def test_broker_link_state_is_published(
     start_gateway: Any, broker: RunningBroker, store: Valkey
 ) -> None:
     async def link(*, connected: bool) -> BrokerLinkRecord:

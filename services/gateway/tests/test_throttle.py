@@ -1,4 +1,4 @@
-"""Rates are kept, dead brokers left alone, and secrets kept."""
+"""Rate limits, the circuit breaker, and secrecy of the token."""
 
 import asyncio
 import traceback
@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from sep_gateway.adapters.oanda.broker import OandaBroker
 from sep_gateway.adapters.oanda.failures import CircuitOpenError
 from sep_gateway.adapters.oanda.http import OandaHttp
-from sep_gateway.adapters.oanda.pace import Pace, Paces
+from sep_gateway.adapters.oanda.throttle import Throttle, Throttles
 from sep_gateway.domain.circuit import FAILURES_TO_OPEN, Circuit
 from sep_gateway.domain.orders import MarketOrder, OrderState
 from sep_gateway.domain.rate_limit import RateLimit, reserve
@@ -27,22 +27,20 @@ from sep_testing.eventually import eventually
     st.lists(st.floats(0, 0.5), min_size=1, max_size=400),
     st.sampled_from([RateLimit(90, 10), RateLimit(2, 2)]),
 )
-def test_no_second_sees_more_than_the_rate_and_one_burst(
-    gaps: list[float], limit: RateLimit
-) -> None:
+def test_rate_limit_is_never_exceeded_in_any_second(gaps: list[float], limit: RateLimit) -> None:
     now, next_at, passed = 0.0, 0.0, []
     for gap in gaps:
         now += gap
-        place = reserve(limit, next_at, now)
-        next_at = place.next_at
-        passed.append(now + place.wait_s)
+        slot = reserve(limit, next_at, now)
+        next_at = slot.next_at
+        passed.append(now + slot.wait_s)
     assert passed == sorted(passed)
     for i, start in enumerate(passed):
         within = sum(1 for at in passed[i:] if at < start + 1 - 1e-6)
         assert within <= limit.per_second + limit.burst
 
 
-def test_an_idle_limit_does_not_wait() -> None:
+def test_idle_rate_limit_does_not_delay() -> None:
     limit = RateLimit(10, 1)
     first = reserve(limit, 0.0, 100.0)
     assert first.wait_s == 0
@@ -56,13 +54,13 @@ def failed(times: int, now: float = 0.0) -> Circuit:
     return circuit
 
 
-def test_the_circuit_opens_after_failures_in_a_row_and_not_before() -> None:
+def test_circuit_opens_after_consecutive_failures_and_not_before() -> None:
     assert not failed(FAILURES_TO_OPEN - 1).is_open(0.0)
     assert failed(FAILURES_TO_OPEN).is_open(0.0)
     assert not failed(FAILURES_TO_OPEN - 1).succeeded().failed(0.0).is_open(0.0)
 
 
-def test_one_probe_passes_when_the_pause_is_over_and_others_wait_for_it() -> None:
+def test_circuit_admits_one_probe_after_the_pause() -> None:
     circuit = failed(FAILURES_TO_OPEN)
     assert not circuit.is_open(10.0)
     probing = circuit.admitted(10.0)
@@ -70,24 +68,24 @@ def test_one_probe_passes_when_the_pause_is_over_and_others_wait_for_it() -> Non
     assert not probing.succeeded().is_open(10.0)
 
 
-def test_a_dead_broker_is_asked_at_least_every_five_seconds() -> None:
+def test_open_circuit_admits_a_probe_at_least_every_five_seconds() -> None:
     circuit = failed(100)
     assert circuit.is_open(4.9)
     assert not circuit.is_open(5.1)
 
 
-async def test_new_connections_are_paced(broker: RunningBroker) -> None:
-    """Two at once, then two a second: what OANDA allows."""
+async def test_new_connections_are_throttled(broker: RunningBroker) -> None:
+    """OANDA allows two at once, then two a second."""
     metrics = GatewayMetrics(CollectorRegistry())
     http = OandaHttp(
-        broker.url, SecretStr(broker.settings.token), 5.0, Paces.of_oanda(metrics), metrics
+        broker.url, SecretStr(broker.settings.token), 5.0, Throttles.for_oanda(metrics), metrics
     )
     oanda = OandaBroker(http, broker.settings.account)
     started = asyncio.get_running_loop().time()
     broker.faults.add({"kind": "latency", "seconds": 0.6, "times": 4})
     await asyncio.gather(*(oanda.positions() for _ in range(4)))
     elapsed = asyncio.get_running_loop().time() - started
-    assert elapsed >= 1.0, "four slow answers need four connections"
+    assert elapsed >= 1.0, "four slow responses need four connections"
     waits = metrics.limiter_waits.labels("connections")._value.get()
     assert waits == 2
     await asyncio.gather(*(oanda.positions() for _ in range(4)))
@@ -95,10 +93,14 @@ async def test_new_connections_are_paced(broker: RunningBroker) -> None:
     await http.close()
 
 
-async def test_a_dead_broker_is_not_asked_and_found_again(broker: RunningBroker) -> None:
+async def test_circuit_refuses_requests_to_a_failing_broker_and_recovers(
+    broker: RunningBroker,
+) -> None:
     metrics = GatewayMetrics(CollectorRegistry())
-    fast = Pace("fast", RateLimit(1000, 100), metrics)
-    http = OandaHttp(broker.url, SecretStr(broker.settings.token), 5.0, Paces(fast, fast), metrics)
+    fast = Throttle("fast", RateLimit(1000, 100), metrics)
+    http = OandaHttp(
+        broker.url, SecretStr(broker.settings.token), 5.0, Throttles(fast, fast), metrics
+    )
     oanda = OandaBroker(http, broker.settings.account)
     fault = broker.faults.add({"kind": "status", "status": 503})
     for _ in range(FAILURES_TO_OPEN):
@@ -106,31 +108,31 @@ async def test_a_dead_broker_is_not_asked_and_found_again(broker: RunningBroker)
             await oanda.account()
     with pytest.raises(CircuitOpenError):
         await oanda.account()
-    order = MarketOrder("an-order-1", "EUR_USD", Decimal(1), False, None, None, None)
+    order = MarketOrder(client_order_id="an-order-1", instrument="EUR_USD", units=Decimal(1))
     with pytest.raises(CircuitOpenError):
         await oanda.create_market_order(order)
-    # A way out is tried whatever the circuit says.
+    # A reduction is sent even while the circuit is open.
     reduction = replace(order, reduce_only=True)
     assert (await oanda.create_market_order(reduction)).state is OrderState.UNKNOWN
     broker.faults.remove(fault.id)
 
-    async def answers() -> bool:
+    async def responds() -> bool:
         try:
             return bool((await oanda.account()).id)
         except CircuitOpenError:
             return False
 
-    await eventually(answers)
+    await eventually(responds)
     await http.close()
 
 
-async def test_the_token_shows_in_no_error_and_no_repr(broker: RunningBroker) -> None:
+async def test_token_is_in_no_error_and_no_repr(broker: RunningBroker) -> None:
     metrics = GatewayMetrics(CollectorRegistry())
     secret = "hunter2-hunter2"
     for url in (broker.url, "http://127.0.0.1:1", broker.url + "/nowhere"):
-        http = OandaHttp(url, SecretStr(secret), 0.5, Paces.of_oanda(metrics), metrics)
+        http = OandaHttp(url, SecretStr(secret), 0.5, Throttles.for_oanda(metrics), metrics)
         with pytest.raises(BrokerUnavailableError) as failure:
             await OandaBroker(http, broker.settings.account).account()
-        told = "".join(traceback.format_exception(failure.value)) + repr(vars(http))
-        assert secret not in told
+        shown = "".join(traceback.format_exception(failure.value)) + repr(vars(http))
+        assert secret not in shown
         await http.close()

@@ -1,4 +1,4 @@
-"""Rounding, limits, and what the ledger says of an order. Pure."""
+"""Rounding and size limits of orders, and order outcomes in the ledger. Pure."""
 
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from sep_fx.instrument import Instrument
 from sep_gateway.adapters.oanda.parse_transactions import fill_price
 from sep_gateway.domain.order_rules import Refusal, fit_order
 from sep_gateway.domain.orders import MarketOrder, OrderState
-from sep_gateway.domain.transactions import DUPLICATE, Transaction, fate_of
+from sep_gateway.domain.transactions import DUPLICATE, Transaction, outcome_in_ledger
 
 EUR_USD = Instrument("EUR_USD", 5, 0, Decimal(1), Decimal("0.02"))
 TENTHS = Instrument("XAU_USD", 3, 1, Decimal("0.1"), Decimal("0.05"))
@@ -17,11 +17,19 @@ TENTHS = Instrument("XAU_USD", 3, 1, Decimal("0.1"), Decimal("0.05"))
 
 def order(units: str, *, reduce_only: bool = False, stop: str | None = None) -> MarketOrder:
     price = None if stop is None else Decimal(stop)
-    return MarketOrder("client-1", "EUR_USD", Decimal(units), reduce_only, price, price, price)
+    return MarketOrder(
+        client_order_id="client-1",
+        instrument="EUR_USD",
+        units=Decimal(units),
+        reduce_only=reduce_only,
+        stop_loss_price=price,
+        take_profit_price=price,
+        price_bound=price,
+    )
 
 
 @given(st.decimals(-1000, 1000, places=4))
-def test_units_are_only_ever_rounded_toward_zero(units: Decimal) -> None:
+def test_units_are_always_rounded_toward_zero(units: Decimal) -> None:
     fitted = fit_order(order(str(units)), TENTHS)
     if isinstance(fitted, Refusal):
         assert abs(units) < Decimal("0.1")
@@ -42,21 +50,21 @@ def test_units_are_only_ever_rounded_toward_zero(units: Decimal) -> None:
         ("-100000001", "UNITS_ABOVE_MAXIMUM"),
     ],
 )
-def test_units_that_can_not_be_traded_are_refused_with_the_limit(units: str, reason: str) -> None:
+def test_units_outside_the_limits_are_refused_with_the_limit(units: str, reason: str) -> None:
     refusal = fit_order(order(units), EUR_USD)
     assert isinstance(refusal, Refusal)
     assert refusal.reason == reason
     assert str(refusal.limit) in refusal.text
 
 
-def test_prices_are_rounded_to_what_the_broker_shows() -> None:
+def test_prices_are_rounded_to_the_display_precision() -> None:
     fitted = fit_order(order("10", stop="1.1000049"), EUR_USD)
     assert isinstance(fitted, MarketOrder)
     assert fitted.stop_loss_price == fitted.take_profit_price == Decimal("1.10000")
     assert fitted.price_bound == Decimal("1.10000")
 
 
-def test_a_reduction_carries_no_stop() -> None:
+def test_reduction_has_no_stop() -> None:
     fitted = fit_order(order("10", reduce_only=True, stop="1.1"), EUR_USD)
     assert isinstance(fitted, MarketOrder)
     assert fitted.stop_loss_price is None
@@ -81,19 +89,19 @@ OTHER = Transaction(14, "ORDER_FILL", order_id="9", client_order_id="b", units=D
         ((SECOND, OTHER), OrderState.UNKNOWN, DUPLICATE),
     ],
 )
-def test_the_ledger_tells_what_became_of_an_order(
+def test_ledger_proves_the_outcome_of_an_order(
     ledger: tuple[Transaction, ...], state: OrderState, reason: str
 ) -> None:
-    fate = fate_of("a", ledger)
-    assert fate is not None
-    assert (fate.state, fate.reason) == (state, reason)
+    outcome = outcome_in_ledger("a", ledger)
+    assert outcome is not None
+    assert (outcome.state, outcome.reason) == (state, reason)
 
 
-def test_an_order_that_the_ledger_does_not_know_has_no_fate() -> None:
-    assert fate_of("a", (OTHER,)) is None
+def test_order_missing_from_the_ledger_has_no_outcome() -> None:
+    assert outcome_in_ledger("a", (OTHER,)) is None
 
 
-def test_the_fill_price_is_the_average_of_the_trades_and_not_the_deprecated_field() -> None:
+def test_fill_price_is_the_average_of_the_trades_not_the_deprecated_field() -> None:
     fill = {
         "price": "9.9",
         "tradeOpened": {"units": "1", "price": "1.2"},

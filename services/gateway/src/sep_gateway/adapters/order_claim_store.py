@@ -1,7 +1,7 @@
-"""Which client order ids were used, in Valkey.
+"""Used client order ids in Valkey.
 
-The broker refuses a second order of the same id only while the first one waits, and a
-market order never waits. So the gateway itself keeps an id from being sent twice.
+The broker refuses a second order with the same id only while the first one is pending, and a
+market order is never pending. So the gateway itself prevents an id from being sent twice.
 """
 
 from sep_kit.store import keys
@@ -12,7 +12,7 @@ from sep_gateway.ports import OrderClaim
 
 _TTL_S = 7 * 86_400
 
-# One claim for another, only while the old one still stands.
+# Replace a claim only if it has not changed.
 _REPLACE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
@@ -27,15 +27,15 @@ class ClaimRecord(Document):
     since: int
 
 
-class ValkeyOrderClaims:
-    """Implements ``ports.OrderClaims``."""
+class ValkeyOrderClaimStore:
+    """Implements ``ports.OrderClaimStore``."""
 
     def __init__(self, store: Valkey) -> None:
         self._store = store
         self._replace = store.register_script(_REPLACE)
 
     async def claim(self, client_order_id: str, claim: OrderClaim) -> OrderClaim | None:
-        """Claim an id; the earlier claim when it is taken, None when it is ours now."""
+        """Claim an id; the earlier claim if it is taken, None on success."""
         key = keys.order_claim(client_order_id)
         earlier = await answer(self._store.set(key, _json(claim), nx=True, get=True, ex=_TTL_S))
         if earlier is None:
@@ -48,7 +48,7 @@ class ValkeyOrderClaims:
         return None if record is None else _claim(record)
 
     async def replace(self, client_order_id: str, old: OrderClaim, new: OrderClaim) -> bool:
-        """Put a new claim in place of an old one; False when somebody else did."""
+        """Replace a claim; False when another caller has replaced it first."""
         return bool(
             await answer(
                 self._replace(
@@ -59,7 +59,7 @@ class ValkeyOrderClaims:
         )
 
     async def release(self, client_order_id: str) -> None:
-        """Give an id back whose order was certainly not sent."""
+        """Delete the claim of an order that was not sent."""
         await answer(self._store.delete(keys.order_claim(client_order_id)))
 
 

@@ -1,4 +1,4 @@
-"""``ops:account``: whose state this Valkey holds. Candles, gates and orders name no account."""
+"""``ops:account``: the account that this Valkey belongs to; no other key names one."""
 
 from sep_kit.errors import CorruptRecordError
 from sep_kit.store import keys
@@ -13,25 +13,29 @@ class AccountRecord(Document):
     account_id: str
 
 
-class StoreAccount:
-    """Claims the store for one account; the first claim stands as long as the store does."""
+class ValkeyStoreOwnership:
+    """Claims the store for one account; the first claim is permanent.
+
+    Implements ``ports.StoreOwnership``.
+    """
 
     def __init__(self, store: Valkey, own: AccountRecord) -> None:
         self._store = store
         self._own = own
 
     async def check(self) -> str | None:
-        """Why the store is not this account's; None while it is, or nobody's.
+        """Why the store belongs to another account; None if it is this account's or unowned.
 
         Raises:
-            StoreUnavailableError: Valkey does not answer.
+            StoreUnavailableError: Valkey does not respond.
         """
         return self._fault(await answer(self._store.get(keys.STORE_ACCOUNT)))
 
     async def claim(self) -> str | None:
-        """Make a store that is nobody's this account's; why it is another's, as ``check`` does.
+        """Make an unowned store this account's; returns as ``check`` does.
 
-        To be called once the broker has confirmed the account: a mistyped one shall leave no mark.
+        Call it only after the broker has confirmed the account, so that a mistyped account id
+        is never recorded.
         """
         text = self._own.model_dump_json()
         return self._fault(
@@ -44,12 +48,12 @@ class StoreAccount:
         try:
             found = parse_document(AccountRecord, keys.STORE_ACCOUNT, raw)
         except CorruptRecordError as error:
-            return f"{error}; nobody can tell whose state this Valkey holds"
+            return f"{error}; which account this Valkey belongs to is not known"
         if found == self._own:
             return None
         return (
             f"this Valkey holds the state of the {found.environment} account {found.account_id}, "
-            f"and OANDA_ENVIRONMENT={self._own.environment} with "
-            f"OANDA_ACCOUNT_ID={self._own.account_id} is another: set VALKEY_URL to one of its own "
+            f"but OANDA_ENVIRONMENT={self._own.environment} and "
+            f"OANDA_ACCOUNT_ID={self._own.account_id}: set VALKEY_URL to a separate store "
             "(with make run: SEP_RUN_DIR)"
         )

@@ -1,4 +1,4 @@
-"""The broker's instruments, kept for an hour."""
+"""The broker's instruments, cached for an hour."""
 
 from collections.abc import Mapping
 
@@ -15,8 +15,8 @@ _log = get_logger("Instruments")
 REFRESH_S = 3600
 
 
-class InstrumentBook:
-    """What the broker trades and by which rules."""
+class InstrumentCache:
+    """Tradeable instruments and their rules."""
 
     def __init__(self, broker: Broker, clock: Clock) -> None:
         self._broker = broker
@@ -25,16 +25,20 @@ class InstrumentBook:
         self._read_at_ns = 0
 
     async def refresh(self) -> None:
-        """Ask the broker.
+        """Read the instruments from the broker.
 
         Raises:
-            BrokerUnavailableError: it does not answer; what was known stays.
+            BrokerUnavailableError: it does not respond; the cache is unchanged.
         """
         self._by_name = {i.name: i for i in await self._broker.instruments()}
         self._read_at_ns = self._clock.now_ns()
 
-    async def keep_fresh(self) -> None:
-        """Ask the broker once an hour; what is known serves until it answers again."""
+    async def refresh_if_due(self) -> None:
+        """Refresh once an hour; on failure the cached instruments stay valid.
+
+        Raises:
+            BrokerUnavailableError: the refresh failed and the cache is empty.
+        """
         if self._clock.now_ns() - self._read_at_ns < REFRESH_S * NS_PER_SECOND:
             return
         try:
@@ -45,23 +49,23 @@ class InstrumentBook:
             _log.warning("instruments not refreshed", error=str(error))
 
     async def all(self) -> tuple[Instrument, ...]:
-        """Every instrument, by name."""
-        return tuple((await self._known()).values())
+        """Every instrument, sorted by name."""
+        return tuple((await self._loaded()).values())
 
     async def get(self, name: str) -> Instrument:
         """One instrument.
 
         Raises:
             UnknownInstrumentError: the broker does not trade it.
-            BrokerUnavailableError: not known yet, and the broker does not answer.
+            BrokerUnavailableError: the cache is empty and the broker does not respond.
         """
-        known = await self._known()
-        found = known.get(name)
+        loaded = await self._loaded()
+        found = loaded.get(name)
         if found is None:
-            raise UnknownInstrumentError(name, list(known))
+            raise UnknownInstrumentError(name, list(loaded))
         return found
 
-    async def _known(self) -> Mapping[str, Instrument]:
+    async def _loaded(self) -> Mapping[str, Instrument]:
         if not self._by_name:
             await self.refresh()
         return self._by_name

@@ -1,4 +1,4 @@
-"""Accepted, and then no answer: a thousand times, and not one order twice or lost."""
+"""A thousand orders are executed but their responses lost: none trades twice or is lost."""
 
 import asyncio
 import time
@@ -9,13 +9,16 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sep_gateway.adapters.oanda.broker import OandaBroker
 from sep_gateway.adapters.oanda.http import OandaHttp
-from sep_gateway.adapters.oanda.pace import Pace, Paces
-from sep_gateway.adapters.order_claims import ValkeyOrderClaims
+from sep_gateway.adapters.oanda.throttle import Throttle, Throttles
+from sep_gateway.adapters.order_claim_store import ValkeyOrderClaimStore
+from sep_gateway.application.instrument_cache import InstrumentCache
+from sep_gateway.application.order_checks import OrderChecks
+from sep_gateway.application.order_claims import OrderClaims
+from sep_gateway.application.order_lookup import OrderLookup
+from sep_gateway.application.order_service import OrderService
 from sep_gateway.domain.orders import MarketOrder, OrderState
 from sep_gateway.domain.rate_limit import RateLimit
-from sep_gateway.instrument_book import InstrumentBook
 from sep_gateway.metrics import GatewayMetrics
-from sep_gateway.order_desk import OrderDesk
 from sep_kit.clock import SystemClock
 from sep_kit.settings.knobs import SafetyKnobs
 from sep_kit.store import keys
@@ -27,30 +30,32 @@ ORDERS = 1000
 AT_ONCE = 8
 
 
-async def test_a_thousand_orders_without_an_answer_are_a_thousand_fills(
+async def test_thousand_orders_with_lost_responses_fill_exactly_once(
     broker: RunningBroker, store: Valkey
 ) -> None:
-    """What the guard does: place; UNKNOWN is looked up, and some are placed once more.
+    """Does what the guard does: places, looks UNKNOWN up, and places some again.
 
-    Every fault costs a connection. At the two a second that OANDA allows this would take
-    eight minutes, so only here the pace is another.
+    Every fault breaks a connection. At OANDA's two new connections a second this would take
+    eight minutes, so this test uses a faster throttle.
     """
     broker.faults.add({"kind": "reset_after", "method": "POST", "path": "orders"})
     metrics = GatewayMetrics(CollectorRegistry())
-    fast = Pace("fast", RateLimit(per_second=10_000, burst=100), metrics)
-    http = OandaHttp(broker.url, SecretStr(broker.settings.token), 5.0, Paces(fast, fast), metrics)
+    fast = Throttle("fast", RateLimit(per_second=10_000, burst=100), metrics)
+    http = OandaHttp(
+        broker.url, SecretStr(broker.settings.token), 5.0, Throttles(fast, fast), metrics
+    )
     oanda = OandaBroker(http, broker.settings.account)
     clock = SystemClock()
     await store.set(keys.KILL_SWITCH, "0")
-    desk = OrderDesk(
+    instruments = InstrumentCache(oanda, clock)
+    claim_store = ValkeyOrderClaimStore(store)
+    lookup = OrderLookup(oanda, claim_store, clock, timeout_s=5.0)
+    orders = OrderService(
         oanda,
-        ValkeyOrderClaims(store),
-        InstrumentBook(oanda, clock),
-        oanda.last_transaction_id,
-        SafetyKnobs(),
-        KillSwitch(store),
-        5.0,
-        clock,
+        instruments,
+        OrderChecks(SafetyKnobs(), KillSwitch(store)),
+        OrderClaims(claim_store, lookup, oanda.last_transaction_id, clock),
+        lookup,
         metrics,
     )
     slots = asyncio.Semaphore(AT_ONCE)
@@ -58,13 +63,15 @@ async def test_a_thousand_orders_without_an_answer_are_a_thousand_fills(
 
     async def trade(number: int) -> None:
         units = Decimal(10 if number % 2 else -10)
-        order = MarketOrder(f"thousand-{number:04}", "EUR_USD", units, False, None, None, None)
+        order = MarketOrder(
+            client_order_id=f"thousand-{number:04}", instrument="EUR_USD", units=units
+        )
         async with slots:
-            placed[(await desk.place(order)).state] += 1
-            found = await desk.fate(order.client_order_id, None)
+            placed[(await orders.place(order)).state] += 1
+            found = await lookup.find(order.client_order_id)
             assert (found.state, found.filled_units) == (OrderState.FILLED, units)
             if number % 10 == 0:
-                assert await desk.place(order) == found
+                assert await orders.place(order) == found
 
     started = time.monotonic()
     async with asyncio.TaskGroup() as tasks:

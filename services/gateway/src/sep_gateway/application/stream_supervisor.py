@@ -1,4 +1,4 @@
-"""Keeps a stream open: listens until it breaks, waits a little, opens it again."""
+"""Keeps a stream open: reads it until it breaks, backs off, reopens it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,24 +13,24 @@ from sep_gateway.metrics import GatewayMetrics
 _log = get_logger("Streams")
 
 
-class StreamKeeper:
-    """One stream's watch. The silence limit lies in ``listen``: a mute stream raises there.
+class StreamSupervisor:
+    """Supervises one stream.
 
     Args:
-        listen: opens the stream and listens; returns or raises only when it broke. It
-            calls ``heard`` with every line.
+        follow: opens the stream and reads it; returns or raises only when it broke, which
+            includes a stream that stays silent for too long. Calls its argument for every line.
         random_fraction: in [0, 1).
     """
 
     def __init__(
         self,
         name: str,
-        listen: Callable[[Callable[[], None]], Awaitable[None]],
+        follow: Callable[[Callable[[], None]], Awaitable[None]],
         metrics: GatewayMetrics,
         random_fraction: Callable[[], float],
     ) -> None:
         self._name = name
-        self._listen = listen
+        self._follow = follow
         self._connected = metrics.stream_connected.labels(name)
         self._breaks = metrics.stream_breaks.labels(name)
         self._random_fraction = random_fraction
@@ -39,11 +39,11 @@ class StreamKeeper:
     async def run(self) -> None:
         """Keep the stream open until cancelled."""
         loop = asyncio.get_running_loop()
-        in_a_row = 0
+        consecutive_breaks = 0
         while True:
             opened = loop.time()
             try:
-                await self._listen(self._heard)
+                await self._follow(self._on_line)
                 reason = "ended"
             except BrokerUnavailableError as error:
                 reason = str(error)
@@ -52,12 +52,13 @@ class StreamKeeper:
                 self._connected.set(0)
                 self._breaks.inc()
             raise_if_cancelled()
-            in_a_row = 1 if loop.time() - opened > STABLE_S else in_a_row + 1
-            if was_connected or in_a_row == 1:
+            stable = loop.time() - opened > STABLE_S
+            consecutive_breaks = 1 if stable else consecutive_breaks + 1
+            if was_connected or consecutive_breaks == 1:
                 _log.warning("stream broke", stream=self._name, reason=reason)
-            await asyncio.sleep(backoff_s(in_a_row, self._random_fraction()))
+            await asyncio.sleep(backoff_s(consecutive_breaks, self._random_fraction()))
 
-    def _heard(self) -> None:
+    def _on_line(self) -> None:
         if not self.connected:
             self.connected = True
             self._connected.set(1)

@@ -1,7 +1,7 @@
-"""Streams cut, muted and half-opened a hundred times each, while orders fill.
+"""Streams are cut, silenced and left half open a hundred times each, while orders fill.
 
-Two promises are watched from outside all the while: no price is served that had been
-outdated for longer than the watchdog's limit, and no transaction is missed.
+Meanwhile two guarantees are checked from outside: no price is served that has been outdated
+for longer than the stream's silence limit, and no transaction is missed.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import pytest
 from sep.gateway.v1 import gateway_pb2 as pb
 from sep_fx.instants import NS_PER_MS, NS_PER_SECOND, parse_rfc3339
 from sep_fx.sessions import MarketCalendar
-from sep_gateway.adapters.oanda import pace
+from sep_gateway.adapters.oanda import throttle
 from sep_gateway.domain import backoff
 from sep_gateway.domain.rate_limit import RateLimit
 from sep_kit.cancellation import raise_if_cancelled
@@ -38,9 +38,9 @@ from structlog.testing import capture_logs
 SEED = 20260304
 EACH = 100
 LIMIT_S = 0.4
-# The broker reads its clock for a heartbeat right after it has looked at the prices.
-BETWEEN_PRICE_AND_BEAT_S = 0.1
-# The account summary is asked every second, and an answer may take its time.
+# The broker reads its clock for a heartbeat shortly after it has read the prices.
+PRICE_TO_HEARTBEAT_S = 0.1
+# The account summary is read every second, and a response may be slow.
 LEDGER_LAG_S = 6.0
 PAIRS = ("EUR_USD", "USD_JPY")
 STREAMS = {"prices": "pricing/stream", "transactions": "transactions/stream"}
@@ -48,9 +48,9 @@ STREAMS = {"prices": "pricing/stream", "transactions": "transactions/stream"}
 
 @pytest.fixture
 async def broker() -> AsyncIterator[RunningBroker]:
-    """A paper broker with a quick pulse."""
+    """A paper broker with frequent heartbeats."""
     settings = PaperSettings(
-        token="a-token-nobody-may-see",
+        token="a-secret-broker-token",
         calendar=MarketCalendar.ALWAYS,
         heartbeat_seconds=0.1,
         poll_seconds=0.05,
@@ -60,9 +60,9 @@ async def broker() -> AsyncIterator[RunningBroker]:
 
 
 @pytest.fixture(autouse=True)
-def quick_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else the waits between connections alone would take ten minutes."""
-    monkeypatch.setattr(pace, "CONNECTIONS", RateLimit(per_second=50, burst=5))
+def fast_reconnects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it the delays between connections alone would take ten minutes."""
+    monkeypatch.setattr(throttle, "CONNECTIONS", RateLimit(per_second=50, burst=5))
     monkeypatch.setattr(backoff, "_FIRST_S", 0.02)
     monkeypatch.setattr(backoff, "_LONGEST_S", 0.2)
 
@@ -72,8 +72,8 @@ def now_ns() -> int:
 
 
 @dataclass
-class Seen:
-    """What the observers saw."""
+class Observations:
+    """Results of the checks."""
 
     prices: int = 0
     outdated: list[str] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Seen:
 
 
 class Faults:
-    """Hits one stream with faults, one after the other."""
+    """Injects faults into one stream, one after the other."""
 
     def __init__(self, gateway: Any, broker: RunningBroker, stream: str) -> None:
         self._gateway = gateway
@@ -91,34 +91,34 @@ class Faults:
         self._path = STREAMS[stream]
 
     async def breaks(self) -> float:
-        """How often the gateway gave its stream up."""
+        """How often the gateway dropped the stream."""
         return float((await self._gateway.metrics(self._series)).get(self._series, 0))
 
     async def cut(self) -> None:
         """Reset the open connection."""
         await self._used(self._board.add(self._of("cut_stream", times=1)))
 
-    async def mute(self) -> None:
-        """The connection stands, and what should be said on it is lost."""
+    async def silence(self) -> None:
+        """Keep the connection open and drop its data until the gateway notices."""
         before = await self.breaks()
         fault = self._board.add(self._of("silent_stream"))
         await eventually(lambda: self._more_than(before), within_s=20)
         self._board.remove(fault.id)
 
-    async def blink(self) -> None:
-        """Mute for so short that the watchdog does not see it."""
+    async def short_silence(self) -> None:
+        """Drop data for less than the silence limit."""
         fault = self._board.add(self._of("silent_stream"))
         await asyncio.sleep(LIMIT_S / 2)
         self._board.remove(fault.id)
 
-    async def half_open_at_work(self) -> None:
-        """The broker's end is gone, and nobody says so."""
+    async def half_open_while_reading(self) -> None:
+        """The broker's end disappears without closing the connection."""
         before = await self.breaks()
         await self._used(self._board.add(self._of("half_open_stream", times=1)))
         await eventually(lambda: self._more_than(before), within_s=20)
 
     async def half_open_at_start(self) -> None:
-        """The next connection is taken, and the request never answered."""
+        """The next connection is accepted, and its request gets no response."""
         hang = self._board.add(self._of("hang", times=1))
         await self.cut()
         await self._used(hang)
@@ -134,43 +134,43 @@ class Faults:
 
 
 async def trade(broker: RunningBroker, history: list[tuple[int, int]]) -> None:
-    """Buy and sell behind the gateway's back; note what the newest transaction was when."""
+    """Trade directly at the broker; record the newest transaction id over time."""
     url = f"{broker.url}/v3/accounts/{broker.settings.account}/orders"
     headers = {"Authorization": f"Bearer {broker.settings.token}"}
     async with httpx.AsyncClient(headers=headers, trust_env=False) as client:
         for n in itertools.count():
             units = "100" if n % 2 else "-100"
             order = {"type": "MARKET", "instrument": "EUR_USD", "units": units}
-            answer = await client.post(url, json={"order": order})
-            history.append((now_ns(), int(answer.json()["lastTransactionID"])))
+            response = await client.post(url, json={"order": order})
+            history.append((now_ns(), int(response.json()["lastTransactionID"])))
             await asyncio.sleep(0.1)
 
 
-async def watch_prices(gateway: Any, broker: RunningBroker, seen: Seen) -> None:
-    """Hold each served price against what the broker's own market said."""
+async def watch_prices(gateway: Any, broker: RunningBroker, seen: Observations) -> None:
+    """Compare each served price with the broker's own market."""
     market = broker.broker.market
-    slack_ns = int((LIMIT_S + BETWEEN_PRICE_AND_BEAT_S) * NS_PER_SECOND)
+    slack_ns = int((LIMIT_S + PRICE_TO_HEARTBEAT_S) * NS_PER_SECOND)
     while True:
-        asked_ns = now_ns()
+        requested_ns = now_ns()
         try:
-            answer = await call(gateway.stub.GetPricing, pb.GetPricingRequest(), peer="gateway")
+            response = await call(gateway.stub.GetPricing, pb.GetPricingRequest(), peer="gateway")
         except SepError as error:
             if error.reason != "BROKER_UNAVAILABLE":
                 raise
-            # No answer serves no price.
+            # An error serves no price.
             continue
-        for price in answer.prices:
+        for price in response.prices:
             seen.prices += 1
-            then = quote_at(market, price.instrument, asked_ns - slack_ns)
+            then = quote_at(market, price.instrument, requested_ns - slack_ns)
             assert then is not None
             if parse_rfc3339(price.time) < then.time_ns:
-                late = (asked_ns - parse_rfc3339(price.time)) / NS_PER_SECOND
+                late = (requested_ns - parse_rfc3339(price.time)) / NS_PER_SECOND
                 seen.outdated.append(f"{price.instrument} of {price.time}, {late:.1f} s old")
         await asyncio.sleep(0.02)
 
 
-async def watch_link(store: Valkey, history: list[tuple[int, int]], seen: Seen) -> None:
-    """A ledger that calls itself whole must know what happened a while ago."""
+async def watch_link(store: Valkey, history: list[tuple[int, int]], seen: Observations) -> None:
+    """A ledger published as contiguous must include all older transactions."""
     while True:
         link = await read_document(store, BrokerLinkRecord, keys.BROKER_LINK)
         raise_if_cancelled()
@@ -179,13 +179,15 @@ async def watch_link(store: Valkey, history: list[tuple[int, int]], seen: Seen) 
             old = link.ts * NS_PER_MS - int(LEDGER_LAG_S * NS_PER_SECOND)
             known = max((last for at, last in history if at <= old), default=0)
             if link.ledger_contiguous and (link.last_transaction_id or 0) < known:
-                seen.behind.append(f"whole up to {link.last_transaction_id}, but {known} is old")
+                seen.behind.append(
+                    f"contiguous up to {link.last_transaction_id}, but {known} is older"
+                )
         await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
-async def beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Work that goes on while the block runs, and must not have ended by itself."""
+async def running_alongside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run tasks while the block runs; they must not end by themselves."""
     tasks = [asyncio.create_task(each) for each in work]
     try:
         yield
@@ -198,26 +200,26 @@ async def beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 @pytest.mark.timeout(400)
-async def test_three_hundred_faults_serve_no_outdated_price_and_leave_no_hole(
+async def test_three_hundred_faults_serve_no_outdated_price_and_leave_no_gap(
     start_gateway: Any, broker: RunningBroker, store: Valkey
 ) -> None:
     rng = random.Random(SEED)
-    kinds = ["cut", "mute", "half_open_at_work", "half_open_at_start"]
+    kinds = ["cut", "silence", "half_open_while_reading", "half_open_at_start"]
     plan = [
         (stream, kind)
         for kind, times in zip(kinds, (EACH, EACH, EACH // 2, EACH // 2), strict=True)
         for stream in STREAMS
         for _ in range(times // 2)
     ]
-    # A connection loses no line in the middle; the broker's own end may, and the ledger sees it.
-    plan += [("transactions", "blink")] * (EACH // 2)
+    # TCP loses no line of an open connection, but the broker may; the ledger must notice.
+    plan += [("transactions", "short_silence")] * (EACH // 2)
     rng.shuffle(plan)
-    seen = Seen()
+    seen = Observations()
     history: list[tuple[int, int]] = []
     with capture_logs() as logs:
         async with start_gateway(OANDA_STREAM_SILENCE_SEC=str(LIMIT_S)) as gateway:
 
-            async def hit(stream: str) -> float:
+            async def inject(stream: str) -> float:
                 faults = Faults(gateway, broker, stream)
                 before = await faults.breaks()
                 for _, kind in (entry for entry in plan if entry[0] == stream):
@@ -227,39 +229,39 @@ async def test_three_hundred_faults_serve_no_outdated_price_and_leave_no_hole(
 
             await eventually(gateway.serves)
             last_before = broker.broker.account.last_transaction_id
-            async with beside(
+            async with running_alongside(
                 trade(broker, history),
                 watch_prices(gateway, broker, seen),
                 watch_link(store, history, seen),
             ):
-                breaks = await asyncio.gather(*(hit(stream) for stream in STREAMS))
+                breaks = await asyncio.gather(*(inject(stream) for stream in STREAMS))
             newest = int(broker.broker.account.last_transaction_id)
 
-            async def whole() -> bool:
+            async def contiguous() -> bool:
                 link = await read_document(store, BrokerLinkRecord, keys.BROKER_LINK)
                 return bool(link and link.ledger_contiguous and link.last_transaction_id == newest)
 
-            await eventually(whole, within_s=15)
-            asked = await gateway.metrics('sep_oanda_requests_total{endpoint="pricing"')
+            await eventually(contiguous, within_s=15)
+            requested = await gateway.metrics('sep_oanda_requests_total{endpoint="pricing"')
     assert sum(breaks) >= 3 * EACH
     assert seen.outdated == []
     assert seen.behind == []
-    # Both ways of knowing a price were at work, and so was the ledger.
-    assert seen.prices / len(PAIRS) > sum(asked.values()) > 0
+    # Prices came both from the stream and from requests.
+    assert seen.prices / len(PAIRS) > sum(requested.values()) > 0
     assert seen.links[True] > 0
     assert len(history) > 2 * EACH
-    assert_every_transaction_was_seen_once(logs, broker, int(last_before))
+    assert_every_transaction_was_logged_once(logs, broker, int(last_before))
 
 
-def assert_every_transaction_was_seen_once(logs: Any, broker: RunningBroker, after: int) -> None:
-    """The gateway's account of the account, against the broker's own."""
-    told = sorted(entry["id"] for entry in logs if entry["event"] == "transaction")
+def assert_every_transaction_was_logged_once(logs: Any, broker: RunningBroker, after: int) -> None:
+    """Compare the transactions that the gateway logged with the broker's ledger."""
+    logged = sorted(entry["id"] for entry in logs if entry["event"] == "transaction")
     listed = [
         int(t.id)
         for t in broker.broker.account.book.ledger.transactions
         if t.body.type in ("ORDER_FILL", "ORDER_CANCEL") and int(t.id) > after
     ]
-    assert told == listed
-    by = Counter(entry["heard_by"] for entry in logs if entry["event"] == "transaction")
-    assert by["stream"] > 0
-    assert by["lookup"] > 0
+    assert logged == listed
+    by_source = Counter(entry["source"] for entry in logs if entry["event"] == "transaction")
+    assert by_source["stream"] > 0
+    assert by_source["lookup"] > 0

@@ -1,0 +1,1 @@
+"""Orchestration: periodic loops, the order service, caches and stream supervision."""

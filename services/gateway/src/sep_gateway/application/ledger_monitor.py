@@ -1,0 +1,144 @@
+"""Follows the account's transactions and recovers those that a stream missed."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+
+from sep_kit.errors import BrokerUnavailableError
+from sep_kit.logging import get_logger
+
+from sep_gateway.domain.ledger import Ledger, disagreement
+from sep_gateway.domain.transactions import Transaction, TransactionPage
+from sep_gateway.metrics import GatewayMetrics
+from sep_gateway.ports import Broker, Heartbeat, Streams
+
+_log = get_logger("Ledger")
+
+_RESETS_AFTER = 3
+
+
+class LedgerMonitor:
+    """Follows the transaction stream and requests missing transactions.
+
+    The stream only makes it fast: the account summary names the newest id as well, and missing
+    transactions are requested by id. Until they have arrived the ledger is not contiguous, and
+    nothing may be opened.
+    """
+
+    def __init__(self, broker: Broker, streams: Streams, metrics: GatewayMetrics) -> None:
+        self._broker = broker
+        self._streams = streams
+        self._ledger: Ledger | None = None
+        self._recovery = asyncio.Lock()
+        self._broken = False
+        self._lower_in_a_row = 0
+        self._contiguous = metrics.ledger_contiguous
+        self._recovered = metrics.ledger_recovered
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether no transaction is known to be missing; False before the first id."""
+        return self._ledger is not None and self._ledger.contiguous
+
+    @property
+    def last_id(self) -> int | None:
+        """Id up to which nothing is missing; None before the first id."""
+        return None if self._ledger is None else self._ledger.seen
+
+    async def announce(self, transaction_id: int) -> None:
+        """Take note of the account's newest transaction id; recover what is missing.
+
+        Raises:
+            BrokerUnavailableError: the recovery failed; the ledger is not contiguous.
+        """
+        if self._ledger is None:
+            # Nothing was missed before the start: positions are read in full.
+            self._set(Ledger(transaction_id, transaction_id))
+        lower = transaction_id < self._started().seen
+        self._lower_in_a_row = self._lower_in_a_row + 1 if lower else 0
+        if self._lower_in_a_row >= _RESETS_AFTER:
+            # A single lower id is a delayed response; a series of them is another account.
+            _log.warning("ledger reset", previous=self._started().seen, now=transaction_id)
+            self._set(Ledger(transaction_id, transaction_id))
+        self._set(self._started().announced(transaction_id))
+        await self._catch_up()
+
+    async def follow(self, on_line: Callable[[], None]) -> None:
+        """Read the transaction stream until it breaks.
+
+        Args:
+            on_line: called for every line.
+
+        Raises:
+            BrokerUnavailableError: it broke, or a gap could not be closed.
+        """
+        async with aclosing(self._streams.transactions()) as stream:
+            async for item in stream:
+                on_line()
+                if not isinstance(item, Heartbeat):
+                    await self._receive(item)
+                elif item.last_transaction_id is not None:
+                    # The first heartbeat comes at once, so a new stream starts without a gap.
+                    await self.announce(item.last_transaction_id)
+
+    async def _receive(self, transaction: Transaction) -> None:
+        if self._ledger is None:
+            self._set(Ledger(transaction.id, transaction.id))
+        elif transaction.id > self._ledger.seen:
+            if transaction.id == self._ledger.seen + 1:
+                # One behind a gap is logged in order, by the recovery.
+                self._log(transaction, "stream")
+            self._set(self._ledger.received(transaction.id))
+        await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        async with self._recovery:
+            if self._started().contiguous:
+                return
+            try:
+                page = await self._missing(self._started().seen)
+            except BrokerUnavailableError as error:
+                if not self._broken:
+                    _log.warning("ledger has a gap", seen=self._started().seen, error=str(error))
+                self._broken = True
+                raise
+            missed = [t for t in page.transactions if t.id > self._started().seen]
+            for transaction in missed:
+                self._log(transaction, "lookup")
+            self._recovered.inc(len(missed))
+            self._set(self._started().recovered(page.last_id))
+            if self._broken:
+                self._broken = False
+                _log.info("ledger contiguous again", seen=page.last_id, recovered=len(missed))
+
+    async def _missing(self, seen: int) -> TransactionPage:
+        """Transactions after ``seen``; the list and the account changes must agree on them."""
+        page = await self._broker.transactions_since(seen)
+        changes = await self._broker.changes_since(seen)
+        if ids := disagreement(page, changes):
+            raise BrokerUnavailableError(
+                f"the transaction list and the account changes after {seen} differ in {ids[:5]}"
+            )
+        return page
+
+    def _started(self) -> Ledger:
+        if self._ledger is None:
+            raise AssertionError("no transaction id is known yet")
+        return self._ledger
+
+    def _set(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._contiguous.set(ledger.contiguous)
+
+    def _log(self, transaction: Transaction, source: str) -> None:
+        if transaction.type in ("ORDER_FILL", "ORDER_CANCEL") or "MARGIN_CALL" in transaction.type:
+            _log.info(
+                "transaction",
+                id=transaction.id,
+                type=transaction.type,
+                reason=transaction.reason,
+                instrument=transaction.instrument,
+                units=str(transaction.units),
+                client_order_id=transaction.client_order_id,
+                source=source,
+            )

@@ -1,0 +1,146 @@
+"""Latest prices: from the price stream while it is fresh, otherwise requested."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+
+from sep_fx.instants import NS_PER_SECOND
+from sep_kit.clock import Clock
+from sep_kit.errors import BrokerUnavailableError
+from sep_kit.logging import get_logger
+
+from sep_gateway.application.instrument_cache import InstrumentCache
+from sep_gateway.domain.pricing import HomeConversion, Price, Pricing
+from sep_gateway.domain.universe import Universe
+from sep_gateway.metrics import GatewayMetrics
+from sep_gateway.ports import Broker, Heartbeat, Streams
+
+_log = get_logger("PriceCache")
+
+# The broker sends a heartbeat every five seconds; a stream silent for longer may be broken.
+_STREAM_FRESH_S = 6.0
+# Conversions are not streamed. They change as slowly as prices and only affect order sizes.
+_CONVERSIONS_FRESH_S = 10.0
+
+
+class PriceCache:
+    """Latest price of each streamed instrument; other prices are requested.
+
+    Args:
+        universe: its instruments are streamed.
+        silence_s: after this long without a line the stream counts as broken.
+    """
+
+    def __init__(
+        self,
+        universe: Universe,
+        broker: Broker,
+        streams: Streams,
+        instruments: InstrumentCache,
+        *,
+        silence_s: float,
+        clock: Clock,
+        metrics: GatewayMetrics,
+    ) -> None:
+        self._universe = universe
+        self._broker = broker
+        self._instruments = instruments
+        self._streams = streams
+        self._fresh_s = min(silence_s, _STREAM_FRESH_S)
+        self._clock = clock
+        self._quarantined = metrics.prices_quarantined
+        self._prices: dict[str, Price] = {}
+        self._faults: dict[str, str] = {}
+        self._received_at = float("-inf")
+        self._newest_ns = 0
+        self._conversions: dict[str, tuple[float, HomeConversion]] = {}
+
+    async def follow(self, on_line: Callable[[], None]) -> None:
+        """Read the price stream until it breaks; a new stream begins with all current prices.
+
+        Args:
+            on_line: called for every line.
+
+        Raises:
+            BrokerUnavailableError: it broke.
+        """
+        loop = asyncio.get_running_loop()
+        # The broker refuses a stream that names an unknown instrument.
+        known = {i.name for i in await self._instruments.all()}
+        names = [name for name in self._universe.instruments if name in known]
+        try:
+            async with aclosing(self._streams.prices(names)) as stream:
+                async for item in stream:
+                    on_line()
+                    self._received_at = loop.time()
+                    self._newest_ns = max(self._newest_ns, item.time_ns)
+                    if not isinstance(item, Heartbeat):
+                        self._put(item)
+        finally:
+            # Prices of a broken stream may be outdated.
+            self._prices.clear()
+
+    async def pricing(self, names: Sequence[str]) -> Pricing:
+        """Current prices and the conversions of their currencies.
+
+        Args:
+            names: instruments; none means the universe.
+
+        Raises:
+            UnknownInstrumentError: the broker does not trade one of them.
+            BrokerUnavailableError: the stream is not fresh, and the broker does not respond in
+                time.
+        """
+        names = tuple(dict.fromkeys(names)) or self._universe.instruments
+        for name in names:
+            await self._instruments.get(name)
+        return self._from_stream(names) or await self._request(names)
+
+    def _put(self, price: Price) -> None:
+        self._report(price)
+        known = self._prices.get(price.instrument)
+        if known is None or price.time_ns >= known.time_ns:
+            self._prices[price.instrument] = price
+
+    def _from_stream(self, names: Sequence[str]) -> Pricing | None:
+        now = asyncio.get_running_loop().time()
+        if now - self._received_at > self._fresh_s or self._stream_age_s() > self._fresh_s:
+            return None
+        prices = [self._prices.get(name) for name in names]
+        currencies = sorted({c for name in names for c in name.split("_")})
+        cached = [self._conversions.get(currency) for currency in currencies]
+        conversions = tuple(c[1] for c in cached if c and now - c[0] <= _CONVERSIONS_FRESH_S)
+        if None in prices or len(conversions) < len(currencies):
+            return None
+        found = sorted((p for p in prices if p is not None), key=lambda p: p.instrument)
+        return Pricing(tuple(found), conversions)
+
+    async def _request(self, names: Sequence[str]) -> Pricing:
+        sent_at = asyncio.get_running_loop().time()
+        pricing = await self._broker.pricing(names)
+        now = asyncio.get_running_loop().time()
+        if now - sent_at > self._fresh_s:
+            raise BrokerUnavailableError(f"the prices arrived after {now - sent_at:.1f} s")
+        for price in pricing.prices:
+            self._report(price)
+        for conversion in pricing.conversions:
+            self._conversions[conversion.currency] = (now, conversion)
+        return pricing
+
+    def _stream_age_s(self) -> float:
+        """Age of the newest broker time seen on the stream.
+
+        A line may be delayed on its way, so one that has just arrived can still be old.
+        """
+        return (self._clock.now_ns() - self._newest_ns) / NS_PER_SECOND
+
+    def _report(self, price: Price) -> None:
+        """Count an invalid price; log when an instrument's fault changes."""
+        if price.fault:
+            self._quarantined.labels(price.instrument, price.fault).inc()
+        if price.fault != self._faults.get(price.instrument, ""):
+            self._faults[price.instrument] = price.fault
+            if price.fault:
+                _log.warning("price quarantined", instrument=price.instrument, reason=price.fault)
+            else:
+                _log.info("price valid again", instrument=price.instrument)
