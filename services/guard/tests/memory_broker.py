@@ -1,4 +1,4 @@
-"""A broker in memory: fills at once, knows what it was sent, and loses what it is told to lose."""
+"""In-memory twin of the ``Broker`` port: fills at once, and loses responses on demand."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,17 +17,17 @@ RATE = Decimal("0.02")
 
 @dataclass
 class Position:
-    """Signed units by who opened them."""
+    """Signed units, managed and manual."""
 
     managed: Decimal = ZERO
     manual: Decimal = ZERO
 
 
 class MemoryBroker:
-    """One account with a fixed balance; prices stand where a test puts them.
+    """One account with a fixed balance, at prices that the test sets.
 
-    ``faults`` are used up one an order: ``lost_answer`` fills and does not say so,
-    ``lost_order`` never arrives.
+    Each order takes the next of ``faults``: ``lost_response`` fills and returns UNKNOWN,
+    ``lost_order`` returns UNKNOWN and never arrives.
     """
 
     def __init__(self, clock: Clock, *instruments: str, balance: int = 100_000) -> None:
@@ -44,41 +44,47 @@ class MemoryBroker:
         self._placing = False
         self.overlapped = False
 
-    def trade_by_hand(self, instrument: str, units: int) -> None:
+    def trade_manually(self, instrument: str, units: int) -> None:
         self.positions[instrument].manual += units
 
     async def account(self) -> Account:
-        self._answer()
-        # Nobody reads for a plan while an order of another plan is on its way.
+        self._check_available()
+        # No plan may read the account while an order of another plan is in flight.
         self.overlapped |= self._placing
         used = sum(
             (abs(p.managed + p.manual) * self.mids[i] * RATE for i, p in self.positions.items()),
             ZERO,
         )
-        return Account(self.balance, self.balance, used, self.balance - used, str(len(self.fills)))
+        return Account(
+            balance=self.balance,
+            nav=self.balance,
+            margin_used=used,
+            margin_available=self.balance - used,
+            last_transaction_id=str(len(self.fills)),
+        )
 
     async def holdings(self) -> Mapping[str, Holding]:
-        self._answer()
+        self._check_available()
         return {
-            i: Holding(p.managed, p.manual)
+            i: Holding(managed=p.managed, manual=p.manual)
             for i, p in self.positions.items()
             if p.managed or p.manual
         }
 
     async def prices(self, instruments: Sequence[str]) -> Prices:
-        self._answer()
+        self._check_available()
         if self.prices_down:
             raise BrokerUnavailableError("no prices")
         half, now = Decimal("0.00005"), now_ms(self._clock)
         quotes = {
-            i: Quote(m - half, m + half, now, True)
+            i: Quote(bid=m - half, ask=m + half, ts_ms=now, tradeable=True)
             for i, m in self.mids.items()
             if i in instruments
         }
         return Prices(quotes, {r.quote: Decimal(1) for r in self.rules.values()})
 
     async def instruments(self) -> Mapping[str, Instrument]:
-        self._answer()
+        self._check_available()
         return self.rules
 
     async def place(self, intent: Intent) -> Result:
@@ -92,21 +98,23 @@ class MemoryBroker:
             self._placing = False
 
     async def look_up(self, intent: Intent) -> Result | None:
-        self._answer()
+        self._check_available()
         return self.fills.get(intent.client_order_id)
 
-    def _answer(self) -> None:
+    def _check_available(self) -> None:
         if self.down:
-            raise BrokerUnavailableError("the broker is away")
+            raise BrokerUnavailableError("the broker is down")
 
     def _place(self, intent: Intent) -> Result:
-        unknown = Result(Outcome.UNKNOWN, "PEER_UNAVAILABLE", ZERO, None)
+        unknown = Result(
+            outcome=Outcome.UNKNOWN, reason="PEER_UNAVAILABLE", filled_units=ZERO, fill_price=None
+        )
         self.placed.append(intent)
         fault = self.faults.pop(0) if self.faults else ""
         if self.down or fault == "lost_order":
             return unknown
         result = self.fills.get(intent.client_order_id) or self._fill(intent)
-        return unknown if fault == "lost_answer" else result
+        return unknown if fault == "lost_response" else result
 
     def _fill(self, intent: Intent) -> Result:
         position, units = self.positions[intent.instrument], intent.units
@@ -114,11 +122,16 @@ class MemoryBroker:
         if intent.reduce_only:
             held = before
             if held * units >= 0:
-                result = Result(Outcome.CANCELLED, "REDUCE_ONLY_NOTHING_TO_REDUCE", ZERO, None)
+                result = Result(
+                    outcome=Outcome.CANCELLED,
+                    reason="REDUCE_ONLY_NOTHING_TO_REDUCE",
+                    filled_units=ZERO,
+                    fill_price=None,
+                )
                 self.fills[intent.client_order_id] = result
                 return result
             units = max(units, -held) if held > 0 else min(units, -held)
-        # Own trades go first, then the ones by hand: what is left opens a trade of ours.
+        # Managed trades are closed first, then manual ones; the rest opens a managed trade.
         for kind in ("managed", "manual"):
             held = getattr(position, kind)
             if held * units < 0:
@@ -127,7 +140,12 @@ class MemoryBroker:
                 units -= part
         position.managed += units
         units = self._net(position) - before
-        result = Result(Outcome.FILLED, "", units, self.mids[intent.instrument])
+        result = Result(
+            outcome=Outcome.FILLED,
+            reason="",
+            filled_units=units,
+            fill_price=self.mids[intent.instrument],
+        )
         self.fills[intent.client_order_id] = result
         return result
 

@@ -1,4 +1,4 @@
-"""The broker in memory and the real gateway before a paper broker are the same to the guard."""
+"""Contract of the ``Broker`` port: the in-memory twin, and the gateway with a paper broker."""
 
 import time
 from collections.abc import AsyncIterator
@@ -30,37 +30,39 @@ from sep_testing.valkey import ValkeyServer
 from .memory_broker import MemoryBroker
 
 EUR, JPY = "EUR_USD", "USD_JPY"
-TOKEN = "a-token-nobody-may-see"
+TOKEN = "a-secret-token"
 
 
 @dataclass
-class Side:
-    """A broker as the guard sees it, and the paper broker behind it where there is one."""
+class BrokerUnderTest:
+    """A ``Broker``, and the paper broker behind it unless it is the in-memory twin."""
 
     broker: Broker
     paper: RunningBroker | None
 
-    def trade_by_hand(self, units: int) -> None:
+    def trade_manually(self, units: int) -> None:
         if self.paper is None:
             assert isinstance(self.broker, MemoryBroker)
-            self.broker.trade_by_hand(EUR, units)
+            self.broker.trade_manually(EUR, units)
             return
         self.paper.broker.advance()
         order = MarketOrderRequest(instrument=EUR, units=Decimal(units))
         assert self.paper.broker.account.submit(order, time.time_ns()).fill
 
-    def lose_the_next_answer(self) -> None:
+    def lose_next_response(self) -> None:
         if self.paper is None:
             assert isinstance(self.broker, MemoryBroker)
-            self.broker.faults = ["lost_answer"]
+            self.broker.faults = ["lost_response"]
         else:
             self.paper.faults.add({"kind": "reset_after", "method": "POST", "times": 1})
 
 
 @pytest.fixture(params=["memory", "gateway"])
-async def side(request: Any, store: Valkey, shared_valkey: ValkeyServer) -> AsyncIterator[Side]:
+async def tested(
+    request: Any, store: Valkey, shared_valkey: ValkeyServer
+) -> AsyncIterator[BrokerUnderTest]:
     if request.param == "memory":
-        yield Side(MemoryBroker(SystemClock(), EUR, JPY), None)
+        yield BrokerUnderTest(MemoryBroker(SystemClock(), EUR, JPY), None)
         return
     await store.set(keys.KILL_SWITCH, "0")
     async with AsyncExitStack() as stack:
@@ -69,8 +71,8 @@ async def side(request: Any, store: Valkey, shared_valkey: ValkeyServer) -> Asyn
         channel = open_channel(address)
         stack.push_async_callback(channel.close, None)
         broker = GatewayBroker(channel)
-        await eventually(lambda: answers(broker))
-        yield Side(broker, paper)
+        await eventually(lambda: is_ready(broker))
+        yield BrokerUnderTest(broker, paper)
 
 
 def serve_paper(token: str) -> Any:
@@ -94,7 +96,7 @@ def serve_gateway(valkey: ValkeyServer, paper: RunningBroker, **changed: str) ->
     return running_service("gateway", settings, build_gateway)
 
 
-async def answers(broker: Broker) -> bool:
+async def is_ready(broker: Broker) -> bool:
     try:
         await broker.account()
         return bool((await broker.prices([EUR])).quotes)
@@ -102,93 +104,107 @@ async def answers(broker: Broker) -> bool:
         return False
 
 
-async def intent(side: Side, name: str, units: int, reduce_only: bool = False) -> Intent:
-    account = await side.broker.account()
+async def intent(
+    tested: BrokerUnderTest, name: str, units: int, reduce_only: bool = False
+) -> Intent:
+    account = await tested.broker.account()
     return Intent(
-        client_order_id(name, "leg"), name, EUR, Decimal(units), reduce_only, None, None, None,
-        account.last_transaction_id, time.time_ns() // 10**6,
-    )  # fmt: skip
+        client_order_id=client_order_id(name, "leg"),
+        decision_id=name,
+        instrument=EUR,
+        units=Decimal(units),
+        reduce_only=reduce_only,
+        stop_loss=None,
+        take_profit=None,
+        price_bound=None,
+        since_transaction_id=account.last_transaction_id,
+        sent_ms=time.time_ns() // 10**6,
+    )
 
 
-async def test_account_rules_and_prices_can_be_read(side: Side) -> None:
-    account = await side.broker.account()
+async def test_account_rules_and_prices_can_be_read(tested: BrokerUnderTest) -> None:
+    account = await tested.broker.account()
     assert account.balance == account.nav == account.margin_available == 100_000
     assert account.margin_used == 0
-    rules = await side.broker.instruments()
+    rules = await tested.broker.instruments()
     assert rules[EUR].trade_units_precision == 0
     assert 0 < rules[EUR].margin_rate < 1
-    prices = await side.broker.prices([EUR])
+    prices = await tested.broker.prices([EUR])
     quote = prices.quotes[EUR]
     assert 0 < quote.bid < quote.ask
     assert quote.tradeable
     assert abs(time.time_ns() // 10**6 - quote.ts_ms) < 10_000
     assert prices.home_per_unit["USD"] == 1
-    assert await side.broker.holdings() == {}
+    assert await tested.broker.holdings() == {}
 
 
-async def test_an_entry_is_filled_held_as_ours_and_found_again(side: Side) -> None:
-    order = await intent(side, "entry", 1000)
-    result = await side.broker.place(order)
+async def test_an_entry_is_filled_managed_and_found_by_a_look_up(tested: BrokerUnderTest) -> None:
+    order = await intent(tested, "entry", 1000)
+    result = await tested.broker.place(order)
     assert (result.outcome, result.filled_units) == (Outcome.FILLED, Decimal(1000))
     assert result.fill_price is not None
-    held = (await side.broker.holdings())[EUR]
+    held = (await tested.broker.holdings())[EUR]
     assert (held.managed, held.manual) == (Decimal(1000), Decimal(0))
-    assert (await side.broker.account()).margin_used > 0
-    found = await side.broker.look_up(order)
+    assert (await tested.broker.account()).margin_used > 0
+    found = await tested.broker.look_up(order)
     assert found is not None
     assert (found.outcome, found.filled_units, found.fill_price) == (
         Outcome.FILLED, Decimal(1000), result.fill_price,
     )  # fmt: skip
 
 
-async def test_the_same_id_never_trades_twice(side: Side) -> None:
-    order = await intent(side, "entry", 1000)
-    first = await side.broker.place(order)
-    again = await side.broker.place(order)
+async def test_the_same_client_order_id_never_trades_twice(tested: BrokerUnderTest) -> None:
+    order = await intent(tested, "entry", 1000)
+    first = await tested.broker.place(order)
+    again = await tested.broker.place(order)
     assert (again.outcome, again.fill_price) == (first.outcome, first.fill_price)
-    assert (await side.broker.holdings())[EUR].managed == 1000
+    assert (await tested.broker.holdings())[EUR].managed == 1000
 
 
-async def test_a_reduction_never_opens_anything(side: Side) -> None:
-    nothing = await side.broker.place(await intent(side, "exit-1", -500, reduce_only=True))
+async def test_a_reduction_never_opens_a_position(tested: BrokerUnderTest) -> None:
+    nothing = await tested.broker.place(await intent(tested, "exit-1", -500, reduce_only=True))
     assert nothing.outcome in (Outcome.CANCELLED, Outcome.REJECTED)
-    assert await side.broker.holdings() == {}
-    await side.broker.place(await intent(side, "entry", 1000))
-    part = await side.broker.place(await intent(side, "exit-2", -400, reduce_only=True))
+    assert await tested.broker.holdings() == {}
+    await tested.broker.place(await intent(tested, "entry", 1000))
+    part = await tested.broker.place(await intent(tested, "exit-2", -400, reduce_only=True))
     assert (part.outcome, part.filled_units) == (Outcome.FILLED, Decimal(-400))
-    await side.broker.place(await intent(side, "exit-3", -600, reduce_only=True))
-    assert await side.broker.holdings() == {}
+    await tested.broker.place(await intent(tested, "exit-3", -600, reduce_only=True))
+    assert await tested.broker.holdings() == {}
 
 
-async def test_an_order_that_was_never_sent_is_not_known(side: Side) -> None:
-    assert await side.broker.look_up(await intent(side, "never", 1000)) is None
+async def test_an_order_that_was_never_sent_is_not_known(tested: BrokerUnderTest) -> None:
+    assert await tested.broker.look_up(await intent(tested, "never", 1000)) is None
 
 
-async def test_accepted_without_an_answer_is_unknown_and_found_by_a_look_up(side: Side) -> None:
-    side.lose_the_next_answer()
-    order = await intent(side, "entry", 1000)
-    assert (await side.broker.place(order)).outcome is Outcome.UNKNOWN
+async def test_a_lost_response_is_unknown_and_found_by_a_look_up(
+    tested: BrokerUnderTest,
+) -> None:
+    tested.lose_next_response()
+    order = await intent(tested, "entry", 1000)
+    assert (await tested.broker.place(order)).outcome is Outcome.UNKNOWN
 
     async def found() -> bool:
-        result = await side.broker.look_up(order)
+        result = await tested.broker.look_up(order)
         return result is not None and result.outcome is Outcome.FILLED
 
     await eventually(found)
-    assert (await side.broker.holdings())[EUR].managed == 1000
+    assert (await tested.broker.holdings())[EUR].managed == 1000
 
 
-async def test_trades_by_hand_are_told_apart(side: Side) -> None:
-    side.trade_by_hand(300)
-    held = (await side.broker.holdings())[EUR]
+async def test_manual_trades_are_separate_from_managed_ones(tested: BrokerUnderTest) -> None:
+    tested.trade_manually(300)
+    held = (await tested.broker.holdings())[EUR]
     assert (held.managed, held.manual) == (Decimal(0), Decimal(300))
-    await side.broker.place(await intent(side, "entry", 1000))
-    held = (await side.broker.holdings())[EUR]
+    await tested.broker.place(await intent(tested, "entry", 1000))
+    held = (await tested.broker.holdings())[EUR]
     assert (held.managed, held.manual) == (Decimal(1000), Decimal(300))
 
 
-async def test_what_the_gateway_refuses_before_it_sends_is_rejected(side: Side) -> None:
-    if side.paper is None:
-        pytest.skip("the broker in memory has no rules of its own")
-    order = replace(await intent(side, "entry", 1), units=Decimal("0.5"))
-    result = await side.broker.place(order)
+async def test_an_order_that_the_gateway_refuses_is_rejected(
+    tested: BrokerUnderTest,
+) -> None:
+    if tested.paper is None:
+        pytest.skip("the in-memory broker has no order rules")
+    order = replace(await intent(tested, "entry", 1), units=Decimal("0.5"))
+    result = await tested.broker.place(order)
     assert (result.outcome, result.reason) == (Outcome.REJECTED, "UNITS_BELOW_MINIMUM")

@@ -1,4 +1,4 @@
-"""The reconcile plan, case by case."""
+"""Plans of a cycle, case by case."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -6,27 +6,69 @@ from decimal import Decimal
 import pytest
 from sep_fx.instrument import Instrument
 from sep_fx.sessions import SessionState
-from sep_guard.domain.cycle import Action, Kind, View, plan_cycle
-from sep_guard.domain.entry import Refusal
+from sep_guard.domain.actions import Action, Kind
+from sep_guard.domain.cycle import plan_cycle
+from sep_guard.domain.entry_checks import Refusal
 from sep_guard.domain.limits import Controls, EntryLimits, GuardLimits, PortfolioLimits
 from sep_guard.domain.margin_gate import margin_gate
 from sep_guard.domain.market import Account, Bracket, Holding, Market, Quote, Signal, Weights
 from sep_guard.domain.sizing import SizeReason
-from sep_guard.domain.strategy import Cause
+from sep_guard.domain.target_side import Cause
+from sep_guard.domain.view import View
 
 D = Decimal
 NOW = 1_700_000_000_000
 LIMITS = GuardLimits(
-    EntryLimits(0.55, 0.60, 0.75, 0.40, 300, 30, 180, D("3.0"), 5),
-    PortfolioLimits(3, D("0.30"), D("0.35"), D("0.25"), D("0.10"), D("0.25"), D("0.30"), False),
+    EntryLimits(
+        min_coherence=0.55,
+        max_rupture=0.60,
+        max_entropy=0.75,
+        min_stability=0.40,
+        max_signal_age_s=300,
+        max_manifold_age_s=30,
+        max_weights_age_s=180,
+        max_spread_bps=D("3.0"),
+        exit_minutes=5,
+    ),
+    PortfolioLimits(
+        top_k=3,
+        target_pct=D("0.30"),
+        max_per_position_pct=D("0.35"),
+        ramp_step_pct=D("0.25"),
+        rebalance_band=D("0.10"),
+        margin_low=D("0.25"),
+        margin_high=D("0.30"),
+        adopt_manual=False,
+    ),
 )
 ON = Controls(kill_switch=False, read_only=False, live_allowed=True)
 OPEN = SessionState(True, NOW // 1000 + 86_400, None, ("London",))
 SIGNAL = Signal(
-    NOW - 5_000, 0.62, 0.90, 0.70, 0.10, 1, Bracket(D("0.0010"), D("0.0015"), D("0.0004"))
+    ended_ms=NOW - 5_000,
+    coherence=0.62,
+    stability=0.90,
+    entropy=0.70,
+    rupture=0.10,
+    direction=1,
+    bracket=Bracket(stop=D("0.0010"), take_profit=D("0.0015"), max_spread=D("0.0004")),
 )
-ACCOUNT = Account(D(100_000), D(100_000), D(0), D(100_000), "7")
-WEIGHTS = Weights(NOW - 1000, NOW - 2000, {"EUR_USD": D("0.10")}, held=False)
+ACCOUNT = Account(
+    balance=D(100_000),
+    nav=D(100_000),
+    margin_used=D(0),
+    margin_available=D(100_000),
+    last_transaction_id="7",
+)
+WEIGHTS = Weights(
+    ts=NOW - 1000, gates_ts=NOW - 2000, by_instrument={"EUR_USD": D("0.10")}, held=False
+)
+
+
+CLOSE_STOP = Bracket(stop=D("0.0003"), take_profit=D(1), max_spread=D("0.0001"))
+
+
+def quote(ask: str, *, ts_ms: int = NOW, tradeable: bool = True) -> Quote:
+    return Quote(bid=D("1.1"), ask=D(ask), ts_ms=ts_ms, tradeable=tradeable)
 
 
 def market(name: str = "EUR_USD", **changes: object) -> Market:
@@ -36,7 +78,7 @@ def market(name: str = "EUR_USD", **changes: object) -> Market:
         session=OPEN,
         signal=SIGNAL,
         manifold_ms=NOW - 1000,
-        quote=Quote(D("1.10000"), D("1.10012"), NOW - 500, True),
+        quote=Quote(bid=D("1.10000"), ask=D("1.10012"), ts_ms=NOW - 500, tradeable=True),
         home_per_quote=D(1),
         holding=Holding(),
         order_unknown=False,
@@ -46,7 +88,15 @@ def market(name: str = "EUR_USD", **changes: object) -> Market:
 
 def view(one: Market | None = None, **changes: object) -> View:
     one = one or market()
-    base = View(ACCOUNT, {one.instrument.name: one}, WEIGHTS, True, ON, NOW, link_sound=True)
+    base = View(
+        account=ACCOUNT,
+        markets={one.instrument.name: one},
+        weights=WEIGHTS,
+        margin_was_open=True,
+        controls=ON,
+        now_ms=NOW,
+        link_sound=True,
+    )
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
@@ -55,7 +105,7 @@ def only(given_view: View, limits: GuardLimits = LIMITS) -> Action:
     return action
 
 
-def test_a_weight_becomes_an_entry_limited_by_the_ramp() -> None:
+def test_a_weight_leads_to_an_entry_limited_by_the_ramp() -> None:
     action = only(view())
     assert action.kind is Kind.ENTRY
     assert action.reasons == (Cause.DIRECTION, "RAMP_LIMITED")
@@ -87,26 +137,26 @@ def test_a_weight_becomes_an_entry_limited_by_the_ramp() -> None:
         ({"weights": replace(WEIGHTS, gates_ts=NOW + 5_001)}, Refusal.WEIGHTS_STALE),
         ({"weights": replace(WEIGHTS, gates_ts=None)}, Refusal.WEIGHTS_STALE),
         ({"one": market(manifold_ms=NOW + 5_001)}, Refusal.MANIFOLD_STALE),
-        ({"one": market(quote=Quote(D("1.1"), D("1.1001"), NOW + 5_001, True))},
+        ({"one": market(quote=quote("1.1001", ts_ms=NOW + 5_001))},
          Refusal.PRICE_STALE),
-        ({"one": market(quote=Quote(D("1.1"), D("1.1004"), NOW, True))}, Refusal.SPREAD_WIDE),
-        ({"one": market(quote=Quote(D("1.1"), D("1.1001"), NOW - 30_000, True))},
+        ({"one": market(quote=quote("1.1004"))}, Refusal.SPREAD_WIDE),
+        ({"one": market(quote=quote("1.1001", ts_ms=NOW - 30_000))},
          Refusal.PRICE_STALE),
-        ({"one": market(quote=Quote(D("1.1"), D("1.1001"), NOW, False))}, Refusal.NOT_TRADEABLE),
+        ({"one": market(quote=quote("1.1001", tradeable=False))}, Refusal.NOT_TRADEABLE),
         ({"one": market(session=SessionState(False, None, None, ()))}, Refusal.SESSION_CLOSED),
         ({"one": market(session=replace(OPEN, closes_at=NOW // 1000 + 300))}, Refusal.NEAR_CLOSE),
         ({"margin_was_open": False,
           "account": replace(ACCOUNT, margin_used=D(27_000), margin_available=D(73_000))},
          Refusal.MARGIN_GATE),
         ({"one": market(signal=replace(SIGNAL, direction=0))}, Refusal.NO_DIRECTION),
-        ({"one": market(signal=replace(SIGNAL, bracket=Bracket(D("0.0003"), D(1), D("0.0001"))))},
+        ({"one": market(signal=replace(SIGNAL, bracket=CLOSE_STOP))},
          Refusal.STOP_TOO_CLOSE),
         ({"one": market(order_unknown=True)}, Refusal.ORDER_UNKNOWN),
         ({"one": market(holding=Holding(manual=D(5)))}, Refusal.MANUAL_POSITION),
         ({"link_sound": False}, Refusal.BROKER_LINK),
     ],
 )  # fmt: skip
-def test_each_closed_gate_refuses_the_entry_and_is_named(
+def test_each_failed_check_refuses_the_entry_with_its_reason(
     changes: dict[str, object], reason: Refusal
 ) -> None:
     one = changes.pop("one", None)
@@ -116,7 +166,7 @@ def test_each_closed_gate_refuses_the_entry_and_is_named(
     assert action.order == 0
 
 
-def test_all_failed_reasons_are_listed_not_the_first() -> None:
+def test_all_failed_checks_are_listed() -> None:
     nothing = market(signal=None, manifold_ms=None)
     closed = replace(ON, kill_switch=True)
     reasons = set(only(view(nothing, controls=closed)).reasons)
@@ -150,7 +200,7 @@ SHORT = replace(SIGNAL, direction=-1)
         ),
     ],
 )
-def test_a_position_leaves_whatever_the_entry_gates_say(
+def test_a_position_is_closed_whatever_the_entry_checks_are(
     one: Market, weights: Weights, cause: Cause
 ) -> None:
     halted = replace(ON, kill_switch=True)
@@ -163,14 +213,14 @@ def test_weights_that_are_missing_or_held_close_nothing(weights: Weights | None)
     assert only(view(market(holding=HELD), weights=weights)).kind is Kind.HOLD
 
 
-def test_a_manual_position_is_reported_and_never_fought() -> None:
+def test_a_manual_position_is_reported_and_not_traded() -> None:
     nothing = replace(WEIGHTS, by_instrument={})
     action = only(view(market(holding=Holding(manual=D(-5_000))), weights=nothing))
     assert (action.kind, action.current, action.order) == (Kind.MANUAL, D(-5_000), D(0))
     assert action.reasons == (Refusal.MANUAL_POSITION,)
 
 
-def test_a_manual_position_over_the_cap_is_said_to_be_and_still_not_fought() -> None:
+def test_a_manual_position_over_the_cap_is_reported_as_such_and_not_traded() -> None:
     nothing = replace(WEIGHTS, by_instrument={})
     action = only(view(market(holding=Holding(manual=D(-500_000))), weights=nothing))
     assert (action.kind, action.order) == (Kind.MANUAL, D(0))
@@ -179,28 +229,28 @@ def test_a_manual_position_over_the_cap_is_said_to_be_and_still_not_fought() -> 
 
 def test_a_signal_from_the_future_closes_nothing() -> None:
     ahead = replace(SIGNAL, direction=-1, rupture=0.9, ended_ms=NOW + 6_000)
-    kept = only(view(market(holding=Holding(managed=D(1_000)), signal=ahead)))
-    assert kept.kind is not Kind.REDUCTION
+    action = only(view(market(holding=Holding(managed=D(1_000)), signal=ahead)))
+    assert action.kind is not Kind.REDUCTION
 
 
 def test_the_margin_gate_has_hysteresis() -> None:
     low, high = D("0.25"), D("0.30")
-    assert margin_gate(True, D("0.2999"), low, high)
-    assert not margin_gate(True, D("0.30"), low, high)
-    assert not margin_gate(False, D("0.25"), low, high)
-    assert margin_gate(False, D("0.2499"), low, high)
+    assert margin_gate(True, D("0.2999"), low=low, high=high)
+    assert not margin_gate(True, D("0.30"), low=low, high=high)
+    assert not margin_gate(False, D("0.25"), low=low, high=high)
+    assert margin_gate(False, D("0.2499"), low=low, high=high)
 
 
 AFTER_HOURS = SessionState(False, None, NOW // 1000 + 3600, ())
 
 
-def test_what_a_session_ended_over_is_flattened_as_soon_as_the_broker_trades() -> None:
-    """The guard was away for the last minutes of the session, say."""
+def test_a_position_left_over_after_its_session_is_closed_when_the_broker_trades() -> None:
+    """For example, the guard was down during the last minutes of the session."""
     held = market(holding=HELD, session=AFTER_HOURS)
     action = only(view(held))
     assert (action.kind, action.order) == (Kind.REDUCTION, D(-100_000))
     assert action.reasons == (Cause.EXIT_BEFORE_CLOSE,)
-    shut = Quote(D("1.1"), D("1.1001"), NOW, False)
+    shut = quote("1.1001", tradeable=False)
     assert only(view(replace(held, quote=shut))).order == 0
     assert only(view(replace(held, quote=None))).order == 0
 
@@ -212,8 +262,8 @@ def test_an_exit_larger_than_one_order_takes_several_cycles() -> None:
     assert (action.kind, action.order) == (Kind.REDUCTION, D(-60_000))
 
 
-def test_what_the_budget_still_leaves_is_no_order_when_it_lies_inside_the_band() -> None:
-    """Else every move of the price would send an order of a few units."""
+def test_a_remaining_budget_smaller_than_the_band_leads_to_no_order() -> None:
+    """Otherwise every price change would send an order of a few units."""
     used = replace(ACCOUNT, margin_used=D(22_900), margin_available=D(77_100))
     action = only(view(account=used))
     assert (action.kind, action.order) == (Kind.HOLD, D(0))

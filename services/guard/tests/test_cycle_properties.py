@@ -1,4 +1,4 @@
-"""What no plan ever does, over random accounts, weights, prices, positions and limits."""
+"""Properties of every plan, over random accounts, weights, prices, positions and limits."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -7,17 +7,20 @@ from typing import Any
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from sep_guard.adapters.decision_log import DecisionRecord, DrainRecord
+from sep_guard.adapters.decision_records import DecisionRecord, DrainRecord
+from sep_guard.cli.explanation import decide_again, plan_again
+from sep_guard.domain.actions import Action, Kind, Plan
 from sep_guard.domain.budget import budget_of, drain_budget_of
-from sep_guard.domain.cycle import Action, Kind, Plan, View, plan_cycle, readiness
+from sep_guard.domain.cycle import plan_cycle
 from sep_guard.domain.drain import DrainLimits, plan_drain
-from sep_guard.domain.entry import Refusal, failed
+from sep_guard.domain.entry_checks import Refusal, check_entry, failed
 from sep_guard.domain.limits import GuardLimits
 from sep_guard.domain.margin_gate import utilisation
 from sep_guard.domain.market import Holding, Quote, Signal, Weights
-from sep_guard.domain.strategy import Cause
+from sep_guard.domain.target_side import Cause
+from sep_guard.domain.view import View
 
-from .nasty_views import NOW, applied, limits, margin_of, true_views, views
+from .view_strategies import NOW, applied, limits, margin_of, true_views, views
 
 D = Decimal
 many = settings(max_examples=100)
@@ -46,14 +49,14 @@ def test_no_plan_ever_exceeds_a_cap_a_ramp_step_or_the_budget(view: View, lim: G
     if added:
         used = account.margin_used + added
         assert used <= lim.portfolio.target_pct * min(account.balance, account.margin_available)
-        # And what the entries took is not available any more.
+        # The margin that the entries take is no longer available.
         assert used <= lim.portfolio.target_pct * (account.margin_available - added) + D("1e-9")
 
 
 @many
 @given(views(), limits())
-def test_an_entry_never_passes_a_closed_gate(view: View, lim: GuardLimits) -> None:
-    """Each gate asked for itself, not by the function that asks them all."""
+def test_an_entry_fulfils_every_condition(view: View, lim: GuardLimits) -> None:
+    """Each condition is checked here on its own, not by ``check_entry``."""
     for name, a in orders(plan_cycle(view, lim), Kind.ENTRY).items():
         market, entry = view.markets[name], lim.entry
         assert not view.controls.kill_switch
@@ -90,15 +93,15 @@ def test_an_entry_never_passes_a_closed_gate(view: View, lim: GuardLimits) -> No
         assert used < lim.portfolio.margin_low or view.margin_was_open
         assert not market.order_unknown
         assert lim.portfolio.adopt_manual or not market.holding.manual
-        # It grows what is there; it never crosses zero in one order.
+        # It increases the position; it never reverses it in one order.
         assert a.current * a.order >= 0
         assert a.brackets is not None
 
 
 @many
 @given(views(), limits())
-def test_a_reduction_is_never_refused_but_by_read_only(view: View, lim: GuardLimits) -> None:
-    """Whatever gates and controls say, the same reductions go; under READ_ONLY none does."""
+def test_only_read_only_refuses_a_reduction(view: View, lim: GuardLimits) -> None:
+    """The same reductions are planned whatever checks and controls are; READ_ONLY stops all."""
     shut = replace(
         view,
         controls=replace(view.controls, kill_switch=True, read_only=False, live_allowed=False),
@@ -128,10 +131,10 @@ def test_a_reduction_is_never_refused_but_by_read_only(view: View, lim: GuardLim
 
 @many
 @given(limits().flatmap(lambda lim: st.tuples(st.just(lim), true_views(lim))))
-def test_a_plan_applied_twice_changes_nothing_the_second_time(
+def test_plans_that_are_filled_converge(
     given_pair: tuple[GuardLimits, View],
 ) -> None:
-    """Planned, filled, and planned again, until nothing is left to do; and then never again.
+    """Plan and fill in turn until a plan has no order; the next plan then has none either.
 
     In a market that stands still no entry is followed by a reduction, and no cut back to a
     weight by an entry: every order is one that was needed.
@@ -157,7 +160,7 @@ def test_a_plan_applied_twice_changes_nothing_the_second_time(
             if a.reasons == (Cause.REBALANCE,):
                 cut.add(name)
         assert not cut & grown
-    # A target is where a position will stand: it does not move while it is filled.
+    # A target is the final size of a position: it does not move while it is filled.
     for before, after in pairwise(history):
         targets = {a.instrument: a.target for a in before.actions if a.kind is Kind.ENTRY}
         for a in after.actions:
@@ -168,7 +171,7 @@ def test_a_plan_applied_twice_changes_nothing_the_second_time(
 
 @many
 @given(limits().flatmap(lambda lim: st.tuples(st.just(lim), true_views(lim))))
-def test_at_rest_weights_are_shares_of_the_margin_that_is_available_then(
+def test_at_rest_positions_are_their_weights_times_the_margin_available(
     given_pair: tuple[GuardLimits, View],
 ) -> None:
     lim, view = given_pair
@@ -193,7 +196,7 @@ def test_at_rest_weights_are_shares_of_the_margin_that_is_available_then(
         cap = rules.target_pct * min(D(1) / rules.top_k, rules.max_per_position_pct)
         wanted, held = min(weight, cap) * available, margin_of(view.markets[name])
         assert held <= wanted + slack[name]
-        # What others could not take for their minimum leaves a little more available.
+        # Positions below their minimum size leave slightly more margin available.
         assert held >= wanted - sum(slack.values()) - D("0.01") or not held
 
 
@@ -217,27 +220,25 @@ def test_manual_exposure_counts_against_cap_and_budget_and_is_never_traded(
 
 @many
 @given(views(), limits())
-def test_every_decision_can_be_made_again_from_what_is_recorded(
-    view: View, lim: GuardLimits
-) -> None:
+def test_every_decision_can_be_reproduced_from_its_record(view: View, lim: GuardLimits) -> None:
     for a in plan_cycle(view, lim).actions:
         text = DecisionRecord.of("an-id", a, view, lim).model_dump_json()
         record = DecisionRecord.model_validate_json(text)
-        assert record.action == a
-        assert record.decided_again() == a
+        assert record.to_action() == a
+        assert decide_again(record) == a
 
 
 @many
 @given(views(), limits(), st.decimals("0", "1", places=2), st.sampled_from([D(0), D(500)]))
-def test_every_close_of_a_drain_can_be_planned_again_from_what_is_recorded(
+def test_every_close_of_a_drain_can_be_reproduced_from_its_record(
     view: View, lim: GuardLimits, buffer: Decimal, least: Decimal
 ) -> None:
-    drain = DrainLimits(buffer, least)
+    drain = DrainLimits(buffer=buffer, min_units=least)
     budget = drain_budget_of(view.account, lim.portfolio)
     for close in plan_drain(view.account, view.markets.values(), budget, drain).closes:
         record = DrainRecord.of("an-id", close, view, lim.portfolio, drain)
         read = DrainRecord.model_validate_json(record.model_dump_json())
-        assert read.planned_again() == close
+        assert plan_again(read) == close
 
 
 @many
@@ -249,16 +250,16 @@ def test_reductions_come_before_increases(view: View, lim: GuardLimits) -> None:
 
 @many
 @given(views(), limits())
-def test_whatever_is_not_ordered_has_a_reason(view: View, lim: GuardLimits) -> None:
+def test_every_action_has_a_reason(view: View, lim: GuardLimits) -> None:
     for a in plan_cycle(view, lim).actions:
         assert a.reasons, a
         if a.kind is Kind.REFUSAL and a.checks:
-            assert a.reasons == failed(readiness(view, view.markets[a.instrument], lim))
+            assert a.reasons == failed(check_entry(view, view.markets[a.instrument], lim))
 
 
 @many
 @given(views(), limits(), st.data())
-def test_what_one_instrument_is_told_does_not_depend_on_the_order_they_are_read_in(
+def test_a_plan_does_not_depend_on_the_order_of_the_markets(
     view: View, lim: GuardLimits, data: Any
 ) -> None:
     assume(len(view.markets) > 1)

@@ -1,4 +1,4 @@
-"""``sep-guard explain``: every recorded kind, shown and made again."""
+"""``sep-guard explain``: every kind of record is shown and reproduced."""
 
 import asyncio
 import json
@@ -17,10 +17,15 @@ from sep_kit.store.connection import Valkey, answer
 from sep_testing.clock import FakeClock
 from sep_testing.valkey import ValkeyServer
 
+from .harness import Feed, GuardHarness, log, settings_of
 from .memory_broker import MemoryBroker
-from .rig import Feed, Guard, log, settings_of
 
 EUR, GBP = "EUR_USD", "GBP_USD"
+# A background job inherits an ignored SIGINT; a terminal's process does not.
+_WITH_SIGINT = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from sep_guard.cli import main; sys.exit(main())"
+)
 
 
 async def explain(url: str, decision_id: str) -> int:
@@ -28,21 +33,21 @@ async def explain(url: str, decision_id: str) -> int:
 
 
 async def recorded(store: Valkey, clock: FakeClock, url: str) -> dict[str, dict[str, Any]]:
-    """One decision of every kind that is recorded, by kind."""
+    """One recorded decision of every kind, by kind."""
     broker, feed = MemoryBroker(clock, EUR, GBP), Feed(store, clock)
-    guard = Guard(store, clock, broker, settings_of(url))
+    guard = GuardHarness(store, clock, broker, settings_of(url))
     await feed.all_clear(EUR_USD=0.10, GBP_USD=0.10)
     await guard.cycle()
     await feed.weights(GBP_USD=0.10)
     await feed.kill_switch(True)
     await guard.cycle()
-    broker.trade_by_hand(EUR, 700)
+    broker.trade_manually(EUR, 700)
     await guard.cycle()
     return {r["kind"]: r for r in await log(store) if r["event"] == "decision"}
 
 
 @pytest.mark.parametrize("kind", ["ENTRY", "REDUCTION", "REFUSAL", "MANUAL"])
-async def test_a_decision_is_shown_and_made_again_the_same(
+async def test_a_decision_is_shown_and_reproduced(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer, kind: str, capsys: Any
 ) -> None:
     record = (await recorded(store, clock, shared_valkey.url))[kind]
@@ -60,7 +65,7 @@ async def test_a_decision_is_shown_and_made_again_the_same(
         assert "FILLED" in shown
 
 
-async def test_the_second_entry_of_a_cycle_is_made_again_with_the_budget_it_had(
+async def test_the_second_entry_of_a_cycle_is_reproduced_with_the_budget_left_to_it(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
 ) -> None:
     await recorded(store, clock, shared_valkey.url)
@@ -79,7 +84,7 @@ async def test_the_second_entry_of_a_cycle_is_made_again_with_the_budget_it_had(
         {"link_sound": False},
     ],
 )
-async def test_a_decision_that_comes_out_differently_is_said_loudly(
+async def test_a_decision_that_differs_from_its_record_is_reported(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer, change: Any, capsys: Any
 ) -> None:
     record = (await recorded(store, clock, shared_valkey.url))["ENTRY"]
@@ -101,36 +106,36 @@ def compact(document: dict[str, Any]) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-async def test_the_close_of_a_drain_is_shown_and_planned_again_the_same(
+async def test_the_close_of_a_drain_is_shown_and_reproduced(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer, capsys: Any
 ) -> None:
     broker, feed = MemoryBroker(clock, EUR, GBP), Feed(store, clock)
-    guard = Guard(store, clock, broker, settings_of(shared_valkey.url))
-    broker.trade_by_hand(EUR, 1_000_000)
-    broker.trade_by_hand(GBP, -20_000)
+    guard = GuardHarness(store, clock, broker, settings_of(shared_valkey.url))
+    broker.trade_manually(EUR, 1_000_000)
+    broker.trade_manually(GBP, -20_000)
     await feed.kill_switch(True)
     await guard.lease.renew()
-    await guard.drain.execute("d" * 32, DrainLimits(ZERO, ZERO))
+    await guard.drain.execute("d" * 32, DrainLimits(buffer=ZERO, min_units=ZERO))
     close, order = [r for r in await log(store) if r["instrument"] == EUR]
     assert (close["event"], order["event"]) == ("drain", "order")
     assert await explain(shared_valkey.url, close["id"]) == 0
     shown = capsys.readouterr().out
-    for told in ("close of a drain in EUR_USD", "OVER_INSTRUMENT_CAP", "Order at", "FILLED",
+    for text in ("close of a drain in EUR_USD", "OVER_INSTRUMENT_CAP", "Order at", "FILLED",
                  "market GBP_USD.holding.manual", "the decision is the same"):  # fmt: skip
-        assert told in shown
+        assert text in shown
     changed = merged(close, {"id": "tampered", "limits": {"buffer": "7"}})
     await store.xadd(keys.GUARD_DECISIONS, {"decision": compact(changed)})
     assert await explain(shared_valkey.url, "tampered") == 3
     assert "DIFFERS" in capsys.readouterr().out
 
 
-async def test_an_order_whose_fate_came_later_shows_both(
+async def test_an_order_that_was_settled_later_shows_both_outcomes(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer, capsys: Any
 ) -> None:
     broker, feed = MemoryBroker(clock, EUR, GBP), Feed(store, clock)
-    guard = Guard(store, clock, broker, settings_of(shared_valkey.url))
+    guard = GuardHarness(store, clock, broker, settings_of(shared_valkey.url))
     await feed.all_clear(EUR_USD=0.10)
-    broker.faults = ["lost_answer"]
+    broker.faults = ["lost_response"]
     done = (await guard.cycle())[EUR]
     clock.advance(1)
     await feed.weights()
@@ -141,7 +146,7 @@ async def test_an_order_whose_fate_came_later_shows_both(
     assert shown.index("UNKNOWN") < shown.index("FILLED")
 
 
-async def test_what_is_not_in_the_log_is_not_found(
+async def test_an_unknown_decision_id_exits_with_1(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer, capsys: Any
 ) -> None:
     record = (await recorded(store, clock, shared_valkey.url))["ENTRY"]
@@ -150,7 +155,7 @@ async def test_what_is_not_in_the_log_is_not_found(
     assert "not in guard:decisions" in capsys.readouterr().err
 
 
-async def test_a_decision_is_found_behind_thousands_of_others(
+async def test_a_decision_is_found_behind_thousands_of_later_records(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
 ) -> None:
     record = (await recorded(store, clock, shared_valkey.url))["ENTRY"]
@@ -161,7 +166,7 @@ async def test_a_decision_is_found_behind_thousands_of_others(
     assert await explain(shared_valkey.url, record["id"]) == 0
 
 
-async def test_a_record_that_can_not_be_read_and_a_valkey_that_is_away_exit_with_4(
+async def test_an_unreadable_record_and_an_unreachable_valkey_exit_with_4(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer, capsys: Any
 ) -> None:
     await store.xadd(keys.GUARD_DECISIONS, {"decision": '{"event":"decision","id":"half"'})
@@ -170,15 +175,15 @@ async def test_a_record_that_can_not_be_read_and_a_valkey_that_is_away_exit_with
     assert len(await answer(store.xrange(keys.GUARD_DECISIONS))) == 1
 
 
-def test_ctrl_c_ends_it_while_valkey_does_not_answer() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        mute.settimeout(30)
-        url = f"redis://127.0.0.1:{mute.getsockname()[1]}/0"
-        command = [sys.executable, "-m", "sep_guard.cli", "explain", "some-id", "--valkey-url", url]
+def test_ctrl_c_ends_the_command_while_valkey_does_not_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        command = [sys.executable, "-c", _WITH_SIGINT, "explain", "some-id", "--valkey-url", url]
         with (
             subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process,
-            mute.accept()[0],
+            silent.accept()[0],
         ):
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=30)
-    assert (process.returncode, said) == (130, "")
+            _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stderr) == (130, "")

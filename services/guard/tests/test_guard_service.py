@@ -1,4 +1,4 @@
-"""The whole guard as a service, before the real gateway and a paper broker."""
+"""The guard as a service, with the real gateway and a paper broker."""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -22,7 +22,7 @@ from sep_testing.eventually import eventually
 from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer
 
-from .rig import Feed, log, settings_of
+from .harness import Feed, log, settings_of
 from .test_broker_contract import TOKEN, serve_gateway, serve_paper
 
 EUR, JPY = "EUR_USD", "USD_JPY"
@@ -31,8 +31,8 @@ REFUSAL = pb.ACTION_KIND_REFUSAL
 
 
 @dataclass(frozen=True)
-class World:
-    """Broker, gateway and store; guards are started by the test."""
+class Stack:
+    """Paper broker, gateway and store; ``start`` starts a guard and gives its stub."""
 
     paper: RunningBroker
     gateway: str
@@ -55,7 +55,7 @@ class World:
 
 
 @pytest.fixture
-async def world(store: Valkey, shared_valkey: ValkeyServer) -> AsyncIterator[World]:
+async def stack(store: Valkey, shared_valkey: ValkeyServer) -> AsyncIterator[Stack]:
     async with (
         serve_paper(TOKEN) as paper,
         serve_gateway(shared_valkey, paper) as gateway,
@@ -77,7 +77,7 @@ async def world(store: Valkey, shared_valkey: ValkeyServer) -> AsyncIterator[Wor
                 yield guard_pb2_grpc.GuardServiceStub(channel)
 
         await eventually(lambda: store.exists(keys.BROKER_LINK))
-        yield World(paper, gateway, Feed(store, SystemClock()), store, start)
+        yield Stack(paper, gateway, Feed(store, SystemClock()), store, start)
 
 
 async def ask(method: Any, request: Any) -> Any:
@@ -90,13 +90,13 @@ async def refusal(method: Any, request: Any) -> str:
     return f"{failure.value.code.name} {failure.value.reason}"
 
 
-async def first_cycle(world: World) -> None:
-    """Wait for the cycle that every start begins with; what is told now, the next one sees."""
-    await eventually(lambda: world.store.exists(keys.ALLOC_BUDGET))
+async def first_cycle(stack: Stack) -> None:
+    """Wait for the first cycle of a guard: inputs written after it are read by the next one."""
+    await eventually(lambda: stack.store.exists(keys.ALLOC_BUDGET))
 
 
 async def reconcile(stub: Any, **fields: Any) -> dict[str, Any]:
-    """One cycle on a guard that has just started: it may not hold the lease yet."""
+    """Run one cycle, retrying until a guard that has just started holds the lease."""
 
     async def done() -> Any:
         try:
@@ -106,67 +106,67 @@ async def reconcile(stub: Any, **fields: Any) -> dict[str, Any]:
                 raise
             return None
 
-    answered = await eventually(done)
-    return {a.instrument: a for a in answered.actions}
+    response = await eventually(done)
+    return {a.instrument: a for a in response.actions}
 
 
-async def test_from_weights_to_a_fill_and_out_again(world: World) -> None:
-    async with world.start() as stub:
-        await first_cycle(world)
-        await world.feed.all_clear(EUR_USD=0.10)
+async def test_an_entry_is_filled_and_closed_when_its_weight_is_gone(stack: Stack) -> None:
+    async with stack.start() as stub:
+        await first_cycle(stack)
+        await stack.feed.all_clear(EUR_USD=0.10)
         action = (await reconcile(stub))[EUR]
         assert (action.kind, action.order_state) == (ENTRY, "FILLED"), action
         assert action.ordered_units == str(int(action.ordered_units))
-        assert world.fills() == [(action.client_order_id, action.ordered_units)]
-        assert {"STOP_LOSS_ORDER", "TAKE_PROFIT_ORDER"} <= world.transactions()
+        assert stack.fills() == [(action.client_order_id, action.ordered_units)]
+        assert {"STOP_LOSS_ORDER", "TAKE_PROFIT_ORDER"} <= stack.transactions()
         assert (await reconcile(stub))[JPY].reasons == ["NO_WEIGHT"]
-        await world.feed.weights()
+        await stack.feed.weights()
         action = (await reconcile(stub))[EUR]
         assert (action.kind, action.order_state) == (REDUCTION, "FILLED")
         assert list(action.reasons) == ["WEIGHT_GONE"]
-        assert not list(world.paper.broker.account.book.open_trades())
-        records = await log(world.store)
+        assert not list(stack.paper.broker.account.book.open_trades())
+        records = await log(stack.store)
         assert records[-1]["id"] == action.decision_id
 
 
-async def test_accepted_without_an_answer_doubles_nothing_over_a_restart(world: World) -> None:
-    await world.feed.kill_switch(False)
-    async with world.start() as stub:
-        await first_cycle(world)
-        await world.feed.all_clear(EUR_USD=0.10)
-        world.paper.faults.add({"kind": "reset_after", "method": "POST", "times": 1})
+async def test_a_lost_response_duplicates_no_order_over_a_restart(stack: Stack) -> None:
+    await stack.feed.kill_switch(False)
+    async with stack.start() as stub:
+        await first_cycle(stack)
+        await stack.feed.all_clear(EUR_USD=0.10)
+        stack.paper.faults.add({"kind": "reset_after", "method": "POST", "times": 1})
         assert (await reconcile(stub))[EUR].order_state == "UNKNOWN"
-        assert len(world.fills()) == 1
-    async with world.start() as stub:
-        await world.feed.all_clear(EUR_USD=0.10)
+        assert len(stack.fills()) == 1
+    async with stack.start() as stub:
+        await stack.feed.all_clear(EUR_USD=0.10)
         await reconcile(stub)
 
         async def settled() -> bool:
             await reconcile(stub)
-            return not await answer(world.store.exists(keys.OPEN_ORDERS))
+            return not await answer(stack.store.exists(keys.OPEN_ORDERS))
 
         await eventually(settled)
-    ids = [i for i, _ in world.fills()]
+    ids = [i for i, _ in stack.fills()]
     assert len(ids) == len(set(ids))
-    orders = [r for r in await log(world.store) if r["event"] == "order"]
+    orders = [r for r in await log(stack.store) if r["event"] == "order"]
     assert [o["outcome"] for o in orders[:2]] == ["UNKNOWN", "FILLED"]
-    assert sum(int(o["filled_units"]) for o in orders) == sum(int(u) for _, u in world.fills())
+    assert sum(int(o["filled_units"]) for o in orders) == sum(int(u) for _, u in stack.fills())
 
 
-async def test_the_kill_switch_seeds_survives_and_is_forced(world: World) -> None:
+async def test_the_kill_switch_is_seeded_persisted_and_forced(stack: Stack) -> None:
     def setting(engaged: bool, reason: str = "") -> pb.SetKillSwitchRequest:
         return pb.SetKillSwitchRequest(kill_switch=engaged, reason=reason, actor="ann")
 
-    async def stands(stub: Any) -> tuple[bool, str, str]:
+    async def state(stub: Any) -> tuple[bool, str, str]:
         found = await ask(stub.GetKillSwitch, pb.GetKillSwitchRequest())
         return found.kill_switch, found.reason, found.actor
 
     async def seeded() -> bool:
-        return bool(await answer(world.store.exists(keys.KILL_SWITCH)))
+        return bool(await answer(stack.store.exists(keys.KILL_SWITCH)))
 
-    async with world.start() as stub:
+    async with stack.start() as stub:
         await eventually(seeded)
-        assert await stands(stub) == (True, "KILL_SWITCH at start", "")
+        assert await state(stub) == (True, "KILL_SWITCH at start", "")
         assert await refusal(stub.SetKillSwitch, setting(False)) == (
             "INVALID_ARGUMENT INVALID_ARGUMENT"
         )
@@ -176,33 +176,33 @@ async def test_the_kill_switch_seeds_survives_and_is_forced(world: World) -> Non
         assert await refusal(stub.SetKillSwitch, pb.SetKillSwitchRequest(reason="x")) == (
             "INVALID_ARGUMENT INVALID_ARGUMENT"
         )
-        assert (await stands(stub))[0]
+        assert (await state(stub))[0]
         assert not (await ask(stub.SetKillSwitch, setting(False, "opening"))).kill_switch
-        assert await stands(stub) == (False, "opening", "ann")
+        assert await state(stub) == (False, "opening", "ann")
         assert (await ask(stub.SetKillSwitch, setting(True))).kill_switch
         await ask(stub.SetKillSwitch, setting(False, "again"))
-    async with world.start(KILL_SWITCH="1") as stub:
+    async with stack.start(KILL_SWITCH="1") as stub:
         await reconcile(stub, dry_run=True)
-        assert await stands(stub) == (False, "again", "ann")
-    async with world.start(KILL_SWITCH="1", KILL_SWITCH_FORCE_ENV="1") as stub:
+        assert await state(stub) == (False, "again", "ann")
+    async with stack.start(KILL_SWITCH="1", KILL_SWITCH_FORCE_ENV="1") as stub:
 
         async def forced() -> bool:
-            return (await stands(stub)) == (True, "KILL_SWITCH at start", "")
+            return (await state(stub)) == (True, "KILL_SWITCH at start", "")
 
         await eventually(forced)
-        # Forced once a start, not over and over: the API has the last word.
+        # Forced once per start: a later change by the API holds.
         await ask(stub.SetKillSwitch, setting(False, "opening"))
         await reconcile(stub)
-        assert await stands(stub) == (False, "opening", "ann")
-    await world.store.set(keys.KILL_SWITCH, "maybe")
-    async with world.start(KILL_SWITCH="0") as stub:
-        assert (await stands(stub))[0]
+        assert await state(stub) == (False, "opening", "ann")
+    await stack.store.set(keys.KILL_SWITCH, "maybe")
+    async with stack.start(KILL_SWITCH="0") as stub:
+        assert (await state(stub))[0]
 
 
-async def test_every_method_answers_and_a_dry_run_orders_nothing(world: World) -> None:
-    async with world.start() as stub:
-        await first_cycle(world)
-        await world.feed.all_clear(EUR_USD=0.10)
+async def test_every_method_responds_and_a_dry_run_sends_no_order(stack: Stack) -> None:
+    async with stack.start() as stub:
+        await first_cycle(stack)
+        await stack.feed.all_clear(EUR_USD=0.10)
         budget = await ask(stub.GetBudget, pb.GetBudgetRequest())
         assert (budget.balance, budget.margin_used, budget.target_pct) == (
             "100000.0000",
@@ -227,14 +227,14 @@ async def test_every_method_answers_and_a_dry_run_orders_nothing(world: World) -
         assert action.kind == ENTRY
         assert (action.order_state, action.client_order_id) == ("", "")
         assert action.ordered_units != "0"
-        assert not world.fills()
-        assert not await log(world.store)
+        assert not stack.fills()
+        assert not await log(stack.store)
 
 
-async def test_without_a_broker_every_answer_says_so_and_the_guard_waits_for_it(
-    world: World,
+async def test_without_a_broker_calls_are_unavailable_and_the_kill_switch_is_readable(
+    stack: Stack,
 ) -> None:
-    async with world.start(GATEWAY_ADDR="127.0.0.1:1") as stub:
+    async with stack.start(GATEWAY_ADDR="127.0.0.1:1") as stub:
         for method, request in (
             (stub.GetBudget, pb.GetBudgetRequest()),
             (stub.GetReadiness, pb.GetReadinessRequest()),
@@ -244,26 +244,26 @@ async def test_without_a_broker_every_answer_says_so_and_the_guard_waits_for_it(
         assert (await ask(stub.GetKillSwitch, pb.GetKillSwitchRequest())).kill_switch
 
 
-async def test_a_replica_without_the_lease_reads_and_does_not_trade(world: World) -> None:
-    other = Lease(world.store, "guard", "somebody else", SystemClock())
+async def test_a_replica_without_the_lease_serves_reads_and_does_not_trade(stack: Stack) -> None:
+    other = Lease(stack.store, "guard", "another replica", SystemClock())
     await other.renew()
-    async with world.start() as stub:
-        await world.feed.all_clear(EUR_USD=0.10)
+    async with stack.start() as stub:
+        await stack.feed.all_clear(EUR_USD=0.10)
         assert await refusal(stub.Reconcile, pb.ReconcileRequest()) == "UNAVAILABLE NOT_THE_WRITER"
         assert (await ask(stub.Reconcile, pb.ReconcileRequest(dry_run=True))).actions
         assert (await ask(stub.GetBudget, pb.GetBudgetRequest())).balance
-        assert not world.fills()
+        assert not stack.fills()
         await other.release()
         began = time.monotonic()
         assert (await reconcile(stub))[EUR].kind == ENTRY
         assert time.monotonic() - began < 15
 
 
-async def test_a_halted_instrument_is_refused(world: World) -> None:
-    async with world.start() as stub:
-        await first_cycle(world)
-        await world.feed.all_clear(EUR_USD=0.10)
-        world.paper.broker.halted = frozenset({EUR})
+async def test_a_halted_instrument_is_refused(stack: Stack) -> None:
+    async with stack.start() as stub:
+        await first_cycle(stack)
+        await stack.feed.all_clear(EUR_USD=0.10)
+        stack.paper.broker.halted = frozenset({EUR})
 
         async def halted() -> bool:
             action = (await reconcile(stub, dry_run=True))[EUR]

@@ -1,7 +1,7 @@
-"""A day on the paper broker, step by step: what is decided, why, and what the account holds then.
+"""A trading day on the paper broker, step by step: decisions, reasons, and the account.
 
-Allocator, guard and gateway run as services and speak gRPC; the broker is spoken to over HTTP, by
-the gateway and by the hand that trades beside it. The test writes what the evaluator would.
+Allocator, guard and gateway run as services over gRPC. The gateway and the manual trades reach the
+broker over HTTP. The test writes what the evaluator writes.
 """
 
 import asyncio
@@ -41,25 +41,25 @@ from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer
 from structlog.testing import capture_logs
 
-from .rig import Feed, log, settings_of
+from .harness import Feed, log, settings_of
 
 pytestmark = pytest.mark.timeout(240)
 
 EUR, GBP, JPY = "EUR_USD", "GBP_USD", "USD_JPY"
 PAIRS = (EUR, GBP, JPY)
-# So far away that the day's own prices touch none of them.
+# So far away that the prices of the day reach none of them.
 STOPS = {EUR: 0.2, GBP: 0.2, JPY: 30.0}
 MORNING, EVENING, NIGHT = (
     "2026-03-04T14:00:00Z",  # London and New York
     "2026-03-04T21:54:00Z",  # four minutes before the daily break
     "2026-03-04T21:59:30Z",  # in it
 )
-TOKEN = "a-token-nobody-may-see"
+TOKEN = "a-secret-token"
 D = Decimal
 
 
 class DayClock:
-    """Goes on as time does, from where it was put."""
+    """Runs at real speed from the time it is set to."""
 
     def __init__(self, start: str) -> None:
         self.set(start)
@@ -75,7 +75,7 @@ class DayClock:
 
 
 class WideMarket:
-    """A market whose spreads can be pulled apart, in points on each side."""
+    """A market whose spread can be widened by ``points`` on each side."""
 
     def __init__(self, inner: Market) -> None:
         self._inner = inner
@@ -91,7 +91,7 @@ class WideMarket:
 
 @dataclass
 class Step:
-    """What the guard decided since the last step, as the stream has it."""
+    """New records of ``guard:decisions`` since the last step."""
 
     records: list[dict[str, Any]]
 
@@ -102,7 +102,7 @@ class Step:
             if r["event"] == "decision" and r["instrument"] == instrument
         ]
 
-    def fates(self, instrument: str) -> list[str]:
+    def outcomes(self, instrument: str) -> list[str]:
         return [
             r["outcome"]
             for r in self.records
@@ -110,8 +110,8 @@ class Step:
         ]
 
 
-class Day:
-    """The desk on that day."""
+class TradingDay:
+    """The services, the broker and the test's access to them."""
 
     def __init__(
         self, store: Valkey, clock: DayClock, paper: RunningBroker, stubs: dict[str, Any],
@@ -124,14 +124,14 @@ class Day:
         self.http = http
         self.market = WideMarket(paper.broker.market)
         paper.broker.market = self.market
-        self.told = 0
+        self.records_read = 0
 
-    # What others do.
+    # Actions of other parties.
 
     async def evaluate(
         self, *gates: str, signals: tuple[str, ...] = PAIRS, down: tuple[str, ...] = ()
     ) -> Step:
-        """Signals and a blob; returns once the allocator's weights were followed by a cycle."""
+        """Write signals and a blob; returns after the cycle on the allocator's new weights."""
         for pair in PAIRS:
             if pair in signals:
                 await self.feed.signal(pair, -1 if pair in down else 1, STOPS[pair])
@@ -140,17 +140,17 @@ class Day:
         ts = await self.feed.blob(**{p: int(p in gates) for p in PAIRS})
 
         async def followed() -> bool:
-            new = (await log(self.store))[self.told :]
+            new = (await log(self.store))[self.records_read :]
             return any(r.get("gates_ts") == ts for r in new)
 
         await eventually(followed)
-        # Its turn comes when that cycle has ended.
+        # A dry run waits until that cycle has ended.
         dry = pb.ReconcileRequest(dry_run=True)
         await call(self.guard.Reconcile, dry, peer="guard", deadline_s=20)
         return await self.step()
 
-    async def by_hand(self, instrument: str, units: int) -> None:
-        """Somebody trades at the broker's own window."""
+    async def trade_manually(self, instrument: str, units: int) -> None:
+        """Trade manually at the broker."""
         order = {"type": "MARKET", "instrument": instrument, "units": str(units)}
         response = await self.http.post(self.path("orders"), json={"order": order})
         assert response.status_code == 201, response.text
@@ -161,7 +161,7 @@ class Day:
         assert response.status_code == 201, response.text
 
     async def jump(self, to: str | float) -> None:
-        """Later that day. Leases run out and the link looks old until both are renewed."""
+        """Move the clock. Leases expire and the link looks old until both are renewed."""
         if isinstance(to, str):
             self.clock.set(to)
         else:
@@ -169,24 +169,24 @@ class Day:
         services = (self.guard_ops, self.allocator_ops)
         renewals = [await ticks(ops, "lease") for ops in services]
 
-        async def awake() -> bool:
-            # The first may have begun before the jump.
+        async def renewed_all() -> bool:
+            # The first renewal may have begun before the jump.
             now = [await ticks(ops, "lease") for ops in services]
             renewed = all(n > before + 1 for n, before in zip(now, renewals, strict=True))
             return renewed and not {"BROKER_LINK", "PRICE_STALE"} & await self.reasons(EUR)
 
-        await eventually(awake)
+        await eventually(renewed_all)
 
-    # What there is to see.
+    # Observations.
 
     async def reasons(self, instrument: str) -> set[str]:
         request = pb.CheckEntryRequest(instrument=instrument)
         return set((await call(self.guard.CheckEntry, request, peer="guard")).readiness.reasons)
 
     async def step(self) -> Step:
-        """What is new in guard:decisions; each is in the log with the same reasons."""
+        """New records of guard:decisions; each decision is logged with the same reasons."""
         records = await log(self.store)
-        new, self.told = records[self.told :], len(records)
+        new, self.records_read = records[self.records_read :], len(records)
         for record in new:
             if record["event"] == "decision":
                 assert any(
@@ -200,7 +200,7 @@ class Day:
         return Step(new)
 
     async def reconcile(self) -> tuple[Step, dict[str, Any]]:
-        """A cycle by the API; what it answers is what the stream has."""
+        """Run a cycle by the API; its response agrees with the records."""
 
         async def done() -> Any:
             try:
@@ -212,11 +212,11 @@ class Day:
                     raise
                 return None
 
-        answered = await eventually(done)
+        response = await eventually(done)
         step = await self.step()
-        actions = {a.instrument: a for a in answered.actions}
+        actions = {a.instrument: a for a in response.actions}
         for record in step.records:
-            if record["event"] == "decision" and record["id"].startswith(answered.cycle_id):
+            if record["event"] == "decision" and record["id"].startswith(response.cycle_id):
                 action = actions[record["instrument"]]
                 assert pb.ActionKind.Name(action.kind) == f"ACTION_KIND_{record['kind']}"
                 assert list(action.reasons)[: len(record["reasons"])] == record["reasons"]
@@ -224,7 +224,7 @@ class Day:
         return step, actions
 
     async def held(self) -> dict[str, int]:
-        """Net units by instrument, as the broker tells them."""
+        """Net units by instrument at the broker."""
         response = await self.http.get(self.path("openPositions"))
         return {
             p["instrument"]: int(p["long"]["units"]) + int(p["short"]["units"])
@@ -237,13 +237,13 @@ class Day:
         return {n: D(found[n]) for n in names}
 
     async def margin(self, instrument: str, units: int) -> D:
-        """What units cost in margin at the broker's own rate."""
+        """Margin of a position at the broker."""
         found = (await self.http.get(self.path(f"positions/{instrument}"))).json()["position"]
         assert units
         return D(found["marginUsed"])
 
-    def path(self, what: str) -> str:
-        return f"{self.paper.url}/v3/accounts/{self.paper.settings.account}/{what}"
+    def path(self, resource: str) -> str:
+        return f"{self.paper.url}/v3/accounts/{self.paper.settings.account}/{resource}"
 
     def fills(self) -> list[tuple[str, int]]:
         """Client order ids and units of this stack's fills in the broker's ledger."""
@@ -264,7 +264,7 @@ def captured() -> Iterator[list[Any]]:
 @pytest.fixture
 async def day(
     store: Valkey, shared_valkey: ValkeyServer, captured: list[Any]
-) -> AsyncIterator[Day]:
+) -> AsyncIterator[TradingDay]:
     clock = DayClock(MORNING)
     paper_settings = PaperSettings(
         token=TOKEN, calendar=MarketCalendar.FX, poll_seconds=0.05, admin_port=0
@@ -287,7 +287,7 @@ async def day(
         gateway = await stack.enter_async_context(
             running_service("gateway", gateway_settings, build_gateway, clock)
         )
-        # Both act when they are told to, so that each step has its own cycle.
+        # Both act on demand only, so that each step has its own cycle.
         guard_settings = settings_of(
             shared_valkey.url,
             **{**common, "GATEWAY_ADDR": gateway, "PM_RECONCILE_SEC": "3600",
@@ -318,20 +318,20 @@ async def day(
         }
         await eventually(lambda: store.exists(keys.ALLOC_BUDGET))
         for channel in (keys.GATES_CHANNEL, keys.WEIGHTS_CHANNEL):
-            await eventually(partial(heard, store, channel))
-        yield Day(store, clock, paper, stubs, captured, http)
+            await eventually(partial(has_subscriber, store, channel))
+        yield TradingDay(store, clock, paper, stubs, captured, http)
 
 
-async def heard(store: Valkey, channel: str) -> bool:
-    """Whether somebody listens."""
+async def has_subscriber(store: Valkey, channel: str) -> bool:
+    """Whether the channel has a subscriber."""
     ((_, listeners),) = await answer(store.pubsub_numsub(channel))
     return bool(listeners)
 
 
 async def test_a_day_from_the_open_to_the_close(
-    day: Day, shared_valkey: ValkeyServer, capsys: Any
+    day: TradingDay, shared_valkey: ValkeyServer, capsys: Any
 ) -> None:
-    # --- Open. Nobody has released the kill switch yet: everything wants in, nothing may.
+    # --- Open. The kill switch is still engaged: every entry is refused.
     step = await day.evaluate(EUR, JPY)
     for pair in (EUR, JPY):
         assert step.decisions(pair) == [("REFUSAL", ["KILL_SWITCH"])]
@@ -342,29 +342,29 @@ async def test_a_day_from_the_open_to_the_close(
     )
     assert dict(status.weights) == pytest.approx({EUR: 0.1, JPY: 0.1})
     assert await day.held() == {}
-    await switch(day, engaged=False, reason="the desk is open")
+    await switch(day, engaged=False, reason="trading begins")
 
-    # --- Ramp. A tenth of the budget a cycle, until both stand at their weights.
+    # --- Ramp. A tenth of the budget per cycle, until both reach their weights.
     before = await day.account()
     step, actions = await day.reconcile()
     for pair in (EUR, JPY):
         assert step.decisions(pair) == [("ENTRY", ["DIRECTION", "RAMP_LIMITED"])]
-        assert step.fates(pair) == ["FILLED"]
+        assert step.outcomes(pair) == ["FILLED"]
     assert actions[GBP].reasons == ["NO_WEIGHT"]
     assert await day.held() == {p: int(actions[p].ordered_units) for p in (EUR, JPY)}
     targets = {p: int(actions[p].target_units) for p in (EUR, JPY)}
     used = (await day.account())["marginUsed"]
-    # The plan keeps to the budget at the prices that it saw; the broker's figure follows them.
+    # The plan is within the budget at its prices; the broker's figure moves with the market.
     assert D("0.9") < used / (D("0.3") * before["balance"] * D("0.1") * 2) < D("1.01")
 
-    # --- One answer gets lost on the way. The order is followed, not sent again.
+    # --- One response is lost. The order is looked up, not sent again.
     await day.fault(kind="reset_after", method="POST", path="orders$", times=1)
     step, actions = await day.reconcile()
-    assert sorted([*step.fates(EUR), *step.fates(JPY)]) == ["FILLED", "UNKNOWN"]
-    lost = EUR if step.fates(EUR) == ["UNKNOWN"] else JPY
+    assert sorted([*step.outcomes(EUR), *step.outcomes(JPY)]) == ["FILLED", "UNKNOWN"]
+    lost = EUR if step.outcomes(EUR) == ["UNKNOWN"] else JPY
     assert "ORDER_UNKNOWN" in await day.reasons(lost)
     step, _ = await day.reconcile()
-    assert step.fates(lost)[0] == "FILLED"
+    assert step.outcomes(lost)[0] == "FILLED"
     for _ in range(3):
         step, actions = await day.reconcile()
         for pair in (EUR, JPY):
@@ -377,48 +377,48 @@ async def test_a_day_from_the_open_to_the_close(
     for pair in (EUR, JPY):
         assert await day.margin(pair, held[pair]) <= D("0.101") * account["marginAvailable"]
 
-    # --- Gate loss. The weight goes, and the position with it.
+    # --- Gate closed. The weight is gone, and the position is closed.
     step = await day.evaluate(JPY)
     assert step.decisions(EUR) == [("REDUCTION", ["WEIGHT_GONE"])]
-    assert step.fates(EUR) == ["FILLED"]
+    assert step.outcomes(EUR) == ["FILLED"]
     assert (await day.held()).keys() == {JPY}
 
-    # --- Margin rise: somebody buys a lot by hand. Ours makes room, and nothing is opened.
-    await day.by_hand(GBP, 480_000)
+    # --- Margin rise by a large manual trade. The managed position is reduced, none is opened.
+    await day.trade_manually(GBP, 480_000)
     step = await day.evaluate(EUR, JPY)
     assert step.decisions(EUR) == [("REFUSAL", ["MARGIN_GATE"])]
     assert step.decisions(JPY) == [("REDUCTION", ["REBALANCE"])]
     now = await day.held()
     assert 0 < now[JPY] < held[JPY]
     assert now[GBP] == 480_000
-    # Between low and high it stays shut; below low it opens by itself.
-    await day.by_hand(GBP, -140_000)
+    # Between low and high the margin gate stays closed; below low it opens.
+    await day.trade_manually(GBP, -140_000)
     step, _ = await day.reconcile()
     assert step.decisions(EUR) == [("REFUSAL", ["MARGIN_GATE"])]
     account = await day.account()
     used = account["marginUsed"] / (account["marginUsed"] + account["marginAvailable"])
     assert D("0.25") < used < D("0.30")
-    await day.by_hand(GBP, -160_000)
+    await day.trade_manually(GBP, -160_000)
     step, actions = await day.reconcile()
     assert step.decisions(EUR) == [("ENTRY", ["DIRECTION", "RAMP_LIMITED"])]
     assert actions[GBP].kind == pb.ACTION_KIND_MANUAL
 
-    # --- Spread spike. What is held stays; nothing is added.
+    # --- Spread spike. Positions are held; nothing is added.
     held = await day.held()
     day.market.points = 40
-    await eventually(lambda: wide(day))
+    await eventually(lambda: spread_is_wide(day))
     step, actions = await day.reconcile()
     assert step.decisions(EUR) == [("REFUSAL", ["SPREAD_WIDE"])]
     assert await day.held() == held
     day.market.points = 0
 
-    # --- Stale signal: the evaluator falls silent about prices, the blob still comes.
+    # --- Stale signal: no new signals, while the blob is still written.
     await day.jump(301)
     step = await day.evaluate(EUR, JPY, signals=())
     assert step.decisions(EUR) == [("REFUSAL", ["SIGNAL_STALE"])]
     assert await day.held() == held
 
-    # --- Kill switch: within the second nothing enters; exits and the drain go on.
+    # --- Kill switch: no entry within a second; exits and the drain go on.
     await switch(day, engaged=True, reason="news")
     assert "KILL_SWITCH" in await day.reasons(EUR)
     step = await day.evaluate(EUR, JPY, down=(JPY,))
@@ -441,7 +441,7 @@ async def test_a_day_from_the_open_to_the_close(
     assert step.decisions(JPY) == [("ENTRY", ["DIRECTION", "RAMP_LIMITED"])]
     assert (await day.held())[JPY] < 0
 
-    # --- Session close. Ours is flattened in the last minutes; what is not ours is only told of.
+    # --- Session close. Managed positions are closed in the last minutes; manual ones are kept.
     left = (await day.held())[GBP]
     await day.jump(EVENING)
     for pair in PAIRS:
@@ -454,11 +454,11 @@ async def test_a_day_from_the_open_to_the_close(
     day.clock.set(NIGHT)
     assert "SESSION_CLOSED" in await day.reasons(EUR)
 
-    # --- The books. What is recorded is what was filled, and each decision can be made again.
+    # --- Records. They equal the broker's fills, and each decision can be reproduced.
     records = await log(day.store)
-    fates = {r["client_order_id"]: r for r in records if r["event"] == "order"}
+    orders = {r["client_order_id"]: r for r in records if r["event"] == "order"}
     assert {
-        (i, int(r["filled_units"])) for i, r in fates.items() if r["outcome"] == "FILLED"
+        (i, int(r["filled_units"])) for i, r in orders.items() if r["outcome"] == "FILLED"
     } == set(day.fills())
     assert len(day.fills()) == len({i for i, _ in day.fills()})
     assert not await answer(day.store.exists(keys.OPEN_ORDERS))
@@ -469,17 +469,17 @@ async def test_a_day_from_the_open_to_the_close(
 
 
 async def ticks(ops: Any, loop: str) -> float:
-    """How often a service's loop has ended a round."""
+    """Number of finished ticks of a service's loop."""
     scraped = await call(ops.ScrapeMetrics, ops_pb2.ScrapeMetricsRequest(), peer="ops")
     name = f'sep_loop_duration_seconds_count{{loop="{loop}"}} '
     lines = [x for x in scraped.exposition.splitlines() if x.startswith(name)]
     return float(lines[0].removeprefix(name)) if lines else 0.0
 
 
-async def switch(day: Day, *, engaged: bool, reason: str) -> None:
+async def switch(day: TradingDay, *, engaged: bool, reason: str) -> None:
     request = pb.SetKillSwitchRequest(kill_switch=engaged, reason=reason, actor="ann")
     await call(day.guard.SetKillSwitch, request, peer="guard")
 
 
-async def wide(day: Day) -> bool:
+async def spread_is_wide(day: TradingDay) -> bool:
     return await day.reasons(EUR) == {"SPREAD_WIDE"}

@@ -1,4 +1,4 @@
-"""Recorded candles through the stack's decisions: the same tape gives the same story."""
+"""Replays of recorded candles: decisions, reproducible output, command-line errors."""
 
 import gzip
 import json
@@ -33,8 +33,8 @@ SPREAD = Decimal("0.00002")
 ALWAYS = ("--set", "MARKET_CALENDAR=24x7")
 
 
-def climb(count: int, start: int = START) -> list[str]:
-    """Rows of a market that climbs half a pip every other minute: coherent, and always right."""
+def rising(count: int, start: int = START) -> list[str]:
+    """Rows of a market that rises half a pip every other minute, so that long trades win."""
     rows, mid = [], Decimal("1.10000")
     for i in range(count):
         opened, mid = mid, mid + (Decimal("0.00005") if i % 2 == 0 else 0)
@@ -65,14 +65,14 @@ def bar_at(rows: list[str], time: str) -> list[Decimal]:
     return [Decimal(p) for p in rows[at].split(",")[1:]]
 
 
-def test_a_climb_opens_the_gate_and_fills_an_order_of_the_size_worked_out_by_hand(
+def test_a_rising_market_opens_the_gate_and_fills_an_order_of_the_computed_size(
     tmp_path: Path, capsys: Any
 ) -> None:
-    rows = climb(600)
+    rows = rising(600)
     events = replay(write(tmp_path, rows), tmp_path / "log.json", *ALWAYS)
     (opened,) = [e for e in of(events, "gate") if e["flipped"]]
     assert opened["gate"] is True
-    # Eleven trades are the first number to reach ten plus the buffer of a tenth; two passes.
+    # Eleven trades are ten plus the buffer of a tenth; two passes open the gate.
     assert opened["summary"]["trades"] >= 11
     assert opened["state"]["passes"] == 2
     weights = of(events, "weights")[0]
@@ -89,22 +89,22 @@ def test_a_climb_opens_the_gate_and_fills_an_order_of_the_size_worked_out_by_han
     units = (Decimal(7_500) / ((bid + ask) / 2 * rate)).to_integral_value(ROUND_DOWN)
     assert Decimal(order["units"]) == units
     assert Decimal(order["answer"]["price"]) == ask
-    cost = (units * SPREAD).quantize(Decimal("0.0001"))  # the spread, at once
+    cost = (units * SPREAD).quantize(Decimal("0.0001"))  # the spread, paid on entry
     assert Decimal(order["nav"]) == 100_000 - cost
     assert order["reasons"] == ["DIRECTION", "RAMP_LIMITED"]
 
     decision = next(e for e in of(events, "decision") if e["id"] == order["id"])
     stop = Decimal(decision["market"]["signal"]["bracket"]["stop"])
     assert Decimal(decision["brackets"]["stop_loss"]) == (ask - stop).quantize(Decimal("0.00001"))
-    # Every position of a market that only climbs is worth more in the end.
+    # Every long position in a market that only rises gains.
     assert Decimal(of(events, "nav")[-1]["nav"]) > 100_000
-    shown = capsys.readouterr().out
-    assert "Gate flips (1)" in shown
-    assert "EUR_USD" in shown
+    output = capsys.readouterr().out
+    assert "Gate flips (1)" in output
+    assert "EUR_USD" in output
 
 
-def test_the_same_tape_gives_the_same_log_byte_by_byte(tmp_path: Path, capsys: Any) -> None:
-    folder = write(tmp_path, climb(500))
+def test_the_same_tape_gives_the_same_log_to_the_byte(tmp_path: Path, capsys: Any) -> None:
+    folder = write(tmp_path, rising(500))
     logs, tables = [], []
     for name in ("first.json", "second.json"):
         replay(folder, tmp_path / name, *ALWAYS)
@@ -124,21 +124,21 @@ def test_the_same_tape_gives_the_same_log_byte_by_byte(tmp_path: Path, capsys: A
     ],
 )
 def test_a_knob_changes_the_outcome(tmp_path: Path, knob: str) -> None:
-    folder = write(tmp_path, climb(500))
+    folder = write(tmp_path, rising(500))
     assert of(replay(folder, tmp_path / "a.json", *ALWAYS), "order")
     assert not of(replay(folder, tmp_path / "b.json", *ALWAYS, "--set", knob), "order")
 
 
 def test_a_closed_market_trades_nothing(tmp_path: Path) -> None:
     saturday = parse_rfc3339("2014-03-08T00:00:00Z") // 10**9
-    folder = write(tmp_path, climb(500, saturday))
+    folder = write(tmp_path, rising(500, saturday))
     events = replay(folder, tmp_path / "log.json")
     assert not of(events, "order")
     assert {"SESSION_CLOSED"} <= {r for e in of(events, "gate") for r in e["reasons"]}
 
 
-def test_gzipped_files_follow_each_other_by_name(tmp_path: Path) -> None:
-    rows = climb(500)
+def test_gzipped_files_of_an_instrument_are_joined_by_name(tmp_path: Path) -> None:
+    rows = rising(500)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir()
     parts.mkdir()
@@ -152,41 +152,39 @@ def test_gzipped_files_follow_each_other_by_name(tmp_path: Path) -> None:
 
 def refused(capsys: Any, *arguments: str) -> str:
     assert main(list(arguments)) == 1
-    said = capsys.readouterr()
-    assert not said.out
-    return str(said.err)
+    captured = capsys.readouterr()
+    assert not captured.out
+    return str(captured.err)
 
 
-def test_an_instrument_that_the_paper_broker_does_not_list_is_named(
-    tmp_path: Path, capsys: Any
-) -> None:
-    write(tmp_path, climb(3), "XAU_XAG_M1_2014-03.csv")
-    said = refused(capsys, str(tmp_path))
-    assert "does not list XAU_XAG" in said
-    assert "EUR_USD" in said
+def test_an_unlisted_instrument_is_named(tmp_path: Path, capsys: Any) -> None:
+    write(tmp_path, rising(3), "XAU_XAG_M1_2014-03.csv")
+    error = refused(capsys, str(tmp_path))
+    assert "does not list XAU_XAG" in error
+    assert "EUR_USD" in error
 
 
-def test_files_that_overlap_are_refused(tmp_path: Path, capsys: Any) -> None:
-    rows = climb(10)
+def test_overlapping_files_are_refused(tmp_path: Path, capsys: Any) -> None:
+    rows = rising(10)
     write(tmp_path, rows[:6], "EUR_USD_M1_a.csv")
     write(tmp_path, rows[5:], "EUR_USD_M1_b.csv")
     assert "the files of EUR_USD overlap" in refused(capsys, str(tmp_path))
 
 
-def test_a_malformed_row_is_named_by_file_and_line_and_can_be_left_out(
+def test_a_malformed_row_is_named_by_file_and_line_and_can_be_skipped(
     tmp_path: Path, capsys: Any
 ) -> None:
-    rows = climb(10)
+    rows = rising(10)
     rows[4] = rows[4].replace("1.1", "-1.1", 1)
     write(tmp_path, rows)
-    said = refused(capsys, str(tmp_path))
-    assert "EUR_USD_M1_2014-03.csv: line 6" in said
+    error = refused(capsys, str(tmp_path))
+    assert "EUR_USD_M1_2014-03.csv: line 6" in error
     assert main([str(tmp_path), "--skip-bad"]) == 0
 
 
-def test_granularities_are_not_mixed(tmp_path: Path, capsys: Any) -> None:
-    write(tmp_path, climb(3))
-    write(tmp_path, climb(3), "NZD_USD_M5_2014-03.csv")
+def test_mixed_granularities_are_refused(tmp_path: Path, capsys: Any) -> None:
+    write(tmp_path, rising(3))
+    write(tmp_path, rising(3), "NZD_USD_M5_2014-03.csv")
     assert "one granularity" in refused(capsys, str(tmp_path))
 
 
@@ -200,11 +198,11 @@ def test_granularities_are_not_mixed(tmp_path: Path, capsys: Any) -> None:
     ],
 )
 def test_a_bad_knob_is_named(tmp_path: Path, capsys: Any, knob: str, words: str) -> None:
-    write(tmp_path, climb(3))
+    write(tmp_path, rising(3))
     assert words in refused(capsys, str(tmp_path), "--set", knob)
 
 
-def test_a_folder_that_is_not_there_or_empty_is_named(tmp_path: Path, capsys: Any) -> None:
+def test_a_missing_or_empty_folder_is_named(tmp_path: Path, capsys: Any) -> None:
     assert "holds no file" in refused(capsys, str(tmp_path))
     assert "nowhere is not a directory" in refused(capsys, str(tmp_path / "nowhere"))
 
@@ -216,14 +214,14 @@ def test_bad_arguments_exit_with_2(tmp_path: Path, bad: tuple[str, str]) -> None
     assert ended.value.code == 2
 
 
-def test_recorded_candles_play_through_and_add_up(tmp_path: Path) -> None:
+def test_recorded_candles_are_replayed_within_the_limits(tmp_path: Path) -> None:
     if not REAL.is_dir():
         pytest.skip(f"no {REAL}: set SEP_SHARED to the folder that holds data/candles")
-    # A week of it: enough for sessions, breaks and a weekend.
+    # One week: sessions, breaks and a weekend.
     for path in sorted(REAL.iterdir()):
         with gzip.open(path, "rt") as lines:
-            kept = [line.rstrip() for line in lines][1:7_500]
-        write(tmp_path, kept, path.name.removesuffix(".gz"))
+            rows = [line.rstrip() for line in lines][1:7_500]
+        write(tmp_path, rows, path.name.removesuffix(".gz"))
     options = ("--set", "EVAL_MIN_TRADES=1", "--set", "EVAL_CALMAR_MIN=0")
     events = replay(tmp_path, tmp_path / "log.json", *options)
     assert len(of(events, "nav")) >= 5
@@ -239,24 +237,24 @@ def test_recorded_candles_play_through_and_add_up(tmp_path: Path) -> None:
 def test_floors_in_force_are_those_of_the_history_at_any_time() -> None:
     base = BaseFloors(10, 0.15, 0.0)
     rng = np.random.default_rng(1)
-    kept, samples, now = FloorsInForce(base), list[Sample](), 1_700_000_000_000
+    floors, samples, now = FloorsInForce(base), list[Sample](), 1_700_000_000_000
     for _ in range(900):
         now += int(rng.integers(1, 3) * HOUR_MS)
-        assert kept.at(now) == adaptive_floors(base, within_history(samples, now))
+        assert floors.at(now) == adaptive_floors(base, within_history(samples, now))
         sample = Sample(now, int(rng.integers(0, 50)), float(rng.normal()), float(rng.normal()))
         samples.append(sample)
-        kept.add(sample)
-    assert kept.at(now) == adaptive_floors(base, within_history(samples, now))
-    assert list(kept.history) == within_history(samples, now)
+        floors.add(sample)
+    assert floors.at(now) == adaptive_floors(base, within_history(samples, now))
+    assert list(floors.history) == within_history(samples, now)
 
 
 @pytest.mark.parametrize("calendar", list(MarketCalendar))
-def test_trading_hours_say_what_the_calendar_says(calendar: MarketCalendar) -> None:
+def test_trading_hours_agree_with_the_calendar(calendar: MarketCalendar) -> None:
     source = SessionCalendar(calendar)
     hours = TradingHours(source, "NZD_USD")
     for now in range(START, START + 9 * 86_400, 47):
-        expected, seen = source.state("NZD_USD", now), hours.at(now)
-        assert (seen.open, seen.closes_at, seen.opens_at) == (
+        expected, actual = source.state("NZD_USD", now), hours.at(now)
+        assert (actual.open, actual.closes_at, actual.opens_at) == (
             expected.open, expected.closes_at, expected.opens_at,
         )  # fmt: skip
         one = np.array([now])

@@ -1,1 +1,1 @@
-"""The guard: StrategyEngine, GuardEvaluator, PortfolioManager, kill switch."""
+"""The guard: StrategyEngine, GuardEvaluator, PortfolioManager, kill switch, drain."""

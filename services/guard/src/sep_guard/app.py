@@ -1,61 +1,114 @@
-"""Where the guard is wired, and nowhere else."""
+"""Wiring of the guard service."""
 
 import time
 import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from sep.guard.v1 import guard_pb2_grpc
 from sep_fx.sessions import SessionCalendar
 from sep_kit import service
-from sep_kit.clock import now_ms
+from sep_kit.clock import Clock, now_ms
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
 from sep_kit.store import keys
 from sep_kit.store.channel_watch import ChannelWatch
-from sep_kit.store.connection import answer
+from sep_kit.store.connection import Valkey, answer
 from sep_kit.store.kill_switch import KillSwitch
+from sep_kit.store.lease import Lease
 from sep_kit.store.records import KillSwitchChange
 
 from sep_guard.adapters.gateway import GatewayBroker
-from sep_guard.adapters.market_reader import MarketReader
-from sep_guard.adapters.open_orders import OpenOrders
-from sep_guard.dispatcher import Dispatcher
-from sep_guard.drain import Drain
+from sep_guard.adapters.stored_inputs import StoredInputsReader
+from sep_guard.adapters.valkey_store import ValkeyGuardStore
+from sep_guard.adapters.view_reader import ViewReader, ViewSettings
+from sep_guard.application.dispatcher import Dispatcher
+from sep_guard.application.drain import Drain
+from sep_guard.application.kill_switch import KillSwitchControl
+from sep_guard.application.open_orders import OpenOrders
+from sep_guard.application.queries import GuardQueries
+from sep_guard.application.reconcile import Reconciler
 from sep_guard.metrics import GuardMetrics
-from sep_guard.reconcile_loop import ReconcileLoop
+from sep_guard.ports import Broker
 from sep_guard.servicer import GuardServicer
 from sep_guard.settings import GuardSettings
 
 SERVICE = "sep.guard.v1.GuardService"
 
 
-def build(settings: GuardSettings, context: Context) -> Parts:
-    """Wire the guard."""
-    store, clock, lease = context.store, context.clock, context.lease
-    instruments, limits = settings.hotband_pairs, settings.limits()
-    channel = context.open_channel(settings.gateway_addr)
-    broker = GatewayBroker(channel)
-    open_orders = OpenOrders(store, time.monotonic)
-    calendar = SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled)
-    reader = MarketReader(
-        instruments,
-        settings.candle_granularity,
-        calendar,
-        store,
-        broker,
-        open_orders,
-        clock,
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What the guard is assembled from: store, lease, broker, clocks and ids.
+
+    ``elapsed`` is a monotonic clock in seconds.
+    """
+
+    valkey: Valkey
+    lease: Lease
+    broker: Broker
+    clock: Clock
+    metrics: GuardMetrics
+    elapsed: Callable[[], float] = time.monotonic
+    new_id: Callable[[], str] = _new_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """The parts of a guard without its server."""
+
+    views: ViewReader
+    reconciler: Reconciler
+    drain: Drain
+    kill_switch: KillSwitch
+
+
+def assemble(settings: GuardSettings, resources: Resources) -> Guard:
+    """Wire adapters and application."""
+    valkey, clock, metrics = resources.valkey, resources.clock, resources.metrics
+    limits, new_id = settings.limits(), resources.new_id
+    store = ValkeyGuardStore(valkey, resources.lease)
+    kill_switch = KillSwitch(valkey)
+    open_orders = OpenOrders(store, resources.elapsed)
+    stored_inputs = StoredInputsReader(
+        valkey, settings.candle_granularity, open_orders.instruments, clock
+    )
+    view_settings = ViewSettings(
+        instruments=settings.hotband_pairs,
+        calendar=SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled),
         read_only=settings.read_only,
         live_allowed=settings.live_allowed,
     )
+    views = ViewReader(view_settings, resources.broker, stored_inputs, kill_switch, clock)
+    dispatcher = Dispatcher(resources.broker, store, open_orders, clock, metrics)
+    return Guard(
+        views=views,
+        reconciler=Reconciler(views, dispatcher, limits, store, new_id, metrics),
+        drain=Drain(views, dispatcher, limits.portfolio, store, new_id, metrics),
+        kill_switch=kill_switch,
+    )
+
+
+def build(settings: GuardSettings, context: Context) -> Parts:
+    """Wire the guard service."""
+    valkey, clock, lease = context.store, context.clock, context.lease
+    channel = context.open_channel(settings.gateway_addr)
     metrics = GuardMetrics(context.registry)
-    dispatcher = Dispatcher(broker, open_orders, lease, clock, metrics)
-    reconcile = ReconcileLoop(reader, dispatcher, limits, lease, _new_id, metrics)
-    drain = Drain(reader, dispatcher, limits.portfolio, lease, _new_id, metrics)
-    kill_switch = KillSwitch(store)
+    resources = Resources(
+        valkey=valkey, lease=lease, broker=GatewayBroker(channel), clock=clock, metrics=metrics
+    )
+    guard = assemble(settings, resources)
     servicer = GuardServicer(
-        instruments, reader, reconcile, drain, limits, kill_switch, clock, metrics
+        GuardQueries(guard.views, settings.hotband_pairs, settings.limits()),
+        guard.reconciler,
+        guard.drain,
+        KillSwitchControl(guard.kill_switch, clock, metrics),
+        clock,
     )
 
     unseeded = [
@@ -66,34 +119,32 @@ def build(settings: GuardSettings, context: Context) -> Parts:
 
     async def prepare() -> None:
         """Seed the kill switch, then reconcile with the broker before the first decision."""
-        # Once a start: while the broker is waited for, the API may have changed it already.
+        # Once per start: a retry that waits for the broker must not undo a change by the API.
         while unseeded:
-            await kill_switch.seed(unseeded[0], force=settings.kill_switch_force_env)
+            await guard.kill_switch.seed(unseeded[0], force=settings.kill_switch_force_env)
             unseeded.clear()
-        await reader.view()
+        await guard.views.view()
 
-    loop = PeriodicLoop("reconcile", reconcile.tick, settings.pm_reconcile_sec, context.loops)
-    # Whoever takes over does not wait for the interval.
+    loop = PeriodicLoop(
+        "reconcile", guard.reconciler.tick, settings.pm_reconcile_sec, context.loops
+    )
+    # A replica that takes the lease over does not wait for the interval.
     lease.when_taken(loop.wake)
-    # New weights are moved toward at once, not at the next interval.
-    watch = ChannelWatch(store, keys.WEIGHTS_CHANNEL, lambda _: loop.wake())
+    # Nor do new weights.
+    watch = ChannelWatch(valkey, keys.WEIGHTS_CHANNEL, lambda _: loop.wake())
 
-    async def store_answers() -> None:
-        await answer(store.ping())
+    async def ping_store() -> None:
+        await answer(valkey.ping())
 
     return Parts(
         handlers=[Handler(SERVICE, servicer, guard_pb2_grpc.add_GuardServiceServicer_to_server)],
         loops=[loop, PeriodicLoop("weights_watch", watch.run, 1.0, context.loops, vital=False)],
         prepare=prepare,
-        checks={"valkey": store_answers},
+        checks={"valkey": ping_store},
         close=[partial(channel.close, None)],
     )
 
 
-def _new_id() -> str:
-    return uuid.uuid4().hex
-
-
 def main() -> None:
-    """Run the guard until it is told to stop."""
+    """Run the guard until SIGTERM or SIGINT."""
     service.main("guard", GuardSettings, build)

@@ -1,20 +1,19 @@
-"""Decisions to messages of the contract."""
+"""Converts between domain values and the messages of ``sep.guard.v1``."""
 
 from collections.abc import Sequence
 from decimal import Decimal
 
 from sep.guard.v1 import guard_pb2
 from sep_kit.store.kill_switch import KillSwitchState
+from sep_kit.store.records import KillSwitchChange
 
-from sep_guard.domain.budget import budget_of
-from sep_guard.domain.cycle import Kind, View
+from sep_guard.application.drain import Closed
+from sep_guard.application.queries import BudgetReport, Readiness
+from sep_guard.application.reconcile import Cycle, Done
+from sep_guard.domain.actions import Kind
 from sep_guard.domain.drain import Close, DrainLimits, DrainPlan
-from sep_guard.domain.entry import Check, failed
-from sep_guard.domain.limits import PortfolioLimits
-from sep_guard.domain.margin_gate import margin_gate, utilisation
-from sep_guard.domain.market import Market
-from sep_guard.drain import Closed
-from sep_guard.reconcile_loop import Cycle, Done
+from sep_guard.domain.entry_checks import failed
+from sep_guard.domain.view import View
 
 _KINDS = {
     Kind.HOLD: guard_pb2.ACTION_KIND_HOLD,
@@ -26,7 +25,7 @@ _KINDS = {
 
 
 def cycle_message(cycle: Cycle) -> guard_pb2.ReconcileResponse:
-    """A finished cycle, by instrument."""
+    """A finished cycle, its actions by instrument."""
     return guard_pb2.ReconcileResponse(
         cycle_id=cycle.id,
         dry_run=cycle.dry_run,
@@ -35,8 +34,9 @@ def cycle_message(cycle: Cycle) -> guard_pb2.ReconcileResponse:
     )
 
 
-def readiness_message(market: Market, checks: tuple[Check, ...]) -> guard_pb2.Readiness:
-    """Whether an entry would pass, check by check."""
+def readiness_message(readiness: Readiness) -> guard_pb2.Readiness:
+    """Whether an entry would pass, with each check."""
+    market, checks = readiness.market, readiness.checks
     reasons = failed(checks)
     return guard_pb2.Readiness(
         instrument=market.instrument.name,
@@ -52,33 +52,30 @@ def readiness_message(market: Market, checks: tuple[Check, ...]) -> guard_pb2.Re
     )
 
 
-def budget_message(view: View, limits: PortfolioLimits) -> guard_pb2.GetBudgetResponse:
+def budget_message(report: BudgetReport) -> guard_pb2.GetBudgetResponse:
     """The budget of an account."""
-    account, budget = view.account, budget_of(view.account, limits)
-    used = utilisation(account)
+    account, budget = report.view.account, report.budget
     return guard_pb2.GetBudgetResponse(
         balance=str(account.balance),
         margin_available=str(account.margin_available),
         margin_used=str(account.margin_used),
-        target_pct=float(limits.target_pct),
+        target_pct=float(report.limits.target_pct),
         budget=str(budget.total),
         per_instrument_cap=str(budget.per_instrument),
-        utilisation=float(used),
-        margin_gate_open=margin_gate(
-            view.margin_was_open, used, limits.margin_low, limits.margin_high
-        ),
-        ts_ms=view.now_ms,
+        utilisation=float(report.utilisation),
+        margin_gate_open=report.margin_open,
+        ts_ms=report.view.now_ms,
         nav=str(account.nav),
     )
 
 
 def drain_limits_of(buffer_pct: float, min_units: str) -> DrainLimits:
-    """Limits of a drain as a client gives them."""
-    return DrainLimits(Decimal(repr(buffer_pct)) / 100, Decimal(min_units or "0"))
+    """The limits of a drain; the buffer is in per cent, ``min_units`` a decimal or empty."""
+    return DrainLimits(buffer=Decimal(repr(buffer_pct)) / 100, min_units=Decimal(min_units or "0"))
 
 
 def plan_message(drain_id: str, view: View, plan: DrainPlan) -> guard_pb2.PlanDrainResponse:
-    """A drain's plan."""
+    """What a drain would close."""
     return guard_pb2.PlanDrainResponse(
         drain_id=drain_id,
         margin_used=f"{plan.margin_used:f}",
@@ -93,8 +90,8 @@ def plan_message(drain_id: str, view: View, plan: DrainPlan) -> guard_pb2.PlanDr
 def drained_message(
     drain_id: str, closed: Sequence[Closed], after: DrainPlan, ts_ms: int
 ) -> guard_pb2.ExecuteDrainResponse:
-    """What a drain did."""
-    answer = guard_pb2.ExecuteDrainResponse(
+    """What a drain closed, and the excess that remains."""
+    response = guard_pb2.ExecuteDrainResponse(
         drain_id=drain_id, remaining_excess=f"{after.excess:f}", ts_ms=ts_ms
     )
     for done in closed:
@@ -102,8 +99,26 @@ def drained_message(
         message.order_state = done.result.outcome
         message.client_order_id = done.client_order_id
         message.order_reason = done.result.reason
-        answer.closes.append(message)
-    return answer
+        response.closes.append(message)
+    return response
+
+
+def kill_switch_message(state: KillSwitchState) -> guard_pb2.GetKillSwitchResponse:
+    """The state of the kill switch and its last change."""
+    change = state.change
+    return guard_pb2.GetKillSwitchResponse(
+        kill_switch=state.engaged,
+        reason=state.reason,
+        actor=change.actor if change else "",
+        ts_ms=change.ts if change else None,
+    )
+
+
+def kill_switch_change_message(change: KillSwitchChange) -> guard_pb2.SetKillSwitchResponse:
+    """A change of the kill switch."""
+    return guard_pb2.SetKillSwitchResponse(
+        kill_switch=change.engaged, reason=change.reason, actor=change.actor, ts_ms=change.ts
+    )
 
 
 def _close(close: Close) -> guard_pb2.DrainClose:
@@ -113,17 +128,6 @@ def _close(close: Close) -> guard_pb2.DrainClose:
         close_units=f"{close.units:f}",
         margin_freed=f"{close.margin_freed:f}",
         reason=close.reason,
-    )
-
-
-def kill_switch_message(state: KillSwitchState) -> guard_pb2.GetKillSwitchResponse:
-    """The kill switch as it stands."""
-    change = state.change
-    return guard_pb2.GetKillSwitchResponse(
-        kill_switch=state.engaged,
-        reason=state.reason,
-        actor=change.actor if change else "",
-        ts_ms=change.ts if change else None,
     )
 
 

@@ -1,15 +1,16 @@
-"""What the guard tells Prometheus."""
+"""Prometheus metrics of the guard."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from sep_guard.domain.cycle import Action, Plan, View
+from sep_guard.domain.actions import Action, Plan
 from sep_guard.domain.drain import Close
 from sep_guard.domain.margin_gate import utilisation
 from sep_guard.domain.market import Account
+from sep_guard.domain.view import View
 
 
 class GuardMetrics:
-    """Account, controls and decisions."""
+    """Account, controls, decisions and orders."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._nav = Gauge("sep_nav", "Net asset value in home currency", registry=registry)
@@ -30,35 +31,35 @@ class GuardMetrics:
             registry=registry,
         )  # fmt: skip
         self._kill_switch.set(1)
-        self.forget()
+        self.clear_account()
 
-    def show(self, view: View, plan: Plan) -> None:
-        """Show a cycle."""
+    def show_cycle(self, view: View, plan: Plan) -> None:
+        """Set the gauges to the view and budget of a cycle."""
         self.show_account(view.account)
         self._kill_switch.set(view.controls.kill_switch)
         self._budget.set(float(plan.budget.total))
 
     def show_account(self, account: Account) -> None:
-        """Show the account alone, between cycles."""
+        """Set the account's gauges, between cycles."""
         self._nav.set(float(account.nav))
         self._utilisation.set(float(utilisation(account)))
 
-    def forget(self) -> None:
-        """Show no account: another replica is the one that looks at it."""
+    def clear_account(self) -> None:
+        """Set the account's gauges to NaN: another replica reads the account."""
         for gauge in (self._nav, self._utilisation, self._budget):
             gauge.set(float("nan"))
 
     def show_kill_switch(self, engaged: bool) -> None:
-        """Show the kill switch at once."""
+        """Set the kill switch's gauge."""
         self._kill_switch.set(engaged)
 
     def count(self, action: Action) -> None:
-        """Count a decision under each of its reasons."""
+        """Count a decision once under each of its reasons."""
         for reason in action.reasons or ("NONE",):
             self._decisions.labels(action.instrument, action.kind, reason).inc()
 
-    def count_drain(self, close: Close) -> None:
-        """Count a close of a drain."""
+    def count_close(self, close: Close) -> None:
+        """Count one close of a drain."""
         self._decisions.labels(close.instrument, "DRAIN", close.reason).inc()
 
     def count_order(self, instrument: str, outcome: str) -> None:

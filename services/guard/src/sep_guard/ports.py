@@ -1,33 +1,37 @@
-"""What the guard needs of the broker, as the gateway gives it."""
+"""The interfaces of the guard to the broker and the store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
 from sep_fx.instrument import Instrument
 
+from sep_guard.domain.actions import Action, Plan
+from sep_guard.domain.drain import Close, DrainLimits
+from sep_guard.domain.limits import Controls, GuardLimits, PortfolioLimits
 from sep_guard.domain.market import Account, Holding, Quote
 from sep_guard.domain.orders import Intent, Result
+from sep_guard.domain.view import View
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Quotes by instrument; value at home of one unit of each currency."""
+    """Quotes by instrument, and the value of one unit of each currency in home currency."""
 
     quotes: Mapping[str, Quote]
     home_per_unit: Mapping[str, Decimal]
 
 
 class Broker(Protocol):
-    """The broker's truth, and orders to it. Every call may raise ``UnavailableError``."""
+    """The broker's account, and orders to it. Every read may raise ``UnavailableError``."""
 
     async def account(self) -> Account:
         """The account now."""
         ...
 
     async def holdings(self) -> Mapping[str, Holding]:
-        """Open units by instrument, ours and others'."""
+        """Open units by instrument, managed and manual."""
         ...
 
     async def prices(self, instruments: Sequence[str]) -> Prices:
@@ -39,9 +43,116 @@ class Broker(Protocol):
         ...
 
     async def place(self, intent: Intent) -> Result:
-        """Send an order; never raises for an unknown outcome."""
+        """Send an order. A failure that does not prove a refusal is UNKNOWN, never raised."""
         ...
 
     async def look_up(self, intent: Intent) -> Result | None:
-        """What became of an order; None where the broker knows no such order."""
+        """The outcome of an order; None when the broker knows no such order."""
+        ...
+
+
+class ViewSource(Protocol):
+    """Reads what a decision is made from."""
+
+    async def view(self) -> View:
+        """All inputs of a cycle.
+
+        Raises:
+            UnavailableError: the broker's account can't be read, so nothing can be decided.
+        """
+        ...
+
+    async def controls(self) -> Controls:
+        """Kill switch and switches of the settings, now. An unreadable switch is engaged."""
+        ...
+
+    def controls_without_store(self) -> Controls:
+        """The controls while the store is away: the kill switch counts as engaged."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOrders:
+    """Persisted orders of one instrument, and one message per record that can't be read.
+
+    An unreadable record is an order as well: it blocks entries until it is repaired.
+    """
+
+    intents: tuple[Intent, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+class Transaction(Protocol):
+    """Named writes that are carried out together, or not at all."""
+
+    def save_budget(self, view: View, plan: Plan, limits: PortfolioLimits) -> None:
+        """The budget of a cycle, for operators and other services."""
+        ...
+
+    def save_margin_gate(self, is_open: bool) -> None:
+        """The margin gate, whose hysteresis survives restarts."""
+        ...
+
+    def record_decision(
+        self, decision_id: str, action: Action, view: View, limits: GuardLimits
+    ) -> None:
+        """Append a decision with its inputs to the decision log."""
+        ...
+
+    def record_close(
+        self,
+        decision_id: str,
+        close: Close,
+        view: View,
+        portfolio: PortfolioLimits,
+        limits: DrainLimits,
+    ) -> None:
+        """Append one close of a drain with its inputs to the decision log."""
+        ...
+
+    def record_outcome(self, intent: Intent, result: Result, ts_ms: int) -> None:
+        """Append the outcome of an order, as far as it is known, to the decision log."""
+        ...
+
+    def save_open_order(self, intent: Intent) -> None:
+        """Persist an order whose outcome is not known."""
+        ...
+
+    def delete_open_order(self, intent: Intent) -> None:
+        """Remove an order whose outcome is known."""
+        ...
+
+
+Writes = Callable[[Transaction], None]
+"""Queues writes on a transaction; may be called again when the commit is retried."""
+
+
+class GuardStore(Protocol):
+    """The guard's state. Only the replica that holds the writer lease may write."""
+
+    @property
+    def is_writer(self) -> bool:
+        """Whether this replica holds the writer lease, as far as it can know by itself."""
+        ...
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the last renewal of the lease failed because the store did not answer."""
+        ...
+
+    async def commit(self, writes: Writes) -> None:
+        """Carry out the writes in one transaction.
+
+        Raises:
+            NotTheWriterError: another replica holds the lease; nothing was written.
+            StoreUnavailableError: the store does not answer; it may have written.
+        """
+        ...
+
+    async def open_orders(self) -> dict[str, StoredOrders]:
+        """Persisted orders of unknown outcome, by instrument.
+
+        Raises:
+            StoreUnavailableError: the store does not answer.
+        """
         ...

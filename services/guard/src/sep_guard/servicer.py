@@ -1,55 +1,42 @@
-"""GuardService: checks, converts, calls, converts."""
+"""GuardService: each RPC checks, converts, calls, converts."""
 
 import grpc
 from sep.guard.v1 import guard_pb2, guard_pb2_grpc
 from sep_kit.clock import Clock, now_ms
-from sep_kit.errors import InvalidArgumentError, UnknownInstrumentError
 from sep_kit.grpc.scope import caller_name
-from sep_kit.logging import get_logger
-from sep_kit.store.kill_switch import KillSwitch
-from sep_kit.store.records import KillSwitchChange
 
-from sep_guard.adapters.market_reader import MarketReader
+from sep_guard.application.drain import Drain
+from sep_guard.application.kill_switch import KillSwitchControl
+from sep_guard.application.queries import GuardQueries
+from sep_guard.application.reconcile import Reconciler
 from sep_guard.convert import (
     budget_message,
     cycle_message,
     drain_limits_of,
     drained_message,
+    kill_switch_change_message,
     kill_switch_message,
     plan_message,
     readiness_message,
 )
-from sep_guard.domain.cycle import readiness
-from sep_guard.domain.limits import GuardLimits
-from sep_guard.drain import Drain
-from sep_guard.metrics import GuardMetrics
-from sep_guard.reconcile_loop import ReconcileLoop
-
-_log = get_logger("PortfolioManager")
 
 
 class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
-    """Answers with what a cycle would see now."""
+    """The gRPC side of the guard."""
 
     def __init__(
         self,
-        instruments: tuple[str, ...],
-        reader: MarketReader,
-        loop: ReconcileLoop,
+        queries: GuardQueries,
+        reconciler: Reconciler,
         drain: Drain,
-        limits: GuardLimits,
-        kill_switch: KillSwitch,
+        kill_switch: KillSwitchControl,
         clock: Clock,
-        metrics: GuardMetrics,
     ) -> None:
-        self._instruments = tuple(sorted(instruments))
-        self._reader = reader
-        self._loop = loop
+        self._queries = queries
+        self._reconciler = reconciler
         self._drain = drain
-        self._limits = limits
         self._kill_switch = kill_switch
         self._clock = clock
-        self._metrics = metrics
 
     async def GetBudget(
         self,
@@ -57,15 +44,15 @@ class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
         context: grpc.aio.ServicerContext[guard_pb2.GetBudgetRequest, guard_pb2.GetBudgetResponse],
     ) -> guard_pb2.GetBudgetResponse:
         """The budget from the account as it is now."""
-        return budget_message(await self._reader.view(), self._limits.portfolio)
+        return budget_message(await self._queries.budget())
 
     async def Reconcile(
         self,
         request: guard_pb2.ReconcileRequest,
         context: grpc.aio.ServicerContext[guard_pb2.ReconcileRequest, guard_pb2.ReconcileResponse],
     ) -> guard_pb2.ReconcileResponse:
-        """One cycle now."""
-        return cycle_message(await self._loop.reconcile(dry_run=request.dry_run))
+        """Run one cycle now."""
+        return cycle_message(await self._reconciler.reconcile(dry_run=request.dry_run))
 
     async def GetKillSwitch(
         self,
@@ -74,7 +61,7 @@ class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
             guard_pb2.GetKillSwitchRequest, guard_pb2.GetKillSwitchResponse
         ],
     ) -> guard_pb2.GetKillSwitchResponse:
-        """The kill switch as it stands."""
+        """The state of the kill switch and its last change."""
         return kill_switch_message(await self._kill_switch.read())
 
     async def SetKillSwitch(
@@ -84,24 +71,13 @@ class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
             guard_pb2.SetKillSwitchRequest, guard_pb2.SetKillSwitchResponse
         ],
     ) -> guard_pb2.SetKillSwitchResponse:
-        """Engage or release. To release one must say why; to halt nobody has to."""
-        if not request.kill_switch and not request.reason.strip():
-            raise InvalidArgumentError("reason: must be given to release the kill switch")
-        change = KillSwitchChange(
-            ts=now_ms(self._clock),
+        """Engage or release the kill switch; a release needs a reason."""
+        change = await self._kill_switch.set(
             engaged=request.kill_switch,
-            reason=request.reason or "engaged without a reason",
-            actor=caller_name() or request.actor or "unnamed",
+            reason=request.reason,
+            actor=caller_name() or request.actor,
         )
-        await self._kill_switch.set(change)
-        self._metrics.show_kill_switch(change.engaged)
-        _log.warning(
-            "kill switch engaged" if change.engaged else "kill switch released",
-            actor=change.actor, reason=change.reason,
-        )  # fmt: skip
-        return guard_pb2.SetKillSwitchResponse(
-            kill_switch=change.engaged, reason=change.reason, actor=change.actor, ts_ms=change.ts
-        )
+        return kill_switch_change_message(change)
 
     async def GetReadiness(
         self,
@@ -110,12 +86,9 @@ class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
             guard_pb2.GetReadinessRequest, guard_pb2.GetReadinessResponse
         ],
     ) -> guard_pb2.GetReadinessResponse:
-        """Every instrument's readiness."""
-        view = await self._reader.view()
-        markets = [view.markets[i] for i in self._instruments if i in view.markets]
-        return guard_pb2.GetReadinessResponse(
-            readiness=[readiness_message(m, readiness(view, m, self._limits)) for m in markets]
-        )
+        """Readiness of every instrument."""
+        found = await self._queries.readiness()
+        return guard_pb2.GetReadinessResponse(readiness=map(readiness_message, found))
 
     async def PlanDrain(
         self,
@@ -147,13 +120,6 @@ class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
             guard_pb2.CheckEntryRequest, guard_pb2.CheckEntryResponse
         ],
     ) -> guard_pb2.CheckEntryResponse:
-        """One instrument's readiness."""
-        if request.instrument not in self._instruments:
-            raise UnknownInstrumentError(request.instrument, self._instruments)
-        view = await self._reader.view()
-        market = view.markets.get(request.instrument)
-        if market is None:
-            raise UnknownInstrumentError(request.instrument, tuple(view.markets))
-        return guard_pb2.CheckEntryResponse(
-            readiness=readiness_message(market, readiness(view, market, self._limits))
-        )
+        """Readiness of one instrument."""
+        found = await self._queries.check_entry(request.instrument)
+        return guard_pb2.CheckEntryResponse(readiness=readiness_message(found))

@@ -1,1 +1,1 @@
-"""Recorded candles through the decisions of evaluator, allocator and guard, by event time."""
+"""Plays recorded candles through evaluator, allocator and guard, by event time."""

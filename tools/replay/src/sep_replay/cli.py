@@ -1,4 +1,4 @@
-"""``sep-replay``: judge a change of a knob on recorded candles before it goes live."""
+"""``sep-replay``: see the effect of a knob on recorded candles before it goes live."""
 
 import argparse
 import json
@@ -22,7 +22,7 @@ time,bid_o,bid_h,bid_l,bid_c,ask_o,ask_h,ask_l,ask_c. The same files and knobs g
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; 0 when the tape was played, 1 when it can't be, 2 for bad arguments."""
+    """Run the command: 0 played, 1 not playable, 2 bad arguments, 130 interrupted."""
     parser = argparse.ArgumentParser(
         prog="sep-replay",
         description=__doc__,
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _replay(args: argparse.Namespace) -> int:
-    # Imported here: --help and bad arguments need not wait for the numerics.
+    # Imported here: --help and bad arguments need not wait for the numeric packages.
     from sep_allocator.settings import AllocatorSettings
     from sep_evaluator.settings import EvaluatorSettings
     from sep_guard.settings import GuardSettings
@@ -78,12 +78,12 @@ def _replay(args: argparse.Namespace) -> int:
         journal = replay.run(lambda bars: progress.advance(task, bars))
     console = Console()
     if not console.is_terminal:
-        # A pipe has no width; wrapped tables can't be compared or searched.
+        # A pipe has no width, and wrapped tables can't be compared or searched.
         console = Console(width=160)
     print_report(console, journal, replay.evaluations.values())
     if args.json is not None:
         with args.json.open("w", encoding="utf-8") as out:
-            # An event a line: two logs can be compared line by line.
+            # One event per line, so that two logs can be compared by line.
             lines = (json.dumps(e.as_json()) for e in journal.events)
             out.write('{"events": [\n' + ",\n".join(lines) + "\n]}\n")
         print(f"{len(journal.events)} events in {args.json}", file=sys.stderr)
@@ -101,7 +101,7 @@ def _amount(text: str) -> Decimal:
     try:
         amount = Decimal(text)
     except InvalidOperation:
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount") from None
     if not amount.is_finite() or amount <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount above 0")
     return amount

@@ -1,4 +1,4 @@
-"""What a replay leaves behind: events in order, each with the numbers it rests on."""
+"""The output of a replay: events in order, each with the figures behind it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
@@ -10,7 +10,7 @@ from sep_fx.instants import format_seconds
 
 
 class Topic(StrEnum):
-    """What an event is about."""
+    """The kind of an event."""
 
     GATE = "gate"
     WEIGHTS = "weights"
@@ -22,7 +22,7 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened; ``time`` in seconds of event time."""
+    """One event of a replay; ``time`` is event time in seconds."""
 
     time: int
     topic: Topic
@@ -41,12 +41,12 @@ class Event:
 
 @dataclass(slots=True)
 class Journal:
-    """Events in the order they happened."""
+    """The events of a replay, in their order."""
 
     events: list[Event] = field(default_factory=list)
 
     def add(self, time: int, topic: Topic, subject: str, **data: Any) -> None:
-        """Write an event down."""
+        """Append an event."""
         self.events.append(Event(time, topic, subject, data))
 
     def of(self, topic: Topic) -> list[Event]:
@@ -55,7 +55,7 @@ class Journal:
 
 
 def plain(value: Any) -> Any:
-    """JSON values of a domain value; decimals as strings, so that nothing is rounded."""
+    """A domain value as JSON values; decimals become strings, so that none is rounded."""
     if isinstance(value, Decimal):
         return f"{value:f}"
     if is_dataclass(value) and not isinstance(value, type):

@@ -1,4 +1,4 @@
-"""The paper broker's account, run on candles, as the guard sees a broker."""
+"""An account of the paper broker, driven by candles, behind the guard's view of a broker."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -27,7 +27,7 @@ _TAG = "sep"
 
 
 class _Prices(dict[float, Decimal]):
-    """Decimal prices of floats, at the broker's precision; a price comes back again and again."""
+    """Decimal prices of floats at the broker's precision, cached since prices repeat."""
 
     def __init__(self, rules: Instrument) -> None:
         self._rules = rules
@@ -38,7 +38,7 @@ class _Prices(dict[float, Decimal]):
 
 
 class PaperAccount:
-    """A paper account that lives in event time."""
+    """A paper account in event time."""
 
     def __init__(
         self, instruments: Mapping[str, Instrument], balance: Decimal, opened_s: int
@@ -59,37 +59,35 @@ class PaperAccount:
 
     @property
     def is_flat(self) -> bool:
-        """Whether nothing is held."""
+        """Whether no position is open."""
         return not self._account.book.instruments_held()
 
     def observe(self, instrument: str, bars: Bars, at: int, bar_seconds: int) -> list[Transaction]:
-        """Let the account live through a bar; returns what it did by itself (stops, targets)."""
+        """Play one bar; returns the transactions it caused (stops, take profits, financing)."""
         prices = self._prices[instrument]
         bid = Ohlc(*(prices[c[at]] for c in (bars.bid_o, bars.bid_h, bars.bid_l, bars.bid_c)))
         ask = Ohlc(*(prices[c[at]] for c in (bars.ask_o, bars.ask_h, bars.ask_l, bars.ask_c)))
         start = int(bars.time[at]) * NS_PER_SECOND
         end = start + bar_seconds * NS_PER_SECOND
         bar = QuoteBar(instrument, start, end, bid, ask)
-        # Without a trade no stop and no target can be reached on the way.
-        return (
-            self._account.observe([bar.closing])
-            if self.is_flat
-            else (self._account.observe_bar(bar))
-        )
+        # Without a trade no stop or take profit can be reached within the bar.
+        if self.is_flat:
+            return self._account.observe([bar.closing])
+        return self._account.observe_bar(bar)
 
     def state(self) -> market.Account:
         """The account as the guard reads it."""
         value = self._account.valuation()
         return market.Account(
-            value.balance,
-            value.nav,
-            value.margin_used,
-            value.margin_available,
-            self._account.last_transaction_id,
+            balance=value.balance,
+            nav=value.nav,
+            margin_used=value.margin_used,
+            margin_available=value.margin_available,
+            last_transaction_id=self._account.last_transaction_id,
         )
 
     def holding(self, instrument: str) -> market.Holding:
-        """Units held in an instrument; all of them were opened here."""
+        """Units held in an instrument, all of them managed."""
         return market.Holding(managed=self._account.book.position_units(instrument))
 
     def quote(self, instrument: str) -> market.Quote | None:
@@ -97,10 +95,15 @@ class PaperAccount:
         quote = self._account.book.quotes.get(instrument)
         if quote is None:
             return None
-        return market.Quote(quote.bid, quote.ask, quote.time_ns // NS_PER_MS, quote.tradeable)
+        return market.Quote(
+            bid=quote.bid,
+            ask=quote.ask,
+            ts_ms=quote.time_ns // NS_PER_MS,
+            tradeable=quote.tradeable,
+        )
 
     def home_per_unit(self, currency: str) -> Decimal | None:
-        """Value at home of one unit of a currency, None where nothing converts it."""
+        """Value of one unit of a currency in home currency; None without a conversion rate."""
         try:
             return HomeConversion(_HOME, self._account.book.quotes).factors(currency).value
         except NoConversionError:

@@ -1,4 +1,4 @@
-"""The journal as tables."""
+"""Prints the journal as tables."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -10,11 +10,11 @@ from sep_fx.instants import format_seconds
 
 from sep_replay.journal import Event, Journal, Topic
 
-_MOST_ROWS = 40
+_MAX_ROWS = 40
 
 
 def print_report(console: Console, journal: Journal, evaluations: Iterable[Evaluation]) -> None:
-    """Gates with their numbers, flips, weights, orders, and NAV by day."""
+    """Print gates with their figures, flips, weights, orders, and NAV by day."""
     console.print(_gates(evaluations))
     flips = [e for e in journal.of(Topic.GATE) if e.data["flipped"]]
     _print_rows(console, "Gate flips", ("time", "instrument", "gate", "reasons"), map(_flip, flips))
@@ -32,7 +32,7 @@ def print_report(console: Console, journal: Journal, evaluations: Iterable[Evalu
         "NAV by day",
         ("day", "NAV", "change", "balance"),
         _days(journal.of(Topic.NAV)),
-        most=10_000,
+        max_rows=10_000,
     )
 
 
@@ -95,15 +95,15 @@ def _print_rows(
     title: str,
     columns: tuple[str, ...],
     rows: Iterable[tuple[str, ...]],
-    most: int = _MOST_ROWS,
+    max_rows: int = _MAX_ROWS,
 ) -> None:
     found = list(rows)
     table = _table(f"{title} ({len(found)})", columns)
-    for row in found[-most:]:
+    for row in found[-max_rows:]:
         table.add_row(*row)
     console.print(table)
-    if len(found) > most:
-        console.print(f"  the last {most} of {len(found)}; --json FILE has them all")
+    if len(found) > max_rows:
+        console.print(f"  the last {max_rows} of {len(found)}; --json FILE has them all")
 
 
 def _table(title: str, columns: tuple[str, ...]) -> Table:

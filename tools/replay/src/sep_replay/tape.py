@@ -1,4 +1,4 @@
-"""Recorded candles as a tape: at each moment the bars that end there."""
+"""Recorded candles in time order: at each moment the bars that end there."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,24 +26,24 @@ class Tape:
         return sum(len(b) for b in self.bars.values())
 
     def moments(self) -> Iterator[tuple[int, dict[str, int]]]:
-        """Ends of bars in time order, seconds, each with the bar's index by instrument."""
+        """Ends of bars in time order (seconds), each with the ended bar's index by instrument."""
         indices = dict.fromkeys(self.instruments, 0)
         ended: dict[str, int]
-        while waiting := {
+        while starts := {
             i: int(self.bars[i].time[at]) for i, at in indices.items() if at < len(self.bars[i])
         }:
-            start = min(waiting.values())
-            ended = {i: indices[i] for i, time in waiting.items() if time == start}
+            start = min(starts.values())
+            ended = {i: indices[i] for i, time in starts.items() if time == start}
             for instrument in ended:
                 indices[instrument] += 1
             yield start + self.granularity.seconds, ended
 
 
 def load_tape(directory: Path, *, skip_bad: bool = False) -> Tape:
-    """All candle files of a directory; several files of an instrument follow each other by name.
+    """Load all candle files of a directory; the files of one instrument are joined by name.
 
     Raises:
-        FileNotFoundError: no directory, or no candle file in it.
+        FileNotFoundError: there is no such directory, or no candle file in it.
         ValueError: files of several granularities, or a malformed row.
     """
     bars: dict[str, Bars] = {}
@@ -53,7 +53,9 @@ def load_tape(directory: Path, *, skip_bad: bool = False) -> Tape:
         parts = [read_candle_file(p, skip_bad=skip_bad).bars for p in paths]
         for before, after in pairwise(parts):
             if len(before) and len(after) and after.time[0] <= before.time[-1]:
-                raise ValueError(f"the files of {instrument} overlap; one bar may come once")
+                raise ValueError(
+                    f"the files of {instrument} overlap; each bar may appear only once"
+                )
         bars[instrument] = Bars.concatenate(parts)
     if len(granularities) != 1:
         names = ", ".join(sorted(granularities))

@@ -1,4 +1,4 @@
-"""The session calendar for a tape: time only goes forward, so edges are looked up once."""
+"""The session calendar of a tape. Time only moves forward, so each edge is looked up once."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,9 +6,9 @@ from sep_fx.sessions import SessionCalendar, SessionState
 
 
 class TradingHours(SessionCalendar):
-    """A calendar that is asked about one instrument, bar after bar.
+    """The session calendar of one instrument, queried bar by bar.
 
-    Between two edges of the market nothing changes but the time that is left.
+    The state is cached between two edges of the market, where only the time left changes.
     """
 
     def __init__(self, calendar: SessionCalendar, instrument: str) -> None:
@@ -19,7 +19,7 @@ class TradingHours(SessionCalendar):
         self._since, self._until = 0, 0
 
     def at(self, now: int) -> SessionState:
-        """The state at an instant in seconds, without the names of the open exchanges."""
+        """The state at a time in seconds, without the names of the open exchanges."""
         if not self._since <= now < self._until:
             state = self._source.state(self._instrument, now)
             self._state = SessionState(state.open, state.closes_at, state.opens_at, ())
@@ -30,7 +30,7 @@ class TradingHours(SessionCalendar):
     def seconds_to_close(
         self, instrument: str, times: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
-        """As the calendar says; a single bar is answered from what is known already."""
+        """Seconds to the session's close at each time; a single bar is read from the cache."""
         if len(times) != 1 or instrument != self._instrument:
             return self._source.seconds_to_close(instrument, times)
         now = int(times[0])

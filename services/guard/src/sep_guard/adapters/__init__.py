@@ -1,1 +1,1 @@
-"""Valkey and gRPC sides of what the guard needs."""
+"""Implementations of ``ports`` over gRPC and Valkey; stored records are converted here."""

@@ -1,4 +1,4 @@
-"""The broker as the gateway gives it, over gRPC."""
+"""The broker, through the gateway over gRPC."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -18,7 +18,7 @@ _log = get_logger("PortfolioManager")
 _PEER = "gateway"
 _ORDER_DEADLINE_S = 15.0
 OWN_TAG = "sep"
-"""The client tag of trades that this stack opened."""
+"""The broker's client tag of trades that this stack opened."""
 
 _OUTCOMES = {
     gateway_pb2.ORDER_STATE_FILLED: Outcome.FILLED,
@@ -28,53 +28,61 @@ _OUTCOMES = {
 
 
 class GatewayBroker:
-    """Asks the gateway."""
+    """``Broker`` over the gateway's gRPC service."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = gateway_pb2_grpc.GatewayServiceStub(channel)
 
     async def account(self) -> Account:
         """The account now."""
-        answer = await call(self._stub.GetAccount, gateway_pb2.GetAccountRequest(), peer=_PEER)
+        response = await call(self._stub.GetAccount, gateway_pb2.GetAccountRequest(), peer=_PEER)
         return Account(
-            Decimal(answer.balance),
-            Decimal(answer.nav),
-            Decimal(answer.margin_used),
-            Decimal(answer.margin_available),
-            answer.last_transaction_id,
+            balance=Decimal(response.balance),
+            nav=Decimal(response.nav),
+            margin_used=Decimal(response.margin_used),
+            margin_available=Decimal(response.margin_available),
+            last_transaction_id=response.last_transaction_id,
         )
 
     async def holdings(self) -> Mapping[str, Holding]:
-        """Open units by instrument, told apart by the trades' tag."""
-        answer = await call(
+        """Open units by instrument; the client tag of a trade says whether it is managed."""
+        response = await call(
             self._stub.ListOpenTrades, gateway_pb2.ListOpenTradesRequest(), peer=_PEER
         )
         managed: dict[str, Decimal] = {}
         manual: dict[str, Decimal] = {}
-        for trade in answer.trades:
+        for trade in response.trades:
             side = managed if trade.client_tag == OWN_TAG else manual
             side[trade.instrument] = side.get(trade.instrument, ZERO) + Decimal(trade.current_units)
-        return {i: Holding(managed.get(i, ZERO), manual.get(i, ZERO)) for i in {*managed, *manual}}
+        return {
+            i: Holding(managed=managed.get(i, ZERO), manual=manual.get(i, ZERO))
+            for i in {*managed, *manual}
+        }
 
     async def prices(self, instruments: Sequence[str]) -> Prices:
-        """Current prices; one without a bid or ask is left out."""
-        answer = await call(
+        """Current prices; a price without bid or ask is left out."""
+        response = await call(
             self._stub.GetPricing,
             gateway_pb2.GetPricingRequest(instruments=instruments),
             peer=_PEER,
         )
         quotes = {
-            p.instrument: Quote(Decimal(p.bid), Decimal(p.ask), int(p.ts_ms), p.tradeable)
-            for p in answer.prices
+            p.instrument: Quote(
+                bid=Decimal(p.bid),
+                ask=Decimal(p.ask),
+                ts_ms=int(p.ts_ms),
+                tradeable=p.tradeable,
+            )
+            for p in response.prices
             if p.bid and p.ask
         }
         return Prices(
-            quotes, {c.currency: Decimal(c.position_value) for c in answer.home_conversions}
+            quotes, {c.currency: Decimal(c.position_value) for c in response.home_conversions}
         )
 
     async def instruments(self) -> Mapping[str, Instrument]:
-        """The broker's rules."""
-        answer = await call(
+        """The broker's rules by instrument."""
+        response = await call(
             self._stub.ListInstruments, gateway_pb2.ListInstrumentsRequest(), peer=_PEER
         )
         return {
@@ -86,11 +94,11 @@ class GatewayBroker:
                 Decimal(i.margin_rate),
                 Decimal(i.maximum_order_units),
             )
-            for i in answer.instruments
+            for i in response.instruments
         }
 
     async def place(self, intent: Intent) -> Result:
-        """Send an order. A failure that does not prove that it was refused is UNKNOWN."""
+        """Send an order. A failure that does not prove a refusal is UNKNOWN, never raised."""
         request = gateway_pb2.PlaceMarketOrderRequest(
             client_order_id=intent.client_order_id,
             instrument=intent.instrument,
@@ -101,20 +109,20 @@ class GatewayBroker:
             price_bound=_text(intent.price_bound),
         )
         try:
-            answer = await call(
+            response = await call(
                 self._stub.PlaceMarketOrder, request, peer=_PEER, deadline_s=_ORDER_DEADLINE_S
             )
         except RemoteError as error:
             if error.code in _PROVEN_REFUSALS:
-                return Result(Outcome.REJECTED, error.reason, ZERO, None)
+                return _not_filled(Outcome.REJECTED, error)
             return _unknown(intent, error)
         except PeerUnavailableError as error:
             return _unknown(intent, error)
-        return _result(answer.result)
+        return _result(response.result)
 
     async def look_up(self, intent: Intent) -> Result | None:
-        """What became of an order; None where the broker knows no such order."""
-        answer = await call(
+        """The outcome of an order; None when the broker knows no such order."""
+        response = await call(
             self._stub.GetOrder,
             gateway_pb2.GetOrderRequest(
                 client_order_id=intent.client_order_id,
@@ -123,12 +131,12 @@ class GatewayBroker:
             peer=_PEER,
             deadline_s=_ORDER_DEADLINE_S,
         )
-        if answer.result.state == gateway_pb2.ORDER_STATE_NOT_FOUND:
+        if response.result.state == gateway_pb2.ORDER_STATE_NOT_FOUND:
             return None
-        return _result(answer.result)
+        return _result(response.result)
 
 
-# The gateway gives these before it sends anything to the broker.
+# The gateway returns these before it sends anything to the broker.
 _PROVEN_REFUSALS = (
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.FAILED_PRECONDITION,
@@ -143,15 +151,19 @@ def _unknown(intent: Intent, error: SepError) -> Result:
         "order outcome unknown", instrument=intent.instrument,
         client_order_id=intent.client_order_id, error=str(error),
     )  # fmt: skip
-    return Result(Outcome.UNKNOWN, error.reason, ZERO, None)
+    return _not_filled(Outcome.UNKNOWN, error)
+
+
+def _not_filled(outcome: Outcome, error: SepError) -> Result:
+    return Result(outcome=outcome, reason=error.reason, filled_units=ZERO, fill_price=None)
 
 
 def _result(result: gateway_pb2.OrderResult) -> Result:
     return Result(
-        _OUTCOMES.get(result.state, Outcome.UNKNOWN),
-        result.reason,
-        Decimal(result.filled_units or "0"),
-        Decimal(result.fill_price) if result.fill_price else None,
+        outcome=_OUTCOMES.get(result.state, Outcome.UNKNOWN),
+        reason=result.reason,
+        filled_units=Decimal(result.filled_units or "0"),
+        fill_price=Decimal(result.fill_price) if result.fill_price else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The risk budget: how much margin may be in use, in all and an instrument."""
+"""The risk budget: the margin that may be in use, in total and per instrument."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -7,13 +7,13 @@ from sep_guard.domain.limits import PortfolioLimits
 from sep_guard.domain.market import ZERO, Account
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """Margin in home currency.
 
-    ``total`` is the share of what is available now; ``ceiling`` is the most margin in
-    use at which it would still be within that share afterwards, since what is put to
-    use is available no more.
+    ``total`` is the target fraction of the margin available now. ``ceiling`` is the highest
+    margin in use that is still within that fraction after the trade, because a trade reduces
+    the margin available.
     """
 
     total: Decimal
@@ -22,52 +22,67 @@ class Budget:
     ceiling: Decimal
 
 
-def budget_of(account: Account, limits: PortfolioLimits) -> Budget:
-    """The budget of an account; nothing where balance or margin is spent."""
-    base = max(ZERO, min(account.balance, account.margin_available))
-    total = base * limits.target_pct
-    pct = limits.target_pct
-    equity = account.margin_available + account.margin_used
-    ceiling = max(ZERO, min(total, equity * pct / (1 + pct)))
-    cap = min(total / limits.top_k, limits.max_per_position_pct * total)
-    return Budget(total, cap, limits.ramp_step_pct * total, ceiling)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What the rest of the portfolio leaves for the decision on one instrument.
 
-
-def drain_budget_of(account: Account, limits: PortfolioLimits) -> Budget:
-    """The budget that a drain closes down to.
-
-    Closing frees margin, and that raises the budget: down to the one of now, a drain of an
-    account far over its cap would close twice as much as it has to.
-    """
-    now, pct = budget_of(account, limits), limits.target_pct
-    freed = max(ZERO, min(account.balance, account.nav / (1 + pct))) * pct
-    total = max(now.total, freed)
-    cap = min(total / limits.top_k, limits.max_per_position_pct * total)
-    return replace(now, total=total, per_instrument=cap)
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What the portfolio as a whole leaves to the decision on one instrument.
-
-    ``headroom`` is margin that entries may still take; ``base`` is the margin that will be
-    available once every weight is filled.
+    ``headroom`` is the margin that entries may still take; ``base`` is the margin that will
+    be available once every weight is filled, of which weights are fractions.
     """
 
     headroom: Decimal
     base: Decimal
 
 
-def settled_base(account: Account, held: Decimal, weights: Decimal) -> Decimal:
+NO_CAPACITY = Capacity(headroom=ZERO, base=ZERO)
+
+
+def budget_of(account: Account, limits: PortfolioLimits) -> Budget:
+    """The budget of an account; 0 when balance or margin available is 0 or below."""
+    base = max(ZERO, min(account.balance, account.margin_available))
+    total = base * limits.target_pct
+    pct = limits.target_pct
+    equity = account.margin_available + account.margin_used
+    return Budget(
+        total=total,
+        per_instrument=_cap(total, limits),
+        ramp_step=limits.ramp_step_pct * total,
+        ceiling=max(ZERO, min(total, equity * pct / (1 + pct))),
+    )
+
+
+def drain_budget_of(account: Account, limits: PortfolioLimits) -> Budget:
+    """The budget that a drain closes down to.
+
+    Closing frees margin, which raises the budget. Measured against the budget before the
+    drain, an account far over its cap would close about twice as much as it has to.
+    """
+    now, pct = budget_of(account, limits), limits.target_pct
+    freed = max(ZERO, min(account.balance, account.nav / (1 + pct))) * pct
+    total = max(now.total, freed)
+    return replace(now, total=total, per_instrument=_cap(total, limits))
+
+
+def capped_weight(weight: Decimal, limits: PortfolioLimits) -> Decimal:
+    """A weight limited to the cap of one instrument, as a fraction of margin available."""
+    pct = limits.target_pct
+    return min(weight, pct / limits.top_k, pct * limits.max_per_position_pct)
+
+
+def sizing_base(account: Account, *, held: Decimal, weights: Decimal) -> Decimal:
     """Margin available once every weight is filled, at most the balance.
 
-    Weights are shares of margin available, and filling them takes from it. Sized by what
-    is available now, the first positions would be cut back again for the sake of the last.
+    Weights are fractions of margin available, and filling them reduces it. Sized by the
+    margin available now, the first positions would have to be cut again for the last ones.
 
     Args:
         held: margin of the positions that are moved to their weights.
-        weights: their sum.
+        weights: the sum of those weights.
     """
-    # Some brokers never tell less than 0; what NAV leaves is the truth then.
+    # Some brokers never report a negative margin available; NAV minus margin used is then true.
     available = min(account.margin_available, account.nav - account.margin_used)
     return max(ZERO, min(account.balance, (available + held) / (1 + weights)))
+
+
+def _cap(total: Decimal, limits: PortfolioLimits) -> Decimal:
+    return min(total / limits.top_k, limits.max_per_position_pct * total)

@@ -1,12 +1,12 @@
-"""Every limit a guard decision is held against, and the controls that operators hold."""
+"""The limits that decisions are checked against, and the controls that operators set."""
 
 from dataclasses import dataclass
 from decimal import Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EntryLimits:
-    """Thresholds of an entry; ages in seconds."""
+    """Thresholds of an entry. Ages are in seconds, ``exit_minutes`` before a session's close."""
 
     min_coherence: float
     max_rupture: float
@@ -19,9 +19,15 @@ class EntryLimits:
     exit_minutes: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortfolioLimits:
-    """Shares of the budget, and the margin gate's window."""
+    """Limits of the whole portfolio.
+
+    ``target_pct`` is the budget as a fraction of margin available; ``max_per_position_pct``
+    and ``ramp_step_pct`` are fractions of the budget; ``rebalance_band`` is a fraction of the
+    target units. The margin gate closes at a utilisation of ``margin_high`` and opens below
+    ``margin_low``.
+    """
 
     top_k: int
     target_pct: Decimal
@@ -41,7 +47,7 @@ class GuardLimits:
     portfolio: PortfolioLimits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
     """What operators and settings allow at this moment."""
 

@@ -1,4 +1,4 @@
-"""What the guard sees: account, holdings, and each instrument's market and signal."""
+"""Inputs of a decision: account, holdings, and the market and signal of each instrument."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from sep_fx.sessions import SessionState
 ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The account in home currency, as the broker tells it."""
+    """The broker's account, in home currency."""
 
     balance: Decimal
     nav: Decimal
@@ -21,17 +21,22 @@ class Account:
     last_transaction_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """Signed units in one instrument: opened by this stack, and by anybody else."""
+    """Signed units of one instrument: ``managed`` opened by this stack, ``manual`` by others."""
 
     managed: Decimal = ZERO
     manual: Decimal = ZERO
 
+    @property
+    def total(self) -> Decimal:
+        """Signed units, managed and manual."""
+        return self.managed + self.manual
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """A broker's price; ``ts_ms`` is when the broker made it."""
+    """A price of the broker; ``ts_ms`` is the broker's own time of it."""
 
     bid: Decimal
     ask: Decimal
@@ -49,11 +54,11 @@ class Quote:
         return (self.ask - self.bid) / self.mid * 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bracket:
-    """Distances of stop and take profit from an entry, in price units.
+    """Distances of stop and take profit from the entry price, in price units.
 
-    ``max_spread`` is the widest spread for which the stop is far enough, None for any.
+    ``max_spread`` is the widest spread at which the stop is far enough away, None for any.
     """
 
     stop: Decimal
@@ -61,9 +66,12 @@ class Bracket:
     max_spread: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """The last complete window; ``ended_ms`` is the end of its last bar."""
+    """Metrics of the last complete window; ``ended_ms`` is the end of its last bar.
+
+    ``direction`` is 1 for long, -1 for short, 0 for none.
+    """
 
     ended_ms: int
     coherence: float
@@ -74,9 +82,13 @@ class Signal:
     bracket: Bracket | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """One instrument at one moment; None stands for what could not be read."""
+    """One instrument at one moment. None marks what could not be read.
+
+    ``manifold_ms`` is the time of the live manifold, ``home_per_quote`` the value of one unit
+    of the quote currency in home currency.
+    """
 
     instrument: Instrument
     session: SessionState
@@ -89,15 +101,19 @@ class Market:
 
     @property
     def margin_per_unit(self) -> Decimal | None:
-        """Margin of one unit in home currency; None where price or conversion is missing."""
+        """Margin of one unit in home currency; None without a quote or a conversion rate."""
         if self.quote is None or self.home_per_quote is None:
             return None
         return self.quote.mid * self.home_per_quote * self.instrument.margin_rate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """The allocator's weights, as shares of margin available; times in ms."""
+    """The allocator's weights, as fractions of margin available; times in ms.
+
+    ``gates_ts`` is the time of the gates blob that they were made from; ``held`` means that
+    the allocator repeated its last weights because it could not make new ones.
+    """
 
     ts: int
     gates_ts: int | None

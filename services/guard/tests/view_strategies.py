@@ -1,4 +1,4 @@
-"""Views as bad as they come, for what must hold whatever broker and store say."""
+"""Hypothesis strategies for views: valid, stale, missing, contradictory."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,14 +7,25 @@ from decimal import Decimal
 from hypothesis import strategies as st
 from sep_fx.instrument import Instrument
 from sep_fx.sessions import SessionState
-from sep_guard.domain.cycle import Action, Plan, View
+from sep_guard.domain.actions import Action, Plan
 from sep_guard.domain.limits import Controls, EntryLimits, GuardLimits, PortfolioLimits
 from sep_guard.domain.market import Account, Bracket, Holding, Market, Quote, Signal, Weights
+from sep_guard.domain.view import View
 
 D = Decimal
 NOW = 1_700_000_000_000
-ENTRY = EntryLimits(0.55, 0.60, 0.75, 0.40, 300, 30, 180, D("3.0"), 5)
-# Prices, and what one unit of the quote currency is worth at home, far apart as currencies are.
+ENTRY = EntryLimits(
+    min_coherence=0.55,
+    max_rupture=0.60,
+    max_entropy=0.75,
+    min_stability=0.40,
+    max_signal_age_s=300,
+    max_manifold_age_s=30,
+    max_weights_age_s=180,
+    max_spread_bps=D("3.0"),
+    exit_minutes=5,
+)
+# Instruments by price, display precision and unit precision, orders of magnitude apart.
 LISTED = {
     "AUD_USD": ("0.66", 5, 0), "EUR_JPY": ("163", 3, 0), "EUR_USD": ("1.08", 5, 0),
     "USD_HUF": ("360", 3, 0), "USD_JPY": ("150", 3, 0), "XAU_USD": ("2300", 3, 1),
@@ -37,14 +48,14 @@ def limits(draw: st.DrawFn) -> GuardLimits:
     return GuardLimits(
         ENTRY,
         PortfolioLimits(
-            draw(st.integers(1, 6)),
-            draw(decimals("0.01", "0.30", 2)),
-            draw(share()),
-            draw(share()),
-            draw(decimals("0", "0.5", 2)),
-            low,
-            high,
-            draw(st.booleans()),
+            top_k=draw(st.integers(1, 6)),
+            target_pct=draw(decimals("0.01", "0.30", 2)),
+            max_per_position_pct=draw(share()),
+            ramp_step_pct=draw(share()),
+            rebalance_band=draw(decimals("0", "0.5", 2)),
+            margin_low=low,
+            margin_high=high,
+            adopt_manual=draw(st.booleans()),
         ),
     )
 
@@ -64,31 +75,48 @@ def instruments(draw: st.DrawFn, name: str) -> Instrument:
 
 @st.composite
 def markets(draw: st.DrawFn, name: str, *, fine: bool, holding: Holding | None = None) -> Market:
-    """One instrument; ``fine`` has everything an entry needs, except what is held."""
+    """One instrument; ``fine`` fulfils every condition of an entry but the holding."""
     mid = D(LISTED[name][0]) * draw(decimals("0.5", "2", 3))
     spread = mid * (D("0.0001") if fine else draw(decimals("0", "0.001", 5)))
     ages = st.integers(0, 2_000) if fine else st.integers(-10_000, 400_000)
-    quote = Quote(mid, mid + spread, NOW - draw(ages), fine or draw(st.booleans()))
+    quote = Quote(
+        bid=mid, ask=mid + spread, ts_ms=NOW - draw(ages), tradeable=fine or draw(st.booleans())
+    )
     closes = NOW // 1000 + draw(st.integers(301, 90_000) if fine else st.integers(0, 900))
     is_open = fine or draw(st.booleans())
     unit = st.floats(0, 1)
     coherence, stability, entropy, rupture = (
         (0.62, 0.90, 0.70, 0.10) if fine else (draw(unit), draw(unit), draw(unit), draw(unit))
     )
-    bracket = Bracket(mid / 100, mid / 50, None if fine else draw(decimals("0", "1", 5)))
+    bracket = Bracket(
+        stop=mid / 100,
+        take_profit=mid / 50,
+        max_spread=None if fine else draw(decimals("0", "1", 5)),
+    )
     direction = draw(st.sampled_from([-1, 1] if fine else [-1, 0, 1]))
-    signal = Signal(NOW - draw(ages), coherence, stability, entropy, rupture, direction, bracket)
+    signal = Signal(
+        ended_ms=NOW - draw(ages),
+        coherence=coherence,
+        stability=stability,
+        entropy=entropy,
+        rupture=rupture,
+        direction=direction,
+        bracket=bracket,
+    )
     maybe = st.just(True) if fine else st.booleans()
     units = st.one_of(st.just(D(0)), st.integers(-3_000_000, 3_000_000).map(D))
     return Market(
-        draw(instruments(name)),
-        SessionState(is_open, closes if is_open else None, None, ()),
-        signal if draw(maybe) else None,
-        NOW - draw(ages) if draw(maybe) else None,
-        quote if draw(maybe) else None,
-        draw(decimals("0.0025", "2", 4)) if draw(maybe) else None,
-        holding or Holding(draw(units), draw(st.sampled_from([D(0)] * 4 + [D(700), D(-90_000)]))),
-        not fine and draw(st.booleans()),
+        instrument=draw(instruments(name)),
+        session=SessionState(is_open, closes if is_open else None, None, ()),
+        signal=signal if draw(maybe) else None,
+        manifold_ms=NOW - draw(ages) if draw(maybe) else None,
+        quote=quote if draw(maybe) else None,
+        home_per_quote=draw(decimals("0.0025", "2", 4)) if draw(maybe) else None,
+        holding=holding
+        or Holding(
+            managed=draw(units), manual=draw(st.sampled_from([D(0)] * 4 + [D(700), D(-90_000)]))
+        ),
+        order_unknown=not fine and draw(st.booleans()),
     )
 
 
@@ -98,41 +126,58 @@ def weights(draw: st.DrawFn, names: list[str], *, fine: bool) -> Weights:
     shares = {i: draw(decimals("0", most, 4)) for i in names if draw(st.integers(0, 3))}
     ages = st.integers(0, 60_000) if fine else st.integers(-10_000, 400_000)
     gates_ts = NOW - draw(ages) if fine or draw(st.booleans()) else None
-    return Weights(NOW - draw(ages), gates_ts, shares, not fine and draw(st.booleans()))
+    return Weights(
+        ts=NOW - draw(ages),
+        gates_ts=gates_ts,
+        by_instrument=shares,
+        held=not fine and draw(st.booleans()),
+    )
 
 
 @st.composite
 def views(draw: st.DrawFn) -> View:
-    """Any view at all: stale, missing, from the future, over every cap, without a cent."""
+    """Any view: stale, missing or future inputs, exposure over every cap, no money."""
     names = sorted(draw(st.sets(st.sampled_from(NAMES), min_size=1)))
     money = st.one_of(
         decimals("-100000", "1000000", 2), st.sampled_from([D(0), D("0.01"), D(10**9)])
     )
     fine = draw(st.booleans())
-    account = Account(draw(money), draw(money), draw(money.map(abs)), draw(money), "1")
+    account = Account(
+        balance=draw(money),
+        nav=draw(money),
+        margin_used=draw(money.map(abs)),
+        margin_available=draw(money),
+        last_transaction_id="1",
+    )
     if draw(st.booleans()):
-        # One that may trade, with something in use.
+        # A solvent account with some margin in use.
         nav, used = draw(decimals("1000", "100000000", 2)), draw(decimals("0", "0.3", 3))
-        account = Account(nav, nav, nav * used, nav * (1 - used), "1")
+        account = Account(
+            balance=nav,
+            nav=nav,
+            margin_used=nav * used,
+            margin_available=nav * (1 - used),
+            last_transaction_id="1",
+        )
     return View(
-        account,
-        {i: draw(markets(i, fine=fine or draw(st.booleans()))) for i in names},
-        draw(st.one_of(st.none(), weights(names, fine=fine))) if not fine
+        account=account,
+        markets={i: draw(markets(i, fine=fine or draw(st.booleans()))) for i in names},
+        weights=draw(st.one_of(st.none(), weights(names, fine=fine))) if not fine
         else draw(weights(names, fine=True)),
-        draw(st.booleans()),
-        Controls(
-            not fine and draw(st.booleans()),
-            not fine and draw(st.booleans()),
-            fine or draw(st.booleans()),
+        margin_was_open=draw(st.booleans()),
+        controls=Controls(
+            kill_switch=not fine and draw(st.booleans()),
+            read_only=not fine and draw(st.booleans()),
+            live_allowed=fine or draw(st.booleans()),
         ),
-        NOW,
-        fine or draw(st.booleans()),
+        now_ms=NOW,
+        link_sound=fine or draw(st.booleans()),
     )  # fmt: skip
 
 
 @st.composite
 def true_views(draw: st.DrawFn, lim: GuardLimits) -> View:
-    """Views whose account is what a broker would tell of its positions; every price is there.
+    """Views whose account agrees with the positions; every price is there.
 
     Everything is in order for entries. Manual trades stand on the side of our own, since
     the broker nets the others away.
@@ -145,32 +190,46 @@ def true_views(draw: st.DrawFn, lim: GuardLimits) -> View:
             side * draw(st.one_of(nothing, nothing, st.integers(1, 2_000_000).map(D)))
             for _ in range(2)
         )
-        market = draw(markets(name, fine=True, holding=Holding(managed, manual)))
-        # Else billions would be moved in steps of thousands.
+        market = draw(markets(name, fine=True, holding=Holding(managed=managed, manual=manual)))
+        # Otherwise billions would be moved in steps of thousands.
         rules = replace(market.instrument, maximum_order_units=D(10**15))
         found[name] = replace(market, instrument=rules)
     used = sum((margin_of(m) for m in found.values()), D(0))
-    # From an account that can't carry what it holds to one that hardly feels it.
+    # From an account that can't carry its positions to one that is far larger.
     nav = used * draw(decimals("0", "20", 2)) + draw(decimals("0", "1000000", 2))
     balance = nav * draw(decimals("0.5", "1.5", 2))
-    account = Account(balance, nav, used, nav - used, "1")
+    account = Account(
+        balance=balance,
+        nav=nav,
+        margin_used=used,
+        margin_available=nav - used,
+        last_transaction_id="1",
+    )
     on = Controls(kill_switch=False, read_only=False, live_allowed=True)
     given = draw(weights(names, fine=True))
-    # As the allocator makes them: within the target share of margin available in all.
+    # As from the allocator: their sum is within the target fraction of margin available.
     total = sum(given.by_instrument.values(), D(0))
     scale = min(D(1), lim.portfolio.target_pct / total) if total else D(1)
     scaled = {i: w * scale for i, w in given.by_instrument.items()}
-    return View(account, found, replace(given, by_instrument=scaled), True, on, NOW, True)
+    return View(
+        account=account,
+        markets=found,
+        weights=replace(given, by_instrument=scaled),
+        margin_was_open=True,
+        controls=on,
+        now_ms=NOW,
+        link_sound=True,
+    )
 
 
 def margin_of(market: Market, units: Decimal | None = None) -> Decimal:
-    """Margin of what is held, or of some units; 0 without a price."""
+    """Margin of the holding, or of the given units; 0 without a price."""
     held = market.holding.managed + market.holding.manual if units is None else units
     return abs(held) * (market.margin_per_unit or D(0))
 
 
 def applied(view: View, plan: Plan) -> View:
-    """The view after every order of the plan was filled at mid: a broker without costs."""
+    """The view after every order of the plan was filled at mid, without costs."""
     orders: Mapping[str, Action] = {a.instrument: a for a in plan.actions}
     moved = {}
     for name, market in view.markets.items():

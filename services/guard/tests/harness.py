@@ -1,4 +1,4 @@
-"""The guard's loop over a real store and any broker, for tests to drive."""
+"""Test harness: a guard over a real store and any broker, and a writer of its inputs."""
 
 import itertools
 import json
@@ -8,14 +8,10 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
-from sep_fx.sessions import SessionCalendar
-from sep_guard.adapters.market_reader import MarketReader
-from sep_guard.adapters.open_orders import OpenOrders
-from sep_guard.dispatcher import Dispatcher
-from sep_guard.drain import Drain
+from sep_guard.app import Resources, assemble
+from sep_guard.application.reconcile import Done
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import Broker
-from sep_guard.reconcile_loop import Cycle, Done, ReconcileLoop
 from sep_guard.settings import GuardSettings
 from sep_kit.clock import Clock, now_ms
 from sep_kit.settings.loading import load_settings
@@ -49,7 +45,7 @@ def settings_of(url: str, **changed: str) -> GuardSettings:
 
 
 class Feed:
-    """Writes what evaluator, allocator, gateway and operator would."""
+    """Writes what evaluator, allocator, gateway and operators write."""
 
     def __init__(self, store: Valkey, clock: Clock) -> None:
         self._store = store
@@ -58,7 +54,7 @@ class Feed:
     async def signal(
         self, instrument: str = "EUR_USD", direction: int = 1, stop: float = 0.01, **metrics: float
     ) -> None:
-        """A window that ended this second, and a live manifold."""
+        """A signal whose window ended this second, and a live manifold."""
         now = now_ms(self._clock)
         signal = SignalRecord.model_validate(
             {
@@ -80,7 +76,7 @@ class Feed:
         await self.manifold(instrument)
 
     async def manifold(self, instrument: str) -> None:
-        """A live manifold of this moment."""
+        """A live manifold of now."""
         manifold = ManifoldRecord.model_validate(
             {
                 "instrument": instrument, "ts_ms": now_ms(self._clock), "price": "1.1",
@@ -92,7 +88,7 @@ class Feed:
             await pipe.execute()
 
     async def blob(self, **gates: int) -> int:
-        """The evaluator's blob, and word of it; returns its time."""
+        """The gates blob, and its message on the channel; returns its time in ms."""
         now = now_ms(self._clock)
         none, bufs = dict.fromkeys(gates, 0), dict.fromkeys(gates, 0.1)
         blob = GatesBlob(ts=now, gates=gates, cooldowns=none, bufs=bufs)
@@ -120,7 +116,7 @@ class Feed:
         await KillSwitch(self._store).set(change)
 
     async def all_clear(self, **weights: float) -> None:
-        """Everything that an entry needs."""
+        """Everything that an entry in the weighted instruments needs."""
         for instrument in weights:
             await self.signal(instrument)
         await self.weights(held=False, **weights)
@@ -129,8 +125,13 @@ class Feed:
         await self._store.set(keys.MARGIN_GATE, "open")
 
 
-class Guard:
-    """One guard."""
+class GuardHarness:
+    """One guard over a real store, with its own lease and metrics.
+
+    Args:
+        on_new_id: called between a plan and its orders, where tests inject failures.
+        elapsed: the monotonic clock; follows ``clock`` when None.
+    """
 
     def __init__(
         self,
@@ -146,43 +147,32 @@ class Guard:
         self.on_new_id = on_new_id
         self.lease = Lease(store, "guard", holder, clock)
         self.registry = CollectorRegistry()
-        open_orders = OpenOrders(store, elapsed or (lambda: clock.now_ns() / NS_PER_SECOND))
         ids = itertools.count(1)
 
         def new_id() -> str:
-            # Between plan and orders: where a test may pull the rug away.
             self.on_new_id()
             return f"{holder}{next(ids)}-{clock.now_ns()}"
 
-        self.reader = MarketReader(
-            settings.hotband_pairs,
-            settings.candle_granularity,
-            SessionCalendar(settings.market_calendar),
-            store,
-            broker,
-            open_orders,
-            clock,
-            read_only=settings.read_only,
-            live_allowed=True,
+        resources = Resources(
+            valkey=store,
+            lease=self.lease,
+            broker=broker,
+            clock=clock,
+            metrics=GuardMetrics(self.registry),
+            elapsed=elapsed or (lambda: clock.now_ns() / NS_PER_SECOND),
+            new_id=new_id,
         )
-        metrics = GuardMetrics(self.registry)
-        dispatcher = Dispatcher(broker, open_orders, self.lease, clock, metrics)
-        limits = settings.limits()
-        self.loop = ReconcileLoop(self.reader, dispatcher, limits, self.lease, new_id, metrics)
-        self.drain = Drain(self.reader, dispatcher, limits.portfolio, self.lease, new_id, metrics)
+        guard = assemble(settings, resources)
+        self.views, self.reconciler, self.drain = guard.views, guard.reconciler, guard.drain
 
     async def cycle(self, dry_run: bool = False) -> dict[str, Done]:
-        """One reconcile; what was done, by instrument."""
+        """Renew the lease and run one cycle; returns what was done, by instrument."""
         await self.lease.renew()
-        return by_instrument(await self.loop.reconcile(dry_run=dry_run))
+        cycle = await self.reconciler.reconcile(dry_run=dry_run)
+        return {d.action.instrument: d for d in cycle.done}
 
 
-def by_instrument(cycle: Cycle) -> dict[str, Done]:
-    return {d.action.instrument: d for d in cycle.done}
-
-
-def told(done: Done) -> tuple[str, tuple[str, ...]]:
-    """Kind and reasons."""
+def kind_and_reasons(done: Done) -> tuple[str, tuple[str, ...]]:
     return str(done.action.kind), tuple(str(r) for r in done.action.reasons)
 
 

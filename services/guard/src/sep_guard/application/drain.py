@@ -1,34 +1,32 @@
-"""Carries a drain out: only under an engaged kill switch, one reduce-only order at a time."""
+"""Carries out a drain: only while the kill switch is engaged, one reduce-only order at a time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sep_kit.errors import NotTheWriterError, PreconditionError, ReadOnlyError
 from sep_kit.logging import get_logger
-from sep_kit.store.lease import Lease
 
-from sep_guard.adapters.decision_log import DrainRecord, queue_drain
-from sep_guard.adapters.market_reader import MarketReader
-from sep_guard.dispatcher import Dispatcher
+from sep_guard.application.dispatcher import Dispatcher
 from sep_guard.domain.budget import drain_budget_of
-from sep_guard.domain.cycle import View
 from sep_guard.domain.drain import Close, DrainLimits, DrainPlan, plan_drain
 from sep_guard.domain.limits import PortfolioLimits
-from sep_guard.domain.orders import Intent, Result, client_order_id
+from sep_guard.domain.orders import Result, intent_of_close
+from sep_guard.domain.view import View
 from sep_guard.metrics import GuardMetrics
+from sep_guard.ports import GuardStore, Transaction, ViewSource
 
 _log = get_logger("PortfolioManager")
 
 
 class KillSwitchReleasedError(PreconditionError):
-    """A drain runs only while nothing new can be opened."""
+    """A drain was asked for while the kill switch is released, so entries could be opened."""
 
     reason = "KILL_SWITCH_RELEASED"
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A close and what became of its order."""
+    """A close and the result of its order."""
 
     close: Close
     client_order_id: str
@@ -38,54 +36,57 @@ class Closed:
 class Drain:
     """Plans and executes drains.
 
-    Executing plans afresh from what is held now, so a drain that was aborted goes on
-    where it stopped. The key of each order is made of drain, instrument and units held:
-    sent twice for the same position it is one order.
+    Each execution plans from what is held at that time, so an aborted drain resumes where it
+    stopped. The key of an order is made of drain, instrument and units held: the same close
+    sent twice is one order.
     """
 
     def __init__(
         self,
-        reader: MarketReader,
+        source: ViewSource,
         dispatcher: Dispatcher,
         limits: PortfolioLimits,
-        lease: Lease,
+        store: GuardStore,
         new_id: Callable[[], str],
         metrics: GuardMetrics,
     ) -> None:
-        self._reader = reader
+        self._source = source
         self._dispatcher = dispatcher
         self._limits = limits
-        self._lease = lease
+        self._store = store
         self._new_id = new_id
         self._metrics = metrics
 
     async def plan(self, limits: DrainLimits) -> tuple[str, View, DrainPlan]:
-        """A fresh drain id, what was seen, and what a drain would close."""
-        view = await self._reader.view()
+        """A new drain id, the view that was read, and what a drain would close."""
+        view = await self._source.view()
         return self._new_id(), view, self._plan(view, limits)
 
     async def execute(
         self, drain_id: str, limits: DrainLimits, only: str | None = None
     ) -> tuple[tuple[Closed, ...], DrainPlan]:
-        """Close what is over the cap; returns what was done and what a plan says then.
+        """Close what is over the cap.
 
         Args:
-            only: the one instrument to close in; every one without it.
+            only: the one instrument to close in; all when None.
+
+        Returns:
+            The closes, and a plan made after them.
 
         Raises:
             KillSwitchReleasedError: the kill switch is not engaged.
-            ReadOnlyError: every order is refused.
+            ReadOnlyError: READ_ONLY refuses every order.
             NotTheWriterError: another replica holds the lease.
             UnavailableError: the broker does not answer.
         """
-        async with self._dispatcher.one_plan():
-            # While Valkey is away nobody can hold the lease, and nobody can open anything.
-            if not self._lease.held and not self._lease.store_away:
+        async with self._dispatcher.exclusive_plan():
+            # While the store is away no replica holds the lease, and none can open anything.
+            if not self._store.is_writer and not self._store.is_away:
                 raise NotTheWriterError("this guard does not hold the writer lease; ask again")
             await self._check_controls()
-            if not self._lease.store_away:
+            if not self._store.is_away:
                 await self._dispatcher.settle()
-            view = await self._reader.view()
+            view = await self._source.view()
             done = []
             for close in self._plan(view, limits).closes:
                 if only not in (None, close.instrument):
@@ -101,9 +102,12 @@ class Drain:
         return plan_drain(view.account, view.markets.values(), budget, limits)
 
     async def _check_controls(self) -> None:
-        # A store that is known to be away is not waited for.
-        away = self._lease.store_away
-        controls = self._reader.halted() if away else await self._reader.controls()
+        # Reading from a store that is known to be away would only time out.
+        controls = (
+            self._source.controls_without_store()
+            if self._store.is_away
+            else await self._source.controls()
+        )
         if controls.read_only:
             raise ReadOnlyError("READ_ONLY=1 refuses every order; restart without it to drain")
         if not controls.kill_switch:
@@ -113,25 +117,17 @@ class Drain:
 
     async def _close(self, drain_id: str, close: Close, view: View, limits: DrainLimits) -> Closed:
         decision_id = f"{drain_id}:{close.instrument}"
-        intent = Intent(
-            client_order_id(decision_id, f"drain:{close.current}"),
-            decision_id,
-            close.instrument,
-            close.order,
-            True,
-            None,
-            None,
-            None,
-            view.account.last_transaction_id,
-            view.now_ms,
-        )
+        intent = intent_of_close(close, decision_id, view)
         _log.info(
             "drain", instrument=close.instrument, current=str(close.current),
             order=str(close.order), reasons=[close.reason.value], decision_id=decision_id,
         )  # fmt: skip
-        self._metrics.count_drain(close)
-        record = DrainRecord.of(decision_id, close, view, self._limits, limits)
-        # A reduction goes whether or not it could be kept; what happened is owed to the store.
-        await self._dispatcher.keep(intent, lambda pipe: queue_drain(pipe, record))
+        self._metrics.count_close(close)
+
+        def record(transaction: Transaction) -> None:
+            transaction.record_close(decision_id, close, view, self._limits, limits)
+
+        # A reduction is sent even if it could not be persisted; it is then in the backlog.
+        await self._dispatcher.persist(intent, record)
         result = await self._dispatcher.send(intent)
         return Closed(close, intent.client_order_id, result)

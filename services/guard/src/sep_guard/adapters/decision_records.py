@@ -1,0 +1,225 @@
+"""Stored forms of decisions, closes and orders in ``guard:decisions``.
+
+The field names are public. Each record holds every input of its decision, so that the
+decision can be made again from it.
+"""
+
+from decimal import Decimal
+from typing import Literal
+
+from sep_kit.store.documents import Document
+
+from sep_guard.domain.actions import Action, Brackets, Kind
+from sep_guard.domain.budget import Capacity
+from sep_guard.domain.drain import Close, DrainLimits
+from sep_guard.domain.entry_checks import Check
+from sep_guard.domain.limits import Controls, GuardLimits, PortfolioLimits
+from sep_guard.domain.market import Account, Market, Weights
+from sep_guard.domain.orders import Intent, Outcome, Result
+from sep_guard.domain.view import View
+
+
+class ActionRecord(Document):
+    """An action; ``room`` is its capacity."""
+
+    instrument: str
+    kind: Kind
+    current: Decimal
+    target: Decimal
+    order: Decimal
+    reasons: tuple[str, ...]
+    checks: tuple[Check, ...]
+    brackets: Brackets | None
+    margin: Decimal
+    room: Capacity
+
+
+class DecisionRecord(Document):
+    """A decision of a cycle with its inputs, as far as they concern its instrument."""
+
+    event: Literal["decision"] = "decision"
+    id: str
+    ts: int
+    instrument: str
+    kind: Kind
+    reasons: tuple[str, ...]
+    action: ActionRecord
+    account: Account
+    market: Market
+    weight: Decimal | None
+    weights_ts: int | None
+    gates_ts: int | None
+    weights_held: bool | None
+    margin_was_open: bool
+    link_sound: bool
+    controls: Controls
+    limits: GuardLimits
+
+    @classmethod
+    def of(
+        cls, decision_id: str, action: Action, view: View, limits: GuardLimits
+    ) -> "DecisionRecord":
+        """The record of a decision."""
+        weights = view.weights
+        return cls(
+            id=decision_id,
+            ts=view.now_ms,
+            instrument=action.instrument,
+            kind=action.kind,
+            reasons=action.reasons,
+            action=ActionRecord(
+                instrument=action.instrument,
+                kind=action.kind,
+                current=action.current,
+                target=action.target,
+                order=action.order,
+                reasons=action.reasons,
+                checks=action.checks,
+                brackets=action.brackets,
+                margin=action.margin,
+                room=action.capacity,
+            ),
+            account=view.account,
+            market=view.markets[action.instrument],
+            weight=weights.by_instrument.get(action.instrument) if weights else None,
+            weights_ts=weights.ts if weights else None,
+            gates_ts=weights.gates_ts if weights else None,
+            weights_held=weights.held if weights else None,
+            margin_was_open=view.margin_was_open,
+            link_sound=view.link_sound,
+            controls=view.controls,
+            limits=limits,
+        )
+
+    def to_action(self) -> Action:
+        """The recorded action."""
+        action = self.action
+        return Action(
+            instrument=action.instrument,
+            kind=action.kind,
+            current=action.current,
+            target=action.target,
+            order=action.order,
+            reasons=action.reasons,
+            checks=action.checks,
+            brackets=action.brackets,
+            margin=action.margin,
+            capacity=action.room,
+        )
+
+    def to_view(self) -> View:
+        """The view of the decision, with this instrument alone."""
+        weights = None
+        if self.weights_ts is not None:
+            shares = {} if self.weight is None else {self.instrument: self.weight}
+            weights = Weights(
+                ts=self.weights_ts,
+                gates_ts=self.gates_ts,
+                by_instrument=shares,
+                held=bool(self.weights_held),
+            )
+        return View(
+            account=self.account,
+            markets={self.instrument: self.market},
+            weights=weights,
+            margin_was_open=self.margin_was_open,
+            controls=self.controls,
+            now_ms=self.ts,
+            link_sound=self.link_sound,
+        )
+
+
+class OrderRecord(Document):
+    """The outcome of an order, as far as it was known at ``ts``."""
+
+    event: Literal["order"] = "order"
+    id: str
+    ts: int
+    instrument: str
+    client_order_id: str
+    units: Decimal
+    outcome: Outcome
+    reason: str
+    filled_units: Decimal
+    fill_price: Decimal | None
+
+    @classmethod
+    def of(cls, intent: Intent, result: Result, ts_ms: int) -> "OrderRecord":
+        """The record of an outcome."""
+        return cls(
+            id=intent.decision_id,
+            ts=ts_ms,
+            instrument=intent.instrument,
+            client_order_id=intent.client_order_id,
+            units=intent.units,
+            outcome=result.outcome,
+            reason=result.reason,
+            filled_units=result.filled_units,
+            fill_price=result.fill_price,
+        )
+
+
+class DrainRecord(Document):
+    """One close of a drain with its inputs; its order is recorded separately."""
+
+    event: Literal["drain"] = "drain"
+    id: str
+    ts: int
+    instrument: str
+    reasons: tuple[str, ...]
+    close: Close
+    account: Account
+    markets: tuple[Market, ...]
+    portfolio: PortfolioLimits
+    limits: DrainLimits
+
+    @classmethod
+    def of(
+        cls,
+        decision_id: str,
+        close: Close,
+        view: View,
+        portfolio: PortfolioLimits,
+        limits: DrainLimits,
+    ) -> "DrainRecord":
+        """The record of a close."""
+        held = (m for m in view.markets.values() if m.holding.managed or m.holding.manual)
+        return cls(
+            id=decision_id,
+            ts=view.now_ms,
+            instrument=close.instrument,
+            reasons=(close.reason,),
+            close=close,
+            account=view.account,
+            markets=tuple(held),
+            portfolio=portfolio,
+            limits=limits,
+        )
+
+
+class IntentRecord(Document):
+    """The stored form of an order of unknown outcome, in ``guard:open_orders``."""
+
+    client_order_id: str
+    decision_id: str
+    instrument: str
+    units: Decimal
+    reduce_only: bool
+    stop_loss: Decimal | None
+    take_profit: Decimal | None
+    price_bound: Decimal | None
+    since_transaction_id: str
+    sent_ms: int
+
+    @classmethod
+    def of(cls, intent: Intent) -> "IntentRecord":
+        """The record of an order."""
+        return cls.model_validate(intent, from_attributes=True)
+
+    def to_intent(self) -> Intent:
+        """The recorded order."""
+        return Intent(**self.model_dump())
+
+
+LogRecord = DecisionRecord | OrderRecord | DrainRecord
+"""A record of ``guard:decisions``."""

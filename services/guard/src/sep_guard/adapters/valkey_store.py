@@ -1,0 +1,132 @@
+"""The guard's state in Valkey, written under the writer lease."""
+
+from collections import defaultdict
+
+from redis.asyncio.client import Pipeline
+from sep_kit.errors import CorruptRecordError
+from sep_kit.store import keys
+from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.documents import parse_document
+from sep_kit.store.lease import Lease
+
+from sep_guard.adapters.decision_records import (
+    DecisionRecord,
+    DrainRecord,
+    IntentRecord,
+    LogRecord,
+    OrderRecord,
+)
+from sep_guard.domain.actions import Action, Plan
+from sep_guard.domain.drain import Close, DrainLimits
+from sep_guard.domain.limits import GuardLimits, PortfolioLimits
+from sep_guard.domain.orders import Intent, Result
+from sep_guard.domain.view import View
+from sep_guard.ports import StoredOrders, Writes
+
+_LOG_LENGTH = 20_000
+
+
+class ValkeyGuardStore:
+    """``GuardStore`` over Valkey and the lease of the guard."""
+
+    def __init__(self, store: Valkey, lease: Lease) -> None:
+        self._store = store
+        self._lease = lease
+
+    @property
+    def is_writer(self) -> bool:
+        """Whether this replica holds the writer lease, as far as it can know by itself."""
+        return self._lease.held
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the last renewal of the lease failed because Valkey did not answer."""
+        return self._lease.store_away
+
+    async def commit(self, writes: Writes) -> None:
+        """Carry out the writes in one transaction.
+
+        Raises:
+            NotTheWriterError: another replica holds the lease; nothing was written.
+            StoreUnavailableError: Valkey does not answer; it may have written.
+        """
+        await self._lease.write(lambda pipe: writes(_PipelineTransaction(pipe)))
+
+    async def open_orders(self) -> dict[str, StoredOrders]:
+        """Persisted orders of unknown outcome, by instrument.
+
+        Raises:
+            StoreUnavailableError: Valkey does not answer.
+        """
+        stored = await answer(self._store.hgetall(keys.OPEN_ORDERS))
+        intents: dict[str, list[Intent]] = defaultdict(list)
+        faults: dict[str, list[str]] = defaultdict(list)
+        for field, raw in stored.items():
+            instrument = field.decode(errors="replace").partition(":")[0]
+            try:
+                record = parse_document(IntentRecord, f"{keys.OPEN_ORDERS} {instrument}", raw)
+                intents[record.instrument].append(record.to_intent())
+            except CorruptRecordError as error:
+                faults[instrument].append(str(error))
+        return {
+            name: StoredOrders(tuple(intents[name]), tuple(faults[name]))
+            for name in sorted({*intents, *faults})
+        }
+
+
+class _PipelineTransaction:
+    """``Transaction`` that queues commands on a pipeline."""
+
+    def __init__(self, pipe: Pipeline) -> None:
+        self._pipe = pipe
+
+    def save_budget(self, view: View, plan: Plan, limits: PortfolioLimits) -> None:
+        account, budget = view.account, plan.budget
+        values = {
+            "balance": str(account.balance),
+            "margin_available": str(account.margin_available),
+            "margin_used": str(account.margin_used),
+            "target_pct": str(limits.target_pct),
+            "budget": str(budget.total),
+            "per_instrument_cap": str(budget.per_instrument),
+            "ts": str(view.now_ms),
+        }
+        self._pipe.hset(keys.ALLOC_BUDGET, mapping=values)  # type: ignore[arg-type]
+
+    def save_margin_gate(self, is_open: bool) -> None:
+        self._pipe.set(keys.MARGIN_GATE, "open" if is_open else "closed")
+
+    def record_decision(
+        self, decision_id: str, action: Action, view: View, limits: GuardLimits
+    ) -> None:
+        self._append(DecisionRecord.of(decision_id, action, view, limits))
+
+    def record_close(
+        self,
+        decision_id: str,
+        close: Close,
+        view: View,
+        portfolio: PortfolioLimits,
+        limits: DrainLimits,
+    ) -> None:
+        self._append(DrainRecord.of(decision_id, close, view, portfolio, limits))
+
+    def record_outcome(self, intent: Intent, result: Result, ts_ms: int) -> None:
+        self._append(OrderRecord.of(intent, result, ts_ms))
+
+    def save_open_order(self, intent: Intent) -> None:
+        text = IntentRecord.of(intent).model_dump_json()
+        self._pipe.hset(keys.OPEN_ORDERS, mapping={_field(intent): text})
+
+    def delete_open_order(self, intent: Intent) -> None:
+        self._pipe.hdel(keys.OPEN_ORDERS, _field(intent))
+
+    def _append(self, record: LogRecord) -> None:
+        text = record.model_dump_json()
+        self._pipe.xadd(
+            keys.GUARD_DECISIONS, {"decision": text}, maxlen=_LOG_LENGTH, approximate=True
+        )
+
+
+def _field(intent: Intent) -> str:
+    return f"{intent.instrument}:{intent.client_order_id}"

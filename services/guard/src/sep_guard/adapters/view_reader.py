@@ -1,0 +1,134 @@
+"""Reads a view: account and prices from the broker, the rest from Valkey."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sep_fx.instrument import Instrument
+from sep_fx.sessions import SessionCalendar
+from sep_kit.clock import Clock, now_ms
+from sep_kit.errors import SepError
+from sep_kit.logging import get_logger
+from sep_kit.store.kill_switch import KillSwitch
+
+from sep_guard.adapters.stored_inputs import StoredInputs, StoredInputsReader
+from sep_guard.domain.limits import Controls
+from sep_guard.domain.market import Holding, Market
+from sep_guard.domain.view import View
+from sep_guard.ports import Broker, Prices
+
+_log = get_logger("PortfolioManager")
+_INSTRUMENTS_MAX_AGE_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewSettings:
+    """Settings of the view: configured instruments, sessions, and the switches of a start."""
+
+    instruments: tuple[str, ...]
+    calendar: SessionCalendar
+    read_only: bool
+    live_allowed: bool
+
+
+class ViewReader:
+    """``ViewSource`` over broker and Valkey. What can't be read is None, which refuses entries."""
+
+    def __init__(
+        self,
+        settings: ViewSettings,
+        broker: Broker,
+        stored_inputs: StoredInputsReader,
+        kill_switch: KillSwitch,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._broker = broker
+        self._stored_inputs = stored_inputs
+        self._kill_switch = kill_switch
+        self._clock = clock
+        self._rules: Mapping[str, Instrument] = {}
+        self._rules_ms = 0
+
+    async def view(self) -> View:
+        """All inputs of a cycle.
+
+        Raises:
+            UnavailableError: the broker's account can't be read, so nothing can be decided.
+        """
+        rules = await self._instrument_rules()
+        account, holdings = await asyncio.gather(self._broker.account(), self._broker.holdings())
+        names = sorted(i for i in {*self._settings.instruments, *holdings} if i in rules)
+        prices = await self._prices(names)
+        stored = await self._stored_inputs.read(names)
+        # A store that did not answer is not asked for the kill switch either.
+        controls = await self.controls() if stored else self.controls_without_store()
+        stored = stored or StoredInputs(unknown_orders=frozenset(names))
+        now = now_ms(self._clock)
+        return View(
+            account=account,
+            markets={
+                name: self._market(rules[name], stored, prices, holdings.get(name, Holding()), now)
+                for name in names
+            },
+            weights=stored.weights,
+            margin_was_open=stored.margin_open,
+            controls=controls,
+            now_ms=now,
+            link_sound=stored.link_sound,
+        )
+
+    async def controls(self) -> Controls:
+        """Kill switch and switches of the settings, now. An unreadable switch is engaged."""
+        switch = await self._kill_switch.read()
+        return self._controls(kill_switch=switch.engaged)
+
+    def controls_without_store(self) -> Controls:
+        """The controls while the store is away: the kill switch counts as engaged."""
+        return self._controls(kill_switch=True)
+
+    def _controls(self, *, kill_switch: bool) -> Controls:
+        settings = self._settings
+        return Controls(
+            kill_switch=kill_switch,
+            read_only=settings.read_only,
+            live_allowed=settings.live_allowed,
+        )
+
+    def _market(
+        self, rules: Instrument, stored: StoredInputs, prices: Prices, holding: Holding, now: int
+    ) -> Market:
+        name = rules.name
+        return Market(
+            instrument=rules,
+            session=self._settings.calendar.state(name, now // 1000),
+            signal=stored.signals.get(name),
+            manifold_ms=stored.manifolds_ms.get(name),
+            quote=prices.quotes.get(name),
+            home_per_quote=prices.home_per_unit.get(rules.quote),
+            holding=holding,
+            order_unknown=name in stored.unknown_orders,
+        )
+
+    async def _instrument_rules(self) -> Mapping[str, Instrument]:
+        now = now_ms(self._clock)
+        if not self._rules or not 0 <= now - self._rules_ms <= _INSTRUMENTS_MAX_AGE_MS:
+            try:
+                self._rules, self._rules_ms = await self._broker.instruments(), now
+            except SepError as error:
+                if not self._rules:
+                    raise
+                _log.warning(
+                    "instruments can't be read: the last known ones are used", error=str(error)
+                )
+            for instrument in sorted(i for i in self._settings.instruments if i not in self._rules):
+                _log.error("the broker does not list an instrument", instrument=instrument)
+        return self._rules
+
+    async def _prices(self, names: Sequence[str]) -> Prices:
+        try:
+            return await self._broker.prices(names)
+        except SepError as error:
+            # An exit needs no price; an entry does.
+            _log.warning("prices can't be read: no entry passes", error=str(error))
+            return Prices({}, {})

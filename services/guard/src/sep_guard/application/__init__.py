@@ -1,0 +1,1 @@
+"""The order of steps of a cycle, a drain and an order; I/O goes through ``ports``."""

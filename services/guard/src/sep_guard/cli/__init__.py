@@ -1,0 +1,5 @@
+"""The command ``sep-guard``."""
+
+from sep_guard.cli.command import main
+
+__all__ = ["main"]

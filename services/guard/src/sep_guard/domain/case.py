@@ -1,0 +1,77 @@
+"""The decision on one instrument before it is made: inputs and the figures derived from them."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sep_guard.domain.actions import Action, Kind
+from sep_guard.domain.budget import Capacity
+from sep_guard.domain.entry_checks import Check
+from sep_guard.domain.limits import GuardLimits, PortfolioLimits
+from sep_guard.domain.market import ZERO, Market
+from sep_guard.domain.sizing import sign
+from sep_guard.domain.target_side import TargetSide, target_side
+from sep_guard.domain.view import View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One instrument of a view.
+
+    ``current`` are the signed units that this stack manages, ``side`` their sign; ``wanted``
+    is the side to be on; ``weight`` is 0 without a weight.
+    """
+
+    view: View
+    market: Market
+    limits: GuardLimits
+    capacity: Capacity
+    current: Decimal
+    side: int
+    wanted: TargetSide
+    weight: Decimal
+
+    @classmethod
+    def of(cls, view: View, market: Market, limits: GuardLimits, capacity: Capacity) -> "Case":
+        """The case of one market."""
+        current = managed_units(market, limits.portfolio)
+        side = sign(current)
+        return cls(
+            view=view,
+            market=market,
+            limits=limits,
+            capacity=capacity,
+            current=current,
+            side=side,
+            wanted=target_side(view, market, side, limits.entry),
+            weight=view.weight(market.instrument.name),
+        )
+
+    def hold(
+        self, target: Decimal, reasons: tuple[str, ...], checks: tuple[Check, ...] = ()
+    ) -> Action:
+        """Leave the position as it is."""
+        return self._without_order(Kind.HOLD, target, reasons, checks)
+
+    def refuse(
+        self, target: Decimal, reasons: tuple[str, ...], checks: tuple[Check, ...] = ()
+    ) -> Action:
+        """Refuse the order that would lead to the target."""
+        return self._without_order(Kind.REFUSAL, target, reasons, checks)
+
+    def _without_order(
+        self, kind: Kind, target: Decimal, reasons: tuple[str, ...], checks: tuple[Check, ...]
+    ) -> Action:
+        return Action(
+            instrument=self.market.instrument.name,
+            kind=kind,
+            current=self.current,
+            target=target,
+            order=ZERO,
+            reasons=reasons,
+            checks=checks,
+        )
+
+
+def managed_units(market: Market, limits: PortfolioLimits) -> Decimal:
+    """Signed units that this stack manages, adopted manual ones included."""
+    return market.holding.total if limits.adopt_manual else market.holding.managed

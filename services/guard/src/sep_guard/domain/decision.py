@@ -1,0 +1,110 @@
+"""The decision on one instrument: rules in order, the first that applies decides."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+
+from sep_guard.domain.actions import Action, Kind
+from sep_guard.domain.budget import Capacity, budget_of, capped_weight
+from sep_guard.domain.case import Case
+from sep_guard.domain.entry_checks import Refusal, check_entry, failed
+from sep_guard.domain.entry_decision import decide_entry
+from sep_guard.domain.entry_limiters import EntryRequest
+from sep_guard.domain.limits import GuardLimits
+from sep_guard.domain.market import ZERO, Market
+from sep_guard.domain.sizing import SizeReason, reduction
+from sep_guard.domain.target_side import Cause
+from sep_guard.domain.view import View
+
+Rule = Callable[[Case], Action | None]
+
+
+def decide(view: View, market: Market, limits: GuardLimits, capacity: Capacity) -> Action:
+    """Decide on one instrument.
+
+    Args:
+        capacity: what the portfolio leaves after the entries decided before this one.
+    """
+    case = Case.of(view, market, limits, capacity)
+    action = next(a for rule in RULES if (a := rule(case)) is not None)
+    return replace(action, capacity=capacity)
+
+
+def exit_position(case: Case) -> Action | None:
+    """Close a position that should be flat."""
+    if not case.side or case.wanted.side:
+        return None
+    return _reduce(case, ZERO, case.wanted.cause)
+
+
+def report_manual(case: Case) -> Action | None:
+    """Report a position opened by hand that no weight asks for, and leave it alone."""
+    manual, portfolio = case.market.holding.manual, case.limits.portfolio
+    if case.side or case.weight or not manual or portfolio.adopt_manual:
+        return None
+    margin = abs(manual * (case.market.margin_per_unit or ZERO))
+    over = margin > budget_of(case.view.account, portfolio).per_instrument
+    return Action(
+        instrument=case.market.instrument.name,
+        kind=Kind.MANUAL,
+        current=manual,
+        target=ZERO,
+        order=ZERO,
+        reasons=(Refusal.MANUAL_POSITION, *((SizeReason.OVER_CAP,) if over else ())),
+    )
+
+
+def hold_without_weight(case: Case) -> Action | None:
+    """Without a weight there is no target."""
+    return None if case.weight else case.hold(case.current, (Refusal.NO_WEIGHT,))
+
+
+def hold_without_price(case: Case) -> Action | None:
+    """Without a price nothing can be sized: positions are held, entries refused."""
+    if case.market.margin_per_unit:
+        return None
+    if case.side:
+        return case.hold(case.current, (Refusal.NOT_TRADEABLE,))
+    checks = check_entry(case.view, case.market, case.limits)
+    return case.refuse(case.current, failed(checks), checks)
+
+
+def move_to_target(case: Case) -> Action | None:
+    """Reduce or increase the position toward the units that its weight asks for."""
+    per_unit = case.market.margin_per_unit
+    if not per_unit:
+        return None
+    share = capped_weight(case.weight, case.limits.portfolio)
+    units = case.market.instrument.round_units(share * case.capacity.base / per_unit)
+    target = case.wanted.side * units
+    if case.side and abs(target) < abs(case.current):
+        return _reduce(case, target, Cause.REBALANCE)
+    return decide_entry(EntryRequest(case=case, target=target, margin_per_unit=per_unit))
+
+
+RULES: tuple[Rule, ...] = (
+    exit_position,
+    report_manual,
+    hold_without_weight,
+    hold_without_price,
+    move_to_target,
+)
+"""Every rule, in order. The last one decides whatever the others left."""
+
+
+def _reduce(case: Case, target: Decimal, cause: Cause) -> Action:
+    market = case.market
+    size = reduction(market.instrument, case.current, target, case.limits.portfolio.rebalance_band)
+    if not size.order:
+        return case.hold(target, size.reasons)
+    if case.view.controls.read_only:
+        return case.refuse(target, (Refusal.READ_ONLY, cause))
+    return Action(
+        instrument=market.instrument.name,
+        kind=Kind.REDUCTION,
+        current=case.current,
+        target=target,
+        order=size.order,
+        reasons=(cause,),
+        margin=ZERO - abs(size.order) * (market.margin_per_unit or ZERO),
+    )

@@ -1,0 +1,64 @@
+"""StrategyEngine: the side a position should be on, and when it must be closed."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sep_fx.instants import is_fresh
+
+from sep_guard.domain.limits import EntryLimits
+from sep_guard.domain.market import Market
+from sep_guard.domain.view import View
+
+
+class Cause(StrEnum):
+    """Why a position is opened, kept, resized or closed."""
+
+    DIRECTION = "DIRECTION"
+    HOLD = "HOLD"
+    REBALANCE = "REBALANCE"
+    EXIT_BEFORE_CLOSE = "EXIT_BEFORE_CLOSE"
+    WEIGHT_GONE = "WEIGHT_GONE"
+    REVERSAL = "REVERSAL"
+    RUPTURE = "RUPTURE"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSide:
+    """``side`` is 1 for long, -1 for short, 0 for flat."""
+
+    side: int
+    cause: Cause
+
+
+def target_side(view: View, market: Market, side: int, limits: EntryLimits) -> TargetSide:
+    """The side to be on, given the side held now (0 when flat).
+
+    Missing or held weights never close a position: neither means that the instrument lost
+    its weight.
+    """
+    signal = market.signal
+    weight = view.weight(market.instrument.name)
+    if side == 0:
+        return TargetSide(signal.direction if signal and weight else 0, Cause.DIRECTION)
+    exit_cause = _exit_cause(view, market, side, limits)
+    return TargetSide(side, Cause.HOLD) if exit_cause is None else TargetSide(0, exit_cause)
+
+
+def _exit_cause(view: View, market: Market, side: int, limits: EntryLimits) -> Cause | None:
+    signal, weights, now_ms = market.signal, view.weights, view.now_ms
+    if market.session.near_close(now_ms // 1000, limits.exit_minutes) or _left_over(market):
+        return Cause.EXIT_BEFORE_CLOSE
+    if weights is not None and not weights.held and not view.weight(market.instrument.name):
+        return Cause.WEIGHT_GONE
+    if signal is None or not is_fresh(signal.ended_ms, limits.max_signal_age_s, now_ms):
+        return None
+    if signal.direction == -side:
+        return Cause.REVERSAL
+    if signal.rupture > limits.max_rupture or signal.stability < limits.min_stability:
+        return Cause.RUPTURE
+    return None
+
+
+def _left_over(market: Market) -> bool:
+    """Whether a session ended with the position open and the broker still trades it."""
+    return not market.session.open and market.quote is not None and market.quote.tradeable

@@ -1,0 +1,61 @@
+"""The allocator of a replay: weights from the gates and signals of the evaluation."""
+
+from sep_allocator.convert import gates_of, record_of, window_of
+from sep_allocator.domain.allocation import NOTHING, Allocation, allocate
+from sep_allocator.settings import AllocatorSettings
+from sep_fx.sessions import SessionCalendar
+from sep_kit.store.records import WeightsRecord
+
+from sep_replay.evaluation_stage import EvaluationStage
+from sep_replay.journal import Journal, Topic
+
+
+class AllocationStage:
+    """Allocates weights into ``latest``, and records changes of the selection."""
+
+    def __init__(
+        self,
+        evaluation: EvaluationStage,
+        settings: AllocatorSettings,
+        calendar: SessionCalendar,
+        journal: Journal,
+    ) -> None:
+        self._evaluation = evaluation
+        self._settings = settings
+        self._calendar = calendar
+        self._journal = journal
+        self.latest: Allocation = NOTHING
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no instrument has a weight."""
+        return not self.latest.weights
+
+    def record(self) -> WeightsRecord | None:
+        """The published weights; None before the first allocation."""
+        if self.latest is NOTHING:
+            return None
+        return record_of(self.latest, self._settings.alloc_top_k)
+
+    def allocate(self, now: int) -> None:
+        """Allocate from the last evaluations; ``now`` in seconds."""
+        before, evaluation = self.latest, self._evaluation
+        if not before.weights and not any(e.gate for e in evaluation.evaluations.values()):
+            # No candidate and no previous weights: an empty allocation of now, without scoring.
+            self.latest = Allocation(now * 1000, now * 1000, {}, {}, False, None)
+            return
+        instruments = evaluation.instruments
+        self.latest = allocate(
+            gates_of(evaluation.blob(now)),
+            {i: window_of(s) for i in instruments if (s := evaluation.signal(i))},
+            {i: self._calendar.state(i, now) for i in instruments},
+            before,
+            self._settings.limits(),
+            now * 1000,
+            market_open=self._calendar.market_open(now),
+        )
+        if set(self.latest.weights) != set(before.weights):
+            self._journal.add(
+                now, Topic.WEIGHTS, "all", weights=self.latest.weights,
+                scores=self.latest.scores,
+            )  # fmt: skip

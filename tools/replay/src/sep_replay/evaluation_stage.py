@@ -1,0 +1,109 @@
+"""The evaluator of a replay: gates and signals of every instrument of the tape."""
+
+from sep_evaluator.domain.backtest import StrictSpanRun
+from sep_evaluator.domain.evaluation import Evaluation, Observation, evaluate
+from sep_evaluator.domain.floors import FloorsInForce
+from sep_evaluator.domain.gates import GateState
+from sep_evaluator.domain.params import StrategyParams
+from sep_evaluator.evaluation_loop import Buffers, blob_of
+from sep_evaluator.settings import EvaluatorSettings
+from sep_evaluator.signals import newest_signals
+from sep_fx.bars import Bars
+from sep_fx.sessions import SessionCalendar
+from sep_kit.store.records import GatesBlob, SignalRecord
+
+from sep_replay.journal import Journal, Topic
+from sep_replay.tape import Tape
+from sep_replay.trading_hours import TradingHours
+
+
+class EvaluationStage:
+    """Evaluates every instrument, and records gates whose verdict changed."""
+
+    def __init__(
+        self,
+        tape: Tape,
+        settings: EvaluatorSettings,
+        calendar: SessionCalendar,
+        journal: Journal,
+    ) -> None:
+        self.granularity = tape.granularity
+        self.instruments = tape.instruments
+        self.evaluations: dict[str, Evaluation] = {}
+        self._settings = settings
+        self._journal = journal
+        self._hours = {i: TradingHours(calendar, i) for i in tape.instruments}
+        self._runs = {i: self._new_run(i) for i in tape.instruments}
+        self._integrity: dict[str, tuple[int, tuple[str, ...]]] = {}
+        self._states = dict.fromkeys(tape.instruments, GateState())
+        self._limits = settings.gate_limits()
+        self._floors = {i: FloorsInForce(self._limits.floors) for i in tape.instruments}
+        self._buffers = Buffers.of(settings.hysteresis_default, settings.hysteresis_pair_json)
+
+    def extend(self, instrument: str, bars: Bars) -> None:
+        """Append bars to an instrument's backtest."""
+        self._runs[instrument].extend(bars)
+
+    def evaluate(self, now: int) -> None:
+        """Evaluate every instrument; ``now`` in seconds."""
+        for instrument in self.instruments:
+            self._evaluate(instrument, now)
+
+    def blob(self, now: int) -> GatesBlob:
+        """The gates blob of the last evaluations."""
+        return blob_of(list(self.evaluations.values()), now * 1000)
+
+    def signal(self, instrument: str) -> SignalRecord | None:
+        """The signal of the last bar; computed on demand."""
+        return next(iter(newest_signals(self._runs[instrument], 1)), None)
+
+    def _new_run(self, instrument: str) -> StrictSpanRun:
+        return StrictSpanRun(
+            StrategyParams(),
+            self.granularity.seconds,
+            instrument,
+            self._hours[instrument],
+            self._settings.session_exit_minutes,
+            long_run_days=self._settings.eval_long_run_days,
+        )
+
+    def _evaluate(self, instrument: str, now: int) -> None:
+        run, floors = self._runs[instrument], self._floors[instrument]
+        observation = Observation(
+            instrument,
+            run.summary(self._settings.eval_span_days) if len(run) else None,
+            run.watermark,
+            self._integrity_of(instrument, run),
+            self._hours[instrument].at(now),
+        )
+        in_force = floors.at(now * 1000)
+        evaluation = evaluate(
+            self._states[instrument],
+            floors.history,
+            observation,
+            self._limits,
+            self._buffers.of_instrument(instrument),
+            now * 1000,
+            floors=in_force,
+        )
+        before = self.evaluations.get(instrument)
+        self._states[instrument] = evaluation.state
+        self.evaluations[instrument] = evaluation
+        if evaluation.sample is not None:
+            floors.add(evaluation.sample)
+        if before is None or before.reasons != evaluation.reasons or evaluation.flipped:
+            self._journal.add(
+                now, Topic.GATE, instrument, gate=evaluation.gate,
+                flipped=before is not None and before.gate != evaluation.gate,
+                reasons=evaluation.reasons, verdict=evaluation.verdict,
+                buffer=evaluation.buffer, summary=evaluation.summary,
+                floors=evaluation.floors, band=evaluation.band, state=evaluation.state,
+            )  # fmt: skip
+
+    def _integrity_of(self, instrument: str, run: StrictSpanRun) -> tuple[str, ...]:
+        # Slices of a run can only begin to disagree when a trade is added.
+        trades, faults = self._integrity.get(instrument, (-1, ()))
+        if trades != len(run.trades):
+            faults = tuple(run.integrity())
+            self._integrity[instrument] = (len(run.trades), faults)
+        return faults
