@@ -21,7 +21,7 @@ from tests.containers.images import (
     prometheus_folder,
 )
 from tests.containers.override import HOLDER, write_override
-from tests.operations.desk import link_python
+from tests.operations.operator_shell import link_python
 
 ACCOUNT = "101-001-0000001-001"  # of deploy/demo.env
 TOKEN = (ROOT / "deploy" / "paper_token").read_text().strip()

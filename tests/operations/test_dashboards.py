@@ -15,7 +15,7 @@ import yaml
 from sep_testing.eventually import eventually
 from sep_testing.valkey import free_port
 
-from tests.operations.desk import Desk
+from tests.operations.operator_shell import OperatorShell
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -78,17 +78,19 @@ class Prometheus:
 
 
 @pytest.fixture(scope="module")
-def prometheus(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def prometheus(
+    shell: OperatorShell, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
     """Prometheus beside the running stack, which trades."""
     if shutil.which("prometheus") is None:
         pytest.skip("DASHBOARDS NOT TESTED: prometheus is not installed")
-    desk.set_kill_switch(engaged=False)
-    started = Prometheus(desk.stack.url, tmp_path_factory.mktemp("prometheus"))
+    shell.set_kill_switch(engaged=False)
+    started = Prometheus(shell.stack.url, tmp_path_factory.mktemp("prometheus"))
     try:
         yield started
     finally:
         started.stop()
-        desk.set_kill_switch(engaged=True)
+        shell.set_kill_switch(engaged=True)
 
 
 @pytest.mark.parametrize(("panel", "query", "legend"), queries())

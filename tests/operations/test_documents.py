@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.operations.desk import Desk
 from tests.operations.documents import PAGES, ROOT, Command, all_commands
+from tests.operations.operator_shell import OperatorShell
 
 KINDS = {"", "deploy", "docker", "dry", "end", "setup"}
 RUNS_DOCKER = {"docker", "end"}
@@ -19,8 +19,8 @@ RULES = ROOT / "deploy" / "prometheus" / "sep-rolling.rules.yaml"
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("command", [c for c in all_commands() if c.kind in {"", "dry"}], ids=str)
-def test_a_command_runs_as_written(desk: Desk, command: Command) -> None:
-    code, output = desk.run("bash", "-euo", "pipefail", "-c", command.text)
+def test_a_command_runs_as_written(shell: OperatorShell, command: Command) -> None:
+    code, output = shell.run("bash", "-euo", "pipefail", "-c", command.text)
     assert code == 0, f"{command.text}\n{output}"
 
 
@@ -40,7 +40,7 @@ def test_no_command_stands_in_a_sentence_where_no_test_finds_it(page: Path) -> N
 
 
 @pytest.mark.timeout(120)
-def test_what_the_pages_deploy_with_is_what_a_deploy_takes(desk: Desk) -> None:
+def test_what_the_pages_deploy_with_is_what_a_deploy_takes(shell: OperatorShell) -> None:
     """As dry runs, with the practice settings that the README tells how to make.
 
     The paper profile is deployed for real where containers run.
@@ -59,11 +59,11 @@ def test_what_the_pages_deploy_with_is_what_a_deploy_takes(desk: Desk) -> None:
     }.items():  # fmt: skip
         assert re.search(rf"{name}={value}", page)
         practice = re.sub(rf"^{name}=.*$", f"{name}={value}", practice, flags=re.M)
-    (desk.folder / "practice.env").write_text(practice)
-    (desk.folder / "token.txt").write_text("not-a-token")
+    (shell.folder / "practice.env").write_text(practice)
+    (shell.folder / "token.txt").write_text("not-a-token")
     for command in commands:
         dry = command if "--dry-run" in command else f"{command} --dry-run"
-        code, output = desk.run("bash", "-euo", "pipefail", "-c", dry)
+        code, output = shell.run("bash", "-euo", "pipefail", "-c", dry)
         assert code == 0, f"{command}\n{output}"
 
 
