@@ -1,12 +1,12 @@
-"""List the third-party dependencies of an image: ``third_party.py SERVICE_FOLDER LIBRARY_FOLDER...``.
+"""List the third-party dependencies of an image, for its Dockerfile.
 
-Writes ``shared.txt`` (what the libraries need) and ``service.txt`` (what the service needs) into
-the folder of ``--out``, as requirements files. The Dockerfile installs from these lists, so that a
-change of source code, or of a pyproject.toml elsewhere than in its dependencies, reinstalls
-nothing. Packages of this tree (``sep-...``) are left out: they are built from source, and an index
-is never asked for them.
+``third_party.py SERVICE LIBRARY... --out FOLDER`` takes folders of packages and writes two
+requirements files: ``shared.txt`` with what the libraries need, ``service.txt`` with what the
+service needs. The Dockerfile installs from them, so that a change of source code, or of a
+pyproject.toml outside its dependencies, reinstalls nothing.
 
-Exits with 1 if a package of this tree is needed and not among the folders.
+Packages of this tree (``sep-...``) are left out: they are built from source, and an index is never
+asked for them. Exits with 1 if one of them is needed and not among the folders.
 """
 
 import argparse

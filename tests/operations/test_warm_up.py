@@ -1,4 +1,4 @@
-"""The scripts against a stack that runs."""
+"""The operators' scripts against a running stack."""
 
 import json
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.timeout(300)
 WARM_UP = (".venv/bin/python", "scripts/ops/warmup_orchestrator.py")
 
 
-def test_warm_up_makes_coherence_real_for_every_pair(shell: OperatorShell) -> None:
+def test_after_a_warm_up_every_pair_has_coherence(shell: OperatorShell) -> None:
     code, output = shell.run(*WARM_UP, "--days", "1", "--wait", "120", within_s=280)
     assert code == 0, output
     assert "warm: backfill, prime, hydrate for 8 instruments" in output
@@ -33,7 +33,7 @@ def test_a_second_warm_up_fetches_nothing(shell: OperatorShell) -> None:
     assert requests() == before
 
 
-def test_what_is_missing_is_told_in_a_table(shell: OperatorShell) -> None:
+def test_what_is_missing_is_printed_in_a_table(shell: OperatorShell) -> None:
     code, output = shell.run(*WARM_UP, "--pairs", "EUR_USD,XXX_YYY", "--count", "10")
     assert code == 1
     assert "not warm" in output
@@ -41,7 +41,7 @@ def test_what_is_missing_is_told_in_a_table(shell: OperatorShell) -> None:
     assert "UNKNOWN_INSTRUMENT" in " ".join(output.split()).replace(" │ │ │ ", "")
 
 
-def test_a_stack_that_is_away_is_told_at_once(shell: OperatorShell) -> None:
+def test_an_unreachable_stack_is_reported_at_once(shell: OperatorShell) -> None:
     code, output = shell.run(*WARM_UP, "--url", "http://127.0.0.1:9")
     assert (code, "UNREACHABLE" in output) == (1, True), output
 
@@ -50,7 +50,7 @@ def test_a_stack_that_is_away_is_told_at_once(shell: OperatorShell) -> None:
     "wrong",
     [("--steps", "boil"), ("--granularity", "M"), ("--count", "0"), ("--days", "-1"), ("--what",)],
 )
-def test_a_wrong_call_is_refused_with_what_is_allowed(
+def test_a_wrong_call_is_refused_and_names_the_option(
     shell: OperatorShell, wrong: tuple[str, ...]
 ) -> None:
     code, output = shell.run(*WARM_UP, *wrong)
@@ -58,7 +58,7 @@ def test_a_wrong_call_is_refused_with_what_is_allowed(
     assert wrong[0] in output
 
 
-def test_verification_names_what_is_at_fault(shell: OperatorShell) -> None:
+def test_verification_names_the_failed_check(shell: OperatorShell) -> None:
     verify = (".venv/bin/python", "scripts/ops/verify_stack.py")
     shell.set_kill_switch(engaged=True)
     code, output = shell.run(*verify, "--wait", "60", "--kill-switch", "engaged")
