@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from sep_ops.__main__ import COMMANDS
 
+from tests.operations.sigint import sigint_of_children
+
 ROOT = Path(__file__).parents[2]
 SCRIPTS = {
     "drain_overcap": ("drain",),
@@ -34,9 +36,8 @@ def silent_server() -> Iterator[socket.socket]:
 def start(
     command: tuple[str, ...], server: socket.socket, *, ignore_sigint: bool = False
 ) -> subprocess.Popen[str]:
-    """Start a command against the server, with SIGINT ignored if its parent process does so."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if ignore_sigint else None
-    try:
+    """Start a command against the server."""
+    with sigint_of_children(ignored=ignore_sigint):
         return subprocess.Popen(
             (sys.executable, *command, "--url", f"http://127.0.0.1:{server.getsockname()[1]}"),
             cwd=ROOT,
@@ -45,9 +46,6 @@ def start(
             stderr=subprocess.STDOUT,
             text=True,
         )
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGINT, before)
 
 
 def script(name: str) -> tuple[str, ...]:
