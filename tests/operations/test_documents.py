@@ -105,3 +105,27 @@ def test_every_alert_has_its_section_in_the_runbook() -> None:
 def test_links_point_to_existing_files(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def decision_records() -> list[Path]:
+    return sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+
+
+@pytest.mark.parametrize("record", decision_records(), ids=lambda record: record.name[:4])
+def test_a_decision_record_has_its_status_its_date_and_its_row_in_the_index(record: Path) -> None:
+    lines = record.read_text().splitlines()
+    heading = re.fullmatch(r"# (\d+)\. (.+)", lines[0])
+    status = re.fullmatch(r"Status: (accepted|proposed|superseded by .+)", lines[2])
+    date = re.fullmatch(r"Date: (20\d\d-\d\d-\d\d)", lines[3])
+    assert heading is not None, lines[:4]
+    assert status is not None, lines[:4]
+    assert date is not None, lines[:4]
+    assert int(heading[1]) == int(record.name[:4])
+    row = f"| [{heading[1]}]({record.name}) | {heading[2]} | {status[1]} | {date[1]} |"
+    assert row in (record.parent / "README.md").read_text().splitlines()
+
+
+def test_links_of_the_decision_records_point_to_existing_files() -> None:
+    for page in (ROOT / "docs" / "adr").glob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), (page.name, target)

@@ -65,7 +65,7 @@ def test_what_changes_least_is_copied_into_the_image_first() -> None:
 def test_the_lists_of_an_image_name_third_party_packages_at_pinned_versions(
     folder: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, LIST, folder, *LIBRARIES, "--out", tmp_path]
+    command: list[str | Path] = [sys.executable, LIST, folder, *LIBRARIES, "--out", tmp_path]
     subprocess.run(command, check=True, timeout=30)
     shared, service = (tmp_path / name for name in ("shared.txt", "service.txt"))
     lines = [*shared.read_text().splitlines(), *service.read_text().splitlines()]
@@ -77,7 +77,8 @@ def test_the_lists_of_an_image_name_third_party_packages_at_pinned_versions(
 
 
 def test_a_package_of_this_tree_that_is_not_in_the_image_is_an_error(tmp_path: Path) -> None:
-    command = [sys.executable, LIST, ROOT / "services/guard", ROOT / "protos", "--out", tmp_path]
+    folders = (ROOT / "services" / "guard", ROOT / "protos")
+    command: list[str | Path] = [sys.executable, LIST, *folders, "--out", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 1
     assert "sep-guard needs sep-fx, sep-kit" in done.stderr
