@@ -122,7 +122,7 @@ def test_a_stack_that_fails_a_later_step_is_rolled_back(
 
 
 def assert_rolled_back(code: int, output: str, step: str) -> None:
-    """deploy.sh names the step that failed, and says that what ran before runs again."""
+    """deploy.sh names the failed step and reports that what ran before runs again."""
     assert code == 1, output[-4000:]
     assert f"FAILED at: {step}" in output, output[-4000:]
     assert "rolled back; the kill switch is engaged" in output, output[-4000:]

@@ -61,5 +61,5 @@ COMMAND = Command(
     description=__doc__,
     add_options=add_options,
     run=run,
-    interrupted="`{prog} show` prints how the switch stands",
+    interrupted="`{prog} show` prints the state of the switch",
 )
