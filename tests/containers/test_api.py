@@ -1,6 +1,7 @@
-"""The end-to-end suite as it stands, against the deployed containers.
+"""The end-to-end suite, run against the deployed containers.
 
-What it says of processes (killed, stopped, their log files) is said of containers elsewhere here.
+Its tests of processes (killed, stopped, their log files) are left out; ``test_containers`` and
+``test_deploys`` hold the ones for containers.
 """
 
 import time
@@ -91,8 +92,7 @@ pytestmark = pytest.mark.timeout(600)
 
 KEYS = {"write.alice": "a" * 32, "read.grafana": "r" * 32}  # of tests.e2e.calls
 
-
-OF_EACH_SERVICE = (
+ROUTES = (
     "/api/oanda/account",
     "/api/pairs",
     "/api/ranking/active",
@@ -100,21 +100,21 @@ OF_EACH_SERVICE = (
 )
 
 
-def knows(stack: "DeployedStack", route: str, key: str) -> bool:
-    """Whether the service behind a route takes a key."""
+def accepts(stack: "DeployedStack", route: str, key: str) -> bool:
+    """Whether the service behind a route accepts a key."""
     headers = {"Authorization": f"Bearer {key}"}
     answer = httpx.get(f"{stack.url}{route}", headers=headers, timeout=10)
     return answer.status_code != httpx.codes.UNAUTHORIZED
 
 
 class DeployedStack:
-    """What the suite asks of a stack, answered by containers."""
+    """The interface of the suite's ``Stack``, implemented by the containers."""
 
     def __init__(self, containers: Containers) -> None:
         self._containers = containers
         self.url = containers.url
         self.writer = "write"
-        # Where an example looks for the keys that the fixture below makes.
+        # The examples read their keys from here; the fixture ``api`` writes them.
         self.run_dir = containers.project.parent / "operator"
 
     def get(self, path: str, **params: str) -> httpx.Response:
@@ -139,14 +139,14 @@ def stack(containers: Containers, deployed: Deployed) -> DeployedStack:
 
 @pytest.fixture
 def trading(containers: Containers, stack: DeployedStack) -> DeployedStack:
-    """The containers while entries may pass, whichever test has halted them before."""
+    """The containers with the kill switch released, whatever an earlier test did."""
     containers.set_kill_switch(engaged=False)
     return stack
 
 
 @pytest.fixture(scope="module")
 def api(containers: Containers, stack: DeployedStack) -> Iterator[DeployedStack]:
-    """The containers, with keys of every kind."""
+    """The containers, with a key of each kind."""
     folder = stack.run_dir / "keys"
     folder.mkdir(parents=True)
     for name, key in KEYS.items():
@@ -155,9 +155,9 @@ def api(containers: Containers, stack: DeployedStack) -> Iterator[DeployedStack]
     write = "; ".join(f"echo {key} >/keys/{name}" for name, key in KEYS.items())
     remove = " ".join(f"/keys/{name}" for name in KEYS)
     assert containers.run(*keys, BASE, "sh", "-c", write) == (0, "")
-    # Each service looks at its keys once a second.
+    # Each service reloads its keys once a second.
     deadline = time.monotonic() + 30
-    while not all(knows(stack, route, key) for route in OF_EACH_SERVICE for key in KEYS.values()):
+    while not all(accepts(stack, route, key) for route in ROUTES for key in KEYS.values()):
         assert time.monotonic() < deadline, stack.tail()
         time.sleep(0.2)
     yield stack
@@ -166,6 +166,6 @@ def api(containers: Containers, stack: DeployedStack) -> Iterator[DeployedStack]
 
 @pytest.fixture
 async def channel(api: DeployedStack) -> AsyncIterator[grpc.aio.Channel]:
-    """A native client's channel to the public port."""
+    """A native gRPC channel to the public port."""
     async with grpc.aio.insecure_channel(api.url.removeprefix("http://")) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""An operator's shell, pointed at a running stack."""
+"""A shell in a copy of the project's folder, with the environment of an operator."""
 
 import os
 import subprocess
@@ -11,41 +11,45 @@ import httpx
 from tests.e2e.conftest import Stack
 
 ROOT = Path(__file__).parents[2]
-_SHOWN = (
+_LINKED = (
     *("bin", "scripts", "deploy", "deploy.sh", "compose.yaml", "Dockerfile", "docs"),
     *("requirements", "protos", "libs", "services", "tools"),
 )
 
 
 def link_python(folder: Path) -> None:
-    """Give a copy of the project the Python of this one."""
+    """Give a copy of the project a ``.venv/bin/python`` that runs this test's Python."""
     (folder / ".venv" / "bin").mkdir(parents=True)
-    # Not a link: a virtual environment is found from where its Python seems to be.
+    # A script and not a symbolic link: Python finds its virtual environment by its own path.
     python = folder / ".venv" / "bin" / "python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     python.chmod(0o755)
 
 
-class Desk:
-    """An operator's shell in the project's folder, pointed at a running stack."""
+class OperatorShell:
+    """Runs commands as an operator of a running stack does.
+
+    Args:
+        folder: is created, with links to the project's files in it: what commands write must not
+            end up in the real project.
+    """
 
     def __init__(self, stack: Stack, folder: Path) -> None:
         self.stack = stack
         self.folder = folder
         folder.mkdir()
-        # A folder that looks like the project: what commands write must not end up in the real one.
-        for name in _SHOWN:
+        for name in _LINKED:
             (folder / name).symlink_to(ROOT / name)
         link_python(folder)
 
     @property
     def env(self) -> Mapping[str, str]:
-        """What the operator has exported."""
+        """The environment, with SEP_URL and SEP_KEY_FILE exported."""
         key_file = self.stack.run_dir / "keys" / "write"
         return {**os.environ, "SEP_URL": self.stack.url, "SEP_KEY_FILE": str(key_file)}
 
     def run(self, *command: str, within_s: float = 90) -> tuple[int, str]:
-        """Run a command; its exit code and output."""
+        """Run a command; its exit code and its output, stdout and stderr together."""
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -59,7 +63,7 @@ class Desk:
         return done.returncode, done.stdout
 
     def set_kill_switch(self, *, engaged: bool) -> None:
-        """Engage or release it."""
+        """Engage or release the kill switch."""
         key = (self.stack.run_dir / "keys" / "write").read_text().strip()
         response = httpx.post(
             f"{self.stack.url}/api/kill-switch",
