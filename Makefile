@@ -14,10 +14,10 @@ FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
 		>/dev/null 2>&1 && echo "$$python" && break; done
 
-PACKAGES := $(wildcard protos/pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml \
+PACKAGES := $(wildcard protos/pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml simulators/*/pyproject.toml \
 	tools/*/pyproject.toml clients/*/pyproject.toml)
-SOURCES := $(wildcard libs/*/src services/*/src tools/*/src clients/*/src)
-TESTS := $(wildcard libs/*/tests services/*/tests tools/*/tests clients/*/tests) tests
+SOURCES := $(wildcard libs/*/src services/*/src simulators/*/src tools/*/src clients/*/src)
+TESTS := $(wildcard libs/*/tests services/*/tests simulators/*/tests tools/*/tests clients/*/tests) tests
 PROGRAMS := scripts deploy bench
 CONTRACT := protos/gen/sep_protos/contract.binpb
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check

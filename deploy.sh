@@ -125,7 +125,7 @@ SEP_ENV_FILE=$(absolute "$env_file")
 OANDA_API_TOKEN_FILE=$(absolute "$token_file")
 export SEP_ENV_FILE OANDA_API_TOKEN_FILE
 # The same sources are the same release: deploying them twice changes nothing.
-release=$(find Dockerfile compose.yaml requirements protos libs services tools -type f \
+release=$(find Dockerfile compose.yaml requirements protos libs services simulators tools -type f \
     -not -path '*/__pycache__/*' -not -path '*.egg-info/*' -not -path '*/tests/*' \
     -not -path '*/build/*' -not -path 'protos/gen/*' -print0 \
     | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c 1-12)

@@ -21,7 +21,7 @@ from sep_fx.instants import format_seconds
 from sep_fx.sessions import MarketCalendar
 from sep_guard.settings import GuardSettings
 from sep_kit.settings.loading import load_settings
-from sep_paper_broker.domain.opening_hours import OpeningHours
+from sep_paper_broker.market.opening_hours import OpeningHours
 from sep_replay.engine import Replay, ReplaySettings
 from sep_replay.tape import Tape
 from sep_testing.clock import FakeClock

@@ -33,8 +33,8 @@ from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, answer
 from sep_paper_broker.app import RunningBroker, serve_paper_broker
-from sep_paper_broker.domain.market import Market
-from sep_paper_broker.domain.ticks import Ticks
+from sep_paper_broker.market.market import Market
+from sep_paper_broker.market.ticks import Ticks
 from sep_paper_broker.settings import Settings as PaperSettings
 from sep_testing.eventually import eventually
 from sep_testing.services import running_service

@@ -24,7 +24,7 @@ from sep_guard.domain.market import Market, Weights
 from sep_guard.domain.orders import Intent, client_order_id
 from sep_guard.settings import GuardSettings
 from sep_kit.store.records import SignalRecord
-from sep_paper_broker.domain.instruments import LISTINGS
+from sep_paper_broker.market.instruments import LISTINGS
 
 from sep_replay.journal import Journal, Topic
 from sep_replay.paper_account import PaperAccount

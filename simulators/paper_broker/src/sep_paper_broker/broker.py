@@ -1,0 +1,168 @@
+"""The broker: one account kept abreast of one market."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sep_fx.instants import NS_PER_SECOND
+
+from sep_paper_broker.account.account import Account
+from sep_paper_broker.account.financing import rollovers
+from sep_paper_broker.market.market import Market, quote_at
+from sep_paper_broker.market.quote import Quote
+from sep_paper_broker.market.trigger_levels import first_trigger
+from sep_paper_broker.orders.pending_levels import pending_levels
+
+Clock = Callable[[], int]
+
+# After a pause (a restart) the account is taken through what it missed in steps of this
+# length, so that a margin closeout happens about when it would have.
+_STEP_NS = 60 * NS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the account has been taken through the market."""
+
+    processed_ns: int
+
+
+class Broker:
+    """Takes the account through the market as time passes.
+
+    Prices only exist on whole seconds, so two calls within one second see the same market.
+
+    Args:
+        account: the account.
+        market: where its prices come from.
+        clock: the time in nanoseconds since the epoch.
+        processed_ns: up to when the account has seen the market.
+        save: called after every change of the account, before anyone hears of it.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        market: Market,
+        clock: Clock,
+        processed_ns: int,
+        save: Callable[[Account, Progress], None],
+    ) -> None:
+        self.account = account
+        self.market = market
+        self.clock = clock
+        self.halted: frozenset[str] = frozenset()
+        self._processed = processed_ns
+        self._seen_second = -1
+        self._seen_halted = self.halted
+        self._save = save
+        self._saved = -1
+        self._changed = asyncio.Event()
+        self._closing = asyncio.Event()
+
+    def advance(self) -> int:
+        """Bring the account up to now: stops and take profits on the way, financing, quotes.
+
+        Returns:
+            The time now; a clock that ran backward is held.
+        """
+        now = max(self.clock(), self._processed)
+        second = now // NS_PER_SECOND
+        if second == self._seen_second and self.halted == self._seen_halted:
+            return now
+        for stop, is_rollover in self._checkpoints(self._processed, now):
+            self._replay_market(self._processed, stop)
+            self._processed = stop
+            if is_rollover:
+                self.account.accrue_financing(stop)
+        self._seen_second, self._seen_halted = second, self.halted
+        self.commit()
+        return now
+
+    def commit(self) -> None:
+        """Save what changed and wake those who wait for transactions."""
+        count = len(self.account.book.ledger)
+        if count == self._saved:
+            return
+        self._save(self.account, Progress(self._processed))
+        self._saved = count
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def quote(self, instrument: str) -> Quote | None:
+        """An instrument's quote as the account last saw it."""
+        return self.account.book.quotes.get(instrument)
+
+    async def changed(self, timeout: float) -> None:  # noqa: ASYNC109 - a wait, not a deadline
+        """Return at the account's next change, at close, or after the timeout in seconds."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._changed, self._closing)]
+        try:
+            await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but no longer than until close."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds)
+
+    @property
+    def closed(self) -> bool:
+        """Whether streams should end."""
+        return self._closing.is_set()
+
+    def close(self) -> None:
+        """End the streams."""
+        self._closing.set()
+
+    def _checkpoints(self, after: int, now: int) -> Iterator[tuple[int, bool]]:
+        """Where to pause on the way to now: each rollover, and every step while trades are open."""
+        rolls = iter([*rollovers(after, now)])
+        roll = next(rolls, None)
+        at = after
+        while at < now:
+            step = at + _STEP_NS if self.account.book.instruments_held() else now
+            stop = min(step, now, roll if roll is not None else now)
+            is_roll = stop == roll
+            if is_roll:
+                roll = next(rolls, None)
+            yield stop, is_roll
+            at = stop
+        if after == now:
+            yield now, False
+
+    def _replay_market(self, after: int, until: int) -> None:
+        """Fill what the prices of ``(after, until]`` reach, then take in the last quotes."""
+        book = self.account.book
+        begin, end = after // NS_PER_SECOND + 1, until // NS_PER_SECOND + 1
+        while begin < end:
+            hits = [
+                hit
+                for levels in pending_levels(book)
+                if levels.instrument not in self.halted
+                and (hit := first_trigger(self.market, levels, begin, end)) is not None
+            ]
+            if not hits:
+                break
+            at = min(hits)
+            self.account.observe(
+                self._quotes(at * NS_PER_SECOND, self.account.instruments_needed())
+            )
+            begin = at + 1
+        self.account.observe(self._quotes(until, frozenset(self.market.instruments)))
+
+    def _quotes(self, at_ns: int, names: frozenset[str]) -> list[Quote]:
+        found = (quote_at(self.market, name, at_ns) for name in sorted(names))
+        return [
+            Quote(q.instrument, q.time_ns, q.bid, q.ask, tradeable=False)
+            if q.instrument in self.halted
+            else q
+            for q in found
+            if q is not None
+        ]
+
+
+def discard_state(account: Account, progress: Progress) -> None:
+    """For a broker whose account does not outlive it."""

@@ -1,0 +1,1 @@
+"""Faults injected on request: which are active, and how they alter answers."""

@@ -1,0 +1,63 @@
+"""Answers as faults want them: candles missing, unfinished or impossible, prices impossible."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from sep_paper_broker.faults.registry import CorruptValue, Fault, FaultKind
+
+Json = dict[str, Any]
+
+
+def corrupt_candles(answer: bytes, faults: Iterable[Fault]) -> bytes:
+    """An answer with candles whose newest ones are missing, called unfinished or impossible."""
+    body = json.loads(answer)
+    candles = body["candles"]
+    for fault in faults:
+        kept = max(0, len(candles) - fault.count)
+        newest = candles[kept:]
+        if fault.kind is FaultKind.MISSING_CANDLES:
+            newest = []
+        elif fault.kind is FaultKind.INCOMPLETE_CANDLES:
+            newest = [{**candle, "complete": False} for candle in newest]
+        else:
+            newest = [_bad_candle(candle, fault.value) for candle in newest]
+        candles = candles[:kept] + newest
+    return json.dumps({**body, "candles": candles}, separators=(",", ":")).encode()
+
+
+def corrupt_price(price: Json, value: CorruptValue) -> Json:
+    """A price that no market makes; one without bids and asks has nothing to spoil."""
+    bids, asks = price["bids"], price["asks"]
+    if value is CorruptValue.CROSSED:
+        return {**price, "bids": _priced(bids, asks), "asks": _priced(asks, bids)}
+    bad = [{**level, "price": _bad_text(level["price"], value)} for level in bids]
+    return {**price, "bids": bad}
+
+
+def _priced(levels: list[Json], others: list[Json]) -> list[Json]:
+    return [{**level, "price": other["price"]} for level, other in zip(levels, others, strict=True)]
+
+
+def _bad_candle(candle: Json, value: CorruptValue) -> Json:
+    if value is CorruptValue.CROSSED:
+        swapped = {"bid": "ask", "ask": "bid"}
+        return {name: candle.get(swapped.get(name, name), item) for name, item in candle.items()}
+    sides: dict[str, Json] = {n: candle[n] for n in ("bid", "ask", "mid") if n in candle}
+    if value is CorruptValue.HIGH_BELOW_LOW:
+        # The least price there is, so that it is below whatever the low was.
+        least = {name: re.sub(r"\d", "0", side["h"])[:-1] + "1" for name, side in sides.items()}
+        return {**candle, **{name: {**side, "h": least[name]} for name, side in sides.items()}}
+    return {
+        **candle,
+        **{name: {**side, "c": _bad_text(side["c"], value)} for name, side in sides.items()},
+    }
+
+
+def _bad_text(price: str, value: CorruptValue) -> str:
+    if value is CorruptValue.NOT_FINITE:
+        return "NaN"
+    if value is CorruptValue.UNPARSABLE:
+        return "n/a"
+    return re.sub(r"\d", "0", price)

@@ -1,0 +1,44 @@
+"""What every route needs: the broker, its settings, and a few questions asked everywhere."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from sep_paper_broker.account.account import Account
+from sep_paper_broker.broker import Broker
+from sep_paper_broker.faults.registry import FaultRegistry
+from sep_paper_broker.http.connections import Connections
+from sep_paper_broker.http.errors import ApiError
+from sep_paper_broker.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RouteContext:
+    """Shared by the route classes."""
+
+    broker: Broker
+    settings: Settings
+    faults: FaultRegistry
+    connections: Connections
+
+    def account(self, request: Request) -> Account:
+        """The account of the path, brought up to now.
+
+        Raises:
+            ApiError: 404, this broker does not keep that account.
+        """
+        account = self.broker.account
+        if request.path_params["account"] != account.book.profile.id:
+            raise ApiError(404, "The account specified does not exist.", "NO_SUCH_ACCOUNT")
+        self.broker.advance()
+        return account
+
+    def now(self) -> int:
+        """The broker's time."""
+        return self.broker.advance()
+
+
+def request_id(request: Request) -> str:
+    """The id that this request's answer carries."""
+    found: str = request.state.request_id
+    return found

@@ -1,0 +1,71 @@
+"""What surrounds every request: its id, its authorisation, and the faults asked for."""
+
+import hmac
+from collections.abc import Callable
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sep_paper_broker.faults.registry import FaultRegistry
+from sep_paper_broker.http.connections import Connections
+from sep_paper_broker.http.errors import ApiError
+from sep_paper_broker.http.request_faults import play
+
+# Asked by the supervisor, and by tests over loopback: neither has the token.
+_OPEN_PATHS = ("/healthz", "/admin/")
+
+
+class RequestMiddleware:
+    """The layer that every request passes first.
+
+    Adds ``RequestID`` to every answer, refuses a wrong token with 401, and plays the faults
+    that hit a request as a whole.
+
+    Args:
+        app: what answers.
+        token: the bearer token that is let in.
+        clock: nanoseconds since the epoch; request ids begin with it.
+        faults: what goes wrong.
+        connections: to cut a connection with.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        token: str,
+        clock: Callable[[], int],
+        faults: FaultRegistry,
+        connections: Connections,
+    ) -> None:
+        self._app = app
+        self._expected = f"Bearer {token}".encode()
+        self._clock = clock
+        self._faults = faults
+        self._connections = connections
+        self._count = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["path"].startswith(_OPEN_PATHS):
+            await self._app(scope, receive, send)
+            return
+        self._count += 1
+        request_id = f"{self._clock()}{self._count:06d}"
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["RequestID"] = request_id
+            await send(message)
+
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        if not hmac.compare_digest(given, self._expected):
+            refusal = ApiError(401, "Insufficient authorization to perform request.")
+            await refusal.answer()(scope, receive, send_with_id)
+            return
+        fault = self._faults.take_request_fault(scope["method"], scope["path"])
+        if fault is None:
+            await self._app(scope, receive, send_with_id)
+            return
+        await play(fault, self._app, scope, (receive, send_with_id), self._connections)

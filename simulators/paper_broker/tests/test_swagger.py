@@ -1,0 +1,229 @@
+"""Every answer has the shape that the broker's own contract gives it.
+
+The contract is a large file that is not ours to ship. SEP_SWAGGER names it; without it the
+place beside the repository where it usually lies is tried.
+"""
+
+import asyncio
+import json
+import os
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from .conftest import Client, ManualClock
+
+BESIDE = Path(__file__).parents[4] / "shared/oanda/v20.swagger.json"
+PATH = Path(os.environ.get("SEP_SWAGGER", BESIDE))
+
+if not PATH.is_file():
+    pytest.skip("no broker contract: set SEP_SWAGGER to v20.swagger.json", allow_module_level=True)
+
+# The contract declares transactions and orders by their common part alone; the type says
+# which of its definitions an object must really satisfy.
+TRANSACTIONS = {
+    "CREATE": "CreateTransaction",
+    "TRANSFER_FUNDS": "TransferFundsTransaction",
+    "CLIENT_CONFIGURE": "ClientConfigureTransaction",
+    "CLIENT_CONFIGURE_REJECT": "ClientConfigureRejectTransaction",
+    "MARKET_ORDER": "MarketOrderTransaction",
+    "MARKET_ORDER_REJECT": "MarketOrderRejectTransaction",
+    "STOP_LOSS_ORDER": "StopLossOrderTransaction",
+    "STOP_LOSS_ORDER_REJECT": "StopLossOrderRejectTransaction",
+    "TAKE_PROFIT_ORDER": "TakeProfitOrderTransaction",
+    "TAKE_PROFIT_ORDER_REJECT": "TakeProfitOrderRejectTransaction",
+    "ORDER_FILL": "OrderFillTransaction",
+    "ORDER_CANCEL": "OrderCancelTransaction",
+    "ORDER_CANCEL_REJECT": "OrderCancelRejectTransaction",
+    "ORDER_CLIENT_EXTENSIONS_MODIFY": "OrderClientExtensionsModifyTransaction",
+    "ORDER_CLIENT_EXTENSIONS_MODIFY_REJECT": "OrderClientExtensionsModifyRejectTransaction",
+    "TRADE_CLIENT_EXTENSIONS_MODIFY": "TradeClientExtensionsModifyTransaction",
+    "TRADE_CLIENT_EXTENSIONS_MODIFY_REJECT": "TradeClientExtensionsModifyRejectTransaction",
+    "DAILY_FINANCING": "DailyFinancingTransaction",
+}
+ORDERS = {"MARKET": "MarketOrder", "STOP_LOSS": "StopLossOrder", "TAKE_PROFIT": "TakeProfitOrder"}
+
+
+def strict_contract() -> Any:
+    """The contract in which an object holds nothing that is not declared."""
+    contract = json.loads(PATH.read_text())
+    definitions = contract["definitions"]
+    for definition in definitions.values():
+        if "properties" in definition:
+            definition["additionalProperties"] = False
+    for name, kinds in (("Transaction", TRANSACTIONS), ("Order", ORDERS)):
+        definitions[name] = {
+            "required": ["type"],
+            "properties": {"type": {"enum": list(kinds)}},
+            "allOf": [
+                {
+                    "if": {"properties": {"type": {"const": kind}}},
+                    "then": {"$ref": f"#/definitions/{definition}"},
+                }
+                for kind, definition in kinds.items()
+            ],
+        }
+    return contract
+
+
+CONTRACT = strict_contract()
+
+
+def check(method: str, path: str, status: int, body: Any) -> None:
+    """The answer satisfies the contract's schema for that path, method and status."""
+    answers = CONTRACT["paths"][path][method]["responses"]
+    answer = answers[str(status)]
+    if "$ref" in answer:
+        answer = CONTRACT["responses"][answer["$ref"].rpartition("/")[2]]
+    schema = deepcopy(answer["schema"])
+    schema["additionalProperties"] = False
+    schema["definitions"] = CONTRACT["definitions"]
+    jsonschema.Draft7Validator(schema).validate(body)
+
+
+ONE = "/accounts/{accountID}"
+
+
+async def call(
+    client: Client, method: str, path: str, status: int = 200, body: Any = None, **asked: Any
+) -> Any:
+    """Ask by the contract's path and check the answer. ``asked`` fills path and query."""
+    names = {"accountID": client.running.settings.account}
+    for name in list(asked):
+        if f"{{{name}}}" in path:
+            names[name] = asked.pop(name)
+    url = "/v3" + path.format(**names)
+    answer = await client.http.request(method, url, json=body, params=asked)
+    assert answer.status_code == status, answer.text
+    found = answer.json()
+    check(method, path, status, found)
+    return found
+
+
+def market(units: int, **fields: Any) -> dict[str, Any]:
+    return {"order": {"type": "MARKET", "instrument": "EUR_USD", "units": str(units), **fields}}
+
+
+async def test_orders_and_trades_satisfy_the_contract(client: Client) -> None:
+    orders, trades = f"{ONE}/orders", f"{ONE}/trades"
+    full = {
+        "clientExtensions": {"id": "o", "tag": "t", "comment": "c"},
+        "tradeClientExtensions": {"id": "x"},
+        "stopLossOnFill": {"price": "0.50000"},
+        "takeProfitOnFill": {"price": "2.00000", "clientExtensions": {"id": "tp"}},
+        "priceBound": "2.00000",
+    }
+    made = await call(client, "post", orders, 201, market(1000, **full))
+    trade = made["orderFillTransaction"]["tradeOpened"]["tradeID"]
+    await call(client, "post", orders, 201, market(50_000_000))
+    await call(client, "post", orders, 400, market(0))
+    await call(client, "post", orders, 400, {})
+    await call(client, "post", orders, 201, market(-300))
+    for state in ("ALL", "PENDING", "FILLED", "CANCELLED"):
+        await call(client, "get", orders, state=state)
+    await call(client, "get", f"{ONE}/pendingOrders")
+    one = f"{orders}/{{orderSpecifier}}"
+    await call(client, "get", one, orderSpecifier="@o")
+    await call(client, "get", one, 404, orderSpecifier="@none")
+    extensions = {"clientExtensions": {"tag": "new"}}
+    path = f"{one}/clientExtensions"
+    await call(client, "put", path, body=extensions, orderSpecifier="@tp")
+    await call(client, "put", path, 404, extensions, orderSpecifier="@none")
+    await call(client, "put", f"{one}/cancel", orderSpecifier="@tp")
+    await call(client, "put", f"{one}/cancel", 404, orderSpecifier="@tp")
+    for state in ("ALL", "OPEN", "CLOSED"):
+        await call(client, "get", trades, state=state)
+    await call(client, "get", f"{ONE}/openTrades")
+    one = f"{trades}/{{tradeSpecifier}}"
+    await call(client, "get", one, tradeSpecifier=trade)
+    await call(client, "get", one, 404, tradeSpecifier="99")
+    stops = {"stopLoss": {"price": "0.60000"}, "takeProfit": {"price": "3.00000"}}
+    await call(client, "put", f"{one}/orders", body=stops, tradeSpecifier=trade)
+    bad = {"stopLoss": {"price": "0.6000001"}, "takeProfit": {"price": "3.0000001"}}
+    await call(client, "put", f"{one}/orders", 400, bad, tradeSpecifier=trade)
+    path = f"{one}/clientExtensions"
+    await call(client, "put", path, body=extensions, tradeSpecifier=trade)
+    await call(client, "put", path, 400, {}, tradeSpecifier=trade)
+    await call(client, "put", f"{one}/close", body={"units": "100"}, tradeSpecifier=trade)
+    await call(client, "put", f"{one}/close", 404, {"units": "ALL"}, tradeSpecifier="99")
+    await call(client, "put", f"{one}/close", body={"units": "ALL"}, tradeSpecifier=trade)
+
+
+async def test_positions_satisfy_the_contract(client: Client) -> None:
+    await call(client, "post", f"{ONE}/orders", 201, market(1000))
+    path = f"{ONE}/positions"
+    await call(client, "get", path)
+    await call(client, "get", f"{ONE}/openPositions")
+    one = f"{path}/{{instrument}}"
+    await call(client, "get", one, instrument="EUR_USD")
+    body = {"longUnits": "400", "longClientExtensions": {"id": "c"}}
+    await call(client, "put", f"{one}/close", body=body, instrument="EUR_USD")
+    await call(client, "put", f"{one}/close", 400, {"longUnits": "900"}, instrument="EUR_USD")
+    await call(client, "put", f"{one}/close", 404, {"shortUnits": "ALL"}, instrument="EUR_USD")
+    await call(client, "put", f"{one}/close", body={"longUnits": "ALL"}, instrument="EUR_USD")
+    await call(client, "get", path)
+
+
+async def test_account_and_record_satisfy_the_contract(client: Client, clock: ManualClock) -> None:
+    await call(client, "post", f"{ONE}/orders", 201, market(1000, stopLossOnFill={"distance": "1"}))
+    clock.move(10 * 3600)
+    await call(client, "get", "/accounts")
+    await call(client, "patch", f"{ONE}/configuration", body={"alias": "A", "marginRate": "0.05"})
+    await call(client, "patch", f"{ONE}/configuration", 400, {"marginRate": "7"})
+    for path in (ONE, f"{ONE}/summary", f"{ONE}/instruments"):
+        await call(client, "get", path)
+    await call(client, "get", f"{ONE}/changes", sinceTransactionID=1)
+    await call(client, "get", f"{ONE}/changes", 416, sinceTransactionID=99)
+    path = f"{ONE}/transactions"
+    await call(client, "get", path, type="ORDER,FUNDING")
+    await call(client, "get", f"{path}/{{transactionID}}", transactionID="1")
+    await call(client, "get", f"{path}/{{transactionID}}", 404, transactionID="99")
+    await call(client, "get", f"{path}/idrange", **{"from": 1, "to": 5})
+    await call(client, "get", f"{path}/sinceid", id=1)
+    await call(client, "get", f"{path}/sinceid", 416, id=99)
+
+
+async def test_prices_and_candles_satisfy_the_contract(client: Client, clock: ManualClock) -> None:
+    asked: dict[str, Any] = {
+        "instruments": "EUR_USD,EUR_JPY",
+        "includeHomeConversions": "true",
+        "includeUnitsAvailable": "true",
+    }
+    await call(client, "get", f"{ONE}/pricing", **asked)
+    for path in (
+        "/instruments/{instrument}/candles",
+        f"{ONE}/instruments/{{instrument}}/candles",
+    ):
+        for granularity in ("S5", "M1", "H1", "D"):
+            query: dict[str, Any] = {"granularity": granularity, "price": "MBA", "count": 3}
+            await call(client, "get", path, instrument="EUR_USD", **query)
+        await call(client, "get", path, 400, instrument="EUR_USD", granularity="X")
+    clock.move(4 * 86_400)
+    await call(client, "get", f"{ONE}/pricing", **asked)
+
+
+async def test_stream_lines_satisfy_the_contract(client: Client) -> None:
+    definitions = CONTRACT["definitions"]
+    kinds = {
+        "/pricing/stream": {"PRICE": "ClientPrice", "HEARTBEAT": "PricingHeartbeat"},
+        "/transactions/stream": {"HEARTBEAT": "TransactionHeartbeat"},
+    }
+    for path, names in kinds.items():
+        url = client.home + path
+        async with client.http.stream("GET", url, params={"instruments": "EUR_USD"}) as answer:
+            lines = answer.aiter_lines()
+            for _ in names:
+                async with asyncio.timeout(5):
+                    found = json.loads(await anext(lines))
+                schema = {"$ref": f"#/definitions/{names[found['type']]}"}
+                jsonschema.Draft7Validator(schema | {"definitions": definitions}).validate(found)
+
+
+async def test_refusals_satisfy_the_contract(client: Client) -> None:
+    del client.http.headers["Authorization"]
+    for path in ("/accounts", ONE, f"{ONE}/orders"):
+        if "401" in CONTRACT["paths"][path]["get"]["responses"]:
+            await call(client, "get", path, 401)
