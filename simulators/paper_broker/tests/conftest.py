@@ -1,4 +1,4 @@
-"""A paper broker on port 0, with a clock that tests move."""
+"""Fixtures: a paper broker on port 0 with a manual clock, and an account without a market."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -23,7 +23,7 @@ ACCOUNT = "101-001-0000001-001"
 
 
 class ManualClock:
-    """Stands still until it is moved."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self, now_ns: int = NOON) -> None:
         self.now_ns = now_ns
@@ -32,7 +32,7 @@ class ManualClock:
         return self.now_ns
 
     def move(self, seconds: float) -> None:
-        """Move on."""
+        """Advance the clock."""
         self.now_ns += int(seconds * NS_PER_SECOND)
 
 
@@ -45,7 +45,7 @@ class Client:
         self.home = f"/v3/accounts/{running.settings.account}"
 
     async def get(self, path: str, status: int = 200, **params: Any) -> Any:
-        """The JSON of an answer of the account that must have the status."""
+        """The JSON of a response that must have the status."""
         return self._json(await self.http.get(self._path(path), params=params), status)
 
     async def put(self, path: str, body: Any = None, status: int = 200) -> Any:
@@ -65,18 +65,18 @@ class Client:
         return Decimal(price["closeoutBid"]), Decimal(price["closeoutAsk"])
 
     async def fault(self, **description: Any) -> Any:
-        """Put a fault into force."""
-        answer = await self.http.post(f"{self.running.admin_url}/admin/faults", json=description)
-        assert answer.status_code == 201, answer.text
-        return answer.json()
+        """Add a fault."""
+        response = await self.http.post(f"{self.running.admin_url}/admin/faults", json=description)
+        assert response.status_code == 201, response.text
+        return response.json()
 
     def _path(self, path: str) -> str:
         return path if path.startswith("/v3") else self.home + path
 
-    def _json(self, answer: httpx.Response, status: int) -> Any:
-        assert answer.status_code == status, answer.text
-        assert answer.headers["RequestID"]
-        return answer.json()
+    def _json(self, response: httpx.Response, status: int) -> Any:
+        assert response.status_code == status, response.text
+        assert response.headers["RequestID"]
+        return response.json()
 
 
 Serve = Callable[..., AbstractAsyncContextManager[Client]]
@@ -113,7 +113,7 @@ async def client(serve: Serve) -> AsyncIterator[Client]:
 
 
 class AccountHarness:
-    """A pure account and the quotes it sees, without a market."""
+    """An account that tests feed with quotes, without a market or HTTP."""
 
     def __init__(self, balance: str = "100000") -> None:
         self.now = NOON
@@ -125,14 +125,14 @@ class AccountHarness:
     def quote(
         self, instrument: str, bid: str, ask: str, *, tradeable: bool = True
     ) -> list[Transaction]:
-        """A new quote, a second later; the transactions it made."""
+        """Observe a quote one second later. Returns the transactions it created."""
         self.now += NS_PER_SECOND
         quote = Quote(instrument, self.now, Decimal(bid), Decimal(ask), tradeable)
         return self.account.observe([quote])
 
 
 def body_of(transaction: Transaction | None, kind: type[Body]) -> Body:
-    """What a transaction, which must be there and of the kind, says."""
+    """The body of a transaction; fails if it is absent or of another kind."""
     assert transaction is not None
     assert isinstance(transaction.body, kind)
     return transaction.body

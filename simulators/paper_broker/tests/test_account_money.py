@@ -70,7 +70,7 @@ def test_position_close_closes_all_of_one_side(harness: AccountHarness) -> None:
     assert harness.account.book.instruments_held() == []
 
 
-def test_position_close_of_a_missing_side_refuses_the_whole_request(
+def test_position_close_of_a_missing_side_rejects_the_whole_request(
     harness: AccountHarness,
 ) -> None:
     submit(harness, 1000)
@@ -136,7 +136,7 @@ def test_financing_is_charged_on_position_value(harness: AccountHarness) -> None
     assert body.position_financings[0].open_trade_financings[0].financing == expected
 
 
-def test_no_position_no_financing(harness: AccountHarness) -> None:
+def test_without_positions_there_is_no_financing(harness: AccountHarness) -> None:
     assert harness.account.accrue_financing(harness.now) is None
 
 

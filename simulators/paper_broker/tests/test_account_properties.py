@@ -1,4 +1,4 @@
-"""What holds for an account whatever is done to it."""
+"""Invariants of an account under random operations."""
 
 import json
 from decimal import Decimal
@@ -47,7 +47,7 @@ units = st.one_of(st.integers(-50_000, 50_000), st.integers(-5_000_000, 5_000_00
 
 
 class AccountMachine(RuleBasedStateMachine):
-    """Random quotes, orders, closes, stops, days and restarts."""
+    """Random quotes, orders, closes, stop changes, rollovers and restarts."""
 
     @initialize()
     def open(self) -> None:
@@ -184,7 +184,7 @@ class AccountMachine(RuleBasedStateMachine):
             assert all(u > 0 for u in held) or all(u < 0 for u in held)
 
     @invariant()
-    def ledger_tells_the_whole_story(self) -> None:
+    def ledger_accounts_for_every_position_and_profit(self) -> None:
         ledger = self.account.book.ledger.transactions
         assert [t.id for t in ledger] == [str(i + 1) for i in range(len(ledger))]
         fills = [t.body for t in ledger if isinstance(t.body, OrderFill)]
@@ -226,7 +226,7 @@ def trade_of(index: int, held: int) -> Trade:
     fill=st.sampled_from(PositionFill),
     tif=st.sampled_from([TimeInForce.FOK, TimeInForce.IOC]),
 )
-def test_plan_takes_no_more_than_there_is_and_oldest_first(
+def test_plan_reduces_oldest_trades_first_and_never_more_than_they_hold(
     sizes: list[int], long: bool, units: int, fill: PositionFill, tif: TimeInForce
 ) -> None:
     trades = [trade_of(i, size if long else -size) for i, size in enumerate(sizes)]

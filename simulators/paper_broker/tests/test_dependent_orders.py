@@ -136,7 +136,7 @@ def test_new_stop_replaces_the_old_one(harness: AccountHarness) -> None:
     assert harness.account.book.trades[trade].stop_loss_order_id == new.id
 
 
-def test_null_cancels_and_what_is_not_named_stays(harness: AccountHarness) -> None:
+def test_null_cancels_an_order_and_an_absent_field_leaves_it(harness: AccountHarness) -> None:
     trade = open_trade(harness, stop="1.09900", target="1.10200")
     request = TradeOrdersRequest(frozenset({"take_profit"}))
     outcome = harness.account.set_trade_orders(trade, request, harness.now)
@@ -153,7 +153,7 @@ def test_stop_set_beyond_the_market_fills_at_once(harness: AccountHarness) -> No
     assert only_close_price(fill) == D("1.10000")
 
 
-def test_bad_stop_leaves_the_good_take_profit_untouched_too(harness: AccountHarness) -> None:
+def test_invalid_stop_also_rejects_the_valid_take_profit(harness: AccountHarness) -> None:
     trade = open_trade(harness)
     request = TradeOrdersRequest(
         frozenset({"stop_loss", "take_profit"}),

@@ -40,14 +40,14 @@ async def test_reset_before_loses_the_order_and_reset_after_keeps_it(client: Cli
     assert found["state"] == "FILLED"
 
 
-async def test_hanging_request_is_never_answered(client: Client) -> None:
+async def test_hanging_request_gets_no_response(client: Client) -> None:
     await client.fault(kind="hang", path="/summary", times=1)
     with pytest.raises(httpx.ReadTimeout):
         await client.http.get(f"{client.home}/summary", timeout=0.2)
     await client.get("/summary")
 
 
-async def test_fresh_order_is_unreadable_for_a_while(client: Client, clock: ManualClock) -> None:
+async def test_new_order_is_unreadable_for_a_while(client: Client, clock: ManualClock) -> None:
     await client.fault(kind="unreadable_order", seconds=0.5, times=1)
     made = await client.order(1000, clientExtensions={"id": "x"})
     await client.get("/orders/@x", 404)
@@ -81,7 +81,7 @@ async def test_halted_instrument_is_shown_and_not_dealt_in(client: Client) -> No
     assert "orderFillTransaction" in await client.order(-1000)
 
 
-async def test_margin_can_be_refused_without_want_of_it(client: Client) -> None:
+async def test_order_can_be_cancelled_for_margin_although_it_suffices(client: Client) -> None:
     await client.fault(kind="insufficient_margin", times=1)
     made = await client.order(1)
     assert made["orderCancelTransaction"]["reason"] == "INSUFFICIENT_MARGIN"
@@ -89,12 +89,12 @@ async def test_margin_can_be_refused_without_want_of_it(client: Client) -> None:
 
 
 async def collect(client: Client, path: str, seconds: float, **params: str) -> list[str]:
-    """The types of what a stream sends in a while."""
+    """The types of the lines that a stream sends within ``seconds``."""
     kinds: list[str] = []
     try:
         async with asyncio.timeout(seconds):
-            async with client.http.stream("GET", client.home + path, params=params) as answer:
-                async for line in answer.aiter_lines():
+            async with client.http.stream("GET", client.home + path, params=params) as response:
+                async for line in response.aiter_lines():
                     kinds += [json.loads(line)["type"]]
     except TimeoutError:
         pass
@@ -109,18 +109,18 @@ async def test_streams_can_fall_silent_without_closing(serve: Serve) -> None:
         assert await collect(client, "/pricing/stream", 0.3, instruments="EUR_USD")
 
 
-async def test_one_stream_can_be_silent_while_the_other_speaks(serve: Serve) -> None:
+async def test_one_stream_can_be_silent_while_the_other_sends(serve: Serve) -> None:
     async with serve(heartbeat_seconds=0.05) as client:
         await client.fault(kind="silent_stream", path="pricing/stream")
         assert await collect(client, "/pricing/stream", 0.3, instruments="EUR_USD") == []
         assert await collect(client, "/transactions/stream", 0.3)
 
 
-async def hear_until_hit(client: Client, kind: str) -> None:
-    """Listen to a stream that a fault hits once it has begun."""
+async def read_until_fault(client: Client, kind: str) -> None:
+    """Read a stream until a fault that starts after its first line ends it."""
     url = f"{client.home}/transactions/stream"
-    async with client.http.stream("GET", url, timeout=0.5) as answer:
-        lines = answer.aiter_lines()
+    async with client.http.stream("GET", url, timeout=0.5) as response:
+        lines = response.aiter_lines()
         await anext(lines)
         await client.fault(kind=kind, times=1)
         async for _ in lines:
@@ -136,7 +136,7 @@ async def test_an_open_stream_can_be_cut_or_left_half_open(
 ) -> None:
     async with serve(heartbeat_seconds=0.05) as client:
         with pytest.raises(error):
-            await hear_until_hit(client, kind)
+            await read_until_fault(client, kind)
         assert not client.running.faults.faults
         assert await collect(client, "/transactions/stream", 0.3)
 
@@ -151,7 +151,7 @@ async def test_an_open_stream_can_be_cut_or_left_half_open(
         ("high_below_low", lambda bid, ask: D(bid["h"]) < D(bid["l"])),
     ],
 )
-async def test_candles_can_have_prices_that_no_market_makes(
+async def test_candles_can_have_invalid_prices(
     client: Client, value: str, bad: Callable[[Any, Any], bool]
 ) -> None:
     path = "/v3/instruments/USD_JPY/candles"
@@ -174,7 +174,7 @@ async def test_candles_can_have_prices_that_no_market_makes(
         ("unparsable", lambda bid, ask: not any(map(str.isdigit, bid))),
     ],
 )
-async def test_prices_can_be_such_as_no_market_makes(
+async def test_prices_can_be_invalid(
     client: Client, value: str, bad: Callable[[Any, Any], bool]
 ) -> None:
     await client.fault(kind="bad_prices", value=value, instrument="EUR_USD", times=2)
@@ -183,8 +183,8 @@ async def test_prices_can_be_such_as_no_market_makes(
         (await client.get("/pricing", **both))["prices"], (True, False), strict=True
     ):
         assert bad(price["bids"][0]["price"], price["asks"][0]["price"]) is wanted
-    async with client.http.stream("GET", f"{client.home}/pricing/stream", params=both) as answer:
-        lines = answer.aiter_lines()
+    async with client.http.stream("GET", f"{client.home}/pricing/stream", params=both) as response:
+        lines = response.aiter_lines()
         price = json.loads(await anext(lines))
         assert bad(price["bids"][0]["price"], price["asks"][0]["price"])
     (price,) = (await client.get("/pricing", instruments="EUR_USD"))["prices"]
@@ -214,12 +214,12 @@ async def test_admin_can_have_a_port_of_its_own(serve: Serve) -> None:
      {"kind": "status", "status": True}, {"kind": "hang", "path": "("},
      {"kind": "bad_prices", "value": "odd"}],
 )  # fmt: skip
-def test_badly_described_fault_is_refused(description: dict[str, Any]) -> None:
+def test_invalid_fault_is_refused(description: dict[str, Any]) -> None:
     with pytest.raises(InvalidFaultError):
         FaultRegistry().add(description)
 
 
-async def test_orders_accepted_without_an_answer_are_all_found_once(client: Client) -> None:
+async def test_orders_accepted_without_a_response_are_all_found_once(client: Client) -> None:
     await client.fault(kind="reset_after", method="POST", path="/orders")
     for i in range(150):
         with pytest.raises(httpx.TransportError):

@@ -1,7 +1,7 @@
-"""Whatever a client sends to a path that the broker's own contract names, no answer is a 5xx.
+"""Fuzzing: no request to a path of the broker's API description gets a 5xx response.
 
-The contract is a large file that is not ours to ship: SEP_SWAGGER names it, else the place
-beside the repository is tried.
+The description is a large file that the repository does not contain: SEP_SWAGGER is its path, by
+default next to the repository.
 """
 
 import asyncio
@@ -18,20 +18,20 @@ from schemathesis.checks import not_a_server_error
 
 from .conftest import Serve
 
-BESIDE = Path(__file__).parents[4] / "shared/oanda/v20.swagger.json"
-PATH = Path(os.environ.get("SEP_SWAGGER", BESIDE))
+DEFAULT_PATH = Path(__file__).parents[4] / "shared/oanda/v20.swagger.json"
+PATH = Path(os.environ.get("SEP_SWAGGER", DEFAULT_PATH))
 
 if not PATH.is_file():
-    pytest.skip("no broker contract: set SEP_SWAGGER to v20.swagger.json", allow_module_level=True)
+    pytest.skip("no API description: set SEP_SWAGGER to v20.swagger.json", allow_module_level=True)
 
-# Streams never end, and a pair of paths that this broker does not serve answers 404 to all.
+# Streams never end; the other paths are not served and always return 404.
 UNSERVED = re.compile(r"stream|/users|orderBook|positionBook|/price|^/pricing")
 EXAMPLES = 8
 ACCOUNT = "101-001-0000001-001"
 
 
 @pytest.mark.timeout(240)
-async def test_no_call_that_the_contract_allows_or_forbids_gets_a_server_error(
+async def test_no_valid_or_invalid_call_gets_a_server_error(
     serve: Serve,
 ) -> None:
     async with serve() as client:
@@ -58,7 +58,7 @@ def _call_all(operation: Any, mode: Any, url: str) -> None:
     try:
         strategy = operation.as_strategy(generation_mode=mode)
     except schemathesis.errors.SchemathesisError:
-        return  # nothing about it can be wrong
+        return  # the operation has no invalid inputs
 
     @settings(
         max_examples=EXAMPLES,
@@ -74,7 +74,7 @@ def _call_all(operation: Any, mode: Any, url: str) -> None:
             case.path_parameters |= (
                 {"instrument": "EUR_USD"} if "instrument" in case.path_parameters else {}
             )
-        answer = case.call(base_url=f"{url}/v3", headers={"Authorization": "Bearer secret"})
-        case.validate_response(answer, checks=(not_a_server_error,))
+        response = case.call(base_url=f"{url}/v3", headers={"Authorization": "Bearer secret"})
+        case.validate_response(response, checks=(not_a_server_error,))
 
     call()

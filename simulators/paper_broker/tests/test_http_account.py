@@ -15,16 +15,16 @@ async def test_wrong_or_missing_token_is_401(client: Client) -> None:
         async with httpx.AsyncClient(
             base_url=client.running.url, headers=headers, verify=False
         ) as http:
-            answer = await http.get("/v3/accounts")
-        assert answer.status_code == 401
-        assert answer.headers["RequestID"]
-        assert answer.json()["errorMessage"]
+            response = await http.get("/v3/accounts")
+        assert response.status_code == 401
+        assert response.headers["RequestID"]
+        assert response.json()["errorMessage"]
 
 
 async def test_health_needs_no_token(client: Client) -> None:
     async with httpx.AsyncClient(base_url=client.running.url, verify=False) as http:
-        answer = await http.get("/healthz")
-    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+        response = await http.get("/healthz")
+    assert (response.status_code, response.json()["status"]) == (200, "ok")
 
 
 async def test_unknown_paths_and_methods_are_json_errors(client: Client) -> None:
@@ -32,7 +32,7 @@ async def test_unknown_paths_and_methods_are_json_errors(client: Client) -> None
     assert (await client.post("/summary", {}, 405))["errorMessage"]
 
 
-async def test_account_lists_what_is_open(client: Client) -> None:
+async def test_account_lists_open_trades_positions_and_orders(client: Client) -> None:
     (listed,) = (await client.get("/v3/accounts"))["accounts"]
     assert listed["id"] == client.running.settings.account
     await client.order(1000, stopLossOnFill={"price": "0.50000"})
@@ -48,29 +48,29 @@ async def test_account_lists_what_is_open(client: Client) -> None:
 async def test_instruments_say_how_to_round(client: Client) -> None:
     found = (await client.get("/instruments"))["instruments"]
     assert len(found) >= 16
-    answer = await client.get("/instruments", instruments="USD_JPY")
-    (yen,) = answer["instruments"]
+    response = await client.get("/instruments", instruments="USD_JPY")
+    (yen,) = response["instruments"]
     assert (yen["displayPrecision"], yen["pipLocation"], yen["minimumTradeSize"]) == (3, -2, "1")
     await client.get("/instruments", 400, instruments="EUR_XXX")
 
 
 async def test_prices_have_both_sides_and_conversions(client: Client) -> None:
-    answer = await client.get(
+    response = await client.get(
         "/pricing",
         instruments="EUR_USD,USD_JPY",
         includeHomeConversions="true",
         includeUnitsAvailable="true",
     )
-    euro, yen = answer["prices"]
+    euro, yen = response["prices"]
     assert D(euro["bids"][0]["price"]) < D(euro["asks"][0]["price"])
     assert len(euro["bids"][0]["price"].split(".")[1]) == 5
     assert len(yen["bids"][0]["price"].split(".")[1]) == 3
     assert euro["tradeable"] is True
-    by_currency = {c["currency"]: c for c in answer["homeConversions"]}
+    by_currency = {c["currency"]: c for c in response["homeConversions"]}
     assert by_currency["USD"]["positionValue"] == "1"
     assert D(by_currency["JPY"]["accountGain"]) < D(by_currency["JPY"]["accountLoss"])
     assert int(euro["unitsAvailable"]["default"]["long"]) > 1_000_000
-    seen = answer["time"]
+    seen = response["time"]
     later = await client.get("/pricing", instruments="EUR_USD", since=seen)
     assert later["prices"] == []
     await client.get("/pricing", 400)
@@ -93,11 +93,11 @@ async def test_market_that_never_closes_trades_on_sunday(serve: Serve, clock: Ma
         assert "orderFillTransaction" in await client.order(1000)
 
 
-async def test_unix_times_are_given_to_those_who_ask(client: Client) -> None:
+async def test_unix_times_are_sent_on_request(client: Client) -> None:
     headers = {"Accept-Datetime-Format": "UNIX"}
     path = f"{client.home}/pricing"
-    answer = await client.http.get(path, params={"instruments": "EUR_USD"}, headers=headers)
-    seconds, fraction = answer.json()["time"].split(".")
+    response = await client.http.get(path, params={"instruments": "EUR_USD"}, headers=headers)
+    seconds, fraction = response.json()["time"].split(".")
     assert int(seconds) * 10**9 == client.running.broker.clock()
     assert len(fraction) == 9
 
@@ -115,14 +115,14 @@ async def test_financing_is_booked_at_five_in_new_york(client: Client, clock: Ma
 
 async def test_configuration_is_changed_by_patch(client: Client) -> None:
     path = f"{client.home}/configuration"
-    answer = await client.http.patch(path, json={"alias": "Practice", "marginRate": "0.05"})
-    assert answer.json()["clientConfigureTransaction"]["alias"] == "Practice"
+    response = await client.http.patch(path, json={"alias": "Practice", "marginRate": "0.05"})
+    assert response.json()["clientConfigureTransaction"]["alias"] == "Practice"
     account = (await client.get("/summary"))["account"]
     assert (account["alias"], account["marginRate"]) == ("Practice", "0.05")
     assert (await client.http.patch(path, json={"marginRate": "9"})).status_code == 400
 
 
-async def test_answers_do_not_wait_for_acknowledgements(client: Client) -> None:
+async def test_responses_do_not_wait_for_acknowledgements(client: Client) -> None:
     await client.get("/summary")
     loop = asyncio.get_running_loop()
     took = []

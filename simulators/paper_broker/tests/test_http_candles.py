@@ -111,7 +111,7 @@ async def test_closed_hours_have_no_candles(client: Client) -> None:
     assert max(gaps) == (2 * 86_400 + 8 * 60) * NS_PER_SECOND
 
 
-async def test_days_begin_at_five_in_new_york_unless_told_otherwise(client: Client) -> None:
+async def test_days_begin_at_five_in_new_york_by_default(client: Client) -> None:
     found = await candles(client, count=5, granularity="D")
     assert {candle["time"][11:19] for candle in found} == {"21:00:00"}
     found = await candles(

@@ -25,10 +25,10 @@ async def test_order_is_filled_and_found_by_both_ids(client: Client) -> None:
 async def test_transaction_carries_the_request_id_of_its_answer(client: Client) -> None:
     path = f"{client.home}/orders"
     order = {"type": "MARKET", "instrument": "EUR_USD", "units": "1"}
-    answer = await client.http.post(path, json={"order": order})
-    fill = answer.json()["orderFillTransaction"]
-    assert fill["requestID"] == answer.headers["RequestID"]
-    assert answer.headers["Location"].endswith(f"/orders/{fill['orderID']}")
+    response = await client.http.post(path, json={"order": order})
+    fill = response.json()["orderFillTransaction"]
+    assert fill["requestID"] == response.headers["RequestID"]
+    assert response.headers["Location"].endswith(f"/orders/{fill['orderID']}")
 
 
 async def test_repeated_client_id_is_refused_with_the_reject_transaction(client: Client) -> None:
@@ -59,8 +59,8 @@ async def test_malformed_orders_are_named(client: Client) -> None:
     ):
         refused = await client.post("/orders", body, 400)
         assert field in refused["errorMessage"]
-    answer = await client.http.post(f"{client.home}/orders", content=b"{")
-    assert answer.status_code == 400
+    response = await client.http.post(f"{client.home}/orders", content=b"{")
+    assert response.status_code == 400
     limit = {"type": "LIMIT", "instrument": "EUR_USD", "units": "1", "price": "1"}
     refused = await client.post("/orders", {"order": limit}, 400)
     assert "not supported" in refused["errorMessage"]
@@ -68,7 +68,7 @@ async def test_malformed_orders_are_named(client: Client) -> None:
     assert "trailing" in refused["errorMessage"]
 
 
-async def test_stop_on_the_price_path_fills_while_nobody_asks(
+async def test_stop_on_the_price_path_fills_without_a_request(
     client: Client, clock: ManualClock
 ) -> None:
     bid, _ = await client.price()
@@ -85,7 +85,7 @@ async def test_stop_on_the_price_path_fills_while_nobody_asks(
     fill = (await client.get(f"/transactions/{fill_id}"))["transaction"]
     assert fill["reason"] == "STOP_LOSS_ORDER"
     assert D(fill["tradesClosed"][0]["price"]) <= D(stop)
-    # It was filled on the tick that reached it, not when somebody asked.
+    # It filled on the tick that reached it, not at the next request.
     assert fill["time"] == fill["fullPrice"]["time"]
 
 
@@ -151,15 +151,15 @@ async def test_what_does_not_exist_is_404(client: Client) -> None:
 async def test_changes_tell_what_happened_since(client: Client) -> None:
     start = (await client.get("/summary"))["lastTransactionID"]
     await client.order(1000, stopLossOnFill={"price": "0.50000"})
-    answer = await client.get("/changes", sinceTransactionID=start)
-    changes, state = answer["changes"], answer["state"]
+    response = await client.get("/changes", sinceTransactionID=start)
+    changes, state = response["changes"], response["state"]
     assert [o["type"] for o in changes["ordersCreated"]] == ["MARKET", "STOP_LOSS"]
     assert [o["type"] for o in changes["ordersFilled"]] == ["MARKET"]
     assert len(changes["tradesOpened"]) == len(state["trades"]) == 1
     assert len(changes["transactions"]) == 3
     assert changes["positions"][0]["long"]["units"] == "1000"
     assert state["positions"][0]["netUnrealizedPL"] == state["unrealizedPL"]
-    later = await client.get("/changes", sinceTransactionID=answer["lastTransactionID"])
+    later = await client.get("/changes", sinceTransactionID=response["lastTransactionID"])
     assert later["changes"]["transactions"] == []
     await client.get("/changes", 416, sinceTransactionID=10_000)
 

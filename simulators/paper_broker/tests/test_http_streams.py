@@ -12,12 +12,12 @@ from .conftest import Client, ManualClock, Serve
 @asynccontextmanager
 async def lines(client: Client, path: str, **params: str) -> AsyncIterator[AsyncIterator[Any]]:
     """An iterator over the JSON objects of a stream."""
-    async with client.http.stream("GET", client.home + path, params=params) as answer:
-        assert answer.status_code == 200
-        assert answer.headers["RequestID"]
+    async with client.http.stream("GET", client.home + path, params=params) as response:
+        assert response.status_code == 200
+        assert response.headers["RequestID"]
 
         async def objects() -> AsyncIterator[Any]:
-            async for line in answer.aiter_lines():
+            async for line in response.aiter_lines():
                 yield json.loads(line)
 
         yield objects()
@@ -78,7 +78,7 @@ async def test_heartbeats_go_on_while_the_market_is_closed(
     assert {beat["type"] for beat in beats} == {"HEARTBEAT"}
 
 
-async def test_transaction_stream_tells_each_transaction_once_and_in_order(serve: Serve) -> None:
+async def test_transaction_stream_sends_each_transaction_once_and_in_order(serve: Serve) -> None:
     async with (
         serve(heartbeat_seconds=0.2) as client,
         lines(client, "/transactions/stream") as stream,
@@ -106,12 +106,12 @@ async def test_stop_filled_by_the_market_appears_on_the_stream(
     assert fill["price"] < str(bid)
 
 
-async def test_stream_of_nothing_known_is_refused(client: Client) -> None:
+async def test_stream_of_unknown_instruments_is_refused(client: Client) -> None:
     await client.get("/pricing/stream", 400, instruments="EUR_XXX")
     await client.get("/pricing/stream", 400)
 
 
-async def test_open_streams_do_not_hold_up_the_end(serve: Serve) -> None:
+async def test_open_streams_do_not_delay_shutdown(serve: Serve) -> None:
     loop = asyncio.get_running_loop()
     async with (
         serve() as client,

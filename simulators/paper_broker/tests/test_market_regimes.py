@@ -1,7 +1,7 @@
-"""The market has what the stack's strategy lives on: trends that last, among noise.
+"""The synthetic market contains what the strategy needs: lasting trends among noise.
 
-The kernel and the backtest are written down here once more, plainly, so that the market is
-not judged by the code it is there to test.
+The kernel and the backtest are implemented again here, so that the test does not depend on the
+code that the market serves to test.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def entropy(*shares: Floats) -> Floats:
 
 
 def windows(mid: Floats) -> tuple[Floats, ...]:
-    """Coherence, entropy, rupture and sigma of every bar; NaN until they are defined."""
+    """Coherence, entropy, rupture and sigma of every bar; NaN where undefined."""
     step, trend = np.zeros(len(mid)), np.zeros(len(mid))
     step[1:], trend[LOOKBACK:] = np.diff(mid), mid[LOOKBACK:] - mid[:-LOOKBACK]
     step[np.abs(step) < 1e-9] = 0

@@ -1,4 +1,4 @@
-"""What a broker that was killed still knows."""
+"""Persistence over kills and restarts, settings and the command line."""
 
 import json
 import os
@@ -25,7 +25,7 @@ HOME = "/v3/accounts/101-001-0000001-001"
 
 @contextmanager
 def process(*options: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A broker process and the address it says it listens on."""
+    """A broker process and the URL that it prints."""
     command = [sys.executable, "-m", "sep_paper_broker", "--port", "0", *options]
     known = {k: v for k, v in os.environ.items() if not k.startswith(("PAPER_", "OANDA_"))}
     known |= {"OANDA_API_TOKEN": "secret", "MARKET_CALENDAR": "24x7"} | environment
@@ -43,11 +43,11 @@ def process(*options: str, **environment: str) -> Iterator[tuple[subprocess.Pope
 def order(http: httpx.Client, client_id: str) -> None:
     body = {"order": {"type": "MARKET", "instrument": "EUR_USD", "units": "100",
                       "clientExtensions": {"id": client_id}}}  # fmt: skip
-    answer = http.post(f"{HOME}/orders", json=body)
-    assert answer.status_code == 201, answer.text
+    response = http.post(f"{HOME}/orders", json=body)
+    assert response.status_code == 201, response.text
 
 
-def test_killed_broker_loses_nothing_it_has_answered(tmp_path: Path) -> None:
+def test_killed_broker_keeps_every_change_it_responded_to(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     with process("--state", str(state)) as (running, url):
         with httpx.Client(base_url=url, headers=HEADERS, verify=False) as http:
@@ -72,8 +72,8 @@ def test_broker_ends_promptly_with_a_stream_open(tmp_path: Path) -> None:
         httpx.Client(base_url=url, headers=HEADERS, verify=False) as http,
     ):
         path = f"{HOME}/pricing/stream"
-        with http.stream("GET", path, params={"instruments": "EUR_USD"}) as answer:
-            next(answer.iter_lines())
+        with http.stream("GET", path, params={"instruments": "EUR_USD"}) as response:
+            next(response.iter_lines())
             began = time.monotonic()
             running.send_signal(signal.SIGTERM)
             assert running.wait(timeout=5) == 0
@@ -110,17 +110,15 @@ async def test_account_is_the_same_before_and_after_a_restart(tmp_path: Path, se
         assert refused["errorCode"] == "CLIENT_ORDER_ID_ALREADY_EXISTS"
 
 
-async def test_what_was_appended_without_its_state_is_as_if_never_done(
-    tmp_path: Path, serve: Serve
-) -> None:
+async def test_history_appended_without_its_state_is_ignored(tmp_path: Path, serve: Serve) -> None:
     state, history = tmp_path / "state.json", tmp_path / "state.json.history"
     async with serve(state=state) as client:
         await client.order(1000)
-        kept = state.read_bytes()
+        saved = state.read_bytes()
         before = await client.get("")
         await client.order(5000, clientExtensions={"id": "x"})
-    # As after a kill between the two writes, in the middle of a line.
-    state.write_bytes(kept)
+    # As after a kill between the two writes, within a line.
+    state.write_bytes(saved)
     history.write_bytes(history.read_bytes()[:-7])
     async with serve(state=state) as client:
         assert await client.get("") == before
@@ -152,7 +150,7 @@ async def test_state_of_another_account_or_market_is_refused(
             pass
 
 
-def test_state_that_is_none_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_malformed_state_file_is_refused_and_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     assert StateFile(path).load() is None
     for text in ("{", "[]", json.dumps({"version": 99}), json.dumps({"version": 1})):
@@ -172,13 +170,13 @@ def test_every_bad_setting_is_listed(tmp_path: Path) -> None:
     assert any("MARKET_CALENDAR" in f or "--market-calendar" in f for f in error.value.faults)
 
 
-def test_options_come_before_the_environment_and_secrets_are_not_shown() -> None:
+def test_options_override_the_environment_and_secrets_are_not_shown() -> None:
     found = read_settings({"port": "1", "seed": None}, {"PAPER_PORT": "2", "PAPER_SEED": "3"})
     assert (found.port, found.seed) == (1, 3)
     assert "hush" not in repr(read_settings({}, {"OANDA_API_TOKEN": "hush"}))
 
 
-def test_command_line_explains_itself_and_refuses_nonsense() -> None:
+def test_command_line_shows_help_and_refuses_invalid_options() -> None:
     command = [sys.executable, "-m", "sep_paper_broker"]
     shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
     assert "--candles-dir" in shown.stdout
@@ -187,7 +185,7 @@ def test_command_line_explains_itself_and_refuses_nonsense() -> None:
     assert "--port is 'x'" in refused.stderr
 
 
-async def test_taken_port_stops_the_start_and_is_named(serve: Serve) -> None:
+async def test_port_in_use_fails_the_start_with_its_address(serve: Serve) -> None:
     async with serve() as client:
         port = int(client.running.url.rpartition(":")[2])
         with pytest.raises(OSError, match=f"can't listen on 127.0.0.1:{port}"):

@@ -1,4 +1,4 @@
-"""The clients that others wrote against the real broker get along with this one."""
+"""Third-party clients of the real broker work with this one."""
 
 import asyncio
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def api(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[oandapyV20.
 
 
 async def ask(api: oandapyV20.API, request: Any) -> Any:
-    """The client blocks, so it runs in a thread beside the broker."""
+    """Call the blocking client in a thread."""
     return await asyncio.to_thread(api.request, request)
 
 
@@ -81,7 +81,7 @@ async def test_oandapyv20_reads_the_price_stream(api: oandapyV20.API) -> None:
     assert [entry["type"] for entry in found] == ["PRICE", "PRICE", "HEARTBEAT"]
 
 
-async def test_oandapyv20_raises_what_the_broker_refuses(api: oandapyV20.API) -> None:
+async def test_oandapyv20_raises_on_a_rejected_order(api: oandapyV20.API) -> None:
     order = {"order": {"type": "MARKET", "instrument": "EUR_USD", "units": "0"}}
     with pytest.raises(V20Error, match="UNITS_INVALID"):
         await ask(api, orders.OrderCreate(ACCOUNT, data=order))
@@ -97,14 +97,14 @@ def context(client: Client) -> Iterator[v20.Context]:
 
 async def test_v20_trades_from_order_to_close(context: v20.Context) -> None:
     def trade() -> None:
-        answer = context.order.market(
+        response = context.order.market(
             ACCOUNT,
             instrument="EUR_USD",
             units="1000",
             clientExtensions={"id": "mine"},
             takeProfitOnFill={"price": "2.00000"},
         )
-        fill = answer.get("orderFillTransaction", 201)
+        fill = response.get("orderFillTransaction", 201)
         assert Decimal(fill.tradeOpened.units) == 1000
         order = context.order.get(ACCOUNT, "@mine").get("order", 200)
         assert order.state == "FILLED"

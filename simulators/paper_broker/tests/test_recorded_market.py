@@ -1,4 +1,4 @@
-"""Recorded candles as history, and the synthetic market carrying them on."""
+"""Recorded candles as history, continued by the synthetic market."""
 
 import gzip
 from decimal import Decimal

@@ -1,7 +1,7 @@
-"""Every answer has the shape that the broker's own contract gives it.
+"""Responses satisfy the schemas of the broker's API description.
 
-The contract is a large file that is not ours to ship. SEP_SWAGGER names it; without it the
-place beside the repository where it usually lies is tried.
+The description is a large file that the repository does not contain: SEP_SWAGGER is its path, by
+default next to the repository.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ import pytest
 
 from .conftest import Client, ManualClock
 
-BESIDE = Path(__file__).parents[4] / "shared/oanda/v20.swagger.json"
-PATH = Path(os.environ.get("SEP_SWAGGER", BESIDE))
+DEFAULT_PATH = Path(__file__).parents[4] / "shared/oanda/v20.swagger.json"
+PATH = Path(os.environ.get("SEP_SWAGGER", DEFAULT_PATH))
 
 if not PATH.is_file():
-    pytest.skip("no broker contract: set SEP_SWAGGER to v20.swagger.json", allow_module_level=True)
+    pytest.skip("no API description: set SEP_SWAGGER to v20.swagger.json", allow_module_level=True)
 
-# The contract declares transactions and orders by their common part alone; the type says
-# which of its definitions an object must really satisfy.
+# The description declares transactions and orders by their common fields only. Their type selects
+# the definition that an object has to satisfy.
 TRANSACTIONS = {
     "CREATE": "CreateTransaction",
     "TRANSFER_FUNDS": "TransferFundsTransaction",
@@ -47,10 +47,10 @@ TRANSACTIONS = {
 ORDERS = {"MARKET": "MarketOrder", "STOP_LOSS": "StopLossOrder", "TAKE_PROFIT": "TakeProfitOrder"}
 
 
-def strict_contract() -> Any:
-    """The contract in which an object holds nothing that is not declared."""
-    contract = json.loads(PATH.read_text())
-    definitions = contract["definitions"]
+def strict_description() -> Any:
+    """The description, changed to allow no undeclared fields."""
+    description = json.loads(PATH.read_text())
+    definitions = description["definitions"]
     for definition in definitions.values():
         if "properties" in definition:
             definition["additionalProperties"] = False
@@ -66,21 +66,21 @@ def strict_contract() -> Any:
                 for kind, definition in kinds.items()
             ],
         }
-    return contract
+    return description
 
 
-CONTRACT = strict_contract()
+API = strict_description()
 
 
 def check(method: str, path: str, status: int, body: Any) -> None:
-    """The answer satisfies the contract's schema for that path, method and status."""
-    answers = CONTRACT["paths"][path][method]["responses"]
-    answer = answers[str(status)]
-    if "$ref" in answer:
-        answer = CONTRACT["responses"][answer["$ref"].rpartition("/")[2]]
-    schema = deepcopy(answer["schema"])
+    """Validate a response body against the schema of a path, method and status."""
+    responses = API["paths"][path][method]["responses"]
+    response = responses[str(status)]
+    if "$ref" in response:
+        response = API["responses"][response["$ref"].rpartition("/")[2]]
+    schema = deepcopy(response["schema"])
     schema["additionalProperties"] = False
-    schema["definitions"] = CONTRACT["definitions"]
+    schema["definitions"] = API["definitions"]
     jsonschema.Draft7Validator(schema).validate(body)
 
 
@@ -88,17 +88,17 @@ ONE = "/accounts/{accountID}"
 
 
 async def call(
-    client: Client, method: str, path: str, status: int = 200, body: Any = None, **asked: Any
+    client: Client, method: str, path: str, status: int = 200, body: Any = None, **params: Any
 ) -> Any:
-    """Ask by the contract's path and check the answer. ``asked`` fills path and query."""
+    """Call a path of the description and check the response. ``params`` fill path and query."""
     names = {"accountID": client.running.settings.account}
-    for name in list(asked):
+    for name in list(params):
         if f"{{{name}}}" in path:
-            names[name] = asked.pop(name)
+            names[name] = params.pop(name)
     url = "/v3" + path.format(**names)
-    answer = await client.http.request(method, url, json=body, params=asked)
-    assert answer.status_code == status, answer.text
-    found = answer.json()
+    response = await client.http.request(method, url, json=body, params=params)
+    assert response.status_code == status, response.text
+    found = response.json()
     check(method, path, status, found)
     return found
 
@@ -107,7 +107,7 @@ def market(units: int, **fields: Any) -> dict[str, Any]:
     return {"order": {"type": "MARKET", "instrument": "EUR_USD", "units": str(units), **fields}}
 
 
-async def test_orders_and_trades_satisfy_the_contract(client: Client) -> None:
+async def test_orders_and_trades_satisfy_the_api_description(client: Client) -> None:
     orders, trades = f"{ONE}/orders", f"{ONE}/trades"
     full = {
         "clientExtensions": {"id": "o", "tag": "t", "comment": "c"},
@@ -152,7 +152,7 @@ async def test_orders_and_trades_satisfy_the_contract(client: Client) -> None:
     await call(client, "put", f"{one}/close", body={"units": "ALL"}, tradeSpecifier=trade)
 
 
-async def test_positions_satisfy_the_contract(client: Client) -> None:
+async def test_positions_satisfy_the_api_description(client: Client) -> None:
     await call(client, "post", f"{ONE}/orders", 201, market(1000))
     path = f"{ONE}/positions"
     await call(client, "get", path)
@@ -167,7 +167,9 @@ async def test_positions_satisfy_the_contract(client: Client) -> None:
     await call(client, "get", path)
 
 
-async def test_account_and_record_satisfy_the_contract(client: Client, clock: ManualClock) -> None:
+async def test_account_and_record_satisfy_the_api_description(
+    client: Client, clock: ManualClock
+) -> None:
     await call(client, "post", f"{ONE}/orders", 201, market(1000, stopLossOnFill={"distance": "1"}))
     clock.move(10 * 3600)
     await call(client, "get", "/accounts")
@@ -186,13 +188,15 @@ async def test_account_and_record_satisfy_the_contract(client: Client, clock: Ma
     await call(client, "get", f"{path}/sinceid", 416, id=99)
 
 
-async def test_prices_and_candles_satisfy_the_contract(client: Client, clock: ManualClock) -> None:
-    asked: dict[str, Any] = {
+async def test_prices_and_candles_satisfy_the_api_description(
+    client: Client, clock: ManualClock
+) -> None:
+    params: dict[str, Any] = {
         "instruments": "EUR_USD,EUR_JPY",
         "includeHomeConversions": "true",
         "includeUnitsAvailable": "true",
     }
-    await call(client, "get", f"{ONE}/pricing", **asked)
+    await call(client, "get", f"{ONE}/pricing", **params)
     for path in (
         "/instruments/{instrument}/candles",
         f"{ONE}/instruments/{{instrument}}/candles",
@@ -202,19 +206,19 @@ async def test_prices_and_candles_satisfy_the_contract(client: Client, clock: Ma
             await call(client, "get", path, instrument="EUR_USD", **query)
         await call(client, "get", path, 400, instrument="EUR_USD", granularity="X")
     clock.move(4 * 86_400)
-    await call(client, "get", f"{ONE}/pricing", **asked)
+    await call(client, "get", f"{ONE}/pricing", **params)
 
 
-async def test_stream_lines_satisfy_the_contract(client: Client) -> None:
-    definitions = CONTRACT["definitions"]
+async def test_stream_lines_satisfy_the_api_description(client: Client) -> None:
+    definitions = API["definitions"]
     kinds = {
         "/pricing/stream": {"PRICE": "ClientPrice", "HEARTBEAT": "PricingHeartbeat"},
         "/transactions/stream": {"HEARTBEAT": "TransactionHeartbeat"},
     }
     for path, names in kinds.items():
         url = client.home + path
-        async with client.http.stream("GET", url, params={"instruments": "EUR_USD"}) as answer:
-            lines = answer.aiter_lines()
+        async with client.http.stream("GET", url, params={"instruments": "EUR_USD"}) as response:
+            lines = response.aiter_lines()
             for _ in names:
                 async with asyncio.timeout(5):
                     found = json.loads(await anext(lines))
@@ -222,8 +226,8 @@ async def test_stream_lines_satisfy_the_contract(client: Client) -> None:
                 jsonschema.Draft7Validator(schema | {"definitions": definitions}).validate(found)
 
 
-async def test_refusals_satisfy_the_contract(client: Client) -> None:
+async def test_refusals_satisfy_the_api_description(client: Client) -> None:
     del client.http.headers["Authorization"]
     for path in ("/accounts", ONE, f"{ONE}/orders"):
-        if "401" in CONTRACT["paths"][path]["get"]["responses"]:
+        if "401" in API["paths"][path]["get"]["responses"]:
             await call(client, "get", path, 401)

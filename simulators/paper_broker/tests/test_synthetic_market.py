@@ -25,7 +25,7 @@ def columns(ticks: Ticks) -> list[list[int]]:
     return [ticks.time.tolist(), ticks.bid.tolist(), ticks.ask.tolist()]
 
 
-def test_same_question_has_the_same_answer_whatever_was_asked_before() -> None:
+def test_prices_do_not_depend_on_earlier_calls() -> None:
     one, other = market(), market()
     for hour in (5, 900, 2):
         one.hour("EUR_USD", WEDNESDAY // 3600 + hour)
@@ -106,14 +106,14 @@ def test_quote_of_a_closed_market_is_the_last_one(calendar: MarketCalendar) -> N
     assert (age > 3 * 3600) is not quote.tradeable
 
 
-def test_history_before_the_beginning_is_empty() -> None:
+def test_history_before_its_start_is_empty() -> None:
     assert not len(market().hour("EUR_USD", 0))
     assert quote_at(market(), "EUR_USD", 0) is None
 
 
 @pytest.mark.parametrize("date", ["2025-01-15", "2025-06-18"])
 def test_the_new_zealand_dollar_pauses_a_second_time_each_day(date: str) -> None:
-    """Winter and summer, by New York's clock; nobody else does."""
+    """The pause follows New York time in winter and summer, for this currency only."""
     noon = int(datetime.fromisoformat(f"{date}T12:00:00").replace(tzinfo=NEW_YORK).timestamp())
     begins, ends = noon + 58 * 60, noon + 63 * 60
     priced = market(calendar=MarketCalendar.FX)

@@ -1,1 +1,1 @@
-"""An OANDA v20 stand-in: a synthetic or recorded market and a faithful account, over HTTP."""
+"""An OANDA v20 simulator: a synthetic or recorded market and a margin account, over HTTP."""

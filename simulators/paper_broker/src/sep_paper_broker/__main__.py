@@ -1,4 +1,4 @@
-"""Serve the paper broker until told to stop."""
+"""Command line of the paper broker: serves until SIGINT or SIGTERM."""
 
 import argparse
 import asyncio
@@ -19,7 +19,7 @@ The bearer token comes from OANDA_API_TOKEN alone (default: paper).
 
 
 def main() -> int:
-    """Run the broker; 2 for settings that can't be used, 1 for a start that failed."""
+    """Run the broker. Returns 2 for invalid settings and 1 for a failed start."""
     options = vars(_parser().parse_args())
     try:
         settings = read_settings(options, os.environ)
@@ -48,29 +48,29 @@ async def _run(settings: Settings) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sep-paper-broker",
-        description="A stand-in for OANDA v20: the REST and streaming interface over a "
+        description="An OANDA v20 simulator: the REST and streaming interface over a "
         "synthetic or recorded market and a netting margin account.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--port", help="port to serve on; 0 takes a free one (default: 0)")
+    parser.add_argument("--port", help="port to serve on; 0 picks a free one (default: 0)")
     parser.add_argument("--host", help="address to serve on (default: 127.0.0.1)")
     parser.add_argument(
         "--admin-port",
-        help="serve /admin/faults on a port of its own, on loopback; without it, on the "
-        "same port and to loopback only",
+        help="serve /admin/faults on a separate loopback port; without it, on the "
+        "main port, to loopback clients only",
     )
     parser.add_argument(
         "--candles-dir",
         help="directory of recorded M1 candles, files like EUR_USD_M1_2014-05.csv.gz, played "
-        "as the history up to the start and carried on from there",
+        "as the history before the start and continued from there",
     )
-    parser.add_argument("--seed", help="of the synthetic market (default: 7)")
-    parser.add_argument("--state", help="file that keeps the account over restarts")
+    parser.add_argument("--seed", help="seed of the synthetic market (default: 7)")
+    parser.add_argument("--state", help="file that persists the account over restarts")
     parser.add_argument("--balance", help="cash of a new account (default: 100000)")
     parser.add_argument("--account", help="account id (default: 101-001-0000001-001)")
     parser.add_argument(
-        "--market-calendar", help="fx keeps the hours of the FX week, 24x7 never closes"
+        "--market-calendar", help="fx follows the hours of the FX week, 24x7 never closes"
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""The only place where things are wired."""
+"""Wiring: builds the broker from its settings and serves it."""
 
 import asyncio
 import contextlib
@@ -36,13 +36,13 @@ from sep_paper_broker.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-# How long open requests may take to end once the broker stops.
+# How long open requests may run after shutdown begins.
 _GRACE_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
 class RunningBroker:
-    """A broker that is being served.
+    """A broker that is serving.
 
     ``url`` has no path: requests go to ``url + "/v3/..."``. ``faults`` and ``broker`` are for
     tests in the same process.
@@ -57,11 +57,11 @@ class RunningBroker:
 
 @contextlib.asynccontextmanager
 async def serve_paper_broker(settings: Settings, *, clock: Clock) -> AsyncIterator[RunningBroker]:
-    """Serve a paper broker while the block runs; port 0 takes a free one.
+    """Serve a paper broker while the block runs; port 0 picks a free one.
 
     Raises:
-        OSError: a port is taken, or a file can't be read.
-        UnusableStateError: the state file is not one.
+        OSError: a port is in use, or a file can't be read.
+        UnusableStateError: the state file can't be used.
         ValueError: the recorded candles can't be used.
     """
     broker = build_broker(settings, clock)
@@ -84,12 +84,12 @@ async def serve_paper_broker(settings: Settings, *, clock: Clock) -> AsyncIterat
         try:
             yield RunningBroker(url, admin_url, settings, broker, faults)
         finally:
-            # Streams end by themselves, so that the server has nothing to wait for.
+            # Ends the streams first; the server would wait for them.
             broker.close()
 
 
 def build_broker(settings: Settings, clock: Clock) -> Broker:
-    """A broker with its market and its account, new or as the state file has it."""
+    """A broker with its market and account; the account is loaded from the state file, or new."""
     file = StateFile(settings.state) if settings.state is not None else None
     state = file.load() if file is not None else None
     now = clock()
@@ -112,23 +112,23 @@ def build_broker(settings: Settings, clock: Clock) -> Broker:
 
 
 def _check_same(settings: Settings, state: BrokerState) -> None:
-    """Another account or another market would make nonsense of what the state holds."""
-    kept = state.account.profile
+    """Refuse a state of another account or market: its trades would mean nothing here."""
+    stored = state.account.profile
     pairs = (
-        ("account", settings.account, kept.id),
+        ("account", settings.account, stored.id),
         ("seed", settings.seed, state.origin.seed),
-        ("home currency", settings.home_currency, kept.home_currency),
+        ("home currency", settings.home_currency, stored.home_currency),
     )
     for name, wanted, found in pairs:
         if wanted != found:
             raise UnusableStateError(
                 f"{settings.state} was made with {name} {found}, not {wanted}: "
-                "use that one or another state file"
+                "change the setting or use another state file"
             )
 
 
 def build_market(settings: Settings, anchor_s: int) -> Market:
-    """The synthetic market, with recorded candles before the anchor where there are any."""
+    """The synthetic market; before ``anchor_s`` (seconds), recorded candles where configured."""
     synthetic = SyntheticMarket(settings.seed, OpeningHours(settings.calendar))
     if settings.candles_dir is None:
         return synthetic
@@ -136,12 +136,12 @@ def build_market(settings: Settings, anchor_s: int) -> Market:
 
 
 def read_recordings(directory: Path) -> Mapping[str, Bars]:
-    """The M1 bars of a directory by instrument; several files follow one another.
+    """The M1 bars of a directory by instrument; files of one instrument are joined in time order.
 
     Raises:
-        FileNotFoundError: no candle file there.
-        MalformedCandleError: a file that can't be used.
-        ValueError: files of one instrument that overlap, or of another granularity.
+        FileNotFoundError: the directory holds no candle file.
+        MalformedCandleError: a file is malformed.
+        ValueError: files of one instrument overlap, or are not M1.
     """
     recordings: dict[str, Bars] = {}
     for instrument, paths in candle_files(directory).items():
@@ -160,7 +160,7 @@ def read_recordings(directory: Path) -> Mapping[str, Bars]:
 async def _serve_application(
     application: ASGIApp, host: str, port: int, connections: Connections
 ) -> AsyncIterator[int]:
-    """Serve an application; gives the real port."""
+    """Serve an application; yields the bound port."""
     listener = _listen(host, port)
     config = uvicorn.Config(
         application,
@@ -184,24 +184,24 @@ async def _serve_application(
 
 @contextlib.contextmanager
 def _advancing(broker: Broker, every_seconds: float) -> Iterator[None]:
-    """Keep the account abreast of the market while nobody asks: stops must not wait."""
+    """Advance the account in the background, so that stops fill without a request."""
 
-    async def watch() -> None:
+    async def advance_until_closed() -> None:
         failing = False
         while not broker.closed:
             try:
                 broker.advance()
             except OSError as error:
                 if not failing:
-                    _log.error("the state can't be written: %s", error)
+                    _log.error("state not saved, retrying: %s", error)
                 failing = True
             else:
                 if failing:
-                    _log.warning("the state is written again")
+                    _log.warning("state saved again")
                 failing = False
             await broker.pause(every_seconds)
 
-    task = asyncio.create_task(watch())
+    task = asyncio.create_task(advance_until_closed())
     try:
         yield
     finally:
@@ -209,10 +209,10 @@ def _advancing(broker: Broker, every_seconds: float) -> Iterator[None]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Listen before serving, so that the port is known and a taken one is noticed."""
+    """Bind before serving, so that the port is known and a port in use fails the start."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The event loop turns Nagle's algorithm off only where the protocol is named; with it
-    # on, every answer waits 40 ms for the acknowledgement of its own headers.
+    # The event loop disables Nagle's algorithm only when the protocol is named. With it enabled,
+    # every response waits 40 ms for the acknowledgement of its own headers.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -226,21 +226,21 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _in_url(host: str) -> str:
-    """The host as clients on this machine reach it."""
+    """The host as it appears in URLs of local clients."""
     if host in ("0.0.0.0", "::"):
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to whoever runs the process, and stops at once when told to."""
+    """A uvicorn server that leaves signals to its caller and stops without delay."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._stopped = asyncio.Event()
 
     def stop(self) -> None:
-        """Take no more requests and end."""
+        """Stop accepting requests and end the main loop."""
         self.should_exit = True
         self._stopped.set()
 

@@ -1,4 +1,4 @@
-"""The broker: one account kept abreast of one market."""
+"""The broker: advances one account through one market."""
 
 import asyncio
 import contextlib
@@ -16,29 +16,30 @@ from sep_paper_broker.orders.pending_levels import pending_levels
 
 Clock = Callable[[], int]
 
-# After a pause (a restart) the account is taken through what it missed in steps of this
-# length, so that a margin closeout happens about when it would have.
+# After a gap (a restart) the account catches up in steps of this length, so that a margin
+# closeout happens close to the time at which it was due.
 _STEP_NS = 60 * NS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the account has been taken through the market."""
+    """The time up to which the account has seen the market, in nanoseconds."""
 
     processed_ns: int
 
 
 class Broker:
-    """Takes the account through the market as time passes.
+    """Advances the account through the market as time passes.
 
-    Prices only exist on whole seconds, so two calls within one second see the same market.
+    Prices exist on whole seconds only, so two calls within one second see the same market.
 
     Args:
         account: the account.
-        market: where its prices come from.
-        clock: the time in nanoseconds since the epoch.
-        processed_ns: up to when the account has seen the market.
-        save: called after every change of the account, before anyone hears of it.
+        market: the source of prices.
+        clock: returns nanoseconds since the epoch.
+        processed_ns: the time up to which the account has seen the market.
+        save: callback that persists the account; called after every change, before a response
+            is sent.
     """
 
     def __init__(
@@ -62,26 +63,26 @@ class Broker:
         self._closing = asyncio.Event()
 
     def advance(self) -> int:
-        """Bring the account up to now: stops and take profits on the way, financing, quotes.
+        """Advance the account to now: fill stops and take profits, book financing, update quotes.
 
         Returns:
-            The time now; a clock that ran backward is held.
+            The current time; it never decreases, even if the clock does.
         """
         now = max(self.clock(), self._processed)
         second = now // NS_PER_SECOND
         if second == self._seen_second and self.halted == self._seen_halted:
             return now
-        for stop, is_rollover in self._checkpoints(self._processed, now):
-            self._replay_market(self._processed, stop)
-            self._processed = stop
+        for until, is_rollover in self._checkpoints(self._processed, now):
+            self._replay_market(self._processed, until)
+            self._processed = until
             if is_rollover:
-                self.account.accrue_financing(stop)
+                self.account.accrue_financing(until)
         self._seen_second, self._seen_halted = second, self.halted
         self.commit()
         return now
 
     def commit(self) -> None:
-        """Save what changed and wake those who wait for transactions."""
+        """Persist a changed account and wake callers of ``changed``."""
         count = len(self.account.book.ledger)
         if count == self._saved:
             return
@@ -95,7 +96,7 @@ class Broker:
         return self.account.book.quotes.get(instrument)
 
     async def changed(self, timeout: float) -> None:  # noqa: ASYNC109 - a wait, not a deadline
-        """Return at the account's next change, at close, or after the timeout in seconds."""
+        """Wait for the account's next change or for close, at most ``timeout`` seconds."""
         waits = [asyncio.ensure_future(event.wait()) for event in (self._changed, self._closing)]
         try:
             await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -104,7 +105,7 @@ class Broker:
                 wait.cancel()
 
     async def pause(self, seconds: float) -> None:
-        """Wait, but no longer than until close."""
+        """Sleep; returns early at close."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._closing.wait(), seconds)
 
@@ -118,23 +119,26 @@ class Broker:
         self._closing.set()
 
     def _checkpoints(self, after: int, now: int) -> Iterator[tuple[int, bool]]:
-        """Where to pause on the way to now: each rollover, and every step while trades are open."""
+        """Times at which to process the market up to now, and whether each is a rollover.
+
+        Every rollover is one; while trades are open, so is every step.
+        """
         rolls = iter([*rollovers(after, now)])
         roll = next(rolls, None)
         at = after
         while at < now:
             step = at + _STEP_NS if self.account.book.instruments_held() else now
-            stop = min(step, now, roll if roll is not None else now)
-            is_roll = stop == roll
+            until = min(step, now, roll if roll is not None else now)
+            is_roll = until == roll
             if is_roll:
                 roll = next(rolls, None)
-            yield stop, is_roll
-            at = stop
+            yield until, is_roll
+            at = until
         if after == now:
             yield now, False
 
     def _replay_market(self, after: int, until: int) -> None:
-        """Fill what the prices of ``(after, until]`` reach, then take in the last quotes."""
+        """Fill orders that prices in ``(after, until]`` reach, then observe the last quotes."""
         book = self.account.book
         begin, end = after // NS_PER_SECOND + 1, until // NS_PER_SECOND + 1
         while begin < end:
@@ -165,4 +169,4 @@ class Broker:
 
 
 def discard_state(account: Account, progress: Progress) -> None:
-    """For a broker whose account does not outlive it."""
+    """A ``save`` callback that persists nothing."""

@@ -1,9 +1,8 @@
-"""Domain values as JSON in the broker's spelling, and back.
+"""Domain values to JSON with OANDA's field names, and back.
 
-Field names become the broker's (``realized_pl`` is ``realizedPL``), decimals become
-strings, times become RFC 3339 or Unix text, and what is None is left out. The body of a
-transaction is merged into its envelope. What was encoded in RFC 3339 decodes to an
-equal value, so the state file and the wire share one form.
+``realized_pl`` becomes ``realizedPL``, decimals become strings, times become RFC 3339 or Unix
+text, and None is omitted. The body of a transaction is merged into its envelope. A value
+encoded with RFC 3339 times decodes to an equal value, so the state file uses the same form.
 """
 
 import dataclasses
@@ -26,20 +25,20 @@ _MERGED = "body"
 
 
 class TimeFormat(StrEnum):
-    """How a client wants times written (its ``Accept-Datetime-Format``)."""
+    """A format of times, as in the request header ``Accept-Datetime-Format``."""
 
     RFC3339 = "RFC3339"
     UNIX = "UNIX"
 
     def write(self, instant_ns: int) -> str:
-        """The instant with nine fractional digits."""
+        """Format nanoseconds since the epoch with nine fractional digits."""
         if self is TimeFormat.RFC3339:
             return format_rfc3339(instant_ns)
         return f"{instant_ns // NS_PER_SECOND}.{instant_ns % NS_PER_SECOND:09d}"
 
 
 def wire_name(name: str) -> str:
-    """The broker's spelling of a field name."""
+    """The JSON name of a field."""
     if name in _WHOLE_NAMES:
         return _WHOLE_NAMES[name]
     first, *rest = name.split("_")
@@ -47,7 +46,7 @@ def wire_name(name: str) -> str:
 
 
 def encode(value: object, times: TimeFormat = TimeFormat.RFC3339) -> Json:
-    """A value of the domain as JSON."""
+    """A domain value as JSON."""
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, Enum):
@@ -62,10 +61,10 @@ def encode(value: object, times: TimeFormat = TimeFormat.RFC3339) -> Json:
 
 
 def decode(kind: type[T], data: Json) -> T:
-    """The value of a dataclass that was encoded as JSON with RFC 3339 times.
+    """A dataclass value from its JSON with RFC 3339 times.
 
     Raises:
-        KeyError, TypeError, ValueError: the data is not of that kind.
+        KeyError, TypeError, ValueError: the data does not fit the type.
     """
     value: T = _decoder(kind)(data)  # type: ignore[arg-type]
     return value
@@ -100,7 +99,7 @@ def _is_time(name: str) -> bool:
 
 @cache
 def _decoder(kind: Any) -> Callable[[Json], Any]:
-    """A function from JSON to a value of a type as annotated."""
+    """A function that converts JSON to a value of the annotated type."""
     if get_origin(kind) in (Union, UnionType):
         return _union_decoder(kind)
     if get_origin(kind) is tuple:
@@ -143,7 +142,7 @@ def _dataclass_decoder(kind: Any) -> Callable[[Json], Any]:
                 values[name] = convert(data[wire])
             else:
                 values[name] = None
-        # What was None when written keeps its default None; a field without one fails here.
+        # None was omitted when encoding: such a field needs a default, else this raises.
         return kind(**{name: item for name, item in values.items() if item is not None})
 
     return from_json

@@ -1,4 +1,4 @@
-"""What the paper broker is told from outside."""
+"""Settings of the paper broker, from the command line and the environment."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from sep_paper_broker.account.book import AccountProfile
 
 
 class SettingsError(ValueError):
-    """Settings that can't be used; ``faults`` names each one, its value and what is allowed."""
+    """Invalid settings; ``faults`` lists each with its name, value and what is allowed."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
@@ -22,8 +22,8 @@ class SettingsError(ValueError):
 class Settings:
     """The paper broker's settings.
 
-    ``balance`` is in ``home_currency``; ``heartbeat_seconds`` and ``poll_seconds`` are the
-    streams' cadence in real time, which only tests change.
+    ``balance`` is in ``home_currency``. ``heartbeat_seconds`` and ``poll_seconds`` are real time
+    between heartbeats and between updates of a stream; only tests change them.
     """
 
     host: str = "127.0.0.1"
@@ -42,10 +42,10 @@ class Settings:
 
 
 def read_settings(options: Mapping[str, str | None], environment: Mapping[str, str]) -> Settings:
-    """Settings from command line options, then the environment, then the defaults.
+    """Settings from command line options, else the environment, else the defaults.
 
     Raises:
-        SettingsError: one or more values can't be used.
+        SettingsError: one or more values are invalid.
     """
     faults: list[str] = []
     values: dict[str, object] = {}
@@ -110,7 +110,7 @@ def _new_file(text: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where a setting comes from, and how its text is read; a ValueError says what is allowed."""
+    """The source of a setting. ``parse`` raises ValueError with a text of what is allowed."""
 
     variable: str
     parse: Callable[[str], object] = str

@@ -1,7 +1,7 @@
-"""The account: the one door through which quotes come in and requests are answered.
+"""The account: the interface through which quotes are observed and requests are executed.
 
-It asks nobody for the time or for prices: whoever runs it (the live broker, a replay,
-a test) hands both in. Times are nanoseconds since the epoch and must not run backward.
+It has neither a clock nor a market: the caller (the broker, a replay, a test) passes times and
+quotes. Times are nanoseconds since the epoch and must not decrease.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,14 +37,14 @@ from sep_paper_broker.orders.requests import (
 
 
 class UnknownTradeError(LookupError):
-    """No open trade answers to the specifier."""
+    """The specifier matches no open trade."""
 
 
 class Account:
     """A netting margin account.
 
     Args:
-        book: its state; ``Account.open`` makes a new one.
+        book: the account's state; ``Account.open`` creates a new one.
     """
 
     def __init__(self, book: Book) -> None:
@@ -54,7 +54,7 @@ class Account:
     def open(
         cls, profile: AccountProfile, instruments: Mapping[str, Instrument], balance: Decimal
     ) -> "Account":
-        """A new account with cash in it.
+        """A new account with a balance.
 
         Raises:
             ValueError: the profile's id is malformed.
@@ -62,7 +62,13 @@ class Account:
         site, division, user, number = profile.number_parts
         book = Book(profile, instruments, Ledger(profile.id, user))
         change = book.ledger.begin(profile.created_time)
-        created = Create(division, site, user, number, profile.home_currency)
+        created = Create(
+            division_id=division,
+            site_id=site,
+            account_user_id=user,
+            account_number=number,
+            home_currency=profile.home_currency,
+        )
         book.ledger.record(change, created)
         book.balance = cash(balance)
         change = book.ledger.begin(profile.created_time)
@@ -75,23 +81,23 @@ class Account:
         return self.book.ledger.last_id
 
     def valuation(self) -> Valuation:
-        """The account's figures at the latest quotes."""
+        """The account's value and margin at the latest quotes."""
         return self.book.valuation()
 
     def instruments_needed(self) -> frozenset[str]:
-        """The instruments whose quotes the open trades are valued with."""
+        """The instruments whose quotes are needed to value the open trades."""
         held = self.book.instruments_held()
         quoted = {self.book.instruments[name].quote for name in held}
         home = self.book.profile.home_currency
         return frozenset(held) | instruments_to_convert(quoted, home, self.book.instruments)
 
     def observe(self, quotes: Iterable[Quote]) -> list[Transaction]:
-        """Take quotes in, fill the stops and take profits they reach, close out if need be.
+        """Update quotes, fill the stops and take profits they reach, close out if margin is short.
 
-        All quotes of one moment belong in one call, so that conversions agree with prices.
+        Pass all quotes of one time in one call, so that conversions agree with prices.
 
         Returns:
-            The transactions this made, oldest first.
+            The transactions created, oldest first.
         """
         first = len(self.book.ledger)
         fresh = list(quotes)
@@ -105,17 +111,17 @@ class Account:
         return list(self.book.ledger.since(first))
 
     def observe_bar(self, bar: QuoteBar) -> list[Transaction]:
-        """Take a candle in as the quotes it may have been made of; see ``QuoteBar``.
+        """Observe a candle as a sequence of quotes; see ``QuoteBar``.
 
-        Quotes of other instruments that conversions need go through ``observe`` before.
+        Observe the quotes that conversions need before.
 
         Returns:
-            The transactions this made, oldest first.
+            The transactions created, oldest first.
         """
         first = len(self.book.ledger)
         self.observe([bar.opening])
         for reaching in (bar.reaching_stop, bar.reaching_target):
-            # Each quote fills at least the order that it was made for.
+            # Terminates: each quote fills at least the order at its level.
             while (quote := reaching(levels_in(self.book, bar.instrument))) is not None:
                 self.observe([quote])
         self.observe([bar.closing])
@@ -129,7 +135,11 @@ class Account:
         *,
         margin_refused: bool = False,
     ) -> OrderOutcome:
-        """Create a market order and fill or cancel it at once."""
+        """Create a market order, then fill or cancel it.
+
+        Args:
+            margin_refused: cancel an order that opens a trade for insufficient margin.
+        """
         change = self.book.ledger.begin(now_ns, request_id)
         return market_orders.submit(self.book, change, request, margin_refused=margin_refused)
 
@@ -140,7 +150,7 @@ class Account:
         now_ns: int,
         request_id: str | None = None,
     ) -> OrderOutcome:
-        """Close a trade, wholly or in part, by id or ``@`` and client id."""
+        """Close all or some units of a trade, by its id or ``@`` and its client id."""
         change = self.book.ledger.begin(now_ns, request_id)
         return closing.close_trade(self.book, change, specifier, units)
 
@@ -153,7 +163,7 @@ class Account:
         short: SideClose = SideClose(),  # noqa: B008 - a frozen value
         request_id: str | None = None,
     ) -> CloseoutOutcome:
-        """Close the sides of a position, wholly or in part."""
+        """Close all or some units of the sides of a position."""
         change = self.book.ledger.begin(now_ns, request_id)
         return closing.close_position(self.book, change, instrument, long, short)
 
@@ -178,7 +188,7 @@ class Account:
     def cancel_order(
         self, specifier: str, now_ns: int, request_id: str | None = None
     ) -> ChangeOutcome:
-        """Cancel a pending order, by id or ``@`` and client id."""
+        """Cancel a pending order, by its id or ``@`` and its client id."""
         change = self.book.ledger.begin(now_ns, request_id)
         return trade_orders.cancel_order(self.book, change, specifier)
 
@@ -221,10 +231,10 @@ class Account:
         now_ns: int,
         request_id: str | None = None,
     ) -> ChangeOutcome:
-        """Change the account's alias or its own margin rate."""
+        """Change the account's alias or margin rate."""
         change = self.book.ledger.begin(now_ns, request_id)
         return configure(self.book, change, alias, margin_rate)
 
     def accrue_financing(self, at_ns: int) -> Transaction | None:
-        """Pay or charge one day's financing on what is open; see ``financing.rollovers``."""
+        """Book one day's financing on the open trades; see ``financing.rollovers``."""
         return financing.accrue(self.book, self.book.ledger.begin(at_ns))

@@ -1,4 +1,4 @@
-"""CloseAmount an account holds, and the plain questions one can ask of it."""
+"""The state of an account with its indexes and queries."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ from sep_paper_broker.orders.order import DependentOrder, MarketOrder, Order, Or
 
 @dataclass(frozen=True, slots=True)
 class AccountProfile:
-    """Who the account belongs to.
+    """Identity of the account.
 
-    ``id`` has the broker's form site-division-user-number.
+    ``id`` has the form site-division-user-number. ``created_time`` is in nanoseconds since the
+    epoch.
     """
 
     id: str
@@ -27,7 +28,7 @@ class AccountProfile:
 
     @property
     def user_id(self) -> int:
-        """The user's number inside the id."""
+        """The user number of the id."""
         return self.number_parts[2]
 
     @property
@@ -35,21 +36,21 @@ class AccountProfile:
         """Site, division, user and account number.
 
         Raises:
-            ValueError: the id does not have four numbers.
+            ValueError: the id does not consist of four numbers.
         """
         parts = self.id.split("-")
         if len(parts) != 4 or not all(part.isdecimal() for part in parts):
-            raise ValueError(f"account id {self.id!r} is not like 101-001-0000001-001")
+            raise ValueError(f"account id {self.id!r} does not have the form 101-001-0000001-001")
         site, division, user, number = (int(part) for part in parts)
         return site, division, user, number
 
 
 class Book:
-    """The account's state with its indexes. Only the modules of this package change it.
+    """The account's state. Only ``account`` and ``orders`` modify it.
 
     Args:
-        profile: who the account belongs to.
-        instruments: what may be traded.
+        profile: identity of the account.
+        instruments: the tradeable instruments by name.
         ledger: the transactions so far.
     """
 
@@ -76,11 +77,11 @@ class Book:
         self.conversion = HomeConversion(profile.home_currency, self.quotes)
 
     def ids_after(self, count: int) -> tuple[str, ...]:
-        """The ids of all transactions but the first ``count``."""
+        """The ids of all transactions after the first ``count``."""
         return tuple(str(i) for i in range(count + 1, len(self.ledger) + 1))
 
     def put_trade(self, trade: Trade) -> None:
-        """Add a trade or its new version."""
+        """Add or replace a trade."""
         before = self.trades.get(trade.id)
         if before is not None and before.client_id not in (None, trade.client_id):
             self._trade_by_client.pop(before.client_id or "", None)
@@ -94,7 +95,7 @@ class Book:
             self._trade_by_client[trade.client_id] = trade.id
 
     def put_order(self, order: Order) -> None:
-        """Add an order or its new version."""
+        """Add or replace an order."""
         before = self.orders.get(order.id)
         if before is not None and before.client_id not in (None, order.client_id):
             self._order_by_client.pop(before.client_id or "", None)
@@ -107,77 +108,77 @@ class Book:
             self._order_by_client[order.client_id] = order.id
 
     def tally(self, instrument: str) -> PositionTally:
-        """The realised figures of an instrument."""
+        """The realised profit and financing of an instrument."""
         return self.tallies.get(instrument) or PositionTally(instrument)
 
     def open_trades(self, instrument: str | None = None) -> list[Trade]:
-        """Open trades, oldest first, of one instrument or of all."""
+        """Open trades of one instrument or of all, oldest first."""
         if instrument is not None:
             return [self.trades[i] for i in self._open.get(instrument, ())]
         ids = (i for of_instrument in self._open.values() for i in of_instrument)
         return [self.trades[i] for i in sorted(ids, key=int)]
 
     def position_units(self, instrument: str) -> Decimal:
-        """Net units of an instrument, the sum of its open trades."""
+        """Net units of an instrument: the sum over its open trades."""
         return sum((trade.current_units for trade in self.open_trades(instrument)), ZERO)
 
     def instruments_held(self) -> list[str]:
-        """Instruments with an open trade, in name order."""
+        """Instruments with an open trade, sorted by name."""
         return sorted(name for name, ids in self._open.items() if ids)
 
     def pending_orders(self) -> list[DependentOrder]:
-        """Orders that wait, oldest first."""
+        """Pending orders, oldest first."""
         pending = (self.orders[i] for i in self._pending)
         return [order for order in pending if not isinstance(order, MarketOrder)]
 
     def find_order(self, specifier: str) -> Order | None:
-        """An order by its id or by ``@`` and the client's id."""
+        """An order by its id or ``@`` and its client id."""
         if specifier.startswith("@"):
             return self.orders.get(self._order_by_client.get(specifier[1:], ""))
         return self.orders.get(specifier)
 
     def find_trade(self, specifier: str) -> Trade | None:
-        """A trade by its id or by ``@`` and the client's id."""
+        """A trade by its id or ``@`` and its client id."""
         if specifier.startswith("@"):
             return self.trades.get(self._trade_by_client.get(specifier[1:], ""))
         return self.trades.get(specifier)
 
     def instrument_of(self, order: Order) -> str:
-        """The instrument of an order, for a dependent one that of its trade."""
+        """The instrument of an order; for a dependent order, of its trade."""
         if isinstance(order, MarketOrder):
             return order.instrument
         return self.trades[order.trade_id].instrument
 
     def order_client_id_taken(self, client_id: str) -> bool:
-        """Whether any order, whatever became of it, has the client's id."""
+        """Whether any order, in any state, has the client id."""
         return client_id in self._order_by_client
 
     def trade_client_id_taken(self, client_id: str) -> bool:
-        """Whether an open trade has the client's id."""
+        """Whether an open trade has the client id."""
         trade = self.find_trade(f"@{client_id}")
         return trade is not None and trade.state is TradeState.OPEN
 
     def tradeable_quote(self, instrument: str) -> Quote | None:
-        """The quote that orders are filled at now, None while the instrument is halted."""
+        """The current quote for fills; None while the instrument is not tradeable."""
         quote = self.quotes.get(instrument)
         return quote if quote is not None and quote.tradeable else None
 
     def margin_rate_of(self, instrument: str) -> Decimal:
-        """The instrument's rate, or the account's own where that is higher."""
+        """The larger of the instrument's margin rate and the account's."""
         rate = self.instruments[instrument].margin_rate
         return max(rate, self.margin_rate) if self.margin_rate is not None else rate
 
     def holding(self, instrument: str, units: Decimal, price: Decimal) -> Holding:
-        """Units of an instrument at the latest quote.
+        """A holding of an instrument with its latest quote.
 
         Raises:
             KeyError: the instrument has no quote yet.
         """
         rate = self.margin_rate_of(instrument)
-        return Holding(units, price, rate, self.quotes[instrument])
+        return Holding(units=units, price=price, margin_rate=rate, quote=self.quotes[instrument])
 
     def trade_value(self, trade: Trade) -> HoldingValue:
-        """An open trade's profit or loss, margin and value now."""
+        """An open trade's profit or loss, margin and value at the latest quotes."""
         holding = self.holding(trade.instrument, trade.current_units, trade.price)
         return value_of(holding, self.conversion)
 

@@ -1,4 +1,4 @@
-"""The settings of the account that its client may change."""
+"""Account settings that the client may change."""
 
 from decimal import Decimal
 
@@ -34,6 +34,6 @@ def _check(book: Book, alias: str | None, margin_rate: Decimal | None) -> Reject
     if not Decimal("0.01") <= margin_rate <= 1:
         return RejectReason.MARGIN_RATE_INVALID
     before, book.margin_rate = book.margin_rate, margin_rate
-    ruinous = book.valuation().must_close_out
+    closes_out = book.valuation().must_close_out
     book.margin_rate = before
-    return RejectReason.MARGIN_RATE_WOULD_TRIGGER_CLOSEOUT if ruinous else None
+    return RejectReason.MARGIN_RATE_WOULD_TRIGGER_CLOSEOUT if closes_out else None

@@ -1,4 +1,4 @@
-"""Amounts of other currencies in the account's home currency."""
+"""Conversion of amounts into the account's home currency."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ _BRIDGE = "USD"
 
 
 class NoConversionError(LookupError):
-    """There is no price to convert a currency with."""
+    """No quote converts a currency into home currency."""
 
 
 def cash(amount: Decimal) -> Decimal:
-    """An amount of home currency at the four decimals the broker keeps."""
+    """An amount of home currency, rounded to four decimals."""
     return amount.quantize(_CASH)
 
 
 @dataclass(frozen=True, slots=True)
 class ConversionFactors:
-    """What one unit of a currency counts for in home currency.
+    """The value of one unit of a currency in home currency.
 
-    A gain converts at the worse side for the client, as does a loss; a position is valued
-    in the middle.
+    ``gain`` and ``loss`` use the side of the quote that is worse for the client; ``value``, which
+    values positions, uses the mid.
     """
 
     gain: Decimal
@@ -34,17 +34,17 @@ class ConversionFactors:
     value: Decimal
 
     def of_result(self, amount: Decimal) -> Decimal:
-        """A profit or loss in home currency, rounded to cash."""
+        """A profit or loss in home currency, rounded to four decimals."""
         return cash(amount * (self.gain if amount > 0 else self.loss))
 
     def times(self, other: "ConversionFactors") -> "ConversionFactors":
-        """Both conversions one after the other."""
+        """The product of two conversions."""
         return ConversionFactors(
             self.gain * other.gain, self.loss * other.loss, self.value * other.value
         )
 
     def rounded(self) -> "ConversionFactors":
-        """The factors at the twelve decimals that are kept."""
+        """The factors rounded to twelve decimals."""
         return ConversionFactors(*(f.quantize(_FACTOR) for f in (self.gain, self.loss, self.value)))
 
 
@@ -53,7 +53,7 @@ class HomeConversion:
 
     Args:
         home: the account's currency.
-        quotes: the latest quote of each instrument; read at every call.
+        quotes: the latest quote of each instrument; read on every call.
     """
 
     def __init__(self, home: str, quotes: Mapping[str, Quote]) -> None:
@@ -64,7 +64,8 @@ class HomeConversion:
         """The factors of a currency.
 
         Raises:
-            NoConversionError: neither a pair with home nor a way over USD has a quote.
+            NoConversionError: neither a pair with the home currency nor two pairs with USD have a
+                quote.
         """
         if currency == self.home:
             return ConversionFactors(_ONE, _ONE, _ONE)
@@ -88,7 +89,7 @@ class HomeConversion:
 def instruments_to_convert(
     currencies: Iterable[str], home: str, listed: Iterable[str]
 ) -> frozenset[str]:
-    """The listed instruments whose quotes convert the currencies into home currency."""
+    """The listed instruments whose quotes convert the currencies into the home currency."""
     names = frozenset(listed)
     needed: set[str] = set()
     for currency in currencies:

@@ -1,12 +1,12 @@
-"""Interest on positions held over 17:00 New York.
+"""Financing of positions held over 17:00 New York.
 
-A position lends its base currency and borrows its quote currency, or the other way
-round. Each day at 17:00 New York, weekends included, a trade is paid or charged
+A long position lends its base currency and borrows its quote currency; a short one does the
+reverse. Each day at 17:00 New York, weekends included, a trade is paid or charged
 
     position value in home currency * annual rate / 365
 
-where the annual rate is base rate - quote rate for a long trade, its negative for a
-short one, less the broker's charge either way. The rates are fixed.
+where the annual rate is (base rate - quote rate) for a long trade and its negative for a short
+one, less the broker's charge in both cases. The rates are constants.
 """
 
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ _DAYS_A_YEAR = 365
 
 
 def rollovers(after_ns: int, until_ns: int) -> Iterator[int]:
-    """The instants of 17:00 New York in ``(after_ns, until_ns]``, in order."""
+    """The times of 17:00 New York in ``(after_ns, until_ns]``, in order."""
     begin = datetime.fromtimestamp(after_ns // NS_PER_SECOND, tz=UTC).astimezone(NEW_YORK)
     day = begin.date()
     while True:
@@ -57,14 +57,14 @@ def rollovers(after_ns: int, until_ns: int) -> Iterator[int]:
 
 
 def annual_rate(instrument: str, *, long: bool) -> Decimal:
-    """What a position earns (or, negative, pays) a year, as a share of its value."""
+    """What a position earns a year as a fraction of its value; negative if it pays."""
     base, quote = instrument.split("_")
     carry = _ANNUAL_RATES[base] - _ANNUAL_RATES[quote]
     return (carry if long else -carry) - _CHARGE
 
 
 def accrue(book: Book, change: Change) -> Transaction | None:
-    """Pay or charge one day on every open trade; None if there is none."""
+    """Book one day's financing on every open trade; None if no trade is open."""
     by_instrument: list[PositionFinancing] = []
     for instrument in book.instruments_held():
         shares = [

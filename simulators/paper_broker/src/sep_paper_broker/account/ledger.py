@@ -8,7 +8,7 @@ from sep_paper_broker.account.transactions import Body, Transaction
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change in the making: when, on which request, and its first transaction's id."""
+    """A batch of transactions: their time, the id of the first and the client's request id."""
 
     time: int
     batch_id: str
@@ -16,7 +16,7 @@ class Change:
 
 
 class Ledger:
-    """An append-only record. Transaction n stands at index n - 1."""
+    """The append-only list of transactions. Transaction n is at index n - 1."""
 
     def __init__(
         self, account_id: str, user_id: int, transactions: Iterable[Transaction] = ()
@@ -30,7 +30,7 @@ class Ledger:
 
     @property
     def transactions(self) -> Sequence[Transaction]:
-        """All of them, oldest first."""
+        """All transactions, oldest first."""
         return self._transactions
 
     @property
@@ -39,11 +39,11 @@ class Ledger:
         return str(len(self._transactions))
 
     def begin(self, time: int, request_id: str | None = None) -> Change:
-        """Begin a change whose transactions share a batch."""
+        """Begin a batch of transactions."""
         return Change(time, str(len(self._transactions) + 1), request_id)
 
     def record(self, change: Change, body: Body) -> Transaction:
-        """Append the next transaction of a change."""
+        """Append the next transaction of a batch."""
         transaction = Transaction(
             id=str(len(self._transactions) + 1),
             time=change.time,
@@ -61,7 +61,7 @@ class Ledger:
         return self._transactions[max(0, transaction_id) :]
 
     def find(self, transaction_id: str) -> Transaction | None:
-        """The transaction of an id."""
+        """The transaction with an id; None if there is none."""
         if not transaction_id.isdecimal():
             return None
         index = int(transaction_id) - 1

@@ -1,4 +1,4 @@
-"""What the account is worth and how much of it is tied up, by the broker's formulas.
+"""The account's value and margin by the broker's formulas.
 
 NAV                 = balance + unrealised profit or loss
 position value      = |units| * mid price, in home currency
@@ -18,13 +18,13 @@ from sep_paper_broker.market.quote import Quote
 
 _RATIO = Decimal("0.00001")
 _ZERO = Decimal("0.0000")
-# Stands for "no equity left" where a ratio would divide by zero or turn negative.
+# Replaces a ratio whose denominator, the equity, is zero or negative.
 _NO_EQUITY_RATIO = Decimal("1000000.00000")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """Units held, at what price and at what margin rate, with the quote that values them."""
+    """Units held, their open price and margin rate, and the quote that values them."""
 
     units: Decimal
     price: Decimal
@@ -34,7 +34,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class HoldingValue:
-    """A holding in home currency."""
+    """The value of a holding in home currency."""
 
     unrealized_pl: Decimal = _ZERO
     margin_used: Decimal = _ZERO
@@ -49,10 +49,10 @@ class HoldingValue:
 
 
 def value_of(holding: Holding, conversion: HomeConversion) -> HoldingValue:
-    """A holding's profit or loss, margin and value in home currency.
+    """The value of a holding in home currency.
 
     Raises:
-        NoConversionError: its quote currency can't be converted.
+        NoConversionError: no quote converts its quote currency.
     """
     factors = conversion.factors(holding.quote.instrument.split("_")[1])
     closing = holding.quote.closing_price(holding.units)
@@ -69,9 +69,9 @@ def total(values: Iterable[HoldingValue]) -> HoldingValue:
     return summed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Valuation:
-    """The account's price-dependent figures, in home currency."""
+    """The account figures that depend on prices, in home currency."""
 
     balance: Decimal
     unrealized_pl: Decimal
@@ -90,7 +90,7 @@ class Valuation:
 
     @classmethod
     def of(cls, balance: Decimal, held: HoldingValue) -> "Valuation":
-        """The figures of an account with a balance and the sum of its holdings."""
+        """The figures of an account with a balance and a total of its holdings."""
         nav = balance + held.unrealized_pl
         available = max(_ZERO, nav - held.margin_used)
         return cls(
@@ -112,7 +112,7 @@ class Valuation:
 
     @property
     def must_close_out(self) -> bool:
-        """Whether the broker closes everything for want of margin."""
+        """Whether a margin closeout is due."""
         return self.margin_closeout_percent >= 1
 
 

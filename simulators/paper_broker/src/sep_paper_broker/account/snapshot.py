@@ -1,4 +1,4 @@
-"""The account's whole state as values that can be written down and read back."""
+"""The account's complete state as plain values, to persist and restore it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ FinalRecord = Transaction | Order | Trade
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSnapshot:
-    """CloseAmount an account is made of; orders and trades oldest first."""
+    """The complete state of an account; orders and trades oldest first."""
 
     profile: AccountProfile
     balance: Decimal
@@ -38,7 +38,7 @@ class AccountSnapshot:
 
 
 def take_snapshot(account: Account) -> AccountSnapshot:
-    """The account as it stands."""
+    """The account's current state."""
     book = account.book
     return replace(
         take_live(account),
@@ -49,7 +49,7 @@ def take_snapshot(account: Account) -> AccountSnapshot:
 
 
 def take_live(account: Account) -> AccountSnapshot:
-    """The part of the account that can still change: without transactions and what is over."""
+    """The part of the account that can still change: open trades and pending orders."""
     book = account.book
     return AccountSnapshot(
         profile=book.profile,
@@ -68,29 +68,29 @@ def take_live(account: Account) -> AccountSnapshot:
 
 
 def final_records_since(account: Account, count: int) -> list[FinalRecord]:
-    """What can't change any more, of all after the first ``count`` transactions.
+    """The records that became final after the first ``count`` transactions.
 
-    The transactions themselves, and the orders and trades that they ended. Together with
-    ``take_live`` it is the whole account.
+    These are the transactions and the orders and trades that they ended. Together with
+    ``take_live`` they are the complete account.
     """
     book = account.book
-    settled: list[FinalRecord] = []
+    final: list[FinalRecord] = []
     for transaction in book.ledger.since(count):
-        settled.append(transaction)
+        final.append(transaction)
         body = transaction.body
         if isinstance(body, OrderFill | OrderCancel):
-            settled.append(book.orders[body.order_id])
+            final.append(book.orders[body.order_id])
         if isinstance(body, OrderFill):
-            settled += [book.trades[closed.trade_id] for closed in body.trades_closed or ()]
-    return settled
+            final += [book.trades[closed.trade_id] for closed in body.trades_closed or ()]
+    return final
 
 
-def assemble(live: AccountSnapshot, settled: Iterable[FinalRecord]) -> AccountSnapshot:
-    """The whole account out of its two parts."""
+def assemble(live: AccountSnapshot, final: Iterable[FinalRecord]) -> AccountSnapshot:
+    """The complete state from its live and its final part."""
     transactions: list[Transaction] = []
     orders: list[Order] = list(live.orders)
     trades: list[Trade] = list(live.trades)
-    for value in settled:
+    for value in final:
         if isinstance(value, Transaction):
             transactions.append(value)
         elif isinstance(value, Trade):
@@ -106,7 +106,7 @@ def assemble(live: AccountSnapshot, settled: Iterable[FinalRecord]) -> AccountSn
 
 
 def restore(snapshot: AccountSnapshot, instruments: Mapping[str, Instrument]) -> Account:
-    """An account that goes on where the snapshot was taken."""
+    """An account with the state of a snapshot."""
     profile = snapshot.profile
     book = Book(profile, instruments, Ledger(profile.id, profile.user_id, snapshot.transactions))
     book.balance = snapshot.balance

@@ -1,4 +1,4 @@
-"""Trades, and what is left of a position once trades are gone."""
+"""Trades, and the realised figures of a position."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -10,7 +10,7 @@ ZERO = Decimal(0)
 
 
 class TradeState(StrEnum):
-    """Where a trade stands."""
+    """The state of a trade."""
 
     OPEN = "OPEN"
     CLOSED = "CLOSED"
@@ -18,9 +18,10 @@ class TradeState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
-    """Units opened by one fill. Its id is that of the fill.
+    """Units opened by one fill; its id is the id of the fill.
 
-    Units are positive when long. Cash is in home currency.
+    Units are positive for a long trade. Amounts of money are in home currency, times in
+    nanoseconds since the epoch.
     """
 
     id: str
@@ -42,18 +43,18 @@ class Trade:
 
     @property
     def client_id(self) -> str | None:
-        """The client's id of the trade."""
+        """The client id of the trade."""
         return self.client_extensions.id if self.client_extensions else None
 
     @property
     def is_long(self) -> bool:
-        """Whether the trade gains when the price rises."""
+        """Whether the trade is long."""
         return self.initial_units > 0
 
     def reduced(
         self, units: Decimal, price: Decimal, realized_pl: Decimal, transaction_id: str, time: int
     ) -> "Trade":
-        """The trade after a fill of ``units``, which have the opposite sign."""
+        """The trade after a fill of ``units``, whose sign is opposite to the trade's."""
         closed_before = abs(self.initial_units - self.current_units)
         closed = closed_before + abs(units)
         average = ((self.average_close_price or ZERO) * closed_before + price * abs(units)) / closed
@@ -69,13 +70,13 @@ class Trade:
         )
 
     def financed(self, amount: Decimal) -> "Trade":
-        """The trade with a day's financing added."""
+        """The trade with an amount of financing added."""
         return replace(self, financing=self.financing + amount)
 
 
 @dataclass(frozen=True, slots=True)
 class PositionTally:
-    """Realised figures of one instrument over the account's life, long and short apart."""
+    """Realised profit and financing of one instrument over the account's life, by side."""
 
     instrument: str
     long_pl: Decimal = ZERO

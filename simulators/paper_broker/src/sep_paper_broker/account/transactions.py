@@ -1,7 +1,7 @@
-"""The account's record: one transaction for every change, in the broker's shapes.
+"""The account's transactions with the fields of the broker's API.
 
-A ``Transaction`` is an envelope (who, when, which batch) around a body (what happened);
-on the wire the two are one flat object. Cash is in home currency with four decimals.
+A ``Transaction`` is an envelope (id, time, batch) around a body (what changed); in JSON the two are
+one flat object. Amounts of money are in home currency with four decimals.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from sep_paper_broker.orders.order_records import (
 from sep_paper_broker.orders.reasons import RejectReason
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Create:
     """The account was opened."""
 
@@ -39,7 +39,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class TransferFunds:
-    """Cash came in or went out."""
+    """Money was transferred to or from the account."""
 
     amount: Decimal
     account_balance: Decimal
@@ -58,7 +58,7 @@ class ClientConfigure:
 
 @dataclass(frozen=True, slots=True)
 class ClientConfigureReject:
-    """A change of settings was refused."""
+    """A change of the account's settings was rejected."""
 
     reject_reason: RejectReason
     alias: str | None = None
@@ -85,7 +85,7 @@ class PositionFinancing:
 
 @dataclass(frozen=True, slots=True)
 class DailyFinancing:
-    """Interest of one day on all open positions."""
+    """Financing of one day on all open positions."""
 
     financing: Decimal
     account_balance: Decimal
@@ -120,8 +120,8 @@ Body = (
 class Transaction:
     """One change of the account.
 
-    ``id`` is the account's own counter as text; ``time`` is in nanoseconds since the epoch;
-    ``batch_id`` is the id of the first transaction of the same change.
+    ``id`` is the account's transaction counter as text; ``time`` is in nanoseconds since the epoch;
+    ``batch_id`` is the id of the first transaction of the same batch.
     """
 
     id: str

@@ -1,1 +1,1 @@
-"""Where state outlives the process."""
+"""Persistence of the account."""

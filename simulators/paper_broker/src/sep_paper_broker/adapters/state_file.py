@@ -1,4 +1,4 @@
-"""The broker's state in two files: a small one replaced whole, and a history only appended to."""
+"""The broker's state in two files: a small one that is replaced, and an append-only history."""
 
 import json
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ _ORDERS: dict[str, type[Order]] = {
 
 
 class UnusableStateError(ValueError):
-    """A state file that can't be used; it is left as it is."""
+    """A state file that can't be used. The file is not changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class MarketOrigin:
-    """What the market of a state was made from.
+    """The parameters of the market that a state belongs to.
 
-    ``anchor_s`` is where recorded history ends, in seconds since the epoch.
+    ``anchor_s`` is the end of recorded history, in seconds since the epoch.
     """
 
     seed: int
@@ -42,7 +42,7 @@ class MarketOrigin:
 
 @dataclass(frozen=True, slots=True)
 class BrokerState:
-    """All that a restart needs; ``processed_ns`` is up to when the account saw the market."""
+    """The persisted state; the account has seen the market up to ``processed_ns``."""
 
     origin: MarketOrigin
     processed_ns: int
@@ -52,12 +52,11 @@ class BrokerState:
 class StateFile:
     """Reads and writes the state.
 
-    What is over (transactions, ended orders, closed trades) goes to the end of a history
-    file, one JSON object a line. What is not is in the state file, with the length of the
-    history that belongs to it. The history is written first and the state file takes the
-    place of the old one in one step, so a kill at any moment leaves a state and its history;
-    what was appended beyond is ignored and overwritten. A change costs the same however long
-    the history is.
+    Final records (transactions, ended orders, closed trades) are appended to a history file, one
+    JSON object a line. Everything else is in the state file, with the length of the history that
+    belongs to it. The history is written first, then the state file is replaced atomically, so a
+    kill at any moment leaves a state and its history; bytes beyond the recorded length are ignored
+    and overwritten. The cost of a change does not depend on the length of the history.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,11 +66,10 @@ class StateFile:
         self._count = 0
 
     def load(self) -> BrokerState | None:
-        """The state, None if there is no file yet.
+        """Load the state; None if there is no file.
 
         Raises:
-            UnusableStateError: the file is not a state of this version, or its history is
-                missing.
+            UnusableStateError: the file is not a state of this version, or its history is missing.
         """
         try:
             text = self._path.read_text(encoding="utf-8")
@@ -87,18 +85,18 @@ class StateFile:
             origin = MarketOrigin(int(data["seed"]), int(data["anchor_s"]))
             state = BrokerState(origin, int(data["processed_ns"]), account)
         except (KeyError, TypeError, ValueError, OSError) as error:
-            raise UnusableStateError(f"{self._path} is not a broker's state: {error!r}") from error
+            raise UnusableStateError(f"{self._path} is not a state file: {error!r}") from error
         self._length, self._count = length, len(account.transactions)
         return state
 
     def save(self, account: Account, origin: MarketOrigin, processed_ns: int) -> None:
-        """Write what changed.
+        """Persist the changes since the last save.
 
         Raises:
-            OSError: a file can't be written; the old state stands.
+            OSError: a file can't be written; the previous state remains valid.
         """
-        settled = final_records_since(account, self._count)
-        lines = "".join(json.dumps(_tagged(value)) + "\n" for value in settled).encode()
+        final = final_records_since(account, self._count)
+        lines = "".join(json.dumps(_tagged(value)) + "\n" for value in final).encode()
         with self._history.open("r+b" if self._length else "wb") as history:
             history.seek(self._length)
             history.write(lines)
@@ -111,9 +109,9 @@ class StateFile:
             "history_bytes": self._length + len(lines),
             "account": encode(take_live(account)),
         }
-        beside = self._path.with_name(self._path.name + ".new")
-        beside.write_text(json.dumps(state) + "\n", encoding="utf-8")
-        beside.replace(self._path)
+        replacement = self._path.with_name(self._path.name + ".new")
+        replacement.write_text(json.dumps(state) + "\n", encoding="utf-8")
+        replacement.replace(self._path)
         self._length += len(lines)
         self._count = len(account.book.ledger)
 

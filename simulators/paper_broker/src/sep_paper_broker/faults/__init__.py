@@ -1,1 +1,1 @@
-"""Faults injected on request: which are active, and how they alter answers."""
+"""Injected faults: the registry of active faults and the corruption of responses."""

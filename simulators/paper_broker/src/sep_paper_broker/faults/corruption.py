@@ -1,4 +1,4 @@
-"""Answers as faults want them: candles missing, unfinished or impossible, prices impossible."""
+"""Corruption of responses: candles missing, incomplete or invalid, prices invalid."""
 
 import json
 import re
@@ -10,25 +10,25 @@ from sep_paper_broker.faults.registry import CorruptValue, Fault, FaultKind
 Json = dict[str, Any]
 
 
-def corrupt_candles(answer: bytes, faults: Iterable[Fault]) -> bytes:
-    """An answer with candles whose newest ones are missing, called unfinished or impossible."""
-    body = json.loads(answer)
+def corrupt_candles(response: bytes, faults: Iterable[Fault]) -> bytes:
+    """A response whose newest candles are missing, incomplete or invalid, as the faults say."""
+    body = json.loads(response)
     candles = body["candles"]
     for fault in faults:
-        kept = max(0, len(candles) - fault.count)
-        newest = candles[kept:]
+        first = max(0, len(candles) - fault.count)
+        newest = candles[first:]
         if fault.kind is FaultKind.MISSING_CANDLES:
             newest = []
         elif fault.kind is FaultKind.INCOMPLETE_CANDLES:
             newest = [{**candle, "complete": False} for candle in newest]
         else:
             newest = [_bad_candle(candle, fault.value) for candle in newest]
-        candles = candles[:kept] + newest
+        candles = candles[:first] + newest
     return json.dumps({**body, "candles": candles}, separators=(",", ":")).encode()
 
 
 def corrupt_price(price: Json, value: CorruptValue) -> Json:
-    """A price that no market makes; one without bids and asks has nothing to spoil."""
+    """An invalid price; a price without bids and asks stays as it is."""
     bids, asks = price["bids"], price["asks"]
     if value is CorruptValue.CROSSED:
         return {**price, "bids": _priced(bids, asks), "asks": _priced(asks, bids)}
@@ -46,7 +46,7 @@ def _bad_candle(candle: Json, value: CorruptValue) -> Json:
         return {name: candle.get(swapped.get(name, name), item) for name, item in candle.items()}
     sides: dict[str, Json] = {n: candle[n] for n in ("bid", "ask", "mid") if n in candle}
     if value is CorruptValue.HIGH_BELOW_LOW:
-        # The least price there is, so that it is below whatever the low was.
+        # The smallest positive price, so that it is below any low.
         least = {name: re.sub(r"\d", "0", side["h"])[:-1] + "1" for name, side in sides.items()}
         return {**candle, **{name: {**side, "h": least[name]} for name, side in sides.items()}}
     return {

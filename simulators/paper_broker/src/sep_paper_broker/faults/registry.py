@@ -1,4 +1,4 @@
-"""Faults on demand: what should go wrong, how often, and where."""
+"""The faults to inject: which kind, how often and into which requests."""
 
 import re
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from sep_fx.instants import NS_PER_SECOND
 
 
 class FaultKind(StrEnum):
-    """What can be made to go wrong."""
+    """The kinds of faults."""
 
     LATENCY = "latency"
     STATUS = "status"
@@ -33,7 +33,7 @@ class FaultKind(StrEnum):
 
 
 class CorruptValue(StrEnum):
-    """What is wrong with the prices of a bad candle or price."""
+    """How the prices of a candle or a quote are corrupted."""
 
     ZERO = "zero"
     CROSSED = "crossed"
@@ -60,24 +60,24 @@ _ON_CANDLES = frozenset(
 
 
 class InvalidFaultError(ValueError):
-    """A fault that was not described as it must be."""
+    """The description of a fault is invalid; the text names the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault in force.
+    """One active fault.
 
     Attributes:
-        id: the board's own number.
-        kind: what goes wrong.
-        times: how often it still happens, None for until it is taken away.
-        seconds: how long (latency, unreadable order).
-        status: the answer's status (status).
-        method: only requests of this method.
-        path: only requests whose path matches this regular expression somewhere.
+        id: number of the fault.
+        kind: what it does.
+        times: how many times it is still applied; None until it is removed.
+        seconds: duration (latency, unreadable order).
+        status: HTTP status (status).
+        method: only requests with this method.
+        path: only requests with a match of this regular expression in their path.
         instrument: only this instrument (candles, prices, halted, insufficient margin).
-        count: how many of the newest candles.
-        value: what is wrong with the prices (bad candles, bad prices).
+        count: number of the newest candles affected.
+        value: how prices are corrupted (bad candles, bad prices).
     """
 
     id: int
@@ -92,7 +92,7 @@ class Fault:
     value: CorruptValue = CorruptValue.ZERO
 
     def applies_to(self, instrument: str) -> bool:
-        """Whether the fault is for the instrument or for all."""
+        """Whether the fault applies to the instrument."""
         return self.instrument in (None, instrument)
 
 
@@ -109,7 +109,10 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
 
 
 class FaultRegistry:
-    """The faults in force. One with ``times`` goes away when they are used up."""
+    """The active faults. A fault with ``times`` is removed after its last use.
+
+    Methods named ``take_...`` count as one use of the fault they return.
+    """
 
     def __init__(self) -> None:
         self._faults: dict[int, Fault] = {}
@@ -118,14 +121,14 @@ class FaultRegistry:
 
     @property
     def faults(self) -> list[Fault]:
-        """All in force, oldest first."""
+        """All active faults, oldest first."""
         return list(self._faults.values())
 
     def add(self, description: dict[str, Any]) -> Fault:
-        """Put a fault into force.
+        """Add a fault.
 
         Raises:
-            InvalidFaultError: an unknown kind or field, or a value of the wrong type.
+            InvalidFaultError: a kind or field is unknown, or a value has the wrong type.
         """
         given = dict(description)
         try:
@@ -154,58 +157,56 @@ class FaultRegistry:
         return fault
 
     def remove(self, fault_id: int) -> bool:
-        """Take one away; False if it was not there."""
+        """Remove a fault; False if there is none with the id."""
         return self._faults.pop(fault_id, None) is not None
 
     def clear(self) -> None:
-        """Take all away."""
+        """Remove all faults."""
         self._faults.clear()
         self._hidden.clear()
 
     def take_request_fault(self, method: str, path: str) -> Fault | None:
-        """The fault that hits a request, used up by asking."""
+        """The fault of a request."""
         for fault in self._of(_ON_REQUESTS):
             if fault.method in (None, method) and re.search(fault.path, path):
                 return self._consume(fault)
         return None
 
     def take_stream_fault(self, path: str) -> FaultKind | None:
-        """What befalls an open stream now; a cut or a half-open one is used up by asking."""
+        """The fault of an open stream. A silent stream does not count as a use."""
         for fault in self._of(_ON_STREAMS):
             if re.search(fault.path, path):
-                return (
-                    fault.kind
-                    if fault.kind is FaultKind.SILENT_STREAM
-                    else self._consume(fault).kind
-                )
+                if fault.kind is not FaultKind.SILENT_STREAM:
+                    self._consume(fault)
+                return fault.kind
         return None
 
     def take_price_fault(self, instrument: str) -> Fault | None:
-        """The fault of a price that is about to be sent, used up by asking."""
+        """The fault of a price that is about to be sent."""
         for fault in self._of({FaultKind.BAD_PRICES}):
             if fault.applies_to(instrument):
                 return self._consume(fault)
         return None
 
     def heartbeats(self) -> int:
-        """How many heartbeats to send where one is due."""
+        """How many heartbeats to send when one is due."""
         for fault in self._of({FaultKind.MISSING_HEARTBEAT, FaultKind.DUPLICATE_HEARTBEAT}):
             self._consume(fault)
             return 0 if fault.kind is FaultKind.MISSING_HEARTBEAT else 2
         return 1
 
     def order_created(self, order_id: str, now_ns: int) -> None:
-        """Hide an order that was just created, if it is to be unreadable at first."""
+        """Hide a new order if a fault makes it unreadable for a while."""
         for fault in self._of({FaultKind.UNREADABLE_ORDER}):
             self._consume(fault)
             self._hidden[order_id] = now_ns + int(fault.seconds * NS_PER_SECOND)
 
     def hides(self, order_id: str, now_ns: int) -> bool:
-        """Whether an order can't be read yet."""
+        """Whether an order is hidden."""
         return self._hidden.get(order_id, now_ns) > now_ns
 
     def refuses_margin(self, instrument: str) -> bool:
-        """Whether an order is to be refused for want of margin, used up by asking."""
+        """Whether to cancel an order for insufficient margin; counts as a use."""
         for fault in self._of({FaultKind.INSUFFICIENT_MARGIN}):
             if fault.applies_to(instrument):
                 self._consume(fault)
@@ -213,12 +214,12 @@ class FaultRegistry:
         return False
 
     def halted(self, instruments: Iterable[str]) -> frozenset[str]:
-        """The instruments that are halted."""
+        """Those of the instruments that are halted."""
         faults = list(self._of({FaultKind.HALTED}))
         return frozenset(i for i in instruments if any(f.applies_to(i) for f in faults))
 
     def take_candle_faults(self, instrument: str) -> tuple[Fault, ...]:
-        """The faults of an answer with candles, used up by asking; for ``corrupt_candles``."""
+        """The faults of a response with candles, for ``corrupt_candles``."""
         return tuple(self._consume(f) for f in self._of(_ON_CANDLES) if f.applies_to(instrument))
 
     def _of(self, kinds: Iterable[FaultKind]) -> list[Fault]:

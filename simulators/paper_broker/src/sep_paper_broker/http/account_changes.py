@@ -1,4 +1,4 @@
-"""What became of the account since a transaction."""
+"""Changes of the account since a transaction."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from sep_paper_broker.orders.order_records import (
 
 
 def changes_since(account: Account, transaction_id: int, times: TimeFormat) -> dict[str, Any]:
-    """Orders, trades and positions that changed after a transaction, each as it is now."""
+    """Orders, trades and positions changed after a transaction, in their current state."""
     book = account.book
     # Ordered sets of ids.
     orders: dict[str, dict[str, None]] = {"Created": {}, "Cancelled": {}, "Filled": {}}

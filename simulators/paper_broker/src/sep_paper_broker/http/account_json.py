@@ -1,4 +1,4 @@
-"""Accounts, trades, positions and instruments as the broker's JSON."""
+"""JSON of accounts, trades, positions and instruments."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -17,12 +17,12 @@ Json = dict[str, Any]
 
 
 def money(amount: Decimal) -> str:
-    """Cash with its four decimals."""
+    """An amount of money with four decimals."""
     return format(cash(amount), "f")
 
 
 def instrument(listing: Listing) -> Json:
-    """An instrument of the account."""
+    """The JSON of an instrument."""
     listed = listing.instrument
     precision = listed.display_precision
     return {
@@ -42,7 +42,7 @@ def instrument(listing: Listing) -> Json:
 
 
 def account_summary(account: Account, times: TimeFormat) -> Json:
-    """The account without its trades, positions and orders."""
+    """The JSON of the account without its trades, positions and orders."""
     book = account.book
     profile = book.profile
     summary = {
@@ -75,7 +75,7 @@ def account_summary(account: Account, times: TimeFormat) -> Json:
 
 
 def account_details(account: Account, times: TimeFormat) -> Json:
-    """The whole account."""
+    """The JSON of the account with its trades, positions and orders."""
     book = account.book
     return {
         **account_summary(account, times),
@@ -86,7 +86,7 @@ def account_details(account: Account, times: TimeFormat) -> Json:
 
 
 def trade_summary(book: Book, trade: Trade, times: TimeFormat) -> Json:
-    """A trade with the ids of its dependent orders."""
+    """The JSON of a trade with the ids of its dependent orders."""
     shape: Json = encode(trade, times)
     if trade.state is TradeState.OPEN:
         value = book.trade_value(trade)
@@ -98,7 +98,7 @@ def trade_summary(book: Book, trade: Trade, times: TimeFormat) -> Json:
 
 
 def trade_details(book: Book, trade: Trade, times: TimeFormat) -> Json:
-    """A trade with its dependent orders in full."""
+    """The JSON of a trade with its dependent orders."""
     shape = trade_summary(book, trade, times)
     for field, order_id in (
         ("takeProfitOrder", trade.take_profit_order_id),
@@ -117,7 +117,7 @@ def known_positions(book: Book) -> list[str]:
 
 
 def position(book: Book, name: str) -> Json:
-    """A position with its sides, of which a netting account has at most one open."""
+    """The JSON of a position with its two sides."""
     trades = book.open_trades(name)
     tally = book.tally(name)
     value = book.value_of_trades(trades)
@@ -157,7 +157,7 @@ def _side(book: Book, trades: list[Trade], pl: Decimal, financing: Decimal) -> J
 
 
 def changes_state(account: Account) -> Json:
-    """The account's price-dependent state, as a poll for changes gets it."""
+    """The JSON of the account state that depends on prices, for ``/changes``."""
     book = account.book
     state: Json = encode(account.valuation())
     state.pop("balance")

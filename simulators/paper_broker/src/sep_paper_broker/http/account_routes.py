@@ -1,4 +1,4 @@
-"""/accounts, its summary, instruments, changes and configuration."""
+"""Routes of the account: details, summary, instruments, changes, configuration."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,7 +23,7 @@ from sep_paper_broker.market.instruments import LISTINGS
 
 
 class AccountRoutes:
-    """The account itself."""
+    """Routes of the account."""
 
     def __init__(self, context: RouteContext) -> None:
         self._context = context
@@ -41,12 +41,12 @@ class AccountRoutes:
         ]
 
     async def listing(self, request: Request) -> Response:
-        """The accounts of the token: one."""
+        """The accounts of the token; always one."""
         profile = self._context.broker.account.book.profile
         return JsonResponse({"accounts": [{"id": profile.id, "tags": []}]})
 
     async def details(self, request: Request) -> Response:
-        """The whole account."""
+        """The account with its trades, positions and orders."""
         account = self._context.account(request)
         return JsonResponse(
             {
@@ -56,7 +56,7 @@ class AccountRoutes:
         )
 
     async def summary(self, request: Request) -> Response:
-        """The account without lists."""
+        """The account without its trades, positions and orders."""
         account = self._context.account(request)
         return JsonResponse(
             {
@@ -66,7 +66,7 @@ class AccountRoutes:
         )
 
     async def instruments(self, request: Request) -> Response:
-        """What may be traded."""
+        """The tradeable instruments."""
         account = self._context.account(request)
         wanted = query_list(request, "instruments")
         names = sorted(LISTINGS) if wanted is None else known_instruments(wanted, LISTINGS)
@@ -78,7 +78,7 @@ class AccountRoutes:
         )
 
     async def changes(self, request: Request) -> Response:
-        """What changed since a transaction, and the state that follows prices."""
+        """Changes since a transaction, and the state that depends on prices."""
         account = self._context.account(request)
         since = required_id(request, "sinceTransactionID")
         if since > len(account.book.ledger):
@@ -109,7 +109,7 @@ class AccountRoutes:
             reject = encode(outcome.reject, times)
             raise ApiError(
                 400,
-                "The account configuration was refused.",
+                "The account configuration was rejected.",
                 reject["rejectReason"],
                 {"clientConfigureRejectTransaction": reject, **last},
             )

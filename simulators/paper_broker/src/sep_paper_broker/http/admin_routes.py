@@ -1,4 +1,4 @@
-"""/admin/faults: put faults into force and take them away. Loopback only."""
+"""/admin/faults: list, add and remove faults. Loopback clients only."""
 
 import dataclasses
 import ipaddress
@@ -15,7 +15,7 @@ from sep_paper_broker.http.responses import JsonResponse
 
 
 class AdminRoutes:
-    """The faults in force."""
+    """Routes of the active faults."""
 
     def __init__(self, broker: Broker, faults: FaultRegistry) -> None:
         self._broker = broker
@@ -31,37 +31,37 @@ class AdminRoutes:
         ]
 
     async def listing(self, request: Request) -> Response:
-        """All faults in force."""
+        """All active faults."""
         _require_loopback(request)
-        return JsonResponse({"faults": [_shape(fault) for fault in self._faults.faults]})
+        return JsonResponse({"faults": [_fault_json(fault) for fault in self._faults.faults]})
 
     async def add(self, request: Request) -> Response:
-        """Put a fault into force."""
+        """Add a fault."""
         _require_loopback(request)
         try:
             fault = self._faults.add(await body_object(request))
         except InvalidFaultError as error:
             raise ApiError(400, str(error)) from None
         self._apply()
-        return JsonResponse(_shape(fault), 201)
+        return JsonResponse(_fault_json(fault), 201)
 
     async def clear(self, request: Request) -> Response:
-        """Take all faults away."""
+        """Remove all faults."""
         _require_loopback(request)
         self._faults.clear()
         self._apply()
         return JsonResponse({"faults": []})
 
     async def remove(self, request: Request) -> Response:
-        """Take one fault away."""
+        """Remove one fault."""
         _require_loopback(request)
         if not self._faults.remove(request.path_params["fault"]):
-            raise ApiError(404, "There is no such fault in force.")
+            raise ApiError(404, "The fault specified does not exist.")
         self._apply()
-        return JsonResponse({"faults": [_shape(fault) for fault in self._faults.faults]})
+        return JsonResponse({"faults": [_fault_json(fault) for fault in self._faults.faults]})
 
     def _apply(self) -> None:
-        """Halts change the market itself and take effect at once."""
+        """Pass halted instruments to the broker."""
         self._broker.halted = self._faults.halted(self._broker.market.instruments)
         self._broker.advance()
 
@@ -76,5 +76,5 @@ def _require_loopback(request: Request) -> None:
         raise ApiError(404, "The specified resource does not exist.")
 
 
-def _shape(fault: Fault) -> dict[str, object]:
+def _fault_json(fault: Fault) -> dict[str, object]:
     return {name: item for name, item in dataclasses.asdict(fault).items() if item is not None}

@@ -1,4 +1,4 @@
-"""The ASGI applications: the v20 interface and the admin one."""
+"""The ASGI applications: the v20 API and the admin API."""
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -33,7 +33,7 @@ from sep_paper_broker.settings import Settings
 def build_application(
     broker: Broker, settings: Settings, faults: FaultRegistry, connections: Connections
 ) -> ASGIApp:
-    """The v20 interface; the admin one too, unless it has a port of its own."""
+    """The v20 API; includes the admin API unless that has a separate port."""
     context = RouteContext(broker, settings, faults, connections)
     v3: list[BaseRoute] = [
         *AccountRoutes(context).routes(),
@@ -57,13 +57,13 @@ def build_application(
 
 
 def build_admin_application(broker: Broker, faults: FaultRegistry) -> ASGIApp:
-    """The admin interface alone."""
+    """The admin API only."""
     return _application([_health(broker), *AdminRoutes(broker, faults).routes()])
 
 
 def _health(broker: Broker) -> Route:
     async def health(_: Request) -> Response:
-        """Whether the market can be priced and the account valued, found out by doing it."""
+        """Price the market and value the account; a failure is a 500."""
         broker.advance()
         nav = broker.account.valuation().nav
         return JsonResponse({"status": "ok", "NAV": format(nav, "f")})

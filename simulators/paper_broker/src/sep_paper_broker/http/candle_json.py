@@ -1,6 +1,6 @@
-"""Candles as the broker's JSON.
+"""JSON of candles.
 
-Five thousand candles are a common answer, so the text is written straight from columns.
+Responses often hold 5,000 candles, so the text is formatted directly from arrays.
 """
 
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from sep_paper_broker.market.alignment import CandleGrid
 from sep_paper_broker.market.candles import Candles, is_complete
 
 COMPONENTS = {"M": "mid", "B": "bid", "A": "ask"}
-"""What a candle can hold, by the letter of the ``price`` parameter."""
+"""Components of a candle by the letter of the ``price`` parameter."""
 
 Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class CandleWriter:
-    """How a client wants candles written.
+    """Formats candles as requested by a client.
 
     Attributes:
         components: letters of ``COMPONENTS``.
-        precision: decimals of the instrument's price.
+        precision: number of decimals of the instrument's price.
         times: the format of times.
     """
 
@@ -35,8 +35,9 @@ class CandleWriter:
     times: TimeFormat
 
     def write(self, candles: Candles, grid: CandleGrid, now: int) -> list[str]:
-        """Each candle as a JSON object."""
-        # Only the last two can be unfinished: the running one, and one that has yet to settle.
+        """The JSON text of each candle at ``now`` (nanoseconds)."""
+        # Only the last two can be incomplete: the current one, and one that ended less than
+        # the settling time ago.
         complete = ["true"] * len(candles)
         for i, start in enumerate(candles.start.tolist()[-2:], max(0, len(candles) - 2)):
             complete[i] = "true" if is_complete(grid.end_of(start), now) else "false"
@@ -68,7 +69,7 @@ class CandleWriter:
 
 
 def candle_response_body(instrument: str, granularity: Granularity, texts: Sequence[str]) -> bytes:
-    """The answer around the candles."""
+    """The response body with the candles."""
     head = f'{{"instrument":"{instrument}","granularity":"{granularity.value}","candles":['
     return (head + ",".join(texts) + "]}").encode()
 

@@ -1,4 +1,4 @@
-"""/candles, with and without an account in the path."""
+"""Routes of candles, with and without an account in the path."""
 
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -22,7 +22,7 @@ from sep_paper_broker.market.candles import (
 
 
 class CandleRoutes:
-    """Candles of any instrument."""
+    """Routes of candles."""
 
     def __init__(self, context: RouteContext) -> None:
         self._context = context
@@ -35,12 +35,12 @@ class CandleRoutes:
         ]
 
     async def of_account(self, request: Request) -> Response:
-        """Candles for an account; they are the same for all."""
+        """Candles for an account; equal for all accounts."""
         self._context.account(request)
         return await self.candles(request)
 
     async def candles(self, request: Request) -> Response:
-        """Candles as ``select_candles`` chooses them; ``smooth`` is accepted and ignored."""
+        """Candles of an instrument, see ``select_candles``; ``smooth`` is accepted and ignored."""
         broker = self._context.broker
         name = request.path_params["instrument"]
         if name not in broker.market.instruments:
@@ -62,7 +62,7 @@ class CandleRoutes:
             return corrupt_candles(body, faults) if faults else body
 
         try:
-            # Years of history take a while; streams and orders must not wait for it.
+            # In a thread: years of history take long and would block streams and orders.
             body = await run_in_threadpool(build)
         except BadCandleQueryError as error:
             raise ApiError(400, str(error)) from None

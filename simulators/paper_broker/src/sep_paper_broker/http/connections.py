@@ -1,4 +1,4 @@
-"""The server's open connections, so that a fault can cut one."""
+"""Registry of the server's open connections, so that a fault can reset one."""
 
 import asyncio
 import socket
@@ -12,13 +12,13 @@ _Peer = tuple[str, int]
 
 
 class Connections:
-    """Transports by the address of the other side."""
+    """Open transports by peer address."""
 
     def __init__(self) -> None:
         self._transports: dict[_Peer, asyncio.Transport] = {}
 
     def protocol(self) -> type[asyncio.Protocol]:
-        """An HTTP protocol for uvicorn that keeps this register."""
+        """An HTTP protocol class for uvicorn that registers its connections here."""
         transports = self._transports
 
         class RegisteringProtocol(H11Protocol):
@@ -35,7 +35,7 @@ class Connections:
         return RegisteringProtocol
 
     def reset(self, scope: Scope) -> None:
-        """Cut the connection of a request with a TCP reset, whatever is still unsent."""
+        """Close the connection of a request with a TCP reset and discard unsent data."""
         client: Any = scope.get("client")
         transport = self._transports.get(tuple(client)) if client else None
         if transport is None:

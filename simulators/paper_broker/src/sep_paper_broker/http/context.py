@@ -1,4 +1,4 @@
-"""What every route needs: the broker, its settings, and a few questions asked everywhere."""
+"""Dependencies shared by the route classes."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from sep_paper_broker.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class RouteContext:
-    """Shared by the route classes."""
+    """The broker, its settings, faults and connections."""
 
     broker: Broker
     settings: Settings
@@ -22,10 +22,10 @@ class RouteContext:
     connections: Connections
 
     def account(self, request: Request) -> Account:
-        """The account of the path, brought up to now.
+        """The account of the path, advanced to now.
 
         Raises:
-            ApiError: 404, this broker does not keep that account.
+            ApiError: 404, the account does not exist.
         """
         account = self.broker.account
         if request.path_params["account"] != account.book.profile.id:
@@ -34,11 +34,11 @@ class RouteContext:
         return account
 
     def now(self) -> int:
-        """The broker's time."""
+        """The broker's time in nanoseconds; advances the account."""
         return self.broker.advance()
 
 
 def request_id(request: Request) -> str:
-    """The id that this request's answer carries."""
+    """The id of the request, as in the response header ``RequestID``."""
     found: str = request.state.request_id
     return found

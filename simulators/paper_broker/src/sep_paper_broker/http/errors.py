@@ -1,4 +1,4 @@
-"""Refusals, and how they look on the wire."""
+"""API errors and their responses."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +10,13 @@ from sep_paper_broker.http.responses import JsonResponse
 
 
 class ApiError(Exception):
-    """A request that gets an error answer.
+    """A request failed with an error response.
 
     Args:
         status: HTTP status.
-        message: for people.
-        code: the broker's stable code, where it has one.
-        more: further fields of the answer, such as a reject transaction.
+        message: text for people.
+        code: the broker's error code, if there is one.
+        more: further fields of the response, such as a reject transaction.
     """
 
     def __init__(
@@ -32,8 +32,8 @@ class ApiError(Exception):
         self.code = code
         self.more = dict(more or {})
 
-    def answer(self) -> Response:
-        """The answer: ``errorMessage``, ``errorCode`` where there is one, and the rest."""
+    def response(self) -> Response:
+        """The response with ``errorMessage``, ``errorCode`` if there is one, and further fields."""
         body = {"errorMessage": self.message, **self.more}
         if self.code is not None:
             body["errorCode"] = self.code
@@ -41,27 +41,27 @@ class ApiError(Exception):
 
 
 def invalid(name: str, detail: str = "") -> ApiError:
-    """The refusal of a malformed parameter or field."""
+    """The error of a malformed parameter or field."""
     return ApiError(400, f"Invalid value specified for '{name}'{'. ' if detail else ''}{detail}")
 
 
 async def handle_api_error(_: Request, error: Exception) -> Response:
-    """Starlette's handler for ``ApiError``."""
+    """Exception handler for ``ApiError``."""
     if not isinstance(error, ApiError):
         raise error
-    return error.answer()
+    return error.response()
 
 
 async def handle_http_error(_: Request, error: Exception) -> Response:
-    """Starlette's handler for an unknown path (404) or a wrong method (405)."""
+    """Exception handler for an unknown path (404) or a wrong method (405)."""
     status = getattr(error, "status_code", 500)
     message = {
         404: "The specified resource does not exist.",
         405: "The specified method is not allowed for this resource.",
     }.get(status, "The request could not be processed.")
-    return ApiError(status, message).answer()
+    return ApiError(status, message).response()
 
 
 async def handle_unexpected_error(_: Request, __: Exception) -> Response:
-    """Starlette's handler for anything else; its text stays inside."""
-    return ApiError(500, "The server was unable to process the request.").answer()
+    """Exception handler for any other error; its text is withheld."""
+    return ApiError(500, "The server was unable to process the request.").response()

@@ -1,4 +1,4 @@
-"""The pulse of a stream."""
+"""Heartbeats of a stream."""
 
 import asyncio
 
@@ -6,14 +6,14 @@ from sep_paper_broker.faults.registry import FaultRegistry
 
 
 class Heartbeat:
-    """Says when a stream owes a heartbeat.
+    """Schedule of a stream's heartbeats.
 
-    It beats by the event loop's own clock and not by the broker's: a heartbeat says that
-    the connection lives, whatever time the market has.
+    It uses the event loop's clock, not the broker's: heartbeats show that the connection is alive,
+    independent of market time.
 
     Args:
-        interval: seconds between beats; the first comes at once.
-        faults: may leave beats out or double them.
+        interval: seconds between heartbeats; the first is due immediately.
+        faults: may suppress or duplicate heartbeats.
     """
 
     def __init__(self, interval: float, faults: FaultRegistry) -> None:

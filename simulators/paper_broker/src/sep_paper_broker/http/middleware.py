@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its authorisation, and the faults asked for."""
+"""Middleware of every request: request id, authorisation, injected faults."""
 
 import hmac
 from collections.abc import Callable
@@ -9,24 +9,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sep_paper_broker.faults.registry import FaultRegistry
 from sep_paper_broker.http.connections import Connections
 from sep_paper_broker.http.errors import ApiError
-from sep_paper_broker.http.request_faults import play
+from sep_paper_broker.http.request_faults import apply_request_fault
 
-# Asked by the supervisor, and by tests over loopback: neither has the token.
+# Called by health probes and by tests over loopback, which have no token.
 _OPEN_PATHS = ("/healthz", "/admin/")
 
 
 class RequestMiddleware:
-    """The layer that every request passes first.
-
-    Adds ``RequestID`` to every answer, refuses a wrong token with 401, and plays the faults
-    that hit a request as a whole.
+    """Adds ``RequestID`` to every response, refuses a wrong token with 401, applies request faults.
 
     Args:
-        app: what answers.
-        token: the bearer token that is let in.
-        clock: nanoseconds since the epoch; request ids begin with it.
-        faults: what goes wrong.
-        connections: to cut a connection with.
+        app: the application.
+        token: the accepted bearer token.
+        clock: returns nanoseconds since the epoch; request ids begin with it.
+        faults: the active faults.
+        connections: open connections, for faults that reset one.
     """
 
     def __init__(
@@ -46,7 +43,7 @@ class RequestMiddleware:
         self._count = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http" or scope["path"].startswith(_OPEN_PATHS):
             await self._app(scope, receive, send)
             return
@@ -62,10 +59,12 @@ class RequestMiddleware:
         given = dict(scope["headers"]).get(b"authorization", b"")
         if not hmac.compare_digest(given, self._expected):
             refusal = ApiError(401, "Insufficient authorization to perform request.")
-            await refusal.answer()(scope, receive, send_with_id)
+            await refusal.response()(scope, receive, send_with_id)
             return
         fault = self._faults.take_request_fault(scope["method"], scope["path"])
         if fault is None:
             await self._app(scope, receive, send_with_id)
             return
-        await play(fault, self._app, scope, (receive, send_with_id), self._connections)
+        await apply_request_fault(
+            fault, self._app, scope, (receive, send_with_id), self._connections
+        )

@@ -1,4 +1,4 @@
-"""/orders: create, look up, cancel."""
+"""Routes of orders: create, read, cancel."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ _STATES = {"ALL": frozenset(OrderState), **{s.value: frozenset({s}) for s in Ord
 
 
 class OrderRoutes:
-    """The account's orders."""
+    """Routes of orders."""
 
     def __init__(self, context: RouteContext) -> None:
         self._context = context
@@ -41,14 +41,14 @@ class OrderRoutes:
         ]
 
     async def create(self, request: Request) -> Response:
-        """Create a market order; 201 says accepted, not filled."""
-        asked = market_order(await body_object(request))
+        """Create a market order; 201 means accepted, not filled."""
+        wanted = market_order(await body_object(request))
         account = self._context.account(request)
         outcome = account.submit(
-            asked,
+            wanted,
             self._context.now(),
             request_id(request),
-            margin_refused=self._context.faults.refuses_margin(asked.instrument),
+            margin_refused=self._context.faults.refuses_margin(wanted.instrument),
         )
         self._context.broker.commit()
         if outcome.create is not None:
@@ -59,7 +59,7 @@ class OrderRoutes:
         return JsonResponse(body, 201, headers={"Location": location})
 
     async def listing(self, request: Request) -> Response:
-        """Orders, newest first, pending ones unless another state is asked for."""
+        """Orders in a state, newest first; pending ones by default."""
         account = self._context.account(request)
         book = account.book
         states = _STATES.get(request.query_params.get("state", "PENDING"))
@@ -94,7 +94,7 @@ class OrderRoutes:
         )
 
     async def replace(self, request: Request) -> Response:
-        """Refused: stops and take profits are replaced through their trade."""
+        """Not supported: stop losses and take profits are replaced through their trade."""
         self._context.account(request)
         raise ApiError(
             400, "Replacing orders is not supported: set the trade's orders through the trade"
@@ -137,10 +137,10 @@ class OrderRoutes:
 def order_response_body(
     account: Account, outcome: OrderOutcome, times: TimeFormat
 ) -> dict[str, Any]:
-    """What became of a market order.
+    """The response body of a market order.
 
     Raises:
-        ApiError: it was rejected; 404 where a trade does not exist, else 400.
+        ApiError: the order was rejected: 404 if its trade does not exist, else 400.
     """
     common = {
         "relatedTransactionIDs": list(outcome.related),
@@ -163,10 +163,10 @@ def order_response_body(
 def change_response(
     account: Account, outcome: ChangeOutcome, name: str, times: TimeFormat
 ) -> Response:
-    """What became of a request that makes one transaction.
+    """The response to a request that creates one transaction.
 
     Raises:
-        ApiError: it was rejected; 404 where its object does not exist, else 400.
+        ApiError: the request was rejected: 404 if its order or trade does not exist, else 400.
     """
     common = {
         "relatedTransactionIDs": list(outcome.related),

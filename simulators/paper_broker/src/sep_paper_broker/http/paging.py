@@ -1,4 +1,4 @@
-"""Cutting long lists as the list parameters ask."""
+"""Paging of lists by ``ids``, ``beforeID`` and ``count``."""
 
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
@@ -12,11 +12,11 @@ _DEFAULT, _MAX = 50, 500
 
 
 class Identified(Protocol):
-    """Something with an id of the account's counter."""
+    """An object with a numeric id."""
 
     @property
     def id(self) -> str:
-        """Its id."""
+        """The id."""
         ...
 
 
@@ -24,10 +24,7 @@ T = TypeVar("T", bound=Identified)
 
 
 def newest_first(request: Request, items: Iterable[T]) -> list[T]:
-    """The items that ``ids``, ``beforeID`` and ``count`` choose, newest first.
-
-    ``beforeID`` is the largest id that is returned.
-    """
+    """The items selected by ``ids``, ``beforeID`` (inclusive) and ``count``, newest first."""
     ids = query_list(request, "ids")
     largest = query_count(request, "beforeID")
     count = query_count(request, "count")

@@ -1,4 +1,4 @@
-"""Parameters and bodies of requests as values, or an ``ApiError`` that names the bad one."""
+"""Parsing of request parameters and bodies; an ``ApiError`` names the malformed one."""
 
 import json
 import re
@@ -16,12 +16,12 @@ from sep_paper_broker.http.errors import ApiError, invalid
 E = TypeVar("E", bound=StrEnum)
 
 _UNIX_TIME = re.compile(r"(\d{1,11})(?:\.(\d{1,9}))?")
-# More digits than any price, amount or number of units has; keeps arithmetic exact.
+# More digits than any price, amount or number of units needs; bounds decimal arithmetic.
 _MAX_DIGITS = 18
 
 
 def time_format(request: Request) -> TimeFormat:
-    """How the client wants times written."""
+    """The format of times that the client requests."""
     wanted = request.headers.get("Accept-Datetime-Format", TimeFormat.RFC3339)
     return TimeFormat.UNIX if wanted.upper() == TimeFormat.UNIX else TimeFormat.RFC3339
 
@@ -39,13 +39,13 @@ def instant(name: str, text: str) -> int:
 
 
 def query_instant(request: Request, name: str) -> int | None:
-    """A time of the query string, None if it is not there."""
+    """A time of the query string; None if absent."""
     text = request.query_params.get(name)
     return None if text is None else instant(name, text)
 
 
 def query_count(request: Request, name: str) -> int | None:
-    """A whole number of the query string, None if it is not there."""
+    """A whole number of the query string; None if absent."""
     text = request.query_params.get(name)
     if text is None:
         return None
@@ -67,7 +67,7 @@ def query_flag(request: Request, name: str, *, default: bool) -> bool:
 
 
 def query_list(request: Request, name: str) -> list[str] | None:
-    """Comma-separated values, possibly repeated; None if it is not there."""
+    """Comma-separated values of one or more parameters; None if absent."""
     texts = request.query_params.getlist(name)
     if not texts:
         return None
@@ -83,7 +83,11 @@ def required_id(request: Request, name: str) -> int:
 
 
 def known_instruments(names: Iterable[str], listed: Iterable[str]) -> list[str]:
-    """The names, refused unless all are listed."""
+    """The distinct names.
+
+    Raises:
+        ApiError: there is none, or one is not listed.
+    """
     known = set(listed)
     found = list(dict.fromkeys(names))
     if not found or not known.issuperset(found):
@@ -92,7 +96,7 @@ def known_instruments(names: Iterable[str], listed: Iterable[str]) -> list[str]:
 
 
 async def body_object(request: Request) -> dict[str, Any]:
-    """The request's JSON object; numbers keep their digits."""
+    """The request's JSON object; fractional numbers become ``Decimal``."""
     raw = await request.body()
     if not raw:
         return {}
@@ -106,7 +110,7 @@ async def body_object(request: Request) -> dict[str, Any]:
 
 
 def decimal(name: str, value: object) -> Decimal:
-    """A decimal sent as text or number."""
+    """A decimal from a JSON string or number."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise invalid(name)
     try:
@@ -118,12 +122,12 @@ def decimal(name: str, value: object) -> Decimal:
     _, digits, exponent = number.as_tuple()
     if len(digits) > _MAX_DIGITS or not -_MAX_DIGITS < int(exponent) < _MAX_DIGITS:
         raise invalid(name)
-    # 1E+3 is 1000, so that it prints as the broker prints it.
+    # 1E+3 becomes 1000, so that it is formatted without an exponent.
     return number.quantize(Decimal(1)) if int(exponent) > 0 else number
 
 
 def choice(name: str, kind: type[E], value: object, default: E) -> E:
-    """One of an enumeration's words."""
+    """A member of an enumeration; ``default`` if absent."""
     if value is None:
         return default
     try:
@@ -133,14 +137,14 @@ def choice(name: str, kind: type[E], value: object, default: E) -> E:
 
 
 def text_or_none(name: str, value: object) -> str | None:
-    """A text field."""
+    """A text field; None if absent."""
     if value is not None and not isinstance(value, str):
         raise invalid(name)
     return value
 
 
 def object_or_none(name: str, value: object) -> dict[str, Any] | None:
-    """A nested object."""
+    """A nested object; None if absent."""
     if value is not None and not isinstance(value, dict):
         raise invalid(name)
     return value

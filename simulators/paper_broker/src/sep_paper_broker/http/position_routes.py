@@ -1,4 +1,4 @@
-"""/positions: look up and close."""
+"""Routes of positions: read and close."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from sep_paper_broker.orders.reasons import RejectReason
 
 
 class PositionRoutes:
-    """The account's positions."""
+    """Routes of positions."""
 
     def __init__(self, context: RouteContext) -> None:
         self._context = context
@@ -32,7 +32,7 @@ class PositionRoutes:
         ]
 
     async def listing(self, request: Request) -> Response:
-        """Every position the account has or had."""
+        """All positions the account has or had."""
         account = self._context.account(request)
         return self._list(account, account_json.known_positions(account.book))
 

@@ -1,4 +1,4 @@
-"""Prices and conversions as the broker's JSON."""
+"""JSON of prices and conversions."""
 
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 def price(book: Book, quote: Quote, times: TimeFormat, *, with_units: bool = False) -> Json:
-    """A client price. An untradeable one has no bids and asks, only closeout prices."""
+    """The JSON of a price. One that is not tradeable has closeout prices, but no bids and asks."""
     factors = book.conversion.factors(quote.instrument.split("_")[1])
     bid, ask = format(quote.bid, "f"), format(quote.ask, "f")
     shape: Json = {
@@ -37,7 +37,7 @@ def price(book: Book, quote: Quote, times: TimeFormat, *, with_units: bool = Fal
 
 
 def home_conversion(book: Book, currency: str) -> Json:
-    """The factors that convert a currency into home currency."""
+    """The JSON of a currency's conversion factors into home currency."""
     factors = book.conversion.factors(currency)
     return {
         "currency": currency,
@@ -52,7 +52,7 @@ def _factor(factor: Decimal) -> str:
 
 
 def _units_available(book: Book, quote: Quote) -> Json:
-    """How many units an order could be for, by what it may do to the position."""
+    """The largest order in units, by position fill and side."""
     instrument = book.instruments[quote.instrument]
     factors = book.conversion.factors(instrument.quote)
     unit_margin = quote.mid * factors.value * book.margin_rate_of(quote.instrument)

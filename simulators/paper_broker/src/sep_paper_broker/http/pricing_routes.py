@@ -1,4 +1,4 @@
-"""/pricing: the current prices, and the stream of them."""
+"""Routes of prices: current prices and the price stream."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -27,7 +27,7 @@ from sep_paper_broker.market.quote import Quote
 
 
 class PricingRoutes:
-    """Prices of the account."""
+    """Routes of prices."""
 
     def __init__(self, context: RouteContext) -> None:
         self._context = context
@@ -40,7 +40,7 @@ class PricingRoutes:
         ]
 
     async def prices(self, request: Request) -> Response:
-        """The prices of instruments, with home conversions if asked for."""
+        """The current prices of instruments, on request with home conversions."""
         account = self._context.account(request)
         names = self._names(request)
         since = query_instant(request, "since")
@@ -49,7 +49,7 @@ class PricingRoutes:
         quotes = [q for name in names if (q := self._context.broker.quote(name)) is not None]
         body: dict[str, Any] = {
             "prices": [
-                self._shape(account, quote, times, with_units=with_units)
+                self._price_json(account, quote, times, with_units=with_units)
                 for quote in quotes
                 if since is None or quote.time_ns > since
             ],
@@ -61,7 +61,7 @@ class PricingRoutes:
         return JsonResponse(body)
 
     async def stream(self, request: Request) -> Response:
-        """A snapshot, then every new price, one line each, and heartbeats."""
+        """A stream of JSON lines: a snapshot, then new prices and heartbeats."""
         account = self._context.account(request)
         names = self._names(request)
         snapshot = query_flag(request, "snapshot", default=True)
@@ -83,13 +83,13 @@ class PricingRoutes:
                 quote = broker.quote(name)
                 if quote is not None and quote != sent.get(name):
                     sent[name] = quote
-                    lines.append(dump(self._shape(account, quote, times)))
+                    lines.append(dump(self._price_json(account, quote, times)))
             beat = {"type": "HEARTBEAT", "time": times.write(broker.clock())}
             yield lines + [dump(beat)] * heartbeat.due()
-            # Prices are made once a second; looking more often only lowers their age.
+            # Prices change once a second; polling more often reduces their age on arrival.
             await broker.pause(settings.poll_seconds)
 
-    def _shape(
+    def _price_json(
         self, account: Account, quote: Quote, times: TimeFormat, *, with_units: bool = False
     ) -> dict[str, Any]:
         shape = price(account.book, quote, times, with_units=with_units)

@@ -1,4 +1,4 @@
-"""What a client asks of the account, from JSON to ``domain.requests``."""
+"""Parsing of request bodies into ``orders.requests``."""
 
 from typing import Any
 
@@ -19,10 +19,10 @@ from sep_paper_broker.orders.requests import (
 
 
 def market_order(body: dict[str, Any]) -> MarketOrderRequest:
-    """The order of a create request.
+    """The market order of a request.
 
     Raises:
-        ApiError: malformed, or of a type that this broker does not take.
+        ApiError: the order is malformed or of an unsupported type.
     """
     order = object_or_none("order", body.get("order"))
     if order is None:
@@ -58,7 +58,7 @@ def market_order(body: dict[str, Any]) -> MarketOrderRequest:
 
 
 def client_extensions(name: str, holder: dict[str, Any]) -> ClientExtensions | None:
-    """The extensions in a field; ``name`` is its path, whose last part is the field."""
+    """The client extensions of a field. ``name`` is its path; the last part is the field's name."""
     value = object_or_none(name, holder.get(name.rpartition(".")[2]))
     if value is None:
         return None
@@ -70,7 +70,7 @@ def client_extensions(name: str, holder: dict[str, Any]) -> ClientExtensions | N
 
 
 def take_profit(name: str, value: object) -> TakeProfitDetails | None:
-    """Take profit details."""
+    """The take profit of a field; None if absent."""
     details = object_or_none(name, value)
     if details is None:
         return None
@@ -84,7 +84,7 @@ def take_profit(name: str, value: object) -> TakeProfitDetails | None:
 
 
 def stop_loss(name: str, value: object) -> StopLossDetails | None:
-    """Stop loss details."""
+    """The stop loss of a field; None if absent."""
     details = object_or_none(name, value)
     if details is None:
         return None
@@ -99,7 +99,7 @@ def stop_loss(name: str, value: object) -> StopLossDetails | None:
 
 
 def trade_orders(body: dict[str, Any]) -> TradeOrdersRequest:
-    """New dependent orders of a trade; a field that is null cancels."""
+    """The change of a trade's dependent orders; null cancels the order."""
     if body.get("trailingStopLoss") is not None:
         raise ApiError(400, "'trailingStopLoss' is not supported: trailing stops are not")
     fields = {"takeProfit": "take_profit", "stopLoss": "stop_loss"}
@@ -123,7 +123,7 @@ def close_units(name: str, value: object, default: CloseAmount) -> CloseUnits:
 
 
 def position_close(body: dict[str, Any]) -> tuple[SideClose, SideClose]:
-    """The long and the short side of a position close; a side not named is left alone."""
+    """The long and the short side of a position close; a side not given is not closed."""
     sides = []
     for side in ("long", "short"):
         units = close_units(f"{side}Units", body.get(f"{side}Units"), CloseAmount.NONE)
@@ -132,7 +132,7 @@ def position_close(body: dict[str, Any]) -> tuple[SideClose, SideClose]:
     if long.units is CloseAmount.NONE and short.units is CloseAmount.NONE:
         raise ApiError(
             400,
-            "Neither 'longUnits' nor 'shortUnits' asks for anything to be closed",
+            "Neither 'longUnits' nor 'shortUnits' was specified",
             "CLOSEOUT_POSITION_INCOMPLETE_SPECIFICATION",
         )
     return long, short

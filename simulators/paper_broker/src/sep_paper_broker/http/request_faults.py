@@ -1,4 +1,4 @@
-"""Faults that hit a request as a whole, played out."""
+"""Faults of a whole request: delays, error statuses, resets, hangs."""
 
 import asyncio
 
@@ -15,14 +15,14 @@ _MESSAGES = {
 }
 
 
-async def play(
+async def apply_request_fault(
     fault: Fault,
     app: ASGIApp,
     scope: Scope,
     channel: tuple[Receive, Send],
     connections: Connections,
 ) -> None:
-    """Answer a request the way a fault wants it."""
+    """Handle a request under a fault."""
     receive, send = channel
     match fault.kind:
         case FaultKind.LATENCY:
@@ -30,17 +30,17 @@ async def play(
             await app(scope, receive, send)
         case FaultKind.STATUS:
             message = _MESSAGES.get(fault.status, "The request could not be processed.")
-            await ApiError(fault.status, message).answer()(scope, receive, send)
+            await ApiError(fault.status, message).response()(scope, receive, send)
         case FaultKind.RESET_BEFORE:
             connections.reset(scope)
         case FaultKind.RESET_AFTER:
-            await app(scope, receive, _swallow)
+            await app(scope, receive, _discard)
             connections.reset(scope)
         case _:
-            # A half-open socket: the request was taken, and no answer ever comes.
+            # Read the request and send no response until the client disconnects.
             while (await receive())["type"] != "http.disconnect":
                 pass
 
 
-async def _swallow(message: Message) -> None:
-    """An answer that never leaves."""
+async def _discard(message: Message) -> None:
+    """Discard a message of the response."""

@@ -1,4 +1,4 @@
-"""JSON answers."""
+"""JSON responses."""
 
 import json
 from typing import Any
@@ -7,12 +7,12 @@ from starlette.responses import Response
 
 
 def dump(value: Any) -> bytes:
-    """Compact JSON as the broker sends it."""
+    """Compact JSON."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 class JsonResponse(Response):
-    """An answer whose body is JSON."""
+    """A response with a JSON body."""
 
     media_type = "application/json"
 

@@ -1,4 +1,4 @@
-"""A stream that goes on until it is cut, and what faults do to it on the way."""
+"""Responses that stream until the client or the broker closes them, with stream faults."""
 
 from collections.abc import AsyncIterator
 
@@ -14,27 +14,27 @@ _FOREVER_S = 1e9
 
 
 def streaming_response(context: RouteContext, request: Request, lines: Lines) -> StreamingResponse:
-    """The answer to a request for a stream.
+    """A streaming response.
 
     Args:
-        lines: what there is to send, each time the stream looks; often nothing.
+        lines: batches of lines to send, one per poll; a batch may be empty.
     """
     chunks = _chunks(context, request, lines)
     return StreamingResponse(chunks, media_type="application/octet-stream")
 
 
 async def _chunks(context: RouteContext, request: Request, lines: Lines) -> AsyncIterator[bytes]:
-    async for some in lines:
+    async for batch in lines:
         match context.faults.take_stream_fault(request.url.path):
             case FaultKind.SILENT_STREAM:
-                # What it would have said is lost.
+                # The lines are lost.
                 continue
             case FaultKind.CUT_STREAM:
                 context.connections.reset(request.scope)
                 return
             case FaultKind.HALF_OPEN_STREAM:
-                # The other end is gone, and nobody says so.
+                # Send nothing more and leave the connection open.
                 await context.broker.pause(_FOREVER_S)
                 return
-        if some:
-            yield b"".join(line + b"\n" for line in some)
+        if batch:
+            yield b"".join(line + b"\n" for line in batch)

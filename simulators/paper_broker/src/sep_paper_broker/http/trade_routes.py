@@ -1,4 +1,4 @@
-"""/trades and /positions: look up and close."""
+"""Routes of trades: read, close, change dependent orders."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ _STATES = {"ALL": frozenset(TradeState), **{s.value: frozenset({s}) for s in Tra
 
 
 class TradeRoutes:
-    """The account's trades."""
+    """Routes of trades."""
 
     def __init__(self, context: RouteContext) -> None:
         self._context = context
@@ -43,7 +43,7 @@ class TradeRoutes:
         ]
 
     async def listing(self, request: Request) -> Response:
-        """Trades, newest first, open ones unless another state is asked for."""
+        """Trades in a state, newest first; open ones by default."""
         account = self._context.account(request)
         states = _STATES.get(request.query_params.get("state", "OPEN"))
         if states is None:
@@ -75,7 +75,7 @@ class TradeRoutes:
         )
 
     async def close(self, request: Request) -> Response:
-        """Close a trade, all of it unless ``units`` says how many."""
+        """Close a trade: all its units, or as many as ``units``."""
         body = await body_object(request)
         units = close_units("units", body.get("units"), CloseAmount.ALL)
         if units is CloseAmount.NONE:
@@ -89,11 +89,11 @@ class TradeRoutes:
 
     async def set_orders(self, request: Request) -> Response:
         """Create, replace or cancel a trade's stop loss and take profit."""
-        asked = trade_orders(await body_object(request))
+        change = trade_orders(await body_object(request))
         account = self._context.account(request)
         try:
             outcome = account.set_trade_orders(
-                request.path_params["trade"], asked, self._context.now(), request_id(request)
+                request.path_params["trade"], change, self._context.now(), request_id(request)
             )
         except UnknownTradeError:
             raise _no_such_trade() from None

@@ -1,4 +1,4 @@
-"""/transactions: pages, ranges, what came since, and the stream."""
+"""Routes of transactions: pages, ranges, since an id, and the stream."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -31,13 +31,13 @@ _GROUPS = {
 
 
 class TransactionRoutes:
-    """The account's record."""
+    """Routes of transactions."""
 
     def __init__(self, context: RouteContext) -> None:
         self._context = context
 
     def routes(self) -> list[Route]:
-        """The routes, below ``/v3``; fixed names before the id they could be taken for."""
+        """The routes, below ``/v3``; fixed paths come before the one with an id."""
         transactions = "/accounts/{account}/transactions"
         return [
             Route(transactions, self.pages),
@@ -48,7 +48,7 @@ class TransactionRoutes:
         ]
 
     async def pages(self, request: Request) -> Response:
-        """Addresses of pages of transactions in a time range."""
+        """URLs of the pages of transactions in a time range."""
         account = self._context.account(request)
         now = self._context.now()
         times = time_format(request)
@@ -95,13 +95,13 @@ class TransactionRoutes:
         )
 
     async def range(self, request: Request) -> Response:
-        """The transactions of a range of ids, both ends included."""
+        """The transactions of an inclusive range of ids."""
         account = self._context.account(request)
         first, last = required_id(request, "from"), required_id(request, "to")
         if first > last:
             raise invalid("from", "It must not be above 'to'")
         if first < 1 or last > len(account.book.ledger):
-            raise ApiError(416, "The range of transaction ids is beyond those there are.")
+            raise ApiError(416, "The range of transaction ids is beyond the last one.")
         return self._list(request, account, account.book.ledger.transactions[first - 1 : last])
 
     async def since(self, request: Request) -> Response:
@@ -113,7 +113,7 @@ class TransactionRoutes:
         return self._list(request, account, account.book.ledger.since(after))
 
     async def stream(self, request: Request) -> Response:
-        """Transactions as they are made, and a heartbeat with the last id."""
+        """A stream of JSON lines: new transactions, and heartbeats with the last id."""
         account = self._context.account(request)
         lines = self._lines(account, time_format(request))
         return streaming_response(self._context, request, lines)
@@ -150,7 +150,7 @@ class TransactionRoutes:
 def _of_kinds(
     transactions: Sequence[Transaction], kinds: list[str] | None
 ) -> Sequence[Transaction]:
-    """The transactions of the types asked for; ORDER, FUNDING and ADMIN are groups."""
+    """The transactions of the given types; ORDER, FUNDING and ADMIN are groups of types."""
     if not kinds:
         return transactions
     exact = set(kinds)

@@ -1,4 +1,4 @@
-"""Where candles begin and end."""
+"""Start and end times of candles."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,7 +16,7 @@ _HOUR = 3600
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """The local hour at which a trading day begins."""
+    """The local hour and time zone at which a trading day begins."""
 
     hour: int = 17
     zone: ZoneInfo = NEW_YORK
@@ -26,16 +26,16 @@ class Alignment:
 class CandleGrid:
     """The candle times of one granularity.
 
-    Up to an hour candles divide the UTC hour. Longer ones divide the aligned day, so they
-    move with daylight saving, and the last one of a day of 23 or 25 hours is cut or joined
-    by a short one.
+    Candles of up to an hour divide the UTC hour. Longer ones divide the aligned day, so they
+    shift with daylight saving; a day of 23 hours ends with a shortened candle, a day of 25 hours
+    has an extra short one.
     """
 
     granularity: Granularity
     alignment: Alignment = Alignment()
 
     def starts(self, times: Ints) -> Ints:
-        """The start of the candle that covers each instant; ascending seconds, shape (n,)."""
+        """The start of the candle that contains each time; ascending seconds, shape (n,)."""
         seconds = self.granularity.seconds
         if seconds <= _HOUR:
             return times - times % seconds
@@ -48,11 +48,11 @@ class CandleGrid:
         return times - (times - day) % seconds
 
     def start_of(self, at_s: int) -> int:
-        """The start of the candle that covers an instant."""
+        """The start of the candle that contains a time, in seconds."""
         return int(self.starts(np.array([at_s], np.int64))[0])
 
     def end_of(self, start_s: int) -> int:
-        """The end of the candle that starts at ``start_s``."""
+        """The end, in seconds, of the candle that starts at ``start_s``."""
         seconds = self.granularity.seconds
         if seconds <= _HOUR:
             return start_s + seconds
@@ -63,7 +63,7 @@ class CandleGrid:
         return min(start_s + seconds, next_day)
 
     def _day_edges(self, first_s: int, last_s: int) -> Ints:
-        """Starts of the aligned days around ``[first_s, last_s]``, at least one after it."""
+        """Starts of the aligned days around ``[first_s, last_s]``, with at least one after it."""
         day = _local_date(first_s, self.alignment.zone) - timedelta(days=2)
         stop = _local_date(last_s, self.alignment.zone) + timedelta(days=2)
         edges = []

@@ -1,4 +1,4 @@
-"""Candles out of ticks, and which of them a query means."""
+"""Candles aggregated from ticks, and the selection of candles for a query."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,24 +15,24 @@ from sep_paper_broker.market.ticks import Ticks
 Ints = npt.NDArray[np.int64]
 
 MAX_COUNT, DEFAULT_COUNT = 5000, 500
-# A candle is not called complete the instant its time is up: late ticks may still come in.
+# A candle is complete this long after its end; until then late ticks may still arrive.
 SETTLING_NS = 300_000_000
-# Ticks are worked through in stretches of this length, which bounds the memory of a
-# request for years of daily candles.
-_STRETCH_SECONDS = 4 * 86_400
+# Ticks are aggregated in chunks of this length, to bound the memory of a request for years of
+# daily candles.
+_CHUNK_SECONDS = 4 * 86_400
 
 
 class BadCandleQueryError(ValueError):
-    """A combination of candle parameters that the broker refuses; the text says which."""
+    """Candle parameters that the broker refuses; the text names the parameter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candles:
-    """Candles of one instrument in time order, n of them.
+    """n candles of one instrument in time order.
 
-    ``start`` and ``end`` are seconds since the epoch; ``bid`` and ``ask`` hold open, high,
-    low, close in points, shape (4, n); ``mid`` holds the same in half points, which
-    is exact; ``volume`` counts ticks.
+    ``start`` is in seconds since the epoch, shape (n,). ``bid`` and ``ask`` hold open, high, low
+    and close in points, shape (4, n); ``mid`` holds them in half points, which is exact.
+    ``volume`` counts ticks, shape (n,).
     """
 
     start: Ints
@@ -46,7 +46,7 @@ class Candles:
 
     @classmethod
     def of(cls, ticks: Ticks, grid: CandleGrid) -> Self:
-        """Aggregate ticks; a candle without a tick does not exist."""
+        """Aggregate ticks. A period without a tick has no candle."""
         starts = grid.starts(ticks.time)
         if not len(starts):
             none = np.empty((4, 0), np.int64)
@@ -63,7 +63,7 @@ class Candles:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
-        """The parts one after the other, at least one."""
+        """The parts in sequence; at least one part."""
         return cls(
             np.concatenate([p.start for p in parts]),
             np.concatenate([p.bid for p in parts], axis=1),
@@ -85,7 +85,7 @@ class Candles:
 
 @dataclass(frozen=True, slots=True)
 class CandleQuery:
-    """Which candles are asked for; times in nanoseconds since the epoch."""
+    """The candles a client asks for. Times are in nanoseconds since the epoch."""
 
     grid: CandleGrid
     count: int | None = None
@@ -95,17 +95,17 @@ class CandleQuery:
 
 
 def select_candles(market: Market, instrument: str, query: CandleQuery, now_ns: int) -> Candles:
-    """The candles a query means, as they stand at ``now_ns``; the last may be incomplete.
+    """The candles of a query as of ``now_ns``; the last one may be incomplete.
 
     Raises:
-        BadCandleQueryError: parameters that contradict each other or ask for too much.
+        BadCandleQueryError: the parameters contradict each other or ask for too many candles.
     """
     _check(query, now_ns)
     grid = query.grid
-    # Ticks of the running second exist once it has begun.
+    # The ticks of a second exist from its start.
     stop = now_ns // NS_PER_SECOND + 1
     if query.to_ns is not None:
-        # A candle that begins before `to` counts with all its ticks, later ones too.
+        # A candle that starts before `to` is included whole, with its ticks after `to`.
         before = -(-query.to_ns // NS_PER_SECOND) - 1
         stop = min(stop, grid.end_of(grid.start_of(before)))
     if query.from_ns is None:
@@ -113,7 +113,7 @@ def select_candles(market: Market, instrument: str, query: CandleQuery, now_ns: 
     begin = query.from_ns // NS_PER_SECOND
     start = grid.start_of(begin)
     wanted = (query.count or DEFAULT_COUNT) if query.to_ns is None else MAX_COUNT
-    # One to spare for a first one left out, one more to notice that there are too many.
+    # One more in case the first is excluded, and one more to detect too many.
     found = _first(market, instrument, grid, (start, stop), wanted + 2)
     if not query.include_first and len(found) and found.start[0] <= begin:
         found = found.slice(1, len(found))
@@ -125,7 +125,7 @@ def select_candles(market: Market, instrument: str, query: CandleQuery, now_ns: 
 
 
 def is_complete(candle_end_s: int, now_ns: int) -> bool:
-    """Whether a candle has settled."""
+    """Whether a candle that ends at ``candle_end_s`` is complete."""
     return now_ns >= candle_end_s * NS_PER_SECOND + SETTLING_NS
 
 
@@ -152,14 +152,14 @@ def _check(query: CandleQuery, now_ns: int) -> None:
 def _first(
     market: Market, instrument: str, grid: CandleGrid, span: tuple[int, int], count: int
 ) -> Candles:
-    """The first ``count`` candles of a span, which starts where a candle does."""
+    """The first ``count`` candles of a span that starts at the start of a candle."""
     start, stop = span
     start = max(start, grid.start_of(market.begins(instrument)))
     parts: list[Candles] = [Candles.of(Ticks.empty(), grid)]
     found = 0
     while start < stop and found < count:
-        stretch = min(_STRETCH_SECONDS, (count - found) * grid.granularity.seconds)
-        until = min(stop, grid.end_of(grid.start_of(start + stretch - 1)))
+        chunk = min(_CHUNK_SECONDS, (count - found) * grid.granularity.seconds)
+        until = min(stop, grid.end_of(grid.start_of(start + chunk - 1)))
         part = Candles.of(ticks_between(market, instrument, start, until), grid)
         parts.append(part)
         found += len(part)
@@ -168,12 +168,12 @@ def _first(
 
 
 def _last(market: Market, instrument: str, grid: CandleGrid, count: int, stop: int) -> Candles:
-    """The last ``count`` candles that begin before ``stop``."""
+    """The last ``count`` candles that start before ``stop``."""
     begins = market.begins(instrument)
     parts: list[Candles] = [Candles.of(Ticks.empty(), grid)]
     found = 0
     while stop > begins and found < count:
-        span = min(_STRETCH_SECONDS, (count - found) * grid.granularity.seconds)
+        span = min(_CHUNK_SECONDS, (count - found) * grid.granularity.seconds)
         start = grid.start_of(stop - span)
         part = Candles.of(ticks_between(market, instrument, start, stop), grid)
         parts.append(part)

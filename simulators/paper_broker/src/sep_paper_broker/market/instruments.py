@@ -1,4 +1,4 @@
-"""The instruments this broker lists."""
+"""The instruments of this broker."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from sep_fx.instrument import Instrument
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """An instrument and the quality of its synthetic market.
+    """An instrument and its typical spread.
 
-    ``spread_bps`` is the usual bid-ask spread in hundredths of a percent of price.
+    ``spread_bps`` is the bid-ask spread in basis points of the price.
     """
 
     instrument: Instrument

@@ -1,4 +1,4 @@
-"""What a market is to the rest of the broker: ticks by time, opening hours, quotes."""
+"""The market interface of the broker: ticks by time, opening hours, quotes."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -11,13 +11,12 @@ from sep_paper_broker.market.quote import Quote
 from sep_paper_broker.market.ticks import Ticks
 
 HOUR = 3600
-# Longest closed stretch that is looked across for the last price: a weekend with a
-# holiday on either side.
+# How far back the last price is searched for: across a weekend with a holiday on either side.
 _LOOK_BACK_HOURS = 24 * 6
 
 
 class Market(Protocol):
-    """Prices as a function of time: the same question always has the same answer."""
+    """Prices as a function of time: the same call always returns the same values."""
 
     @property
     def instruments(self) -> Mapping[str, Instrument]:
@@ -29,11 +28,11 @@ class Market(Protocol):
         ...
 
     def is_open(self, instrument: str, at_s: int) -> bool:
-        """Whether the instrument trades at the instant."""
+        """Whether the instrument trades at the time."""
         ...
 
     def begins(self, instrument: str) -> int:
-        """Where the instrument's history starts, in seconds since the epoch."""
+        """The start of the instrument's history, in seconds since the epoch."""
         ...
 
 
@@ -46,9 +45,9 @@ def ticks_between(market: Market, instrument: str, start_s: int, stop_s: int) ->
 
 
 def quote_at(market: Market, instrument: str, at_ns: int) -> Quote | None:
-    """The last quote made up to the instant, None where there is none to look back to.
+    """The last quote at or before ``at_ns``; None if there is none within the look-back.
 
-    While the market is closed it is the last one before the close, not tradeable.
+    While the market is closed it is the last quote before the close, not tradeable.
     """
     at_s = at_ns // NS_PER_SECOND
     precision = market.instruments[instrument].display_precision

@@ -1,4 +1,4 @@
-"""A two-sided price at an instant."""
+"""A bid and ask price at a time."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -8,8 +8,8 @@ from decimal import Decimal
 class Quote:
     """Best bid and ask of one instrument.
 
-    ``time_ns`` is when the price was made, in nanoseconds since the epoch. A quote that is
-    not ``tradeable`` values positions but fills nothing.
+    ``time_ns`` is the time of the price, in nanoseconds since the epoch. A quote that is not
+    ``tradeable`` values positions but fills no order.
     """
 
     instrument: str
@@ -20,13 +20,13 @@ class Quote:
 
     @property
     def mid(self) -> Decimal:
-        """Halfway between bid and ask, not rounded."""
+        """The mean of bid and ask, not rounded."""
         return (self.bid + self.ask) / 2
 
     def closing_price(self, units: Decimal) -> Decimal:
-        """What a holder of the units gets or pays to be rid of them."""
+        """The price at which a position of ``units`` closes."""
         return self.bid if units > 0 else self.ask
 
     def dealing_price(self, units: Decimal) -> Decimal:
-        """What an order for the units is filled at."""
+        """The price at which an order of ``units`` fills."""
         return self.ask if units > 0 else self.bid

@@ -1,4 +1,4 @@
-"""A candle as a path of quotes, for accounts that are run on candles instead of ticks."""
+"""A candle as a sequence of quotes, for an account that runs on candles instead of ticks."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,9 +21,9 @@ class Ohlc:
 class QuoteBar:
     """A candle of one instrument over ``[start_ns, end_ns)``.
 
-    What happened inside is unknown, so the worse is assumed: stops are reached before take
-    profits. A level inside the candle's range is quoted exactly, one that the open is already
-    beyond is not reached any more but passed, and fills at the open.
+    The path inside the candle is unknown, so the worse case is assumed: stops are reached before
+    take profits. A level inside the candle's range is quoted exactly; a level that the open is
+    already beyond fills at the open.
     """
 
     instrument: str
@@ -43,7 +43,7 @@ class QuoteBar:
         return Quote(self.instrument, self.end_ns, self.bid.close, self.ask.close)
 
     def reaching_stop(self, levels: TriggerLevels) -> Quote | None:
-        """The quote at the nearest stop, None if the candle does not go there."""
+        """The quote at the nearest stop; None if the candle does not reach it."""
         if levels.bid_low is not None and self.bid.low <= levels.bid_low:
             return self._at_bid(levels.bid_low, self.ask.low - self.bid.low)
         if levels.ask_high is not None and self.ask.high >= levels.ask_high:
@@ -51,7 +51,7 @@ class QuoteBar:
         return None
 
     def reaching_target(self, levels: TriggerLevels) -> Quote | None:
-        """The quote at the nearest take profit, None if the candle does not go there."""
+        """The quote at the nearest take profit; None if the candle does not reach it."""
         if levels.bid_high is not None and self.bid.high >= levels.bid_high:
             return self._at_bid(levels.bid_high, self.ask.high - self.bid.high)
         if levels.ask_low is not None and self.ask.low <= levels.ask_low:

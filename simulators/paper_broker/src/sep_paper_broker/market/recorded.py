@@ -1,4 +1,4 @@
-"""Recorded one-minute candles played as a market, carried on by the synthetic one."""
+"""Recorded one-minute candles as a market, continued by the synthetic market."""
 
 import math
 from collections.abc import Mapping
@@ -17,31 +17,31 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _MINUTE = 60
-# Seconds into the minute at which its open, first extreme, second extreme and close stand.
+# Seconds into the minute of its open, first extreme, second extreme and close.
 _KNOTS = (0, 20, 40, 59)
 
 
 def anchor_for(start_s: int) -> int:
-    """Where recorded history ends and live prices begin, for a broker started at an instant."""
+    """The end of recorded history, for a broker that starts at ``start_s``: a whole minute."""
     return start_s // _MINUTE * _MINUTE
 
 
 class RecordedMarket:
-    """Recorded instruments before the anchor, the synthetic market for all else.
+    """Recorded prices before the anchor; the synthetic market for everything else.
 
-    The recording is re-dated by a whole number of minutes so that its last bar ends at
-    the anchor. Its minutes are played as they are, whatever weekday they land on: a gap in
-    the file stays a gap, and aggregating the ticks gives the file's bars back exactly.
-    From the anchor on the synthetic market moves the last recorded price.
+    The recording is shifted by a whole number of minutes so that its last bar ends at the anchor.
+    Its minutes are replayed unchanged whatever weekday they fall on: a gap in the file stays a
+    gap, and aggregating the ticks returns the bars of the file exactly. From the anchor on, the
+    synthetic market continues from the last recorded price.
 
     Args:
-        synthetic: the market for instruments and times that have no recording.
+        synthetic: the market of instruments and times without a recording.
         recordings: M1 bars by instrument, each with at least one bar.
-        anchor_s: whole minutes since the epoch, in seconds.
+        anchor_s: seconds since the epoch, a whole minute.
 
     Raises:
-        ValueError: an instrument that is not listed, no bars, bars that do not start on
-            whole minutes, or an anchor off the minute.
+        ValueError: an instrument is unknown, a recording is empty, or bars or anchor do not fall
+            on whole minutes.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class RecordedMarket:
             if not len(bars):
                 raise ValueError(f"the recording of {name} holds no bars")
             if np.any(bars.time % _MINUTE):
-                raise ValueError(f"the recording of {name} has bars off the minute")
+                raise ValueError(f"the recording of {name} has bars that start within a minute")
             self._bars[name] = bars
             self._starts[name] = bars.time + (anchor_s - _MINUTE - int(bars.time[-1]))
             live = float(synthetic.log_mid(name, anchor_s, anchor_s + 1)[0])
@@ -73,11 +73,11 @@ class RecordedMarket:
         return self._synthetic.instruments
 
     def is_open(self, instrument: str, at_s: int) -> bool:
-        """Whether the instrument trades at the instant; from the anchor on, by the calendar."""
+        """Whether the instrument trades at the time, by the calendar."""
         return self._synthetic.is_open(instrument, at_s)
 
     def begins(self, instrument: str) -> int:
-        """Start of the first recorded bar as re-dated, or of the synthetic history."""
+        """The start of the first recorded bar after the shift, or of the synthetic history."""
         starts = self._starts.get(instrument)
         return self._synthetic.begins(instrument) if starts is None else int(starts[0])
 
@@ -93,7 +93,7 @@ class RecordedMarket:
         if start < self._anchor:
             parts.append(self._recorded(instrument, start, stop))
         if stop > self._anchor:
-            live = self._synthetic.ticks_around(instrument, hour, self._shifts[instrument])
+            live = self._synthetic.shifted_ticks(instrument, hour, self._shifts[instrument])
             parts.append(live.between(max(start, self._anchor), stop))
         return Ticks.concatenate(parts)
 
@@ -114,10 +114,10 @@ class RecordedMarket:
 
 
 def _path(ohlc: Floats, rises: npt.NDArray[np.bool_], points: int) -> Ints:
-    """Points of every second of n minutes, shape (60 n,), straight from knot to knot.
+    """Prices in points of every second of n minutes, shape (60 n,), linear between the knots.
 
-    A minute that rises goes by its low first. Both sides share the order and the knots, so
-    the bid stays under the ask wherever the four given prices do.
+    A rising minute reaches its low first. Both sides use the same order and knots, so the bid
+    stays below the ask if the four given prices do.
 
     Args:
         ohlc: prices, shape (4, n).

@@ -1,8 +1,7 @@
 """A currency's price path: regimes of trend and noise around a slowly moving level.
 
-CloseAmount here is a function of (seed, currency, block number) alone. A block needs no
-other block, so any moment of any year can be priced at once, and a restart prices the
-same moment the same.
+All values are functions of (seed, currency, block number). A block does not depend on other
+blocks, so the price at any time is computed directly, and is the same after a restart.
 """
 
 from functools import lru_cache
@@ -14,9 +13,9 @@ BLOCK_SECONDS = 7200
 
 Floats = npt.NDArray[np.float64]
 
-# Standard deviation of a five-second log return, and the drift of a trend as a share of
-# it. At 0.75 a step against the trend happens about every fourth bar: coherent to the
-# kernel, but not so clean that every stop is safe.
+# Standard deviation of a five-second log return, and the drift of a trend as a share of it. At
+# 0.75 about every fourth bar moves against the trend: the kernel measures coherence, but stops
+# are still hit.
 _BAR_SIGMA = 0.40e-4
 _DRIFT_RATIO = 0.75
 _BAR_SECONDS = 5
@@ -25,9 +24,9 @@ _TREND_MINUTES = (8.0, 18.0)
 _NOISE_MINUTES = (7.0, 14.0)
 _TREND_STRENGTH = (0.85, 1.25)
 
-# The level: noise on lattices of a week, a day and four hours. (spacing in blocks,
-# standard deviation in log price.) A sum of bounded layers can't wander off over years,
-# which a random walk would.
+# The level is noise on lattices of a week, a day and four hours, given as (spacing in blocks,
+# standard deviation in log price). A sum of bounded layers stays near its mean over years; a
+# random walk would not.
 _LEVEL_LAYERS = ((84, 0.008), (12, 0.003), (2, 0.001))
 _ROUTES = 32
 
@@ -38,11 +37,11 @@ class CurrencyPath:
     """Log price of one currency against the numeraire, second by second.
 
     Args:
-        seed: of the whole market.
-        key: the currency's own number, so that currencies are independent.
-        base: log price that the path stays around.
-        phase: seconds by which this currency's blocks are moved, so that the
-            currencies do not all change regime at once.
+        seed: seed of the whole market.
+        key: a number unique to the currency, so that currencies are independent.
+        base: mean of the log price.
+        phase: shift of this currency's blocks in seconds, so that currencies do not change regime
+            at the same time.
     """
 
     def __init__(self, seed: int, key: int, base: float, phase: int) -> None:
@@ -54,7 +53,7 @@ class CurrencyPath:
         self._lattice = lru_cache(maxsize=4096)(self._make_lattice)
 
     def log_price(self, start_s: int, stop_s: int) -> Floats:
-        """Log prices of every second of ``[start_s, stop_s)``."""
+        """Log price of every second of ``[start_s, stop_s)``."""
         start, stop = start_s + self._phase, stop_s + self._phase
         first, last = start // BLOCK_SECONDS, (stop - 1) // BLOCK_SECONDS
         blocks = [self._block(k) for k in range(first, last + 1)]
@@ -65,8 +64,8 @@ class CurrencyPath:
     def _make_block(self, block: int) -> Floats:
         """A block's path, from the level at its start to the level at its end.
 
-        Trends get the directions that lead closest to the next level by themselves, so
-        that only a small remainder has to be spread over the block.
+        The directions of the trends are chosen to end near the next level, so that only a small
+        remainder has to be spread over the block.
         """
         rng = self._rng(_PATH_STREAM, block)
         begin, end = self._level(block), self._level(block + 1)
@@ -96,13 +95,13 @@ class CurrencyPath:
         return float(self._rng(_LEVEL_STREAM, layer, knot).standard_normal())
 
     def _rng(self, *stream: int) -> np.random.Generator:
-        # SeedSequence takes no negative numbers; times before 1970 are nobody's business.
+        # SeedSequence takes no negative numbers: times before 1970 are not supported.
         key = (self._seed, self._key, *stream)
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
 
 
 def _schedule(rng: np.random.Generator) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Lengths in seconds that fill a block, and 1.0 for the trends among them."""
+    """Lengths in seconds of the regimes that fill a block, and 1.0 for trends, 0.0 for noise."""
     lengths: list[int] = []
     kinds: list[float] = []
     trend = bool(rng.integers(2))

@@ -1,4 +1,4 @@
-"""The synthetic market: every pair's price follows from its two currencies' paths."""
+"""The synthetic market: the price of a pair is derived from the paths of its currencies."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from sep_paper_broker.market.opening_hours import OpeningHours
 from sep_paper_broker.market.regimes import BLOCK_SECONDS, CurrencyPath
 from sep_paper_broker.market.ticks import Ticks
 
-# Units of USD that one unit of the currency is worth, roughly.
+# Approximate value of one unit of the currency in USD.
 _BASE_LEVELS = {
     "AUD": 0.66,
     "CAD": 1 / 1.36,
@@ -25,7 +25,7 @@ _BASE_LEVELS = {
     "NZD": 0.61,
 }
 _NUMERAIRE = "USD"
-# 2015-01-01; far enough back for any backfill, near enough that one can't ask for a century.
+# 2015-01-01: early enough for any backfill, and bounds the length of a request.
 _BEGINS = 1_420_070_400
 
 _SPREAD_STEP = 30
@@ -36,14 +36,14 @@ _QUOTING_STREAM = 3
 
 
 class SyntheticMarket:
-    """Deterministic random-access prices.
+    """Deterministic prices with random access by time.
 
     The price of BASE_QUOTE is ``exp(path(BASE) - path(QUOTE))``, so triangles agree
-    (EUR_JPY = EUR_USD * USD_JPY up to rounding). A market of one seed always answers the same.
+    (EUR_JPY = EUR_USD * USD_JPY up to rounding). Equal seeds give equal prices.
 
     Args:
-        seed: of the whole market, 0 or more.
-        hours: when it is open; closed seconds have no ticks.
+        seed: 0 or more.
+        hours: opening hours; closed seconds have no ticks.
     """
 
     def __init__(self, seed: int, hours: OpeningHours) -> None:
@@ -62,15 +62,15 @@ class SyntheticMarket:
         return INSTRUMENTS
 
     def is_open(self, instrument: str, at_s: int) -> bool:
-        """Whether the instrument trades at the instant."""
+        """Whether the instrument trades at the time."""
         return self._hours.is_open(instrument, at_s)
 
     def begins(self, instrument: str) -> int:
-        """Start of the history, the same for all."""
+        """The start of the history, equal for all instruments."""
         return _BEGINS
 
     def hour(self, instrument: str, hour: int) -> Ticks:
-        """The instrument's ticks in an hour; some seconds have none, no five in a row."""
+        """The instrument's ticks in an hour. Some seconds have none, but never five in a row."""
         return self._hour(instrument, hour)
 
     def log_mid(self, instrument: str, start_s: int, stop_s: int) -> npt.NDArray[np.float64]:
@@ -83,8 +83,8 @@ class SyntheticMarket:
             mid = mid - self._paths[quote].log_price(start_s, stop_s)
         return mid
 
-    def ticks_around(self, instrument: str, hour: int, shift: float) -> Ticks:
-        """The hour's ticks with the log price moved by ``shift``; 0 is the market itself."""
+    def shifted_ticks(self, instrument: str, hour: int, shift: float) -> Ticks:
+        """The hour's ticks with ``shift`` added to the log price."""
         first, last = self._hours.open_seconds(instrument, hour)
         start = hour * HOUR
         if first == last or start < _BEGINS:
@@ -101,7 +101,7 @@ class SyntheticMarket:
         return Ticks(np.arange(start, start + HOUR), bid, ask).where(ticking)
 
     def _make_hour(self, instrument: str, hour: int) -> Ticks:
-        return self.ticks_around(instrument, hour, 0.0)
+        return self.shifted_ticks(instrument, hour, 0.0)
 
     def _quoting(
         self, instrument: str, hour: int

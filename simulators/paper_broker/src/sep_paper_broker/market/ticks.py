@@ -1,4 +1,4 @@
-"""Price ticks as columns of whole points."""
+"""Price ticks as arrays of whole points."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Ticks:
-    """Ticks of one instrument in time order, arrays of one length n.
+    """Ticks of one instrument in time order, arrays of shape (n,).
 
-    ``time`` is in whole seconds since the epoch; ``bid`` and ``ask`` count points, the
-    last digit of the display precision, so that no price ever passes through a float.
+    ``time`` is in whole seconds since the epoch. ``bid`` and ``ask`` are in points, units of the
+    last digit of the display precision, so that prices are exact.
     """
 
     time: Ints
@@ -33,7 +33,7 @@ class Ticks:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
-        """The parts one after the other; their order is the caller's promise."""
+        """The parts in sequence; the caller passes them in time order."""
         if len(parts) == 1:
             return parts[0]
         if not parts:

@@ -1,4 +1,4 @@
-"""Whether a request may become an order. The first fault found is the answer."""
+"""Validation of order requests. The first fault found is returned."""
 
 from decimal import Decimal
 
@@ -22,7 +22,7 @@ R = RejectReason
 
 
 def check_market_order(book: Book, request: MarketOrderRequest) -> RejectReason | None:
-    """Why a market order is refused, None if it is accepted."""
+    """The reason to reject a market order; None if it is valid."""
     instrument = book.instruments.get(request.instrument)
     if instrument is None:
         return R.INSTRUMENT_UNKNOWN
@@ -40,7 +40,7 @@ def check_market_order(book: Book, request: MarketOrderRequest) -> RejectReason 
 
 
 def check_order_extensions(book: Book, extensions: ClientExtensions | None) -> RejectReason | None:
-    """Why an order can't carry the client's extensions."""
+    """The reason to reject the client extensions of an order."""
     if extensions is None:
         return None
     if extensions.id is not None:
@@ -54,7 +54,7 @@ def check_order_extensions(book: Book, extensions: ClientExtensions | None) -> R
 
 
 def check_trade_extensions(book: Book, extensions: ClientExtensions | None) -> RejectReason | None:
-    """Why a trade can't carry the client's extensions."""
+    """The reason to reject the client extensions of a trade."""
     if extensions is None:
         return None
     if extensions.id is not None:
@@ -70,7 +70,7 @@ def check_trade_extensions(book: Book, extensions: ClientExtensions | None) -> R
 def check_take_profit_on_fill(
     instrument: Instrument, details: TakeProfitDetails | None
 ) -> RejectReason | None:
-    """Why a take profit can't be attached on fill."""
+    """The reason to reject a take profit on fill."""
     if details is None:
         return None
     return _first_of(
@@ -90,7 +90,7 @@ def check_take_profit_on_fill(
 def check_stop_loss_on_fill(
     instrument: Instrument, details: StopLossDetails | None
 ) -> RejectReason | None:
-    """Why a stop loss can't be attached on fill."""
+    """The reason to reject a stop loss on fill."""
     if details is None:
         return None
     price, distance = details.price, details.distance
@@ -119,7 +119,7 @@ def check_stop_loss_on_fill(
 def check_take_profit(
     book: Book, instrument: Instrument, details: TakeProfitDetails
 ) -> RejectReason | None:
-    """Why a take profit can't be attached to an open trade."""
+    """The reason to reject a take profit of an open trade."""
     return _first_of(
         (details.price <= 0, R.PRICE_INVALID),
         (not _is_price(instrument, details.price), R.PRICE_PRECISION_EXCEEDED),
@@ -130,7 +130,7 @@ def check_take_profit(
 def check_stop_loss(
     book: Book, instrument: Instrument, details: StopLossDetails
 ) -> RejectReason | None:
-    """Why a stop loss can't be attached to an open trade."""
+    """The reason to reject a stop loss of an open trade."""
     price, distance = details.price, details.distance
     return _first_of(
         (details.guaranteed, R.STOP_LOSS_ORDER_GUARANTEED_NOT_ALLOWED),

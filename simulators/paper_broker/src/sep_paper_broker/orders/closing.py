@@ -1,4 +1,4 @@
-"""Closing trades and positions with market orders that can only reduce."""
+"""Closing of trades and positions with reduce-only market orders."""
 
 from decimal import Decimal
 
@@ -27,7 +27,7 @@ from sep_paper_broker.orders.requests import (
 
 
 def close_trade(book: Book, change: Change, specifier: str, units: CloseUnits) -> OrderOutcome:
-    """Close a trade, all of it or a positive number of its units."""
+    """Close all units of a trade, or a positive number of them."""
     trade = book.find_trade(specifier)
     exists = trade is not None and trade.state is TradeState.OPEN
     size = abs(trade.current_units) if trade is not None and exists else ZERO
@@ -60,7 +60,7 @@ def close_position(
     long_side: SideClose,
     short_side: SideClose,
 ) -> CloseoutOutcome:
-    """Close a position's sides, oldest trades first; refused as a whole if one side can't."""
+    """Close sides of a position, oldest trades first. One invalid side rejects the request."""
     first = len(book.ledger)
     sides = {True: long_side, False: short_side}
     faults = {
@@ -86,7 +86,7 @@ def close_position(
 
 
 def close_out(book: Book, change: Change) -> list[OrderOutcome]:
-    """Close every trade that can be dealt in, for want of margin."""
+    """Close every trade of a tradeable instrument: the margin closeout."""
     outcomes = []
     for trade in book.open_trades():
         if book.tradeable_quote(trade.instrument) is None:

@@ -1,4 +1,4 @@
-"""Stop losses and take profits: attached, cancelled, triggered."""
+"""Stop losses and take profits: attaching, cancelling, trigger conditions."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -20,7 +20,11 @@ from sep_paper_broker.orders.requests import StopLossDetails, TakeProfitDetails
 
 
 def stop_price(trade: Trade, details: StopLossDetails) -> Decimal:
-    """Where a stop loss stands: its price, or its distance from the trade's price."""
+    """The price of a stop loss: as given, or the trade's price less or plus the distance.
+
+    Raises:
+        ValueError: the details have neither a price nor a distance.
+    """
     if details.price is not None:
         return details.price
     if details.distance is None:
@@ -29,7 +33,7 @@ def stop_price(trade: Trade, details: StopLossDetails) -> Decimal:
 
 
 def is_triggered(order: DependentOrder, trade: Trade, quote: Quote) -> bool:
-    """Whether a quote reaches the order: longs look at the bid, shorts at the ask."""
+    """Whether a quote reaches the order: the bid for a long trade, the ask for a short one."""
     price = quote.closing_price(trade.current_units)
     below = isinstance(order, StopLossOrder) == trade.is_long
     return price <= order.price if below else price >= order.price
@@ -46,7 +50,7 @@ def attach_take_profit(
     replaced: Transaction | None = None,
     replaces_order_id: str | None = None,
 ) -> Transaction:
-    """Attach a take profit to an open trade; what is attached already must be gone."""
+    """Attach a take profit to an open trade that has none."""
     price = book.instruments[trade.instrument].round_price(details.price)
     transaction = book.ledger.record(
         change,
@@ -89,7 +93,7 @@ def attach_stop_loss(
     replaced: Transaction | None = None,
     replaces_order_id: str | None = None,
 ) -> Transaction:
-    """Attach a stop loss to an open trade; what is attached already must be gone."""
+    """Attach a stop loss to an open trade that has none."""
     price = book.instruments[trade.instrument].round_price(stop_price(trade, details))
     transaction = book.ledger.record(
         change,
@@ -130,7 +134,7 @@ def cancel(
     reason: CancelReason,
     replaced_by: str | None = None,
 ) -> Transaction:
-    """Cancel a pending order and take it off its trade."""
+    """Cancel a pending order and detach it from its trade."""
     transaction = book.ledger.record(
         change, OrderCancel(order.id, reason, order.client_id, replaced_by)
     )
@@ -144,7 +148,7 @@ def cancel(
 
 
 def pending_of(book: Book, trade: Trade) -> list[DependentOrder]:
-    """A trade's pending orders, the stop loss first: when in doubt the worse one fills."""
+    """A trade's pending orders, stop loss first: if a quote reaches both, the worse one fills."""
     ids = (trade.stop_loss_order_id, trade.take_profit_order_id)
     orders = (book.orders[order_id] for order_id in ids if order_id is not None)
     return [

@@ -1,4 +1,4 @@
-"""Filling orders: what a fill does to trades, balance and the ledger."""
+"""Execution of fills: their effect on trades, balance and ledger."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -29,7 +29,7 @@ _NOTHING = Decimal("0.0000")
 
 @dataclass(frozen=True, slots=True)
 class PricedFill:
-    """A fill about to happen: what it does, at which quote, under which conversion."""
+    """A fill plan with the quote and the conversion factors it executes at."""
 
     plan: FillPlan
     quote: Quote
@@ -37,16 +37,16 @@ class PricedFill:
 
     @property
     def price(self) -> Decimal:
-        """The price of all its units."""
+        """The price of the fill."""
         return self.quote.dealing_price(self.plan.units)
 
     def result_of(self, reduction: Reduction) -> Decimal:
-        """Realised profit or loss of a reduction, in home currency."""
+        """The realised profit or loss of a reduction, in home currency."""
         gained = (reduction.trade.price - self.price) * reduction.units
         return self.factors.of_result(gained)
 
     def half_spread_cost(self, units: Decimal) -> Decimal:
-        """What half the spread costs on the units, in home currency."""
+        """The cost of half the spread on the units, in home currency."""
         half = (self.quote.ask - self.quote.bid) / 2
         return cash(abs(units) * half * self.factors.value)
 
@@ -55,16 +55,16 @@ def price_fill(book: Book, plan: FillPlan, quote: Quote) -> PricedFill:
     """Price a plan at a quote.
 
     Raises:
-        NoConversionError: the quote currency can't be converted.
+        NoConversionError: no quote converts the quote currency.
     """
     currency = book.instruments[quote.instrument].quote
     return PricedFill(plan, quote, book.conversion.factors(currency))
 
 
 def margin_suffices(book: Book, priced: PricedFill) -> bool:
-    """Whether the account could carry its positions after the priced.
+    """Whether margin used would not exceed NAV after the fill.
 
-    Only opening asks for margin; a reduction is never refused for want of it.
+    Only fills that open a trade need margin; a reduction always passes.
     """
     if not priced.plan.opened:
         return True
@@ -72,10 +72,12 @@ def margin_suffices(book: Book, priced: PricedFill) -> bool:
     touched = {reduction.trade.id for reduction in priced.plan.reductions}
     held = book.value_of_trades(t for t in book.open_trades() if t.id not in touched)
     rate = book.margin_rate_of(instrument)
-    opened = Holding(priced.plan.opened, priced.price, rate, priced.quote)
+    opened = Holding(
+        units=priced.plan.opened, price=priced.price, margin_rate=rate, quote=priced.quote
+    )
     held += value_of(opened, book.conversion)
     for reduction in priced.plan.reductions:
-        # Only the last one touched can have units left, and then nothing is opened.
+        # Only the last reduction can leave units open, and then nothing is opened.
         left = reduction.trade.current_units + reduction.units
         if left:
             held += value_of(book.holding(instrument, left, reduction.trade.price), book.conversion)
@@ -87,10 +89,10 @@ def margin_suffices(book: Book, priced: PricedFill) -> bool:
 def fill(
     book: Book, change: Change, order: Order, priced: PricedFill, reason: FillReason
 ) -> Transaction:
-    """Fill an order and do all that follows from it.
+    """Fill an order.
 
-    What follows: trades are reduced or closed, the rest opens a trade, orders of closed
-    trades are cancelled, and orders asked for on fill are attached.
+    Reduces or closes trades, opens a trade with the remaining units, cancels the dependent orders
+    of closed trades and attaches those requested on fill.
     """
     fill_id = str(len(book.ledger) + 1)
     reduced = [_trade_reduce_record(priced, reduction) for reduction in priced.plan.reductions]
@@ -134,14 +136,14 @@ def fill(
 def cancel_market_order(
     book: Book, change: Change, order: MarketOrder, reason: CancelReason
 ) -> Transaction:
-    """End a market order without a fill."""
+    """Cancel a market order."""
     transaction = book.ledger.record(change, OrderCancel(order.id, reason, order.client_id))
     book.put_order(order.cancelled(transaction))
     return transaction
 
 
 def trigger(book: Book, quote: Quote) -> list[Transaction]:
-    """Fill the dependent orders that a tradeable quote reaches; the fills, in order."""
+    """Fill the dependent orders that a tradeable quote reaches. Returns the fills in order."""
     fills: list[Transaction] = []
     for trade in book.open_trades(quote.instrument):
         for order in dependent_orders.pending_of(book, trade):
@@ -169,7 +171,9 @@ def _trade_reduce_record(priced: PricedFill, reduction: Reduction) -> TradeReduc
 
 def _trade_open_record(book: Book, order: Order, priced: PricedFill, trade_id: str) -> TradeOpen:
     rate = book.margin_rate_of(priced.quote.instrument)
-    holding = Holding(priced.plan.opened, priced.price, rate, priced.quote)
+    holding = Holding(
+        units=priced.plan.opened, price=priced.price, margin_rate=rate, quote=priced.quote
+    )
     return TradeOpen(
         trade_id=trade_id,
         units=priced.plan.opened,

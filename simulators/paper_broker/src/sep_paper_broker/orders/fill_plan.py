@@ -1,4 +1,4 @@
-"""How an order's units fall on the open trades: oldest first, the rest opens a new one."""
+"""Allocation of an order's units: first to opposite trades, oldest first, then to a new trade."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sep_paper_broker.orders.requests import PositionFill, TimeInForce
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    """Units, with the order's sign, that come off a trade."""
+    """Units that reduce a trade, with the sign of the order."""
 
     trade: Trade
     units: Decimal
@@ -19,14 +19,14 @@ class Reduction:
 
 @dataclass(frozen=True, slots=True)
 class FillPlan:
-    """What a fill does: reductions in order, then units that open a new trade."""
+    """The effect of a fill: reductions in order, and the units of the trade it opens."""
 
     reductions: tuple[Reduction, ...]
     opened: Decimal = ZERO
 
     @property
     def units(self) -> Decimal:
-        """All units of the fill, with their sign."""
+        """The signed total units of the fill."""
         return sum((r.units for r in self.reductions), self.opened)
 
 
@@ -36,12 +36,12 @@ def plan_fill(
     position_fill: PositionFill,
     time_in_force: TimeInForce,
 ) -> FillPlan | CancelReason:
-    """Lay an order over an instrument's open trades.
+    """Allocate an order to an instrument's open trades.
 
-    The account is netting: an order first takes from trades of the other side, in the order
-    in which they were opened. ``OPEN_ONLY`` against an opposite position can't be filled
-    (FIFO_VIOLATION). ``REDUCE_ONLY`` never opens: what is more than the position is left
-    unfilled by an IOC order and kills an FOK order (TIME_IN_FORCE_EXPIRED).
+    The account is netting: an order first reduces trades of the opposite side, oldest first.
+    ``OPEN_ONLY`` against an opposite position is cancelled (FIFO_VIOLATION). ``REDUCE_ONLY`` never
+    opens a trade: of an order larger than the position, IOC fills the position and FOK is
+    cancelled (TIME_IN_FORCE_EXPIRED).
 
     Args:
         trades: the instrument's open trades, oldest first.

@@ -1,4 +1,4 @@
-"""What the account's record says of a fill, in the broker's shapes."""
+"""Transaction bodies of fills, with the fields of the broker's API."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -7,9 +7,9 @@ from sep_paper_broker.orders.reasons import FillReason
 from sep_paper_broker.orders.requests import ClientExtensions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TradeOpen:
-    """The trade that a fill opened."""
+    """The trade opened by a fill."""
 
     trade_id: str
     units: Decimal
@@ -20,9 +20,9 @@ class TradeOpen:
     client_extensions: ClientExtensions | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TradeReduce:
-    """What a fill took off a trade. Units have the sign of the fill."""
+    """The reduction of a trade by a fill. Units have the sign of the fill."""
 
     trade_id: str
     units: Decimal
@@ -35,15 +35,15 @@ class TradeReduce:
 
 @dataclass(frozen=True, slots=True)
 class PriceLevel:
-    """A price and how many units it is good for."""
+    """A price and the units available at it."""
 
     price: Decimal
     liquidity: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FullPrice:
-    """The market as it stood when an order was filled."""
+    """The quote at which an order was filled."""
 
     instrument: str
     time: int

@@ -1,4 +1,4 @@
-"""Market orders: checked, created, then filled or cancelled at once."""
+"""Market orders: validated, created, then filled or cancelled immediately."""
 
 from dataclasses import fields
 from typing import Any
@@ -25,10 +25,10 @@ from sep_paper_broker.orders.requests import ClientExtensions, MarketOrderReques
 def submit(
     book: Book, change: Change, request: MarketOrderRequest, *, margin_refused: bool = False
 ) -> OrderOutcome:
-    """A client's market order, from check to fill.
+    """Execute a client's market order.
 
     Args:
-        margin_refused: treat an order that opens as if margin did not suffice.
+        margin_refused: cancel an order that opens a trade for insufficient margin.
     """
     terms = MarketOrderTerms(
         instrument=request.instrument,
@@ -58,7 +58,7 @@ def execute_market_order(
     *,
     margin_refused: bool = False,
 ) -> OrderOutcome:
-    """Create the order, then fill or cancel it at once."""
+    """Create the order, then fill or cancel it."""
     first = len(book.ledger)
     body = MarketOrderCreated(**_fields(terms))
     create = book.ledger.record(change, body)
@@ -80,18 +80,18 @@ def execute_market_order(
         trade_client_extensions=body.trade_client_extensions,
     )
     book.put_order(order)
-    verdict = _price_or_cancel(book, order, plan, margin_refused=margin_refused)
-    if isinstance(verdict, CancelReason):
-        cancel = execution.cancel_market_order(book, change, order, verdict)
+    decision = _price_or_cancel(book, order, plan, margin_refused=margin_refused)
+    if isinstance(decision, CancelReason):
+        cancel = execution.cancel_market_order(book, change, order, decision)
         return OrderOutcome(book.ids_after(first), create, cancel=cancel)
-    fill = execution.fill(book, change, order, verdict, body.reason.fill_reason)
+    fill = execution.fill(book, change, order, decision, body.reason.fill_reason)
     return OrderOutcome(book.ids_after(first), create, fill=fill)
 
 
 def reject(
     book: Book, change: Change, terms: MarketOrderTerms, reason: RejectReason
 ) -> OrderOutcome:
-    """Record that a market order was refused."""
+    """Record a rejected market order."""
     body = MarketOrderRejected(reject_reason=reason, **_fields(terms))
     transaction = book.ledger.record(change, body)
     return OrderOutcome((transaction.id,), reject=transaction)
@@ -119,7 +119,7 @@ def _price_or_cancel(
 
 
 def _check_on_fill(book: Book, order: MarketOrder, priced: PricedFill) -> CancelReason | None:
-    """A stop or take profit that would fill at once costs the client; the order is cancelled."""
+    """The reason to cancel an order whose stop loss or take profit would fill immediately."""
     long = order.units > 0
     closing = priced.quote.closing_price(order.units)
     take_profit, stop_loss = order.take_profit_on_fill, order.stop_loss_on_fill

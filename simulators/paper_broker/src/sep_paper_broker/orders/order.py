@@ -1,4 +1,4 @@
-"""Orders as the account keeps them."""
+"""Orders and their states."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -19,7 +19,7 @@ from sep_paper_broker.orders.requests import (
 
 
 class OrderState(StrEnum):
-    """Where an order stands."""
+    """The state of an order."""
 
     PENDING = "PENDING"
     FILLED = "FILLED"
@@ -28,8 +28,8 @@ class OrderState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderLife:
-    """What every order has: its id is that of the transaction that created it."""
+class OrderFields:
+    """The fields of every order. Its id is the id of the transaction that created it."""
 
     id: str
     create_time: int
@@ -45,7 +45,7 @@ class OrderLife:
 
     @property
     def client_id(self) -> str | None:
-        """The client's id of the order."""
+        """The client id of the order."""
         return self.client_extensions.id if self.client_extensions else None
 
     def filled(self, transaction: Transaction, fill: OrderFill) -> Self:
@@ -72,8 +72,8 @@ class OrderLife:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MarketOrder(OrderLife):
-    """An order to deal at once."""
+class MarketOrder(OrderFields):
+    """An order for immediate execution."""
 
     instrument: str
     units: Decimal
@@ -91,8 +91,8 @@ class MarketOrder(OrderLife):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StopLossOrder(OrderLife):
-    """Closes a trade when the price has moved against it as far as ``price``."""
+class StopLossOrder(OrderFields):
+    """Closes a trade when the price moves against it to ``price``."""
 
     trade_id: str
     price: Decimal
@@ -107,8 +107,8 @@ class StopLossOrder(OrderLife):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TakeProfitOrder(OrderLife):
-    """Closes a trade when the price has moved in its favour as far as ``price``."""
+class TakeProfitOrder(OrderFields):
+    """Closes a trade when the price moves in its favour to ``price``."""
 
     trade_id: str
     price: Decimal

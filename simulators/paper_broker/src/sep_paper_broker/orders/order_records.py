@@ -1,4 +1,4 @@
-"""What the account's record says of orders: made, refused, changed, ended. The broker's shapes."""
+"""Transaction bodies of orders, with the fields of the broker's API."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,7 +21,7 @@ from sep_paper_broker.orders.requests import (
 
 @dataclass(frozen=True, slots=True)
 class TradeClose:
-    """That a market order closes a trade, and how much of it."""
+    """The trade that a market order closes, and how many units."""
 
     trade_id: str
     units: str
@@ -30,7 +30,7 @@ class TradeClose:
 
 @dataclass(frozen=True, slots=True)
 class PositionCloseout:
-    """That a market order closes a position, and how much of it."""
+    """The position that a market order closes, and how many units."""
 
     instrument: str
     units: str
@@ -38,14 +38,14 @@ class PositionCloseout:
 
 @dataclass(frozen=True, slots=True)
 class MarginCloseout:
-    """That a market order was forced by want of margin."""
+    """Marks a market order of a margin closeout."""
 
     reason: str = "MARGIN_CHECK_VIOLATION"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketOrderTerms:
-    """What a market order transaction and its reject have in common."""
+    """The common fields of a market order transaction and its reject."""
 
     instrument: str
     units: Decimal
@@ -65,14 +65,14 @@ class MarketOrderTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketOrderCreated(MarketOrderTerms):
-    """A market order was accepted, which is not to say filled."""
+    """A market order was accepted; it may still be cancelled."""
 
     type: str = "MARKET_ORDER"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketOrderRejected(MarketOrderTerms):
-    """A market order was refused."""
+    """A market order was rejected."""
 
     reject_reason: RejectReason
     type: str = "MARKET_ORDER_REJECT"
@@ -80,7 +80,7 @@ class MarketOrderRejected(MarketOrderTerms):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopLossTerms:
-    """What a stop loss transaction and its reject have in common."""
+    """The common fields of a stop loss transaction and its reject."""
 
     trade_id: str
     reason: DependentOrderReason
@@ -105,7 +105,7 @@ class StopLossCreated(StopLossTerms):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopLossRejected(StopLossTerms):
-    """A stop loss was refused."""
+    """A stop loss was rejected."""
 
     reject_reason: RejectReason
     type: str = "STOP_LOSS_ORDER_REJECT"
@@ -113,7 +113,7 @@ class StopLossRejected(StopLossTerms):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeProfitTerms:
-    """What a take profit transaction and its reject have in common."""
+    """The common fields of a take profit transaction and its reject."""
 
     trade_id: str
     price: Decimal
@@ -136,7 +136,7 @@ class TakeProfitCreated(TakeProfitTerms):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeProfitRejected(TakeProfitTerms):
-    """A take profit was refused."""
+    """A take profit was rejected."""
 
     reject_reason: RejectReason
     type: str = "TAKE_PROFIT_ORDER_REJECT"
@@ -144,7 +144,7 @@ class TakeProfitRejected(TakeProfitTerms):
 
 @dataclass(frozen=True, slots=True)
 class OrderCancel:
-    """An order ended without a fill."""
+    """An order was cancelled."""
 
     order_id: str
     reason: CancelReason
@@ -155,7 +155,7 @@ class OrderCancel:
 
 @dataclass(frozen=True, slots=True)
 class OrderCancelReject:
-    """A cancellation was refused."""
+    """A cancellation was rejected."""
 
     reject_reason: RejectReason
     order_id: str | None = None
@@ -176,7 +176,7 @@ class OrderClientExtensionsModify:
 
 @dataclass(frozen=True, slots=True)
 class OrderClientExtensionsModifyReject:
-    """A change of an order's client extensions was refused."""
+    """A change of an order's client extensions was rejected."""
 
     reject_reason: RejectReason
     order_id: str | None = None
@@ -198,7 +198,7 @@ class TradeClientExtensionsModify:
 
 @dataclass(frozen=True, slots=True)
 class TradeClientExtensionsModifyReject:
-    """A change of a trade's client extensions was refused."""
+    """A change of a trade's client extensions was rejected."""
 
     reject_reason: RejectReason
     trade_id: str | None = None

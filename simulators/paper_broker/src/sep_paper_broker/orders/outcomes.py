@@ -1,19 +1,18 @@
-"""What the account answers to a request: the transactions it made, by their part in it."""
+"""Outcomes of requests: the transactions created, by role."""
 
 from dataclasses import dataclass
 
 from sep_paper_broker.account.transactions import Transaction
 
-# The ids of all transactions that a request made, oldest first.
+# The ids of all transactions of a request, oldest first.
 Related = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class OrderOutcome:
-    """What became of an order request.
+    """The outcome of an order request.
 
-    Either ``reject`` alone, or ``create`` with ``fill`` or ``cancel``: an accepted
-    order is not a filled one.
+    Either ``reject`` alone, or ``create`` with ``fill`` or ``cancel``.
     """
 
     related: Related
@@ -25,7 +24,7 @@ class OrderOutcome:
 
 @dataclass(frozen=True, slots=True)
 class CloseoutOutcome:
-    """What became of closing a position's sides; None for a side not asked for."""
+    """The outcome of closing a position; None for a side not requested."""
 
     related: Related
     long: OrderOutcome | None = None
@@ -33,13 +32,13 @@ class CloseoutOutcome:
 
     @property
     def rejected(self) -> bool:
-        """Whether the request was refused as a whole."""
+        """Whether the request was rejected."""
         return any(side is not None and side.reject is not None for side in (self.long, self.short))
 
 
 @dataclass(frozen=True, slots=True)
 class DependentOutcome:
-    """What became of one dependent order of a trade."""
+    """The outcome for one dependent order of a trade."""
 
     cancel: Transaction | None = None
     create: Transaction | None = None
@@ -49,7 +48,7 @@ class DependentOutcome:
 
 @dataclass(frozen=True, slots=True)
 class TradeOrdersOutcome:
-    """What became of a change of a trade's dependent orders."""
+    """The outcome of changing a trade's dependent orders."""
 
     related: Related
     take_profit: DependentOutcome = DependentOutcome()
@@ -57,13 +56,13 @@ class TradeOrdersOutcome:
 
     @property
     def rejected(self) -> bool:
-        """Whether the request was refused as a whole."""
+        """Whether the request was rejected."""
         return self.take_profit.reject is not None or self.stop_loss.reject is not None
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeOutcome:
-    """What became of a request that makes one transaction."""
+    """The outcome of a request that creates one transaction."""
 
     related: Related
     done: Transaction | None = None

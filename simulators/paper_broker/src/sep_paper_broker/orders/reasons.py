@@ -1,17 +1,17 @@
-"""Why an order was refused, cancelled or filled, in the broker's words."""
+"""Reasons of rejects, cancels and fills, as named by the broker."""
 
 from enum import StrEnum
 
 
 class RejectReason(StrEnum):
-    """Why a request never became an order."""
+    """Why a request was rejected."""
 
     INSTRUMENT_PRICE_UNKNOWN = "INSTRUMENT_PRICE_UNKNOWN"
     INSTRUMENT_UNKNOWN = "INSTRUMENT_UNKNOWN"
     UNITS_INVALID = "UNITS_INVALID"
     UNITS_PRECISION_EXCEEDED = "UNITS_PRECISION_EXCEEDED"
     UNITS_LIMIT_EXCEEDED = "UNITS_LIMIT_EXCEEDED"
-    # The broker's own spelling.
+    # The spelling of the broker's API.
     UNITS_MINIMUM_NOT_MET = "UNITS_MIMIMUM_NOT_MET"
     PRICE_INVALID = "PRICE_INVALID"
     PRICE_PRECISION_EXCEEDED = "PRICE_PRECISION_EXCEEDED"
@@ -69,7 +69,7 @@ class RejectReason(StrEnum):
 
 
 class CancelReason(StrEnum):
-    """Why an accepted order ended without a fill."""
+    """Why an accepted order was cancelled."""
 
     CLIENT_REQUEST = "CLIENT_REQUEST"
     CLIENT_REQUEST_REPLACED = "CLIENT_REQUEST_REPLACED"
@@ -90,7 +90,7 @@ class CancelReason(StrEnum):
 
 
 class FillReason(StrEnum):
-    """What kind of order was filled."""
+    """The kind of order that was filled."""
 
     MARKET_ORDER = "MARKET_ORDER"
     MARKET_ORDER_TRADE_CLOSE = "MARKET_ORDER_TRADE_CLOSE"
@@ -110,7 +110,7 @@ class MarketOrderReason(StrEnum):
 
     @property
     def fill_reason(self) -> FillReason:
-        """The reason its fill carries."""
+        """The reason of its fill."""
         if self is MarketOrderReason.CLIENT_ORDER:
             return FillReason.MARKET_ORDER
         return FillReason(f"MARKET_ORDER_{self.value}")

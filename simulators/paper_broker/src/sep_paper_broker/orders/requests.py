@@ -1,4 +1,4 @@
-"""What a client may ask of the account, already parsed."""
+"""Parsed requests of a client."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class TimeInForce(StrEnum):
-    """How long an order waits."""
+    """How long an order stays open."""
 
     GTC = "GTC"
     GTD = "GTD"
@@ -36,7 +36,7 @@ class TriggerCondition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClientExtensions:
-    """The client's own id, tag and comment, at most 128 characters each."""
+    """Id, tag and comment set by the client, at most 128 characters each."""
 
     id: str | None = None
     tag: str | None = None
@@ -45,7 +45,7 @@ class ClientExtensions:
 
 @dataclass(frozen=True, slots=True)
 class TakeProfitDetails:
-    """A take profit to attach to a trade."""
+    """Parameters of a take profit."""
 
     price: Decimal
     time_in_force: TimeInForce = TimeInForce.GTC
@@ -54,7 +54,7 @@ class TakeProfitDetails:
 
 @dataclass(frozen=True, slots=True)
 class StopLossDetails:
-    """A stop loss to attach to a trade: at a price, or a distance from the trade's price."""
+    """Parameters of a stop loss: a price, or a distance from the trade's price."""
 
     price: Decimal | None = None
     distance: Decimal | None = None
@@ -65,7 +65,7 @@ class StopLossDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketOrderRequest:
-    """An order to deal now. Units are positive to buy, negative to sell."""
+    """A market order. Units are positive to buy, negative to sell."""
 
     instrument: str
     units: Decimal
@@ -79,12 +79,12 @@ class MarketOrderRequest:
 
     @property
     def client_id(self) -> str | None:
-        """The client's id of the order, its idempotency key."""
+        """The client id of the order: its idempotency key."""
         return self.client_extensions.id if self.client_extensions else None
 
 
 class CloseAmount(StrEnum):
-    """Words that stand in for a number of units to close."""
+    """Words that replace a number of units to close."""
 
     ALL = "ALL"
     NONE = "NONE"
@@ -95,7 +95,7 @@ CloseUnits = CloseAmount | Decimal
 
 @dataclass(frozen=True, slots=True)
 class SideClose:
-    """How much of a position's side to close, and the client's mark on the order."""
+    """The units of a position's side to close, and the client extensions of the order."""
 
     units: CloseUnits = CloseAmount.NONE
     client_extensions: ClientExtensions | None = None
@@ -103,9 +103,10 @@ class SideClose:
 
 @dataclass(frozen=True, slots=True)
 class TradeOrdersRequest:
-    """New dependent orders of a trade.
+    """A change of a trade's dependent orders.
 
-    A field in ``given`` but None cancels the order there is; one not in ``given`` leaves it.
+    A field that is in ``given`` and None cancels the existing order; a field that is not in
+    ``given`` leaves it unchanged.
     """
 
     given: frozenset[str]

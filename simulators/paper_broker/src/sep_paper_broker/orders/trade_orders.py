@@ -1,4 +1,4 @@
-"""Changing what is attached to a trade, and cancelling orders, at the client's word."""
+"""Client requests that change dependent orders and client extensions."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ def set_trade_orders(
 ) -> TradeOrdersOutcome:
     """Create, replace or cancel the dependent orders of an open trade.
 
-    Both orders are checked before either is touched.
+    Both are validated before either is changed.
     """
     first = len(book.ledger)
     refused = _refusals(book, change, trade, request)
@@ -65,7 +65,7 @@ def set_trade_orders(
 
 
 def cancel_order(book: Book, change: Change, specifier: str) -> ChangeOutcome:
-    """Cancel a pending order, by id or ``@`` and client id."""
+    """Cancel a pending order, by its id or ``@`` and its client id."""
     first = len(book.ledger)
     order = book.find_order(specifier)
     if order is None or isinstance(order, MarketOrder) or order.state is not OrderState.PENDING:
@@ -224,7 +224,7 @@ def _cancel_old(
         return None
     if not replaced:
         return dependent_orders.cancel(book, change, old, CancelReason.CLIENT_REQUEST)
-    # The new order's transaction is the one after the cancellation's.
+    # The transaction of the new order follows that of the cancellation.
     successor = str(len(book.ledger) + 2)
     reason = CancelReason.CLIENT_REQUEST_REPLACED
     return dependent_orders.cancel(book, change, old, reason, successor)
