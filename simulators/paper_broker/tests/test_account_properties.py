@@ -244,3 +244,24 @@ def test_plan_reduces_oldest_trades_first_and_never_more_than_they_hold(
         assert plan.reductions
     else:
         assert plan.units == units
+
+
+@given(
+    sizes=st.lists(st.integers(1, 1000), max_size=5),
+    units=st.integers(-6000, 6000).filter(bool),
+    limit=st.integers(1, 6000),
+)
+def test_limited_plan_is_the_first_part_of_the_plan(
+    sizes: list[int], units: int, limit: int
+) -> None:
+    trades = [trade_of(i, -size if units > 0 else size) for i, size in enumerate(sizes)]
+    plan = plan_fill(trades, D(units), PositionFill.DEFAULT, TimeInForce.IOC)
+    assert isinstance(plan, FillPlan)
+    part = plan.limited_to(D(limit))
+    assert abs(part.units) == min(limit, abs(units))
+    assert part.units * units > 0
+    assert [r.trade for r in part.reductions] == [
+        r.trade for r in plan.reductions[: len(part.reductions)]
+    ]
+    assert not part.opened or part.reductions == plan.reductions
+    assert part.limited_to(D(limit)) == part

@@ -14,7 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from .conftest import Client, ManualClock
+from .conftest import Client, ManualClock, Serve
 
 DEFAULT_PATH = Path(__file__).parents[4] / "shared/oanda/v20.swagger.json"
 PATH = Path(os.environ.get("SEP_SWAGGER", DEFAULT_PATH))
@@ -231,3 +231,31 @@ async def test_refusals_satisfy_the_api_description(client: Client) -> None:
     for path in ("/accounts", ONE, f"{ONE}/orders"):
         if "401" in API["paths"][path]["get"]["responses"]:
             await call(client, "get", path, 401)
+
+
+async def test_account_faults_satisfy_the_api_description(serve: Serve, clock: ManualClock) -> None:
+    orders, position = f"{ONE}/orders", f"{ONE}/positions/{{instrument}}"
+    async with serve(hedging=True, mt4_account=12345) as client:
+        await call(client, "get", "/accounts")
+        await call(client, "post", orders, 201, market(1000, stopLossOnFill={"price": "0.50000"}))
+        await call(client, "post", orders, 201, market(-500))
+        await call(client, "get", position, instrument="EUR_USD")
+        for kind, status in (
+            ("fifo_violation", 201),
+            ("thin_liquidity", 201),
+            ("guaranteed_stop_required", 400),
+            ("delisted", 400),
+        ):
+            fault = await client.fault(kind=kind)
+            await call(client, "post", orders, status, market(1000))
+            await call(client, "get", f"{ONE}/summary")
+            await client.http.delete(f"{client.running.admin_url}/admin/faults/{fault['id']}")
+        await client.fault(kind="stale_views", seconds=5)
+        await client.fault(kind="moved_stop", times=1)
+        await client.fault(kind="lost_stop", times=1)
+        await client.fault(kind="margin_closeout", times=1)
+        for _ in range(2):
+            for path in (ONE, f"{ONE}/openTrades", f"{ONE}/openPositions", f"{ONE}/pendingOrders"):
+                await call(client, "get", path)
+            await call(client, "get", f"{ONE}/transactions/sinceid", id=1)
+            clock.move(6)

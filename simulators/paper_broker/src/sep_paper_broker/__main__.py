@@ -13,7 +13,8 @@ from sep_paper_broker.settings import Settings, SettingsError, read_settings
 
 _EPILOG = """\
 Every option can also come from the environment: PAPER_HOST, PAPER_PORT, PAPER_ADMIN_PORT,
-PAPER_SEED, PAPER_STATE, PAPER_BALANCE, PAPER_CANDLES_DIR, OANDA_ACCOUNT_ID, MARKET_CALENDAR.
+PAPER_SEED, PAPER_STATE, PAPER_BALANCE, PAPER_CANDLES_DIR, PAPER_HEDGING,
+PAPER_MT4_ACCOUNT, OANDA_ACCOUNT_ID, MARKET_CALENDAR.
 The bearer token comes from OANDA_API_TOKEN alone (default: paper).
 """
 
@@ -68,6 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", help="seed of the synthetic market (default: 7)")
     parser.add_argument("--state", help="file that persists the account over restarts")
     parser.add_argument("--balance", help="cash of a new account (default: 100000)")
+    parser.add_argument("--hedging", help="1 enables hedging: trades of both sides (default: 0)")
+    parser.add_argument(
+        "--mt4-account", help="MetaTrader 4 account number; replaces client extensions"
+    )
     parser.add_argument("--account", help="account id (default: 101-001-0000001-001)")
     parser.add_argument(
         "--market-calendar", help="fx follows the hours of the FX week, 24x7 never closes"

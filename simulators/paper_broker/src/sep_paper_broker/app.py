@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from sep_paper_broker.account.account import Account
 from sep_paper_broker.account.book import AccountProfile
 from sep_paper_broker.account.snapshot import restore
+from sep_paper_broker.account_faults import AccountFaults
 from sep_paper_broker.adapters.state_file import (
     BrokerState,
     MarketOrigin,
@@ -64,8 +65,8 @@ async def serve_paper_broker(settings: Settings, *, clock: Clock) -> AsyncIterat
         UnusableStateError: the state file can't be used.
         ValueError: the recorded candles can't be used.
     """
-    broker = build_broker(settings, clock)
     faults, connections = FaultRegistry(), Connections()
+    broker = build_broker(settings, clock, faults)
     application = build_application(broker, settings, faults, connections)
     broker.advance()
     async with contextlib.AsyncExitStack() as stack:
@@ -88,7 +89,7 @@ async def serve_paper_broker(settings: Settings, *, clock: Clock) -> AsyncIterat
             broker.close()
 
 
-def build_broker(settings: Settings, clock: Clock) -> Broker:
+def build_broker(settings: Settings, clock: Clock, faults: FaultRegistry) -> Broker:
     """A broker with its market and account; the account is loaded from the state file, or new."""
     file = StateFile(settings.state) if settings.state is not None else None
     state = file.load() if file is not None else None
@@ -99,7 +100,13 @@ def build_broker(settings: Settings, clock: Clock) -> Broker:
         origin = state.origin
         account = restore(state.account, INSTRUMENTS)
     else:
-        profile = AccountProfile(settings.account, settings.home_currency, now)
+        profile = AccountProfile(
+            settings.account,
+            settings.home_currency,
+            now,
+            hedging_enabled=settings.hedging,
+            mt4_account_id=settings.mt4_account,
+        )
         account = Account.open(profile, INSTRUMENTS, settings.balance)
 
     def save(changed: Account, progress: Progress) -> None:
@@ -108,7 +115,14 @@ def build_broker(settings: Settings, clock: Clock) -> Broker:
 
     market = build_market(settings, origin.anchor_s)
     processed = state.processed_ns if state is not None else now
-    return Broker(account, market, clock, processed, save if file is not None else discard_state)
+    return Broker(
+        account,
+        market,
+        clock,
+        processed,
+        save if file is not None else discard_state,
+        AccountFaults(faults),
+    )
 
 
 def _check_same(settings: Settings, state: BrokerState) -> None:
@@ -117,6 +131,8 @@ def _check_same(settings: Settings, state: BrokerState) -> None:
     pairs = (
         ("account", settings.account, stored.id),
         ("seed", settings.seed, state.origin.seed),
+        ("hedging", settings.hedging, stored.hedging_enabled),
+        ("MT4 account", settings.mt4_account, stored.mt4_account_id),
         ("home currency", settings.home_currency, stored.home_currency),
     )
     for name, wanted, found in pairs:

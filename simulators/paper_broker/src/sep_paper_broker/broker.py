@@ -9,6 +9,7 @@ from sep_fx.instants import NS_PER_SECOND
 
 from sep_paper_broker.account.account import Account
 from sep_paper_broker.account.financing import rollovers
+from sep_paper_broker.account_faults import AccountFaults
 from sep_paper_broker.market.market import Market, quote_at
 from sep_paper_broker.market.quote import Quote
 from sep_paper_broker.market.trigger_levels import first_trigger
@@ -38,6 +39,7 @@ class Broker:
         market: the source of prices.
         clock: returns nanoseconds since the epoch.
         processed_ns: the time up to which the account has seen the market.
+        account_faults: faults that change the account or delay its views.
         save: callback that persists the account; called after every change, before a response
             is sent.
     """
@@ -49,15 +51,18 @@ class Broker:
         clock: Clock,
         processed_ns: int,
         save: Callable[[Account, Progress], None],
+        account_faults: AccountFaults,
     ) -> None:
         self.account = account
         self.market = market
         self.clock = clock
         self.halted: frozenset[str] = frozenset()
+        self.delisted: frozenset[str] = frozenset()
         self._processed = processed_ns
         self._seen_second = -1
         self._seen_halted = self.halted
         self._save = save
+        self._account_faults = account_faults
         self._saved = -1
         self._changed = asyncio.Event()
         self._closing = asyncio.Event()
@@ -68,18 +73,29 @@ class Broker:
         Returns:
             The current time; it never decreases, even if the clock does.
         """
-        now = max(self.clock(), self._processed)
+        now = self._now()
+        self._advance_to(now)
+        self._account_faults.apply(self.account, now)
+        self.commit()
+        return now
+
+    def view(self, path: str) -> Account:
+        """The account as a request to the path sees it; faults may delay what it shows."""
+        return self._account_faults.view(self.account, path, self._now())
+
+    def _now(self) -> int:
+        return max(self.clock(), self._processed)
+
+    def _advance_to(self, now: int) -> None:
         second = now // NS_PER_SECOND
         if second == self._seen_second and self.halted == self._seen_halted:
-            return now
+            return
         for until, is_rollover in self._checkpoints(self._processed, now):
             self._replay_market(self._processed, until)
             self._processed = until
             if is_rollover:
                 self.account.accrue_financing(until)
         self._seen_second, self._seen_halted = second, self.halted
-        self.commit()
-        return now
 
     def commit(self) -> None:
         """Persist a changed account and wake callers of ``changed``."""
@@ -88,6 +104,7 @@ class Broker:
             return
         self._save(self.account, Progress(self._processed))
         self._saved = count
+        self._account_faults.record(self.account, self._now())
         self._changed.set()
         self._changed = asyncio.Event()
 

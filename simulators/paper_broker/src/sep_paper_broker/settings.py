@@ -22,8 +22,9 @@ class SettingsError(ValueError):
 class Settings:
     """The paper broker's settings.
 
-    ``balance`` is in ``home_currency``. ``heartbeat_seconds`` and ``poll_seconds`` are real time
-    between heartbeats and between updates of a stream; only tests change them.
+    ``balance`` is in ``home_currency``. ``hedging`` and ``mt4_account`` choose the kind of account.
+    ``heartbeat_seconds`` and ``poll_seconds`` are real time between heartbeats and between updates
+    of a stream; only tests change them.
     """
 
     host: str = "127.0.0.1"
@@ -37,6 +38,8 @@ class Settings:
     calendar: MarketCalendar = MarketCalendar.FX
     state: Path | None = None
     candles_dir: Path | None = None
+    hedging: bool = False
+    mt4_account: int | None = None
     heartbeat_seconds: float = 5.0
     poll_seconds: float = 0.25
 
@@ -69,6 +72,12 @@ def _whole(text: str, low: int, high: int) -> int:
     if not text.isdecimal() or not low <= int(text) <= high:
         raise ValueError(f"a whole number from {low} to {high}")
     return int(text)
+
+
+def _flag(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError("0 or 1")
+    return text == "1"
 
 
 def _balance(text: str) -> Decimal:
@@ -127,5 +136,7 @@ _SOURCES = {
     "balance": _Source("PAPER_BALANCE", _balance),
     "calendar": _Source("MARKET_CALENDAR", _calendar, option="market_calendar"),
     "state": _Source("PAPER_STATE", _new_file),
+    "hedging": _Source("PAPER_HEDGING", _flag),
+    "mt4_account": _Source("PAPER_MT4_ACCOUNT", lambda text: _whole(text, 1, 2**31 - 1)),
     "candles_dir": _Source("PAPER_CANDLES_DIR", _directory),
 }

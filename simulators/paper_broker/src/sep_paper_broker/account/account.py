@@ -20,6 +20,7 @@ from sep_paper_broker.account.transactions import Create, Transaction, TransferF
 from sep_paper_broker.market.quote import Quote
 from sep_paper_broker.market.quote_bar import QuoteBar
 from sep_paper_broker.orders import closing, execution, market_orders, trade_orders
+from sep_paper_broker.orders.conditions import NORMAL, OrderConditions
 from sep_paper_broker.orders.outcomes import (
     ChangeOutcome,
     CloseoutOutcome,
@@ -133,15 +134,11 @@ class Account:
         now_ns: int,
         request_id: str | None = None,
         *,
-        margin_refused: bool = False,
+        conditions: OrderConditions = NORMAL,
     ) -> OrderOutcome:
-        """Create a market order, then fill or cancel it.
-
-        Args:
-            margin_refused: cancel an order that opens a trade for insufficient margin.
-        """
+        """Create a market order, then fill or cancel it."""
         change = self.book.ledger.begin(now_ns, request_id)
-        return market_orders.submit(self.book, change, request, margin_refused=margin_refused)
+        return market_orders.submit(self.book, change, request, conditions)
 
     def close_trade(
         self,
@@ -149,10 +146,12 @@ class Account:
         units: CloseUnits,
         now_ns: int,
         request_id: str | None = None,
+        *,
+        conditions: OrderConditions = NORMAL,
     ) -> OrderOutcome:
         """Close all or some units of a trade, by its id or ``@`` and its client id."""
         change = self.book.ledger.begin(now_ns, request_id)
-        return closing.close_trade(self.book, change, specifier, units)
+        return closing.close_trade(self.book, change, specifier, units, conditions)
 
     def close_position(
         self,
@@ -162,10 +161,15 @@ class Account:
         long: SideClose = SideClose(),  # noqa: B008 - a frozen value
         short: SideClose = SideClose(),  # noqa: B008 - a frozen value
         request_id: str | None = None,
+        conditions: OrderConditions = NORMAL,
     ) -> CloseoutOutcome:
         """Close all or some units of the sides of a position."""
         change = self.book.ledger.begin(now_ns, request_id)
-        return closing.close_position(self.book, change, instrument, long, short)
+        return closing.close_position(self.book, change, instrument, long, short, conditions)
+
+    def close_out(self, now_ns: int) -> list[OrderOutcome]:
+        """Close every trade of a tradeable instrument as a margin closeout."""
+        return closing.close_out(self.book, self.book.ledger.begin(now_ns))
 
     def set_trade_orders(
         self,

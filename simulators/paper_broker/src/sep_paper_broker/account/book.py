@@ -19,12 +19,15 @@ class AccountProfile:
     """Identity of the account.
 
     ``id`` has the form site-division-user-number. ``created_time`` is in nanoseconds since the
-    epoch.
+    epoch. An account with ``mt4_account_id`` belongs to MetaTrader 4, which replaces the client
+    extensions of orders and trades.
     """
 
     id: str
     home_currency: str
     created_time: int
+    hedging_enabled: bool = False
+    mt4_account_id: int | None = None
 
     @property
     def user_id(self) -> int:
@@ -121,6 +124,11 @@ class Book:
     def position_units(self, instrument: str) -> Decimal:
         """Net units of an instrument: the sum over its open trades."""
         return sum((trade.current_units for trade in self.open_trades(instrument)), ZERO)
+
+    def side_units(self, instrument: str, *, long: bool) -> Decimal:
+        """Units of one side of an instrument's position, unsigned."""
+        trades = (t.current_units for t in self.open_trades(instrument) if t.is_long == long)
+        return abs(sum(trades, ZERO))
 
     def instruments_held(self) -> list[str]:
         """Instruments with an open trade, sorted by name."""

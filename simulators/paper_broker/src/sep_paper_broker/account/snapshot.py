@@ -105,6 +105,14 @@ def assemble(live: AccountSnapshot, final: Iterable[FinalRecord]) -> AccountSnap
     )
 
 
+def frozen_view(account: Account) -> Account:
+    """A copy of the account that does not change any more, valued at the live quotes."""
+    view = restore(take_snapshot(account), account.book.instruments)
+    view.book.quotes = account.book.quotes
+    view.book.conversion = account.book.conversion
+    return view
+
+
 def restore(snapshot: AccountSnapshot, instruments: Mapping[str, Instrument]) -> Account:
     """An account with the state of a snapshot."""
     profile = snapshot.profile

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from sep_paper_broker.faults.registry import CorruptValue, Fault, FaultKind
+from sep_paper_broker.faults.kinds import CorruptValue, Fault, FaultKind
 
 Json = dict[str, Any]
 
@@ -25,6 +25,41 @@ def corrupt_candles(response: bytes, faults: Iterable[Fault]) -> bytes:
             newest = [_bad_candle(candle, fault.value) for candle in newest]
         candles = candles[:first] + newest
     return json.dumps({**body, "candles": candles}, separators=(",", ":")).encode()
+
+
+def corrupt_members(response: bytes, faults: Iterable[Fault]) -> bytes:
+    """A JSON response with odd members: a field changed or removed, or a member without fields.
+
+    Members are the objects in the lists of the response and of its ``account``.
+    """
+    body = json.loads(response)
+    holders = [body, body.get("account")]
+    lists = [
+        entry
+        for holder in holders
+        if isinstance(holder, dict)
+        for entry in holder.values()
+        if isinstance(entry, list)
+    ]
+    for fault in faults:
+        for members in lists:
+            chosen = [i for i, member in enumerate(members) if _is_chosen(member, fault)]
+            for i in chosen[: fault.count]:
+                members[i] = _odd_member(members[i], fault)
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def _is_chosen(member: object, fault: Fault) -> bool:
+    if not isinstance(member, dict):
+        return False
+    return fault.instrument in (None, member.get("instrument"), member.get("name"))
+
+
+def _odd_member(member: Json, fault: Fault) -> Json:
+    if fault.field is None:
+        return {}
+    others = {name: value for name, value in member.items() if name != fault.field}
+    return others if fault.text is None else {**others, fault.field: fault.text}
 
 
 def corrupt_price(price: Json, value: CorruptValue) -> Json:

@@ -2,98 +2,27 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from enum import StrEnum
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sep_fx.instants import NS_PER_SECOND
 
-
-class FaultKind(StrEnum):
-    """The kinds of faults."""
-
-    LATENCY = "latency"
-    STATUS = "status"
-    RESET_BEFORE = "reset_before"
-    RESET_AFTER = "reset_after"
-    HANG = "hang"
-    SILENT_STREAM = "silent_stream"
-    DUPLICATE_HEARTBEAT = "duplicate_heartbeat"
-    MISSING_HEARTBEAT = "missing_heartbeat"
-    UNREADABLE_ORDER = "unreadable_order"
-    INCOMPLETE_CANDLES = "incomplete_candles"
-    MISSING_CANDLES = "missing_candles"
-    HALTED = "halted"
-    INSUFFICIENT_MARGIN = "insufficient_margin"
-    CUT_STREAM = "cut_stream"
-    HALF_OPEN_STREAM = "half_open_stream"
-    BAD_CANDLES = "bad_candles"
-    BAD_PRICES = "bad_prices"
-
-
-class CorruptValue(StrEnum):
-    """How the prices of a candle or a quote are corrupted."""
-
-    ZERO = "zero"
-    CROSSED = "crossed"
-    NOT_FINITE = "not_finite"
-    UNPARSABLE = "unparsable"
-    HIGH_BELOW_LOW = "high_below_low"
-
-
-_ON_REQUESTS = frozenset(
-    {
-        FaultKind.LATENCY,
-        FaultKind.STATUS,
-        FaultKind.RESET_BEFORE,
-        FaultKind.RESET_AFTER,
-        FaultKind.HANG,
-    }
-)
-
-
-_ON_STREAMS = frozenset({FaultKind.SILENT_STREAM, FaultKind.CUT_STREAM, FaultKind.HALF_OPEN_STREAM})
-_ON_CANDLES = frozenset(
-    {FaultKind.MISSING_CANDLES, FaultKind.INCOMPLETE_CANDLES, FaultKind.BAD_CANDLES}
+from sep_paper_broker.faults.kinds import (
+    ON_ACCOUNT,
+    ON_CANDLES,
+    ON_CLOSES,
+    ON_ORDERS,
+    ON_REQUESTS,
+    ON_STREAMS,
+    CorruptValue,
+    Fault,
+    FaultKind,
 )
 
 
 class InvalidFaultError(ValueError):
     """The description of a fault is invalid; the text names the field."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One active fault.
-
-    Attributes:
-        id: number of the fault.
-        kind: what it does.
-        times: how many times it is still applied; None until it is removed.
-        seconds: duration (latency, unreadable order).
-        status: HTTP status (status).
-        method: only requests with this method.
-        path: only requests with a match of this regular expression in their path.
-        instrument: only this instrument (candles, prices, halted, insufficient margin).
-        count: number of the newest candles affected.
-        value: how prices are corrupted (bad candles, bad prices).
-    """
-
-    id: int
-    kind: FaultKind
-    times: int | None = None
-    seconds: float = 0.5
-    status: int = 500
-    method: str | None = None
-    path: str = ""
-    instrument: str | None = None
-    count: int = 1
-    value: CorruptValue = CorruptValue.ZERO
-
-    def applies_to(self, instrument: str) -> bool:
-        """Whether the fault applies to the instrument."""
-        return self.instrument in (None, instrument)
 
 
 _FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -105,7 +34,13 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "instrument": str,
     "count": int,
     "value": str,
+    "units": (int, str, Decimal),
+    "distance": (int, float, str, Decimal),
+    "trade": str,
+    "field": str,
+    "text": str,
 }
+_DECIMALS = ("units", "distance")
 
 
 class FaultRegistry:
@@ -145,13 +80,16 @@ class FaultRegistry:
                 given["value"] = CorruptValue(given["value"])
             except ValueError:
                 raise InvalidFaultError(f"value must be one of {', '.join(CorruptValue)}") from None
+        for name in _DECIMALS:
+            if name in given:
+                given[name] = _decimal(name, given[name])
         if "seconds" in given:
             given["seconds"] = float(given["seconds"])
         try:
             re.compile(given.get("path", ""))
         except re.error:
             raise InvalidFaultError("path is not a regular expression") from None
-        fault = Fault(self._next, kind, **given)
+        fault = Fault(id=self._next, kind=kind, **given)
         self._next += 1
         self._faults[fault.id] = fault
         return fault
@@ -167,14 +105,14 @@ class FaultRegistry:
 
     def take_request_fault(self, method: str, path: str) -> Fault | None:
         """The fault of a request."""
-        for fault in self._of(_ON_REQUESTS):
+        for fault in self._of(ON_REQUESTS):
             if fault.method in (None, method) and re.search(fault.path, path):
                 return self._consume(fault)
         return None
 
     def take_stream_fault(self, path: str) -> FaultKind | None:
         """The fault of an open stream. A silent stream does not count as a use."""
-        for fault in self._of(_ON_STREAMS):
+        for fault in self._of(ON_STREAMS):
             if re.search(fault.path, path):
                 if fault.kind is not FaultKind.SILENT_STREAM:
                     self._consume(fault)
@@ -205,22 +143,64 @@ class FaultRegistry:
         """Whether an order is hidden."""
         return self._hidden.get(order_id, now_ns) > now_ns
 
-    def refuses_margin(self, instrument: str) -> bool:
-        """Whether to cancel an order for insufficient margin; counts as a use."""
-        for fault in self._of({FaultKind.INSUFFICIENT_MARGIN}):
-            if fault.applies_to(instrument):
-                self._consume(fault)
-                return True
-        return False
+    def take_order_faults(self, instrument: str, *, closing: bool) -> tuple[Fault, ...]:
+        """The faults of an order.
+
+        Args:
+            closing: the order closes a trade or a position; it opens no trade.
+        """
+        kinds = ON_CLOSES if closing else ON_ORDERS
+        return tuple(self._consume(f) for f in self._of(kinds) if f.applies_to(instrument))
+
+    def take_odd_members(self, path: str) -> tuple[Fault, ...]:
+        """The odd members of a response."""
+        faults = self._of({FaultKind.ODD_MEMBER})
+        return tuple(self._consume(f) for f in faults if re.search(f.path, path))
+
+    def take_stale_view(self, path: str) -> Fault | None:
+        """The fault that delays a view of the account."""
+        for fault in self._of({FaultKind.STALE_VIEWS}):
+            if re.search(fault.path, path):
+                return self._consume(fault)
+        return None
+
+    @property
+    def longest_view_delay(self) -> float | None:
+        """The longest delay of views in seconds; None if none is delayed."""
+        return max((f.seconds for f in self._of({FaultKind.STALE_VIEWS})), default=None)
+
+    @property
+    def requires_guaranteed_stops(self) -> bool:
+        """Whether the account requires guaranteed stop losses."""
+        return bool(self._of({FaultKind.GUARANTEED_STOP_REQUIRED}))
+
+    def on_account(self) -> list[Fault]:
+        """The faults that change the account; ``use`` counts their uses."""
+        return self._of(ON_ACCOUNT)
+
+    def use(self, fault: Fault) -> bool:
+        """Count one use of a fault; False if it is no longer active."""
+        active = self._faults.get(fault.id)
+        if active is None:
+            return False
+        self._consume(active)
+        return True
+
+    def delisted(self, instruments: Iterable[str]) -> frozenset[str]:
+        """Those of the instruments that are delisted."""
+        return self._instruments(FaultKind.DELISTED, instruments)
 
     def halted(self, instruments: Iterable[str]) -> frozenset[str]:
         """Those of the instruments that are halted."""
-        faults = list(self._of({FaultKind.HALTED}))
+        return self._instruments(FaultKind.HALTED, instruments)
+
+    def _instruments(self, kind: FaultKind, instruments: Iterable[str]) -> frozenset[str]:
+        faults = self._of({kind})
         return frozenset(i for i in instruments if any(f.applies_to(i) for f in faults))
 
     def take_candle_faults(self, instrument: str) -> tuple[Fault, ...]:
         """The faults of a response with candles, for ``corrupt_candles``."""
-        return tuple(self._consume(f) for f in self._of(_ON_CANDLES) if f.applies_to(instrument))
+        return tuple(self._consume(f) for f in self._of(ON_CANDLES) if f.applies_to(instrument))
 
     def _of(self, kinds: Iterable[FaultKind]) -> list[Fault]:
         wanted = frozenset(kinds)
@@ -233,3 +213,13 @@ class FaultRegistry:
             else:
                 self._faults[fault.id] = replace(fault, times=fault.times - 1)
         return fault
+
+
+def _decimal(name: str, value: Any) -> Decimal:
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise InvalidFaultError(f"{name} is not a number")
+    return number

@@ -63,7 +63,7 @@ def account_summary(account: Account, times: TimeFormat) -> Json:
         "openTradeCount": len(book.open_trades()),
         "openPositionCount": len(book.instruments_held()),
         "pendingOrderCount": len(book.pending_orders()),
-        "hedgingEnabled": False,
+        "hedgingEnabled": profile.hedging_enabled,
         "lastTransactionID": account.last_transaction_id,
     }
     if book.margin_rate is not None:

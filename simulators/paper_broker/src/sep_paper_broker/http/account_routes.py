@@ -1,5 +1,7 @@
 """Routes of the account: details, summary, instruments, changes, configuration."""
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -43,33 +45,46 @@ class AccountRoutes:
     async def listing(self, request: Request) -> Response:
         """The accounts of the token; always one."""
         profile = self._context.broker.account.book.profile
-        return JsonResponse({"accounts": [{"id": profile.id, "tags": []}]})
+        listed: dict[str, object] = {"id": profile.id, "tags": []}
+        if profile.mt4_account_id is not None:
+            listed["mt4AccountID"] = profile.mt4_account_id
+        return JsonResponse({"accounts": [listed]})
 
     async def details(self, request: Request) -> Response:
         """The account with its trades, positions and orders."""
-        account = self._context.account(request)
+        account = self._context.view(request)
         return JsonResponse(
             {
-                "account": account_json.account_details(account, time_format(request)),
+                "account": self._with_stop_mode(
+                    account_json.account_details(account, time_format(request))
+                ),
                 "lastTransactionID": account.last_transaction_id,
             }
         )
 
     async def summary(self, request: Request) -> Response:
         """The account without its trades, positions and orders."""
-        account = self._context.account(request)
+        account = self._context.view(request)
         return JsonResponse(
             {
-                "account": account_json.account_summary(account, time_format(request)),
+                "account": self._with_stop_mode(
+                    account_json.account_summary(account, time_format(request))
+                ),
                 "lastTransactionID": account.last_transaction_id,
             }
         )
+
+    def _with_stop_mode(self, account: dict[str, Any]) -> dict[str, Any]:
+        if self._context.faults.requires_guaranteed_stops:
+            account["guaranteedStopLossOrderMode"] = "REQUIRED"
+        return account
 
     async def instruments(self, request: Request) -> Response:
         """The tradeable instruments."""
         account = self._context.account(request)
         wanted = query_list(request, "instruments")
-        names = sorted(LISTINGS) if wanted is None else known_instruments(wanted, LISTINGS)
+        listed = self._context.listed(LISTINGS)
+        names = listed if wanted is None else known_instruments(wanted, listed)
         return JsonResponse(
             {
                 "instruments": [account_json.instrument(LISTINGS[name]) for name in names],

@@ -2,13 +2,15 @@
 
 import dataclasses
 import ipaddress
+from decimal import Decimal
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from sep_paper_broker.broker import Broker
-from sep_paper_broker.faults.registry import Fault, FaultRegistry, InvalidFaultError
+from sep_paper_broker.faults.kinds import Fault
+from sep_paper_broker.faults.registry import FaultRegistry, InvalidFaultError
 from sep_paper_broker.http.errors import ApiError
 from sep_paper_broker.http.params import body_object
 from sep_paper_broker.http.responses import JsonResponse
@@ -61,7 +63,8 @@ class AdminRoutes:
         return JsonResponse({"faults": [_fault_json(fault) for fault in self._faults.faults]})
 
     def _apply(self) -> None:
-        """Pass halted instruments to the broker."""
+        """Pass halted and delisted instruments to the broker, and apply account faults."""
+        self._broker.delisted = self._faults.delisted(self._broker.market.instruments)
         self._broker.halted = self._faults.halted(self._broker.market.instruments)
         self._broker.advance()
 
@@ -77,4 +80,8 @@ def _require_loopback(request: Request) -> None:
 
 
 def _fault_json(fault: Fault) -> dict[str, object]:
-    return {name: item for name, item in dataclasses.asdict(fault).items() if item is not None}
+    return {
+        name: format(item, "f") if isinstance(item, Decimal) else item
+        for name, item in dataclasses.asdict(fault).items()
+        if item is not None
+    }

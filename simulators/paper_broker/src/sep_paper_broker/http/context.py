@@ -1,5 +1,6 @@
 """Dependencies shared by the route classes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -32,6 +33,19 @@ class RouteContext:
             raise ApiError(404, "The account specified does not exist.", "NO_SUCH_ACCOUNT")
         self.broker.advance()
         return account
+
+    def view(self, request: Request) -> Account:
+        """The account of the path as a read sees it; faults may delay what it shows.
+
+        Raises:
+            ApiError: 404, the account does not exist.
+        """
+        self.account(request)
+        return self.broker.view(request.url.path)
+
+    def listed(self, instruments: Iterable[str]) -> list[str]:
+        """Those of the instruments that are not delisted, sorted."""
+        return sorted(set(instruments) - self.broker.delisted)
 
     def now(self) -> int:
         """The broker's time in nanoseconds; advances the account."""

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sep_paper_broker.faults.registry import FaultRegistry
 from sep_paper_broker.http.connections import Connections
 from sep_paper_broker.http.errors import ApiError
-from sep_paper_broker.http.request_faults import apply_request_fault
+from sep_paper_broker.http.request_faults import apply_request_fault, send_with_odd_members
 
 # Called by health probes and by tests over loopback, which have no token.
 _OPEN_PATHS = ("/healthz", "/admin/")
@@ -63,8 +63,16 @@ class RequestMiddleware:
             return
         fault = self._faults.take_request_fault(scope["method"], scope["path"])
         if fault is None:
-            await self._app(scope, receive, send_with_id)
+            await self._send(scope, receive, send_with_id)
             return
         await apply_request_fault(
             fault, self._app, scope, (receive, send_with_id), self._connections
         )
+
+    async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
+        streams = scope["path"].endswith("/stream")
+        odd = () if streams else self._faults.take_odd_members(scope["path"])
+        if odd:
+            await send_with_odd_members(odd, self._app, scope, (receive, send))
+        else:
+            await self._app(scope, receive, send)

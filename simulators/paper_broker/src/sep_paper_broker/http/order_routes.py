@@ -10,6 +10,7 @@ from sep_paper_broker.account.account import Account
 from sep_paper_broker.codec import TimeFormat, encode
 from sep_paper_broker.http.context import RouteContext, request_id
 from sep_paper_broker.http.errors import ApiError, invalid
+from sep_paper_broker.http.order_conditions import opening_conditions
 from sep_paper_broker.http.paging import newest_first
 from sep_paper_broker.http.params import body_object, time_format
 from sep_paper_broker.http.request_bodies import client_extensions, market_order
@@ -17,6 +18,7 @@ from sep_paper_broker.http.responses import JsonResponse
 from sep_paper_broker.orders.order import OrderState
 from sep_paper_broker.orders.outcomes import ChangeOutcome, OrderOutcome
 from sep_paper_broker.orders.reasons import RejectReason
+from sep_paper_broker.orders.requests import MarketOrderRequest
 
 _STATES = {"ALL": frozenset(OrderState), **{s.value: frozenset({s}) for s in OrderState}}
 
@@ -48,7 +50,9 @@ class OrderRoutes:
             wanted,
             self._context.now(),
             request_id(request),
-            margin_refused=self._context.faults.refuses_margin(wanted.instrument),
+            conditions=opening_conditions(
+                self._context, wanted.instrument, guaranteed=_is_guaranteed(wanted)
+            ),
         )
         self._context.broker.commit()
         if outcome.create is not None:
@@ -77,7 +81,7 @@ class OrderRoutes:
 
     async def pending(self, request: Request) -> Response:
         """All pending orders, newest first."""
-        account = self._context.account(request)
+        account = self._context.view(request)
         return self._list(request, account, account.book.pending_orders()[::-1])
 
     async def details(self, request: Request) -> Response:
@@ -132,6 +136,10 @@ class OrderRoutes:
                 "lastTransactionID": account.last_transaction_id,
             }
         )
+
+
+def _is_guaranteed(wanted: MarketOrderRequest) -> bool:
+    return wanted.stop_loss_on_fill is not None and wanted.stop_loss_on_fill.guaranteed
 
 
 def order_response_body(

@@ -9,6 +9,7 @@ from sep_paper_broker.codec import encode
 from sep_paper_broker.http import account_json
 from sep_paper_broker.http.context import RouteContext, request_id
 from sep_paper_broker.http.errors import ApiError, invalid
+from sep_paper_broker.http.order_conditions import closing_conditions
 from sep_paper_broker.http.params import body_object, time_format
 from sep_paper_broker.http.request_bodies import position_close
 from sep_paper_broker.http.responses import JsonResponse
@@ -33,17 +34,17 @@ class PositionRoutes:
 
     async def listing(self, request: Request) -> Response:
         """All positions the account has or had."""
-        account = self._context.account(request)
+        account = self._context.view(request)
         return self._list(account, account_json.known_positions(account.book))
 
     async def open(self, request: Request) -> Response:
         """Positions with open trades."""
-        account = self._context.account(request)
+        account = self._context.view(request)
         return self._list(account, account.book.instruments_held())
 
     async def details(self, request: Request) -> Response:
         """One position."""
-        account = self._context.account(request)
+        account = self._context.view(request)
         name = request.path_params["instrument"]
         if name not in account.book.instruments:
             raise invalid("instrument")
@@ -64,7 +65,12 @@ class PositionRoutes:
         if name not in account.book.instruments:
             raise invalid("instrument")
         outcome = account.close_position(
-            name, self._context.now(), long=long, short=short, request_id=request_id(request)
+            name,
+            self._context.now(),
+            long=long,
+            short=short,
+            request_id=request_id(request),
+            conditions=closing_conditions(self._context, name),
         )
         self._context.broker.commit()
         times = time_format(request)

@@ -57,15 +57,17 @@ def _units_available(book: Book, quote: Quote) -> Json:
     factors = book.conversion.factors(instrument.quote)
     unit_margin = quote.mid * factors.value * book.margin_rate_of(quote.instrument)
     opening = (book.valuation().margin_available / unit_margin).quantize(Decimal(1), ROUND_DOWN)
-    held = book.position_units(quote.instrument)
-    closing_long, closing_short = max(ZERO, -held), max(ZERO, held)
+    closing_long = book.side_units(quote.instrument, long=False)
+    closing_short = book.side_units(quote.instrument, long=True)
     both = {"long": opening + 2 * closing_long, "short": opening + 2 * closing_short}
     only_opening = {
         "long": ZERO if closing_long else opening,
         "short": ZERO if closing_short else opening,
     }
+    if book.profile.hedging_enabled:
+        only_opening = {"long": opening, "short": opening}
     kinds = {
-        "default": both,
+        "default": only_opening if book.profile.hedging_enabled else both,
         "reduceFirst": both,
         "reduceOnly": {"long": closing_long, "short": closing_short},
         "openOnly": only_opening,

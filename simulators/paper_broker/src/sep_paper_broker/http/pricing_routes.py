@@ -100,4 +100,6 @@ class PricingRoutes:
         names = query_list(request, "instruments")
         if names is None:
             raise invalid("instruments")
-        return known_instruments(names, self._context.broker.market.instruments)
+        return known_instruments(
+            names, self._context.listed(self._context.broker.market.instruments)
+        )

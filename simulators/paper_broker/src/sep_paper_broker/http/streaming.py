@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from sep_paper_broker.faults.registry import FaultKind
+from sep_paper_broker.faults.kinds import FaultKind
 from sep_paper_broker.http.context import RouteContext
 
 Lines = AsyncIterator[list[bytes]]

@@ -12,11 +12,13 @@ from sep_paper_broker.codec import encode
 from sep_paper_broker.http import account_json
 from sep_paper_broker.http.context import RouteContext, request_id
 from sep_paper_broker.http.errors import ApiError, invalid
+from sep_paper_broker.http.order_conditions import closing_conditions
 from sep_paper_broker.http.order_routes import change_response, order_response_body
 from sep_paper_broker.http.paging import newest_first
 from sep_paper_broker.http.params import body_object, time_format
 from sep_paper_broker.http.request_bodies import client_extensions, close_units, trade_orders
 from sep_paper_broker.http.responses import JsonResponse
+from sep_paper_broker.orders.conditions import NORMAL
 from sep_paper_broker.orders.outcomes import TradeOrdersOutcome
 from sep_paper_broker.orders.reasons import RejectReason
 from sep_paper_broker.orders.requests import ClientExtensions, CloseAmount
@@ -44,7 +46,7 @@ class TradeRoutes:
 
     async def listing(self, request: Request) -> Response:
         """Trades in a state, newest first; open ones by default."""
-        account = self._context.account(request)
+        account = self._context.view(request)
         states = _STATES.get(request.query_params.get("state", "OPEN"))
         if states is None:
             raise invalid("state")
@@ -58,12 +60,12 @@ class TradeRoutes:
 
     async def open(self, request: Request) -> Response:
         """All open trades, newest first."""
-        account = self._context.account(request)
+        account = self._context.view(request)
         return self._list(request, account, account.book.open_trades()[::-1])
 
     async def details(self, request: Request) -> Response:
         """One trade, by id or ``@`` and client id."""
-        account = self._context.account(request)
+        account = self._context.view(request)
         trade = account.book.find_trade(request.path_params["trade"])
         if trade is None:
             raise _no_such_trade()
@@ -81,8 +83,14 @@ class TradeRoutes:
         if units is CloseAmount.NONE:
             raise invalid("units")
         account = self._context.account(request)
+        specifier = request.path_params["trade"]
+        trade = account.book.find_trade(specifier)
         outcome = account.close_trade(
-            request.path_params["trade"], units, self._context.now(), request_id(request)
+            specifier,
+            units,
+            self._context.now(),
+            request_id(request),
+            conditions=closing_conditions(self._context, trade.instrument) if trade else NORMAL,
         )
         self._context.broker.commit()
         return JsonResponse(order_response_body(account, outcome, time_format(request)))

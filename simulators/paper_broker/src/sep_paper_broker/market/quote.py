@@ -1,6 +1,6 @@
 """A bid and ask price at a time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 
@@ -26,6 +26,12 @@ class Quote:
     def closing_price(self, units: Decimal) -> Decimal:
         """The price at which a position of ``units`` closes."""
         return self.bid if units > 0 else self.ask
+
+    def worse_by(self, distance: Decimal, units: Decimal) -> "Quote":
+        """The quote with the side that an order of ``units`` fills at worse by ``distance``."""
+        if units > 0:
+            return replace(self, ask=self.ask + distance)
+        return replace(self, bid=self.bid - distance)
 
     def dealing_price(self, units: Decimal) -> Decimal:
         """The price at which an order of ``units`` fills."""

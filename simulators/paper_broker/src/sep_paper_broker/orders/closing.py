@@ -6,6 +6,7 @@ from sep_paper_broker.account.book import Book
 from sep_paper_broker.account.ledger import Change
 from sep_paper_broker.account.trades import ZERO, TradeState
 from sep_paper_broker.orders.checks import check_order_extensions
+from sep_paper_broker.orders.conditions import NORMAL, OrderConditions
 from sep_paper_broker.orders.fill_plan import FillPlan, Reduction, plan_fill
 from sep_paper_broker.orders.market_orders import execute_market_order, reject
 from sep_paper_broker.orders.order_records import (
@@ -26,7 +27,13 @@ from sep_paper_broker.orders.requests import (
 )
 
 
-def close_trade(book: Book, change: Change, specifier: str, units: CloseUnits) -> OrderOutcome:
+def close_trade(
+    book: Book,
+    change: Change,
+    specifier: str,
+    units: CloseUnits,
+    conditions: OrderConditions = NORMAL,
+) -> OrderOutcome:
     """Close all units of a trade, or a positive number of them."""
     trade = book.find_trade(specifier)
     exists = trade is not None and trade.state is TradeState.OPEN
@@ -50,7 +57,8 @@ def close_trade(book: Book, change: Change, specifier: str, units: CloseUnits) -
     if taken > size:
         refused = RejectReason.CLOSE_TRADE_UNITS_EXCEED_TRADE_SIZE
         return reject(book, change, terms, refused)
-    return execute_market_order(book, change, terms, FillPlan((Reduction(trade, signed),)))
+    plan = FillPlan((Reduction(trade, signed),))
+    return execute_market_order(book, change, terms, plan, conditions)
 
 
 def close_position(
@@ -59,6 +67,7 @@ def close_position(
     instrument: str,
     long_side: SideClose,
     short_side: SideClose,
+    conditions: OrderConditions = NORMAL,
 ) -> CloseoutOutcome:
     """Close sides of a position, oldest trades first. One invalid side rejects the request."""
     first = len(book.ledger)
@@ -81,7 +90,7 @@ def close_position(
             continue
         trades = book.open_trades(instrument)
         plan = plan_fill(trades, terms.units, PositionFill.REDUCE_ONLY, TimeInForce.FOK)
-        outcomes[long] = execute_market_order(book, change, terms, plan)
+        outcomes[long] = execute_market_order(book, change, terms, plan, conditions)
     return CloseoutOutcome(book.ids_after(first), outcomes.get(True), outcomes.get(False))
 
 
@@ -118,7 +127,7 @@ def _check_side(
     long: bool,
 ) -> RejectReason | None:
     units = side.units
-    size = _side_size(book, instrument, long=long)
+    size = book.side_units(instrument, long=long)
     if not size:
         return RejectReason.CLOSEOUT_POSITION_DOESNT_EXIST
     if not isinstance(units, CloseAmount):
@@ -129,11 +138,6 @@ def _check_side(
     return check_order_extensions(book, side.client_extensions)
 
 
-def _side_size(book: Book, instrument: str, *, long: bool) -> Decimal:
-    units = book.position_units(instrument)
-    return max(ZERO, units if long else -units)
-
-
 def _closeout_terms(
     book: Book,
     instrument: str,
@@ -142,7 +146,7 @@ def _closeout_terms(
     long: bool,
 ) -> MarketOrderTerms:
     units = side.units
-    size = _side_size(book, instrument, long=long)
+    size = book.side_units(instrument, long=long)
     taken = size if isinstance(units, CloseAmount) else units
     closeout = PositionCloseout(instrument, str(units))
     return _closing_terms(

@@ -29,12 +29,26 @@ class FillPlan:
         """The signed total units of the fill."""
         return sum((r.units for r in self.reductions), self.opened)
 
+    def limited_to(self, units: Decimal) -> "FillPlan":
+        """The first ``units`` (unsigned) of the plan: reductions in order, then the new trade."""
+        reductions: list[Reduction] = []
+        for reduction in self.reductions:
+            taken = min(units, abs(reduction.units))
+            if taken:
+                signed = taken if reduction.units > 0 else -taken
+                reductions.append(Reduction(reduction.trade, signed))
+            units -= taken
+        opened = min(units, abs(self.opened))
+        return FillPlan(tuple(reductions), opened if self.opened > 0 else -opened)
+
 
 def plan_fill(
     trades: Sequence[Trade],
     units: Decimal,
     position_fill: PositionFill,
     time_in_force: TimeInForce,
+    *,
+    hedging: bool = False,
 ) -> FillPlan | CancelReason:
     """Allocate an order to an instrument's open trades.
 
@@ -43,10 +57,15 @@ def plan_fill(
     opens a trade: of an order larger than the position, IOC fills the position and FOK is
     cancelled (TIME_IN_FORCE_EXPIRED).
 
+    A hedging account holds trades of both sides: ``DEFAULT`` and ``OPEN_ONLY`` open a trade.
+
     Args:
         trades: the instrument's open trades, oldest first.
         units: not zero.
+        hedging: the account has hedging enabled.
     """
+    if hedging and position_fill in (PositionFill.DEFAULT, PositionFill.OPEN_ONLY):
+        return FillPlan((), units)
     opposite = [trade for trade in trades if (trade.current_units > 0) != (units > 0)]
     if position_fill is PositionFill.OPEN_ONLY:
         return CancelReason.FIFO_VIOLATION if opposite else FillPlan((), units)

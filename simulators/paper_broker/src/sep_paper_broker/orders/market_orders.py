@@ -1,6 +1,6 @@
 """Market orders: validated, created, then filled or cancelled immediately."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from sep_paper_broker.account.book import Book
@@ -8,6 +8,7 @@ from sep_paper_broker.account.ledger import Change
 from sep_paper_broker.account.trades import ZERO, Trade
 from sep_paper_broker.orders import execution
 from sep_paper_broker.orders.checks import check_market_order
+from sep_paper_broker.orders.conditions import NORMAL, OrderConditions
 from sep_paper_broker.orders.dependent_orders import stop_price
 from sep_paper_broker.orders.execution import PricedFill
 from sep_paper_broker.orders.fill_plan import FillPlan, plan_fill
@@ -19,17 +20,19 @@ from sep_paper_broker.orders.order_records import (
 )
 from sep_paper_broker.orders.outcomes import OrderOutcome
 from sep_paper_broker.orders.reasons import CancelReason, MarketOrderReason, RejectReason
-from sep_paper_broker.orders.requests import ClientExtensions, MarketOrderRequest
+from sep_paper_broker.orders.requests import ClientExtensions, MarketOrderRequest, TimeInForce
 
 
 def submit(
-    book: Book, change: Change, request: MarketOrderRequest, *, margin_refused: bool = False
+    book: Book,
+    change: Change,
+    request: MarketOrderRequest,
+    conditions: OrderConditions = NORMAL,
 ) -> OrderOutcome:
-    """Execute a client's market order.
-
-    Args:
-        margin_refused: cancel an order that opens a trade for insufficient margin.
-    """
+    """Execute a client's market order."""
+    refused = check_market_order(book, request)
+    if book.profile.mt4_account_id is not None:
+        request = _with_mt4_extensions(book, request)
     terms = MarketOrderTerms(
         instrument=request.instrument,
         units=request.units,
@@ -42,12 +45,19 @@ def submit(
         stop_loss_on_fill=request.stop_loss_on_fill,
         trade_client_extensions=request.trade_client_extensions,
     )
-    refused = check_market_order(book, request)
     if refused is not None:
         return reject(book, change, terms, refused)
-    trades = book.open_trades(request.instrument)
-    plan = plan_fill(trades, request.units, request.position_fill, request.time_in_force)
-    return execute_market_order(book, change, terms, plan, margin_refused=margin_refused)
+    plan = plan_fill(
+        book.open_trades(request.instrument),
+        request.units,
+        request.position_fill,
+        request.time_in_force,
+        hedging=book.profile.hedging_enabled,
+    )
+    opens = isinstance(plan, FillPlan) and bool(plan.opened)
+    if opens and conditions.reject_opening is not None:
+        return reject(book, change, terms, conditions.reject_opening)
+    return execute_market_order(book, change, terms, plan, conditions)
 
 
 def execute_market_order(
@@ -55,8 +65,7 @@ def execute_market_order(
     change: Change,
     terms: MarketOrderTerms,
     plan: FillPlan | CancelReason,
-    *,
-    margin_refused: bool = False,
+    conditions: OrderConditions = NORMAL,
 ) -> OrderOutcome:
     """Create the order, then fill or cancel it."""
     first = len(book.ledger)
@@ -80,7 +89,7 @@ def execute_market_order(
         trade_client_extensions=body.trade_client_extensions,
     )
     book.put_order(order)
-    decision = _price_or_cancel(book, order, plan, margin_refused=margin_refused)
+    decision = _price_or_cancel(book, order, plan, conditions)
     if isinstance(decision, CancelReason):
         cancel = execution.cancel_market_order(book, change, order, decision)
         return OrderOutcome(book.ids_after(first), create, cancel=cancel)
@@ -98,24 +107,67 @@ def reject(
 
 
 def _price_or_cancel(
-    book: Book, order: MarketOrder, plan: FillPlan | CancelReason, *, margin_refused: bool
+    book: Book,
+    order: MarketOrder,
+    plan: FillPlan | CancelReason,
+    conditions: OrderConditions,
 ) -> PricedFill | CancelReason:
     quote = book.tradeable_quote(order.instrument)
     if quote is None:
         return CancelReason.MARKET_HALTED
+    plan = _within_conditions(book, order, plan, conditions)
     if isinstance(plan, CancelReason):
         return plan
-    priced = execution.price_fill(book, plan, quote)
-    if order.price_bound is not None:
-        beyond = priced.price - order.price_bound
-        if (beyond if order.units > 0 else -beyond) > 0:
-            return CancelReason.BOUNDS_VIOLATION
-    if plan.opened:
-        if (fault := _check_on_fill(book, order, priced)) is not None:
-            return fault
-        if margin_refused or not execution.margin_suffices(book, priced):
-            return CancelReason.INSUFFICIENT_MARGIN
-    return priced
+    priced = execution.price_fill(book, plan, quote.worse_by(conditions.slippage, order.units))
+    fault = _check_bound(order, priced) or _check_opening(book, order, priced, conditions)
+    return fault or priced
+
+
+def _within_conditions(
+    book: Book,
+    order: MarketOrder,
+    plan: FillPlan | CancelReason,
+    conditions: OrderConditions,
+) -> FillPlan | CancelReason:
+    """The plan limited to the available liquidity, or the reason to cancel the order."""
+    if isinstance(plan, CancelReason):
+        return plan
+    if conditions.oldest_first and not _closes_oldest(book, order, plan):
+        return CancelReason.FIFO_VIOLATION
+    if conditions.liquidity is None or abs(plan.units) <= conditions.liquidity:
+        return plan
+    if order.time_in_force is TimeInForce.IOC and conditions.liquidity:
+        return plan.limited_to(conditions.liquidity)
+    return CancelReason.INSUFFICIENT_LIQUIDITY
+
+
+def _check_bound(order: MarketOrder, priced: PricedFill) -> CancelReason | None:
+    if order.price_bound is None:
+        return None
+    beyond = priced.price - order.price_bound
+    violated = (beyond if order.units > 0 else -beyond) > 0
+    return CancelReason.BOUNDS_VIOLATION if violated else None
+
+
+def _check_opening(
+    book: Book, order: MarketOrder, priced: PricedFill, conditions: OrderConditions
+) -> CancelReason | None:
+    """The reason to cancel an order that opens a trade; None for one that only reduces."""
+    if not priced.plan.opened:
+        return None
+    if (fault := _check_on_fill(book, order, priced)) is not None:
+        return fault
+    if conditions.cancel_opening is not None:
+        return conditions.cancel_opening
+    return None if execution.margin_suffices(book, priced) else CancelReason.INSUFFICIENT_MARGIN
+
+
+def _closes_oldest(book: Book, order: MarketOrder, plan: FillPlan) -> bool:
+    """Whether a close of a trade closes the oldest one of the instrument; True for other orders."""
+    if order.trade_close is None:
+        return True
+    oldest = book.open_trades(order.instrument)[0]
+    return all(reduction.trade.id == oldest.id for reduction in plan.reductions)
 
 
 def _check_on_fill(book: Book, order: MarketOrder, priced: PricedFill) -> CancelReason | None:
@@ -145,6 +197,12 @@ def _check_on_fill(book: Book, order: MarketOrder, priced: PricedFill) -> Cancel
         if _client_id_taken(book, stop_loss.client_extensions):
             return CancelReason.STOP_LOSS_ON_FILL_CLIENT_ORDER_ID_ALREADY_EXISTS
     return None
+
+
+def _with_mt4_extensions(book: Book, request: MarketOrderRequest) -> MarketOrderRequest:
+    """The request with MetaTrader's client extensions: a ticket number and the tag 0."""
+    ticket = ClientExtensions(id=str(len(book.ledger) + 1), tag="0")
+    return replace(request, client_extensions=ticket, trade_client_extensions=ticket)
 
 
 def _client_id_taken(book: Book, extensions: ClientExtensions | None) -> bool:
