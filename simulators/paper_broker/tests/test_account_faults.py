@@ -299,7 +299,23 @@ async def test_one_trade_in_a_list_can_be_unreadable(client: Client) -> None:
     assert third["id"] == "5"
 
 
-async def test_account_faults_leave_no_trace_once_removed(client: Client) -> None:
+async def test_only_the_named_list_of_a_response_is_odd(client: Client) -> None:
+    await client.fault(kind="odd_member", path="pricing$", members="homeConversions", count=9)
+    answer = await client.get("/pricing", instruments="EUR_USD", includeHomeConversions="true")
+    assert answer["homeConversions"] == [{}, {}]
+    assert answer["prices"][0]["instrument"] == "EUR_USD"
+
+
+async def test_responses_without_members_pass_unchanged(client: Client) -> None:
+    """An error response and a response with empty lists pass through unchanged."""
+    await client.fault(kind="odd_member", field="id")
+    assert (await client.get("/orders/@none", 404))["errorCode"] == "NO_SUCH_ORDER"
+    assert (await client.get("/openTrades"))["trades"] == []
+    health = await client.http.get("/healthz")
+    assert health.json()["status"] == "ok"
+
+
+async def test_removed_account_faults_have_no_effect(client: Client) -> None:
     kinds = "lost_stop moved_stop stale_views thin_liquidity slippage fifo_violation delisted"
     for kind in (*kinds.split(), "guaranteed_stop_required", "odd_member", "margin_closeout"):
         await client.fault(kind=kind)

@@ -139,7 +139,7 @@ def test_average_close_price_weighs_the_reductions(harness: AccountHarness) -> N
         ),
     ],
 )
-def test_impossible_order_is_rejected_with_its_reason(
+def test_invalid_order_is_rejected_with_its_reason(
     harness: AccountHarness, request_: MarketOrderRequest, reason: RejectReason
 ) -> None:
     outcome = harness.account.submit(request_, harness.now)
@@ -148,7 +148,7 @@ def test_impossible_order_is_rejected_with_its_reason(
     assert harness.account.book.orders == {}
 
 
-def test_second_order_with_a_client_id_is_rejected_whatever_became_of_the_first(
+def test_second_order_with_a_client_id_is_rejected_in_any_state_of_the_first(
     harness: AccountHarness,
 ) -> None:
     marked = ClientExtensions("decision-1")

@@ -64,7 +64,7 @@ def test_stop_of_a_long_fills_when_the_bid_reaches_it(harness: AccountHarness) -
     assert harness.account.book.trades[trade].state == "CLOSED"
 
 
-def test_stop_of_a_short_looks_at_the_ask(harness: AccountHarness) -> None:
+def test_stop_of_a_short_triggers_on_the_ask(harness: AccountHarness) -> None:
     open_trade(harness, -1000, stop="1.10100")
     assert harness.quote("EUR_USD", "1.10095", "1.10099") == []
     (fill,) = fills(harness.quote("EUR_USD", "1.10090", "1.10100"))
@@ -107,7 +107,7 @@ def test_stop_beyond_the_market_cancels_the_order(harness: AccountHarness) -> No
     assert body_of(outcome.cancel, OrderCancel).reason is CancelReason.TAKE_PROFIT_ON_FILL_LOSS
 
 
-def test_stop_by_distance_stands_that_far_from_the_fill(harness: AccountHarness) -> None:
+def test_stop_by_distance_is_set_relative_to_the_fill(harness: AccountHarness) -> None:
     harness.account.submit(
         MarketOrderRequest(
             instrument="EUR_USD",

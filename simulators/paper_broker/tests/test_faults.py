@@ -1,4 +1,4 @@
-"""Faults on demand."""
+"""Injected faults of requests, streams, candles and prices."""
 
 import asyncio
 import json
@@ -15,7 +15,9 @@ from .conftest import Client, ManualClock, Serve
 D = Decimal
 
 
-async def test_latency_and_statuses_hit_what_they_name_and_run_out(client: Client) -> None:
+async def test_latency_and_status_faults_apply_to_matching_requests_and_expire(
+    client: Client,
+) -> None:
     await client.fault(kind="status", status=429, path="/summary$", times=2)
     await client.get("/openTrades")
     for _ in range(2):
@@ -69,7 +71,7 @@ async def test_candles_can_be_late_or_missing(client: Client) -> None:
     assert (await client.get(path, **params))["candles"] == whole
 
 
-async def test_halted_instrument_is_shown_and_not_dealt_in(client: Client) -> None:
+async def test_halted_instrument_has_a_price_and_is_not_tradeable(client: Client) -> None:
     await client.order(1000)
     await client.fault(kind="halted", instrument="EUR_USD")
     (price,) = (await client.get("/pricing", instruments="EUR_USD"))["prices"]
@@ -199,7 +201,7 @@ async def test_heartbeats_can_be_missing_or_double(serve: Serve) -> None:
         assert await collect(client, "/transactions/stream", 0.3) == ["HEARTBEAT"] * 2
 
 
-async def test_admin_can_have_a_port_of_its_own(serve: Serve) -> None:
+async def test_admin_can_have_a_separate_port(serve: Serve) -> None:
     async with serve(admin_port=0) as client:
         assert client.running.admin_url != client.running.url
         hidden = await client.http.get("/admin/faults")

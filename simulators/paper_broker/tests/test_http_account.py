@@ -45,7 +45,7 @@ async def test_account_lists_open_trades_positions_and_orders(client: Client) ->
     assert summary["openTradeCount"] == 1
 
 
-async def test_instruments_say_how_to_round(client: Client) -> None:
+async def test_instruments_have_their_precision(client: Client) -> None:
     found = (await client.get("/instruments"))["instruments"]
     assert len(found) >= 16
     response = await client.get("/instruments", instruments="USD_JPY")

@@ -137,7 +137,7 @@ async def test_position_close_names_each_side(client: Client) -> None:
     assert position["instrument"] == "EUR_USD"
 
 
-async def test_what_does_not_exist_is_404(client: Client) -> None:
+async def test_missing_objects_are_404(client: Client) -> None:
     assert (await client.get("/orders/99", 404))["errorCode"] == "NO_SUCH_ORDER"
     assert (await client.get("/trades/99", 404))["errorCode"] == "NO_SUCH_TRADE"
     assert (await client.get("/positions/EUR_USD", 404))["errorCode"] == "NO_SUCH_POSITION"
@@ -148,7 +148,7 @@ async def test_what_does_not_exist_is_404(client: Client) -> None:
     await client.get("/v3/accounts/101-001-0000001-009/summary", 404)
 
 
-async def test_changes_tell_what_happened_since(client: Client) -> None:
+async def test_changes_list_what_happened_since(client: Client) -> None:
     start = (await client.get("/summary"))["lastTransactionID"]
     await client.order(1000, stopLossOnFill={"price": "0.50000"})
     response = await client.get("/changes", sinceTransactionID=start)
@@ -182,7 +182,7 @@ async def test_transactions_come_in_pages_and_ranges(client: Client) -> None:
     await client.get("/transactions/idrange", 416, **{"from": 1, "to": 11})
 
 
-async def test_orders_at_once_leave_one_consistent_account(client: Client) -> None:
+async def test_concurrent_orders_leave_one_consistent_account(client: Client) -> None:
     await asyncio.gather(*(client.order(1 if i % 2 else -1) for i in range(40)))
     summary = (await client.get("/summary"))["account"]
     assert summary["openPositionCount"] == 0

@@ -134,7 +134,7 @@ def outcomes() -> dict[str, Outcome]:
     return {pair: trade(market, pair) for pair in PAIRS}
 
 
-def test_a_day_gives_enough_trades_in_every_pair(outcomes: dict[str, Outcome]) -> None:
+def test_a_day_has_enough_trades_in_every_pair(outcomes: dict[str, Outcome]) -> None:
     assert min(outcome.trades for outcome in outcomes.values()) >= 15
 
 

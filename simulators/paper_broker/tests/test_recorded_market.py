@@ -83,7 +83,7 @@ def test_missing_minutes_have_no_ticks(recorded: Recorded) -> None:
     assert not len(ticks_between(market, "EUR_USD", hole, hole + 60))
 
 
-def test_live_prices_go_on_from_the_last_recorded_one(recorded: Recorded) -> None:
+def test_live_prices_continue_from_the_last_recorded_one(recorded: Recorded) -> None:
     market, bars, anchor = recorded
     live = quote_at(market, "EUR_USD", (anchor + 5) * NS_PER_SECOND)
     assert live is not None

@@ -116,12 +116,12 @@ def build_broker(settings: Settings, clock: Clock, faults: FaultRegistry) -> Bro
     market = build_market(settings, origin.anchor_s)
     processed = state.processed_ns if state is not None else now
     return Broker(
-        account,
-        market,
-        clock,
-        processed,
-        save if file is not None else discard_state,
-        AccountFaults(faults),
+        account=account,
+        market=market,
+        clock=clock,
+        processed_ns=processed,
+        save=save if file is not None else discard_state,
+        account_faults=AccountFaults(faults),
     )
 
 

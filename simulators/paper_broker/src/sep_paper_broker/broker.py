@@ -46,6 +46,7 @@ class Broker:
 
     def __init__(
         self,
+        *,
         account: Account,
         market: Market,
         clock: Clock,

@@ -35,14 +35,16 @@ def corrupt_members(response: bytes, faults: Iterable[Fault]) -> bytes:
     body = json.loads(response)
     holders = [body, body.get("account")]
     lists = [
-        entry
+        (name, entry)
         for holder in holders
         if isinstance(holder, dict)
-        for entry in holder.values()
+        for name, entry in holder.items()
         if isinstance(entry, list)
     ]
     for fault in faults:
-        for members in lists:
+        for name, members in lists:
+            if fault.members not in (None, name):
+                continue
             chosen = [i for i, member in enumerate(members) if _is_chosen(member, fault)]
             for i in chosen[: fault.count]:
                 members[i] = _odd_member(members[i], fault)

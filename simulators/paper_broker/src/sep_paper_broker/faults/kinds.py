@@ -85,6 +85,7 @@ class Fault:
         distance: in price units: worse fill price (slippage), shift of a stop away from the
             market (moved stop).
         trade: only this trade id (lost stop, moved stop).
+        members: only the list of this name; every list if None (odd member).
         field: the field to change; without it the whole member is emptied (odd member).
         text: the new value of the field; without it the field is removed (odd member).
     """
@@ -102,6 +103,7 @@ class Fault:
     units: Decimal = Decimal(0)
     distance: Decimal = Decimal("0.00100")
     trade: str | None = None
+    members: str | None = None
     field: str | None = None
     text: str | None = None
 

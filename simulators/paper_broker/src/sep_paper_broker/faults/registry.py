@@ -37,6 +37,7 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "units": (int, str, Decimal),
     "distance": (int, float, str, Decimal),
     "trade": str,
+    "members": str,
     "field": str,
     "text": str,
 }
