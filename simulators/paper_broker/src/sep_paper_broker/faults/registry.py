@@ -204,6 +204,9 @@ class FaultRegistry:
         return tuple(self._consume(f) for f in self._of(ON_CANDLES) if f.applies_to(instrument))
 
     def _of(self, kinds: Iterable[FaultKind]) -> list[Fault]:
+        # Called several times a request, nearly always without an active fault.
+        if not self._faults:
+            return []
         wanted = frozenset(kinds)
         return [fault for fault in self._faults.values() if fault.kind in wanted]
 
