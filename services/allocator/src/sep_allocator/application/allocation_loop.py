@@ -1,19 +1,12 @@
-"""Every interval and on each new blob: weights, or hold."""
+"""Publishes weights at an interval and on each new gates blob, or holds the previous ones."""
 
-from redis.asyncio.client import Pipeline
 from sep_fx.sessions import SessionCalendar
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import CorruptRecordError
 from sep_kit.logging import get_logger
-from sep_kit.store import keys
-from sep_kit.store.connection import Valkey
-from sep_kit.store.documents import read_document
-from sep_kit.store.lease import Lease
-from sep_kit.store.records import GatesBlob, SignalRecord, WeightsRecord
-from sep_kit.store.signals import SignalStore
 
-from sep_allocator.convert import allocation_of, gates_of, record_of, window_of
 from sep_allocator.domain.allocation import (
+    NOTHING,
     Allocation,
     AllocationLimits,
     Gates,
@@ -21,20 +14,20 @@ from sep_allocator.domain.allocation import (
     allocate,
 )
 from sep_allocator.metrics import AllocatorMetrics
+from sep_allocator.ports import AllocatorStore
 
 _log = get_logger("Allocator")
 
 
 class AllocationLoop:
-    """Reads the blob, decides, publishes; on the replica that holds the lease."""
+    """Reads the gates, allocates and publishes, on the replica that holds the lease."""
 
     def __init__(
         self,
         instruments: tuple[str, ...],
         calendar: SessionCalendar,
         limits: AllocationLimits,
-        store: Valkey,
-        lease: Lease,
+        store: AllocatorStore,
         clock: Clock,
         metrics: AllocatorMetrics,
     ) -> None:
@@ -42,71 +35,66 @@ class AllocationLoop:
         self._calendar = calendar
         self._limits = limits
         self._store = store
-        self._signals = SignalStore(store)
-        self._lease = lease
         self._clock = clock
         self._metrics = metrics
-        self._said: HoldReason | None = None
+        self._logged: HoldReason | None = None
 
     async def tick(self) -> None:
-        """Allocate once.
+        """Allocate and publish once.
 
         Raises:
-            StoreUnavailableError: Valkey does not answer; the weights stay as they are.
+            StoreUnavailableError: Valkey does not answer; the stored weights do not change.
         """
-        if not self._lease.held:
+        if not self._store.is_writer:
             self._metrics.forget()
             return
         now = now_ms(self._clock)
-        blob = await self._blob()
-        signals = await self._signals.latest(self._instruments)
-        windows = {i: window_of(s) for i, s in signals.items() if isinstance(s, SignalRecord)}
+        gates = await self._read_gates()
+        signals = await self._store.latest_signals(self._instruments)
         sessions = {i: self._calendar.state(i, now // 1000) for i in self._instruments}
-        previous = await self._previous()
+        previous = await self._read_previous()
         allocation = allocate(
-            blob, windows, sessions, previous, self._limits, now,
+            gates,
+            {i: s.window for i, s in signals.items()},
+            sessions,
+            previous,
+            self._limits,
+            now,
             market_open=self._calendar.market_open(now // 1000),
-        )  # fmt: skip
-        is_new = allocation.ts != previous.ts
-        await self._lease.write(lambda pipe: self._queue(pipe, allocation, is_new=is_new))
-        self._tell(allocation, previous, now)
-        gates = blob if isinstance(blob, Gates) else None
+        )
+        await self._store.publish_weights(
+            allocation, top_k=self._limits.top_k, notify=allocation.ts != previous.ts
+        )
+        self._log_changes(allocation, previous, now)
+        readable = gates if isinstance(gates, Gates) else None
         self._metrics.show(
             allocation,
             self._instruments,
-            gates.cooldowns if gates else None,
-            gates.ts if gates else None,
+            readable.cooldowns if readable else None,
+            readable.ts if readable else None,
         )
 
-    def _queue(self, pipe: Pipeline, allocation: Allocation, *, is_new: bool) -> None:
-        record = record_of(allocation, self._limits.top_k)
-        pipe.set(keys.ALLOCATION_WEIGHTS, record.model_dump_json())
-        if is_new:
-            pipe.publish(keys.WEIGHTS_CHANNEL, str(allocation.ts))
-
-    async def _blob(self) -> Gates | HoldReason:
+    async def _read_gates(self) -> Gates | HoldReason:
         try:
-            blob = await read_document(self._store, GatesBlob, keys.GATES_BLOB)
+            return await self._store.read_gates() or HoldReason.BLOB_MISSING
         except CorruptRecordError as error:
-            if self._said is not HoldReason.BLOB_MALFORMED:
-                _log.error("blob refused", error=str(error))
+            if self._logged is not HoldReason.BLOB_MALFORMED:
+                _log.error("gates blob refused", error=str(error))
             return HoldReason.BLOB_MALFORMED
-        return HoldReason.BLOB_MISSING if blob is None else gates_of(blob)
 
-    async def _previous(self) -> Allocation:
+    async def _read_previous(self) -> Allocation:
         try:
-            record = await read_document(self._store, WeightsRecord, keys.ALLOCATION_WEIGHTS)
-            return allocation_of(record)
-        except (CorruptRecordError, ValueError) as error:
-            # Weights that can't be read can't be held: nothing is allocated until a fresh blob.
+            return await self._store.read_allocation()
+        except CorruptRecordError as error:
+            # Unreadable weights can't be held: nothing is allocated until there is a fresh blob.
             _log.error("previous weights refused", error=str(error))
-            return allocation_of(None)
+            return NOTHING
 
-    def _tell(self, allocation: Allocation, previous: Allocation, now: int) -> None:
-        if allocation.held_reason is not self._said:
-            self._said = allocation.held_reason
+    def _log_changes(self, allocation: Allocation, previous: Allocation, now: int) -> None:
+        if allocation.held_reason is not self._logged:
+            self._logged = allocation.held_reason
             if allocation.held_reason is None:
-                _log.info("weights follow the blob again")
+                _log.info("weights no longer held")
             else:
                 age = None if not allocation.gates_ts else (now - allocation.gates_ts) / 1000
                 _log.warning("weights held", reason=allocation.held_reason, gates_age_s=age)
