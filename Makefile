@@ -91,7 +91,7 @@ clean:  ## remove what can be made again: .venv, generated code, caches (not .ru
 	@echo 'installing into .venv (a few minutes the first time)'
 	@$(PIP) --requirement requirements/build.txt
 	@$(PIP) --no-build-isolation --requirement requirements/dev.txt
-	@$(BIN)/python -m sep_evaluator.compile_ahead
+	@$(BIN)/python -m sep_evaluator.cli.compile_ahead
 	@touch $@
 
 .venv/installed-bench: .venv/installed $(wildcard requirements/bench.txt)

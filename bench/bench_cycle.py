@@ -12,9 +12,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from prometheus_client import CollectorRegistry
+from sep_evaluator.adapters.valkey_store import ValkeyEvaluatorStore
+from sep_evaluator.application.buffers import Buffers
+from sep_evaluator.application.evaluation_loop import EvaluationLoop, EvaluationRules
+from sep_evaluator.application.long_runs import LongRuns, RunRules
 from sep_evaluator.domain.floors import HISTORY_MS, HOUR_MS, Sample
-from sep_evaluator.evaluation_loop import Buffers, EvaluationLoop
-from sep_evaluator.long_runs import LongRuns, RunRules
 from sep_evaluator.metrics import EvaluatorMetrics
 from sep_evaluator.settings import EvaluatorSettings
 from sep_fx.bars import Bars
@@ -88,9 +90,16 @@ async def _cycles(store: Valkey, count: int, goal_ms: float, cycles: int) -> lis
     loaded = await _seconds(runs.catch_up)
     settings = load_settings(EvaluatorSettings, {})
     loop = EvaluationLoop(
-        runs, asyncio.Lock(), store, lease, clock, settings.gate_limits(),
-        Buffers.of(0.1, {}), settings.eval_span_days, EvaluatorMetrics(CollectorRegistry()),
-    )  # fmt: skip
+        runs,
+        ValkeyEvaluatorStore(store, lease, settings.gate_limits().floors, signal_ttl_s=3600),
+        clock,
+        EvaluationRules(
+            limits=settings.gate_limits(),
+            buffers=Buffers.of(0.1, {}),
+            span_days=settings.eval_span_days,
+        ),
+        EvaluatorMetrics(CollectorRegistry()),
+    )
     await loop.evaluate_now()
     candles = CandleStore(store)
     stored, published = [], []

@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from prometheus_client import CollectorRegistry
-from sep_allocator.allocation_loop import AllocationLoop
+from sep_allocator.adapters.valkey_store import ValkeyAllocatorStore
+from sep_allocator.application.allocation_loop import AllocationLoop
 from sep_allocator.metrics import AllocatorMetrics
 from sep_allocator.settings import AllocatorSettings
 from sep_fx.granularity import Granularity
@@ -119,9 +120,13 @@ async def _races(url: str, rounds: int) -> list[Figure]:
     for lease in leases:
         await lease.renew()
     allocation = AllocationLoop(
-        names, calendar, load_settings(AllocatorSettings, {}).limits(), store, leases[0], clock,
+        names,
+        calendar,
+        load_settings(AllocatorSettings, {}).limits(),
+        ValkeyAllocatorStore(store, leases[0]),
+        clock,
         AllocatorMetrics(CollectorRegistry(), clock),
-    )  # fmt: skip
+    )
     broker, orders = _Broker(names, clock), OpenOrders(store, time.perf_counter)
     reader = MarketReader(
         names, Granularity.M1, calendar, store, broker, orders, clock,

@@ -4,17 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sep_allocator.convert import gates_of, record_of, window_of
+from sep_allocator.adapters.records import gates_of, record_of, window_of
 from sep_allocator.domain.allocation import NOTHING, Allocation, allocate
 from sep_allocator.settings import AllocatorSettings
+from sep_evaluator.adapters.gates_blob import blob_of
+from sep_evaluator.adapters.signal_records import signal_record
+from sep_evaluator.application.buffers import Buffers
 from sep_evaluator.domain.backtest import StrictSpanRun
 from sep_evaluator.domain.evaluation import Evaluation, Observation, evaluate
 from sep_evaluator.domain.floors import FloorsInForce
 from sep_evaluator.domain.gates import GateState
 from sep_evaluator.domain.params import StrategyParams
-from sep_evaluator.evaluation_loop import Buffers, blob_of
+from sep_evaluator.domain.signals import newest_signals
 from sep_evaluator.settings import EvaluatorSettings
-from sep_evaluator.signals import newest_signals
 from sep_fx.instants import format_seconds
 from sep_fx.sessions import SessionCalendar
 from sep_guard.adapters.market_reader import signal_of, weights_of
@@ -164,7 +166,11 @@ class Replay:
             self._evaluations[instrument] = evaluation
             if evaluation.sample is not None:
                 floors.add(evaluation.sample)
-            if before is None or before.reasons != evaluation.reasons or evaluation.flipped:
+            if (
+                before is None
+                or before.reasons != evaluation.reasons
+                or evaluation.eligibility_flipped
+            ):
                 self.journal.add(
                     now, Topic.GATE, instrument, gate=evaluation.gate,
                     flipped=before is not None and before.gate != evaluation.gate,
@@ -205,7 +211,7 @@ class Replay:
 
     def _signal(self, instrument: str) -> SignalRecord | None:
         """The signal of the last bar, made when somebody asks for it."""
-        return next(iter(newest_signals(self._runs[instrument], 1)), None)
+        return next(map(signal_record, newest_signals(self._runs[instrument], 1)), None)
 
     def _reconcile(self, now: int) -> None:
         self._cycle += 1
