@@ -13,7 +13,7 @@ from sep_allocator.ports import AllocatorStore
 
 
 class AllocatorServicer(allocator_pb2_grpc.AllocatorServiceServicer):
-    """Answers from the store, so that all replicas give the same response."""
+    """Serves reads from the store, so that all replicas give the same response."""
 
     def __init__(
         self,

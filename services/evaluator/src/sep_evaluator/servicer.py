@@ -40,7 +40,7 @@ class NoGatesError(NotReadyError):
 
 
 class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
-    """Answers from the store, so that all replicas give the same response."""
+    """Serves reads from the store, so that all replicas give the same response."""
 
     def __init__(
         self,
