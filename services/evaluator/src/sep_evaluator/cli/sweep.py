@@ -1,7 +1,7 @@
-"""Many parameter combinations over many instruments, on all cores.
+"""Run many parameter combinations over many instruments, on all cores.
 
-The window metrics of an instrument are computed once and shared by its combinations;
-the compiled loops run without the GIL, so threads are enough.
+The window metrics of an instrument are computed once and shared by its combinations.
+The compiled loops release the GIL, so threads run in parallel.
 """
 
 import os
@@ -32,12 +32,12 @@ from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.domain.spans import SpanSummary
 
 MAX_COMBINATIONS = 1_000_000
-_SLICE = 64  # combinations a task
+_SLICE = 64  # combinations per task
 
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What is the same for every instrument of a sweep."""
+    """What all instruments of a sweep share: bar length, sessions, exit before a close."""
 
     granularity_s: int
     calendar: SessionCalendar
@@ -46,7 +46,7 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class SweepRow:
-    """How one combination did on one instrument."""
+    """The result of one combination on one instrument."""
 
     instrument: str
     params: StrategyParams
@@ -55,7 +55,7 @@ class SweepRow:
 
 @dataclass(frozen=True, slots=True)
 class _Series:
-    """One instrument's bars with everything that its combinations share."""
+    """One instrument's bars and the columns derived from them, shared by its combinations."""
 
     time: Ints
     prices: Prices
@@ -68,8 +68,8 @@ def combinations(grid: Mapping[str, object]) -> list[StrategyParams]:
     """Every combination of a grid that maps parameter names to a value or a list of values.
 
     Raises:
-        ValueError: an unknown name, an unusable value or an empty list, all of them in
-            one message; or more than a million combinations.
+        ValueError: unknown names, values out of range or empty lists, all listed in one
+            message; or more than a million combinations.
     """
     choices = {k: list(v) if isinstance(v, list) else [v] for k, v in grid.items()}
     faults = [f"{name} has no values" for name, values in choices.items() if not values]
@@ -99,14 +99,14 @@ def sweep(
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Generator[SweepRow]:
-    """Run every combination on every instrument; rows come instrument by instrument.
+    """Run every combination on every instrument and yield rows instrument by instrument.
 
     Args:
-        series: instruments and their bars; read one by one, while earlier ones run.
-        workers: threads, by default one a core.
-        progress: called with the number of rows that were just finished.
+        series: instruments and their bars; consumed one by one while earlier ones run.
+        workers: threads, by default one per core.
+        progress: called with the number of rows just finished.
 
-    Abandoning the iterator (an error, Ctrl-C) drops what has not begun.
+    Closing the generator (an error, Ctrl-C) cancels the tasks that have not started.
     """
     count = workers or os.cpu_count() or 1
     rules = np.concatenate([rules_of(params) for params in grid])
@@ -126,8 +126,8 @@ def sweep(
     try:
         for instrument, bars in series:
             shared = pool.submit(_prepare, instrument, bars, market)
-            # A slice waits for its series inside the pool: that is safe because the
-            # series was handed in first, hence is done or running.
+            # A slice blocks a pool thread until its series is ready. This can't deadlock: the
+            # series was submitted first, so it is running or done.
             tasks.extend(
                 (instrument, part, pool.submit(_run, shared, rules[part], market))
                 for part in slices

@@ -1,4 +1,4 @@
-"""What the command line's options mean: parameters, grids, markets, instruments."""
+"""Option values of the command line as domain values: parameters, grid, market, instrument."""
 
 import argparse
 import json
@@ -10,13 +10,17 @@ from sep_fx.granularity import Granularity
 from sep_fx.instrument import is_instrument_name
 from sep_fx.sessions import MarketCalendar, SessionCalendar
 
-from sep_evaluator.cli_io import WrongUseError
+from sep_evaluator.cli.files import UsageError
+from sep_evaluator.cli.sweep import Market, combinations
 from sep_evaluator.domain.params import StrategyParams
-from sep_evaluator.sweep import Market, combinations
 
 
 def params_of(text: str) -> StrategyParams:
-    """Parameters from JSON, or from the file that ``@`` names."""
+    """Parse parameters from JSON text, or from the file named after ``@``.
+
+    Raises:
+        UsageError: the file can't be read, or a parameter is unknown or out of range.
+    """
     try:
         if text.startswith("@"):
             text = Path(text[1:]).read_text(encoding="utf-8")
@@ -25,45 +29,59 @@ def params_of(text: str) -> StrategyParams:
             raise ValueError("expected a JSON object")
         return StrategyParams.from_mapping(fields)
     except (OSError, ValueError) as error:
-        raise WrongUseError(f"--params: {error}") from None
+        raise UsageError(f"--params: {error}") from None
 
 
 def grid_of(path: Path) -> tuple[list[str], list[StrategyParams]]:
-    """The names that a grid varies, and its combinations."""
+    """Read a grid file; return the parameter names in it and all combinations.
+
+    Raises:
+        UsageError: the file can't be read, or a parameter is unknown or out of range.
+    """
     try:
         grid = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(grid, dict) or not grid:
             raise ValueError("expected parameter names, each with a value or a list of values")
         return list(grid), combinations(grid)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise WrongUseError(f"--grid: {' '.join(str(error).split())}") from None
+        raise UsageError(f"--grid: {' '.join(str(error).split())}") from None
 
 
 def market_of(arguments: argparse.Namespace, path: Path) -> Market:
-    """Bar length and sessions; the length is told by the file's name unless it is given."""
+    """Bar length and sessions.
+
+    Without ``--granularity`` the bar length is taken from the file's name, or is M1.
+
+    Raises:
+        UsageError: an unknown granularity, or exit minutes out of range.
+    """
     named = path.name.split("_")[2:3]
     name = arguments.granularity or (named[0].split(".")[0] if named else "M1")
     if name not in list(Granularity):
         if arguments.granularity:
             known = ", ".join(Granularity)
-            raise WrongUseError(f"--granularity is {name!r}, allowed are {known}")
+            raise UsageError(f"--granularity is {name!r}, allowed are {known}")
         name = "M1"
     if not 0 <= arguments.exit_minutes <= 1440:
-        raise WrongUseError(f"--exit-minutes is {arguments.exit_minutes}, allowed is 0 to 1440")
+        raise UsageError(f"--exit-minutes is {arguments.exit_minutes}, allowed is 0 to 1440")
     calendar = SessionCalendar(MarketCalendar(arguments.market_calendar))
     return Market(Granularity(name).seconds, calendar, arguments.exit_minutes)
 
 
 def instrument_of(arguments: argparse.Namespace) -> str:
-    """The instrument given, or that of the file's name."""
+    """The instrument given by ``--instrument``, else the one in the file's name.
+
+    Raises:
+        UsageError: neither names an instrument and the calendar has sessions.
+    """
     if arguments.instrument is None:
         try:
             return candle_csv.instrument_of(arguments.candles)
         except ValueError as error:
             if arguments.market_calendar == "24x7":
                 return "UNNAMED"
-            raise WrongUseError(f"{error}; say --instrument") from None
+            raise UsageError(f"{error}; give --instrument") from None
     name: str = arguments.instrument
     if not is_instrument_name(name):
-        raise WrongUseError(f"--instrument is {name!r}, write it like EUR_USD")
+        raise UsageError(f"--instrument is {name!r}, expected a name like EUR_USD")
     return name

@@ -1,7 +1,7 @@
-"""``python -m sep_evaluator.compile_ahead``: compile the numerics into their cache.
+"""Compile every jitted function before it is needed.
 
-Compiling takes seconds during which a process does nothing else; done when the stack
-is installed, or before a service serves, nobody waits for it.
+Compiling takes seconds in which the process can do nothing else. It runs at installation
+(``python -m sep_evaluator.cli.compile_ahead``) and again before a service starts to serve.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ _BARS = 500
 
 
 def compile_ahead() -> None:
-    """Run everything that is compiled once, on a market made up for it."""
+    """Call every compiled function once, on generated candles."""
     mid = 1.3 + 1e-3 * np.sin(np.arange(_BARS) / 9.0)
     time = 60 * np.arange(_BARS, dtype=np.int64)
     bars = Bars.from_rows(time, np.tile(mid, (8, 1)), np.ones(_BARS, np.int64))
@@ -26,7 +26,3 @@ def compile_ahead() -> None:
     run.spans()
     run.integrity()
     live_window(mid[-(FIRST_WINDOW + 1) :])
-
-
-if __name__ == "__main__":
-    compile_ahead()

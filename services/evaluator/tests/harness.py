@@ -1,8 +1,7 @@
-"""The evaluator's loops over a real store, and whole services, for tests to drive."""
+"""Test harness: the evaluator's loops over a real Valkey, and whole services."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,10 +12,12 @@ from prometheus_client import CollectorRegistry
 from sep.evaluator.v1 import evaluator_pb2_grpc
 from sep.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from sep.ops.v1 import ops_pb2, ops_pb2_grpc
+from sep_evaluator.adapters.valkey_store import ValkeyEvaluatorStore
 from sep_evaluator.app import build
-from sep_evaluator.candle_loop import CandleLoop
-from sep_evaluator.evaluation_loop import Buffers, EvaluationLoop
-from sep_evaluator.long_runs import LongRuns, RunRules
+from sep_evaluator.application.buffers import Buffers
+from sep_evaluator.application.candle_loop import CandleLoop
+from sep_evaluator.application.evaluation_loop import EvaluationLoop, EvaluationRules
+from sep_evaluator.application.long_runs import LongRuns, RunRules
 from sep_evaluator.metrics import EvaluatorMetrics
 from sep_evaluator.settings import EvaluatorSettings
 from sep_fx.bars import Bars
@@ -33,15 +34,15 @@ from sep_testing.services import running_service
 
 M1 = Granularity.M1
 COUNTERS = ("eligible", "passes", "fails", "misses", "watermark")
-# Trades on any window, so that made-up candles have something to be judged by.
-EAGER = json.dumps({"c_min": 0, "min_stability": 0, "max_rupture": 1, "max_entropy": 1})
+# Trades on any window, so that generated candles produce trades to evaluate.
+PERMISSIVE_PARAMS = json.dumps({"c_min": 0, "min_stability": 0, "max_rupture": 1, "max_entropy": 1})
 
 
-def settings_of(url: str, **changed: str) -> EvaluatorSettings:
+def settings_of(url: str, **overrides: str) -> EvaluatorSettings:
     environment = {
         "GRPC_LISTEN": "127.0.0.1:0",
         "VALKEY_URL": url,
-        # Nobody listens there: prices are away unless a test brings a gateway.
+        # Nothing listens there: there are no prices unless a test serves a gateway.
         "GATEWAY_ADDR": "127.0.0.1:1",
         "HOTBAND_PAIRS": "EUR_USD",
         "MARKET_CALENDAR": "24x7",
@@ -50,13 +51,13 @@ def settings_of(url: str, **changed: str) -> EvaluatorSettings:
         "EVAL_MIN_TRADES": "5",
         "EVAL_INTERVAL_SEC": "0.2",
         "EVAL_MANIFOLD_INTERVAL_SEC": "0.1",
-        **changed,
+        **overrides,
     }
     return load_settings(EvaluatorSettings, environment)
 
 
-async def write(store: Valkey, instrument: str, bars: Bars) -> None:
-    """Store bars as the gateway would."""
+async def store_bars(store: Valkey, instrument: str, bars: Bars) -> None:
+    """Store bars as the gateway does."""
     digit = Decimal("0.00001")
     columns = (
         bars.bid_o, bars.bid_h, bars.bid_l, bars.bid_c,
@@ -74,8 +75,8 @@ async def write(store: Valkey, instrument: str, bars: Bars) -> None:
 
 
 @dataclass(frozen=True)
-class Incarnation:
-    """One life of an evaluator's loops."""
+class Replica:
+    """The loops of one evaluator replica."""
 
     lease: Lease
     runs: LongRuns
@@ -84,29 +85,37 @@ class Incarnation:
     registry: CollectorRegistry
 
 
-def incarnation(
-    store: Valkey, clock: Clock, settings: EvaluatorSettings, holder: str = "a"
-) -> Incarnation:
+def make_replica(
+    valkey: Valkey, clock: Clock, settings: EvaluatorSettings, holder: str = "a"
+) -> Replica:
     rules = RunRules(
         settings.candle_granularity,
         SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled),
         settings.session_exit_minutes,
         settings.eval_long_run_days,
     )
-    runs = LongRuns(settings.hotband_pairs, rules, CandleStore(store))
-    lock, lease, registry = asyncio.Lock(), Lease(store, "evaluator", holder, clock), None
-    registry = CollectorRegistry()
+    limits = settings.gate_limits()
+    runs = LongRuns(settings.hotband_pairs, rules, CandleStore(valkey))
+    lease, registry = Lease(valkey, "evaluator", holder, clock), CollectorRegistry()
+    store = ValkeyEvaluatorStore(
+        valkey, lease, limits.floors, signal_ttl_s=settings.eval_signal_ttl_sec
+    )
     evaluation = EvaluationLoop(
-        runs, lock, store, lease, clock, settings.gate_limits(),
-        Buffers.of(settings.hysteresis_default, settings.hysteresis_pair_json),
-        settings.eval_span_days, EvaluatorMetrics(registry),
-    )  # fmt: skip
-    candles = CandleLoop(runs, lock, lease, clock, settings.eval_signal_ttl_sec)
-    return Incarnation(lease, runs, candles, evaluation, registry)
+        runs,
+        store,
+        clock,
+        EvaluationRules(
+            limits=limits,
+            buffers=Buffers.of(settings.hysteresis_default, settings.hysteresis_pair_json),
+            span_days=settings.eval_span_days,
+        ),
+        EvaluatorMetrics(registry),
+    )
+    return Replica(lease, runs, CandleLoop(runs, store, clock), evaluation, registry)
 
 
-async def memory(store: Valkey, instrument: str) -> dict[str, Any]:
-    """What is remembered of an instrument's gate, as it stands in the store."""
+async def stored_memory(store: Valkey, instrument: str) -> dict[str, Any]:
+    """The gate memory of an instrument as stored."""
     found = await answer(store.mget([keys.gate_memory(c, instrument) for c in COUNTERS]))
     return {
         **{c: None if raw is None else int(raw) for c, raw in zip(COUNTERS, found, strict=True)},
@@ -115,14 +124,14 @@ async def memory(store: Valkey, instrument: str) -> dict[str, Any]:
     }
 
 
-async def blob(store: Valkey) -> dict[str, Any] | None:
+async def stored_blob(store: Valkey) -> dict[str, Any] | None:
     raw = await answer(store.get(keys.GATES_BLOB))
     found: dict[str, Any] | None = None if raw is None else json.loads(raw)
     return found
 
 
-class PriceDesk(gateway_pb2_grpc.GatewayServiceServicer):
-    """A gateway that knows prices and nothing else."""
+class FakeGateway(gateway_pb2_grpc.GatewayServiceServicer):
+    """A gateway that implements only GetPricing."""
 
     def __init__(self) -> None:
         self.prices: dict[str, gateway_pb2.Price] = {}
@@ -140,9 +149,9 @@ class PriceDesk(gateway_pb2_grpc.GatewayServiceServicer):
 
 
 @asynccontextmanager
-async def serve_prices(desk: PriceDesk) -> AsyncIterator[str]:
+async def serve_gateway(gateway: FakeGateway) -> AsyncIterator[str]:
     server = grpc.aio.server()
-    gateway_pb2_grpc.add_GatewayServiceServicer_to_server(desk, server)
+    gateway_pb2_grpc.add_GatewayServiceServicer_to_server(gateway, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     yield f"127.0.0.1:{port}"
@@ -157,8 +166,8 @@ class Service:
     ops: Any
 
     async def metrics(self, name: str) -> dict[str, float]:
-        answered = await call(self.ops.ScrapeMetrics, ops_pb2.ScrapeMetricsRequest(), peer="ops")
-        lines = [x for x in answered.exposition.splitlines() if x.startswith(name)]
+        scraped = await call(self.ops.ScrapeMetrics, ops_pb2.ScrapeMetricsRequest(), peer="ops")
+        lines = [x for x in scraped.exposition.splitlines() if x.startswith(name)]
         return {x.rsplit(" ", 1)[0]: float(x.rsplit(" ", 1)[1]) for x in lines}
 
 
@@ -173,7 +182,3 @@ async def running(
         yield Service(
             evaluator_pb2_grpc.EvaluatorServiceStub(channel), ops_pb2_grpc.OpsServiceStub(channel)
         )
-
-
-def same(document: Mapping[str, Any], **fields: Any) -> bool:
-    return all(document.get(name) == value for name, value in fields.items())

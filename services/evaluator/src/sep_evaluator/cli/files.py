@@ -1,4 +1,4 @@
-"""What the command line reads and writes: candle files in, JSON out, one-line errors."""
+"""Files of the command line: candle CSV in, JSON out, and the errors a command ends with."""
 
 import json
 import os
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from sep_fx.candle_csv import CandleFile
 
 
-class WrongUseError(Exception):
-    """The command asks for something that can't be; says what to write instead."""
+class UsageError(Exception):
+    """The command line is wrong; the message says what to give instead. Exit code 2."""
 
 
-class FailedError(Exception):
-    """The work could not be done; says what to do about it."""
+class CommandFailedError(Exception):
+    """The command failed; the message says what to do about it. Exit code 1."""
 
 
 def read_bars(path: Path, *, skip_bad: bool) -> "Bars":
-    """The bars of one file; with ``skip_bad`` the malformed rows are counted on stderr.
+    """Read the bars of one file; with ``skip_bad`` report the number of malformed rows on stderr.
 
     Raises:
-        FailedError: the file can't be read, or holds a malformed row.
+        CommandFailedError: the file can't be read, or holds a malformed row.
     """
     from sep_fx.candle_csv import MalformedCandleError, read_candle_file
 
@@ -36,14 +36,16 @@ def read_bars(path: Path, *, skip_bad: bool) -> "Bars":
     except MalformedCandleError as error:
         raise _malformed(error) from None
     except (OSError, zlib.error) as error:
-        raise FailedError(f"can't read {path}: {error}; give --candles a readable file") from None
+        raise CommandFailedError(
+            f"can't read {path}: {error}; give --candles a readable file"
+        ) from None
     if skip_bad:
         print(f"skipped {file.skipped} malformed rows", file=sys.stderr)
     return file.bars
 
 
-def _malformed(error: Exception) -> FailedError:
-    return FailedError(f"{error}; correct the row, or leave such rows out with --skip-bad")
+def _malformed(error: Exception) -> CommandFailedError:
+    return CommandFailedError(f"{error}; correct the row, or skip such rows with --skip-bad")
 
 
 def parsed_series(
@@ -53,14 +55,16 @@ def parsed_series(
     workers: int,
     progress: Callable[[], None],
 ) -> "Generator[tuple[str, Bars]]":
-    """The bars of every instrument, parsed by ``workers`` processes: text is slower than figures.
+    """Yield each instrument and its bars, parsed by ``workers`` processes.
+
+    Parsing text takes longer than the backtests, hence the processes.
 
     Args:
-        files: candle files by instrument, each group in order of time.
+        files: candle files by instrument, each group in time order.
         progress: called after each file.
 
     Raises:
-        FailedError: a file can't be read, holds a malformed row or is out of order.
+        CommandFailedError: a file can't be read, holds a malformed row or is out of order.
     """
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
@@ -73,7 +77,7 @@ def parsed_series(
     pool = ProcessPoolExecutor(size, get_context("spawn"))
     skipped = 0
     try:
-        with _interrupts_held():
+        with _sigint_blocked():
             parsed = {path: pool.submit(_read_file, path, skip_bad=skip_bad) for path in paths}
         for instrument, group in files.items():
             parts: list[Bars] = []
@@ -81,8 +85,8 @@ def parsed_series(
                 file = parsed.pop(path).result()
                 skipped += file.skipped
                 if parts and len(file.bars) and file.bars.time[0] <= parts[-1].time[-1]:
-                    raise FailedError(
-                        f"{path} begins before the file before it ends; leave one of them out"
+                    raise CommandFailedError(
+                        f"{path} begins before the file before it ends; remove one of them"
                     )
                 if len(file.bars):
                     parts.append(file.bars)
@@ -91,7 +95,7 @@ def parsed_series(
     except MalformedCandleError as error:
         raise _malformed(error) from None
     except (OSError, zlib.error) as error:
-        raise FailedError(f"{error}; give --candles a directory of readable files") from None
+        raise CommandFailedError(f"{error}; give --candles a directory of readable files") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     if skip_bad:
@@ -99,10 +103,10 @@ def parsed_series(
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back for a moment; processes begun meanwhile never see it.
+def _sigint_blocked() -> Iterator[None]:
+    """Block SIGINT; processes started in the block inherit the mask and ignore Ctrl-C.
 
-    It reaches every process of the terminal, but only the parent is to act on it.
+    The terminal sends SIGINT to every process of the group, but only the parent should act on it.
     """
     old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -118,7 +122,7 @@ def _read_file(path: Path, *, skip_bad: bool) -> "CandleFile":
 
 
 def json_array(rows: Iterable[dict[str, Any]], end: str = "\n") -> Iterator[str]:
-    """A JSON array, one row a line, without holding all of its text."""
+    """Yield a JSON array piece by piece, one row per line."""
     before = "[\n"
     for row in rows:
         yield before + json.dumps(row)
@@ -127,25 +131,27 @@ def json_array(rows: Iterable[dict[str, Any]], end: str = "\n") -> Iterator[str]
 
 
 def write_out(out: str, parts: Iterable[str]) -> None:
-    """Write the text to a file, whole or not at all, or to stdout where ``out`` is ``-``.
+    """Write the text to a file atomically, or to stdout when ``out`` is ``-``.
 
     Raises:
-        FailedError: the file can't be written.
+        CommandFailedError: the file can't be written.
     """
     if out == "-":
         sys.stdout.writelines(parts)
         sys.stdout.flush()
         return
     try:
-        with _replaced(Path(out)) as text:
+        with _atomic_write(Path(out)) as text:
             text.writelines(parts)
     except OSError as error:
-        raise FailedError(f"can't write {out}: {error}; give --json a writable path") from None
+        raise CommandFailedError(
+            f"can't write {out}: {error}; give --json a writable path"
+        ) from None
 
 
 @contextmanager
-def _replaced(path: Path) -> Iterator[TextIO]:
-    """Write beside the file and move it there when whole, so that no half file is left."""
+def _atomic_write(path: Path) -> Iterator[TextIO]:
+    """Write to a temporary file in the same directory and rename it over ``path`` at the end."""
     if path.exists() and not path.is_file():  # a device or a pipe can't be replaced
         with path.open("w", encoding="utf-8") as text:
             yield text

@@ -1,4 +1,4 @@
-"""The commands themselves: read candles, run the numeric core, write JSON."""
+"""The commands ``windows``, ``backtest`` and ``sweep``: read candles, compute, write JSON."""
 
 import argparse
 import json
@@ -17,23 +17,23 @@ from rich.progress import (
 from sep_fx.candle_csv import candle_files
 from sep_fx.instants import format_seconds
 
-from sep_evaluator.cli_inputs import grid_of, instrument_of, market_of, params_of
-from sep_evaluator.cli_io import (
-    FailedError,
-    WrongUseError,
+from sep_evaluator.cli.files import (
+    CommandFailedError,
+    UsageError,
     json_array,
     parsed_series,
     read_bars,
     write_out,
 )
+from sep_evaluator.cli.inputs import grid_of, instrument_of, market_of, params_of
+from sep_evaluator.cli.sweep import sweep as run_sweep
 from sep_evaluator.domain.backtest import StrictSpanRun
 from sep_evaluator.domain.backtest_state import REASONS
 from sep_evaluator.domain.kernel import FIRST_WINDOW, window_metrics
-from sep_evaluator.sweep import sweep as run_sweep
 
 
 def windows(arguments: argparse.Namespace) -> None:
-    """The metrics of every window."""
+    """Write the metrics of every window of a candle file."""
     bars = read_bars(arguments.candles, skip_bad=arguments.skip_bad)
 
     mid = bars.mid
@@ -56,7 +56,7 @@ def windows(arguments: argparse.Namespace) -> None:
 
 
 def backtest(arguments: argparse.Namespace) -> None:
-    """One strict-span run with all its trades."""
+    """Write the summary and all trades of one strict-span run."""
     params = params_of(arguments.params)
     market = market_of(arguments, arguments.candles)
     instrument = instrument_of(arguments)
@@ -95,25 +95,24 @@ def backtest(arguments: argparse.Namespace) -> None:
 
 
 def sweep(arguments: argparse.Namespace) -> None:
-    """Every combination on every instrument."""
-
+    """Write the summary of every parameter combination on every instrument."""
     if arguments.workers < 1:
-        raise WrongUseError("--workers is below 1; give the number of cores to use")
+        raise UsageError("--workers is below 1; give the number of cores to use")
     names, grid = grid_of(arguments.grid)
     try:
         files = candle_files(arguments.candles)
     except OSError as error:
-        raise FailedError(f"{error}; give --candles a directory of candle files") from None
+        raise CommandFailedError(f"{error}; give --candles a directory of candle files") from None
     market = market_of(arguments, next(iter(files.values()))[0])
 
     results = []
     with ExitStack() as stack:
-        read, done = stack.enter_context(_progress(len(files), len(grid)))
+        file_read, runs_done = stack.enter_context(_progress_bars(len(files), len(grid)))
         series = parsed_series(
-            files, skip_bad=arguments.skip_bad, workers=arguments.workers, progress=read
+            files, skip_bad=arguments.skip_bad, workers=arguments.workers, progress=file_read
         )
         stack.enter_context(closing(series))
-        rows = run_sweep(series, grid, market, workers=arguments.workers, progress=done)
+        rows = run_sweep(series, grid, market, workers=arguments.workers, progress=runs_done)
         stack.enter_context(closing(rows))
         for row in rows:
             summary, params = row.summary, row.params.as_dict()
@@ -139,7 +138,9 @@ def sweep(arguments: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _progress(files: int, grid: int) -> Iterator[tuple[Callable[[], None], Callable[[int], None]]]:
+def _progress_bars(
+    files: int, grid: int
+) -> Iterator[tuple[Callable[[], None], Callable[[int], None]]]:
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     )  # fmt: skip

@@ -1,7 +1,6 @@
-"""The long run of every instrument, kept in memory and fed with new candles only."""
+"""The long run of every instrument, held in memory and fed with new candles only."""
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,15 +16,15 @@ from sep_evaluator.ports import CandleSource
 
 _log = get_logger("LongRuns")
 _DAY = 86_400
-# The run keeps up to a tenth more than the long run; see StrictSpanRun.
+# A run holds up to a tenth more than the long run; see StrictSpanRun.
 _SPARE = 1.1
-# Past this many bars the numbers are crunched beside the event loop.
+# More bars than this are processed in a thread, so that they do not block the event loop.
 _LARGE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class RunRules:
-    """What all runs share."""
+    """What all runs share: bar length, sessions, exit before a close, length of the history."""
 
     granularity: Granularity
     calendar: SessionCalendar
@@ -34,17 +33,20 @@ class RunRules:
 
 
 class LongRuns:
-    """Runs by instrument. One caller at a time; the loops share a lock."""
+    """Runs by instrument.
+
+    Updates and reads that belong together happen under ``lock``, which all loops share.
+    """
 
     def __init__(self, instruments: Sequence[str], rules: RunRules, candles: CandleSource) -> None:
         self.rules = rules
+        self.lock = asyncio.Lock()
         self._candles = candles
         self._params = dict.fromkeys(instruments, StrategyParams())
         self._runs = {i: self._new_run(i) for i in instruments}
         self._faults: dict[str, str] = {}
-        # The head that each run was last brought up to.
-        self._taken: dict[str, Head] = {}
-        self._refused: dict[str, bytes] = {}
+        # The store's head that each run was last updated to.
+        self._heads: dict[str, Head] = {}
 
     @property
     def instruments(self) -> tuple[str, ...]:
@@ -56,42 +58,37 @@ class LongRuns:
         return self._runs[instrument]
 
     def integrity(self, instrument: str) -> tuple[str, ...]:
-        """What breaks the instrument's spans; empty while they hold."""
+        """Faults of the instrument's candles and spans; empty if there are none."""
         fault = self._faults.get(instrument)
         return (*((fault,) if fault else ()), *self._runs[instrument].integrity())
 
-    def adopt_params(self, found: Mapping[str, bytes | None]) -> None:
-        """Take winner parameters over; a change makes the run anew from the stored candles.
-
-        Args:
-            found: what stands under ``opt:best_config`` by instrument, None where nothing does.
-        """
-        for instrument, raw in found.items():
-            params = self._parse_params(instrument, raw)
+    def adopt_params(self, found: Mapping[str, StrategyParams]) -> None:
+        """Set parameters by instrument; a change empties the run, to be rebuilt from the store."""
+        for instrument, params in found.items():
             if params != self._params[instrument]:
                 _log.info("parameters changed", instrument=instrument, params=params.as_dict())
                 self._params[instrument] = params
-                self._begin_again(instrument)
+                self._reset(instrument)
 
     async def catch_up(self, *, rewritten: bool = False) -> None:
-        """Take in what the store has and the runs have not.
+        """Append the candles that the store has and the runs lack.
 
         Args:
-            rewritten: also make a run anew whose candles changed behind its newest one:
-                backfilled, corrected, or gone. Not asked for with every new candle, since a
-                backfill changes them many times over.
+            rewritten: also rebuild the runs whose stored candles changed before the newest
+                one (backfilled, corrected or deleted). A backfill changes them many times, so
+                the candle loop does not ask for it.
 
         Raises:
             StoreUnavailableError: Valkey does not answer.
         """
         heads = await self._candles.heads(self._runs, self.rules.granularity)
         if rewritten:
-            self._drop_changed(heads)
-        # Asked for once: where its chunk can't be read, asking again changes nothing.
+            self._reset_rewritten(heads)
+        # A head is read once: if its chunk is corrupt, reading it again would not help.
         due = {
             i: head
             for i, head in heads.items()
-            if i in self._runs and (i not in self._taken or head.last != self._taken[i].last)
+            if i in self._runs and (i not in self._heads or head.last != self._heads[i].last)
         }
         spans = {i: (self._due_since(i, head), head.last + 1) for i, head in due.items()}
         short = self.rules.granularity.seconds * BARS_PER_CHUNK
@@ -105,16 +102,17 @@ class LongRuns:
                     instrument, self.rules.granularity, *spans[instrument]
                 )
             await self._extend(instrument, bars)
-            taken = self._taken.get(instrument)
-            # What changed while the run was as it is stays to be noticed.
-            self._taken[instrument] = replace(head, rewrites=taken.rewrites) if taken else head
+            before = self._heads.get(instrument)
+            # The run's own count of rewrites stays, so that the next ``rewritten`` call still
+            # sees what changed before the run's newest bar.
+            self._heads[instrument] = replace(head, rewrites=before.rewrites) if before else head
 
-    def _drop_changed(self, heads: Mapping[str, Head]) -> None:
-        for instrument, taken in list(self._taken.items()):
+    def _reset_rewritten(self, heads: Mapping[str, Head]) -> None:
+        for instrument, before in list(self._heads.items()):
             head = heads.get(instrument)
-            if head is None or head.rewrites != taken.rewrites or head.last < taken.last:
-                _log.info("candles changed behind the run", instrument=instrument)
-                self._begin_again(instrument)
+            if head is None or head.rewrites != before.rewrites or head.last < before.last:
+                _log.info("stored candles were rewritten, rebuilding run", instrument=instrument)
+                self._reset(instrument)
 
     def _due_since(self, instrument: str, head: Head) -> int:
         watermark = self._runs[instrument].watermark
@@ -128,24 +126,24 @@ class LongRuns:
             else:
                 run.extend(bars)
         except ValueError as error:
-            # The run stays as it was; the instrument is not eligible until it is sound.
+            # The run is unchanged. The fault keeps the gate closed until valid bars arrive.
             self._note_fault(instrument, str(error))
             return
         self._faults.pop(instrument, None)
 
     def _oldest(self, last: int) -> int:
-        # By the end of the data, not by the clock: after a weekend's restart a run that was
-        # handed less than its anchor asks for would have other figures than before.
+        # Counted from the end of the data, not from the clock. Otherwise a restart at a weekend
+        # would load fewer bars than the anchor needs and get other results than before.
         return last + self.rules.granularity.seconds - int(self._long_run_s * _SPARE)
 
     @property
     def _long_run_s(self) -> int:
         return self.rules.long_run_days * _DAY
 
-    def _begin_again(self, instrument: str) -> None:
+    def _reset(self, instrument: str) -> None:
         self._runs[instrument] = self._new_run(instrument)
         self._faults.pop(instrument, None)
-        self._taken.pop(instrument, None)
+        self._heads.pop(instrument, None)
 
     def _new_run(self, instrument: str) -> StrictSpanRun:
         rules = self.rules
@@ -162,17 +160,3 @@ class LongRuns:
         if self._faults.get(instrument) != fault:
             _log.error("candles refused", instrument=instrument, error=fault)
         self._faults[instrument] = fault
-
-    def _parse_params(self, instrument: str, raw: bytes | None) -> StrategyParams:
-        if raw is None:
-            return StrategyParams()
-        try:
-            fields = json.loads(raw)
-            if not isinstance(fields, dict):
-                raise ValueError("not a JSON object")
-            return StrategyParams.from_mapping(fields)
-        except (ValueError, RecursionError) as error:
-            if self._refused.get(instrument) != raw:
-                self._refused[instrument] = raw
-                _log.warning("winner parameters refused", instrument=instrument, error=str(error))
-            return StrategyParams()

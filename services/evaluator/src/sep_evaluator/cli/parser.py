@@ -1,8 +1,8 @@
-"""Command line of the numeric core: ``windows``, ``backtest`` and ``sweep`` over candle files.
+"""Arguments, exit codes and error messages of the ``sep-evaluator`` command line.
 
-Exit codes: 0 done, 1 the work could not be done, 2 the command was wrong, 130 interrupted.
-Errors are one line on stderr. Nothing heavy is imported before a command runs, so that
-``--help`` answers at once.
+Exit codes: 0 success, 1 the command failed, 2 wrong usage, 130 interrupted. An error is one
+line on stderr. numpy, numba and rich are imported only when a command runs, which keeps
+``--help`` fast.
 """
 
 import argparse
@@ -13,9 +13,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from sep_evaluator.cli_io import FailedError, WrongUseError
+from sep_evaluator.cli.files import CommandFailedError, UsageError
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+_DESCRIPTION = "Metrics, backtests and parameter sweeps over candle files."
 
 
 class _Parser(argparse.ArgumentParser):
@@ -24,26 +26,27 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
+    """Run a command and return its exit code."""
     arguments = _parser().parse_args(argv)
     try:
-        commands = import_module("sep_evaluator.cli_commands")
+        commands = import_module("sep_evaluator.cli.commands")
         getattr(commands, arguments.command)(arguments)
-    except WrongUseError as error:
-        return _say(error, USAGE)
-    except FailedError as error:
-        return _say(error, FAILED)
+    except UsageError as error:
+        return _fail(error, USAGE)
+    except CommandFailedError as error:
+        return _fail(error, FAILED)
     except BrokenPipeError:
-        # Whoever read stdout has enough; keep the interpreter from flushing into it at exit.
+        # The reader of stdout has closed it. Redirect stdout, or the interpreter flushes into
+        # the closed pipe at exit and prints a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except KeyboardInterrupt:
-        return _say("interrupted, nothing was written", INTERRUPTED)
+        return _fail("interrupted, nothing was written", INTERRUPTED)
     return OK
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="sep-evaluator", description=(__doc__ or "").splitlines()[0])
+    parser = _Parser(prog="sep-evaluator", description=_DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     windows = commands.add_parser("windows", help="the metrics of every window of a candle file")
@@ -55,10 +58,11 @@ def _parser() -> argparse.ArgumentParser:
         "--params",
         default="{}",
         metavar="JSON",
-        help="parameters as a JSON object, or @FILE that holds one; defaults for the rest",
+        help="parameters as a JSON object, or @FILE that holds one; others keep their default",
     )
     backtest.add_argument(
-        "--instrument", help="where the file's name does not begin with it, e.g. EUR_USD"
+        "--instrument",
+        help="e.g. EUR_USD; needed when the file's name does not begin with the instrument",
     )
     _add_market(backtest)
 
@@ -80,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_output(sweep)
     _add_market(sweep)
     sweep.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="cores to use, by default all"
+        "--workers", type=int, default=os.cpu_count() or 1, help="cores to use (default: all)"
     )
     return parser
 
@@ -93,11 +97,13 @@ def _add_candles(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", required=True, metavar="OUT", help="where to write; - for stdout")
+    parser.add_argument(
+        "--json", required=True, metavar="OUT", help="file to write, or - for stdout"
+    )
     parser.add_argument(
         "--skip-bad",
         action="store_true",
-        help="leave malformed rows out and report their number instead of refusing the file",
+        help="skip malformed rows and report their number instead of refusing the file",
     )
 
 
@@ -109,21 +115,19 @@ def _add_market(parser: argparse.ArgumentParser) -> None:
         help="sessions of the FX week (default), or a market that is always open",
     )
     parser.add_argument(
-        "--granularity", metavar="G", help="length of a bar: by default from the file's name, or M1"
+        "--granularity",
+        metavar="G",
+        help="length of a bar (default: taken from the file's name, or M1)",
     )
     parser.add_argument(
         "--exit-minutes",
         type=float,
         default=5.0,
         metavar="N",
-        help="leave this long before a session's close (default 5)",
+        help="close positions this long before the session closes (default 5)",
     )
 
 
-def _say(message: object, code: int) -> int:
+def _fail(message: object, code: int) -> int:
     print(f"sep-evaluator: {message}", file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())
