@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from sep_kit.clock import Clock, SystemClock
 from sep_kit.grpc.server import GrpcServer, Handler
 from sep_kit.service import Build, StackSettings, run_service
-from sep_kit.settings.knobs import ApiAccess
+from sep_kit.settings.shared.access import ApiAccess
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the paper broker is told from outside."""
+"""Settings of the paper broker, from command line options and the environment."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from sep_paper_broker.domain.book import AccountProfile
 
 
 class SettingsError(ValueError):
-    """Settings that can't be used; ``faults`` names each one, its value and what is allowed."""
+    """Invalid settings; ``faults`` names each one, its value and what is allowed."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
@@ -22,8 +22,8 @@ class SettingsError(ValueError):
 class Settings:
     """The paper broker's settings.
 
-    ``balance`` is in ``home_currency``; ``heartbeat_seconds`` and ``poll_seconds`` are the
-    streams' cadence in real time, which only tests change.
+    ``port`` 0 means any free port. ``balance`` is in ``home_currency``. ``heartbeat_seconds`` and
+    ``poll_seconds`` are intervals of the streams in real time; only tests change them.
     """
 
     host: str = "127.0.0.1"
@@ -45,7 +45,7 @@ def read_settings(options: Mapping[str, str | None], environment: Mapping[str, s
     """Settings from command line options, then the environment, then the defaults.
 
     Raises:
-        SettingsError: one or more values can't be used.
+        SettingsError: one or more values are invalid; lists all of them.
     """
     faults: list[str] = []
     values: dict[str, object] = {}
@@ -110,7 +110,7 @@ def _new_file(text: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where a setting comes from, and how its text is read; a ValueError says what is allowed."""
+    """Source of a setting and its parser, whose ValueError says what is allowed."""
 
     variable: str
     parse: Callable[[str], object] = str
