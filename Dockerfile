@@ -10,11 +10,12 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 COPY requirements/constraints.txt requirements/build.txt requirements/
 RUN pip install --requirement requirements/build.txt
 COPY protos protos
+COPY libs/contract libs/contract
 COPY libs/fx libs/fx
 COPY libs/kit libs/kit
 # All of ours in one command: a name that is given as a folder is looked up nowhere else.
 RUN pip wheel --no-build-isolation --constraint requirements/constraints.txt \
-        --wheel-dir /wheels ./protos ./libs/fx ./libs/kit \
+        --wheel-dir /wheels ./protos ./libs/contract ./libs/fx ./libs/kit \
     && pip install --no-index --no-deps --target /opt/shared /wheels/*.whl
 
 FROM shared AS service

@@ -25,7 +25,7 @@ from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.candle_chunks import BARS_PER_CHUNK, Candle, CandleColumns, pack_bars
 from sep_kit.store.candles import CandleStore
-from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_kit.store.lease import Lease
 from sep_testing.valkey import ValkeyServer
 
@@ -136,7 +136,7 @@ async def _remember(store: Valkey, instrument: str, now_ms: int) -> None:
     times = range(now_ms - HISTORY_MS + 1, now_ms, HOUR_MS)
     samples = [Sample(ts, ts % 40, ts % 97 / 50, ts % 89 / 1e4) for ts in times]
     key = keys.backtest_history(instrument)
-    await answer(store.zadd(key, {json.dumps(asdict(s)): s.ts for s in samples}))
+    await reply(store.zadd(key, {json.dumps(asdict(s)): s.ts for s in samples}))
 
 
 def _rounded(bars: Bars) -> Bars:

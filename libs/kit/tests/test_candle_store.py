@@ -11,7 +11,7 @@ from sep_kit.errors import CorruptRecordError, StoreUnavailableError
 from sep_kit.store import candle_chunks, keys
 from sep_kit.store.candle_chunks import BARS_PER_CHUNK, EMPTY, Candle, CandleColumns
 from sep_kit.store.candles import CandleStore, Head
-from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_testing.valkey import ValkeyServer
 
 M1 = Granularity.M1
@@ -246,7 +246,7 @@ async def test_candles_outlive_a_killed_store(valkey: ValkeyServer) -> None:
     valkey.kill()
     valkey.start()
     assert await everything(candles, "EUR_USD") == [candle()]
-    assert await answer(client.hkeys(keys.candles("EUR_USD", M1)))
+    assert await reply(client.hkeys(keys.candles("EUR_USD", M1)))
     await client.aclose()
 
 
@@ -256,7 +256,7 @@ async def test_a_newest_time_that_cannot_be_read_is_left_out_until_a_candle_mend
     candles = CandleStore(store)
     prices = tuple([Decimal("1.1")] * 8)
     await candles.write("EUR_USD", M1, columns([Candle(START, prices, 1)]))
-    await answer(store.hset(keys.candles("EUR_USD", M1), "last", "noon"))
+    await reply(store.hset(keys.candles("EUR_USD", M1), "last", "noon"))
     assert await candles.last_times(["EUR_USD"], M1) == {}
     await candles.write("EUR_USD", M1, columns([Candle(START + 60, prices, 1)]))
     assert await candles.last_times(["EUR_USD"], M1) == {"EUR_USD": START + 60}

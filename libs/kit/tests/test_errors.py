@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from sep.evaluator.v1 import evaluator_pb2, evaluator_pb2_grpc
 from sep.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from sep.guard.v1 import guard_pb2, guard_pb2_grpc
+from sep_contract import COMMON_ERRORS
 from sep_kit import errors
 from sep_kit.errors import (
     InvalidArgumentError,
@@ -168,6 +169,22 @@ def test_reasons_are_stable_and_unlike_each_other() -> None:
     reasons = [k.reason for k in leaves() if k is not RemoteError]
     assert len(reasons) == len(set(reasons))
     assert all(r == r.upper() for r in reasons)
+
+
+def test_the_common_errors_of_the_contract_are_those_of_the_interceptor() -> None:
+    """Raised before a handler runs, or in place of a bug: no method declares them."""
+    kinds: list[type[SepError]] = [
+        InvalidArgumentError,
+        errors.UnauthenticatedError,
+        errors.WrongKeyError,
+        errors.PermissionDeniedError,
+        errors.InternalOnlyError,
+        TooSlowError,
+        SepError,
+    ]
+    assert {(kind.code.name, kind.reason) for kind in kinds} == {
+        (code, reason) for code, reasons in COMMON_ERRORS.items() for reason in reasons
+    }
 
 
 def test_the_drawn_tree_is_the_tree() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from sep_kit.errors import StoreUnavailableError
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.records import KillSwitchChange
 from sep_testing.eventually import eventually
@@ -98,7 +98,7 @@ async def test_every_change_is_on_record_in_order(store: Valkey) -> None:
     switch = KillSwitch(store)
     for change in (RELEASED, ENGAGED, RELEASED):
         await switch.set(change)
-    entries = await answer(store.xrange(keys.KILL_SWITCH_AUDIT))
+    entries = await reply(store.xrange(keys.KILL_SWITCH_AUDIT))
     recorded = [KillSwitchChange.model_validate_json(fields[b"change"]) for _, fields in entries]
     assert recorded == [RELEASED, ENGAGED, RELEASED]
 
@@ -116,7 +116,7 @@ async def test_a_change_made_while_seeding_looks_is_not_undone(
     look = seeding.exists
 
     async def look_then_change(*names: str) -> int:
-        found: int = await answer(look(*names))
+        found: int = await reply(look(*names))
         await KillSwitch(store).set(ENGAGED)
         return found
 

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from sep_kit.errors import NotTheWriterError, StoreUnavailableError
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_kit.store.lease import RENEW_SECONDS, Lease
 from sep_testing.clock import FakeClock
 from sep_testing.eventually import eventually
@@ -24,7 +24,7 @@ async def test_a_lost_holder_is_replaced_within_15_s(
     old, new = replicas
     await old.renew()
     # The store forgets the lease this much later, and the other asks this often.
-    left_ms = await answer(store.pttl(keys.lease("guard")))
+    left_ms = await reply(store.pttl(keys.lease("guard")))
     assert 0 < left_ms / 1000 + RENEW_SECONDS <= TAKE_OVER_S
     await store.pexpire(keys.lease("guard"), 50)
 
@@ -50,7 +50,7 @@ async def test_the_holder_stops_believing_no_later_than_the_store_forgets(
     assert old.held
     clock.advance(0.001)
     assert not old.held
-    assert await answer(store.pttl(keys.lease("guard"))) > 0
+    assert await reply(store.pttl(keys.lease("guard"))) > 0
 
 
 async def test_renewing_keeps_lease_and_token(

@@ -17,7 +17,7 @@ from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts, StackSettings, run_service
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_testing.eventually import eventually
 from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer
@@ -114,7 +114,7 @@ async def test_it_waits_while_the_store_is_away_and_recovers(valkey: ValkeyServe
 
     def build(settings: Any, context: Context) -> Parts:
         async def store_answers() -> None:
-            await answer(context.store.ping())
+            await reply(context.store.ping())
 
         return Parts(handlers=[], prepare=store_answers, checks={"valkey": store_answers})
 
@@ -161,7 +161,7 @@ async def test_a_vital_loop_that_fails_takes_health_away_until_it_works_again(
             await becomes(address, "NOT_SERVING")
             build.tick.error = None
             await becomes(address, "SERVING")
-    assert [e["because"] for e in logs if e["event"] == "not serving"][-1] == "work: fails: broken"
+    assert [e["reason"] for e in logs if e["event"] == "not serving"][-1] == "work: fails: broken"
 
 
 async def test_a_loop_that_is_not_vital_may_fail(
@@ -196,7 +196,7 @@ async def test_a_check_says_what_is_wrong(store: Valkey, shared_valkey: ValkeySe
         async with running_service("guard", settings(shared_valkey), build) as address:
             await eventually(lambda: any(e["event"] == "not serving" for e in logs))
             assert await health(address) == "NOT_SERVING"
-    assert [e["because"] for e in logs if e["event"] == "not serving"] == [
+    assert [e["reason"] for e in logs if e["event"] == "not serving"] == [
         "checked: the broker link is down"
     ]
 

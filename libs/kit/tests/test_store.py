@@ -6,7 +6,7 @@ from sep_fx.granularity import Granularity
 from sep_kit.errors import CorruptRecordError, NotTheWriterError, StoreUnavailableError
 from sep_kit.store import keys
 from sep_kit.store.candles import Candle, CandleColumns, CandleStore
-from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_kit.store.documents import read_document
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.lease import Lease
@@ -70,13 +70,13 @@ async def test_a_corrupt_chunk_is_refused_and_kept_aside(store: Valkey) -> None:
     candles = CandleStore(store)
     await candles.write("EUR_USD", Granularity.M1, columns([candle(0), candle(1440)]))
     key = keys.candles("EUR_USD", "M1")
-    raw = bytearray(await answer(store.hget(key, str(START))))
+    raw = bytearray(await reply(store.hget(key, str(START))))
     raw[20] ^= 1
     await store.hset(key, str(START), bytes(raw))
     bars = await candles.read_bars("EUR_USD", Granularity.M1, START)
     assert list(bars.time) == [START + DAY]
     await candles.write("EUR_USD", Granularity.M1, columns([candle(5)]))
-    aside = [f for f in await answer(store.hkeys(key)) if f.startswith(b"corrupt:")]
+    aside = [f for f in await reply(store.hkeys(key)) if f.startswith(b"corrupt:")]
     assert [await store.hget(key, f) for f in aside] == [bytes(raw)]
     assert len(await candles.read_bars("EUR_USD", Granularity.M1, START)) == 2
 
@@ -172,12 +172,12 @@ async def test_a_malformed_blob_is_refused(store: Valkey, raw: bytes) -> None:
 async def test_a_store_that_hangs_is_waited_for_once(valkey: ValkeyServer) -> None:
     """Two seconds, not two for each of three attempts: a halt waits behind them."""
     client = open_valkey(valkey.url)
-    await answer(client.ping())
+    await reply(client.ping())
     valkey.freeze()
     try:
         async with asyncio.timeout(4):
             with pytest.raises(StoreUnavailableError):
-                await answer(client.get("x"))
+                await reply(client.get("x"))
     finally:
         valkey.thaw()
         await client.aclose()

@@ -22,7 +22,7 @@ from sep_fx.bars import Bars
 from sep_kit.clock import now_ms
 from sep_kit.errors import NotTheWriterError
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_testing.clock import FakeClock
 from structlog.testing import capture_logs
 
@@ -74,7 +74,7 @@ async def desk(store: Valkey, clock: FakeClock, shared_valkey: Any) -> Desk:
 
 async def signals(store: Valkey) -> list[int]:
     """Starts of the bars that have a signal, seconds."""
-    index = await answer(store.zrange(keys.signal_index(PAIR), 0, -1))
+    index = await reply(store.zrange(keys.signal_index(PAIR), 0, -1))
     return [int(key.rsplit(b":", 1)[1]) // 10**9 for key in index]
 
 
@@ -100,7 +100,7 @@ async def test_gates_move_by_hysteresis_alone(desk: Desk) -> None:
     for _ in range(120):
         await desk.feed(10)
         after = await desk.evaluate()
-        record = json.loads(await answer(desk.store.get(keys.backtest_summary(PAIR))))
+        record = json.loads(await reply(desk.store.get(keys.backtest_summary(PAIR))))
         band = record["band"]
         verdict = Verdict.HOLD
         if all(d["value"] >= d["passes_at"] for d in band):
@@ -159,7 +159,7 @@ async def test_a_backfill_writes_the_newest_signals_and_keeps_the_lease(desk: De
     await desk.feed(2000)
     await desk.alive.lease.renew()
     await desk.alive.candles.tick()
-    written = await answer(desk.store.zrange(keys.signal_index(PAIR), 0, -1, withscores=True))
+    written = await reply(desk.store.zrange(keys.signal_index(PAIR), 0, -1, withscores=True))
     assert len(written) == before + 256
     assert written[-1][1] == (START + 60 * 2099) * 1000
     await desk.feed(1)
@@ -173,12 +173,12 @@ async def test_new_parameters_write_the_latest_signals_again(desk: Desk) -> None
     await desk.evaluate()
     await desk.alive.candles.tick()
     last = keys.signal(PAIR, (START + 60 * 299) * 10**9)
-    before = json.loads(await answer(desk.store.get(last)))
+    before = json.loads(await reply(desk.store.get(last)))
     other = {**json.loads(EAGER), "bracket_sigma_k": 3.0}
     await desk.store.set(keys.best_config(PAIR), json.dumps(other))
     await desk.evaluate()
     await desk.alive.candles.tick()
-    after = json.loads(await answer(desk.store.get(last)))
+    after = json.loads(await reply(desk.store.get(last)))
     stops = [s["bracket"]["stop_distance"] for s in (before, after)]
     assert stops[1] == pytest.approx(2 * stops[0])
 
@@ -189,7 +189,7 @@ async def test_the_signal_index_is_trimmed_to_the_long_run(desk: Desk) -> None:
     await desk.feed(300)
     await desk.alive.lease.renew()
     await desk.alive.candles.tick()
-    assert await answer(desk.store.zscore(keys.signal_index(PAIR), old)) is None
+    assert await reply(desk.store.zscore(keys.signal_index(PAIR), old)) is None
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ async def test_winner_parameters_that_can_not_be_used_are_refused_once_and_defau
         for _ in range(3):
             await desk.evaluate()
     assert [x["instrument"] for x in logs if "refused" in x["event"]] == [PAIR]
-    record = json.loads(await answer(desk.store.get(keys.backtest_summary(PAIR))))
+    record = json.loads(await reply(desk.store.get(keys.backtest_summary(PAIR))))
     assert record["params"]["c_min"] == 0.55
 
 
@@ -214,7 +214,7 @@ async def test_valid_winner_parameters_are_adopted_and_dropped_again(desk: Desk)
 
     async def judged() -> tuple[float, int]:
         await desk.evaluate()
-        record = json.loads(await answer(desk.store.get(keys.backtest_summary(PAIR))))
+        record = json.loads(await reply(desk.store.get(keys.backtest_summary(PAIR))))
         return record["params"]["c_min"], record["summary"]["trades"]
 
     assert await judged() == (0.0, 16)
@@ -322,8 +322,8 @@ async def test_a_corrupt_chunk_of_candles_is_logged_once_and_never_used(desk: De
     await desk.evaluate()
     await desk.feed(1440)
     key = keys.candles(PAIR, M1)
-    newest = max(int(f) for f in await answer(desk.store.hkeys(key)) if f.isdigit())
-    sound = await answer(desk.store.hget(key, str(newest)))
+    newest = max(int(f) for f in await reply(desk.store.hkeys(key)) if f.isdigit())
+    sound = await reply(desk.store.hget(key, str(newest)))
     await desk.store.hset(key, str(newest), sound[:-1] + bytes([sound[-1] ^ 1]))
     with capture_logs() as logs:
         for _ in range(5):

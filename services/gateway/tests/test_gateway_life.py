@@ -13,7 +13,7 @@ from sep.gateway.v1 import gateway_pb2 as pb
 from sep_kit.grpc.client import call
 from sep_kit.settings.loading import EX_CONFIG
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import read_document
 from sep_kit.store.records import BrokerLinkRecord
 from sep_paper_broker.app import RunningBroker, serve_paper_broker
@@ -75,7 +75,7 @@ async def test_a_gateway_does_not_start_on_the_state_of_another_account(
     assert b"start refused" in output
     assert told.encode() in output
     assert b"Traceback" not in output
-    assert json.loads(await answer(store.get(keys.STORE_ACCOUNT))) == kept
+    assert json.loads(await reply(store.get(keys.STORE_ACCOUNT))) == kept
 
 
 async def test_an_account_that_the_broker_does_not_know_leaves_no_mark(
@@ -90,15 +90,15 @@ async def test_an_account_that_the_broker_does_not_know_leaves_no_mark(
 
         await eventually(refused)
         assert not await gateway.serves()
-    assert await answer(store.get(keys.STORE_ACCOUNT)) is None
+    assert await reply(store.get(keys.STORE_ACCOUNT)) is None
 
 
 async def test_a_store_that_was_wiped_still_belongs_to_its_account(
     gateway: Any, store: Valkey
 ) -> None:
-    await eventually(lambda: answer(store.get(keys.STORE_ACCOUNT)))
+    await eventually(lambda: reply(store.get(keys.STORE_ACCOUNT)))
     await store.flushdb()
-    kept = json.loads(await eventually(lambda: answer(store.get(keys.STORE_ACCOUNT))))
+    kept = json.loads(await eventually(lambda: reply(store.get(keys.STORE_ACCOUNT))))
     assert kept == {"environment": "paper", "account_id": "101-001-0000001-001"}
 
 

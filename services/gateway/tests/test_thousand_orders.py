@@ -17,7 +17,7 @@ from sep_gateway.instrument_book import InstrumentBook
 from sep_gateway.metrics import GatewayMetrics
 from sep_gateway.order_desk import OrderDesk
 from sep_kit.clock import SystemClock
-from sep_kit.settings.knobs import SafetyKnobs
+from sep_kit.settings.shared.safety import SafetyKnobs
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey
 from sep_kit.store.kill_switch import KillSwitch

@@ -15,7 +15,7 @@ from sep_kit.clock import SystemClock
 from sep_kit.errors import SepError
 from sep_kit.grpc.client import call
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.lease import Lease
 from sep_paper_broker.app import RunningBroker
 from sep_testing.eventually import eventually
@@ -143,7 +143,7 @@ async def test_accepted_without_an_answer_doubles_nothing_over_a_restart(world: 
 
         async def settled() -> bool:
             await reconcile(stub)
-            return not await answer(world.store.exists(keys.OPEN_ORDERS))
+            return not await reply(world.store.exists(keys.OPEN_ORDERS))
 
         await eventually(settled)
     ids = [i for i, _ in world.fills()]
@@ -162,7 +162,7 @@ async def test_the_kill_switch_seeds_survives_and_is_forced(world: World) -> Non
         return found.kill_switch, found.reason, found.actor
 
     async def seeded() -> bool:
-        return bool(await answer(world.store.exists(keys.KILL_SWITCH)))
+        return bool(await reply(world.store.exists(keys.KILL_SWITCH)))
 
     async with world.start() as stub:
         await eventually(seeded)

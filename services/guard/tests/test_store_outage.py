@@ -175,7 +175,7 @@ async def back(desk: Desk) -> None:
 
     async def lease_is_held() -> bool:
         await desk.renew()
-        return desk.guard.lease.held and not desk.guard.lease.store_away
+        return desk.guard.lease.held and not desk.guard.lease.store_unavailable
 
     await eventually(lease_is_held)
 

@@ -8,7 +8,7 @@ from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
 from sep_kit.store import keys
 from sep_kit.store.channel_watch import ChannelWatch
-from sep_kit.store.connection import answer
+from sep_kit.store.connection import reply
 
 from sep_allocator.allocation_loop import AllocationLoop
 from sep_allocator.metrics import AllocatorMetrics
@@ -29,12 +29,12 @@ def build(settings: AllocatorSettings, context: Context) -> Parts:
     )  # fmt: skip
     loop = PeriodicLoop("allocation", allocation.tick, settings.alloc_interval_sec, context.loops)
     # Whoever takes over does not wait for the interval.
-    context.lease.when_taken(loop.wake)
-    watch = ChannelWatch(store, keys.GATES_CHANNEL, lambda _: loop.wake(), listening=loop.wake)
+    context.lease.on_acquired(loop.wake)
+    watch = ChannelWatch(store, keys.GATES_CHANNEL, lambda _: loop.wake(), on_subscribed=loop.wake)
     servicer = AllocatorServicer(instruments, calendar, limits, store, clock)
 
     async def store_answers() -> None:
-        await answer(store.ping())
+        await reply(store.ping())
 
     return Parts(
         handlers=[

@@ -10,7 +10,7 @@ from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
 from sep_kit.store.candles import CandleStore
-from sep_kit.store.connection import answer
+from sep_kit.store.connection import reply
 
 from sep_evaluator.adapters.gateway_prices import GatewayPrices
 from sep_evaluator.adapters.manifold_feed import ManifoldFeed
@@ -56,7 +56,7 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
     )
     judging = PeriodicLoop("evaluation", evaluation.tick, settings.eval_interval_sec, context.loops)
     # Whoever takes over does not wait for the interval.
-    lease.when_taken(judging.wake)
+    lease.on_acquired(judging.wake)
     feed = ManifoldFeed(store)
     servicer = EvaluatorServicer(
         settings.hotband_pairs,
@@ -75,7 +75,7 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
     )
 
     async def store_answers() -> None:
-        await answer(store.ping())
+        await reply(store.ping())
 
     async def prepare() -> None:
         """Compile the numerics, and know the parameters before they make a first signal."""

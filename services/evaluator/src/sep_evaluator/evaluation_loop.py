@@ -9,7 +9,7 @@ from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import NotTheWriterError
 from sep_kit.logging import get_logger
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import GatesBlob
 
@@ -133,7 +133,7 @@ class EvaluationLoop:
             StoreUnavailableError: Valkey does not answer.
         """
         names = self._runs.instruments
-        found = await answer(self._store.mget([keys.best_config(i) for i in names]))
+        found = await reply(self._store.mget([keys.best_config(i) for i in names]))
         self._runs.adopt_params(dict(zip(names, found, strict=True)))
         await self._runs.catch_up(rewritten=True)
 

@@ -10,12 +10,11 @@ from sep_fx.instants import NS_PER_MS
 from sep_kit.clock import Clock, now_ms, now_s
 from sep_kit.convert import metrics_message, session_message
 from sep_kit.errors import CorruptRecordError, NotReadyError, UnknownInstrumentError
-from sep_kit.ops.status import signal_end_ns
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey
 from sep_kit.store.documents import read_documents
 from sep_kit.store.records import ManifoldRecord, SignalRecord
-from sep_kit.store.signals import SignalStore
+from sep_kit.store.signals import SignalStore, signal_end_ns
 
 from sep_evaluator.adapters.evaluation_record import EvaluationRecord
 from sep_evaluator.adapters.manifold_feed import ManifoldFeed

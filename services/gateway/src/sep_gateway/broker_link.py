@@ -5,7 +5,7 @@ from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import BrokerUnavailableError
 from sep_kit.logging import get_logger
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import BrokerLinkRecord
 
@@ -66,7 +66,7 @@ class BrokerLink:
                 _log.info("broker answers", account=account.id, currency=account.currency)
         self._connected.set(not self._error)
         if self._lease.held:
-            await answer(self._store.set(keys.BROKER_LINK, self._record().model_dump_json()))
+            await reply(self._store.set(keys.BROKER_LINK, self._record().model_dump_json()))
 
     @property
     def was_heard(self) -> bool:

@@ -14,7 +14,7 @@ from sep_kit.errors import (
     StoreUnavailableError,
 )
 from sep_kit.logging import get_logger
-from sep_kit.settings.knobs import OandaEnvironment, SafetyKnobs
+from sep_kit.settings.shared.safety import OandaEnvironment, SafetyKnobs
 from sep_kit.store.kill_switch import KillSwitch
 
 from sep_gateway.domain.order_rules import Refusal, fit_order

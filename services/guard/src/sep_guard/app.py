@@ -13,7 +13,7 @@ from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
 from sep_kit.store import keys
 from sep_kit.store.channel_watch import ChannelWatch
-from sep_kit.store.connection import answer
+from sep_kit.store.connection import reply
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.records import KillSwitchChange
 
@@ -74,12 +74,12 @@ def build(settings: GuardSettings, context: Context) -> Parts:
 
     loop = PeriodicLoop("reconcile", reconcile.tick, settings.pm_reconcile_sec, context.loops)
     # Whoever takes over does not wait for the interval.
-    lease.when_taken(loop.wake)
+    lease.on_acquired(loop.wake)
     # New weights are moved toward at once, not at the next interval.
     watch = ChannelWatch(store, keys.WEIGHTS_CHANNEL, lambda _: loop.wake())
 
     async def store_answers() -> None:
-        await answer(store.ping())
+        await reply(store.ping())
 
     return Parts(
         handlers=[Handler(SERVICE, servicer, guard_pb2_grpc.add_GuardServiceServicer_to_server)],

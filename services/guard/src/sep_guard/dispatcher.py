@@ -112,7 +112,7 @@ class Dispatcher:
 
     async def write(self, queue: Queue) -> bool:
         """Write under the lease; False where that can't be done now."""
-        if self._store_lost or self._lease.store_away:
+        if self._store_lost or self._lease.store_unavailable:
             return False
         owed = tuple(self._owed)
 

@@ -80,10 +80,10 @@ class Drain:
         """
         async with self._dispatcher.one_plan():
             # While Valkey is away nobody can hold the lease, and nobody can open anything.
-            if not self._lease.held and not self._lease.store_away:
+            if not self._lease.held and not self._lease.store_unavailable:
                 raise NotTheWriterError("this guard does not hold the writer lease; ask again")
             await self._check_controls()
-            if not self._lease.store_away:
+            if not self._lease.store_unavailable:
                 await self._dispatcher.settle()
             view = await self._reader.view()
             done = []
@@ -102,7 +102,7 @@ class Drain:
 
     async def _check_controls(self) -> None:
         # A store that is known to be away is not waited for.
-        away = self._lease.store_away
+        away = self._lease.store_unavailable
         controls = self._reader.halted() if away else await self._reader.controls()
         if controls.read_only:
             raise ReadOnlyError("READ_ONLY=1 refuses every order; restart without it to drain")

@@ -117,7 +117,7 @@ class ReconcileLoop:
     def _mode(self) -> "_Mode | None":
         # Asked first: a lease that can't be renewed is worth nothing for entries, and waiting
         # for a store that is known to be away would only make reductions late.
-        if self._lease.store_away:
+        if self._lease.store_unavailable:
             return _Mode.REDUCTIONS
         return _Mode.FULL if self._lease.held else None
 

@@ -4,7 +4,7 @@ import grpc
 from sep.guard.v1 import guard_pb2, guard_pb2_grpc
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import InvalidArgumentError, UnknownInstrumentError
-from sep_kit.grpc.scope import caller_name
+from sep_kit.grpc.call_context import caller_name
 from sep_kit.logging import get_logger
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.records import KillSwitchChange

@@ -135,7 +135,7 @@ def _secret_files(kind: type[ServiceSettings], folder: Path) -> Iterator[tuple[s
 
 def _unknown(name: str) -> str:
     close = suggestion(name)
-    return f"{name}: is no setting of this stack{f'; did you mean {close}?' if close else ''}"
+    return f"{name}: is not a setting of this stack{f'; did you mean {close}?' if close else ''}"
 
 
 def _describe(

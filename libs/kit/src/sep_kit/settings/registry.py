@@ -9,7 +9,7 @@ import importlib.util
 import pkgutil
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, create_model
 
@@ -17,6 +17,8 @@ from sep_kit.settings import shared
 from sep_kit.settings.fields import Knobs
 
 _PREFIX = "sep_"
+
+Base = TypeVar("Base", bound=BaseModel)
 
 
 @cache
@@ -35,14 +37,14 @@ def own_fields(kind: type[BaseModel]) -> list[str]:
     return [name for name in kind.model_fields if name not in inherited]
 
 
-def all_settings(base: type[BaseModel]) -> type[BaseModel]:
+def all_settings(base: type[Base]) -> type[Base]:
     """A class with every registered setting; ``base`` comes last in its bases."""
     groups = knob_groups()
     leaves = [g for g in groups if not any(g is not o and issubclass(o, g) for o in groups)]
     # Classes of packages before shared ones, which they inherit.
     leaves.sort(key=lambda kind: kind.__module__.startswith(shared.__name__))
     bases = leaves if any(issubclass(leaf, base) for leaf in leaves) else [*leaves, base]
-    return create_model("AllSettings", __base__=cast(Any, tuple(bases)))
+    return cast(type[Base], create_model("AllSettings", __base__=cast(Any, tuple(bases))))
 
 
 def _modules() -> Iterator[str]:

@@ -77,7 +77,7 @@ class GatesBlob(Document):
     @model_validator(mode="after")
     def _same_instruments(self) -> Self:
         if not self.gates.keys() == self.cooldowns.keys() == self.bufs.keys():
-            raise ValueError("gates, cooldowns and bufs are not about the same instruments")
+            raise ValueError("gates, cooldowns and bufs do not name the same instruments")
         return self
 
 

@@ -2,7 +2,7 @@
 
 from sep_kit.errors import CorruptRecordError
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import Document, parse_document
 
 
@@ -26,7 +26,7 @@ class StoreAccount:
         Raises:
             StoreUnavailableError: Valkey does not answer.
         """
-        return self._fault(await answer(self._store.get(keys.STORE_ACCOUNT)))
+        return self._fault(await reply(self._store.get(keys.STORE_ACCOUNT)))
 
     async def claim(self) -> str | None:
         """Make a store that is nobody's this account's; why it is another's, as ``check`` does.
@@ -35,7 +35,7 @@ class StoreAccount:
         """
         text = self._own.model_dump_json()
         return self._fault(
-            await answer(self._store.set(keys.STORE_ACCOUNT, text, nx=True, get=True))
+            await reply(self._store.set(keys.STORE_ACCOUNT, text, nx=True, get=True))
         )
 
     def _fault(self, raw: bytes | None) -> str | None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from redis.asyncio.client import Pipeline
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import Document, parse_document
 
 from sep_guard.domain.budget import drain_budget_of
@@ -192,7 +192,7 @@ async def find_entries(store: Valkey, decision_id: str) -> list[Entry]:
     found: list[Entry] = []
     wanted, newest = f'"id":{json.dumps(decision_id)}'.encode(), "+"
     while True:
-        page = await answer(store.xrevrange(keys.GUARD_DECISIONS, newest, "-", count=_PAGE))
+        page = await reply(store.xrevrange(keys.GUARD_DECISIONS, newest, "-", count=_PAGE))
         for _, fields in page:
             raw = fields.get(b"decision", b"")
             if wanted in raw:

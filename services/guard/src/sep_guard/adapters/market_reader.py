@@ -11,13 +11,13 @@ from sep_fx.sessions import SessionCalendar
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import CorruptRecordError, SepError, UnavailableError
 from sep_kit.logging import get_logger
-from sep_kit.ops.status import StatusReader, signal_end_ns
+from sep_kit.ops.status import StatusReader
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import read_document
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.records import BracketRecord, ManifoldRecord, SignalRecord, WeightsRecord
-from sep_kit.store.signals import SignalStore
+from sep_kit.store.signals import SignalStore, signal_end_ns
 
 from sep_guard.adapters.open_orders import OpenOrders
 from sep_guard.domain.cycle import View
@@ -135,7 +135,7 @@ class MarketReader:
             async with asyncio.timeout(_STORE_TIMEOUT_S):
                 signals = await self._signals.latest(names)
                 manifolds = await self._signals.manifolds(names)
-                gate = await answer(self._store.get(keys.MARGIN_GATE))
+                gate = await reply(self._store.get(keys.MARGIN_GATE))
                 pending = await self._open_orders.load()
                 weights, link = await self._weights(), await self._link_sound()
         except (UnavailableError, TimeoutError) as error:

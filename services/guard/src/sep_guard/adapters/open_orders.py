@@ -13,7 +13,7 @@ from decimal import Decimal
 from redis.asyncio.client import Pipeline
 from sep_kit.errors import CorruptRecordError
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import Document, parse_document
 
 from sep_guard.domain.orders import Intent
@@ -64,7 +64,7 @@ class OpenOrders:
         Raises:
             StoreUnavailableError: Valkey does not answer.
         """
-        stored = await answer(self._store.hgetall(keys.OPEN_ORDERS))
+        stored = await reply(self._store.hgetall(keys.OPEN_ORDERS))
         intents = dict(self._sent)
         faults: dict[str, list[str]] = defaultdict(list)
         for field, raw in stored.items():
