@@ -13,7 +13,7 @@ from sep_testing.eventually import eventually
 
 
 class Source:
-    """Runs until cancelled; fails or returns while told to."""
+    """Runs until cancelled; raises ``error`` if it is set, or returns if it ``ends``."""
 
     def __init__(self) -> None:
         self.started = 0

@@ -282,7 +282,7 @@ async def _first_fault(parts: Parts) -> str | None:
             async with asyncio.timeout(_CHECK_TIMEOUT_S):
                 fault = await check()
         except TimeoutError:
-            fault = "no answer in time"
+            fault = "timed out"
         except Exception as error:  # noqa: BLE001 - a broken check must not end the service
             fault = str(error) or repr(error)
         if fault is not None:

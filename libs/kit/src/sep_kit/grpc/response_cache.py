@@ -1,4 +1,4 @@
-"""A response cache: however many callers ask, a response is computed once per clock period."""
+"""A response cache: each response is computed at most once per period, for all callers."""
 
 import asyncio
 from collections import OrderedDict
@@ -17,7 +17,7 @@ class ResponseCache:
 
     A period begins at a multiple of the maximum age since the epoch. The HTTP cache in front
     counts the same way, so that a response cached by both is never older than that age.
-    Callers that ask while a response is being computed share it.
+    Concurrent callers share a response that is being computed.
     """
 
     def __init__(self, clock: Clock) -> None:
