@@ -1,4 +1,4 @@
-"""Concurrent coalescer of the same fact."""
+"""Concurrent reads of the same fact."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ class Fact:
     async def read(self) -> int:
         self.started += 1
         self.under_way += 1
-        assert self.under_way == 1, "two coalescer of one fact at once"
+        assert self.under_way == 1, "two reads of one fact at once"
         seen = self.value
         for _ in range(3):
             await asyncio.sleep(0)

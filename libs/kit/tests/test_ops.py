@@ -149,7 +149,7 @@ async def test_without_the_store_the_status_marks_what_is_unknown(
         # Unknown values get the safe default.
         assert response.modes.kill_switch
         assert not response.broker.connected
-        assert response.broker.error == "the store does not response"
+        assert response.broker.error == "the store does not answer"
     await client.aclose()
 
 
