@@ -1,4 +1,4 @@
-"""setuptools' backend, after generating the code it packages (PEP 517)."""
+"""PEP 517 build backend: setuptools, after generating the code that is packaged."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,14 @@
-"""Generate the contract's Python code and descriptor set into ``gen/``."""
+"""Generates everything that is derived from the contract: ``python protos/generate.py``.
+
+Written to ``protos/gen``, which is never committed:
+
+- ``sep/``: messages, gRPC stubs and type stubs of ``protos/sep``;
+- ``buf/validate/``: the validation options, from the descriptor that protovalidate ships;
+- ``sep_protos/contract.binpb``: one descriptor set of the contract with all imports and comments,
+  read by ``sep_contract`` and by Envoy's transcoder.
+
+Building the package ``sep-protos`` runs this too; see ``build_backend.py``.
+"""
 
 import importlib.resources
 import os
@@ -17,10 +27,10 @@ GEN = HERE / "gen"
 
 
 def main() -> None:
-    """Generate everything afresh.
+    """Generate everything anew.
 
     Raises:
-        SystemExit: protoc refused a file; its message is on stderr.
+        SystemExit: protoc failed; its message is on stderr.
     """
     shutil.rmtree(GEN, ignore_errors=True)
     contract = GEN / "sep_protos"
@@ -39,10 +49,10 @@ def main() -> None:
     )
 
     files = sorted(str(p.relative_to(HERE)) for p in (HERE / "sep").rglob("*.proto"))
-    # Envoy prints the details of an error only if it knows their types.
+    # Envoy prints the details of an error only if the descriptor set contains their types.
     files_and_details = [*files, "google/rpc/error_details.proto", "google/rpc/status.proto"]
     common = [*includes, f"--descriptor_set_in={validate_set}"]
-    # Both -I and --descriptor_set_in: validate.proto exists only in the set, ours only as text.
+    # Both -I and --descriptor_set_in: validate.proto exists only in the set, ours only as files.
     _protoc(
         *common,
         f"--python_out={GEN}",
@@ -65,7 +75,7 @@ def main() -> None:
 
 
 def _write_validate_set(path: Path, includes: list[str]) -> None:
-    """protovalidate ships its rules as a descriptor only; put it into a set with its imports."""
+    """Write a descriptor set of validate.proto, which protovalidate ships as a descriptor only."""
     wellknown = path.with_name("wellknown.binpb")
     _protoc(
         *includes,
@@ -83,7 +93,7 @@ def _write_validate_set(path: Path, includes: list[str]) -> None:
 
 
 def _protoc(*args: str) -> None:
-    # A virtual environment need not be activated: look for the plugins beside its Python too.
+    # Also look for the plugins beside this Python: its virtual environment may not be activated.
     path = os.pathsep.join((os.environ.get("PATH", ""), sysconfig.get_path("scripts")))
     plugins = [
         f"--plugin={name}={found}"
@@ -94,7 +104,7 @@ def _protoc(*args: str) -> None:
         sys.exit(code)
 
 
-_CONTRACT_MODULE = '''"""The contract as one descriptor set, for whoever needs it whole."""
+_CONTRACT_MODULE = '''"""The contract as one descriptor set."""
 
 from pathlib import Path
 
