@@ -25,7 +25,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 empty :=
 space := $(empty) $(empty)
 # Without it mypy finds each module twice: here, and through its installed package.
-export MYPYPATH := $(subst $(space),:,$(SOURCES) scripts/ops)
+export MYPYPATH := $(subst $(space),:,$(SOURCES))
 
 .PHONY: help
 help:  ## show this
@@ -91,7 +91,7 @@ clean:  ## remove what can be made again: .venv, generated code, caches (not .ru
 	@echo 'installing into .venv (a few minutes the first time)'
 	@$(PIP) --requirement requirements/build.txt
 	@$(PIP) --no-build-isolation --requirement requirements/dev.txt
-	@$(BIN)/python -m sep_evaluator.compile_ahead
+	@$(BIN)/python -m sep_evaluator.cli.compile_ahead
 	@touch $@
 
 .venv/installed-bench: .venv/installed $(wildcard requirements/bench.txt)

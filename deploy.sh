@@ -127,7 +127,7 @@ OANDA_API_TOKEN_FILE=$(absolute "$token_file")
 export SEP_ENV_FILE OANDA_API_TOKEN_FILE
 # A release is named after the digest of its sources, so deploying the same sources twice changes
 # nothing. The operators' commands are in no image.
-release=$(find Dockerfile compose.yaml deploy/image requirements protos libs services tools -type f \
+release=$(find Dockerfile compose.yaml deploy/image requirements protos libs services simulators tools -type f \
     -not -path '*/__pycache__/*' -not -path '*.egg-info/*' -not -path '*/tests/*' \
     -not -path '*/build/*' -not -path 'protos/gen/*' -not -path 'tools/ops/*' -print0 \
     | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c 1-12)

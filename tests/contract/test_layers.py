@@ -30,7 +30,7 @@ def offences(of: list[Source], banned: set[str]) -> list[str]:
 
 def test_there_is_something_to_look_at() -> None:
     assert {"sep_gateway", "sep_evaluator", "sep_allocator", "sep_guard"} <= packages("services")
-    assert packages("libs") == {"sep_fx", "sep_kit", "sep_testing"}
+    assert packages("libs") == {"sep_contract", "sep_fx", "sep_kit", "sep_testing"}
 
 
 @pytest.mark.parametrize("service", sorted(packages("services")))

@@ -6,15 +6,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from sep_kit.grpc.answers import AnswerCache
-from sep_kit.grpc.keys import SHORTEST, Caller, KeyRing, Role
-from sep_kit.grpc.patience import answer_in_time
-from sep_kit.grpc.scope import CallScope
+from sep_kit.grpc.response_cache import ResponseCache
+from sep_kit.grpc.keys import MIN_KEY_LENGTH, Caller, KeyRing, Role
+from sep_kit.grpc.deadlines import wait_within_deadline
+from sep_kit.grpc.call_context import CallContext
 from sep_stack.key_files import make_missing_keys
 from sep_testing.clock import FakeClock
 
 ALICE = Caller(Role.WRITE, "alice")
-KEY = "a" * SHORTEST
+KEY = "a" * MIN_KEY_LENGTH
 
 
 class Monotonic:
@@ -50,7 +50,7 @@ def test_the_time_of_a_look_tells_nothing_of_the_keys_there_are(
 ) -> None:
     """Every key is compared in constant time, whether an earlier one was right or none is."""
     for name in ("internal", "read.grafana", "write.alice"):
-        (tmp_path / name).write_text(name[0] * SHORTEST)
+        (tmp_path / name).write_text(name[0] * MIN_KEY_LENGTH)
     ring, compared = KeyRing(tmp_path, Monotonic()), []
 
     def counting(known: bytes, given: bytes) -> bool:
@@ -58,7 +58,7 @@ def test_the_time_of_a_look_tells_nothing_of_the_keys_there_are(
         return hmac.compare_digest(known, given)
 
     monkeypatch.setattr("sep_kit.grpc.keys.hmac", SimpleNamespace(compare_digest=counting))
-    for key in ("i" * SHORTEST, "w" * SHORTEST, "x", ""):
+    for key in ("i" * MIN_KEY_LENGTH, "w" * MIN_KEY_LENGTH, "x", ""):
         compared.clear()
         ring.caller(key)
         assert len(set(compared)) == len(compared) == 3
@@ -68,14 +68,14 @@ def test_keys_come_and_go_within_a_second(
     ring: KeyRing, tmp_path: Path, monotonic: Monotonic
 ) -> None:
     assert ring.caller(KEY) == ALICE
-    (tmp_path / "write.bob").write_text("b" * SHORTEST)
-    (tmp_path / "internal").write_text("i" * SHORTEST)
+    (tmp_path / "write.bob").write_text("b" * MIN_KEY_LENGTH)
+    (tmp_path / "internal").write_text("i" * MIN_KEY_LENGTH)
     (tmp_path / "write.alice").unlink()
     assert ring.caller(KEY) == ALICE
     monotonic.now += 1.1
-    assert ring.caller("b" * SHORTEST) == Caller(Role.WRITE, "bob")
+    assert ring.caller("b" * MIN_KEY_LENGTH) == Caller(Role.WRITE, "bob")
     assert ring.caller(KEY) is None
-    assert ring.own_key() == "i" * SHORTEST
+    assert ring.own_key() == "i" * MIN_KEY_LENGTH
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_keys_come_and_go_within_a_second(
     [
         ("write", ""),
         ("write", "short"),
-        ("admin", "a" * SHORTEST),
-        (".write.new", "a" * SHORTEST),
-        ("write", "\u00e4" * SHORTEST),
+        ("admin", "a" * MIN_KEY_LENGTH),
+        (".write.new", "a" * MIN_KEY_LENGTH),
+        ("write", "\u00e4" * MIN_KEY_LENGTH),
     ],
 )
 def test_what_is_no_key_never_counts(tmp_path: Path, name: str, content: str) -> None:
@@ -122,7 +122,7 @@ def test_a_named_key_is_as_good_as_a_made_one(tmp_path: Path) -> None:
 
 
 async def test_those_who_ask_at_once_get_one_answer(clock: FakeClock) -> None:
-    cache, made, go_on = AnswerCache(clock), [], asyncio.Event()
+    cache, made, go_on = ResponseCache(clock), [], asyncio.Event()
 
     async def make() -> str:
         made.append(1)
@@ -130,7 +130,7 @@ async def test_those_who_ask_at_once_get_one_answer(clock: FakeClock) -> None:
         return "fact"
 
     async def ask() -> str:
-        return str(await answer_in_time(cache.ask("k", 1, make)[0], CallScope("a call")))
+        return str(await wait_within_deadline(cache.get("k", 1, make)[0], CallContext("a call")))
 
     asking = [asyncio.create_task(ask()) for _ in range(50)]
     await asyncio.sleep(0)
@@ -141,24 +141,24 @@ async def test_those_who_ask_at_once_get_one_answer(clock: FakeClock) -> None:
 
 
 async def test_an_answer_ends_with_its_second(clock: FakeClock) -> None:
-    cache, made = AnswerCache(clock), []
+    cache, made = ResponseCache(clock), []
 
     async def make() -> int:
         made.append(1)
         return len(made)
 
     clock.advance(0.5 - (clock.now_ns() % 10**9) / 1e9)
-    answer, second = cache.ask("k", 1, make)
+    answer, second = cache.get("k", 1, make)
     first = await answer
     clock.advance(0.4)
-    assert cache.ask("k", 1, make) == (answer, second)
+    assert cache.get("k", 1, make) == (answer, second)
     clock.advance(0.2)
-    later, third = cache.ask("k", 1, make)
+    later, third = cache.get("k", 1, make)
     assert (await later, third) == (first + 1, second + 1)
 
 
 async def test_a_failure_is_told_and_not_kept(clock: FakeClock) -> None:
-    cache, outcomes = AnswerCache(clock), [OSError("away"), None]
+    cache, outcomes = ResponseCache(clock), [OSError("away"), None]
 
     async def make() -> str:
         if error := outcomes.pop(0):
@@ -166,5 +166,5 @@ async def test_a_failure_is_told_and_not_kept(clock: FakeClock) -> None:
         return "fact"
 
     with pytest.raises(OSError, match="away"):
-        await cache.ask("k", 1, make)[0]
-    assert await cache.ask("k", 1, make)[0] == "fact"
+        await cache.get("k", 1, make)[0]
+    assert await cache.get("k", 1, make)[0] == "fact"

@@ -13,7 +13,7 @@ from tests.e2e.conftest import Stack
 ROOT = Path(__file__).parents[2]
 _LINKED = (
     *("bin", "scripts", "deploy", "deploy.sh", "compose.yaml", "Dockerfile", "docs"),
-    *("requirements", "protos", "libs", "services", "tools"),
+    *("requirements", "protos", "libs", "services", "simulators", "tools"),
 )
 
 

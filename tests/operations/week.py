@@ -21,7 +21,7 @@ from sep_fx.instants import format_seconds
 from sep_fx.sessions import MarketCalendar
 from sep_guard.settings import GuardSettings
 from sep_kit.settings.loading import load_settings
-from sep_paper_broker.domain.opening_hours import OpeningHours
+from sep_paper_broker.market.opening_hours import OpeningHours
 from sep_replay.engine import Replay, ReplaySettings
 from sep_replay.tape import Tape
 from sep_testing.clock import FakeClock
@@ -89,19 +89,19 @@ def record_weeks(start_s: int, warm_up_days: int, days: int) -> Recording:
     for now in range(begin + STEP_S, end, STEP_S):
         clock.advance(STEP_S)
         while due is not None and due[0] <= now:
-            replay._take_in(due[1], now)
+            replay.take_in(due[1], now)
             due = next(moments, None)
-        replay._evaluate(now)
-        replay._allocate(now)
-        replay._reconcile(now)
+        replay.evaluation.evaluate(now)
+        replay.allocation.allocate(now)
+        replay.trading.reconcile(now)
         if now < start_s:
             continue
-        calendar = replay._calendar
+        calendar = replay.calendar
         evaluator.show_market({p: calendar.state(p, now).open for p in PAIRS})
         evaluator.show(replay.evaluations.values())
         cooling = {e.instrument: bool(e.cooldown) for e in replay.evaluations.values()}
-        allocator.show(replay._allocation, PAIRS, cooling, now * 1000)
-        recording.scrape(*registries, sep_nav=float(replay._account.nav), sep_broker_connected=1.0)
+        allocator.show(replay.allocation.latest, PAIRS, cooling, now * 1000)
+        recording.scrape(*registries, sep_nav=float(replay.account.nav), sep_broker_connected=1.0)
     return recording
 
 

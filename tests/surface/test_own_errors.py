@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from sep_kit.store import keys
-from sep_kit.store.connection import answer, open_valkey
+from sep_kit.store.connection import reply, open_valkey
 from sep_stack.contract import Method
 from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer
@@ -83,11 +83,11 @@ async def of_a_life(folder: Path, valkey: ValkeyServer) -> Seen:
     seen: Seen = {}
     store = open_valkey(valkey.url)
     for name in SERVICES:
-        await answer(store.hset(keys.lease(name), mapping={"holder": "elsewhere", "token": "1"}))
+        await reply(store.hset(keys.lease(name), mapping={"holder": "elsewhere", "token": "1"}))
     async with running_world(folder, valkey) as world:
         await until(world, "GetBudget", "GetStatus")
         seen["another replica writes, and has made nothing yet"] = await ask_all(world)
-        await answer(store.delete(*map(keys.lease, SERVICES)))
+        await reply(store.delete(*map(keys.lease, SERVICES)))
         await until(world, "GetHealth", "GetManifoldCoeffs", "ListGates", "ExecuteDrain")
         seen["all is well"] = await ask_all(world, order("5", reduce_only=True))
         seen["what is asked for is unknown"] = await ask_all(world, UNKNOWN_INSTRUMENT)
@@ -106,11 +106,11 @@ async def of_a_life(folder: Path, valkey: ValkeyServer) -> Seen:
 
 async def with_corruption(world: World) -> Came:
     """Records that can't be read; the evaluator writes sound ones every few seconds."""
-    await answer(world.store.set(keys.order_claim("surface-1"), "{"))
+    await reply(world.store.set(keys.order_claim("surface-1"), "{"))
 
     async def corrupted() -> Came | None:
-        (last,) = await answer(world.store.zrange(keys.signal_index("EUR_USD"), -1, -1))
-        await answer(world.store.set(last, "{"))
+        (last,) = await reply(world.store.zrange(keys.signal_index("EUR_USD"), -1, -1))
+        await reply(world.store.set(last, "{"))
         came = await ask_all(world)
         return (
             came

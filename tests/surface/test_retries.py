@@ -13,7 +13,7 @@ import pytest_asyncio
 from prometheus_client import CollectorRegistry
 from sep.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from sep_kit.grpc.client import call, open_channel
-from sep_kit.grpc.scope import current
+from sep_kit.grpc.call_context import current
 from sep_kit.grpc.server import GrpcServer
 from sep_stack.contract import Method
 from sep_stack.envoy.admin import drained

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 from sep_kit.clock import SystemClock
-from sep_kit.grpc.answers import AnswerCache
+from sep_kit.grpc.response_cache import ResponseCache
 from sep_kit.grpc.server import GrpcServer
 from sep_stack.contract import Method
 
@@ -24,8 +24,8 @@ UNARY = [m for m in METHODS.values() if not m.streams]
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def rig() -> AsyncIterator[tuple[Behaviour, grpc.aio.Channel]]:
     behaviour = Behaviour()
-    answers = AnswerCache(SystemClock())
-    server = GrpcServer(servicers(behaviour), CollectorRegistry(), answers=answers)
+    answers = ResponseCache(SystemClock())
+    server = GrpcServer(servicers(behaviour), CollectorRegistry(), response_cache=answers)
     port = await server.start("127.0.0.1:0")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield behaviour, channel

@@ -21,7 +21,7 @@ from sep_kit.errors import SepError
 from sep_kit.grpc.client import call
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.connection import Valkey, reply, open_valkey
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import SignalRecord
 from sep_kit.store.signals import queue_signal
@@ -62,7 +62,7 @@ class Service:
         await publish(self.store, self.clock, **blob)
 
     async def weights(self) -> dict[str, Any]:
-        raw = await answer(self.store.get(keys.ALLOCATION_WEIGHTS))
+        raw = await reply(self.store.get(keys.ALLOCATION_WEIGHTS))
         found: dict[str, Any] = json.loads(raw) if raw else {}
         return found
 

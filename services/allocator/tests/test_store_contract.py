@@ -11,7 +11,7 @@ from sep_allocator.domain.score import Signal, Window
 from sep_allocator.ports import AllocatorStore
 from sep_kit.errors import CorruptRecordError, NotTheWriterError
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import GatesBlob, SignalRecord
 from sep_kit.store.signals import queue_signal
@@ -77,13 +77,13 @@ class ValkeyBackend:
             bufs=dict.fromkeys(gates.gates, 0.1),
             reasons={i: list(r) for i, r in gates.reasons.items()},
         )
-        await answer(self._valkey.set(keys.GATES_BLOB, blob.model_dump_json()))
+        await reply(self._valkey.set(keys.GATES_BLOB, blob.model_dump_json()))
 
     async def corrupt_gates(self) -> None:
-        await answer(self._valkey.set(keys.GATES_BLOB, "{"))
+        await reply(self._valkey.set(keys.GATES_BLOB, "{"))
 
     async def corrupt_weights(self) -> None:
-        await answer(self._valkey.set(keys.ALLOCATION_WEIGHTS, "{"))
+        await reply(self._valkey.set(keys.ALLOCATION_WEIGHTS, "{"))
 
     async def put_signal(self, instrument: str, signal: Signal) -> None:
         window = signal.window
@@ -107,7 +107,7 @@ class ValkeyBackend:
 
     async def lose_lease(self) -> None:
         """Another replica takes the lease; this one does not know yet."""
-        await answer(self._valkey.delete(keys.lease("allocator")))
+        await reply(self._valkey.delete(keys.lease("allocator")))
         await Lease(self._valkey, "allocator", "b", self._clock).renew()
 
     async def notifications(self) -> list[int]:
@@ -190,7 +190,7 @@ async def test_an_unknown_hold_reason_can_be_reported_but_not_held(store: Valkey
     raw = (
         '{"ts":1,"gates_ts":null,"weights":{},"scores":{},"top_k":3,"held":true,"held_reason":"X"}'
     )
-    await answer(store.set(keys.ALLOCATION_WEIGHTS, raw))
+    await reply(store.set(keys.ALLOCATION_WEIGHTS, raw))
     stored = await adapter.read_weights()
     assert stored is not None
     assert stored.held_reason == "X"

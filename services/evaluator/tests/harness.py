@@ -28,7 +28,7 @@ from sep_kit.grpc.client import call
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.candles import Candle, CandleColumns, CandleStore
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.lease import Lease
 from sep_testing.services import running_service
 
@@ -116,16 +116,16 @@ def make_replica(
 
 async def stored_memory(store: Valkey, instrument: str) -> dict[str, Any]:
     """The gate memory of an instrument as stored."""
-    found = await answer(store.mget([keys.gate_memory(c, instrument) for c in COUNTERS]))
+    found = await reply(store.mget([keys.gate_memory(c, instrument) for c in COUNTERS]))
     return {
         **{c: None if raw is None else int(raw) for c, raw in zip(COUNTERS, found, strict=True)},
-        "cooldown": await answer(store.get(keys.cooldown(instrument))),
-        "history": await answer(store.zrange(keys.backtest_history(instrument), 0, -1)),
+        "cooldown": await reply(store.get(keys.cooldown(instrument))),
+        "history": await reply(store.zrange(keys.backtest_history(instrument), 0, -1)),
     }
 
 
 async def stored_blob(store: Valkey) -> dict[str, Any] | None:
-    raw = await answer(store.get(keys.GATES_BLOB))
+    raw = await reply(store.get(keys.GATES_BLOB))
     found: dict[str, Any] | None = None if raw is None else json.loads(raw)
     return found
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sep_fx.bars import Bars
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.connection import Valkey, reply, open_valkey
 from sep_testing.clock import FakeClock
 from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer
@@ -211,7 +211,7 @@ async def test_kill_9_of_evaluator_and_valkey_leaves_the_same_gate_history(
     own = open_valkey(valkey.url)
     now = FakeClock()
     # Event time ends at the machine's time, as in production.
-    end = int((await answer(own.time()))[0]) // 60 * 60
+    end = int((await reply(own.time()))[0]) // 60 * 60
     tapes = {
         pair: shifted(t, end - int(t.time[-1]) - 60)
         for i, pair in enumerate(PAIRS)

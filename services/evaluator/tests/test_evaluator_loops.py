@@ -22,7 +22,7 @@ from sep_fx.bars import Bars
 from sep_kit.clock import now_ms
 from sep_kit.errors import NotTheWriterError
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_testing.clock import FakeClock
 from structlog.testing import capture_logs
 
@@ -83,7 +83,7 @@ async def env(store: Valkey, clock: FakeClock, shared_valkey: Any) -> Environmen
 
 async def signals(store: Valkey) -> list[int]:
     """Starts of the bars that have a signal, seconds."""
-    index = await answer(store.zrange(keys.signal_index(PAIR), 0, -1))
+    index = await reply(store.zrange(keys.signal_index(PAIR), 0, -1))
     return [int(key.rsplit(b":", 1)[1]) // 10**9 for key in index]
 
 
@@ -109,7 +109,7 @@ async def test_eligibility_moves_by_hysteresis_alone(env: Environment) -> None:
     for _ in range(120):
         await env.feed(10)
         after = await env.evaluate()
-        record = json.loads(await answer(env.store.get(keys.backtest_summary(PAIR))))
+        record = json.loads(await reply(env.store.get(keys.backtest_summary(PAIR))))
         band = record["band"]
         verdict = Verdict.HOLD
         if all(d["value"] >= d["passes_at"] for d in band):
@@ -170,7 +170,7 @@ async def test_a_backfill_writes_the_newest_signals_and_keeps_the_lease(env: Env
     await env.feed(2000)
     await env.replica.lease.renew()
     await env.replica.candles.tick()
-    written = await answer(env.store.zrange(keys.signal_index(PAIR), 0, -1, withscores=True))
+    written = await reply(env.store.zrange(keys.signal_index(PAIR), 0, -1, withscores=True))
     assert len(written) == before + 256
     assert written[-1][1] == (START + 60 * 2099) * 1000
     await env.feed(1)
@@ -184,12 +184,12 @@ async def test_new_parameters_write_the_latest_signals_again(env: Environment) -
     await env.evaluate()
     await env.replica.candles.tick()
     last = keys.signal(PAIR, (START + 60 * 299) * 10**9)
-    before = json.loads(await answer(env.store.get(last)))
+    before = json.loads(await reply(env.store.get(last)))
     other = {**json.loads(PERMISSIVE_PARAMS), "bracket_sigma_k": 3.0}
     await env.store.set(keys.best_config(PAIR), json.dumps(other))
     await env.evaluate()
     await env.replica.candles.tick()
-    after = json.loads(await answer(env.store.get(last)))
+    after = json.loads(await reply(env.store.get(last)))
     stops = [s["bracket"]["stop_distance"] for s in (before, after)]
     assert stops[1] == pytest.approx(2 * stops[0])
 
@@ -200,7 +200,7 @@ async def test_the_signal_index_is_trimmed_to_the_long_run(env: Environment) -> 
     await env.feed(300)
     await env.replica.lease.renew()
     await env.replica.candles.tick()
-    assert await answer(env.store.zscore(keys.signal_index(PAIR), old)) is None
+    assert await reply(env.store.zscore(keys.signal_index(PAIR), old)) is None
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ async def test_invalid_parameters_are_refused_once_and_the_defaults_apply(
         for _ in range(3):
             await env.evaluate()
     assert [x["instrument"] for x in logs if "refused" in x["event"]] == [PAIR]
-    record = json.loads(await answer(env.store.get(keys.backtest_summary(PAIR))))
+    record = json.loads(await reply(env.store.get(keys.backtest_summary(PAIR))))
     assert record["params"]["c_min"] == 0.55
 
 
@@ -225,7 +225,7 @@ async def test_valid_parameters_are_adopted_and_dropped_again(env: Environment) 
 
     async def evaluated() -> tuple[float, int]:
         await env.evaluate()
-        record = json.loads(await answer(env.store.get(keys.backtest_summary(PAIR))))
+        record = json.loads(await reply(env.store.get(keys.backtest_summary(PAIR))))
         return record["params"]["c_min"], record["summary"]["trades"]
 
     assert await evaluated() == (0.0, 16)
@@ -335,8 +335,8 @@ async def test_a_corrupt_chunk_of_candles_is_logged_once_and_never_used(env: Env
     await env.evaluate()
     await env.feed(1440)
     key = keys.candles(PAIR, M1)
-    newest = max(int(f) for f in await answer(env.store.hkeys(key)) if f.isdigit())
-    intact = await answer(env.store.hget(key, str(newest)))
+    newest = max(int(f) for f in await reply(env.store.hkeys(key)) if f.isdigit())
+    intact = await reply(env.store.hget(key, str(newest)))
     await env.store.hset(key, str(newest), intact[:-1] + bytes([intact[-1] ^ 1]))
     with capture_logs() as logs:
         for _ in range(5):

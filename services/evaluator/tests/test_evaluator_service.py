@@ -13,7 +13,7 @@ from sep_fx.bars import Bars
 from sep_kit.errors import SepError
 from sep_kit.grpc.client import call
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.connection import Valkey, reply, open_valkey
 from sep_kit.store.lease import Lease
 from sep_testing.clock import FakeClock
 from sep_testing.eventually import eventually
@@ -36,7 +36,7 @@ PAIR = "EUR_USD"
 
 
 async def machine_s(store: Valkey) -> int:
-    return int((await answer(store.time()))[0])
+    return int((await reply(store.time()))[0])
 
 
 async def candles_until_now(store: Valkey, count: int = 400, seed: int = 3) -> Bars:
@@ -68,15 +68,15 @@ async def test_first_candles_become_signals_and_one_blob(
         await store_bars(store, PAIR, bars)
         index = keys.signal_index(PAIR)
         await eventually(lambda: store.zcard(index))
-        (last, score) = (await answer(store.zrange(index, -1, -1, withscores=True)))[0]
+        (last, score) = (await reply(store.zrange(index, -1, -1, withscores=True)))[0]
         ts_ns = int(bars.time[-1]) * 10**9
         assert (last.decode(), score) == (keys.signal(PAIR, ts_ns), ts_ns / 1e6)
-        signal = json.loads(await answer(store.get(last)))
+        signal = json.loads(await reply(store.get(last)))
         assert signal["ts_ns"] == ts_ns
         assert signal["price"] == pytest.approx(float(bars.mid[-1]), abs=1e-5)
         assert signal["metrics"].keys() == {"coherence", "stability", "entropy", "rupture"}
         assert signal["coeffs"].keys() == {"sigma_eff", "lambda"}
-        assert 0 < await answer(store.pttl(last)) <= 3 * 86_400_000
+        assert 0 < await reply(store.pttl(last)) <= 3 * 86_400_000
 
         async def published() -> dict[str, Any] | None:
             found = await stored_blob(store)
@@ -89,7 +89,7 @@ async def test_first_candles_become_signals_and_one_blob(
         assert found["cooldowns"] == {PAIR: 0, "USD_JPY": 0}
         assert found["bufs"] == {PAIR: 0.1, "USD_JPY": 0.1}
         assert found["reasons"]["USD_JPY"] == ["PASSES_PENDING", "NO_DATA"]
-        summary = json.loads(await answer(store.get(keys.backtest_summary(PAIR))))
+        summary = json.loads(await reply(store.get(keys.backtest_summary(PAIR))))
         assert summary.keys() >= {
             "ts", "params", "summary", "gates", "eligible", "reasons", "spans",
         }  # fmt: skip
@@ -124,7 +124,7 @@ async def test_every_reader_sees_whole_blobs_with_one_time(
 
         async def look() -> bool:
             names = [keys.GATES_BLOB, *(keys.backtest_summary(p) for p in pairs)]
-            found = [json.loads(raw) for raw in await answer(store.mget(names)) if raw]
+            found = [json.loads(raw) for raw in await reply(store.mget(names)) if raw]
             assert len({d["ts"] for d in found}) <= 1
             seen.update(d["ts"] for d in found)
             return len(seen) > 30
@@ -151,10 +151,10 @@ async def test_the_live_manifold_has_the_time_of_its_price(
     async with running(settings) as service, AsyncExitStack() as stack:
         key = keys.manifold(PAIR)
         await eventually(lambda: store.exists(key))
-        raw = json.loads(await answer(store.get(key)))
+        raw = json.loads(await reply(store.get(key)))
         assert raw.keys() == {"instrument", "ts_ms", "price", "metrics", "coeffs"}
         assert (raw["ts_ms"], raw["price"]) == (made, "1.30005")
-        assert 0 < await answer(store.ttl(key)) <= 300
+        assert 0 < await reply(store.ttl(key)) <= 300
         # Writing the same price again does not make it younger.
         channel = await stack.enter_async_context(store.pubsub())
         await channel.subscribe(keys.MANIFOLD_CHANNEL)
@@ -169,7 +169,7 @@ async def test_the_live_manifold_has_the_time_of_its_price(
             )
         ).statuses
         assert status.manifold_age_seconds >= 7
-        assert not await answer(store.exists(keys.manifold("USD_JPY")))
+        assert not await reply(store.exists(keys.manifold("USD_JPY")))
 
 
 async def test_a_stream_begins_with_the_last_manifold_and_ends_in_band_when_valkey_dies(
@@ -254,7 +254,7 @@ async def test_every_method_returns_what_is_stored(
         assert not pairs[0].HasField("minutes_to_close")
 
         coeffs = await invoke(stub.GetManifoldCoeffs, pb.GetManifoldCoeffsRequest(instrument=PAIR))
-        signal = json.loads(await answer(store.get(keys.signal(PAIR, int(bars.time[-1]) * 10**9))))
+        signal = json.loads(await reply(store.get(keys.signal(PAIR, int(bars.time[-1]) * 10**9))))
         assert coeffs.ts_ms == bars.time[-1] * 1000
         assert coeffs.sigma_eff == signal["coeffs"]["sigma_eff"]
         assert getattr(coeffs, "lambda") == signal["coeffs"]["lambda"]
@@ -356,14 +356,14 @@ async def test_of_two_replicas_one_writes_and_the_other_takes_over_within_15_s(
     try:
         await eventually(lambda: store.exists(keys.GATES_BLOB), within_s=20)
         lease = keys.lease("evaluator")
-        holder, token = await answer(store.hmget(lease, "holder", "token"))
+        holder, token = await reply(store.hmget(lease, "holder", "token"))
         async with running(settings_of(shared_valkey.url)) as second:
             assert await refusal(second.stub.EvaluateNow, pb.EvaluateNowRequest()) == (
                 "UNAVAILABLE NOT_THE_WRITER"
             )
             assert (await invoke(second.stub.ListGates, pb.ListGatesRequest())).gates
             assert not await second.metrics("sep_rolling_gate{")
-            assert await answer(store.hget(lease, "holder")) == holder
+            assert await reply(store.hget(lease, "holder")) == holder
             before = await stored_memory(store, PAIR)
             await first.kill()
             ts = (await stored_blob(store) or {})["ts"]
@@ -373,7 +373,7 @@ async def test_of_two_replicas_one_writes_and_the_other_takes_over_within_15_s(
                 return found is not None and found["ts"] > ts
 
             await eventually(published, within_s=15)
-            assert int(await answer(store.hget(lease, "token"))) > int(token)
+            assert int(await reply(store.hget(lease, "token"))) > int(token)
             assert await stored_memory(store, PAIR) == before
             await eventually(lambda: second.metrics("sep_rolling_gate{"))
     finally:

@@ -24,7 +24,7 @@ from sep_fx.sessions import SessionState
 from sep_kit.clock import now_ms
 from sep_kit.errors import CorruptRecordError, NotTheWriterError
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.lease import Lease
 from sep_testing.clock import FakeClock
 
@@ -81,11 +81,11 @@ class ValkeyBackend:
 
     async def put_params(self, instrument: str, params: StrategyParams) -> None:
         raw = json.dumps(params.as_dict())
-        await answer(self._valkey.set(keys.best_config(instrument), raw))
+        await reply(self._valkey.set(keys.best_config(instrument), raw))
 
     async def lose_lease(self) -> None:
         """Another replica takes the lease; this one does not know yet."""
-        await answer(self._valkey.delete(keys.lease("evaluator")))
+        await reply(self._valkey.delete(keys.lease("evaluator")))
         await Lease(self._valkey, "evaluator", "b", self._clock).renew()
 
 
@@ -222,6 +222,6 @@ async def test_the_stored_evaluation_calls_the_published_gate_eligible(
     result = await evaluation(backend, now)
     eligible = replace(result, state=replace(result.state, eligible=True), gate=False)
     await backend.store.save_evaluations([evaluated(eligible)], now)
-    record = json.loads(await answer(store.get(keys.backtest_summary(EUR))))
+    record = json.loads(await reply(store.get(keys.backtest_summary(EUR))))
     assert record["eligible"] is False
-    assert await answer(store.get(keys.gate_memory("eligible", EUR))) == b"1"
+    assert await reply(store.get(keys.gate_memory("eligible", EUR))) == b"1"

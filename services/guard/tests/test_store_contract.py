@@ -15,7 +15,7 @@ from sep_guard.domain.orders import Intent, Outcome, Result, intent_of_action
 from sep_guard.ports import GuardStore, Transaction
 from sep_kit.errors import NotTheWriterError, StoreUnavailableError
 from sep_kit.store import keys
-from sep_kit.store.connection import answer, open_valkey
+from sep_kit.store.connection import reply, open_valkey
 from sep_kit.store.lease import Lease
 from sep_testing.clock import FakeClock
 from sep_testing.valkey import ValkeyServer
@@ -98,13 +98,13 @@ class ValkeySide:
         ]
 
     async def budget(self) -> tuple[str, str] | None:
-        stored = await answer(self.valkey.hgetall(keys.ALLOC_BUDGET))
+        stored = await reply(self.valkey.hgetall(keys.ALLOC_BUDGET))
         if not stored:
             return None
         return stored[b"budget"].decode(), stored[b"per_instrument_cap"].decode()
 
     async def margin_open(self) -> bool | None:
-        stored = await answer(self.valkey.get(keys.MARGIN_GATE))
+        stored = await reply(self.valkey.get(keys.MARGIN_GATE))
         return None if stored is None else stored == b"open"
 
 

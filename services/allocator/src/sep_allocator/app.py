@@ -8,7 +8,7 @@ from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
 from sep_kit.store import keys
 from sep_kit.store.channel_watch import ChannelWatch
-from sep_kit.store.connection import answer
+from sep_kit.store.connection import reply
 
 from sep_allocator.adapters.valkey_store import ValkeyAllocatorStore
 from sep_allocator.application.allocation_loop import AllocationLoop
@@ -30,12 +30,12 @@ def build(settings: AllocatorSettings, context: Context) -> Parts:
     )
     loop = PeriodicLoop("allocation", allocation.tick, settings.alloc_interval_sec, context.loops)
     # A replica that takes the lease allocates at once.
-    context.lease.when_taken(loop.wake)
-    watch = ChannelWatch(valkey, keys.GATES_CHANNEL, lambda _: loop.wake(), listening=loop.wake)
+    context.lease.on_acquired(loop.wake)
+    watch = ChannelWatch(valkey, keys.GATES_CHANNEL, lambda _: loop.wake(), on_subscribed=loop.wake)
     servicer = AllocatorServicer(instruments, calendar, limits, store, clock)
 
     async def check_valkey() -> None:
-        await answer(valkey.ping())
+        await reply(valkey.ping())
 
     return Parts(
         handlers=[

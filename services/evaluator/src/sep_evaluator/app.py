@@ -10,7 +10,7 @@ from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
 from sep_kit.store.candles import CandleStore
-from sep_kit.store.connection import answer
+from sep_kit.store.connection import reply
 
 from sep_evaluator.adapters.gateway_prices import GatewayPrices
 from sep_evaluator.adapters.manifold_feed import ManifoldFeed
@@ -62,7 +62,7 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
         "evaluation", evaluation.tick, settings.eval_interval_sec, context.loops
     )
     # A replica that takes the lease evaluates at once.
-    lease.when_taken(evaluating.wake)
+    lease.on_acquired(evaluating.wake)
     feed = ManifoldFeed(valkey)
     servicer = EvaluatorServicer(
         settings.hotband_pairs,
@@ -78,7 +78,7 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
     )
 
     async def check_valkey() -> None:
-        await answer(valkey.ping())
+        await reply(valkey.ping())
 
     async def prepare() -> None:
         """Compile the numerics and load parameters and candles, before any signal is written."""

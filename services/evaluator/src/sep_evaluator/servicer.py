@@ -9,7 +9,7 @@ from sep_fx.instants import NS_PER_MS
 from sep_kit.clock import Clock, now_ms, now_s
 from sep_kit.convert import session_message
 from sep_kit.errors import CorruptRecordError, NotReadyError, UnknownInstrumentError
-from sep_kit.ops.status import signal_end_ns
+from sep_kit.store.signals import signal_end_ns
 
 from sep_evaluator.application.evaluation_loop import EvaluationLoop
 from sep_evaluator.application.long_runs import RunRules

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from sep_kit.logging import get_logger
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 
 from sep_evaluator.domain.params import StrategyParams
 
@@ -25,7 +25,7 @@ class StoredParams:
         Raises:
             StoreUnavailableError: Valkey does not answer.
         """
-        found = await answer(self._store.mget([keys.best_config(i) for i in instruments]))
+        found = await reply(self._store.mget([keys.best_config(i) for i in instruments]))
         return {i: self._parse(i, raw) for i, raw in zip(instruments, found, strict=True)}
 
     def _parse(self, instrument: str, raw: bytes | None) -> StrategyParams:
