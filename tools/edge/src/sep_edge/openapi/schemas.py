@@ -36,7 +36,7 @@ def field_schema(field: Field) -> Json:
         return {"type": "object", "additionalProperties": _value(field)}
     value = _value(field) | _text_limits(field.constraints)
     if field.repeated:
-        schema = {"type": "array", "items": value}
+        schema: Json = {"type": "array", "items": value}
         if field.constraints.max_items is not None:
             schema["maxItems"] = field.constraints.max_items
         return schema
