@@ -14,7 +14,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from sep_stack.binaries import envoy_binary, valkey_binary
+from sep_local.binaries import envoy_binary, valkey_binary
 
 from tests.containers.engine import Engine
 from tests.containers.machine import PATH, programs_with_libraries, write_base

@@ -134,7 +134,7 @@ def metrics() -> Iterator[str]:
                     call.args[2] if len(call.args) > 2 else None,
                 )
                 names = ast.literal_eval(labels) if labels else ()
-                yield f"metric {call.args[0].value} {_name(call.func)} {{{', '.join(names)}}}"
+                yield f"metric {call.args[0].value!s} {_name(call.func)} {{{', '.join(names)}}}"
 
 
 def error_reasons() -> Iterator[str]:

@@ -35,6 +35,7 @@ from sep_edge.envoy.clusters import OPS_SERVICE
 from sep_edge.envoy.config import render
 from sep_edge.envoy.settings import DEFAULT_WRITE_LIMIT, EdgeSettings
 from sep_edge.envoy.transcoding import MAX_REQUEST_BYTES
+from sep_edge.openapi.write import write_pages
 from sep_protos import DESCRIPTOR_SET
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -145,7 +146,7 @@ class RunningEdge:
 
 
 def settings_for(
-    listen: Address, services: Sequence[Address], admin: Address | None = None
+    listen: Address, services: Sequence[Address], admin: Address, pages: Path
 ) -> EdgeSettings:
     gateway, evaluator, allocator, guard = services
     return EdgeSettings(
@@ -157,6 +158,7 @@ def settings_for(
         guard=guard,
         descriptor_set=DESCRIPTOR_SET,
         admin=admin,
+        pages=pages,
         cors_origins=("https://desk.example",),
     )
 
@@ -199,8 +201,10 @@ async def edge(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[RunningEdge]:
     """Envoy in front of gateway, evaluator and guard."""
-    listen, admin, *peers = (Address("127.0.0.1", port) for port in free_ports(6))
-    settings = settings_for(listen, peers, admin)
+    listen, admin, *services = (Address("127.0.0.1", port) for port in free_ports(6))
+    pages = tmp_path_factory.mktemp("pages")
+    write_pages(pages)
+    settings = settings_for(listen, services, admin, pages)
     evaluator = Evaluator()  # type: ignore[abstract]
     add_gateway = gateway_pb2_grpc.add_GatewayServiceServicer_to_server
     add_evaluator = evaluator_pb2_grpc.add_EvaluatorServiceServicer_to_server
@@ -369,6 +373,15 @@ async def test_stream_sends_each_event_at_once(edge: RunningEdge) -> None:
     assert [json.loads(line.removeprefix("data: "))["manifold"]["price"] for line in rest] == [
         "1.2"
     ]
+
+
+async def test_page_shows_the_url_of_its_reader(edge: RunningEdge) -> None:
+    """Also where the public port is mapped to another one."""
+    response = await edge.rest.get("/docs", headers={"host": "sep.example:9000"})
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert "http://sep.example:9000/api/status" in response.text
+    assert "%" not in response.text.replace("100%", "").replace("30 %", "")
+    assert "script" not in response.text
 
 
 async def test_metrics_keep_their_content_type(edge: RunningEdge) -> None:

@@ -48,7 +48,7 @@ def write_envoy_config(out: Path, env: Mapping[str, str]) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(DESCRIPTOR_SET, edge.descriptor_set)
-        write_pages(out.parent, settings.url)
+        write_pages(out.parent)
         out.write_text(render(edge))
     except OSError as error:
         raise StackError(f"can't write {out}: {error.strerror}") from error

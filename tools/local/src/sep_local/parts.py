@@ -116,7 +116,7 @@ def _service(name: str, settings: LocalSettings, shared: Mapping[str, str]) -> P
 def _envoy(settings: LocalSettings, system: Mapping[str, str]) -> Part:
     config = settings.run_dir / "envoy.json"
     edge = edge_settings(settings)
-    write_pages(settings.run_dir / "pages", settings.url)
+    write_pages(settings.run_dir / "pages")
     config.write_text(render(edge))
     # One thread is far more than four Python services need. The access log is flushed every half
     # second instead of every ten, since somebody may be reading it.

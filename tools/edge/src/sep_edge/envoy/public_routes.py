@@ -58,14 +58,18 @@ def _preflight(settings: EdgeSettings) -> Iterable[Json]:
 def _pages(settings: EdgeSettings) -> Iterable[Json]:
     if settings.pages is None:
         return
-    for path, file, content_type in (
-        ("/openapi.json", "openapi.json", "application/json"),
-        ("/docs", "docs.html", "text/html; charset=utf-8"),
-    ):
+    document = {"filename": str(settings.pages / "openapi.json")}
+    page = {"filename": str(settings.pages / "docs.html")}
+    html = "text/html; charset=utf-8"
+    responses: tuple[tuple[str, str, Json], ...] = (
+        ("/openapi.json", "application/json", {"body": document}),
+        ("/docs", html, {"body_format": {"text_format_source": page, "content_type": html}}),
+    )
+    for path, content_type, response in responses:
         get_or_head = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
         yield {
             "match": {"path": path, "headers": [get_or_head]},
-            "direct_response": {"status": 200, "body": {"filename": str(settings.pages / file)}},
+            "direct_response": {"status": 200, **response},
             "response_headers_to_add": [
                 set_header("content-type", content_type),
                 set_header("cache-control", "no-cache"),

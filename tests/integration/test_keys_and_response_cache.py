@@ -1,4 +1,4 @@
-"""Keys that change while one looks, and answers that many ask for at once."""
+"""Key files that change at runtime, and the response cache under concurrent callers."""
 
 import asyncio
 import hmac
@@ -10,15 +10,15 @@ from sep_kit.grpc.answers import AnswerCache
 from sep_kit.grpc.keys import SHORTEST, Caller, KeyRing, Role
 from sep_kit.grpc.patience import answer_in_time
 from sep_kit.grpc.scope import CallScope
-from sep_stack.key_files import make_missing_keys
+from sep_local.key_files import make_missing_keys
 from sep_testing.clock import FakeClock
 
 ALICE = Caller(Role.WRITE, "alice")
 KEY = "a" * SHORTEST
 
 
-class Monotonic:
-    """Turns only when told; a key ring looks again after a second."""
+class FakeMonotonic:
+    """A monotonic clock that tests move; a key ring reads its folder again after a second."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -28,30 +28,30 @@ class Monotonic:
 
 
 @pytest.fixture
-def monotonic() -> Monotonic:
-    return Monotonic()
+def monotonic() -> FakeMonotonic:
+    return FakeMonotonic()
 
 
 @pytest.fixture
-def ring(tmp_path: Path, monotonic: Monotonic) -> KeyRing:
+def ring(tmp_path: Path, monotonic: FakeMonotonic) -> KeyRing:
     (tmp_path / "write.alice").write_text(KEY + "\n")
     return KeyRing(tmp_path, monotonic)
 
 
-def test_a_key_is_known_by_its_file(ring: KeyRing) -> None:
+def test_a_key_has_the_role_and_name_of_its_file(ring: KeyRing) -> None:
     assert ring.caller(KEY) == ALICE
     assert ring.caller(KEY[:-1]) is None
     assert ring.caller("") is None
     assert ring.own_key() == ""
 
 
-def test_the_time_of_a_look_tells_nothing_of_the_keys_there_are(
+def test_the_time_of_a_lookup_does_not_depend_on_the_keys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every key is compared in constant time, whether an earlier one was right or none is."""
+    """Every key is compared in constant time, also after a match."""
     for name in ("internal", "read.grafana", "write.alice"):
         (tmp_path / name).write_text(name[0] * SHORTEST)
-    ring, compared = KeyRing(tmp_path, Monotonic()), []
+    ring, compared = KeyRing(tmp_path, FakeMonotonic()), []
 
     def counting(known: bytes, given: bytes) -> bool:
         compared.append(known)
@@ -64,8 +64,8 @@ def test_the_time_of_a_look_tells_nothing_of_the_keys_there_are(
         assert len(set(compared)) == len(compared) == 3
 
 
-def test_keys_come_and_go_within_a_second(
-    ring: KeyRing, tmp_path: Path, monotonic: Monotonic
+def test_added_and_removed_keys_take_effect_within_a_second(
+    ring: KeyRing, tmp_path: Path, monotonic: FakeMonotonic
 ) -> None:
     assert ring.caller(KEY) == ALICE
     (tmp_path / "write.bob").write_text("b" * SHORTEST)
@@ -88,14 +88,14 @@ def test_keys_come_and_go_within_a_second(
         ("write", "\u00e4" * SHORTEST),
     ],
 )
-def test_what_is_no_key_never_counts(tmp_path: Path, name: str, content: str) -> None:
+def test_an_invalid_key_file_is_ignored(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content)
-    ring = KeyRing(tmp_path, Monotonic())
+    ring = KeyRing(tmp_path, FakeMonotonic())
     assert ring.caller(content.strip()) is None
 
 
-def test_a_folder_that_is_gone_takes_its_keys_along(
-    ring: KeyRing, tmp_path: Path, monotonic: Monotonic
+def test_removing_the_folder_removes_its_keys(
+    ring: KeyRing, tmp_path: Path, monotonic: FakeMonotonic
 ) -> None:
     assert ring.caller(KEY) == ALICE
     (tmp_path / "write.alice").unlink()
@@ -104,67 +104,67 @@ def test_a_folder_that_is_gone_takes_its_keys_along(
     assert ring.caller(KEY) is None
 
 
-def test_missing_keys_are_made_once_and_for_their_owner(tmp_path: Path) -> None:
+def test_missing_keys_are_created_once_and_readable_by_their_owner_only(tmp_path: Path) -> None:
     folder = tmp_path / "keys"
     made = make_missing_keys(folder)
     assert [p.name for p in made] == ["write", "internal"]
     assert all(p.stat().st_mode & 0o777 == 0o600 for p in made)
     assert folder.stat().st_mode & 0o777 == 0o700
     assert make_missing_keys(folder) == []
-    ring = KeyRing(folder, Monotonic())
+    ring = KeyRing(folder, FakeMonotonic())
     assert ring.caller((folder / "write").read_text().strip()) == Caller(Role.WRITE, "write")
     assert ring.own_key() == (folder / "internal").read_text().strip()
 
 
-def test_a_named_key_is_as_good_as_a_made_one(tmp_path: Path) -> None:
+def test_no_key_is_created_for_a_role_that_has_a_named_key(tmp_path: Path) -> None:
     (tmp_path / "write.alice").write_text(KEY)
     assert [p.name for p in make_missing_keys(tmp_path)] == ["internal"]
 
 
-async def test_those_who_ask_at_once_get_one_answer(clock: FakeClock) -> None:
-    cache, made, go_on = AnswerCache(clock), [], asyncio.Event()
+async def test_simultaneous_callers_share_one_response(clock: FakeClock) -> None:
+    cache, calls, proceed = AnswerCache(clock), [], asyncio.Event()
 
     async def make() -> str:
-        made.append(1)
-        await go_on.wait()
-        return "fact"
+        calls.append(1)
+        await proceed.wait()
+        return "value"
 
-    async def ask() -> str:
+    async def call() -> str:
         return str(await answer_in_time(cache.ask("k", 1, make)[0], CallScope("a call")))
 
-    asking = [asyncio.create_task(ask()) for _ in range(50)]
+    callers = [asyncio.create_task(call()) for _ in range(50)]
     await asyncio.sleep(0)
-    asking[0].cancel()  # whoever was first may hang up
-    go_on.set()
-    assert set(await asyncio.gather(*asking[1:])) == {"fact"}
-    assert len(made) == 1
+    callers[0].cancel()  # the first caller may cancel
+    proceed.set()
+    assert set(await asyncio.gather(*callers[1:])) == {"value"}
+    assert len(calls) == 1
 
 
-async def test_an_answer_ends_with_its_second(clock: FakeClock) -> None:
-    cache, made = AnswerCache(clock), []
+async def test_a_response_expires_at_the_end_of_its_second(clock: FakeClock) -> None:
+    cache, calls = AnswerCache(clock), []
 
     async def make() -> int:
-        made.append(1)
-        return len(made)
+        calls.append(1)
+        return len(calls)
 
     clock.advance(0.5 - (clock.now_ns() % 10**9) / 1e9)
-    answer, second = cache.ask("k", 1, make)
-    first = await answer
+    response, second = cache.ask("k", 1, make)
+    first = await response
     clock.advance(0.4)
-    assert cache.ask("k", 1, make) == (answer, second)
+    assert cache.ask("k", 1, make) == (response, second)
     clock.advance(0.2)
     later, third = cache.ask("k", 1, make)
     assert (await later, third) == (first + 1, second + 1)
 
 
-async def test_a_failure_is_told_and_not_kept(clock: FakeClock) -> None:
-    cache, outcomes = AnswerCache(clock), [OSError("away"), None]
+async def test_an_error_is_raised_to_the_caller_and_not_cached(clock: FakeClock) -> None:
+    cache, outcomes = AnswerCache(clock), [OSError("unavailable"), None]
 
     async def make() -> str:
         if error := outcomes.pop(0):
             raise error
-        return "fact"
+        return "value"
 
-    with pytest.raises(OSError, match="away"):
+    with pytest.raises(OSError, match="unavailable"):
         await cache.ask("k", 1, make)[0]
-    assert await cache.ask("k", 1, make)[0] == "fact"
+    assert await cache.ask("k", 1, make)[0] == "value"

@@ -1,4 +1,4 @@
-"""The four services in this process, with a real Valkey, the paper broker and a real Envoy."""
+"""All services in this process, with the paper broker, a real Valkey and a real Envoy."""
 
 import time
 from collections.abc import AsyncIterator
@@ -25,10 +25,10 @@ from sep_paper_broker.settings import Settings as PaperSettings
 from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer, free_port
 
+from tests.surface.methods import METHODS, REQUESTS, Json, Outcome, over_grpc, over_rest
 from tests.surface.proxy import running_envoy
-from tests.surface.rows import METHODS, REQUESTS, Json, Outcome, over_grpc, over_rest
 
-TOKEN = "a-token-nobody-may-see"
+TOKEN = "a-secret-broker-token"
 ACCOUNT = "101-001-0000001-001"
 WRITE, READ, INTERNAL = "w" * 32, "r" * 32, "i" * 32
 SERVICES: dict[str, tuple[Any, Any]] = {
@@ -47,8 +47,8 @@ def make_keys(folder: Path) -> Path:
 
 
 @dataclass
-class World:
-    """What runs; parts of it can be taken away."""
+class RunningStack:
+    """The running parts and clients of the public port; parts can be stopped."""
 
     http: httpx.AsyncClient
     channel: grpc.aio.Channel
@@ -56,12 +56,12 @@ class World:
     store: Valkey
     parts: dict[str, AsyncExitStack] = field(default_factory=dict)
 
-    async def take_away(self, part: str) -> None:
+    async def stop(self, part: str) -> None:
         """Stop a service or the broker."""
         await self.parts.pop(part).aclose()
 
-    async def ask(self, name: str, body: Json | None = None) -> tuple[Outcome, Outcome | None]:
-        """A method's outcome over gRPC, and over REST where it has a route."""
+    async def call(self, name: str, body: Json | None = None) -> tuple[Outcome, Outcome | None]:
+        """The outcome of a method over gRPC, and over REST if it has a route."""
         (method,) = (m for m in METHODS.values() if m.name == name)
         key = INTERNAL if method.access == "internal" else WRITE
         body = REQUESTS.get(name, {}) if body is None else body
@@ -70,10 +70,16 @@ class World:
 
 
 @asynccontextmanager
-async def running_world(folder: Path, valkey: ValkeyServer, **changed: str) -> AsyncIterator[World]:
-    """Everything up; the guard reconciles when it is told to alone."""
+async def running_stack(
+    folder: Path, valkey: ValkeyServer, **changed: str
+) -> AsyncIterator[RunningStack]:
+    """A stack whose guard reconciles only on request.
+
+    Args:
+        changed: settings that differ from the defaults below.
+    """
     addresses = {name: f"127.0.0.1:{free_port()}" for name in SERVICES}
-    async with AsyncExitStack() as world:
+    async with AsyncExitStack() as resources:
         paper = AsyncExitStack()
         broker = await paper.enter_async_context(
             serve_paper_broker(
@@ -103,20 +109,20 @@ async def running_world(folder: Path, valkey: ValkeyServer, **changed: str) -> A
             **changed,
         }
         parts = {"broker": paper}
-        world.push_async_callback(_stop_all, parts)
+        resources.push_async_callback(_stop_all, parts)
         for name, (kind, build) in SERVICES.items():
             parts[name] = AsyncExitStack()
             own = {"GRPC_LISTEN": addresses[name]}
             settings = load_settings(kind, _known(kind, environment | own), Path("/nonexistent"))
             await parts[name].enter_async_context(running_service(name, settings, build))
-        envoy = await world.enter_async_context(running_envoy(folder, addresses, cache=False))
+        envoy = await resources.enter_async_context(running_envoy(folder, addresses, cache=False))
         store = open_valkey(valkey.url)
-        world.push_async_callback(store.aclose)
-        http = await world.enter_async_context(
+        resources.push_async_callback(store.aclose)
+        http = await resources.enter_async_context(
             httpx.AsyncClient(base_url=envoy.url, trust_env=False, timeout=20)
         )
-        channel = await world.enter_async_context(grpc.aio.insecure_channel(envoy.address))
-        yield World(http, channel, valkey, store, parts)
+        channel = await resources.enter_async_context(grpc.aio.insecure_channel(envoy.address))
+        yield RunningStack(http, channel, valkey, store, parts)
 
 
 async def _stop_all(parts: dict[str, AsyncExitStack]) -> None:
@@ -126,5 +132,5 @@ async def _stop_all(parts: dict[str, AsyncExitStack]) -> None:
 
 
 def _known(kind: Any, environment: dict[str, str]) -> dict[str, str]:
-    """What this service reads of it."""
+    """The settings that this service has."""
     return {name: value for name, value in environment.items() if name.lower() in kind.model_fields}

@@ -1,6 +1,6 @@
-"""The contract as rows: every method with every error that it documents, and how each is called.
+"""Every method of the contract with its documented errors, and how to call each.
 
-A new method, or an error that is newly documented, is a row without anything to provoke it.
+A new method or a newly documented error becomes a test case, which fails until a test provokes it.
 """
 
 from collections.abc import Iterator
@@ -16,15 +16,13 @@ from sep.evaluator.v1 import evaluator_pb2
 from sep.gateway.v1 import gateway_pb2
 from sep.guard.v1 import guard_pb2
 from sep.ops.v1 import ops_pb2
-from sep_protos import DESCRIPTOR_SET
-from sep_stack.contract import Method, methods_of, read_contract
-from sep_stack.envoy.errors import OWN_ERRORS
-from sep_stack.openapi.errors import HTTP_STATUS, reasons_of
+from sep_contract import Method, read_contract
+from sep_edge.envoy.errors import PROXY_ERRORS
+from sep_edge.openapi.errors import HTTP_STATUS, reasons_of
 
 MODULES = (allocator_pb2, evaluator_pb2, gateway_pb2, guard_pb2, ops_pb2)
-METHODS = {m.path: m for m in methods_of(read_contract(DESCRIPTOR_SET))}
-
-ENVOYS = {error.reason for error in OWN_ERRORS}
+METHODS = read_contract().methods
+PROXY_REASONS = {error.reason for error in PROXY_ERRORS}
 
 Json = dict[str, Any]
 ORDER: Json = {"instrument": "EUR_USD", "units": "1", "client_order_id": "surface-1"}
@@ -47,12 +45,12 @@ REQUESTS: dict[str, Json] = {
     "CloseTrade": TRADE,
     "GetOrder": {"client_order_id": "surface-1"},
 }
-"""What a method is asked for, where an empty request would be refused or do something else."""
+"""Requests of the methods whose empty request is invalid or means something else."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call came to: the code, and the reason where there is one."""
+    """How a call ended: gRPC code, and the reason of an error."""
 
     code: str
     reason: str = ""
@@ -62,8 +60,8 @@ OK = Outcome("OK")
 
 
 @dataclass(frozen=True)
-class Row:
-    """One error of one method."""
+class DocumentedError:
+    """One error that a method documents."""
 
     method: Method
     code: str
@@ -77,24 +75,24 @@ class Row:
         return Outcome(self.code, self.reason)
 
 
-def own_rows() -> list[Row]:
-    """The errors that a method has of its own."""
+def method_errors() -> list[DocumentedError]:
+    """The errors that methods declare in the contract."""
     return [
-        Row(method, code, reason)
+        DocumentedError(method, code, reason)
         for method in METHODS.values()
         for code, reasons in method.errors.items()
         for reason in reasons
     ]
 
 
-def common_rows() -> Iterator[tuple[Method, int, str]]:
-    """The errors of a route that the document adds to those: HTTP status and reason."""
+def common_errors() -> Iterator[tuple[Method, int, str]]:
+    """The further errors of each route in the OpenAPI document: HTTP status and reason."""
     for method in METHODS.values():
-        own = {reason for reasons in method.errors.values() for reason in reasons}
+        declared = {reason for reasons in method.errors.values() for reason in reasons}
         if method.route:
             for status, reasons in reasons_of(method).items():
                 for reason in reasons:
-                    if reason not in own:
+                    if reason not in declared:
                         yield method, status, reason
 
 
@@ -110,7 +108,7 @@ def request_bytes(method: Method, body: Json) -> bytes:
 async def over_grpc(
     channel: grpc.aio.Channel, method: Method, body: Json, key: str = ""
 ) -> Outcome:
-    """A native call; of a stream the first event will do, and silence is no error."""
+    """A native call; a stream ends at its first event, or without one after its deadline."""
     return await raw_grpc(channel, method, request_bytes(method, body), key)
 
 
@@ -144,40 +142,40 @@ def grpc_reason(error: grpc.aio.AioRpcError) -> str:
 
 
 async def over_rest(http: httpx.AsyncClient, method: Method, body: Json, key: str = "") -> Outcome:
-    """The same over REST."""
+    """A REST call; a stream as in ``over_grpc``."""
     headers = {"authorization": f"Bearer {key}"} if key else {}
     sent: Json = {"json": body} if method.has_body else {"params": body}
     request = http.build_request(method.verb, method.route, headers=headers, **sent)
     if method.streams:
         request.extensions["timeout"] = httpx.Timeout(2).as_dict()
     try:
-        answer = await http.send(request, stream=True)
+        response = await http.send(request, stream=True)
     except httpx.ReadTimeout:
         assert method.streams
         return OK
     try:
-        if answer.status_code == 200:
+        if response.status_code == 200:
             if not method.streams:
-                await answer.aread()
+                await response.aread()
             return OK
-        await answer.aread()
-        return rest_outcome(answer)
+        await response.aread()
+        return rest_outcome(response)
     finally:
-        await answer.aclose()
+        await response.aclose()
 
 
-def rest_outcome(answer: httpx.Response) -> Outcome:
-    """Code and reason of an error, which must have the one shape and the status of its code."""
-    if answer.status_code == 200:
+def rest_outcome(response: httpx.Response) -> Outcome:
+    """Code and reason of an error; checks its shape, and the status for its code."""
+    if response.status_code == 200:
         return OK
-    body = answer.json()
-    assert answer.headers["content-type"] == "application/json"
+    body = response.json()
+    assert response.headers["content-type"] == "application/json"
     assert set(body) == {"code", "message", "details"}
     assert body["message"]
     info = body["details"][0]
     assert info["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"
     assert info["domain"] == "sep"
     (code,) = (c.name for c in grpc.StatusCode if c.value[0] == body["code"])
-    assert answer.status_code == HTTP_STATUS[code] or info["reason"] in ENVOYS
-    assert answer.headers["x-request-id"]
+    assert response.status_code == HTTP_STATUS[code] or info["reason"] in PROXY_REASONS
+    assert response.headers["x-request-id"]
     return Outcome(code, info["reason"])

@@ -1,4 +1,4 @@
-"""A server that has every method of the contract, and does with all of them the same."""
+"""Servicers with every method of the contract, all with the same behaviour."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib import import_module
@@ -6,18 +6,22 @@ from typing import Any
 
 from sep_kit.grpc.server import Handler
 
-from tests.surface.rows import MODULES
+from tests.surface.methods import MODULES
 
 
-async def answers() -> None:
-    return None
+async def respond() -> None:
+    """Return an empty response at once."""
 
 
 class Behaviour:
-    """What every method does."""
+    """What every method does before it returns an empty response.
+
+    Args:
+        run: replaced by tests; may raise or block.
+    """
 
     def __init__(self) -> None:
-        self.does: Callable[[], Awaitable[None]] = answers
+        self.run: Callable[[], Awaitable[None]] = respond
 
 
 def servicers(behaviour: Behaviour) -> list[Handler]:
@@ -38,7 +42,7 @@ def servicers(behaviour: Behaviour) -> list[Handler]:
 
 def unary(behaviour: Behaviour, method: Any) -> Any:
     async def handle(self: Any, request: Any, context: Any) -> Any:
-        await behaviour.does()
+        await behaviour.run()
         return method.output_type._concrete_class()
 
     return handle
@@ -46,7 +50,7 @@ def unary(behaviour: Behaviour, method: Any) -> Any:
 
 def streaming(behaviour: Behaviour, method: Any) -> Any:
     async def handle(self: Any, request: Any, context: Any) -> AsyncIterator[Any]:
-        await behaviour.does()
+        await behaviour.run()
         yield method.output_type._concrete_class()
 
     return handle
