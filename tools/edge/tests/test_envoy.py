@@ -409,7 +409,7 @@ async def test_service_that_cannot_do_its_work_is_still_read(
     await edge.guard_health.set("", health_pb2.HealthCheckResponse.SERVING)
 
 
-async def test_health_answers_while_any_service_lives(edge: RunningEdge) -> None:
+async def test_health_responds_while_any_service_runs(edge: RunningEdge) -> None:
     """Although the allocator is down, every call succeeds."""
     responses = [await edge.rest.get("/health") for _ in range(20)]
     assert {response.status_code for response in responses} == {httpx.codes.OK}

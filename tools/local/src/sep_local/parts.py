@@ -119,7 +119,7 @@ def _envoy(settings: LocalSettings, system: Mapping[str, str]) -> Part:
     write_pages(settings.run_dir / "pages")
     config.write_text(render(edge))
     # One thread is far more than four Python services need. The access log is flushed every half
-    # second instead of every ten, since somebody may be reading it.
+    # second instead of every ten seconds, for operators who follow it.
     argv = (
         "--file-flush-interval-msec",
         "500",

@@ -44,7 +44,7 @@ def _not_found(settings: EdgeSettings) -> Iterable[Json]:
 
 
 def _preflight(settings: EdgeSettings) -> Iterable[Json]:
-    """A browser's preflight requests, which the CORS filter answers where a route exists."""
+    """A browser's preflight requests, to which the CORS filter responds where a route exists."""
     if settings.cors_origins:
         requested = {"name": "access-control-request-method", "present_match": True}
         match = {"prefix": "/", "headers": [header_equals(":method", "OPTIONS"), requested]}
