@@ -1,4 +1,4 @@
-"""The whole stack as a user starts it: local processes behind Envoy, with a paper broker."""
+"""The whole stack as a user starts it: local processes behind Envoy, with the paper broker."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ ORIGIN = "https://desk.example"
 
 
 class Stack:
-    """``make run`` on ports of its own."""
+    """``make run`` on its own ports."""
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
@@ -30,8 +30,8 @@ class Stack:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, **env: str) -> None:
-        """Start it and wait until it says that it is ready."""
-        command = [sys.executable, "-m", "sep_stack", "up", "--env-file", "deploy/demo.env"]
+        """Start it and wait until it is ready."""
+        command = [sys.executable, "-m", "sep_local", "up", "--env-file", "deploy/demo.env"]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*command, "--port-base", str(self.port)],
@@ -61,7 +61,7 @@ class Stack:
             self.interrupt()
 
     def parts(self) -> dict[str, int]:
-        """Process ids of its services by module."""
+        """Process ids of the services and the paper broker by name."""
         found = {}
         for name in ("gateway", "evaluator", "allocator", "guard", "paper_broker"):
             for pid in self.processes():
@@ -70,7 +70,7 @@ class Stack:
         return found
 
     def processes(self) -> list[int]:
-        """Every process that was started with this stack's run directory or ports."""
+        """Ids of every process with this stack's run directory or ports."""
         marks = (str(self.run_dir), *(f":{self.port + i}" for i in range(_PORTS)))
         return [
             int(p.name)
@@ -87,7 +87,7 @@ class Stack:
         return httpx.get(f"{self.url}{path}", params=params or None, timeout=10)
 
     def post(self, path: str, body: object) -> httpx.Response:
-        """POST through Envoy with a key for writing."""
+        """POST through Envoy with a write key."""
         return httpx.post(f"{self.url}{path}", json=body, headers=self.key(self.writer), timeout=30)
 
     def key(self, name: str) -> dict[str, str]:
@@ -106,13 +106,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def trading(stack: Stack) -> Stack:
-    """The stack while entries may pass, as ``make run`` starts it."""
+    """The stack with entries allowed, as ``make run`` starts it."""
     return stack
 
 
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One stack for the tests of its surface: keys of every kind, one foreign origin, full logs."""
+    """One stack for the tests of the API: keys of every role, one CORS origin, full logs."""
     running = Stack(tmp_path_factory.mktemp("api") / "run")
     keys = running.run_dir / "keys"
     keys.mkdir(parents=True)
@@ -122,7 +122,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     running.start(
         CORS_ORIGINS=ORIGIN, EDGE_LOGGED_READS="100", EDGE_WRITE_LIMIT="1000", LOG_LEVEL="DEBUG"
     )
-    # What is asked of it must be there, and nobody deaf any more from compiling.
+    # Until every instrument has a score and every service responds: compiling can block them.
     deadline = time.monotonic() + 90
     while (
         running.get("/api/ranking/active").text.count('"score"') < 8
@@ -142,7 +142,7 @@ async def channel(api: Stack) -> AsyncIterator[grpc.aio.Channel]:
 
 
 def _free_port_base() -> int:
-    """A port after which seven more are free too."""
+    """The first of eight consecutive free ports."""
     for base in range(21_000, 60_000, 16):
         sockets = []
         try:

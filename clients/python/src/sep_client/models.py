@@ -1,4 +1,4 @@
-"""What the stack answers with. Made from the contract by ``generate.py``: don't edit."""
+"""Responses of the stack. Generated from the contract by ``generate.py``: don't edit."""
 
 # ruff: noqa: E741 - the contract calls a low price l
 
@@ -14,7 +14,7 @@ class ClosedList(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Base of everything that the stack answers with."""
+    """Base of the contract's messages."""
 
 
 class ActionKind(ClosedList):

@@ -1,0 +1,56 @@
+"""Free ports, and waiting for conditions."""
+
+import asyncio
+import contextlib
+import inspect
+import random
+import socket
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for free in sockets:
+            free.bind(("127.0.0.1", 0))
+        return [free.getsockname()[1] for free in sockets]
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[[int], list[int]]:
+    """Returns so many different ports that nothing listens on."""
+    return _free_ports
+
+
+async def _eventually(
+    check: Callable[[], object | Awaitable[object]], within: float = 10.0
+) -> None:
+    deadline = time.monotonic() + within
+    while True:
+        result = check()
+        if inspect.isawaitable(result):
+            result = await result
+        if result:
+            return
+        assert time.monotonic() < deadline, f"not within {within} s: {inspect.getsource(check)}"
+        await asyncio.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., Awaitable[None]]:
+    """Waits until a check is true; fails after a timeout."""
+    return _eventually
+
+
+@pytest.fixture
+def port_base() -> int:
+    """The first of eight consecutive free ports, outside the ephemeral range."""
+    for base in random.sample(range(20_000, 32_000, 8), 100):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in range(base, base + 8):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return base
+    raise AssertionError("no eight free ports")
