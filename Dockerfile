@@ -1,5 +1,6 @@
 # One recipe for the images of all our services. SERVICE is the service's name (gateway, evaluator,
-# allocator, guard, paper_broker, stack), FOLDER the folder of its source:
+# allocator, guard, paper_broker, stack), FOLDER the folder of its source,
+# LIBRARY one more folder of ours that it needs:
 #   docker build --build-arg SERVICE=guard --tag sep-guard .
 # Third-party packages have layers of their own: a changed line of source reinstalls none of them.
 ARG PYTHON=3.13
@@ -16,11 +17,13 @@ COPY requirements/constraints.txt requirements/
 FROM base AS lists
 ARG SERVICE
 ARG FOLDER=services/${SERVICE}
+ARG LIBRARY=libs/contract
 COPY deploy/image/third_party.py ./
 COPY protos/pyproject.toml protos/
 COPY libs libs
 COPY ${FOLDER} service
-RUN mkdir /lists && python third_party.py service protos libs/* --out /lists
+COPY ${LIBRARY} library
+RUN mkdir /lists && python third_party.py service protos libs/* library --out /lists
 
 FROM base AS shared-dependencies
 COPY --from=lists /lists/shared.txt /lists/
@@ -56,8 +59,11 @@ RUN pip wheel --no-build-isolation --no-deps --wheel-dir /wheels ./protos ./libs
 FROM build AS service
 ARG SERVICE
 ARG FOLDER=services/${SERVICE}
+ARG LIBRARY=libs/contract
 COPY ${FOLDER} service
+COPY ${LIBRARY} library
 RUN pip wheel --no-build-isolation --no-deps --wheel-dir /wheels ./service \
+        $(test ${LIBRARY} = libs/contract || echo ./library) \
     && pip install --no-index --no-deps --target /opt/service /wheels/*.whl
 
 # --- The image ------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from sep_stack.binaries import envoy_binary, valkey_binary
+from sep_local.binaries import envoy_binary, valkey_binary
 
 from tests.containers.engine import Engine
 from tests.containers.machine import PATH, programs_with_libraries, write_base
@@ -40,7 +40,7 @@ def build_wheelhouse(folder: Path) -> Path:
 
     The only step that may use the network. The folder is reused while the versions are the same.
     """
-    requirements = sorted(_closure([*_OURS, "sep-protos", "sep-stack"]) | _build_tools())
+    requirements = sorted(_closure([*_OURS, "sep-protos", "sep-contract", "sep-edge", "sep-local"]) | _build_tools())
     digest = hashlib.sha256(" ".join([PYTHON, *requirements]).encode()).hexdigest()[:12]
     wheelhouse = folder / f"wheelhouse-{digest}"
     if not wheelhouse.exists():

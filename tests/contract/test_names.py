@@ -7,8 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sep_kit.service import StackSettings
-from sep_kit.settings import knobs
+from sep_allocator.settings import AllocatorSettings
+from sep_evaluator.settings import EvaluatorSettings
+from sep_guard.settings import GuardSettings
+from sep_gateway.settings import GatewaySettings
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 
@@ -55,14 +57,11 @@ KNOBS = {
 PAIRS = "EUR_USD,USD_JPY,GBP_USD,EUR_JPY,USD_CAD,NZD_USD,AUD_USD,USD_CHF"
 
 
-class AllSettings(
-    knobs.ThresholdKnobs,
-    knobs.AllocationKnobs,
-    knobs.AllocatorKnobs,
-    knobs.EvaluatorKnobs,
-    knobs.GuardKnobs,
-    knobs.BrokerKnobs,
-    StackSettings,
+class AllSettings(  # type: ignore[misc]  # limits() differs
+    AllocatorSettings,
+    EvaluatorSettings,
+    GuardSettings,
+    GatewaySettings,
 ):
     """The settings of all services."""
 

@@ -11,7 +11,7 @@ import grpc
 import httpx
 import pytest
 import trustme
-from sep_kit.grpc.tls import NAME, TlsFiles
+from sep_kit.grpc.tls import DNS_NAME, TlsFiles
 
 from tests.e2e.calls import reason
 from tests.e2e.conftest import Stack
@@ -24,7 +24,7 @@ GET_KILL_SWITCH = "/sep.guard.v1.GuardService/GetKillSwitch"
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
     """Certificate of a service, from the stack's own authority."""
-    return issue(tmp_path_factory.mktemp("tls"), NAME)
+    return issue(tmp_path_factory.mktemp("tls"), DNS_NAME)
 
 
 def issue(folder: Path, *names: str) -> TlsFiles:
@@ -111,7 +111,7 @@ async def test_a_service_refuses_clients_without_a_certificate_of_the_stack(
     secure: Stack, files: TlsFiles, public: TlsFiles
 ) -> None:
     guard = f"127.0.0.1:{secure.port + 6}"
-    named = (("grpc.ssl_target_name_override", NAME),)
+    named = (("grpc.ssl_target_name_override", DNS_NAME),)
     without = grpc.ssl_channel_credentials(files.ca.read_bytes())
     foreign = TlsFiles(public.cert, public.key, files.ca).client()
     for channel in (

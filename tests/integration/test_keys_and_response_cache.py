@@ -6,15 +6,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from sep_kit.grpc.answers import AnswerCache
-from sep_kit.grpc.keys import SHORTEST, Caller, KeyRing, Role
-from sep_kit.grpc.patience import answer_in_time
-from sep_kit.grpc.scope import CallScope
+from sep_kit.grpc.response_cache import ResponseCache
+from sep_kit.grpc.keys import MIN_KEY_LENGTH, Caller, KeyRing, Role
+from sep_kit.grpc.deadlines import wait_within_deadline
+from sep_kit.grpc.call_context import CallContext
 from sep_local.key_files import make_missing_keys
 from sep_testing.clock import FakeClock
 
 ALICE = Caller(Role.WRITE, "alice")
-KEY = "a" * SHORTEST
+KEY = "a" * MIN_KEY_LENGTH
 
 
 class FakeMonotonic:
@@ -50,7 +50,7 @@ def test_the_time_of_a_lookup_does_not_depend_on_the_keys(
 ) -> None:
     """Every key is compared in constant time, also after a match."""
     for name in ("internal", "read.grafana", "write.alice"):
-        (tmp_path / name).write_text(name[0] * SHORTEST)
+        (tmp_path / name).write_text(name[0] * MIN_KEY_LENGTH)
     ring, compared = KeyRing(tmp_path, FakeMonotonic()), []
 
     def counting(known: bytes, given: bytes) -> bool:
@@ -58,7 +58,7 @@ def test_the_time_of_a_lookup_does_not_depend_on_the_keys(
         return hmac.compare_digest(known, given)
 
     monkeypatch.setattr("sep_kit.grpc.keys.hmac", SimpleNamespace(compare_digest=counting))
-    for key in ("i" * SHORTEST, "w" * SHORTEST, "x", ""):
+    for key in ("i" * MIN_KEY_LENGTH, "w" * MIN_KEY_LENGTH, "x", ""):
         compared.clear()
         ring.caller(key)
         assert len(set(compared)) == len(compared) == 3
@@ -68,14 +68,14 @@ def test_added_and_removed_keys_take_effect_within_a_second(
     ring: KeyRing, tmp_path: Path, monotonic: FakeMonotonic
 ) -> None:
     assert ring.caller(KEY) == ALICE
-    (tmp_path / "write.bob").write_text("b" * SHORTEST)
-    (tmp_path / "internal").write_text("i" * SHORTEST)
+    (tmp_path / "write.bob").write_text("b" * MIN_KEY_LENGTH)
+    (tmp_path / "internal").write_text("i" * MIN_KEY_LENGTH)
     (tmp_path / "write.alice").unlink()
     assert ring.caller(KEY) == ALICE
     monotonic.now += 1.1
-    assert ring.caller("b" * SHORTEST) == Caller(Role.WRITE, "bob")
+    assert ring.caller("b" * MIN_KEY_LENGTH) == Caller(Role.WRITE, "bob")
     assert ring.caller(KEY) is None
-    assert ring.own_key() == "i" * SHORTEST
+    assert ring.own_key() == "i" * MIN_KEY_LENGTH
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_added_and_removed_keys_take_effect_within_a_second(
     [
         ("write", ""),
         ("write", "short"),
-        ("admin", "a" * SHORTEST),
-        (".write.new", "a" * SHORTEST),
-        ("write", "\u00e4" * SHORTEST),
+        ("admin", "a" * MIN_KEY_LENGTH),
+        (".write.new", "a" * MIN_KEY_LENGTH),
+        ("write", "\u00e4" * MIN_KEY_LENGTH),
     ],
 )
 def test_an_invalid_key_file_is_ignored(tmp_path: Path, name: str, content: str) -> None:
@@ -122,7 +122,7 @@ def test_no_key_is_created_for_a_role_that_has_a_named_key(tmp_path: Path) -> No
 
 
 async def test_simultaneous_callers_share_one_response(clock: FakeClock) -> None:
-    cache, calls, proceed = AnswerCache(clock), [], asyncio.Event()
+    cache, calls, proceed = ResponseCache(clock), [], asyncio.Event()
 
     async def make() -> str:
         calls.append(1)
@@ -130,7 +130,7 @@ async def test_simultaneous_callers_share_one_response(clock: FakeClock) -> None
         return "value"
 
     async def call() -> str:
-        return str(await answer_in_time(cache.ask("k", 1, make)[0], CallScope("a call")))
+        return str(await wait_within_deadline(cache.get("k", 1, make)[0], CallContext("a call")))
 
     callers = [asyncio.create_task(call()) for _ in range(50)]
     await asyncio.sleep(0)
@@ -141,24 +141,24 @@ async def test_simultaneous_callers_share_one_response(clock: FakeClock) -> None
 
 
 async def test_a_response_expires_at_the_end_of_its_second(clock: FakeClock) -> None:
-    cache, calls = AnswerCache(clock), []
+    cache, calls = ResponseCache(clock), []
 
     async def make() -> int:
         calls.append(1)
         return len(calls)
 
     clock.advance(0.5 - (clock.now_ns() % 10**9) / 1e9)
-    response, second = cache.ask("k", 1, make)
+    response, second = cache.get("k", 1, make)
     first = await response
     clock.advance(0.4)
-    assert cache.ask("k", 1, make) == (response, second)
+    assert cache.get("k", 1, make) == (response, second)
     clock.advance(0.2)
-    later, third = cache.ask("k", 1, make)
+    later, third = cache.get("k", 1, make)
     assert (await later, third) == (first + 1, second + 1)
 
 
 async def test_an_error_is_raised_to_the_caller_and_not_cached(clock: FakeClock) -> None:
-    cache, outcomes = AnswerCache(clock), [OSError("unavailable"), None]
+    cache, outcomes = ResponseCache(clock), [OSError("unavailable"), None]
 
     async def make() -> str:
         if error := outcomes.pop(0):
@@ -166,5 +166,5 @@ async def test_an_error_is_raised_to_the_caller_and_not_cached(clock: FakeClock)
         return "value"
 
     with pytest.raises(OSError, match="unavailable"):
-        await cache.ask("k", 1, make)[0]
-    assert await cache.ask("k", 1, make)[0] == "value"
+        await cache.get("k", 1, make)[0]
+    assert await cache.get("k", 1, make)[0] == "value"

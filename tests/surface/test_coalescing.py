@@ -9,7 +9,7 @@ import pytest_asyncio
 from prometheus_client import CollectorRegistry
 from sep_contract import Method
 from sep_kit.clock import SystemClock
-from sep_kit.grpc.answers import AnswerCache
+from sep_kit.grpc.response_cache import ResponseCache
 from sep_kit.grpc.server import GrpcServer
 
 from tests.surface.methods import METHODS, REQUESTS, request_bytes
@@ -24,8 +24,8 @@ UNARY = [m for m in METHODS.values() if not m.streams]
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server() -> AsyncIterator[tuple[Behaviour, grpc.aio.Channel]]:
     behaviour = Behaviour()
-    answers = AnswerCache(SystemClock())
-    grpc_server = GrpcServer(servicers(behaviour), CollectorRegistry(), answers=answers)
+    answers = ResponseCache(SystemClock())
+    grpc_server = GrpcServer(servicers(behaviour), CollectorRegistry(), response_cache=answers)
     port = await grpc_server.start("127.0.0.1:0")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield behaviour, channel

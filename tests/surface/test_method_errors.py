@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from sep_contract import Method
 from sep_kit.store import keys
-from sep_kit.store.connection import answer, open_valkey
+from sep_kit.store.connection import reply, open_valkey
 from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer
 
@@ -92,11 +92,11 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
     seen: OutcomesBySituation = {}
     store = open_valkey(valkey.url)
     for name in SERVICES:
-        await answer(store.hset(keys.lease(name), mapping={"holder": "elsewhere", "token": "1"}))
+        await reply(store.hset(keys.lease(name), mapping={"holder": "elsewhere", "token": "1"}))
     async with running_stack(folder, valkey) as stack:
         await until(stack, "GetBudget", "GetStatus")
         seen["another replica has the lease, and nothing is stored yet"] = await call_all(stack)
-        await answer(store.delete(*map(keys.lease, SERVICES)))
+        await reply(store.delete(*map(keys.lease, SERVICES)))
         await until(stack, "GetHealth", "GetManifoldCoeffs", "ListGates", "ExecuteDrain")
         seen["normal operation"] = await call_all(stack, order("5", reduce_only=True))
         seen["the instrument is unknown"] = await call_all(stack, UNKNOWN_INSTRUMENT)
@@ -115,11 +115,11 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
 
 async def with_corruption(stack: RunningStack) -> Outcomes:
     """Repeated, because the evaluator replaces corrupt records every few seconds."""
-    await answer(stack.store.set(keys.order_claim("surface-1"), "{"))
+    await reply(stack.store.set(keys.order_claim("surface-1"), "{"))
 
     async def corrupted() -> Outcomes | None:
-        (last,) = await answer(stack.store.zrange(keys.signal_index("EUR_USD"), -1, -1))
-        await answer(stack.store.set(last, "{"))
+        (last,) = await reply(stack.store.zrange(keys.signal_index("EUR_USD"), -1, -1))
+        await reply(stack.store.set(last, "{"))
         outcomes = await call_all(stack)
         return (
             outcomes
