@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
+from sep_testing.ports import reserve_ports
 
 ROOT = Path(__file__).parents[2]
 _PORTS = 8
@@ -23,7 +23,7 @@ class Stack:
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
-        self.port = _free_port_base()
+        self.port = reserve_ports(_PORTS)
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = run_dir.parent / "stack.log"
         self.writer = "write"
@@ -139,24 +139,6 @@ async def channel(api: Stack) -> AsyncIterator[grpc.aio.Channel]:
     """A native client's channel to the public port."""
     async with grpc.aio.insecure_channel(api.url.removeprefix("http://")) as opened:
         yield opened
-
-
-def _free_port_base() -> int:
-    """A port after which seven more are free too."""
-    for base in range(21_000, 60_000, 16):
-        sockets = []
-        try:
-            for port in range(base, base + _PORTS):
-                probe = socket.socket()
-                sockets.append(probe)
-                probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        finally:
-            for probe in sockets:
-                probe.close()
-        return base
-    pytest.fail("no eight free ports in a row")
 
 
 def _command_line(pid: int) -> str:

@@ -1,6 +1,7 @@
 """An operator's shell, pointed at a running stack."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ def link_python(folder: Path) -> None:
     (folder / ".venv" / "bin").mkdir(parents=True)
     # Not a link: a virtual environment is found from where its Python seems to be.
     python = folder / ".venv" / "bin" / "python"
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     python.chmod(0o755)
 
 
