@@ -10,6 +10,8 @@ PROFILE ?= paper
 
 VENV := .venv
 BIN := $(VENV)/bin
+# pip and the build tools: only installing needs them.
+BUILD_VENV := .venv-build
 # A name in PATH is not enough: version managers install shims that may stand for no interpreter.
 FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
@@ -30,7 +32,9 @@ CONTRACT := protos/gen/sep_protos/contract.binpb
 GENERATORS := $(wildcard clients/*/generate.py docs/generate*.py \
 	libs/kit/src/sep_kit/settings/reference.py deploy/grafana/make.py deploy/prometheus/tests/make.py)
 
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BUILD_VENV)/bin/python -m pip --quiet --disable-pip-version-check
+# --no-compile: Python compiles what is really imported; most modules never are.
+INSTALL := $(PIP) --python $(BIN)/python install --no-compile
 
 empty :=
 space := $(empty) $(empty)
@@ -104,13 +108,13 @@ down:  ## stop the containers; state stays in its volume
 
 .PHONY: clean
 clean:  ## remove what can be made again: .venv, generated code, caches (not .run, which is state)
-	rm -rf $(VENV) protos/gen .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BUILD_VENV) protos/gen .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find . -name '*.egg-info' -prune -exec rm -rf {} +
 
 # A virtual environment belongs to one folder: copied or moved, it would run the code of the folder
 # where it was made. Its own record (the last words of "command" in pyvenv.cfg) tells where that was.
-VENV_IS_OURS := $(shell $(BIN)/python -c '' 2>/dev/null && \
+VENV_IS_OURS := $(shell $(BIN)/python -c '' 2>/dev/null && test -x $(BUILD_VENV)/bin/pip && \
 	case "$$(sed -n 's/^command = //p' $(VENV)/pyvenv.cfg)" in (*" $$(pwd -P)/$(VENV)") echo yes;; esac)
 
 .PHONY: FORCE
@@ -123,9 +127,9 @@ $(VENV)/pyvenv.cfg: $(if $(VENV_IS_OURS),,FORCE)
 		exit 1; \
 	fi; \
 	if test -e $(VENV); then echo '$(VENV) belongs to another folder or Python: making it anew'; fi; \
-	rm -rf $(VENV); \
+	rm -rf $(VENV) $(BUILD_VENV); \
 	echo "making $(VENV) with $$python"; \
-	"$$python" -m venv $(VENV)
+	"$$python" -m venv $(BUILD_VENV) && "$$python" -m venv --without-pip $(VENV)
 
 # The stamps below install only what changed since they were written ($?): third-party packages when
 # a requirements file changed, a package of this tree when its pyproject.toml did. A new .venv means all.
@@ -134,42 +138,41 @@ changed_projects = $(sort $(if $(filter $(VENV)/pyvenv.cfg,$?),$1,$(filter $1,$?
 	$(if $(filter protos/%,$?),protos/pyproject.toml)))
 editable = $(patsubst %/pyproject.toml,--editable ./%,$1)
 
-# Packages are built without isolation, with the pinned tools of requirements/build.txt. Running needs
-# none of these tools, so they go into a folder of their own, which is removed afterwards.
-# --no-compile: Python compiles the modules that are really imported; most never are.
-BUILD_TOOLS := $(CURDIR)/$(VENV)/build-tools
-install_build_tools = rm -rf $(VENV)/build-tools && $(PIP) install --no-compile --no-deps \
-	--target $(VENV)/build-tools --requirement requirements/build.txt
-with_build_tools = PYTHONPATH="$(BUILD_TOOLS)" PATH="$(BUILD_TOOLS)/bin:$$PATH"
+$(BUILD_VENV)/installed: requirements/build.txt $(VENV)/pyvenv.cfg
+	@$(PIP) install --no-compile --no-deps --requirement requirements/build.txt
+	@touch $@
 
-$(VENV)/installed: requirements/run.txt requirements/build.txt $(RUN_PROJECTS) $(PROTOS) $(VENV)/pyvenv.cfg
-	@echo 'installing what running needs (about a minute the first time)'
-	@$(if $(changed_requirements),$(PIP) install --no-compile --requirement requirements/run.txt)
-	@$(if $(call changed_projects,$(RUN_PROJECTS)),$(install_build_tools) \
-		&& $(with_build_tools) $(PIP) install --no-compile --no-build-isolation --no-deps \
-			$(call editable,$(call changed_projects,$(RUN_PROJECTS))) \
-		&& rm -rf $(VENV)/build-tools)
-	@$(PIP) check
+# The packages of this tree are built without isolation: their build tools are pinned as well, and are
+# not downloaded again for each package. Building the package of the contract generates its code.
+with_build_tools = PATH="$(CURDIR)/$(BUILD_VENV)/bin:$$PATH" PYTHONPATH="$$($(BUILD_VENV)/bin/python \
+	-c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+install_projects = $(if $1,$(with_build_tools) $(INSTALL) --no-build-isolation --no-deps \
+	$(patsubst %/pyproject.toml,--editable ./%,$1))
+
+$(VENV)/installed: requirements/run.txt $(RUN_PROJECTS) $(PROTOS) $(VENV)/pyvenv.cfg \
+		| $(BUILD_VENV)/installed
+	@echo 'installing what running needs (one to two minutes the first time)'
+	@$(if $(changed_requirements),$(INSTALL) --requirement requirements/run.txt)
+	@# Their test suites are 20 MB that no one imports here.
+	@find $(VENV)/lib -path '*/site-packages/num*' -name tests -type d -prune -exec rm -rf {} +
+	@$(call install_projects,$(call changed_projects,$(RUN_PROJECTS)))
+	@$(PIP) --python $(BIN)/python check
 	@$(BIN)/python -m sep_evaluator.compile_ahead
 	@touch $@
 
 $(VENV)/installed-dev: requirements/dev.txt requirements/build.txt $(DEV_PROJECTS) $(VENV)/pyvenv.cfg \
 		| $(VENV)/installed
-	@echo 'installing what development needs (about a minute the first time)'
-	@$(if $(changed_requirements),$(PIP) install --no-compile \
-		--requirement requirements/build.txt --requirement requirements/dev.txt)
-	@$(if $(call changed_projects,$(DEV_PROJECTS)),$(PIP) install --no-compile --no-build-isolation \
-		--no-deps $(call editable,$(call changed_projects,$(DEV_PROJECTS))))
-	@$(PIP) check
+	@echo 'installing what development needs (one to two minutes the first time)'
+	@$(if $(changed_requirements),$(INSTALL) --requirement requirements/build.txt \
+		--requirement requirements/dev.txt)
+	@$(call install_projects,$(call changed_projects,$(DEV_PROJECTS)))
+	@$(PIP) --python $(BIN)/python check
 	@touch $@
 
-$(VENV)/installed-bench: $(VENV)/installed-dev requirements/bench.txt
-	@$(PIP) install --no-compile --requirement requirements/bench.txt
+$(VENV)/installed-bench: requirements/bench.txt $(VENV)/pyvenv.cfg | $(VENV)/installed-dev
+	@$(INSTALL) --requirement requirements/bench.txt
 	@touch $@
 
-# Changed protos are taken care of above: building their package makes the code. This is for a tree
-# from which the generated code was removed.
+# For a tree from which the generated code was removed.
 $(CONTRACT): | $(VENV)/installed
-	@$(install_build_tools)
 	$(with_build_tools) $(BIN)/python protos/generate.py
-	@rm -rf $(VENV)/build-tools
