@@ -139,7 +139,7 @@ changed_projects = $(sort $(if $(filter $(VENV)/pyvenv.cfg,$?),$1,$(filter $1,$?
 editable = $(patsubst %/pyproject.toml,--editable ./%,$1)
 
 $(BUILD_VENV)/installed: requirements/build.txt $(VENV)/pyvenv.cfg
-	@$(PIP) install --no-compile --no-deps --requirement requirements/build.txt
+	@$(PIP) install --no-compile --requirement requirements/build.txt
 	@touch $@
 
 # The packages of this tree are built without isolation: their build tools are pinned as well, and are
@@ -175,4 +175,4 @@ $(VENV)/installed-bench: requirements/bench.txt $(VENV)/pyvenv.cfg | $(VENV)/ins
 
 # For a tree from which the generated code was removed.
 $(CONTRACT): | $(VENV)/installed
-	$(with_build_tools) $(BIN)/python protos/generate.py
+	$(BUILD_VENV)/bin/python protos/generate.py
