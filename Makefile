@@ -24,7 +24,7 @@ DEV_PROJECTS := $(filter libs/testing/%,$(PROJECTS))
 RUN_PROJECTS := $(filter-out $(DEV_PROJECTS),$(PROJECTS))
 SOURCES := $(wildcard $(ROOTS:%=%/*/src))
 TESTS := $(wildcard $(ROOTS:%=%/*/tests)) tests
-PROGRAMS := $(wildcard scripts deploy bench conftest.py protos/*.py clients/*/*.py docs/*.py)
+PROGRAMS := $(wildcard scripts deploy bench conftest.py requirements/*.py protos/*.py clients/*/*.py docs/*.py)
 PROTOS := $(wildcard protos/*.py protos/sep/*/v1/*.proto)
 CONTRACT := protos/gen/sep_protos/contract.binpb
 
@@ -33,7 +33,7 @@ GENERATORS := $(wildcard clients/*/generate.py docs/generate*.py \
 	libs/kit/src/sep_kit/settings/reference.py deploy/grafana/make.py deploy/prometheus/tests/make.py)
 
 PIP := $(BUILD_VENV)/bin/python -m pip --quiet --disable-pip-version-check
-# --no-compile: Python compiles what is really imported; most modules never are.
+# --no-compile: see requirements/precompile.py.
 INSTALL := $(PIP) --python $(BIN)/python install --no-compile
 
 empty :=
@@ -157,6 +157,7 @@ $(VENV)/installed: requirements/run.txt $(RUN_PROJECTS) $(PROTOS) $(VENV)/pyvenv
 	@find $(VENV)/lib -path '*/site-packages/num*' -name tests -type d -prune -exec rm -rf {} +
 	@$(call install_projects,$(call changed_projects,$(RUN_PROJECTS)))
 	@$(PIP) --python $(BIN)/python check
+	@$(BIN)/python requirements/precompile.py
 	@$(BIN)/python -m sep_evaluator.compile_ahead
 	@touch $@
 
@@ -167,6 +168,8 @@ $(VENV)/installed-dev: requirements/dev.txt requirements/build.txt $(DEV_PROJECT
 		--requirement requirements/dev.txt)
 	@$(call install_projects,$(call changed_projects,$(DEV_PROJECTS)))
 	@$(PIP) --python $(BIN)/python check
+	@# Some packages give warnings when they are compiled, which tests would take for errors.
+	@$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
 $(VENV)/installed-bench: requirements/bench.txt $(VENV)/pyvenv.cfg | $(VENV)/installed-dev
