@@ -9,8 +9,8 @@ ROOT = Path(__file__).parent
 
 # Tests that start a container engine, or whose bounds of time need an idle machine.
 SERIAL = ("tests/containers/",)
-# Measured: together these take most of the time. They start first, so that none is left to run alone
-# at the end, and `make test-fast` leaves them out. A file that is renamed is renamed here too.
+# Measured: together these take most of the time. They start first, so that none is left to run
+# alone at the end, and `make test-fast` leaves them out. Rename a file here too.
 SLOW = (
     "services/gateway/tests/test_three_hundred_stream_faults.py",
     "tests/surface/test_own_errors.py",
@@ -29,8 +29,8 @@ SLOW = (
     "services/guard/tests/test_scripted_day.py",
     "services/guard/tests/test_store_outage.py",
 )
-# Each of these suites runs in one process, since its tests share a running stack. Elsewhere a file is
-# what runs in one process.
+# Each of these suites runs in one process, since its tests share a running stack. Of the others
+# each file does.
 GROUPS = ("tests/e2e/", "tests/operations/")
 FAST = ("libs/", "services/", "clients/", "tests/contract/", "tests/development/")
 
@@ -43,8 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     """Let the processes that tests start be stopped by SIGINT.
 
-    Under nohup or in a background job SIGINT is ignored, and child processes inherit that. A handler
-    is not inherited: with one that does nothing, pytest itself goes on ignoring the signal.
+    Under nohup or in a background job SIGINT is ignored, and child processes inherit that. A
+    handler is not inherited: with one that does nothing, pytest itself still ignores the signal.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, lambda *_: None)

@@ -1,4 +1,4 @@
-"""The guard's decisions, and the way from a new blob to the first order."""
+"""The guard's decisions, and the time from a new gates blob to the first order."""
 
 import asyncio
 import time
@@ -68,13 +68,13 @@ def _decisions(options: Options) -> list[Figure]:
 
 
 class _Broker:
-    """A broker that fills at once and notes when an order arrived."""
+    """A broker that fills every order immediately and records when the first one arrived."""
 
     def __init__(self, names: Sequence[str], clock: SystemClock) -> None:
         self._rules = {n: _instrument(n) for n in names}
         self._clock = clock
         self.arrived = asyncio.Event()
-        self.at = 0.0
+        self.arrived_at = 0.0
 
     async def account(self) -> Account:
         return Account(_D(100_000), _D(100_000), _D(0), _D(100_000), "7")
@@ -91,7 +91,7 @@ class _Broker:
 
     async def place(self, intent: Intent) -> Result:
         if not self.arrived.is_set():
-            self.at = time.perf_counter()
+            self.arrived_at = time.perf_counter()
             self.arrived.set()
         return Result(Outcome.FILLED, "", intent.units, _D("1.10010"))
 
@@ -100,17 +100,17 @@ class _Broker:
 
 
 async def _blob_to_order(options: Options) -> list[Figure]:
-    """Allocator and guard as they run, each woken by the other's word over a real Valkey."""
+    """Allocator and guard with their own loops, which wake each other through a real Valkey."""
     with TemporaryDirectory() as folder:
         server = ValkeyServer(Path(folder), fsync="everysec")
         server.start()
         try:
-            return await _races(server.url, 20 if options.quick else 100)
+            return await _measure_orders(server.url, 20 if options.quick else 100)
         finally:
             server.kill()
 
 
-async def _races(url: str, rounds: int) -> list[Figure]:
+async def _measure_orders(url: str, rounds: int) -> list[Figure]:
     names = tuple(f"A{i:02d}_USD" for i in range(8))
     store, clock = open_valkey(url), SystemClock()
     await store.set(keys.KILL_SWITCH, "0")
@@ -146,18 +146,18 @@ async def _races(url: str, rounds: int) -> list[Figure]:
         ChannelWatch(store, keys.WEIGHTS_CHANNEL, lambda _: reconciling.wake()),
     )
     tasks = [asyncio.create_task(w.run()) for w in (allocating, reconciling, *watches)]
-    await asyncio.sleep(2.0)  # until both loops have made their first, idle rounds
+    await asyncio.sleep(2.0)  # until both loops have completed a first idle tick
     taken = []
     for _ in range(rounds):
         for lease in leases:
             await lease.renew()
         await _signal(store, names, now_ms(clock))
         broker.arrived.clear()
-        begun = time.perf_counter()
+        started = time.perf_counter()
         await _publish(store, names, now_ms(clock))
         await asyncio.wait_for(broker.arrived.wait(), 10)
-        taken.append(broker.at - begun)
-        await asyncio.sleep(0.05)  # the rest of that cycle
+        taken.append(broker.arrived_at - started)
+        await asyncio.sleep(0.05)  # until that cycle has ended
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -224,9 +224,9 @@ def _instrument(name: str) -> Instrument:
 def _times(work: Callable[[], object], rounds: int) -> list[float]:
     taken = []
     for _ in range(rounds):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         work()
-        taken.append(time.perf_counter() - begun)
+        taken.append(time.perf_counter() - started)
     return taken
 
 

@@ -1,7 +1,7 @@
-"""Some of the stack's routes the usual way: FastAPI, pydantic, the same facts from the same places.
+"""Some of the stack's routes in FastAPI and pydantic, from the same data sources: the baseline.
 
-The store is the stack's own, as is the paper broker; unlike the gateway nothing here keeps to the
-broker's limit of requests. Readiness is decided by the guard's own code.
+It uses the stack's own store and paper broker. Unlike the gateway it ignores the broker's limit of
+requests. Readiness is computed by the guard's own code.
 """
 
 import os
@@ -36,7 +36,7 @@ _settings = load_settings(GuardSettings)
 _limits = _settings.limits()
 
 
-# Both belong to the event loop that they are first used in.
+# Created on first use: both clients belong to the event loop that is running then.
 @cache
 def _broker() -> httpx.AsyncClient:
     token = {"Authorization": f"Bearer {os.environ['OANDA_API_TOKEN']}"}
@@ -143,22 +143,22 @@ async def kill_switch() -> Any:
 
 @app.get("/api/oanda/account", response_model=Account)  # type: ignore[untyped-decorator, unused-ignore]
 async def account() -> Any:
-    answer = await _broker().get(f"/v3/accounts/{os.environ['OANDA_ACCOUNT_ID']}/summary")
-    told = answer.json()["account"]
+    response = await _broker().get(f"/v3/accounts/{os.environ['OANDA_ACCOUNT_ID']}/summary")
+    summary = response.json()["account"]
     return Account(
-        id=told["id"],
-        currency=told["currency"],
-        balance=told["balance"],
-        nav=told["NAV"],
-        unrealized_pl=told["unrealizedPL"],
-        pl=told["pl"],
-        margin_used=told["marginUsed"],
-        margin_available=told["marginAvailable"],
-        position_value=told["positionValue"],
-        margin_closeout_percent=told["marginCloseoutPercent"],
-        open_trade_count=told["openTradeCount"],
-        open_position_count=told["openPositionCount"],
-        last_transaction_id=told["lastTransactionID"],
+        id=summary["id"],
+        currency=summary["currency"],
+        balance=summary["balance"],
+        nav=summary["NAV"],
+        unrealized_pl=summary["unrealizedPL"],
+        pl=summary["pl"],
+        margin_used=summary["marginUsed"],
+        margin_available=summary["marginAvailable"],
+        position_value=summary["positionValue"],
+        margin_closeout_percent=summary["marginCloseoutPercent"],
+        open_trade_count=summary["openTradeCount"],
+        open_position_count=summary["openPositionCount"],
+        last_transaction_id=summary["lastTransactionID"],
         ts_ms=now_ms(_clock),
     )
 

@@ -1,7 +1,7 @@
 """Compile what running imports, and only that: a fraction of what is installed.
 
-Imports every module of this tree's packages; Python writes the compiled form of each module that comes
-along. Numerical code is compiled to machine code afterwards, by ``sep_evaluator.compile_ahead``.
+Imports every module of this tree's packages; Python writes the compiled form of each module that
+is imported with them. ``sep_evaluator.compile_ahead`` compiles the numerical code to machine code.
 """
 
 import contextlib
@@ -15,6 +15,6 @@ for package in pkgutil.iter_modules():
         continue
     for module in pkgutil.walk_packages(import_module(package.name).__path__, f"{package.name}."):
         if not module.name.endswith("__main__"):
-            # What an optional dependency is missing for, running does not import either.
+            # A module whose optional dependency is missing is not imported by running either.
             with contextlib.suppress(ImportError):
                 import_module(module.name)

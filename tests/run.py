@@ -1,9 +1,9 @@
 """Run the tests in two phases: most in parallel, then those that need the machine for themselves.
 
 ``python tests/run.py [--fast] [pytest arguments]``. Everything not marked ``serial`` runs with
-pytest-xdist, in the groups that conftest.py makes; then the ``serial`` tests run one after the other. The
-exit code is 0 only if both phases passed. The last lines repeat the closing line of each phase and
-add up: tests and time.
+pytest-xdist, in the groups that conftest.py makes; then the ``serial`` tests run one after the
+other. The exit code is 0 only if both phases passed. The last lines repeat the closing line of each
+phase, and give the sum and the time.
 """
 
 import os
@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +41,7 @@ def main() -> int:
         code, closings[name] = _pytest(name, *options, *arguments)
         codes.append(code)
         if code not in {0, 1, _NOTHING_COLLECTED}:
-            break  # interrupted, or wrong arguments: the next phase would fare no better
+            break  # interrupted, or wrong arguments: the next phase would do no better
     width = max(map(len, closings))
     print()
     for name, closing in closings.items():
@@ -61,7 +62,7 @@ def _pytest(name: str, *arguments: str) -> tuple[int, str]:
     try:
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
-            # By pieces, not by lines: the dots of a running test file shall be seen at once.
+            # In pieces, not lines: pytest's progress dots shall appear at once.
             rest = b""
             while piece := os.read(process.stdout.fileno(), 65_536):
                 sys.stdout.buffer.write(piece)
@@ -80,10 +81,10 @@ def _ignore(*_: object) -> None:
     """A handler, not SIG_IGN: pytest would inherit that."""
 
 
-def _total(closings: object) -> str:
+def _total(closings: Iterable[str]) -> str:
     """The counts of all phases added up: ``0 failed, 2770 passed, 3 skipped``."""
     counts = {"failed": 0, "passed": 0}
-    for closing in list(closings):  # type: ignore[call-overload]
+    for closing in closings:
         for number, word in re.findall(r"(\d+) ([a-z]+)", closing.partition(" in ")[0]):
             kind = {"error": "errors", "warning": "warnings"}.get(word, word)
             counts[kind] = counts.get(kind, 0) + int(number)

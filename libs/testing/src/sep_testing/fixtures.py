@@ -75,7 +75,7 @@ def plain_logs(undocumented: list[str]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own_logging(plain_logs: None) -> Iterator[None]:
+def _own_logging() -> Iterator[None]:
     """A command line that a test calls configures logging for its process: undo that.
 
     Otherwise later tests would log to a stream that pytest has closed.
