@@ -14,7 +14,7 @@ from sep_testing.clock import FakeClock
 from sep_testing.loopback import loopback_only
 from sep_testing.valkey import ValkeyServer
 
-# Slow machines must not fail property tests.
+# No test fails because the machine has other things to do.
 settings.register_profile(
     "sep", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -23,7 +23,7 @@ settings.load_profile("sep")
 
 @pytest.fixture(scope="session")
 def outside_connections() -> Iterator[list[str]]:
-    """Refused connections to other machines; any left at the end fail the test."""
+    """What was refused to reach another machine in this test; anything left fails it."""
     with loopback_only() as refused:
         yield refused
 
@@ -37,7 +37,7 @@ def _only_loopback(outside_connections: list[str]) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def undocumented() -> list[str]:
-    """Undeclared errors that services in this process returned; any left fail the test."""
+    """Errors that a service in this process gave without a word in the contract."""
     return []
 
 
@@ -45,14 +45,14 @@ def undocumented() -> list[str]:
 def _only_documented_errors(undocumented: list[str]) -> Iterator[None]:
     undocumented.clear()
     yield
-    assert not undocumented, f"errors not declared in the contract: {undocumented}"
+    assert not undocumented, f"not in the contract: {undocumented}"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def plain_logs(undocumented: list[str]) -> None:
-    """Tracebacks as plain text: rendering one with local variables takes a second."""
+    """Tracebacks as plain text: drawn with frames and locals, one takes a second of the loop."""
 
-    def record_undeclared(_: object, __: str, event: EventDict) -> EventDict:
+    def look_for_undocumented(_: object, __: str, event: EventDict) -> EventDict:
         if event["event"] == UNDOCUMENTED:
             undocumented.append(f"{event['method']} {event['code']} {event['reason']}")
         return event
@@ -61,8 +61,10 @@ def plain_logs(undocumented: list[str]) -> None:
         colors=False, exception_formatter=structlog.dev.plain_traceback
     )
     structlog.configure(
+        # Looked up for each logger: pytest replaces sys.stdout for every test.
+        logger_factory=structlog.PrintLoggerFactory(),
         processors=[
-            record_undeclared,
+            look_for_undocumented,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -72,9 +74,21 @@ def plain_logs(undocumented: list[str]) -> None:
     )
 
 
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """A command line that a test calls configures logging for its process: undo that.
+
+    Otherwise later tests would log to a stream that pytest has closed.
+    """
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+    structlog.contextvars.clear_contextvars()
+
+
 @pytest.fixture(scope="session")
 def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    """One Valkey for all tests that don't stop it; ``store`` empties it before each."""
+    """One Valkey for the tests that leave it alone; emptied between them by ``store``."""
     server = ValkeyServer(tmp_path_factory.mktemp("valkey"))
     server.start()
     yield server
@@ -83,7 +97,7 @@ def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeySe
 
 @pytest.fixture
 def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
-    """A Valkey for this test alone, which it may kill or freeze."""
+    """A Valkey of the test's own, to kill and to freeze."""
     server = ValkeyServer(tmp_path)
     server.start()
     yield server
@@ -92,7 +106,7 @@ def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 async def store(shared_valkey: ValkeyServer) -> AsyncIterator[Valkey]:
-    """A client of an empty store."""
+    """An empty store."""
     client = open_valkey(shared_valkey.url)
     await client.flushall()
     yield client
@@ -101,5 +115,5 @@ async def store(shared_valkey: ValkeyServer) -> AsyncIterator[Valkey]:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """A clock at noon UTC on a Wednesday, when the market is open."""
+    """A clock that stands at a Wednesday noon, UTC, inside every session rule."""
     return FakeClock()
