@@ -158,7 +158,7 @@ $(VENV)/installed: requirements/run.txt $(RUN_PROJECTS) $(PROTOS) $(VENV)/pyvenv
 	@$(call install_projects,$(call changed_projects,$(RUN_PROJECTS)))
 	@$(PIP) --python $(BIN)/python check
 	@$(BIN)/python requirements/precompile.py
-	@$(BIN)/python -m sep_evaluator.compile_ahead
+	@$(BIN)/python -m sep_evaluator.cli.compile_ahead
 	@touch $@
 
 $(VENV)/installed-dev: requirements/dev.txt requirements/build.txt $(DEV_PROJECTS) $(VENV)/pyvenv.cfg \

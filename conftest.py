@@ -13,7 +13,7 @@ SERIAL = ("tests/containers/",)
 # alone at the end, and `make test-fast` leaves them out. Rename a file here too.
 SLOW = (
     "services/gateway/tests/test_three_hundred_stream_faults.py",
-    "tests/surface/test_own_errors.py",
+    "tests/surface/test_method_errors.py",
     "tests/e2e/",
     "tests/operations/",
     "services/evaluator/tests/test_evaluator_crashes.py",

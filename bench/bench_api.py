@@ -23,7 +23,7 @@ import redis
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sep.guard.v1 import guard_pb2, guard_pb2_grpc
 from sep_kit.store import keys
-from sep_stack.envfile import read_env_file
+from sep_local.env_file import read_env_file
 
 from bench.load import Load, load
 from bench.runner import Figure, Options
@@ -140,7 +140,7 @@ def _stack(folder: Path) -> Iterator[int]:
         "ALLOC_INTERVAL_SEC": "60",
         "PM_RECONCILE_SEC": "30",
     }
-    command = [sys.executable, "-m", "sep_stack", "up", "--env-file", _DEMO]
+    command = [sys.executable, "-m", "sep_local", "up", "--env-file", _DEMO]
     log = folder / "log"
     with log.open("wb") as out:
         process = subprocess.Popen(

@@ -12,9 +12,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from prometheus_client import CollectorRegistry
+from sep_evaluator.adapters.valkey_store import ValkeyEvaluatorStore
 from sep_evaluator.domain.floors import HISTORY_MS, HOUR_MS, Sample
-from sep_evaluator.evaluation_loop import Buffers, EvaluationLoop
-from sep_evaluator.long_runs import LongRuns, RunRules
+from sep_evaluator.application.buffers import Buffers
+from sep_evaluator.application.evaluation_loop import EvaluationLoop, EvaluationRules
+from sep_evaluator.application.long_runs import LongRuns, RunRules
 from sep_evaluator.metrics import EvaluatorMetrics
 from sep_evaluator.settings import EvaluatorSettings
 from sep_fx.bars import Bars
@@ -25,7 +27,7 @@ from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.candle_chunks import BARS_PER_CHUNK, Candle, CandleColumns, pack_bars
 from sep_kit.store.candles import CandleStore
-from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.connection import Valkey, reply, open_valkey
 from sep_kit.store.lease import Lease
 from sep_testing.valkey import ValkeyServer
 
@@ -88,9 +90,16 @@ async def _cycles(store: Valkey, count: int, goal_ms: float, cycles: int) -> lis
     loaded = await _seconds(runs.catch_up)
     settings = load_settings(EvaluatorSettings, {})
     loop = EvaluationLoop(
-        runs, asyncio.Lock(), store, lease, clock, settings.gate_limits(),
-        Buffers.of(0.1, {}), settings.eval_span_days, EvaluatorMetrics(CollectorRegistry()),
-    )  # fmt: skip
+        runs,
+        ValkeyEvaluatorStore(store, lease, settings.gate_limits().floors, signal_ttl_s=3600),
+        clock,
+        EvaluationRules(
+            limits=settings.gate_limits(),
+            buffers=Buffers.of(0.1, {}),
+            span_days=settings.eval_span_days,
+        ),
+        EvaluatorMetrics(CollectorRegistry()),
+    )
     await loop.evaluate_now()
     candles = CandleStore(store)
     stored, published = [], []
@@ -136,7 +145,7 @@ async def _store_history(store: Valkey, instrument: str, now_ms: int) -> None:
     times = range(now_ms - HISTORY_MS + 1, now_ms, HOUR_MS)
     samples = [Sample(ts, ts % 40, ts % 97 / 50, ts % 89 / 1e4) for ts in times]
     key = keys.backtest_history(instrument)
-    await answer(store.zadd(key, {json.dumps(asdict(s)): s.ts for s in samples}))
+    await reply(store.zadd(key, {json.dumps(asdict(s)): s.ts for s in samples}))
 
 
 def _rounded(bars: Bars) -> Bars:

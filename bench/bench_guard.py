@@ -9,22 +9,21 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from prometheus_client import CollectorRegistry
-from sep_allocator.allocation_loop import AllocationLoop
+from sep_allocator.adapters.valkey_store import ValkeyAllocatorStore
+from sep_allocator.application.allocation_loop import AllocationLoop
 from sep_allocator.metrics import AllocatorMetrics
 from sep_allocator.settings import AllocatorSettings
-from sep_fx.granularity import Granularity
 from sep_fx.instrument import Instrument
 from sep_fx.sessions import MarketCalendar, SessionCalendar, SessionState
-from sep_guard.adapters.market_reader import MarketReader
-from sep_guard.adapters.open_orders import OpenOrders
-from sep_guard.dispatcher import Dispatcher
-from sep_guard.domain.cycle import View, plan_cycle, readiness
+from sep_guard.app import Resources, assemble
+from sep_guard.domain.cycle import plan_cycle
+from sep_guard.domain.entry_checks import check_entry
+from sep_guard.domain.view import View
 from sep_guard.domain.limits import Controls
 from sep_guard.domain.market import Account, Bracket, Holding, Market, Quote, Signal, Weights
 from sep_guard.domain.orders import Intent, Outcome, Result
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import Prices
-from sep_guard.reconcile_loop import ReconcileLoop
 from sep_guard.settings import GuardSettings
 from sep_kit.clock import SystemClock, now_ms
 from sep_kit.loop import LoopMetrics, PeriodicLoop
@@ -57,7 +56,7 @@ def _decisions(options: Options) -> list[Figure]:
     view = _view(68)
     one = next(iter(view.markets.values()))
     rounds = 500 if options.quick else 5000
-    checks = _times(lambda: readiness(view, one, limits), rounds)
+    checks = _times(lambda: check_entry(view, one, limits), rounds)
     plans = _times(lambda: plan_cycle(view, limits), rounds // 10)
     return [
         Figure("entry check without the network, p99", _p99(checks), "ms", 1.0,
@@ -77,13 +76,13 @@ class _Broker:
         self.arrived_at = 0.0
 
     async def account(self) -> Account:
-        return Account(_D(100_000), _D(100_000), _D(0), _D(100_000), "7")
+        return Account(balance=_D(100_000), nav=_D(100_000), margin_used=_D(0), margin_available=_D(100_000), last_transaction_id="7")
 
     async def holdings(self) -> Mapping[str, Holding]:
         return {}
 
     async def prices(self, instruments: Sequence[str]) -> Prices:
-        quote = Quote(_D("1.10000"), _D("1.10010"), now_ms(self._clock), True)
+        quote = Quote(bid=_D("1.10000"), ask=_D("1.10010"), ts_ms=now_ms(self._clock), tradeable=True)
         return Prices(dict.fromkeys(instruments, quote), {"USD": _D(1)})
 
     async def instruments(self) -> Mapping[str, Instrument]:
@@ -93,7 +92,7 @@ class _Broker:
         if not self.arrived.is_set():
             self.arrived_at = time.perf_counter()
             self.arrived.set()
-        return Result(Outcome.FILLED, "", intent.units, _D("1.10010"))
+        return Result(outcome=Outcome.FILLED, reason="", filled_units=intent.units, fill_price=_D("1.10010"))
 
     async def look_up(self, intent: Intent) -> Result | None:
         return None
@@ -111,7 +110,7 @@ async def _blob_to_order(options: Options) -> list[Figure]:
 
 
 async def _measure_orders(url: str, rounds: int) -> list[Figure]:
-    names = tuple(f"A{i:02d}_USD" for i in range(8))
+    names = tuple(f"AA{c}_USD" for c in "ABCDEFGH")
     store, clock = open_valkey(url), SystemClock()
     await store.set(keys.KILL_SWITCH, "0")
     calendar = SessionCalendar(MarketCalendar.ALWAYS)
@@ -119,25 +118,23 @@ async def _measure_orders(url: str, rounds: int) -> list[Figure]:
     for lease in leases:
         await lease.renew()
     allocation = AllocationLoop(
-        names, calendar, load_settings(AllocatorSettings, {}).limits(), store, leases[0], clock,
+        names,
+        calendar,
+        load_settings(AllocatorSettings, {}).limits(),
+        ValkeyAllocatorStore(store, leases[0]),
+        clock,
         AllocatorMetrics(CollectorRegistry(), clock),
-    )  # fmt: skip
-    broker, orders = _Broker(names, clock), OpenOrders(store, time.perf_counter)
-    reader = MarketReader(
-        names, Granularity.M1, calendar, store, broker, orders, clock,
-        read_only=False, live_allowed=True,
-    )  # fmt: skip
-    ids = iter(range(10**9))
-    metrics = GuardMetrics(CollectorRegistry())
-    dispatcher = Dispatcher(broker, orders, leases[1], clock, metrics)
-    reconcile = ReconcileLoop(
-        reader,
-        dispatcher,
-        load_settings(GuardSettings, {}).limits(),
-        leases[1],
-        lambda: f"{next(ids):032x}",
-        metrics,
     )
+    broker, ids = _Broker(names, clock), iter(range(10**9))
+    settings = load_settings(
+        GuardSettings, {"HOTBAND_PAIRS": ",".join(names), "MARKET_CALENDAR": "24x7"}
+    )
+    resources = Resources(
+        valkey=store, lease=leases[1], broker=broker, clock=clock,
+        metrics=GuardMetrics(CollectorRegistry()), elapsed=time.perf_counter,
+        new_id=lambda: f"{next(ids):032x}",
+    )  # fmt: skip
+    reconcile = assemble(settings, resources).reconciler
     loops = LoopMetrics(CollectorRegistry())
     allocating = PeriodicLoop("allocation", allocation.tick, 3600, loops)
     reconciling = PeriodicLoop("reconcile", reconcile.tick, 3600, loops)
@@ -204,17 +201,17 @@ async def _publish(store: Valkey, names: Sequence[str], now: int) -> None:
 
 
 def _view(count: int) -> View:
-    bracket = Bracket(_D("0.0010"), _D("0.0015"), _D("0.0004"))
-    signal = Signal(_NOW - 5_000, 0.62, 0.9, 0.7, 0.1, 1, bracket)
-    quote = Quote(_D("1.10000"), _D("1.10012"), _NOW - 500, True)
+    bracket = Bracket(stop=_D("0.0010"), take_profit=_D("0.0015"), max_spread=_D("0.0004"))
+    signal = Signal(ended_ms=_NOW - 5_000, coherence=0.62, stability=0.9, entropy=0.7, rupture=0.1, direction=1, bracket=bracket)
+    quote = Quote(bid=_D("1.10000"), ask=_D("1.10012"), ts_ms=_NOW - 500, tradeable=True)
     names = [f"A{i:02d}_USD" for i in range(count)]
     markets = {
-        n: Market(_instrument(n), _OPEN, signal, _NOW - 1000, quote, _D(1), Holding(), False)
+        n: Market(instrument=_instrument(n), session=_OPEN, signal=signal, manifold_ms=_NOW - 1000, quote=quote, home_per_quote=_D(1), holding=Holding(), order_unknown=False)
         for n in names
     }
-    weights = Weights(_NOW - 1000, _NOW - 2000, dict.fromkeys(names, _D("0.004")), held=False)
-    account = Account(_D(100_000), _D(100_000), _D(0), _D(100_000), "7")
-    return View(account, markets, weights, True, Controls(False, False, True), _NOW, True)
+    weights = Weights(ts=_NOW - 1000, gates_ts=_NOW - 2000, by_instrument=dict.fromkeys(names, _D("0.004")), held=False)
+    account = Account(balance=_D(100_000), nav=_D(100_000), margin_used=_D(0), margin_available=_D(100_000), last_transaction_id="7")
+    return View(account=account, markets=markets, weights=weights, margin_was_open=True, controls=Controls(kill_switch=False, read_only=False, live_allowed=True), now_ms=_NOW, link_sound=True)
 
 
 def _instrument(name: str) -> Instrument:

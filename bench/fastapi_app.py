@@ -16,9 +16,11 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from sep_fx.sessions import SessionCalendar
 from sep_guard.adapters.gateway import GatewayBroker
-from sep_guard.adapters.market_reader import MarketReader
-from sep_guard.adapters.open_orders import OpenOrders
-from sep_guard.domain.cycle import readiness
+from sep_guard.adapters.stored_inputs import StoredInputsReader
+from sep_guard.adapters.valkey_store import ValkeyGuardStore
+from sep_guard.adapters.view_reader import ViewReader, ViewSettings
+from sep_guard.application.open_orders import OpenOrders
+from sep_guard.domain.entry_checks import check_entry
 from sep_guard.settings import GuardSettings
 from sep_kit.clock import SystemClock, now_ms
 from sep_kit.settings.loading import load_settings
@@ -26,6 +28,7 @@ from sep_kit.store import keys
 from sep_kit.store.connection import open_valkey
 from sep_kit.store.documents import read_document
 from sep_kit.store.kill_switch import KillSwitch
+from sep_kit.store.lease import Lease
 from sep_kit.store.records import GatesBlob, WeightsRecord
 
 app = FastAPI()
@@ -44,18 +47,22 @@ def _broker() -> httpx.AsyncClient:
 
 
 @cache
-def _reader() -> MarketReader:
-    return MarketReader(
-        _settings.hotband_pairs,
-        _settings.candle_granularity,
-        SessionCalendar(_settings.market_calendar, gating=_settings.session_trading_enabled),
-        _store,
-        GatewayBroker(grpc.aio.insecure_channel(_settings.gateway_addr)),
-        OpenOrders(_store, time.monotonic),
-        _clock,
+def _reader() -> ViewReader:
+    settings = ViewSettings(
+        instruments=_settings.hotband_pairs,
+        calendar=SessionCalendar(
+            _settings.market_calendar, gating=_settings.session_trading_enabled
+        ),
         read_only=True,
         live_allowed=False,
     )
+    store = ValkeyGuardStore(_store, Lease(_store, "bench", "bench", _clock))
+    orders = OpenOrders(store, time.monotonic)
+    inputs = StoredInputsReader(
+        _store, _settings.candle_granularity, orders.instruments, _clock
+    )
+    broker = GatewayBroker(grpc.aio.insecure_channel(_settings.gateway_addr))
+    return ViewReader(settings, broker, inputs, _kill_switch, _clock)
 
 
 class AllocationStatus(BaseModel):
@@ -170,7 +177,7 @@ async def all_readiness() -> Any:
     for name, market in view.markets.items():
         checks = [
             Check(reason=c.reason, passed=c.passed, observed=c.observed, allowed=c.allowed)
-            for c in readiness(view, market, _limits)
+            for c in check_entry(view, market, _limits)
         ]
         reasons = [c.reason for c in checks if not c.passed]
         direction = market.signal.direction if market.signal else 0
