@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -154,7 +155,7 @@ async def test_the_buf_commands_in_the_docs_run(api: Stack) -> None:
     page = (ROOT / "docs/api.md").read_text()
     commands = re.findall(r"^buf curl .*?(?:[^\\])$", page, re.MULTILINE | re.DOTALL)
     assert len(commands) >= 3
-    buf = Path(sys.executable).with_name("buf")
+    buf = shlex.quote(str(Path(sys.executable).with_name("buf")))
     for command in commands:
         line = command.replace("http://localhost:8000", api.url).replace("buf ", f"{buf} ", 1)
         line = line.replace(".run/keys/write", str(api.run_dir / "keys/write.alice"))

@@ -1,13 +1,15 @@
 """HTTP behaviour of a running stack: bodies, CORS, compression, logs, caching, streams."""
 
+import asyncio
 import json
 import time
-from dataclasses import dataclass
 
 import grpc
 import httpx
 import pytest
+from redis.asyncio import Redis
 from sep.evaluator.v1 import evaluator_pb2, evaluator_pb2_grpc
+from sep_kit.store import keys
 from sep_testing.eventually import eventually
 
 from tests.e2e.calls import CALLERS, REST, reason, send
@@ -101,42 +103,41 @@ def test_only_reads_with_a_max_age_are_cached(api: Stack) -> None:
         assert httpx.get(api.url + path).headers["cache-control"] == "no-store"
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One response: when it was requested and received, and how old its weights were."""
-
-    requested: float
-    received: float
-    age: float
-
-    @property
-    def published(self) -> float:
-        """When the weights were published, if the response was made as it was received."""
-        return self.received - self.age
-
-
 async def test_a_cached_response_is_no_older_than_a_second(api: Stack) -> None:
-    samples: dict[float, list[list[Sample]]] = {}
-    ends = time.monotonic() + 4
-    async with httpx.AsyncClient(base_url=api.url) as rest:
-        while time.monotonic() < ends:
-            requested = time.monotonic()
+    """Its age counts from when the service made it, by the times of the facts in it."""
+    answers: list[tuple[float, float, float, float]] = []
+    weights_times, blob_times = set[int](), set[int]()
+    async with httpx.AsyncClient(base_url=api.url) as rest, Redis(port=api.port + 1) as store:
+
+        async def remember() -> None:
+            weights, blob = await store.mget(keys.ALLOCATION_WEIGHTS, keys.GATES_BLOB)
+            assert weights
+            assert blob
+            weights_times.add(json.loads(weights)["ts"])
+            blob_times.add(json.loads(blob)["ts"])
+
+        begins = time.monotonic() + 1.5  # by then no response may hold older facts
+        while time.monotonic() < begins + 4:
+            await remember()
+            if time.monotonic() < begins:
+                await asyncio.sleep(0.02)
+                continue
+            asked = time.time_ns() / 1e9
             body = (await rest.get("/api/risk/allocation-status")).json()
-            sample = Sample(requested, time.monotonic(), body["weights_age_seconds"])
-            # Both ages grow together, so their difference is the same while the weights are the
-            # same ones. Two publications can have the same difference, but are 5 s apart.
-            difference = round(body["weights_age_seconds"] - body["blob_age_seconds"], 3)
-            groups = samples.setdefault(difference, [])
-            if groups and sample.published - min(s.published for s in groups[-1]) < 4.5:
-                groups[-1].append(sample)
-            else:
-                groups.append([sample])
-    everything = [group for groups in samples.values() for group in groups]
-    assert sum(map(len, everything)) > 100
-    for group in everything:
-        # The weights were published no later than this, however long a response took to arrive.
-        published = min(sample.published for sample in group)
-        assert max(s.requested - (published + s.age) for s in group) < 1.1
+            received = time.time_ns() / 1e9
+            answers.append((asked, received, body["weights_age_seconds"], body["blob_age_seconds"]))
+            await remember()
+    assert len(answers) > 100
+    for asked, received, weights_age, blob_age in answers:
+        # Both ages are whole milliseconds, counted back from the same moment.
+        made = [
+            ts / 1000 + weights_age
+            for ts in weights_times
+            if any(round(ts + 1000 * (weights_age - blob_age)) == blob for blob in blob_times)
+        ]
+        made = [moment for moment in made if moment <= received + 0.001]
+        assert made, "the response holds facts that were never stored"
+        assert asked - max(made) < 1.1
 
 
 def test_a_caller_with_a_key_gets_no_cached_response(api: Stack) -> None:

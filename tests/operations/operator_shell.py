@@ -1,6 +1,7 @@
 """A shell in a copy of the project's folder, with the environment of an operator."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ def link_python(folder: Path) -> None:
     (folder / ".venv" / "bin").mkdir(parents=True)
     # A script and not a symbolic link: Python finds its virtual environment by its own path.
     python = folder / ".venv" / "bin" / "python"
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     python.chmod(0o755)
 
 

@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import inspect
-import random
 import socket
 import time
 from collections.abc import Awaitable, Callable
 
 import pytest
+from sep_testing.ports import reserve_ports
 
 
 def _free_ports(count: int) -> list[int]:
@@ -47,10 +47,5 @@ def eventually() -> Callable[..., Awaitable[None]]:
 
 @pytest.fixture
 def port_base() -> int:
-    """The first of eight consecutive free ports, outside the ephemeral range."""
-    for base in random.sample(range(20_000, 32_000, 8), 100):
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for port in range(base, base + 8):
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return base
-    raise AssertionError("no eight free ports")
+    """The first of eight ports in a row that no other process uses."""
+    return reserve_ports(8)
