@@ -6,6 +6,7 @@ from sep_kit import service
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
+from sep_kit.subscription import Subscription
 from sep_kit.store import keys
 from sep_kit.store.channel_watch import ChannelWatch
 from sep_kit.store.connection import reply
@@ -42,7 +43,7 @@ def build(settings: AllocatorSettings, context: Context) -> Parts:
             Handler(SERVICE, servicer, allocator_pb2_grpc.add_AllocatorServiceServicer_to_server)
         ],
         # The watch is not vital: without it weights are still updated at every interval.
-        loops=[loop, PeriodicLoop("blob_watch", watch.run, 1.0, context.loops, vital=False)],
+        loops=[loop, Subscription("blob_watch", watch.run, context.loops)],
         checks={"valkey": check_valkey},
     )
 

@@ -9,6 +9,7 @@ from sep_kit import service
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
+from sep_kit.subscription import Subscription
 from sep_kit.store.candles import CandleStore
 from sep_kit.store.connection import reply
 
@@ -101,7 +102,7 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
                 context.loops,
                 vital=False,
             ),
-            PeriodicLoop("manifold_feed", feed.run, 1.0, context.loops, vital=False),
+            Subscription("manifold_feed", feed.run, context.loops),
         ],
         prepare=prepare,
         checks={"valkey": check_valkey},

@@ -13,6 +13,7 @@ from sep_kit.clock import Clock, now_ms
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
+from sep_kit.subscription import Subscription
 from sep_kit.store import keys
 from sep_kit.store.channel_watch import ChannelWatch
 from sep_kit.store.connection import Valkey, reply
@@ -138,7 +139,7 @@ def build(settings: GuardSettings, context: Context) -> Parts:
 
     return Parts(
         handlers=[Handler(SERVICE, servicer, guard_pb2_grpc.add_GuardServiceServicer_to_server)],
-        loops=[loop, PeriodicLoop("weights_watch", watch.run, 1.0, context.loops, vital=False)],
+        loops=[loop, Subscription("weights_watch", watch.run, context.loops)],
         prepare=prepare,
         checks={"valkey": ping_store},
         close=[partial(channel.close, None)],
