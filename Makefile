@@ -178,4 +178,4 @@ $(VENV)/installed-bench: requirements/bench.txt $(VENV)/pyvenv.cfg | $(VENV)/ins
 
 # For a tree from which the generated code was removed.
 $(CONTRACT): | $(VENV)/installed
-	$(BUILD_VENV)/bin/python protos/generate.py
+	$(with_build_tools) $(BIN)/python protos/generate.py

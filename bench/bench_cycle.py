@@ -13,10 +13,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from prometheus_client import CollectorRegistry
 from sep_evaluator.adapters.valkey_store import ValkeyEvaluatorStore
-from sep_evaluator.domain.floors import HISTORY_MS, HOUR_MS, Sample
 from sep_evaluator.application.buffers import Buffers
 from sep_evaluator.application.evaluation_loop import EvaluationLoop, EvaluationRules
 from sep_evaluator.application.long_runs import LongRuns, RunRules
+from sep_evaluator.domain.floors import HISTORY_MS, HOUR_MS, Sample
 from sep_evaluator.metrics import EvaluatorMetrics
 from sep_evaluator.settings import EvaluatorSettings
 from sep_fx.bars import Bars
@@ -27,7 +27,7 @@ from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.candle_chunks import BARS_PER_CHUNK, Candle, CandleColumns, pack_bars
 from sep_kit.store.candles import CandleStore
-from sep_kit.store.connection import Valkey, reply, open_valkey
+from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_kit.store.lease import Lease
 from sep_testing.valkey import ValkeyServer
 

@@ -18,10 +18,10 @@ from sep_fx.sessions import MarketCalendar, SessionCalendar, SessionState
 from sep_guard.app import Resources, assemble
 from sep_guard.domain.cycle import plan_cycle
 from sep_guard.domain.entry_checks import check_entry
-from sep_guard.domain.view import View
 from sep_guard.domain.limits import Controls
 from sep_guard.domain.market import Account, Bracket, Holding, Market, Quote, Signal, Weights
 from sep_guard.domain.orders import Intent, Outcome, Result
+from sep_guard.domain.view import View
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import Prices
 from sep_guard.settings import GuardSettings
@@ -76,13 +76,21 @@ class _Broker:
         self.arrived_at = 0.0
 
     async def account(self) -> Account:
-        return Account(balance=_D(100_000), nav=_D(100_000), margin_used=_D(0), margin_available=_D(100_000), last_transaction_id="7")
+        return Account(
+            balance=_D(100_000),
+            nav=_D(100_000),
+            margin_used=_D(0),
+            margin_available=_D(100_000),
+            last_transaction_id="7",
+        )
 
     async def holdings(self) -> Mapping[str, Holding]:
         return {}
 
     async def prices(self, instruments: Sequence[str]) -> Prices:
-        quote = Quote(bid=_D("1.10000"), ask=_D("1.10010"), ts_ms=now_ms(self._clock), tradeable=True)
+        quote = Quote(
+            bid=_D("1.10000"), ask=_D("1.10010"), ts_ms=now_ms(self._clock), tradeable=True
+        )
         return Prices(dict.fromkeys(instruments, quote), {"USD": _D(1)})
 
     async def instruments(self) -> Mapping[str, Instrument]:
@@ -92,7 +100,9 @@ class _Broker:
         if not self.arrived.is_set():
             self.arrived_at = time.perf_counter()
             self.arrived.set()
-        return Result(outcome=Outcome.FILLED, reason="", filled_units=intent.units, fill_price=_D("1.10010"))
+        return Result(
+            outcome=Outcome.FILLED, reason="", filled_units=intent.units, fill_price=_D("1.10010")
+        )
 
     async def look_up(self, intent: Intent) -> Result | None:
         return None
@@ -202,16 +212,52 @@ async def _publish(store: Valkey, names: Sequence[str], now: int) -> None:
 
 def _view(count: int) -> View:
     bracket = Bracket(stop=_D("0.0010"), take_profit=_D("0.0015"), max_spread=_D("0.0004"))
-    signal = Signal(ended_ms=_NOW - 5_000, coherence=0.62, stability=0.9, entropy=0.7, rupture=0.1, direction=1, bracket=bracket)
+    signal = Signal(
+        ended_ms=_NOW - 5_000,
+        coherence=0.62,
+        stability=0.9,
+        entropy=0.7,
+        rupture=0.1,
+        direction=1,
+        bracket=bracket,
+    )
     quote = Quote(bid=_D("1.10000"), ask=_D("1.10012"), ts_ms=_NOW - 500, tradeable=True)
     names = [f"A{i:02d}_USD" for i in range(count)]
     markets = {
-        n: Market(instrument=_instrument(n), session=_OPEN, signal=signal, manifold_ms=_NOW - 1000, quote=quote, home_per_quote=_D(1), holding=Holding(), order_unknown=False)
+        n: Market(
+            instrument=_instrument(n),
+            session=_OPEN,
+            signal=signal,
+            manifold_ms=_NOW - 1000,
+            quote=quote,
+            home_per_quote=_D(1),
+            holding=Holding(),
+            order_unknown=False,
+        )
         for n in names
     }
-    weights = Weights(ts=_NOW - 1000, gates_ts=_NOW - 2000, by_instrument=dict.fromkeys(names, _D("0.004")), held=False)
-    account = Account(balance=_D(100_000), nav=_D(100_000), margin_used=_D(0), margin_available=_D(100_000), last_transaction_id="7")
-    return View(account=account, markets=markets, weights=weights, margin_was_open=True, controls=Controls(kill_switch=False, read_only=False, live_allowed=True), now_ms=_NOW, link_sound=True)
+    weights = Weights(
+        ts=_NOW - 1000,
+        gates_ts=_NOW - 2000,
+        by_instrument=dict.fromkeys(names, _D("0.004")),
+        held=False,
+    )
+    account = Account(
+        balance=_D(100_000),
+        nav=_D(100_000),
+        margin_used=_D(0),
+        margin_available=_D(100_000),
+        last_transaction_id="7",
+    )
+    return View(
+        account=account,
+        markets=markets,
+        weights=weights,
+        margin_was_open=True,
+        controls=Controls(kill_switch=False, read_only=False, live_allowed=True),
+        now_ms=_NOW,
+        link_sound=True,
+    )
 
 
 def _instrument(name: str) -> Instrument:

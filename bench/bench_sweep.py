@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from sep_evaluator.cli.sweep import Market, SweepRow, combinations, sweep
 from sep_evaluator.domain.kernel import WindowMetrics, momentum, window_metrics
 from sep_evaluator.domain.kernel_tables import Floats
 from sep_evaluator.domain.params import StrategyParams
-from sep_evaluator.cli.sweep import Market, SweepRow, combinations, sweep
 from sep_fx.bars import Bars
 from sep_fx.sessions import MarketCalendar, SessionCalendar
 

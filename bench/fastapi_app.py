@@ -58,9 +58,7 @@ def _reader() -> ViewReader:
     )
     store = ValkeyGuardStore(_store, Lease(_store, "bench", "bench", _clock))
     orders = OpenOrders(store, time.monotonic)
-    inputs = StoredInputsReader(
-        _store, _settings.candle_granularity, orders.instruments, _clock
-    )
+    inputs = StoredInputsReader(_store, _settings.candle_granularity, orders.instruments, _clock)
     broker = GatewayBroker(grpc.aio.insecure_channel(_settings.gateway_addr))
     return ViewReader(settings, broker, inputs, _kill_switch, _clock)
 

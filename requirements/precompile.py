@@ -1,7 +1,8 @@
 """Compile what running imports, and only that: a fraction of what is installed.
 
 Imports every module of this tree's packages; Python writes the compiled form of each module that
-is imported with them. ``sep_evaluator.cli.compile_ahead`` compiles the numerical code to machine code.
+is imported with them. ``sep_evaluator.cli.compile_ahead`` compiles the numerical code to machine
+code.
 """
 
 import contextlib

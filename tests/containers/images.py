@@ -40,7 +40,9 @@ def build_wheelhouse(folder: Path) -> Path:
 
     The only step that may use the network. The folder is reused while the versions are the same.
     """
-    requirements = sorted(_closure([*_OURS, "sep-protos", "sep-contract", "sep-edge", "sep-local"]) | _build_tools())
+    requirements = sorted(
+        _closure([*_OURS, "sep-protos", "sep-contract", "sep-edge", "sep-local"]) | _build_tools()
+    )
     digest = hashlib.sha256(" ".join([PYTHON, *requirements]).encode()).hexdigest()[:12]
     wheelhouse = folder / f"wheelhouse-{digest}"
     if not wheelhouse.exists():

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sep_allocator.settings import AllocatorSettings
 from sep_evaluator.settings import EvaluatorSettings
-from sep_guard.settings import GuardSettings
 from sep_gateway.settings import GatewaySettings
+from sep_guard.settings import GuardSettings
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 

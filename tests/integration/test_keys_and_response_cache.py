@@ -6,10 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from sep_kit.grpc.response_cache import ResponseCache
-from sep_kit.grpc.keys import MIN_KEY_LENGTH, Caller, KeyRing, Role
-from sep_kit.grpc.deadlines import wait_within_deadline
 from sep_kit.grpc.call_context import CallContext
+from sep_kit.grpc.deadlines import wait_within_deadline
+from sep_kit.grpc.keys import MIN_KEY_LENGTH, Caller, KeyRing, Role
+from sep_kit.grpc.response_cache import ResponseCache
 from sep_local.key_files import make_missing_keys
 from sep_testing.clock import FakeClock
 

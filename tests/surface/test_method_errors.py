@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from sep_contract import Method
 from sep_kit.store import keys
-from sep_kit.store.connection import reply, open_valkey
+from sep_kit.store.connection import open_valkey, reply
 from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer
 

@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry
 from sep.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from sep_contract import Method
 from sep_edge.envoy.admin import drain
-from sep_kit.grpc.client import call, open_channel
 from sep_kit.grpc.call_context import current
+from sep_kit.grpc.client import call, open_channel
 from sep_kit.grpc.server import GrpcServer
 from sep_testing.eventually import eventually
 

@@ -21,7 +21,7 @@ from sep_kit.errors import SepError
 from sep_kit.grpc.client import call
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, reply, open_valkey
+from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import SignalRecord
 from sep_kit.store.signals import queue_signal

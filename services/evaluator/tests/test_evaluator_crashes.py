@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sep_fx.bars import Bars
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, reply, open_valkey
+from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_testing.clock import FakeClock
 from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer

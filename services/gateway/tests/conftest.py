@@ -18,7 +18,7 @@ from sep_kit.errors import StoreUnavailableError
 from sep_kit.grpc.client import call
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
-from sep_kit.store.connection import reply, open_valkey
+from sep_kit.store.connection import open_valkey, reply
 from sep_paper_broker.app import RunningBroker, serve_paper_broker
 from sep_paper_broker.settings import Settings as PaperSettings
 from sep_testing.services import running_service

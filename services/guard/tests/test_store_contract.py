@@ -15,7 +15,7 @@ from sep_guard.domain.orders import Intent, Outcome, Result, intent_of_action
 from sep_guard.ports import GuardStore, Transaction
 from sep_kit.errors import NotTheWriterError, StoreUnavailableError
 from sep_kit.store import keys
-from sep_kit.store.connection import reply, open_valkey
+from sep_kit.store.connection import open_valkey, reply
 from sep_kit.store.lease import Lease
 from sep_testing.clock import FakeClock
 from sep_testing.valkey import ValkeyServer

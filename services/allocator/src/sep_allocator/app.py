@@ -6,10 +6,10 @@ from sep_kit import service
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
-from sep_kit.subscription import Subscription
 from sep_kit.store import keys
 from sep_kit.store.channel_watch import ChannelWatch
 from sep_kit.store.connection import reply
+from sep_kit.subscription import Subscription
 
 from sep_allocator.adapters.valkey_store import ValkeyAllocatorStore
 from sep_allocator.application.allocation_loop import AllocationLoop

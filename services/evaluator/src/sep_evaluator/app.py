@@ -9,9 +9,9 @@ from sep_kit import service
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
-from sep_kit.subscription import Subscription
 from sep_kit.store.candles import CandleStore
 from sep_kit.store.connection import reply
+from sep_kit.subscription import Subscription
 
 from sep_evaluator.adapters.gateway_prices import GatewayPrices
 from sep_evaluator.adapters.manifold_feed import ManifoldFeed

@@ -7,9 +7,9 @@ from sep_kit import service
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts, StartRefusedError
-from sep_kit.subscription import Subscription
 from sep_kit.store.candles import CandleStore
 from sep_kit.store.kill_switch import KillSwitch
+from sep_kit.subscription import Subscription
 
 from sep_gateway.adapters.broker_link_store import ValkeyBrokerLinkStore
 from sep_gateway.adapters.coverage_store import ValkeyCoverageStore

@@ -13,13 +13,13 @@ from sep_kit.clock import Clock, now_ms
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
-from sep_kit.subscription import Subscription
 from sep_kit.store import keys
 from sep_kit.store.channel_watch import ChannelWatch
 from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import KillSwitchChange
+from sep_kit.subscription import Subscription
 
 from sep_guard.adapters.gateway import GatewayBroker
 from sep_guard.adapters.stored_inputs import StoredInputsReader

@@ -1,15 +1,15 @@
 """The evaluator of a replay: gates and signals of every instrument of the tape."""
 
+from sep_evaluator.adapters.gates_blob import blob_of
+from sep_evaluator.adapters.signal_records import signal_record
+from sep_evaluator.application.buffers import Buffers
 from sep_evaluator.domain.backtest import StrictSpanRun
 from sep_evaluator.domain.evaluation import Evaluation, Observation, evaluate
 from sep_evaluator.domain.floors import FloorsInForce
 from sep_evaluator.domain.gates import GateState
 from sep_evaluator.domain.params import StrategyParams
-from sep_evaluator.adapters.gates_blob import blob_of
-from sep_evaluator.application.buffers import Buffers
-from sep_evaluator.settings import EvaluatorSettings
-from sep_evaluator.adapters.signal_records import signal_record
 from sep_evaluator.domain.signals import newest_signals
+from sep_evaluator.settings import EvaluatorSettings
 from sep_fx.bars import Bars
 from sep_fx.sessions import SessionCalendar
 from sep_kit.store.records import GatesBlob, SignalRecord

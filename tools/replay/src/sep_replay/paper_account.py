@@ -11,8 +11,9 @@ from sep_guard.domain.orders import Intent
 from sep_paper_broker.account.account import Account
 from sep_paper_broker.account.book import AccountProfile
 from sep_paper_broker.account.conversion import HomeConversion, NoConversionError
-from sep_paper_broker.orders.outcomes import OrderOutcome
+from sep_paper_broker.account.transactions import Transaction
 from sep_paper_broker.market.quote_bar import Ohlc, QuoteBar
+from sep_paper_broker.orders.outcomes import OrderOutcome
 from sep_paper_broker.orders.requests import (
     ClientExtensions,
     MarketOrderRequest,
@@ -20,7 +21,6 @@ from sep_paper_broker.orders.requests import (
     StopLossDetails,
     TakeProfitDetails,
 )
-from sep_paper_broker.account.transactions import Transaction
 
 _HOME = "USD"
 _TAG = "sep"

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 from sep_fx.granularity import Granularity
 from sep_fx.instants import NS_PER_MS
-from sep_kit.store.signals import signal_end_ns
 from sep_kit.store.records import BracketRecord, SignalRecord, WeightsRecord
+from sep_kit.store.signals import signal_end_ns
 
 from sep_guard.domain.market import Bracket, Signal, Weights
 
