@@ -1,49 +1,94 @@
-# One recipe for every part that is our own. SERVICE is its name (gateway, evaluator, allocator,
-# guard, paper_broker, stack), FOLDER where it lives:
+# One recipe for the images of all our services. SERVICE is the service's name (gateway, evaluator,
+# allocator, guard, paper_broker, stack), FOLDER the folder of its source,
+# LIBRARY one more folder of ours that it needs:
 #   docker build --build-arg SERVICE=guard --tag sep-guard .
+# Third-party packages have layers of their own: a changed line of source reinstalls none of them.
 ARG PYTHON=3.13
 
-# What all services share: built once, and one layer for all of them.
-FROM python:${PYTHON}-slim AS shared
+FROM python:${PYTHON}-slim AS base
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
-COPY requirements/constraints.txt requirements/build.txt requirements/
-RUN pip install --requirement requirements/build.txt
-COPY protos protos
-COPY libs/fx libs/fx
-COPY libs/kit libs/kit
-# All of ours in one command: a name that is given as a folder is looked up nowhere else.
-RUN pip wheel --no-build-isolation --constraint requirements/constraints.txt \
-        --wheel-dir /wheels ./protos ./libs/fx ./libs/kit \
-    && pip install --no-index --no-deps --target /opt/shared /wheels/*.whl
+COPY requirements/constraints.txt requirements/
 
-FROM shared AS service
+# --- Third-party packages -------------------------------------------------------------------------
+
+# Runs after every change of source, in a second. The stages below use only the lists that it
+# writes, so they run again only when a list changes.
+FROM base AS lists
 ARG SERVICE
 ARG FOLDER=services/${SERVICE}
+ARG LIBRARY=libs/contract
+COPY deploy/image/third_party.py ./
+COPY protos/pyproject.toml protos/
+COPY libs libs
 COPY ${FOLDER} service
-# The same holds for a name that is given as a file.
-RUN pip wheel --no-build-isolation --constraint requirements/constraints.txt \
-        --find-links /wheels --wheel-dir /service-wheels /wheels/sep_*.whl ./service \
+COPY ${LIBRARY} library
+RUN mkdir /lists && python third_party.py service protos libs/* library --out /lists
+
+FROM base AS shared-dependencies
+COPY --from=lists /lists/shared.txt /lists/
+RUN pip wheel --constraint requirements/constraints.txt --requirement /lists/shared.txt \
+        --wheel-dir /wheels \
+    && pip install --no-index --no-deps --target /opt/shared-dependencies /wheels/*.whl
+
+# What the service needs on top of the shared packages; for some services that is nothing.
+FROM shared-dependencies AS service-dependencies
+COPY --from=lists /lists/service.txt /lists/
+RUN mkdir -p /service-wheels /opt/service-dependencies \
+    && pip wheel --constraint requirements/constraints.txt --requirement /lists/service.txt \
+        --find-links /wheels --wheel-dir /service-wheels \
     && for wheel in /wheels/*.whl; do rm -f "/service-wheels/${wheel##*/}"; done \
-    && pip install --no-index --no-deps --target /opt/service /service-wheels/*.whl
+    && set -- /service-wheels/*.whl \
+    && if [ -e "$1" ]; then \
+        pip install --no-index --no-deps --target /opt/service-dependencies "$@"; \
+    fi
+
+# --- Our own packages -----------------------------------------------------------------------------
+
+FROM base AS build
+COPY requirements/build.txt requirements/
+RUN pip install --requirement requirements/build.txt
+
+# The libraries that all services share: built once, and the same layer in every image.
+FROM build AS shared
+COPY protos protos
+COPY libs libs
+RUN pip wheel --no-build-isolation --no-deps --wheel-dir /wheels ./protos ./libs/* \
+    && pip install --no-index --no-deps --target /opt/shared /wheels/*.whl
+
+FROM build AS service
+ARG SERVICE
+ARG FOLDER=services/${SERVICE}
+ARG LIBRARY=libs/contract
+COPY ${FOLDER} service
+COPY ${LIBRARY} library
+RUN pip wheel --no-build-isolation --no-deps --wheel-dir /wheels ./service \
+        $(test ${LIBRARY} = libs/contract || echo ./library) \
+    && pip install --no-index --no-deps --target /opt/service /wheels/*.whl
+
+# --- The image ------------------------------------------------------------------------------------
 
 FROM python:${PYTHON}-slim
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONPATH=/opt/service:/opt/shared PATH=/opt/service/bin:/opt/shared/bin:$PATH \
+    PYTHONPATH=/opt/service:/opt/shared:/opt/service-dependencies:/opt/shared-dependencies \
+    PATH=/opt/service/bin:/opt/shared/bin:$PATH \
     NUMBA_CACHE_DIR=/cache
-# The image comes without compiled modules, and nothing may write them later: each health probe would
-# compile what it imports anew, four times its own work.
+# The base image has no compiled standard library, and the root file system is read-only later:
+# without this each health probe would compile its imports again, at four times its own cost.
 RUN python -m compileall -q -j 0 "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
-# /state is for parts that keep files, /cache for compiled kernels, /keys for API keys; a volume
-# mounted there takes over its owner.
+# Mount points: /state for files of the service, /cache for compiled kernels, /keys for API keys.
+# A new volume takes over the owner of its mount point.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin sep \
     && install --directory --owner=sep --group=sep /state /cache /keys
+# In order of change: a new release of a service replaces its last layer only.
+COPY --from=shared-dependencies /opt/shared-dependencies /opt/shared-dependencies
+COPY --from=service-dependencies /opt/service-dependencies /opt/service-dependencies
 COPY --from=shared /opt/shared /opt/shared
 COPY --from=service /opt/service /opt/service
 ARG SERVICE
 ENV SEP_SERVICE=${SERVICE}
-# By number: Kubernetes can't tell that a name is not root.
+# A number, because Kubernetes can't verify that a user name is not root.
 USER 10001:10001
 WORKDIR /state
-# exec: the service itself must get SIGTERM, and have its exit code seen.
+# exec: the service must be the process that receives SIGTERM and whose exit code counts.
 CMD ["sh", "-c", "exec python -m sep_${SEP_SERVICE}"]

@@ -1,4 +1,4 @@
-# Everything runs in .venv, which is built when it is needed: Python 3.11 or newer and make will do.
+# Everything runs in .venv, which is made when it is needed: Python 3.11 or newer and make are enough.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
@@ -8,55 +8,93 @@ ENV_FILE ?= deploy/demo.env
 ARGS ?=
 PROFILE ?= paper
 
-BIN := .venv/bin
-# Names count for nothing until they have run: a version manager's shims may stand for nothing.
+VENV := .venv
+BIN := $(VENV)/bin
+# pip and the build tools: only installing needs them.
+BUILD_VENV := .venv-build
+# A name in PATH is not enough: version managers install shims that may stand for no interpreter.
 FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
 		>/dev/null 2>&1 && echo "$$python" && break; done
 
-PACKAGES := $(wildcard protos/pyproject.toml libs/*/pyproject.toml services/*/pyproject.toml \
-	tools/*/pyproject.toml clients/*/pyproject.toml)
-SOURCES := $(wildcard libs/*/src services/*/src tools/*/src clients/*/src)
-TESTS := $(wildcard libs/*/tests services/*/tests tools/*/tests clients/*/tests) tests
-PROGRAMS := scripts deploy bench
+# Nothing below is listed by hand: a new folder with a pyproject.toml is installed, linted and tested.
+ROOTS := libs services simulators tools clients
+PROJECTS := $(wildcard protos/pyproject.toml $(ROOTS:%=%/*/pyproject.toml))
+DEV_PROJECTS := $(filter libs/testing/%,$(PROJECTS))
+RUN_PROJECTS := $(filter-out $(DEV_PROJECTS),$(PROJECTS))
+SOURCES := $(wildcard $(ROOTS:%=%/*/src))
+TESTS := $(wildcard $(ROOTS:%=%/*/tests)) tests
+PROGRAMS := $(wildcard scripts deploy bench conftest.py requirements/*.py protos/*.py clients/*/*.py docs/*.py)
+PROTOS := $(wildcard protos/*.py protos/sep/*/v1/*.proto)
 CONTRACT := protos/gen/sep_protos/contract.binpb
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# Committed files that are made from others. Each generator writes its files, or compares with --check.
+GENERATORS := $(wildcard clients/*/generate.py docs/generate*.py \
+	libs/kit/src/sep_kit/settings/reference.py deploy/grafana/make.py deploy/prometheus/tests/make.py)
+
+PIP := $(BUILD_VENV)/bin/python -m pip --quiet --disable-pip-version-check
+# --no-compile: see requirements/precompile.py.
+INSTALL := $(PIP) --python $(BIN)/python install --no-compile
 
 empty :=
 space := $(empty) $(empty)
-# Without it mypy finds each module twice: here, and through its installed package.
-export MYPYPATH := $(subst $(space),:,$(SOURCES) scripts/ops)
+# The only list of source folders that mypy gets. Without it mypy would find each module twice: in the
+# tree, and through its installed package.
+export MYPYPATH := $(subst $(space),:,protos/gen $(SOURCES) $(wildcard scripts/ops))
 
 .PHONY: help
 help:  ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-8s\033[0m %s\n", $$1, $$2}' \
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}' \
 		$(MAKEFILE_LIST)
 
 .PHONY: run
-run: .venv/installed $(CONTRACT)  ## run the whole stack here until Ctrl-C (ENV_FILE=deploy/demo.env, ARGS="--port-base 9000")
+run: $(VENV)/installed $(CONTRACT)  ## run the whole stack here until Ctrl-C (ENV_FILE=deploy/demo.env, ARGS="--port-base 9000")
 	$(BIN)/sep-stack up --env-file $(ENV_FILE) $(ARGS)
 
 .PHONY: test
-test: .venv/installed $(CONTRACT)  ## run every test (ARGS="-k guard")
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/installed-dev $(CONTRACT)  ## run every test (ARGS="-k guard"); tests/README.md describes the suites
+	@$(BIN)/python tests/run.py $(ARGS)
 
-.PHONY: protos
-protos: .venv/installed  ## generate the contract's code and descriptor set afresh
-	$(BIN)/python protos/generate.py
+.PHONY: test-fast
+test-fast: $(VENV)/installed-dev $(CONTRACT)  ## run the domain and service tests that take no longer than a minute together
+	@$(BIN)/python tests/run.py --fast $(ARGS)
 
 .PHONY: lint
-lint: .venv/installed $(CONTRACT)  ## ruff, mypy --strict, buf lint
+lint: $(VENV)/installed-dev $(CONTRACT)  ## what CI checks beside the tests: ruff, mypy --strict, buf, generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(SOURCES) $(TESTS) $(PROGRAMS)
 	cd protos && ../$(BIN)/buf lint gen/sep_protos/contract.binpb --config buf.yaml
+	@failed=0; for generator in $(GENERATORS); do \
+		$(BIN)/python $$generator --check || failed=1; \
+	done; test $$failed = 0 || { echo 'generated files differ: run make generate' >&2; exit 1; }
+
+.PHONY: format
+format: $(VENV)/installed-dev  ## let ruff format the code and sort its imports
+	$(BIN)/ruff check --select I --fix .
+	$(BIN)/ruff format .
+
+.PHONY: generate
+generate: $(VENV)/installed-dev  ## make all generated files: contract code, client models, settings reference, dashboards
+	$(BIN)/python protos/generate.py
+	@for generator in $(GENERATORS); do \
+		echo "$(BIN)/python $$generator"; $(BIN)/python $$generator || exit 1; \
+	done
+
+.PHONY: protos
+protos: $(VENV)/installed-dev  ## make the contract's code and descriptor set only
+	$(BIN)/python protos/generate.py
+
+.PHONY: hooks
+hooks: $(VENV)/installed-dev  ## let git run make lint before each commit, and the fast tests before each push
+	git config core.hooksPath .githooks
 
 .PHONY: bench
-bench: .venv/installed-bench $(CONTRACT)  ## measure (ARGS=--help tells what there is)
+bench: $(VENV)/installed-bench $(CONTRACT)  ## measure (ARGS=--help lists the suites)
 	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: replay
-replay: .venv/installed $(CONTRACT)  ## run recorded candles through the stack's decisions (CANDLES_DIR=folder, ARGS=...)
+replay: $(VENV)/installed $(CONTRACT)  ## run recorded candles through the stack's decisions (CANDLES_DIR=folder, ARGS=...)
 	@test -n "$(CANDLES_DIR)" || { echo 'make replay CANDLES_DIR=folder [ARGS=...]' >&2; exit 2; }
 	$(BIN)/python -m sep_replay "$(CANDLES_DIR)" $(ARGS)
 
@@ -69,35 +107,75 @@ down:  ## stop the containers; state stays in its volume
 	docker compose --profile '*' down
 
 .PHONY: clean
-clean:  ## remove what can be made again: .venv, generated code, caches (not .run: that is state)
-	rm -rf .venv protos/gen .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean:  ## remove what can be made again: .venv, generated code, caches (not .run, which is state)
+	rm -rf $(VENV) $(BUILD_VENV) protos/gen .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find . -name '*.egg-info' -prune -exec rm -rf {} +
 
-# The packages of this tree are built without isolation: their build tools come first, pinned like
-# the rest, and are not downloaded again for each.
-.venv/installed: requirements/constraints.txt requirements/build.txt requirements/run.txt \
-		requirements/dev.txt $(PACKAGES)
+# A virtual environment belongs to one folder: copied or moved, it would run the code of the folder
+# where it was made. Its own record (the last words of "command" in pyvenv.cfg) tells where that was.
+VENV_IS_OURS := $(shell $(BIN)/python -c '' 2>/dev/null && test -x $(BUILD_VENV)/bin/pip && \
+	case "$$(sed -n 's/^command = //p' $(VENV)/pyvenv.cfg)" in (*" $$(pwd -P)/$(VENV)") echo yes;; esac)
+
+.PHONY: FORCE
+$(VENV)/pyvenv.cfg: $(if $(VENV_IS_OURS),,FORCE)
 	@python=$$($(FIND_PYTHON)); \
-	if test -x $(BIN)/python; then exit 0; fi; \
 	if test -z "$$python"; then \
 		echo 'Python 3.11 or newer with its venv module is needed, and neither python3.13,' \
 			'python3.12, python3.11 nor python3 is one.' >&2; \
 		echo 'On Debian or Ubuntu: apt install python3 python3-venv' >&2; \
 		exit 1; \
 	fi; \
-	echo "making .venv with $$python"; \
-	"$$python" -m venv .venv
-	@echo 'installing into .venv (a few minutes the first time)'
-	@$(PIP) --requirement requirements/build.txt
-	@$(PIP) --no-build-isolation --requirement requirements/dev.txt
-	@$(BIN)/python -m sep_evaluator.compile_ahead
+	if test -e $(VENV); then echo '$(VENV) belongs to another folder or Python: making it anew'; fi; \
+	rm -rf $(VENV) $(BUILD_VENV); \
+	echo "making $(VENV) with $$python"; \
+	"$$python" -m venv $(BUILD_VENV) && "$$python" -m venv --without-pip $(VENV)
+
+# The stamps below install only what changed since they were written ($?): third-party packages when
+# a requirements file changed, a package of this tree when its pyproject.toml did. A new .venv means all.
+changed_requirements = $(filter requirements/% $(VENV)/pyvenv.cfg,$?)
+changed_projects = $(sort $(if $(filter $(VENV)/pyvenv.cfg,$?),$1,$(filter $1,$?) \
+	$(if $(filter protos/%,$?),protos/pyproject.toml)))
+editable = $(patsubst %/pyproject.toml,--editable ./%,$1)
+
+$(BUILD_VENV)/installed: requirements/build.txt $(VENV)/pyvenv.cfg
+	@$(PIP) install --no-compile --requirement requirements/build.txt
 	@touch $@
 
-.venv/installed-bench: .venv/installed $(wildcard requirements/bench.txt)
-	@$(if $(wildcard requirements/bench.txt),$(PIP) --requirement requirements/bench.txt)
+# The packages of this tree are built without isolation: their build tools are pinned as well, and are
+# not downloaded again for each package. Building the package of the contract generates its code.
+with_build_tools = PATH="$(CURDIR)/$(BUILD_VENV)/bin:$$PATH" PYTHONPATH="$$($(BUILD_VENV)/bin/python \
+	-c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+install_projects = $(if $1,$(with_build_tools) $(INSTALL) --no-build-isolation --no-deps \
+	$(patsubst %/pyproject.toml,--editable ./%,$1))
+
+$(VENV)/installed: requirements/run.txt $(RUN_PROJECTS) $(PROTOS) $(VENV)/pyvenv.cfg \
+		| $(BUILD_VENV)/installed
+	@echo 'installing what running needs (one to two minutes the first time)'
+	@$(if $(changed_requirements),$(INSTALL) --requirement requirements/run.txt)
+	@# Their test suites are 20 MB that no one imports here.
+	@find $(VENV)/lib -path '*/site-packages/num*' -name tests -type d -prune -exec rm -rf {} +
+	@$(call install_projects,$(call changed_projects,$(RUN_PROJECTS)))
+	@$(PIP) --python $(BIN)/python check
+	@$(BIN)/python requirements/precompile.py
+	@$(BIN)/python -m sep_evaluator.cli.compile_ahead
 	@touch $@
 
-# Changed protos, or a tree from which the generated code was removed.
-$(CONTRACT): protos/generate.py $(wildcard protos/sep/*/v1/*.proto) | .venv/installed
-	$(BIN)/python protos/generate.py
+$(VENV)/installed-dev: requirements/dev.txt requirements/build.txt $(DEV_PROJECTS) $(VENV)/pyvenv.cfg \
+		| $(VENV)/installed
+	@echo 'installing what development needs (one to two minutes the first time)'
+	@$(if $(changed_requirements),$(INSTALL) --requirement requirements/build.txt \
+		--requirement requirements/dev.txt)
+	@$(call install_projects,$(call changed_projects,$(DEV_PROJECTS)))
+	@$(PIP) --python $(BIN)/python check
+	@# Some packages give warnings when they are compiled, which tests would take for errors.
+	@$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
+	@touch $@
+
+$(VENV)/installed-bench: requirements/bench.txt $(VENV)/pyvenv.cfg | $(VENV)/installed-dev
+	@$(INSTALL) --requirement requirements/bench.txt
+	@touch $@
+
+# For a tree from which the generated code was removed.
+$(CONTRACT): | $(VENV)/installed
+	$(with_build_tools) $(BIN)/python protos/generate.py

@@ -1,34 +1,34 @@
 #!/usr/bin/env bash
 # Builds the stack, starts it, warms it up, restarts it with the live configuration and verifies it.
-# The kill switch is engaged when it ends, however it ends: releasing it is a decision of its own.
+# The kill switch is engaged when it ends, also after a failure: an operator releases it.
 set -euo pipefail
 
 usage() {
     cat <<'USAGE'
 ./deploy.sh [options]
 
-Builds the images, engages the kill switch of what runs, starts the containers with entries
-forbidden, waits until they are healthy, runs the warm-up orchestrator, restarts what differs with
-the live configuration, and verifies gates blob, coherence of all pairs, ranking and allocation.
-Leaves the kill switch engaged. Running it again ends in the same state. A failed step, or Ctrl-C,
-brings back what ran before, and says why.
+Builds the images, engages the kill switch of the running stack, starts the containers with entries
+forbidden, waits until they are healthy, runs the warm-up orchestrator, restarts the containers whose
+live configuration differs, and verifies gates blob, coherence of all pairs, ranking and allocation.
+Leaves the kill switch engaged. Running it again ends in the same state. After a failed step or
+Ctrl-C it restores what ran before and prints the cause.
 
-  --profile NAME     paper (brings its own broker), practice or live; paper if not given
+  --profile NAME     paper (starts the paper broker), practice or live; paper if not given
   --env-file FILE    settings of the services; deploy/demo.env for paper, needed otherwise
   --token-file FILE  the broker's token; deploy/paper_token for paper, needed otherwise.
-                     User 10001 must be able to read it, so protect its folder instead
+                     User 10001 must be able to read it; protect it by its folder's permissions
   --observe          Prometheus and Grafana as well
   --days N           history to warm up with; CANDLE_BACKFILL_DAYS of the env file, or 90
   --wait SECONDS     longest wait for health, for each step of the warm-up and for the
                      verification; 300
-  --no-build         use images that are there
+  --no-build         use images that exist already
   --dry-run          print the steps and change nothing
   --help             this text
 
 Exit codes: 0 deployed and verified; 1 a step failed or was stopped, and what ran before runs again;
 2 the call itself is wrong, or another deploy runs, and nothing was changed.
-Settings from the environment: HTTP_PORT (8000), SEP_PYTHON (.venv/bin/python), SEP_DEPLOY_DIR
-(.run/deploy: what was deployed last, and the key for calls that change something).
+Environment variables: HTTP_PORT (8000), SEP_PYTHON (.venv/bin/python), SEP_DEPLOY_DIR
+(.run/deploy: the last deployed configuration, and the key for calls that change something).
 USAGE
 }
 
@@ -43,11 +43,11 @@ build=1
 dry_run=0
 observe=0
 
-say() { printf 'deploy: %s\n' "$*" >&2; }
+log() { printf 'deploy: %s\n' "$*" >&2; }
 
-refuse() { # before anything was changed
+refuse() { # exits before anything is changed
     trap - EXIT
-    say "$*"
+    log "$*"
     exit 2
 }
 
@@ -65,14 +65,14 @@ while (($#)); do
         --no-build) build=0 ;;
         --dry-run) dry_run=1 ;;
         --help | -h) usage; exit 0 ;;
-        *) refuse "unknown option $1; --help tells what there is" ;;
+        *) refuse "unknown option $1; --help lists the options" ;;
     esac
     shift
 done
 
 case $profile in
     paper)
-        # A URL left over in a shell must not turn a demo into orders at a real broker.
+        # A URL that is still set in the shell must not send a demo's orders to a real broker.
         unset OANDA_API_URL OANDA_STREAM_URL
         : "${env_file:=deploy/demo.env}" "${token_file:=deploy/paper_token}"
         ;;
@@ -93,7 +93,7 @@ esac
 [[ $wait_s =~ ^[1-9][0-9]*$ ]] || refuse "--wait is a number of seconds, not $wait_s"
 [[ $days =~ ^([1-9][0-9]*)?$ ]] || refuse "--days is a number of days, not $days"
 
-setting() { # the last value of a name in the env file
+setting() { # prints the last value of a name in the env file
     sed -n "s/^$1=['\"]\{0,1\}\([^'\"# ]*\).*/\1/p" "$env_file" | tail -n 1
 }
 
@@ -107,13 +107,14 @@ python=${SEP_PYTHON:-.venv/bin/python}
 state=${SEP_DEPLOY_DIR:-.run/deploy}
 url=http://127.0.0.1:${HTTP_PORT:-8000}
 key_file=$state/write_key
-# Candles, gates and orders of one broker are worth nothing, and worse, beside another.
+# Stored candles, gates and orders belong to one account of one broker and must not be used with
+# another.
 broker="$profile $(setting OANDA_ACCOUNT_ID)"
-own=(gateway evaluator allocator guard stack)
+images=(gateway evaluator allocator guard stack)
 compose=(docker compose)
 if [[ $profile == paper ]]; then
     compose+=(--profile paper)
-    own+=(paper-broker)
+    images+=(paper-broker)
 fi
 if ((observe)); then
     compose+=(--profile observe)
@@ -124,19 +125,20 @@ absolute() { printf '%s/%s' "$(cd "$(dirname "$1")" && pwd)" "$(basename "$1")";
 SEP_ENV_FILE=$(absolute "$env_file")
 OANDA_API_TOKEN_FILE=$(absolute "$token_file")
 export SEP_ENV_FILE OANDA_API_TOKEN_FILE
-# The same sources are the same release: deploying them twice changes nothing.
-release=$(find Dockerfile compose.yaml requirements protos libs services tools -type f \
+# A release is named after the digest of its sources, so deploying the same sources twice changes
+# nothing. The operators' commands are in no image.
+release=$(find Dockerfile compose.yaml deploy/image requirements protos libs services simulators tools -type f \
     -not -path '*/__pycache__/*' -not -path '*.egg-info/*' -not -path '*/tests/*' \
-    -not -path '*/build/*' -not -path 'protos/gen/*' -print0 \
+    -not -path '*/build/*' -not -path 'protos/gen/*' -not -path 'tools/ops/*' -print0 \
     | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c 1-12)
 export SEP_RELEASE=$release
-# Mounted files are read at start: Prometheus starts again when they differ.
+# Prometheus reads its rules at start: a changed digest restarts it.
 SEP_RULES=$(cat deploy/prometheus/*.yaml | sha256sum | cut -c 1-12)
 export SEP_RULES
 
 # --- Steps ----------------------------------------------------------------------------------------
 
-run() { # a command that changes something
+run() { # runs a command that changes something; a dry run only prints it
     if ((dry_run)); then
         printf '  %s\n' "$*"
     else
@@ -144,37 +146,37 @@ run() { # a command that changes something
     fi
 }
 
-compose_up() { # the kill switch's seed, and whether it overrides what is stored
+compose_up() { # $1: KILL_SWITCH_FORCE_ENV, 1 to engage the kill switch whatever is stored
     run env KILL_SWITCH=1 KILL_SWITCH_FORCE_ENV="$1" "${compose[@]}" \
         up --detach --no-build --wait --wait-timeout "$wait_s"
 }
 
-current='' # the step that runs
-changed=0  # whether anything was touched
-before=''  # what ran before: recorded, running or nothing
+current='' # the step in progress
+changed=0  # 1 once containers may have been changed
+before=''  # what ran before: recorded (in $state), running (but not recorded) or nothing
 
 step() {
     current=$1
-    say "$1"
+    log "$1"
 }
 
 check_tools() {
     ((dry_run)) && return
     docker version >/dev/null 2>&1 || refuse 'no container engine answers (docker version)'
     docker compose version >/dev/null 2>&1 || refuse 'docker compose is not installed'
-    if [[ ! -x $python ]]; then
-        say "making .venv for the scripts"
+    if [[ ! -x $python ]] || ! "$python" -c 'import sep_ops' 2>/dev/null; then
+        log "making .venv for the scripts"
         make .venv/installed >&2
     fi
     "${compose[@]}" config --quiet
     if [[ -s $state/broker && $(<"$state/broker") != "$broker" ]] \
         && docker volume inspect sep_valkey >/dev/null 2>&1; then
-        refuse "the volumes hold the state of '$(<"$state/broker")', not of '$broker'. To begin anew:" \
+        refuse "the volumes hold the state of '$(<"$state/broker")', not of '$broker'. To start over:" \
             "docker compose --profile '*' down && docker volume rm sep_valkey"
     fi
 }
 
-remember() { # what runs, by its images: a tag may mean another one after the build
+remember() { # tags the running images as 'before': the build may move their other tags
     before=nothing
     ((dry_run)) && return
     local name image
@@ -183,34 +185,34 @@ remember() { # what runs, by its images: a tag may mean another one after the bu
             =~ ^(running|restarting|paused)$ ]] && before=running
     done
     [[ $before == running ]] || return 0
-    for name in "${own[@]}"; do
+    for name in "${images[@]}"; do
         image=$(docker inspect --format '{{.Image}}' "sep-${name/#stack/init}" 2>/dev/null) || continue
         docker tag "$image" "sep-$name:before"
     done
-    # Containers that something else started are not what is recorded.
+    # The record counts only if the running containers are those of the recorded deploy.
     if [[ -s $state/live.yaml && -s $state/release \
         && $(docker inspect --format '{{.Config.Image}}' sep-guard) == "sep-guard:$(<"$state/release")" ]]; then
         before=recorded
         cp "$state/live.yaml" "$state/before.yaml"
     fi
-    say "before: $before"
+    log "before: $before"
 }
 
 build_images() {
     if ((!build)); then
         local name
-        for name in "${own[@]}"; do
+        for name in "${images[@]}"; do
             ((dry_run)) || docker image inspect "sep-$name:$release" >/dev/null 2>&1 \
                 || refuse "there is no image sep-$name:$release; leave out --no-build"
         done
         return 0
     fi
-    # One alone first: its layers serve the others, which would otherwise each build them.
+    # One image first: the others reuse its shared layers instead of building them in parallel.
     run "${compose[@]}" build --quiet guard
     run "${compose[@]}" build --quiet
 }
 
-fetch_key() { # the write key, for the scripts here and for whoever works on this machine
+fetch_key() { # copies the write key out, for the scripts and the operators of this machine
     ((dry_run)) && return
     local draft=$key_file.new
     (umask 077 && docker exec sep-guard cat /keys/write >"$draft") && mv "$draft" "$key_file"
@@ -223,12 +225,12 @@ engage_kill_switch() {
 
 start_warm() {
     changed=1
-    # The old guard must not open anything while the others are replaced under it. A stack that
-    # does not answer is no reason to stop: its guard is replaced, and engages the switch itself.
+    # The running guard must not open anything while the other containers are replaced. A stack that
+    # does not answer is no reason to stop: the new guard engages the switch when it starts.
     if [[ $before != nothing ]] && ! { fetch_key && engage_kill_switch; }; then
-        say 'the kill switch of what runs can not be engaged; going on to replace it'
+        log 'the kill switch of the running stack can not be engaged; continuing with its replacement'
     fi
-    # Whatever was released before: no entry until an operator says so. Reductions go on.
+    # No entry passes until an operator releases the switch. Reductions go on.
     compose_up 1
     fetch_key
 }
@@ -241,7 +243,7 @@ warm_up() {
 start_live() {
     local force
     force=$(setting KILL_SWITCH_FORCE_ENV)
-    [[ ${force:-0} == 0 ]] || say 'KILL_SWITCH_FORCE_ENV of the env file is left out'
+    [[ ${force:-0} == 0 ]] || log 'KILL_SWITCH_FORCE_ENV of the env file is ignored'
     compose_up 0
 }
 
@@ -252,7 +254,7 @@ verify() {
 
 record() {
     ((dry_run)) && return
-    # With every value filled in, secrets are named by their files; for its owner only all the same.
+    # The file holds every value filled in. Secrets appear by file name only, but it is private anyway.
     (umask 077 && KILL_SWITCH=1 KILL_SWITCH_FORCE_ENV=0 "${compose[@]}" config >"$state/live.new")
     mv "$state/live.new" "$state/live.yaml"
     echo "$release" >"$state/release"
@@ -260,31 +262,31 @@ record() {
 
 # --- Failure --------------------------------------------------------------------------------------
 
-shielded() { # out of reach of a second Ctrl-C, which would leave the stack half way
+shielded() { # runs a command that Ctrl-C can't reach, so that a rollback is not interrupted
     setsid --wait "$@"
 }
 
-bring_back() {
+restore() {
     local name
     case $before in
         recorded)
-            say 'bringing back what was deployed before'
+            log 'bringing back what was deployed before'
             local old
             old=$(<"$state/release")
-            for name in "${own[@]}"; do
+            for name in "${images[@]}"; do
                 docker tag "sep-$name:before" "sep-$name:$old"
             done
-            # Its file has no profile that was not in use.
+            # The recorded file holds only the profiles that were in use, so '*' adds nothing.
             shielded docker compose --file "$state/before.yaml" --profile '*' \
                 up --detach --no-build --remove-orphans --wait --wait-timeout "$wait_s" >&2
             ;;
         running)
-            say 'bringing back the images that ran before'
+            log 'bringing back the images that ran before'
             shielded env SEP_RELEASE=before KILL_SWITCH=1 "${compose[@]}" \
                 up --detach --no-build --wait --wait-timeout "$wait_s" >&2
             ;;
         *)
-            say 'nothing ran before: stopping what was started; state stays in its volumes'
+            log 'nothing ran before: stopping what was started; state stays in its volumes'
             shielded "${compose[@]}" down >&2
             ;;
     esac
@@ -299,28 +301,28 @@ roll_back() {
     fi
     ((code > 128)) && how='was stopped' || how="failed with $code"
     if ((!changed)); then
-        say "FAILED at: $current ($how). Nothing was changed."
+        log "FAILED at: $current ($how). Nothing was changed."
         exit 1
     fi
     set +e
-    say "FAILED at: $current ($how). What its containers say:"
+    log "FAILED at: $current ($how). The state and last log lines of the containers:"
     "${compose[@]}" ps --all --format 'table {{.Name}}\t{{.Status}}' >&2
     "${compose[@]}" logs --no-color --tail 5 >&2
-    if ! bring_back; then
-        say 'ROLLBACK FAILED: the stack needs a hand'
+    if ! restore; then
+        log 'ROLLBACK FAILED: repair the stack by hand'
     elif [[ $before != nothing ]]; then
         if fetch_key && shielded "$python" scripts/ops/kill_switch.py engage \
             --reason "rolled back from $release" --url "$url" --key-file "$key_file" >&2; then
-            say 'rolled back; the kill switch is engaged'
+            log 'rolled back; the kill switch is engaged'
         else
-            say 'rolled back, but the kill switch CAN NOT BE ENGAGED: see to it'
+            log 'rolled back, but the kill switch CAN NOT BE ENGAGED: engage it by hand'
         fi
     fi
-    say "the cause: step '$current' $how; see above"
+    log "the cause: step '$current' $how; see above"
     exit 1
 }
 
-# --- All of it ------------------------------------------------------------------------------------
+# --- Main -----------------------------------------------------------------------------------------
 
 if ((!dry_run)); then
     mkdir -p "$state"
@@ -328,14 +330,14 @@ if ((!dry_run)); then
     flock --nonblock 9 || refuse 'another deploy runs'
 fi
 trap roll_back EXIT
-# Only once the command that runs has ended: it must not go on beside a rollback.
+# bash runs a trap after the command in progress has ended, so it never overlaps with the rollback.
 trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 
 step "checking tools and settings (release $release, $profile)"
 check_tools
-step 'noting what runs now'
+step 'recording what runs now'
 remember
 step 'building images'
 build_images
@@ -350,12 +352,12 @@ step 'restarting with the live configuration'
 start_live
 step 'verifying'
 verify
-step 'recording'
+step 'recording the deploy'
 record
 current=''
 if ((dry_run)); then
-    say 'dry run: nothing was changed'
+    log 'dry run: nothing was changed'
     exit 0
 fi
-say "release $release is live on $url; the kill switch is engaged. To release it:"
-say "  $python scripts/ops/kill_switch.py release --reason '...'"
+log "release $release is live on $url; the kill switch is engaged. To release it:"
+log "  $python scripts/ops/kill_switch.py release --reason '...'"

@@ -1,6 +1,6 @@
 """The API through Envoy beside FastAPI with uvicorn, uvloop and httptools, on the same store.
 
-Reads that may be a second old come from Envoy's cache; fresh ones go all the way to a service.
+Reads that may be a second old are served from Envoy's cache; fresh reads reach a service.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ import redis
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sep.guard.v1 import guard_pb2, guard_pb2_grpc
 from sep_kit.store import keys
-from sep_stack.envfile import read_env_file
+from sep_local.env_file import read_env_file
 
 from bench.load import Load, load
 from bench.runner import Figure, Options
@@ -35,7 +35,7 @@ _CONNECTIONS = 32
 _CALLS = 1000
 _VALKEY, _PAPER, _GATEWAY, _GUARD = 1, 2, 3, 6  # ports, counted from the stack's first
 _DEMO = "deploy/demo.env"
-_KEPT = "/api/risk/allocation-status"
+_CACHED = "/api/risk/allocation-status"
 _FRESH = "/api/kill-switch"
 _READINESS = "/api/trade/readiness"
 _ACCOUNT = "/api/oanda/account"
@@ -49,11 +49,11 @@ def measure(options: Options) -> list[Figure]:
         with _fastapi(port) as theirs:
             figures = []
             for path, what, connections, goal in (
-                (_KEPT, "read that may be a second old", _CONNECTIONS, 4.0),
+                (_CACHED, "read that may be a second old", _CONNECTIONS, 4.0),
                 (_READINESS, "readiness, fresh", _CONNECTIONS, 0.6),
                 (_ACCOUNT, "account, fresh from the broker", _CONNECTIONS, 0.6),
                 (_FRESH, "kill switch, fresh", _CONNECTIONS, 0.6),
-                (_KEPT, "single call, a second old", 1, 0.6),
+                (_CACHED, "single call, a second old", 1, 0.6),
                 (_READINESS, "single call, readiness", 1, 0.6),
                 (_FRESH, "single call, kill switch", 1, 0.6),
             ):
@@ -65,20 +65,20 @@ def measure(options: Options) -> list[Figure]:
                     for _ in range(rounds)
                 ]
                 figures += _compare(what, connections, goal, pairs)
-        figures += _where(port, figures[-2].value or 0)
-        with _loading(ours + _KEPT, 2 * seconds):
+        figures += _breakdown(port, figures[-2].value or 0)
+        with _under_load(ours + _CACHED, 2 * seconds):
             time.sleep(0.5)
-            spent = _reads(port + _VALKEY, 2 * seconds)
-    what = "store reads of one fact under that load"
-    note = "the loops' own are among them"
-    figures.append(Figure(what, spent, "/s", 1.5, "goal", True, note))
+            rate = _store_reads_per_second(port + _VALKEY, 2 * seconds)
+    what = "store reads of one key under that load"
+    note = "includes those of the loops"
+    figures.append(Figure(what, rate, "/s", 1.5, "goal", True, note))
     return figures
 
 
 def _compare(
     what: str, connections: int, goal: float, pairs: list[tuple[Load, Load]]
 ) -> list[Figure]:
-    """Medians of rounds that alternate, so that a busy machine is busy for both."""
+    """Medians of rounds that alternate, so that other load on the machine affects both."""
 
     def median(which: int, name: str) -> float:
         return float(statistics.median(getattr(pair[which], name) for pair in pairs))
@@ -99,30 +99,32 @@ def _compare(
     return figures
 
 
-def _where(port: int, whole_ms: float) -> list[Figure]:
-    """Where a fresh single call spends its time: in the store, in the service, at the edge."""
+def _breakdown(port: int, total_ms: float) -> list[Figure]:
+    """Time of a fresh single call by where it is spent: store, service, edge. Milliseconds."""
     store = redis.Redis(port=port + _VALKEY)
     stored = _p50_ms(lambda: store.get(keys.KILL_SWITCH))
     with grpc.insecure_channel(f"127.0.0.1:{port + _GUARD}") as channel:
         stub: Any = guard_pb2_grpc.GuardServiceStub(channel)
         served = _p50_ms(lambda: stub.GetKillSwitch(guard_pb2.GetKillSwitchRequest()))
         health: Any = health_pb2_grpc.HealthStub(channel)
-        nothing = _p50_ms(lambda: health.Check(health_pb2.HealthCheckRequest()))
+        empty_rpc = _p50_ms(lambda: health.Check(health_pb2.HealthCheckRequest()))
     return [
         Figure("of a fresh single call: one store read", stored, "ms"),
-        Figure("gRPC in Python, an RPC that does nothing", nothing, "ms", note="grpc.aio's floor"),
-        Figure("the service, asked over gRPC", served, "ms", note="both of these, keys, checks"),
-        Figure("the edge: transcoding, two hops", whole_ms - served, "ms", note="what is left"),
+        Figure(
+            "gRPC in Python, an RPC that does nothing", empty_rpc, "ms", note="grpc.aio's floor"
+        ),
+        Figure("the service over gRPC", served, "ms", note="includes both of these, keys, checks"),
+        Figure("the edge: transcoding, two hops", total_ms - served, "ms", note="the remainder"),
     ]
 
 
 def _p50_ms(call: Callable[[], object]) -> float:
-    took = []
+    seconds = []
     for _ in range(_CALLS):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         call()
-        took.append(time.perf_counter() - begun)
-    return statistics.median(took) * 1000
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds) * 1000
 
 
 @contextlib.contextmanager
@@ -133,20 +135,20 @@ def _stack(folder: Path) -> Iterator[int]:
         "SEP_RUN_DIR": str(folder / "run"),
         "EDGE_LOGGED_READS": "0",
         "LOG_LEVEL": "WARNING",
-        # The loops turn as slowly as on a live market.
+        # The cadence of a live market, not of the demo.
         "EVAL_INTERVAL_SEC": "60",
         "ALLOC_INTERVAL_SEC": "60",
         "PM_RECONCILE_SEC": "30",
     }
-    command = [sys.executable, "-m", "sep_stack", "up", "--env-file", _DEMO]
+    command = [sys.executable, "-m", "sep_local", "up", "--env-file", _DEMO]
     log = folder / "log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             [*command, "--port-base", str(port)], cwd=_ROOT, env=env, stdout=out, stderr=out
         )
     try:
-        _until(lambda: "SEP is ready" in log.read_text(errors="replace"))
-        _until(lambda: b'"blob_age_seconds"' in _get(f"http://127.0.0.1:{port}{_KEPT}"))
+        _wait_until(lambda: "SEP is ready" in log.read_text(errors="replace"))
+        _wait_until(lambda: b'"blob_age_seconds"' in _get(f"http://127.0.0.1:{port}{_CACHED}"))
         yield port
     finally:
         process.send_signal(signal.SIGINT)
@@ -155,7 +157,7 @@ def _stack(folder: Path) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _fastapi(stack: int) -> Iterator[str]:
-    told = {
+    addresses = {
         "VALKEY_URL": f"redis://127.0.0.1:{stack + _VALKEY}/0",
         "OANDA_API_URL": f"http://127.0.0.1:{stack + _PAPER}",
         "GATEWAY_ADDR": f"127.0.0.1:{stack + _GATEWAY}",
@@ -167,11 +169,11 @@ def _fastapi(stack: int) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "bench.fastapi_app:app", "--port", str(port), *options],
         cwd=_ROOT,
-        env={**os.environ, **read_env_file(_ROOT / _DEMO), **told},
+        env={**os.environ, **read_env_file(_ROOT / _DEMO), **addresses},
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        _until(lambda: b'"weights"' in _get(url + _KEPT))
+        _wait_until(lambda: b'"weights"' in _get(url + _CACHED))
         yield url
     finally:
         process.terminate()
@@ -179,16 +181,16 @@ def _fastapi(stack: int) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _loading(url: str, seconds: float) -> Iterator[None]:
+def _under_load(url: str, seconds: float) -> Iterator[None]:
     command = [sys.executable, "-m", "bench.load", url, str(seconds + 1), str(_CONNECTIONS)]
     with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL):
         yield
 
 
-def _reads(valkey: int, seconds: float) -> float:
-    """How often a second the weights are read from the store."""
+def _store_reads_per_second(valkey_port: int, seconds: float) -> float:
+    """Reads of the weights from the store, per second, as MONITOR shows them."""
     seen, ends = 0, time.monotonic() + seconds
-    with socket.create_connection(("127.0.0.1", valkey), timeout=0.2) as connection:
+    with socket.create_connection(("127.0.0.1", valkey_port), timeout=0.2) as connection:
         connection.sendall(b"MONITOR\r\n")
         while time.monotonic() < ends:
             with contextlib.suppress(TimeoutError):
@@ -196,11 +198,11 @@ def _reads(valkey: int, seconds: float) -> float:
     return seen / seconds
 
 
-def _until(check: object) -> None:
+def _wait_until(check: Callable[[], object]) -> None:
     deadline = time.monotonic() + 120
     while True:
         with contextlib.suppress(OSError, json.JSONDecodeError):
-            if callable(check) and check():
+            if check():
                 return
         if time.monotonic() > deadline:
             raise TimeoutError("the stack or FastAPI did not start")
@@ -208,14 +210,14 @@ def _until(check: object) -> None:
 
 
 def _get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        return bytes(answer.read())
+    with urllib.request.urlopen(url, timeout=5) as response:
+        return bytes(response.read())
 
 
 def _port_base() -> int:
     for base in range(26_000, 30_000, 16):
-        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+        with contextlib.ExitStack() as probes, contextlib.suppress(OSError):
             for port in range(base, base + 8):
-                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
             return base
     raise OSError("no eight free ports in a row")

@@ -1,4 +1,4 @@
-"""The live cycle against a real Valkey: from a stored candle to the published blob."""
+"""The live cycle against a real Valkey: from a new candle to the published gates blob."""
 
 import asyncio
 import json
@@ -12,9 +12,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from prometheus_client import CollectorRegistry
+from sep_evaluator.adapters.valkey_store import ValkeyEvaluatorStore
+from sep_evaluator.application.buffers import Buffers
+from sep_evaluator.application.evaluation_loop import EvaluationLoop, EvaluationRules
+from sep_evaluator.application.long_runs import LongRuns, RunRules
 from sep_evaluator.domain.floors import HISTORY_MS, HOUR_MS, Sample
-from sep_evaluator.evaluation_loop import Buffers, EvaluationLoop
-from sep_evaluator.long_runs import LongRuns, RunRules
 from sep_evaluator.metrics import EvaluatorMetrics
 from sep_evaluator.settings import EvaluatorSettings
 from sep_fx.bars import Bars
@@ -25,7 +27,7 @@ from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.candle_chunks import BARS_PER_CHUNK, Candle, CandleColumns, pack_bars
 from sep_kit.store.candles import CandleStore
-from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_kit.store.lease import Lease
 from sep_testing.valkey import ValkeyServer
 
@@ -52,7 +54,7 @@ def measure(options: Options) -> list[Figure]:
 
 
 class _TapeClock:
-    """Stands where the tape stands."""
+    """A clock set to the end of the tape."""
 
     def __init__(self) -> None:
         self.now_s = 0
@@ -72,14 +74,14 @@ async def _measure(url: str, options: Options) -> list[Figure]:
 
 
 async def _cycles(store: Valkey, count: int, goal_ms: float, cycles: int) -> list[Figure]:
-    # A candle a cycle is kept back, so that there is something new to store.
+    # One candle for each cycle is held back, to be stored as new.
     found, kind = series(count, _DAYS * DAY // 60 + cycles)
     tape = {name: _rounded(bars) for name, bars in found.items()}
     clock = _TapeClock()
     clock.now_s = _end(tape, cycles)
     for name, bars in tape.items():
         await _fill(store, name, bars.slice(0, len(bars) - cycles))
-        await _remember(store, name, clock.now_s * 1000)
+        await _store_history(store, name, clock.now_s * 1000)
     lease = Lease(store, "evaluator", "bench", clock)
     await lease.renew()
     calendar = SessionCalendar(MarketCalendar.ALWAYS)
@@ -88,9 +90,16 @@ async def _cycles(store: Valkey, count: int, goal_ms: float, cycles: int) -> lis
     loaded = await _seconds(runs.catch_up)
     settings = load_settings(EvaluatorSettings, {})
     loop = EvaluationLoop(
-        runs, asyncio.Lock(), store, lease, clock, settings.gate_limits(),
-        Buffers.of(0.1, {}), settings.eval_span_days, EvaluatorMetrics(CollectorRegistry()),
-    )  # fmt: skip
+        runs,
+        ValkeyEvaluatorStore(store, lease, settings.gate_limits().floors, signal_ttl_s=3600),
+        clock,
+        EvaluationRules(
+            limits=settings.gate_limits(),
+            buffers=Buffers.of(0.1, {}),
+            span_days=settings.eval_span_days,
+        ),
+        EvaluatorMetrics(CollectorRegistry()),
+    )
     await loop.evaluate_now()
     candles = CandleStore(store)
     stored, published = [], []
@@ -131,16 +140,16 @@ async def _fill(store: Valkey, instrument: str, bars: Bars) -> None:
     await store.hset(keys.candles(instrument, _GRANULARITY), mapping=fields)  # type: ignore[arg-type]
 
 
-async def _remember(store: Valkey, instrument: str, now_ms: int) -> None:
-    """A sample an hour for 30 days: the history behind the floors, as long as it gets."""
+async def _store_history(store: Valkey, instrument: str, now_ms: int) -> None:
+    """The longest history that floors are computed from: one sample an hour for 30 days."""
     times = range(now_ms - HISTORY_MS + 1, now_ms, HOUR_MS)
     samples = [Sample(ts, ts % 40, ts % 97 / 50, ts % 89 / 1e4) for ts in times]
     key = keys.backtest_history(instrument)
-    await answer(store.zadd(key, {json.dumps(asdict(s)): s.ts for s in samples}))
+    await reply(store.zadd(key, {json.dumps(asdict(s)): s.ts for s in samples}))
 
 
 def _rounded(bars: Bars) -> Bars:
-    """The bars at the broker's precision, minute after minute, so that all end together."""
+    """The bars at the broker's precision, without gaps, so that all instruments end together."""
     rows = np.stack([getattr(bars, f"{s}_{p}") for s in ("bid", "ask") for p in "ohlc"])
     time = bars.time[0] // DAY * DAY + 60 * np.arange(len(bars))
     return Bars.from_rows(time, np.round(rows, _DIGITS), bars.volume)
@@ -156,6 +165,6 @@ def _end(tape: dict[str, Bars], back: int) -> int:
 
 
 async def _seconds(work: Callable[[], Awaitable[object]]) -> float:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     await work()
-    return time.perf_counter() - begun
+    return time.perf_counter() - started

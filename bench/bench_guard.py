@@ -1,4 +1,4 @@
-"""The guard's decisions, and the way from a new blob to the first order."""
+"""The guard's decisions, and the time from a new gates blob to the first order."""
 
 import asyncio
 import time
@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from prometheus_client import CollectorRegistry
-from sep_allocator.allocation_loop import AllocationLoop
+from sep_allocator.adapters.valkey_store import ValkeyAllocatorStore
+from sep_allocator.application.allocation_loop import AllocationLoop
 from sep_allocator.metrics import AllocatorMetrics
 from sep_allocator.settings import AllocatorSettings
 from sep_fx.instrument import Instrument
@@ -20,6 +21,9 @@ from sep_guard.domain.entry_checks import check_entry
 from sep_guard.domain.limits import Controls
 from sep_guard.domain.market import Account, Bracket, Holding, Market, Quote, Signal, Weights
 from sep_guard.domain.orders import Intent, Outcome, Result
+from sep_guard.domain.risk.activity import OwnTrade
+from sep_guard.domain.risk.context import RiskContext
+from sep_guard.domain.risk.ledger_events import LedgerPage
 from sep_guard.domain.view import View
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import Prices
@@ -66,13 +70,13 @@ def _decisions(options: Options) -> list[Figure]:
 
 
 class _Broker:
-    """A broker that fills at once and notes when an order arrived."""
+    """A broker that fills every order immediately and records when the first one arrived."""
 
     def __init__(self, names: Sequence[str], clock: SystemClock) -> None:
         self._rules = {n: _instrument(n) for n in names}
         self._clock = clock
         self.arrived = asyncio.Event()
-        self.at = 0.0
+        self.arrived_at = 0.0
 
     async def account(self) -> Account:
         return Account(
@@ -97,7 +101,7 @@ class _Broker:
 
     async def place(self, intent: Intent) -> Result:
         if not self.arrived.is_set():
-            self.at = time.perf_counter()
+            self.arrived_at = time.perf_counter()
             self.arrived.set()
         return Result(
             outcome=Outcome.FILLED, reason="", filled_units=intent.units, fill_price=_D("1.10010")
@@ -106,19 +110,25 @@ class _Broker:
     async def look_up(self, intent: Intent) -> Result | None:
         return None
 
+    async def own_trades(self) -> Sequence[OwnTrade]:
+        return ()
+
+    async def ledger(self, since_id: int, through_id: int) -> LedgerPage:
+        return LedgerPage(events=(), through_id=through_id)
+
 
 async def _blob_to_order(options: Options) -> list[Figure]:
-    """Allocator and guard as they run, each woken by the other's word over a real Valkey."""
+    """Allocator and guard with their own loops, which wake each other through a real Valkey."""
     with TemporaryDirectory() as folder:
         server = ValkeyServer(Path(folder), fsync="everysec")
         server.start()
         try:
-            return await _races(server.url, 20 if options.quick else 100)
+            return await _measure_orders(server.url, 20 if options.quick else 100)
         finally:
             server.kill()
 
 
-async def _races(url: str, rounds: int) -> list[Figure]:
+async def _measure_orders(url: str, rounds: int) -> list[Figure]:
     names = tuple(f"AA{c}_USD" for c in "ABCDEFGH")
     store, clock = open_valkey(url), SystemClock()
     await store.set(keys.KILL_SWITCH, "0")
@@ -127,9 +137,13 @@ async def _races(url: str, rounds: int) -> list[Figure]:
     for lease in leases:
         await lease.renew()
     allocation = AllocationLoop(
-        names, calendar, load_settings(AllocatorSettings, {}).limits(), store, leases[0], clock,
+        names,
+        calendar,
+        load_settings(AllocatorSettings, {}).limits(),
+        ValkeyAllocatorStore(store, leases[0]),
+        clock,
         AllocatorMetrics(CollectorRegistry(), clock),
-    )  # fmt: skip
+    )
     broker, ids = _Broker(names, clock), iter(range(10**9))
     settings = load_settings(
         GuardSettings, {"HOTBAND_PAIRS": ",".join(names), "MARKET_CALENDAR": "24x7"}
@@ -148,18 +162,18 @@ async def _races(url: str, rounds: int) -> list[Figure]:
         ChannelWatch(store, keys.WEIGHTS_CHANNEL, lambda _: reconciling.wake()),
     )
     tasks = [asyncio.create_task(w.run()) for w in (allocating, reconciling, *watches)]
-    await asyncio.sleep(2.0)  # until both loops have made their first, idle rounds
+    await asyncio.sleep(2.0)  # until both loops have completed a first idle tick
     taken = []
     for _ in range(rounds):
         for lease in leases:
             await lease.renew()
         await _signal(store, names, now_ms(clock))
         broker.arrived.clear()
-        begun = time.perf_counter()
+        started = time.perf_counter()
         await _publish(store, names, now_ms(clock))
         await asyncio.wait_for(broker.arrived.wait(), 10)
-        taken.append(broker.at - begun)
-        await asyncio.sleep(0.05)  # the rest of that cycle
+        taken.append(broker.arrived_at - started)
+        await asyncio.sleep(0.05)  # until that cycle has ended
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -215,6 +229,8 @@ def _view(count: int) -> View:
         rupture=0.1,
         direction=1,
         bracket=bracket,
+        close=_D("1.1"),
+        sigma_eff=_D("0.0001"),
     )
     quote = Quote(bid=_D("1.10000"), ask=_D("1.10012"), ts_ms=_NOW - 500, tradeable=True)
     names = [f"A{i:02d}_USD" for i in range(count)]
@@ -228,6 +244,7 @@ def _view(count: int) -> View:
             home_per_quote=_D(1),
             holding=Holding(),
             order_unknown=False,
+            manifold_price=_D("1.1"),
         )
         for n in names
     }
@@ -252,6 +269,7 @@ def _view(count: int) -> View:
         controls=Controls(kill_switch=False, read_only=False, live_allowed=True),
         now_ms=_NOW,
         link_sound=True,
+        risk=RiskContext(readable=True),
     )
 
 
@@ -262,9 +280,9 @@ def _instrument(name: str) -> Instrument:
 def _times(work: Callable[[], object], rounds: int) -> list[float]:
     taken = []
     for _ in range(rounds):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         work()
-        taken.append(time.perf_counter() - begun)
+        taken.append(time.perf_counter() - started)
     return taken
 
 

@@ -25,7 +25,7 @@ TITLE = "kernel: window metrics, live cycle, first result"
 _REPOSITORY = Path(__file__).parents[1]
 _FIRST_RESULT = """
 import time
-begun = time.perf_counter()
+started = time.perf_counter()
 import numpy as np
 from sep_evaluator.domain.kernel import window_metrics
 window_metrics(1.3 + 1e-4 * np.sin(np.arange(500.0)))
@@ -37,7 +37,7 @@ p = 1.3 + 1e-4 * np.sin(np.arange(500.0))
 run = StrictSpanRun(StrategyParams(), 60, "EUR_USD", SessionCalendar(), 5)
 run.extend(Bars(np.arange(500) * 60, *[p] * 8, np.ones(500, np.int64)))
 run.spans()
-print(time.perf_counter() - begun)
+print(time.perf_counter() - started)
 """
 
 
@@ -57,9 +57,9 @@ def _throughput(options: Options) -> list[Figure]:
     plain = _reference()
     checked = range(FIRST_WINDOW, FIRST_WINDOW + (200 if options.quick else 1000))
     prices = mid[: checked.stop].tolist()
-    begun = time.perf_counter()
+    started = time.perf_counter()
     slow = [plain.window(prices, t) for t in checked]
-    slow_rate = len(checked) / (time.perf_counter() - begun)
+    slow_rate = len(checked) / (time.perf_counter() - started)
     worst = max(
         abs(float(getattr(metrics, name)[t]) - figures[name])
         for t, figures in zip(checked, slow, strict=True)
@@ -94,7 +94,7 @@ def _single(options: Options) -> list[Figure]:
 
 
 def _cycles(options: Options) -> list[Figure]:
-    """A minute in which every instrument gets a candle and its slices are asked for."""
+    """One candle for every instrument, then its spans, integrity and momentum."""
     figures = []
     minutes = 60 if options.quick else 300
     for count, goal_ms in ((8, 50.0), (68, 400.0)):
@@ -102,12 +102,12 @@ def _cycles(options: Options) -> list[Figure]:
         bars, _ = series(count, length + minutes)
         calendar = SessionCalendar()
         runs = {}
-        begun = time.perf_counter()
+        started = time.perf_counter()
         for instrument, whole in bars.items():
             run = StrictSpanRun(StrategyParams(), 60, instrument, calendar, 5, long_run_days=90)
             run.extend(whole.slice(0, length))
             runs[instrument] = run
-        built = time.perf_counter() - begun
+        built = time.perf_counter() - started
         taken = [_cycle(runs, bars, length + i) for i in range(minutes)]
         p50, p99 = np.percentile(taken, [50, 99])
         note = f"numeric core alone; median {p50 * 1e3:.1f} ms; history built in {built:.1f} s"
@@ -118,13 +118,13 @@ def _cycles(options: Options) -> list[Figure]:
 
 def _cycle(runs: dict[str, StrictSpanRun], bars: dict[str, Bars], at: int) -> float:
     candles = {instrument: whole.slice(at, at + 1) for instrument, whole in bars.items()}
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for instrument, run in runs.items():
         run.extend(candles[instrument])
         run.spans()
         run.integrity()
         _ = run.momentum
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def _first_result() -> list[Figure]:
@@ -144,7 +144,7 @@ def _first_result() -> list[Figure]:
         )
     return [
         Figure("first result of a new process", warm, "s", 5.0, "goal", True),
-        Figure("first result ever (compiling)", cold, "s", note="once a machine, then cached"),
+        Figure("first result ever (compiling)", cold, "s", note="once per machine, then cached"),
     ]
 
 
@@ -154,13 +154,13 @@ def _reference() -> ModuleType:
     if spec is None or spec.loader is None:
         raise FileNotFoundError(path)
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
+    sys.modules[spec.name] = module  # dataclasses looks the module up there
     spec.loader.exec_module(module)
     return module
 
 
 def _vectorised(mid: Floats) -> tuple[Floats, ...]:
-    """The same six figures as numpy lets one write them: every window spelled out."""
+    """The same six figures in vectorised numpy, which computes every window in full."""
     step, trend = mid[6:] - mid[5:-1], mid[6:] - mid[:-6]
     step[np.abs(step) < 1e-9] = 0
     trend[np.abs(trend) < 1e-9] = 0

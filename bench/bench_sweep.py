@@ -1,4 +1,4 @@
-"""Sweep of 28 instruments x 25 combinations x 20,000 minutes, beside other backtesters."""
+"""Sweep of 28 instruments x 25 combinations x 20,000 minutes, compared with other backtesters."""
 
 import os
 import time
@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from sep_evaluator.cli.sweep import Market, SweepRow, combinations, sweep
 from sep_evaluator.domain.kernel import WindowMetrics, momentum, window_metrics
 from sep_evaluator.domain.kernel_tables import Floats
 from sep_evaluator.domain.params import StrategyParams
-from sep_evaluator.sweep import Market, SweepRow, combinations, sweep
 from sep_fx.bars import Bars
 from sep_fx.sessions import MarketCalendar, SessionCalendar
 
@@ -19,13 +19,13 @@ from bench.runner import Figure, Options, best_seconds
 
 TITLE = "sweep: 28 instruments x 25 combinations x 20,000 minutes, five summary figures each"
 
-os.environ["TQDM_DISABLE"] = "1"  # backtesting.py's progress bars would land in our table
+os.environ["TQDM_DISABLE"] = "1"  # backtesting.py's progress bars would be printed into our table
 
 _INSTRUMENTS, _BARS = 28, 20_000
 _GRID = {"c_min": [0.5, 0.52, 0.54, 0.55, 0.56], "max_entropy": [0.75, 0.8, 0.85, 0.9, 1.0]}
 _MARKET = Market(60, SessionCalendar(MarketCalendar.ALWAYS), 5)
 
-# Gives each combination's number of trades; the other summary figures are computed likewise.
+# Runs each combination and returns its number of trades; computes the other figures as well.
 Peer = Callable[[Bars, WindowMetrics, Sequence[StrategyParams]], list[int]]
 
 
@@ -47,20 +47,22 @@ def measure(options: Options) -> list[Figure]:
         Figure("two cores", both, "M bars/s", 100.0, note=note),
         Figure("one core", one, "M bars/s"),
     ]
-    calm = combinations({"c_min": [0.53 + i / 500 for i in range(25)]})
-    calmly = best_seconds(
-        lambda: list(sweep(bars.items(), calm, _MARKET, workers=2)), options.repeats
+    near = combinations({"c_min": [0.53 + i / 500 for i in range(25)]})
+    near_defaults = best_seconds(
+        lambda: list(sweep(bars.items(), near, _MARKET, workers=2)), options.repeats
     )
-    figures.append(Figure("two cores, near the defaults", work / calmly / 1e6, "M bars/s", 100.0))
+    figures.append(
+        Figure("two cores, near the defaults", work / near_defaults / 1e6, "M bars/s", 100.0)
+    )
     for name, prepare, instruments, combos in (
         ("vectorbt", _vectorbt, 1 if options.quick else 4, len(grid)),
         ("backtesting.py", _backtesting, 1, 1 if options.quick else 3),
     ):
-        figures.append(_beside(name, prepare, bars, grid[:combos], instruments, rows, one))
+        figures.append(_compare(name, prepare, bars, grid[:combos], instruments, rows, one))
     return figures
 
 
-def _beside(
+def _compare(
     name: str,
     prepare: Callable[[], Peer],
     bars: Mapping[str, Bars],
@@ -69,19 +71,19 @@ def _beside(
     rows: Sequence[SweepRow],
     ours: float,
 ) -> Figure:
-    """Our one core against the other's, on as much of the sweep as patience allows."""
+    """One core of ours against one of the peer, on the part of the sweep that it soon finishes."""
     try:
         peer = prepare()
     except ImportError as error:
-        return Figure(f"beside {name}", None, "", note=f"not measured: {error}")
+        return Figure(f"compared with {name}", None, "", note=f"not measured: {error}")
     names = list(bars)[:instruments]
-    metrics = {i: window_metrics(bars[i].mid) for i in names}  # a present to the other
+    metrics = {i: window_metrics(bars[i].mid) for i in names}  # given to the peer for free
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         peer(bars[names[0]].slice(0, 2000), window_metrics(bars[names[0]].mid[:2000]), grid)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         counts = [count for i in names for count in peer(bars[i], metrics[i], grid)]
-        taken = time.perf_counter() - begun
+        taken = time.perf_counter() - started
     rate = instruments * len(grid) * _BARS / taken / 1e6
     wanted = dict.fromkeys(grid)
     expected = [r.summary.trades for r in rows if r.instrument in names and r.params in wanted]
@@ -89,7 +91,7 @@ def _beside(
         f"{instruments} x {len(grid)} runs, metrics given; "
         f"{np.mean(counts):.0f} trades a run, ours {np.mean(expected):.0f}"
     )
-    return Figure(f"one core, beside {name}", ours, "M bars/s", rate, name, note=note)
+    return Figure(f"one core, compared with {name}", ours, "M bars/s", rate, name, note=note)
 
 
 def _signals(
@@ -111,9 +113,10 @@ def _signals(
 
 
 def _vectorbt() -> Peer:
-    """Vectorised over the combinations. It knows no cooldown and no dropped fill across a gap,
+    """vectorbt, vectorised over the combinations.
 
-    trades at the mid with the spread as slippage, and fills stops without regard to the side.
+    It has no cooldown, fills across gaps, trades at the mid with the spread as slippage, and fills
+    stops without regard to bid and ask.
     """
     import vectorbt as vbt  # type: ignore[import-not-found, unused-ignore]
 
@@ -157,7 +160,7 @@ def _vectorbt() -> Peer:
 
 
 def _backtesting() -> Peer:
-    """One Python event loop a run. It knows one constant spread and fills at the next open."""
+    """backtesting.py: one Python loop a run, one constant spread, fills at the next open."""
     import pandas as pd  # type: ignore[import-not-found, import-untyped, unused-ignore]
     from backtesting import Backtest, Strategy  # type: ignore[import-not-found, unused-ignore]
 

@@ -1,7 +1,7 @@
-"""Some of the stack's routes the usual way: FastAPI, pydantic, the same facts from the same places.
+"""Some of the stack's routes in FastAPI and pydantic, from the same data sources: the baseline.
 
-The store is the stack's own, as is the paper broker; unlike the gateway nothing here keeps to the
-broker's limit of requests. Readiness is decided by the guard's own code.
+It uses the stack's own store and paper broker. Unlike the gateway it ignores the broker's limit of
+requests. Readiness is computed by the guard's own code.
 """
 
 import os
@@ -16,10 +16,12 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from sep_fx.sessions import SessionCalendar
 from sep_guard.adapters.gateway import GatewayBroker
+from sep_guard.adapters.risk_state import RiskStateStore
 from sep_guard.adapters.stored_inputs import StoredInputsReader
 from sep_guard.adapters.valkey_store import ValkeyGuardStore
 from sep_guard.adapters.view_reader import ViewReader, ViewSettings
 from sep_guard.application.open_orders import OpenOrders
+from sep_guard.application.risk_monitor import RiskMonitor
 from sep_guard.domain.entry_checks import check_entry
 from sep_guard.settings import GuardSettings
 from sep_kit.clock import SystemClock, now_ms
@@ -39,7 +41,7 @@ _settings = load_settings(GuardSettings)
 _limits = _settings.limits()
 
 
-# Both belong to the event loop that they are first used in.
+# Created on first use: both clients belong to the event loop that is running then.
 @cache
 def _broker() -> httpx.AsyncClient:
     token = {"Authorization": f"Bearer {os.environ['OANDA_API_TOKEN']}"}
@@ -60,7 +62,9 @@ def _reader() -> ViewReader:
     orders = OpenOrders(store, time.monotonic)
     inputs = StoredInputsReader(_store, _settings.candle_granularity, orders.instruments, _clock)
     broker = GatewayBroker(grpc.aio.insecure_channel(_settings.gateway_addr))
-    return ViewReader(settings, broker, inputs, _kill_switch, _clock)
+    limits = _settings.limits().risk
+    monitor = RiskMonitor(broker, RiskStateStore(_store), limits, _clock)
+    return ViewReader(settings, broker, inputs, _kill_switch, monitor, _clock)
 
 
 class AllocationStatus(BaseModel):
@@ -148,22 +152,22 @@ async def kill_switch() -> Any:
 
 @app.get("/api/oanda/account", response_model=Account)  # type: ignore[untyped-decorator, unused-ignore]
 async def account() -> Any:
-    answer = await _broker().get(f"/v3/accounts/{os.environ['OANDA_ACCOUNT_ID']}/summary")
-    told = answer.json()["account"]
+    response = await _broker().get(f"/v3/accounts/{os.environ['OANDA_ACCOUNT_ID']}/summary")
+    summary = response.json()["account"]
     return Account(
-        id=told["id"],
-        currency=told["currency"],
-        balance=told["balance"],
-        nav=told["NAV"],
-        unrealized_pl=told["unrealizedPL"],
-        pl=told["pl"],
-        margin_used=told["marginUsed"],
-        margin_available=told["marginAvailable"],
-        position_value=told["positionValue"],
-        margin_closeout_percent=told["marginCloseoutPercent"],
-        open_trade_count=told["openTradeCount"],
-        open_position_count=told["openPositionCount"],
-        last_transaction_id=told["lastTransactionID"],
+        id=summary["id"],
+        currency=summary["currency"],
+        balance=summary["balance"],
+        nav=summary["NAV"],
+        unrealized_pl=summary["unrealizedPL"],
+        pl=summary["pl"],
+        margin_used=summary["marginUsed"],
+        margin_available=summary["marginAvailable"],
+        position_value=summary["positionValue"],
+        margin_closeout_percent=summary["marginCloseoutPercent"],
+        open_trade_count=summary["openTradeCount"],
+        open_position_count=summary["openPositionCount"],
+        last_transaction_id=summary["lastTransactionID"],
         ts_ms=now_ms(_clock),
     )
 

@@ -1,7 +1,7 @@
-"""A closed loop of HTTP/1.1 connections: each sends its next request when it has its answer.
+"""A closed-loop HTTP/1.1 load generator: each connection sends a request after each response.
 
-``python -m bench.load URL SECONDS CONNECTIONS`` prints its figures as JSON; a process of its own,
-so that it does not share an event loop with what it measures.
+``python -m bench.load URL SECONDS CONNECTIONS`` prints its figures as JSON. It runs in its own
+process, so that it does not share an event loop with what it measures.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _WARM_UP_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came of it: good answers a second, and how long they took in ms."""
+    """Successful responses per second, their latency in ms, and the number of failed ones."""
 
     per_second: float
     p50_ms: float
@@ -29,17 +29,17 @@ class Load:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, request: bytes, took: list[float], failed: list[str]) -> None:
+    def __init__(self, request: bytes, latencies: list[float], failed: list[str]) -> None:
         self._request = request
-        self._took = took
+        self._latencies = latencies
         self._failed = failed
         self._buffer = b""
         self._sent = 0.0
         self._length = -1
-        self.on = True
+        self.active = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are none of asyncio's classes.
+        # uvloop's transports do not subclass asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         self._send()
 
@@ -62,9 +62,9 @@ class _Connection(asyncio.Protocol):
             stop = head.find(b"\r\n", at)
             self._length = end + 4 + int(head[at + 15 : stop if stop > 0 else None])
         if len(self._buffer) >= self._length:
-            self._took.append(time.perf_counter() - self._sent)
+            self._latencies.append(time.perf_counter() - self._sent)
             self._buffer, self._length = b"", -1
-            if self.on:
+            if self.active:
                 self._send()
             else:
                 self._transport.close()
@@ -74,13 +74,13 @@ async def _run(url: str, seconds: float, connections: int) -> Load:
     parts = urlsplit(url)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     request = f"GET {path} HTTP/1.1\r\nhost: {parts.netloc}\r\n\r\n".encode()
-    took: list[float] = []
+    latencies: list[float] = []
     failed: list[str] = []
     loop = asyncio.get_running_loop()
     opened = [
         (
             await loop.create_connection(
-                lambda: _Connection(request, took, failed),
+                lambda: _Connection(request, latencies, failed),
                 str(parts.hostname),
                 int(parts.port or 80),
             )
@@ -88,17 +88,17 @@ async def _run(url: str, seconds: float, connections: int) -> Load:
         for _ in range(connections)
     ]
     await asyncio.sleep(_WARM_UP_S)
-    took.clear()
-    begun = time.perf_counter()
+    latencies.clear()
+    started = time.perf_counter()
     await asyncio.sleep(seconds)
-    lasted = time.perf_counter() - begun
-    times = sorted(took)
+    elapsed = time.perf_counter() - started
+    times = sorted(latencies)
     for connection in opened:
-        connection.on = False
+        connection.active = False
     if not times:
         return Load(0, 0, 0, len(failed))
     return Load(
-        len(times) / lasted,
+        len(times) / elapsed,
         times[len(times) // 2] * 1000,
         times[int(len(times) * 0.99)] * 1000,
         len(failed),
@@ -106,7 +106,7 @@ async def _run(url: str, seconds: float, connections: int) -> Load:
 
 
 def load(url: str, seconds: float, connections: int) -> Load:
-    """Load the URL from another process."""
+    """Run the load generator in another process."""
     command = [sys.executable, "-m", "bench.load", url, str(seconds), str(connections)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return Load(**json.loads(done.stdout))

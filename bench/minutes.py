@@ -1,4 +1,4 @@
-"""Candles to measure on: the shared real minutes where they are at hand, else a random walk."""
+"""Candles to measure on: recorded minutes if ``SEP_SHARED`` has any, else a random walk."""
 
 import os
 from dataclasses import replace
@@ -13,7 +13,7 @@ DAY = 86_400
 
 
 def sources() -> tuple[list[Bars], str]:
-    """One series an instrument, and what they are."""
+    """One series per instrument, and a description of their origin."""
     folder = _SHARED / "data" / "candles"
     if folder.is_dir():
         files = candle_files(folder)
@@ -23,7 +23,7 @@ def sources() -> tuple[list[Bars], str]:
 
 
 def series(count: int, length: int) -> tuple[dict[str, Bars], str]:
-    """``count`` instruments of ``length`` minutes each, none like another."""
+    """``count`` different instruments of ``length`` minutes each, and their origin."""
     found, kind = sources()
     return {
         f"I{i:02d}_USD": _stretched(found[i % len(found)], i, length) for i in range(count)
@@ -31,7 +31,7 @@ def series(count: int, length: int) -> tuple[dict[str, Bars], str]:
 
 
 def _stretched(bars: Bars, number: int, length: int) -> Bars:
-    """The bars from another place on, over and over again, at another price."""
+    """The bars from an offset on, repeated to ``length``, at a scaled price."""
     turned = bars.slice(number * 97 % (len(bars) // 2), len(bars))
     period = int(turned.time[-1] - turned.time[0]) // DAY * DAY + 7 * DAY
     parts = [

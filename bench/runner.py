@@ -1,4 +1,4 @@
-"""What the measurements share: the figure, the clock, the machine, the table and the file."""
+"""Shared by the suites: figures, timing, a description of the machine, table and JSON output."""
 
 import json
 import os
@@ -18,7 +18,7 @@ _PACKAGES = ("numpy", "numba", "llvmlite", "vectorbt", "backtesting")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How thoroughly to measure."""
+    """Options of a run: ``quick`` means fewer repeats and shorter baselines."""
 
     quick: bool = False
 
@@ -31,9 +31,8 @@ class Options:
 class Figure:
     """One measured figure.
 
-    ``target`` is what it is held against: a goal, or another way to do the same, named
-    by ``against``; ``value`` is None where nothing could be measured. The ratio is above
-    1 where the figure is the better of the two.
+    ``target`` is what it is compared with: a goal, or a peer named by ``against``. ``value`` is
+    None if nothing could be measured. ``ratio`` is above 1 if the figure is better than its target.
     """
 
     name: str
@@ -52,17 +51,17 @@ class Figure:
 
 
 def best_seconds(work: Callable[[], object], repeats: int) -> float:
-    """The shortest of several runs: what the code takes when nobody else interferes."""
+    """The shortest of several runs, which other load on the machine affects least."""
     best = float("inf")
     for _ in range(repeats):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         work()
-        best = min(best, time.perf_counter() - begun)
+        best = min(best, time.perf_counter() - started)
     return best
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """Hardware, system and package versions that the figures were measured with."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
@@ -74,9 +73,9 @@ def machine() -> dict[str, Any]:
 
 
 def show(title: str, figures: list[Figure], console: Console) -> None:
-    """Print the figures as a table; what misses its goal says so."""
+    """Print the figures as a table; those that miss their goal are marked."""
     table = Table(title=title, title_justify="left", title_style="bold")
-    for column, justify in (("what", "left"), ("measured", "right"), ("held against", "right")):
+    for column, justify in (("what", "left"), ("measured", "right"), ("compared with", "right")):
         table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
     table.add_column("ratio", justify="right")
     table.add_column("", overflow="fold")
@@ -95,11 +94,11 @@ def show(title: str, figures: list[Figure], console: Console) -> None:
     console.print(table)
 
 
-def save(path: Path, title: str, on: dict[str, Any], figures: list[Figure]) -> None:
+def save(path: Path, title: str, measured_on: dict[str, Any], figures: list[Figure]) -> None:
     """Write the figures and the machine as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [asdict(figure) | {"ratio": figure.ratio} for figure in figures]
-    content = {"title": title, "machine": on, "figures": rows}
+    content = {"title": title, "machine": measured_on, "figures": rows}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

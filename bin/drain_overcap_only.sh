@@ -2,7 +2,7 @@
 # Closes exposure over the cap, and only that, while the kill switch is engaged.
 #   bin/drain_overcap_only.sh --dry-run
 #   bin/drain_overcap_only.sh --buffer-pct 5 --min-units 1000
-# What it decides and prints is in scripts/ops/drain_overcap.py; --help tells the options.
+# The same as `sep-ops drain`; --help prints the options.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -1,21 +1,22 @@
-"""Make ``models.py`` from the contract: ``python clients/python/generate.py``."""
+"""Generates ``models.py`` from the contract.
 
-import json
+``python clients/python/generate.py`` writes it; with ``--check`` it writes nothing and exits with 1
+when the committed file differs. The file is committed so that the client can be installed without
+the stack's packages and protoc.
+"""
+
 import keyword
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from sep_protos import DESCRIPTOR_SET
-from sep_stack.contract import read_contract
-from sep_stack.openapi.document import openapi_document
+from sep_contract import Access, Contract, Enum, Field, FieldKind, Message, read_contract
 
 MODELS = Path(__file__).parent / "src" / "sep_client" / "models.py"
 
-_HEAD = '''"""What the stack answers with. Made from the contract by ``generate.py``: don't edit."""
+_HEAD = '''"""Responses of the stack. Generated from the contract by ``generate.py``: don't edit."""
 
 # ruff: noqa: E741 - the contract calls a low price l
 
@@ -31,82 +32,132 @@ class ClosedList(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Base of everything that the stack answers with."""
+    """Base of the contract's messages."""
 '''
+_TYPES = {
+    FieldKind.STRING: "str",
+    FieldKind.DOUBLE: "float",
+    FieldKind.UINT32: "int",
+    FieldKind.INT32: "int",
+    FieldKind.SINT32: "int",
+    FieldKind.BOOL: "bool",
+}
+_LINE_LENGTH = 100
 
 
 def models() -> str:
-    """The module's text."""
-    schemas = openapi_document(read_contract(DESCRIPTOR_SET), "")["components"]["schemas"]
-    own = {name: s for name, s in schemas.items() if name not in {"Error", "ErrorInfo"}}
-    written = "\n".join([_HEAD, *(line for name in _in_order(own) for line in _class(name, own))])
+    """The module's text, formatted."""
+    contract = read_contract()
+    lines = [_HEAD]
+    for name in _in_order(contract):
+        if name in contract.enums:
+            lines += _enum(contract.enums[name])
+        else:
+            lines += _message(contract.messages[name])
     ruff = str(Path(sys.executable).with_name("ruff"))
     formatter = [ruff, "format", "--stdin-filename", str(MODELS), "-"]
-    done = subprocess.run(formatter, input=written, text=True, capture_output=True, check=True)
-    return str(done.stdout)
+    formatted = subprocess.run(
+        formatter, input="\n".join(lines), text=True, capture_output=True, check=True
+    )
+    return formatted.stdout
 
 
-def _in_order(schemas: dict[str, Any]) -> list[str]:
-    """Names such that each comes after those it is made of."""
+def _in_order(contract: Contract) -> list[str]:
+    """Full names of messages and enums, each after those that it refers to."""
     order: list[str] = []
 
     def place(name: str) -> None:
-        text = json.dumps(schemas[name])
-        for other in schemas:
-            if other != name and f'schemas/{other}"' in text and other not in order:
+        if name in order:
+            return
+        if name in contract.messages:
+            for other in sorted(_referred(contract.messages[name]), key=_short):
                 place(other)
-        if name not in order:
-            order.append(name)
+        order.append(name)
 
-    for name in schemas:
+    for name in sorted(_reachable(contract), key=_short):
         place(name)
     return order
 
 
-def _class(name: str, schemas: dict[str, Any]) -> Iterator[str]:
-    schema = schemas[name]
-    if "enum" in schema:
-        prefix = next(v for v in schema["enum"]).removesuffix("UNSPECIFIED")
-        yield f"\n\nclass {name}(ClosedList):"
-        yield from _docstring(schema["description"].partition(prefix)[0], "    ")
-        yield ""
-        yield from (f'    {value.removeprefix(prefix)} = "{value}"' for value in schema["enum"])
-        return
-    yield f"\n\n@dataclass(frozen=True, slots=True)\nclass {name}(Answer):"
-    yield from _docstring(schema["description"], "    ")
+def _reachable(contract: Contract) -> set[str]:
+    """Everything that the responses of REST routes consist of."""
+    found: set[str] = set()
+    pending = [
+        method.response
+        for method in contract.methods.values()
+        if method.route and method.access is not Access.INTERNAL and not method.response_body
+    ]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            if name in contract.messages:
+                pending += _referred(contract.messages[name])
+    return found
+
+
+def _referred(message: Message) -> set[str]:
+    return {field.type_name for field in message.fields if field.type_name}
+
+
+def _enum(enum: Enum) -> Iterator[str]:
+    prefix = enum.values[0].name.removesuffix("UNSPECIFIED")
+    yield f"\n\nclass {_short(enum.name)}(ClosedList):"
+    yield from _docstring(enum.comment)
     yield ""
-    fields = schema["properties"].items()
-    for field, kind in sorted(fields, key=lambda f: f[0] not in schema["required"]):
-        python = f"{field}_" if keyword.iskeyword(field) else field
-        optional = field not in schema["required"]
-        yield f"    {python}: {_type(kind, optional=optional)}{' = None' if optional else ''}"
-        yield from _docstring(kind["description"], "    ")
+    for value in enum.values:
+        yield f'    {value.name.removeprefix(prefix)} = "{value.name}"'
 
 
-def _type(schema: dict[str, Any], *, optional: bool) -> str:
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-    elif schema["type"] == "array":
-        name = f"tuple[{_type(schema['items'], optional=False)}, ...]"
-    elif schema["type"] == "object":
-        name = f"Mapping[str, {_type(schema['additionalProperties'], optional=False)}]"
-    elif schema.get("format") == "decimal":
+def _message(message: Message) -> Iterator[str]:
+    yield f"\n\n@dataclass(frozen=True, slots=True)\nclass {_short(message.name)}(Answer):"
+    yield from _docstring(message.comment)
+    yield ""
+    for field in sorted(message.fields, key=lambda field: field.has_presence):
+        name = f"{field.name}_" if keyword.iskeyword(field.name) else field.name
+        default = " = None" if field.has_presence else ""
+        yield f"    {name}: {_type(field)}{default}"
+        yield from _docstring(field.comment)
+
+
+def _type(field: Field) -> str:
+    name = _short(field.type_name) if field.type_name else _TYPES[field.kind]
+    if field.is_map:
+        return f"Mapping[str, {name}]"
+    # The contract says where a decimal may be empty; it is None here.
+    may_be_empty = field.decimal and "empty" in field.comment
+    if field.decimal:
         name = "Decimal"
-        optional = optional or "empty" in schema.get("description", "")
-    else:
-        name = {"string": "str", "number": "float", "integer": "int", "boolean": "bool"}[
-            schema["type"]
-        ]
-    return f"{name} | None" if optional else name
+    if field.repeated:
+        return f"tuple[{name}, ...]"
+    return f"{name} | None" if field.has_presence or may_be_empty else name
 
 
-def _docstring(text: str, indent: str) -> list[str]:
+def _docstring(text: str) -> list[str]:
     text = text.strip().replace("\\", "\\\\").replace('"""', "'''")
     if text.endswith('"'):
         text += " "
-    lines = textwrap.wrap(f'"""{text}"""', 100 - len(indent))
-    return [indent + line for line in lines]
+    indent = "    "
+    return [indent + line for line in textwrap.wrap(f'"""{text}"""', _LINE_LENGTH - len(indent))]
+
+
+def _short(full_name: str) -> str:
+    return full_name.rpartition(".")[2]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the module, or compare it; the exit code."""
+    if list(arguments) not in ([], ["--check"]):
+        print("usage: generate.py [--check]", file=sys.stderr)
+        return 2
+    text = models()
+    if not arguments:
+        MODELS.write_text(text, encoding="utf-8")
+    elif MODELS.read_text(encoding="utf-8") != text:
+        print(f"{MODELS.name} differs from the contract: run `make generate`", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    MODELS.write_text(models(), encoding="utf-8")
+    sys.exit(main(sys.argv[1:]))

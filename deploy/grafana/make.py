@@ -1,6 +1,6 @@
-"""The dashboards as code: ``python deploy/grafana/make.py`` writes them to ``dashboards/``.
+"""Generates the dashboards: ``python deploy/grafana/make.py`` writes them to ``dashboards/``.
 
-Every query runs in a test against the metrics of a stack that works.
+A test runs every query against the metrics of a healthy stack.
 """
 
 import json
@@ -14,7 +14,7 @@ _WIDTH, _HEIGHT = 12, 8
 
 @dataclass(frozen=True)
 class Panel:
-    """A chart: its queries by legend."""
+    """A chart; ``queries`` maps a legend to its query."""
 
     title: str
     queries: dict[str, str]
@@ -24,12 +24,12 @@ class Panel:
     bounds: tuple[float, float] | None = None
     steps: tuple[tuple[float | None, str], ...] = ()
     right: str = ""
-    """Legend of the query that has its axis on the right."""
+    """Legend of the query whose axis is on the right."""
 
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A page of panels, two a row."""
+    """A page of panels, two per row."""
 
     uid: str
     title: str
@@ -54,14 +54,14 @@ TRADING = Dashboard(
                 "{{instrument}}": 'sum by (instrument) (sep_rolling_gate{eligible="1"})'
                 " or sum by (instrument) (sep_rolling_gate) * 0"
             },
-            about="1 while an instrument may be given a weight. Outside its sessions it is 0.",
+            about="1 while the gate is open; 0 outside the sessions of the instrument.",
             kind="state-timeline",
             steps=_ON_OFF,
         ),
         Panel(
             "Weights",
             {"{{instrument}}": "sep_allocation_weight", "all": "sum(sep_allocation_weight)"},
-            about="Share of margin available; never above 0.30 in all.",
+            about="Fraction of margin available; the sum is at most 0.30.",
             unit="percentunit",
             bounds=(0, 0.35),
             steps=((None, "green"), (0.30, "red")),
@@ -70,16 +70,16 @@ TRADING = Dashboard(
             "NAV against Calmar",
             {
                 "NAV": "sep_nav",
-                "Calmar of what is selected, 6 h": "min(avg_over_time(sep_bt_calmar[6h])"
+                "Calmar of the selected instruments, 6 h": "min(avg_over_time(sep_bt_calmar[6h])"
                 " and on(instrument) (sep_allocator_selected == 1))",
             },
-            about="A NAV that falls while what is selected looks good means exits or slippage.",
-            right="Calmar of what is selected, 6 h",
+            about="If NAV falls while the selected Calmar is positive, check exits and slippage.",
+            right="Calmar of the selected instruments, 6 h",
         ),
         Panel(
             "Margin in use",
             {"utilisation": "sep_margin_utilization"},
-            about="The margin gate shuts at 0.30 and opens again below 0.25.",
+            about="The margin gate closes at 0.30 and opens again below 0.25.",
             unit="percentunit",
             bounds=(0, 0.5),
             steps=((None, "green"), (0.25, "orange"), (0.30, "red")),
@@ -88,7 +88,7 @@ TRADING = Dashboard(
         Panel(
             "Calmar by instrument",
             {"{{instrument}}": "sep_bt_calmar"},
-            about="Of the slice that gates are judged on; the base floor is 0.15.",
+            about="Of the 30-day slice that the gates are evaluated on; the base floor is 0.15.",
         ),
         Panel(
             "Cooldown",
@@ -109,7 +109,7 @@ TRADING = Dashboard(
                 "{{decision}} {{reason}}": "sum by (decision, reason) "
                 "(rate(sep_guard_decisions_total[5m]))"
             },
-            about="Why entries pass or don't: the reasons of the guard, a second.",
+            about="Decisions of the guard per second, by reason.",
             unit="ops",
         ),
         Panel(
@@ -123,7 +123,7 @@ TRADING = Dashboard(
             steps=_OFF_ON,
         ),
         Panel(
-            "Gates that flipped",
+            "Gate changes",
             {
                 "{{instrument}} to {{to}}": "sum by (instrument, to) "
                 "(increase(sep_gate_flips_total[1h]))"
@@ -143,7 +143,7 @@ MACHINERY = Dashboard(
                 "weights": "sep_allocation_weights_age_seconds",
                 "newest candle": "max(sep_last_candle_age_seconds)",
             },
-            about="Past 180 s the blob is stale: weights are held and entries refused.",
+            about="Past 180 s the gates blob is stale: weights are held and entries refused.",
             unit="s",
             steps=((None, "green"), (180.0, "red")),
         ),
@@ -185,13 +185,13 @@ MACHINERY = Dashboard(
             {
                 "link": "sep_broker_connected",
                 "{{stream}} stream": "sep_oanda_stream_connected",
-                "ledger without a hole": "sep_ledger_contiguous",
+                "ledger without a gap": "sep_ledger_contiguous",
             },
             kind="state-timeline",
             steps=_ON_OFF,
         ),
         Panel(
-            "Held back by the rate limit",
+            "Waiting for the rate limit",
             {"{{limit}}": "sum by (limit) (rate(sep_oanda_limiter_wait_seconds_total[5m]))"},
             unit="s",
         ),
@@ -201,7 +201,7 @@ MACHINERY = Dashboard(
             unit="s",
         ),
         Panel(
-            "Since the last good tick",
+            "Time since the last successful tick",
             {"{{service}} {{loop}}": "time() - sep_loop_last_success_timestamp_seconds"},
             about="Past 300 s a loop counts as stalled.",
             unit="s",
@@ -209,7 +209,7 @@ MACHINERY = Dashboard(
         Panel("Lag of loops", {"{{service}} {{loop}}": "sep_loop_lag_seconds"}, unit="s"),
         Panel(
             "Span integrity",
-            {"sound": "sep_span_integrity_ok"},
+            {"intact": "sep_span_integrity_ok"},
             kind="state-timeline",
             steps=_ON_OFF,
         ),
@@ -234,7 +234,7 @@ DASHBOARDS = (TRADING, MACHINERY)
 
 
 def render(dashboard: Dashboard) -> dict[str, Any]:
-    """Grafana's model of a dashboard."""
+    """A dashboard in the JSON model of Grafana."""
     return {
         "uid": dashboard.uid,
         "title": dashboard.title,

@@ -1,4 +1,4 @@
-"""The whole stack in containers, as ``docker compose`` runs it, on an engine of the tests' own."""
+"""The whole stack in containers, run by ``docker compose`` on a container engine of the tests."""
 
 import json
 import shutil
@@ -21,13 +21,13 @@ from tests.containers.images import (
     prometheus_folder,
 )
 from tests.containers.override import HOLDER, write_override
-from tests.operations.desk import link_python
+from tests.operations.operator_shell import link_python
 
 ACCOUNT = "101-001-0000001-001"  # of deploy/demo.env
 TOKEN = (ROOT / "deploy" / "paper_token").read_text().strip()
-_DEPLOYED = (
-    *("bin", "deploy", "docs", "libs", "protos", "requirements", "scripts", "services", "tools"),
-    *(".dockerignore", "Dockerfile", "compose.yaml", "deploy.sh"),
+_PROJECT = (
+    *("bin", "deploy", "docs", "libs", "protos", "requirements", "scripts", "services"),
+    *("simulators", "tools", ".dockerignore", "Dockerfile", "compose.yaml", "deploy.sh"),
 )
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "gen")
 NAMES = [
@@ -37,7 +37,7 @@ NAMES = [
 
 
 class Containers:
-    """The stack's containers, and the one way in: Envoy's port."""
+    """The stack's containers, reached through Envoy's port."""
 
     def __init__(self, engine: Engine, project: Path, override: Path) -> None:
         self.engine = engine
@@ -45,7 +45,7 @@ class Containers:
         self.forward = Forward(lambda: self.pid(HOLDER), 8000)
         self.broker = Forward(lambda: self.pid(HOLDER), 18080)
         self.url = f"http://127.0.0.1:{self.forward.port}"
-        # What an operator exports, and what leads to this engine's containers.
+        # What an operator exports, and what makes compose use the override of the tests.
         self.env = {
             "COMPOSE_FILE": f"{project / 'compose.yaml'}:{override}",
             "COMPOSE_PROJECT_NAME": "sep",
@@ -84,26 +84,34 @@ class Containers:
         return self.run(*command, within_s=60)[1]
 
     def pid(self, container: str) -> int:
-        """The first process of a container; LookupError while it does not run."""
-        told = self.engine.run(["docker", "inspect", "--format", "{{.State.Pid}}", container])
-        if told.returncode or not int(told.stdout):
+        """The id of a container's first process.
+
+        Raises:
+            LookupError: the container does not run.
+        """
+        done = self.engine.run(["docker", "inspect", "--format", "{{.State.Pid}}", container])
+        if done.returncode or not int(done.stdout):
             raise LookupError(container)
-        return int(told.stdout)
+        return int(done.stdout)
 
     def inspect(self, container: str) -> dict[str, Any]:
-        """What the engine knows of a container."""
+        """The output of ``docker inspect`` for a container."""
         found: list[dict[str, Any]] = json.loads(self.engine.docker("inspect", container))
         return found[0]
 
     def get(self, path: str, **params: str) -> httpx.Response:
-        """GET through Envoy; an answer that does not come is an AssertionError."""
+        """GET through Envoy.
+
+        Raises:
+            AssertionError: there is no answer.
+        """
         try:
             return httpx.get(f"{self.url}{path}", params=params or None, timeout=10)
         except httpx.TransportError as error:
             raise AssertionError(f"no answer: {error!r}") from error
 
     def post(self, path: str, body: object) -> httpx.Response:
-        """POST through Envoy, with the key that the stack made."""
+        """POST through Envoy, with the write key of the stack."""
         key = self.engine.docker("exec", "sep-guard", "cat", "/keys/write")
         headers = {"Authorization": f"Bearer {key}"}
         return httpx.post(f"{self.url}{path}", json=body, headers=headers, timeout=30)
@@ -123,7 +131,7 @@ class Containers:
         return self.get("/health").status_code == httpx.codes.OK
 
     def trade(self, instrument: str, units: int) -> None:
-        """Open a position by hand at the paper broker."""
+        """Open a position at the paper broker, as by hand."""
         order = {"type": "MARKET", "instrument": instrument, "units": str(units)}
         response = httpx.post(
             f"http://127.0.0.1:{self.broker.port}/v3/accounts/{ACCOUNT}/orders",
@@ -136,7 +144,7 @@ class Containers:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
-    """An engine with every image that compose.yaml would pull."""
+    """A container engine with every image that compose.yaml would pull."""
     try:
         with running_engine() as started:
             folder = ROOT / ".venv" / "share" / "sep-containers"
@@ -152,16 +160,16 @@ def engine() -> Iterator[Engine]:
 
 
 def _copy_project(to: Path) -> Path:
-    """What is deployed, as it stands now: an edit in mid-test must not make another release."""
+    """Copy what a deploy uses: an edit during the tests must not make another release."""
     to.mkdir()
-    for name in _DEPLOYED:
+    for name in _PROJECT:
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, to / name, symlinks=True, ignore=_IGNORED)
         else:
             shutil.copy2(source, to / name)
     link_python(to)
-    # Tests ask more often than a client may.
+    # The tests call more often than the default limit allows.
     with (to / "deploy" / "demo.env").open("a") as settings:
         settings.write("EDGE_WRITE_LIMIT=1000\n")
     return to
@@ -169,7 +177,7 @@ def _copy_project(to: Path) -> Path:
 
 @dataclass(frozen=True)
 class Deployed:
-    """What a deploy ended with, and how it left the kill switch."""
+    """Result of a deploy: exit code, output, and whether the kill switch was engaged after it."""
 
     code: int
     output: str
@@ -178,7 +186,7 @@ class Deployed:
 
 @pytest.fixture(scope="session")
 def containers(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
-    """The stack's containers; nothing is built and nothing runs yet."""
+    """The stack's containers; nothing is built or running yet."""
     folder = tmp_path_factory.mktemp("compose")
     write_override(ROOT / "compose.yaml", folder / "override.yaml")
     stack = Containers(engine, _copy_project(folder / "project"), folder / "override.yaml")
@@ -190,8 +198,8 @@ def containers(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="session")
 def deployed(containers: Containers) -> Deployed:
-    """The stack as ``./deploy.sh`` brings it up where nothing ran before."""
-    # An address left over in the operator's shell must not reach the paper profile.
+    """The stack after ``./deploy.sh`` where nothing ran before."""
+    # A URL that is still set in the operator's shell must not reach the paper profile.
     code, output = containers.deploy("--wait", "240", OANDA_API_URL="http://127.0.0.1:9")
     if code:
         pytest.fail(f"deploy.sh ended with {code}:\n{output[-8000:]}")

@@ -1,4 +1,4 @@
-"""A container engine of our own: no registry, no bridge, no firewall rule, nothing left behind."""
+"""A private dockerd for the tests: no registry, no bridge, no firewall rule, no remains."""
 
 import os
 import shutil
@@ -12,17 +12,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.operations.sigint import sigint_of_children
+
 _PROGRAMS = ("docker", "dockerd", "containerd", "runc", "docker-init", "ldd")
 _START_S = 30.0
 
 
 class NoEngineError(Exception):
-    """No engine can run here; says why."""
+    """No engine can run here; the message states why."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A running dockerd, and how to speak to it."""
+    """A running dockerd, and the environment that makes docker use it."""
 
     home: Path
     env: Mapping[str, str]
@@ -35,15 +37,16 @@ class Engine:
         cwd: Path | None = None,
     ) -> subprocess.Popen[str]:
         """Start a command against this engine, in a process group of its own."""
-        return subprocess.Popen(
-            command,
-            env={**self.env, **(env or {})},
-            cwd=cwd,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        with sigint_of_children():
+            return subprocess.Popen(
+                command,
+                env={**self.env, **(env or {})},
+                cwd=cwd,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
 
     def run(
         self,
@@ -53,10 +56,10 @@ class Engine:
         cwd: Path | None = None,
         within_s: float = 300,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command against this engine; its output in one.
+        """Run a command against this engine; stdout holds its output and its errors.
 
         Raises:
-            subprocess.TimeoutExpired: it took too long; nothing of it is left.
+            subprocess.TimeoutExpired: it took too long; its process group was killed.
         """
         with self.start(command, env=env, cwd=cwd) as process:
             try:
@@ -80,18 +83,18 @@ class Engine:
 
 @contextmanager
 def running_engine() -> Iterator[Engine]:
-    """Start an engine; stop it and remove all of it afterwards.
+    """Start an engine; stop it and remove its files afterwards.
 
-    With ``SEP_CONTAINERS_KEEP`` its images are kept in that folder, for whoever works
-    on these tests.
+    With ``SEP_CONTAINERS_KEEP`` its images stay in that folder, which saves time while these tests
+    are developed.
 
     Raises:
         NoEngineError: this machine can't run one.
     """
     _check()
-    kept = os.environ.get("SEP_CONTAINERS_KEEP")
-    # A short path: sockets under it may have no more than 108 characters.
-    home = Path(kept) if kept else Path(tempfile.mkdtemp(prefix="sepc", dir="/tmp"))
+    persistent = os.environ.get("SEP_CONTAINERS_KEEP")
+    # A short path: the path of a Unix socket has at most 108 characters.
+    home = Path(persistent) if persistent else Path(tempfile.mkdtemp(prefix="sepc", dir="/tmp"))
     home.mkdir(exist_ok=True)
     plugins = home / "config" / "cli-plugins"
     plugins.mkdir(parents=True, exist_ok=True)
@@ -103,7 +106,7 @@ def running_engine() -> Iterator[Engine]:
         **{k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "COMPOSE_"))},
         "DOCKER_HOST": f"unix://{socket}",
         "DOCKER_CONFIG": str(plugins.parent),
-        # There is no buildx here; the recipe needs none.
+        # There is no buildx here, and the Dockerfile does not need it.
         "DOCKER_BUILDKIT": "0",
         "COMPOSE_BAKE": "0",
         "COMPOSE_ANSI": "never",
@@ -128,8 +131,8 @@ def running_engine() -> Iterator[Engine]:
         yield engine
     finally:
         _stop(engine, process)
-        if not kept:
-            # An engine that was killed leaves its own mount behind.
+        if not persistent:
+            # A killed dockerd leaves its mount behind.
             engine.run(["umount", "--lazy", str(home / "data")], within_s=10)
             shutil.rmtree(home, ignore_errors=True)
 

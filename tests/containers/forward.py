@@ -1,4 +1,4 @@
-"""A loopback port of this machine that leads into the containers' private network namespace."""
+"""Forwards a loopback port of this machine into the containers' private network namespace."""
 
 import contextlib
 import ctypes
@@ -14,12 +14,12 @@ _CHUNK = 65_536
 
 
 class Forward:
-    """Listens on a free port; each connection goes to a loopback port inside the namespace.
+    """Listens on a free port and forwards each connection to a loopback port of the namespace.
 
     Args:
-        pid: a process that is in the namespace now; asked for each connection, since
-            containers come and go.
-        port: where to go inside.
+        pid: returns the id of a process in the namespace. Called for each connection, because
+            containers are replaced.
+        port: the port inside the namespace.
     """
 
     def __init__(self, pid: Callable[[], int], port: int) -> None:
@@ -30,7 +30,7 @@ class Forward:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._listener.close()
 
     def _accept(self) -> None:
@@ -43,7 +43,7 @@ class Forward:
 
     def _serve(self, client: socket.socket) -> None:
         try:
-            # A thread of its own, which ends: its namespace can't be given back.
+            # In a thread of its own: setns changes the namespace of a thread for good.
             with ThreadPoolExecutor(1) as inside:
                 server = inside.submit(self._connect).result()
         except (OSError, LookupError, ValueError):

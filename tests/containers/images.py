@@ -1,4 +1,4 @@
-"""The images that compose.yaml would pull, made from what is on this machine."""
+"""The images that compose.yaml would pull, built from files of this machine."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from sep_stack.binaries import envoy_binary, valkey_binary
+from sep_local.binaries import envoy_binary, valkey_binary
 
 from tests.containers.engine import Engine
 from tests.containers.machine import PATH, programs_with_libraries, write_base
@@ -24,7 +24,7 @@ PYTHON = sysconfig.get_python_version()
 BASE = f"python:{PYTHON}-slim"
 _OURS = ("sep-gateway", "sep-evaluator", "sep-allocator", "sep-guard", "sep-paper-broker")
 
-# The image brings valkey-cli, the wheel does not: this asks the one thing a health check asks.
+# The wheel has no valkey-cli. This replacement sends the PING of the health check.
 _VALKEY_CLI = """\
 #!/bin/bash
 exec 3<>/dev/tcp/127.0.0.1/6379 || exit 1
@@ -36,24 +36,26 @@ echo "$answer"
 
 
 def build_wheelhouse(folder: Path) -> Path:
-    """Wheels of everything that the recipe installs, at the versions of this environment.
+    """Wheels of everything that the Dockerfile installs, at the versions of this environment.
 
-    This is the only step that may leave the machine; what it fetched once is kept.
+    The only step that may use the network. The folder is reused while the versions are the same.
     """
-    wanted = sorted(_closure([*_OURS, "sep-protos", "sep-stack"]) | _build_tools())
-    digest = hashlib.sha256(" ".join([PYTHON, *wanted]).encode()).hexdigest()[:12]
-    house = folder / f"wheelhouse-{digest}"
-    if not house.exists():
-        partial = house.with_suffix(".partial")
+    requirements = sorted(
+        _closure([*_OURS, "sep-protos", "sep-contract", "sep-edge", "sep-local"]) | _build_tools()
+    )
+    digest = hashlib.sha256(" ".join([PYTHON, *requirements]).encode()).hexdigest()[:12]
+    wheelhouse = folder / f"wheelhouse-{digest}"
+    if not wheelhouse.exists():
+        partial = wheelhouse.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-        subprocess.run([*command, "--wheel-dir", partial, *wanted], check=True, timeout=300)
-        partial.rename(house)
-    return house
+        subprocess.run([*command, "--wheel-dir", partial, *requirements], check=True, timeout=300)
+        partial.rename(wheelhouse)
+    return wheelhouse
 
 
 def load_images(engine: Engine, wheelhouse: Path, *, prometheus: str) -> None:
-    """Make every image that is not our own, under the names that compose.yaml uses."""
+    """Build every third-party image under the name that compose.yaml uses."""
     compose = (ROOT / "compose.yaml").read_text()
     _load_base(engine, wheelhouse)
     _load(
@@ -70,7 +72,7 @@ def load_images(engine: Engine, wheelhouse: Path, *, prometheus: str) -> None:
         _image(compose, "valkey/valkey"),
         {"/usr/local/bin/valkey-server": valkey_binary(), "/usr/local/bin/valkey-cli": cli},
         user="999:999",
-        owns="/data",
+        state_folder="/data",
     )
     if prometheus:
         programs = {f"/usr/bin/{name}": Path(prometheus, name) for name in _PROMETHEUS}
@@ -79,7 +81,7 @@ def load_images(engine: Engine, wheelhouse: Path, *, prometheus: str) -> None:
             _image(compose, "prom/prometheus"),
             programs,
             user="65534:65534",
-            owns="/prometheus",
+            state_folder="/prometheus",
             entrypoint="/usr/bin/prometheus",
         )
 
@@ -88,13 +90,13 @@ _PROMETHEUS = ("prometheus", "promtool")
 
 
 def prometheus_folder() -> str:
-    """Where prometheus and promtool are; empty if they are not both installed."""
+    """The folder of prometheus and promtool, or "" if they are not both installed."""
     found = [shutil.which(name) for name in _PROMETHEUS]
     return str(Path(found[0]).parent) if all(found) and found[0] else ""
 
 
 def _load_base(engine: Engine, wheelhouse: Path) -> None:
-    # Where layers are kept between runs the base must stay the same one, or all are built anew.
+    # A persistent engine must get the same base again, or every cached layer would be rebuilt.
     mark = engine.home / f"base-{wheelhouse.name}"
     known = engine.run(["docker", "image", "inspect", BASE]).returncode == 0
     if mark.exists() and known:
@@ -112,7 +114,7 @@ def _load(
     programs: dict[str, Path],
     *,
     user: str,
-    owns: str = "",
+    state_folder: str = "",
     entrypoint: str = "",
 ) -> None:
     context = engine.home / "image"
@@ -127,10 +129,10 @@ def _load(
             if not copied.exists():
                 _link_or_copy(source.resolve(), copied)
     lines.append("COPY usr /usr")
-    if owns:
+    if state_folder:
         owner, _, group = user.partition(":")
-        lines.append(f"RUN install --directory --owner={owner} --group={group} {owns}")
-        lines.append(f"WORKDIR {owns}")
+        lines.append(f"RUN install --directory --owner={owner} --group={group} {state_folder}")
+        lines.append(f"WORKDIR {state_folder}")
     lines.append(f"USER {user}")
     if entrypoint:
         lines.append(f'ENTRYPOINT ["{entrypoint}"]')
@@ -153,7 +155,7 @@ def _image(compose: str, name: str) -> str:
 
 
 def _closure(names: Iterable[str]) -> set[str]:
-    """What these packages need in turn, as ``name==version``, without our own."""
+    """Third-party packages that these packages need, directly or not, as ``name==version``."""
     ours = dict(map(_our_needs, ROOT.glob("[lpst]*/**/pyproject.toml")))
     todo, seen, found = list(names), set(), set()
     while todo:
@@ -176,7 +178,7 @@ def _closure(names: Iterable[str]) -> set[str]:
 
 
 def _our_needs(pyproject: Path) -> tuple[str, list[str]]:
-    # From the file: what an editable package says of itself is as old as its installation.
+    # From the file: the metadata of an editable package is as old as its installation.
     project = tomllib.loads(pyproject.read_text())["project"]
     return canonicalize_name(project["name"]), list(project.get("dependencies", []))
 

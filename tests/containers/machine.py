@@ -1,4 +1,4 @@
-"""A base image from the files of this machine: nothing is pulled, nothing is downloaded."""
+"""A base image made from files of this machine; nothing is pulled or downloaded."""
 
 import io
 import os
@@ -18,7 +18,7 @@ _COMMANDS = (
     *("sh", "bash", "cat", "chmod", "chown", "cp", "env", "id", "install", "ls", "mkdir", "mv"),
     *("rm", "sleep", "true", "useradd"),
 )
-# Loaded by wheels, and linked by no program here.
+# Libraries that wheels load and that none of the programs links to.
 _LIBRARIES = {
     *("libdl.so.2", "libm.so.6", "libnss_dns.so.2", "libnss_files.so.2", "libpthread.so.0"),
     *("libresolv.so.2", "librt.so.1", "libutil.so.1", "libgcc_s.so.1", "libstdc++.so.6"),
@@ -44,25 +44,25 @@ class Tree:
         self._seen: set[str] = set()
 
     def directory(self, path: str, mode: int = 0o755) -> None:
-        """A directory that all may enter, whatever it is here."""
+        """Add a directory; its permissions on this machine don't matter."""
         info = tarfile.TarInfo(path.lstrip("/"))
         info.type, info.mode = tarfile.DIRTYPE, mode
         self._add(info)
 
     def text(self, path: str, text: str, mode: int = 0o644) -> None:
-        """A file made up here."""
+        """Add a file with this text."""
         info = tarfile.TarInfo(path.lstrip("/"))
         info.size, info.mode = len(text), mode
         self._add(info, io.BytesIO(text.encode()))
 
     def link(self, path: str, target: str) -> None:
-        """A symbolic link."""
+        """Add a symbolic link."""
         info = tarfile.TarInfo(path.lstrip("/"))
         info.type, info.linkname = tarfile.SYMTYPE, target
         self._add(info)
 
     def file(self, source: Path, at: Path | None = None) -> None:
-        """A file of this machine; a link brings what it points to."""
+        """Add a file of this machine; for a symbolic link its target, too."""
         real = source.resolve()
         place = at or source.parent.resolve() / source.name
         if at is None and place != real:
@@ -75,7 +75,7 @@ class Tree:
             self._add(info, content)
 
     def files(self, folder: Path, at: Path | None = None) -> None:
-        """All files under a folder, without caches and tests."""
+        """Add all files under a folder, without caches and tests."""
         for path in sorted(_walk(folder)):
             self.file(path, at / path.relative_to(folder) if at else None)
 
@@ -114,13 +114,13 @@ def write_base(path: Path, wheelhouse: Path) -> None:
 
 
 def programs_with_libraries(programs: Iterable[Path]) -> list[Path]:
-    """Programs, and the libraries that they link to."""
+    """The programs and the libraries that they link to."""
     found = list(programs)
     return [*found, *_libraries(found)]
 
 
 def _add_venv(tree: Tree, python: Path) -> None:
-    # A virtual environment, so that a distribution's own rules for its Python don't apply.
+    # A virtual environment, so that the restrictions of a distribution's Python don't apply.
     version = sysconfig.get_python_version()
     tree.text(
         f"{VENV}/pyvenv.cfg", f"home = {python.parent}\ninclude-system-site-packages = false\n"
@@ -137,8 +137,8 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _libraries(programs: Iterable[Path]) -> list[Path]:
-    said = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False).stdout
-    words = [line.split() for line in said.splitlines()]
+    output = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False).stdout
+    words = [line.split() for line in output.splitlines()]
     found = {Path(w) for line in words for w in line if w.startswith("/") and not w.endswith(":")}
     cache = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True)
     for line in cache.stdout.splitlines():

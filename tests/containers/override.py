@@ -1,6 +1,6 @@
-"""What the tests change about compose.yaml: the network, and how often health is asked for.
+"""The tests' override of compose.yaml: network and intervals of the health checks.
 
-Every container joins the network namespace of one holder that has a loopback device only.
+Every container joins the network namespace of one container, which has a loopback device only.
 """
 
 from pathlib import Path
@@ -11,15 +11,15 @@ import yaml
 from tests.containers.images import BASE
 
 HOLDER = "sep-network"
-# Envoy's resolver would take names of 127.0.0.1 for aliases of localhost, and prefer ::1.
+# Envoy's resolver treats names of 127.0.0.1 as aliases of localhost and prefers ::1 for them.
 _ADDRESS = "127.0.0.2"
-# Engines before 25 know no start_interval: they would ask first after a whole interval.
-# And a machine that does much else may take long to start a probe.
-_PATIENCE = {"interval": "4s", "timeout": "10s"}
+# Engines before 25 ignore start_interval, so the first probe comes after a whole interval. On a
+# busy machine a probe may take long to start.
+_PROBE = {"interval": "4s", "timeout": "10s"}
 
 
 class _Reset:
-    """``!reset []``: compose forgets what the file before said."""
+    """``!reset []``: compose drops the value of the file before."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -43,12 +43,12 @@ def write_override(compose: Path, override: Path) -> None:
         }
     }
     for name, service in shipped.items():
-        changed: dict[str, object] = {
+        changes: dict[str, object] = {
             "network_mode": f"service:{HOLDER}",
             "ports": _Reset(),
             "expose": _Reset(),
         }
         if "healthcheck" in service:
-            changed["healthcheck"] = _PATIENCE
-        services[name] = changed
+            changes["healthcheck"] = _PROBE
+        services[name] = changes
     override.write_text(yaml.dump({"services": services}, Dumper=_Dumper, sort_keys=False))

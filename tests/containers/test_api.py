@@ -1,6 +1,7 @@
-"""The end-to-end suite as it stands, against the deployed containers.
+"""The end-to-end suite, run against the deployed containers.
 
-What it says of processes (killed, stopped, their log files) is said of containers elsewhere here.
+Its tests of processes (killed, stopped, their log files) are left out; ``test_containers`` and
+``test_deploys`` hold the ones for containers.
 """
 
 import time
@@ -13,86 +14,85 @@ import pytest
 from tests.containers.conftest import Containers, Deployed
 from tests.containers.images import BASE
 from tests.e2e.test_access import (
-    test_access_over_grpc_is_the_same,
+    test_access_over_grpc,
     test_access_over_rest,
-    test_the_kill_switch_keeps_the_name_of_the_key,
+    test_the_kill_switch_records_the_name_of_the_key,
 )
 from tests.e2e.test_documents import (
-    test_every_read_of_the_client_is_understood,
-    test_examples_of_the_client_run,
-    test_the_commands_in_the_docs_run,
+    test_every_read_of_the_client_succeeds,
+    test_generated_requests_get_documented_responses,
+    test_the_buf_commands_in_the_docs_run,
+    test_the_client_examples_run,
     test_the_document_is_served,
     test_the_grpcurl_commands_in_the_docs_run,
     test_the_page_needs_no_network_and_no_scripts,
-    test_whatever_the_document_allows_or_forbids_gets_a_documented_answer,
 )
 from tests.e2e.test_stack import (
     test_a_dry_run_decides_and_orders_nothing,
-    test_a_halt_stops_entries_and_says_so,
-    test_a_wrong_call_gets_a_json_error_with_a_stable_reason,
+    test_an_invalid_call_gets_a_json_error_with_a_stable_reason,
     test_candles_are_exact_decimals_in_time_order,
-    test_candles_are_fetched_on_demand,
-    test_every_route_answers_with_its_documented_fields,
+    test_candles_are_fetched_on_request,
+    test_every_route_returns_its_documented_fields,
     test_health_names_every_part,
     test_live_manifolds_stream_as_server_sent_events,
     test_metrics_are_the_union_of_all_services,
+    test_metrics_gates_weights_and_a_filled_order_within_two_minutes,
     test_native_grpc_and_reflection_share_the_port,
     test_promtool_accepts_the_metrics,
     test_the_budget_follows_from_the_account,
-    test_within_two_minutes_metrics_gates_weights_and_a_filled_order_are_earned,
+    test_the_kill_switch_refuses_entries,
 )
 from tests.e2e.test_surface import (
-    test_a_body_that_is_said_twice_is_refused,
-    test_a_body_that_says_something_else_is_refused,
-    test_a_browser_can_follow_the_stream_and_begins_anew_when_it_comes_back,
-    test_a_holder_of_a_key_is_answered_afresh,
-    test_a_kept_answer_is_no_older_than_a_second,
-    test_a_stream_of_nothing_is_an_error_from_the_start,
-    test_facts_that_matter_now_are_never_kept,
-    test_long_answers_are_compressed_for_who_asks,
-    test_the_native_stream_says_the_same,
+    test_a_browser_gets_the_whole_state_each_time_it_opens_the_stream,
+    test_a_cached_response_is_no_older_than_a_second,
+    test_a_caller_with_a_key_gets_no_cached_response,
+    test_a_duplicate_body_field_is_refused,
+    test_a_stream_of_an_unknown_instrument_is_an_error_response,
+    test_an_unknown_or_null_body_field_is_refused,
+    test_long_responses_are_compressed_on_request,
+    test_only_reads_with_a_max_age_are_cached,
+    test_the_native_stream_has_the_same_content,
 )
 
 __all__ = [
-    "test_a_body_that_is_said_twice_is_refused",
-    "test_a_body_that_says_something_else_is_refused",
-    "test_a_browser_can_follow_the_stream_and_begins_anew_when_it_comes_back",
+    "test_a_browser_gets_the_whole_state_each_time_it_opens_the_stream",
+    "test_a_cached_response_is_no_older_than_a_second",
+    "test_a_caller_with_a_key_gets_no_cached_response",
     "test_a_dry_run_decides_and_orders_nothing",
-    "test_a_halt_stops_entries_and_says_so",
-    "test_a_holder_of_a_key_is_answered_afresh",
-    "test_a_kept_answer_is_no_older_than_a_second",
-    "test_a_stream_of_nothing_is_an_error_from_the_start",
-    "test_a_wrong_call_gets_a_json_error_with_a_stable_reason",
-    "test_access_over_grpc_is_the_same",
+    "test_a_duplicate_body_field_is_refused",
+    "test_a_stream_of_an_unknown_instrument_is_an_error_response",
+    "test_access_over_grpc",
     "test_access_over_rest",
+    "test_an_invalid_call_gets_a_json_error_with_a_stable_reason",
+    "test_an_unknown_or_null_body_field_is_refused",
     "test_candles_are_exact_decimals_in_time_order",
-    "test_candles_are_fetched_on_demand",
-    "test_every_read_of_the_client_is_understood",
-    "test_every_route_answers_with_its_documented_fields",
-    "test_examples_of_the_client_run",
-    "test_facts_that_matter_now_are_never_kept",
+    "test_candles_are_fetched_on_request",
+    "test_every_read_of_the_client_succeeds",
+    "test_every_route_returns_its_documented_fields",
+    "test_generated_requests_get_documented_responses",
     "test_health_names_every_part",
     "test_live_manifolds_stream_as_server_sent_events",
-    "test_long_answers_are_compressed_for_who_asks",
+    "test_long_responses_are_compressed_on_request",
     "test_metrics_are_the_union_of_all_services",
+    "test_metrics_gates_weights_and_a_filled_order_within_two_minutes",
     "test_native_grpc_and_reflection_share_the_port",
+    "test_only_reads_with_a_max_age_are_cached",
     "test_promtool_accepts_the_metrics",
     "test_the_budget_follows_from_the_account",
-    "test_the_commands_in_the_docs_run",
+    "test_the_buf_commands_in_the_docs_run",
+    "test_the_client_examples_run",
     "test_the_document_is_served",
     "test_the_grpcurl_commands_in_the_docs_run",
-    "test_the_kill_switch_keeps_the_name_of_the_key",
-    "test_the_native_stream_says_the_same",
+    "test_the_kill_switch_records_the_name_of_the_key",
+    "test_the_kill_switch_refuses_entries",
+    "test_the_native_stream_has_the_same_content",
     "test_the_page_needs_no_network_and_no_scripts",
-    "test_whatever_the_document_allows_or_forbids_gets_a_documented_answer",
-    "test_within_two_minutes_metrics_gates_weights_and_a_filled_order_are_earned",
 ]
 pytestmark = pytest.mark.timeout(600)
 
 KEYS = {"write.alice": "a" * 32, "read.grafana": "r" * 32}  # of tests.e2e.calls
 
-
-OF_EACH_SERVICE = (
+ROUTES = (
     "/api/oanda/account",
     "/api/pairs",
     "/api/ranking/active",
@@ -100,21 +100,21 @@ OF_EACH_SERVICE = (
 )
 
 
-def knows(stack: "DeployedStack", route: str, key: str) -> bool:
-    """Whether the service behind a route takes a key."""
+def accepts(stack: "DeployedStack", route: str, key: str) -> bool:
+    """Whether the service behind a route accepts a key."""
     headers = {"Authorization": f"Bearer {key}"}
     answer = httpx.get(f"{stack.url}{route}", headers=headers, timeout=10)
     return answer.status_code != httpx.codes.UNAUTHORIZED
 
 
 class DeployedStack:
-    """What the suite asks of a stack, answered by containers."""
+    """The interface of the suite's ``Stack``, implemented by the containers."""
 
     def __init__(self, containers: Containers) -> None:
         self._containers = containers
         self.url = containers.url
         self.writer = "write"
-        # Where an example looks for the keys that the fixture below makes.
+        # The examples read their keys from here; the fixture ``api`` writes them.
         self.run_dir = containers.project.parent / "operator"
 
     def get(self, path: str, **params: str) -> httpx.Response:
@@ -139,14 +139,14 @@ def stack(containers: Containers, deployed: Deployed) -> DeployedStack:
 
 @pytest.fixture
 def trading(containers: Containers, stack: DeployedStack) -> DeployedStack:
-    """The containers while entries may pass, whichever test has halted them before."""
+    """The containers with the kill switch released, whatever an earlier test did."""
     containers.set_kill_switch(engaged=False)
     return stack
 
 
 @pytest.fixture(scope="module")
 def api(containers: Containers, stack: DeployedStack) -> Iterator[DeployedStack]:
-    """The containers, with keys of every kind."""
+    """The containers, with a key of each kind."""
     folder = stack.run_dir / "keys"
     folder.mkdir(parents=True)
     for name, key in KEYS.items():
@@ -155,9 +155,9 @@ def api(containers: Containers, stack: DeployedStack) -> Iterator[DeployedStack]
     write = "; ".join(f"echo {key} >/keys/{name}" for name, key in KEYS.items())
     remove = " ".join(f"/keys/{name}" for name in KEYS)
     assert containers.run(*keys, BASE, "sh", "-c", write) == (0, "")
-    # Each service looks at its keys once a second.
+    # Each service reloads its keys once a second.
     deadline = time.monotonic() + 30
-    while not all(knows(stack, route, key) for route in OF_EACH_SERVICE for key in KEYS.values()):
+    while not all(accepts(stack, route, key) for route in ROUTES for key in KEYS.values()):
         assert time.monotonic() < deadline, stack.tail()
         time.sleep(0.2)
     yield stack
@@ -166,6 +166,6 @@ def api(containers: Containers, stack: DeployedStack) -> Iterator[DeployedStack]
 
 @pytest.fixture
 async def channel(api: DeployedStack) -> AsyncIterator[grpc.aio.Channel]:
-    """A native client's channel to the public port."""
+    """A native gRPC channel to the public port."""
     async with grpc.aio.insecure_channel(api.url.removeprefix("http://")) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""The deployed containers: what they are, what they survive, and what operators do with them."""
+"""The deployed containers: hardening, recovery after a kill, and the operators' tools."""
 
 import json
 import os
@@ -23,7 +23,7 @@ PAIRS = sorted(
 
 @pytest.fixture(autouse=True)
 def halted(containers: Containers, deployed: Deployed) -> None:
-    """Entries are forbidden, as a deploy leaves it, whichever test came before."""
+    """The kill switch is engaged, as after a deploy, whatever an earlier test did."""
     containers.set_kill_switch(engaged=True)
 
 
@@ -34,14 +34,14 @@ async def test_containers_are_named_and_healthy(containers: Containers) -> None:
         assert not bad
         return True
 
-    # A machine that does much else may miss a probe.
+    # On a busy machine a probe may time out once.
     await eventually(healthy, within_s=60, every_s=1)
 
 
 def test_containers_are_hardened(containers: Containers) -> None:
     for name in NAMES:
-        told = containers.inspect(name)
-        host, config = told["HostConfig"], told["Config"]
+        found = containers.inspect(name)
+        host, config = found["HostConfig"], found["Config"]
         assert host["ReadonlyRootfs"] is True, name
         assert host["CapDrop"] == ["ALL"], name
         assert "no-new-privileges:true" in host["SecurityOpt"], name
@@ -52,21 +52,21 @@ def test_containers_are_hardened(containers: Containers) -> None:
 def test_only_gateway_and_paper_broker_can_read_the_token(containers: Containers) -> None:
     holders = set()
     for name in NAMES:
-        told = containers.inspect(name)
-        assert not [v for v in told["Config"]["Env"] if "demo-token" in v], name
-        if any(m["Destination"] == "/run/secrets/oanda_api_token" for m in told["Mounts"]):
+        found = containers.inspect(name)
+        assert not [v for v in found["Config"]["Env"] if "demo-token" in v], name
+        if any(m["Destination"] == "/run/secrets/oanda_api_token" for m in found["Mounts"]):
             holders.add(name)
     assert holders == {"sep-gateway", "sep-paper-broker"}
 
 
-def test_writing_needs_the_key(containers: Containers) -> None:
+def test_a_write_needs_the_key(containers: Containers) -> None:
     body = {"kill_switch": False, "reason": "anybody"}
     refused = httpx.post(f"{containers.url}/api/kill-switch", json=body, timeout=10)
     assert refused.status_code in {401, 403}
     assert containers.get("/api/kill-switch").json()["kill_switch"] is True
 
 
-async def test_the_guards_log_tells_why_a_pair_did_or_did_not_trade(
+async def test_the_log_of_the_guard_shows_why_a_pair_did_or_did_not_trade(
     containers: Containers,
 ) -> None:
     command = (
@@ -93,7 +93,7 @@ async def test_the_guards_log_tells_why_a_pair_did_or_did_not_trade(
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_killed_container_comes_back_with_what_it_knew(
+async def test_a_killed_container_restarts_with_its_state(
     containers: Containers, name: str
 ) -> None:
     before = await eventually(lambda: _last_transaction(containers), within_s=30, every_s=0.5)
@@ -114,7 +114,7 @@ async def test_a_killed_container_comes_back_with_what_it_knew(
     assert (state["kill_switch"], state["reason"]) == (True, "test")
 
 
-def test_drain_closes_what_is_over_the_cap_and_nothing_else(containers: Containers) -> None:
+def test_a_drain_closes_only_what_is_over_the_cap(containers: Containers) -> None:
     script = str(containers.project / "bin" / "drain_overcap_only.sh")
     containers.trade("GBP_USD", 900_000)
     code, plan = containers.run(script, "--dry-run")
@@ -133,10 +133,10 @@ def test_drain_closes_what_is_over_the_cap_and_nothing_else(containers: Containe
     assert _units(containers, "GBP_USD") == left
 
 
-def test_a_drain_that_is_stopped_half_way_goes_on_when_it_is_run_again(
+def test_an_interrupted_drain_continues_when_it_is_run_again(
     containers: Containers,
 ) -> None:
-    """Its orders take a second each, and Ctrl-C comes after the first."""
+    """Each order takes a second, and Ctrl-C comes after the first."""
     held = {"GBP_USD": 500_000, "AUD_USD": 450_000, "USD_CAD": 400_000, "NZD_USD": 350_000}
     for instrument, units in held.items():
         containers.trade(instrument, units)
@@ -161,13 +161,13 @@ def test_a_drain_that_is_stopped_half_way_goes_on_when_it_is_run_again(
     assert code == 0, output
     for instrument, units in before.items():
         assert 0 <= _units(containers, instrument) <= units
-    # Nothing was closed twice: what was over the cap is at it, and not below.
+    # Nothing was closed twice: margin in use is at the cap and not below it.
     plan = containers.post("/api/drain/plan", {}).json()
     used, cap = Decimal(plan["margin_used"]), Decimal(plan["margin_cap"])
     assert Decimal("0.97") < used / cap < Decimal("1.02"), (output, plan)
 
 
-def test_drain_refuses_while_the_kill_switch_is_released(containers: Containers) -> None:
+def test_a_drain_is_refused_while_the_kill_switch_is_released(containers: Containers) -> None:
     containers.set_kill_switch(engaged=False)
     code, output = containers.run("bin/drain_overcap_only.sh")
     assert (code, "REFUSED" in output) == (3, True), output
@@ -183,7 +183,9 @@ def test_a_command_of_the_operations_pages_runs_as_written(
     assert code == 0, f"{command.text}\n{output}"
 
 
-async def test_prometheus_reads_every_part_and_knows_its_rules(containers: Containers) -> None:
+async def test_prometheus_scrapes_every_service_and_keeps_its_samples(
+    containers: Containers,
+) -> None:
     if "prom/prometheus" not in containers.engine.docker("images", "--format", "{{.Repository}}"):
         pytest.skip("PROMETHEUS NOT TESTED: Debian's prometheus is not installed")
     containers.compose(
@@ -192,26 +194,26 @@ async def test_prometheus_reads_every_part_and_knows_its_rules(containers: Conta
         within_s=90,
     )
 
-    def asked(query: str) -> str:
+    def query(expression: str) -> str:
         command = ("docker", "exec", "sep-prometheus", "promtool", "query", "instant")
-        code, output = containers.run(*command, "http://127.0.0.1:9090", query)
-        assert code == 0, output  # not up yet, or not up again
+        code, output = containers.run(*command, "http://127.0.0.1:9090", expression)
+        assert code == 0, output  # it does not answer yet
         return output.strip()
 
-    def earliest() -> float:
-        """When the oldest sample that it knows was taken."""
-        told = asked("min(min_over_time(timestamp(sep_serving)[1h:1s]))")
-        assert "=> " in told, told
-        return float(told.partition("=> ")[2].split()[0])
+    def oldest_sample() -> float:
+        """Time of the oldest sample in Prometheus."""
+        result = query("min(min_over_time(timestamp(sep_serving)[1h:1s]))")
+        assert "=> " in result, result
+        return float(result.partition("=> ")[2].split()[0])
 
-    await eventually(lambda: asked("count(sep_serving == 1) == 4"), within_s=60, every_s=1)
-    await eventually(lambda: asked("sep:market_open == 1"), within_s=60, every_s=1)
-    begun = await eventually(earliest)
+    await eventually(lambda: query("count(sep_serving == 1) == 4"), within_s=60, every_s=1)
+    await eventually(lambda: query("sep:market_open == 1"), within_s=60, every_s=1)
+    oldest = await eventually(oldest_sample)
     pid = containers.pid("sep-prometheus")
     containers.engine.run(["kill", "-9", str(pid)])
-    await eventually(lambda: asked("count(sep_serving == 1) == 4"), within_s=60, every_s=1)
+    await eventually(lambda: query("count(sep_serving == 1) == 4"), within_s=60, every_s=1)
     assert containers.pid("sep-prometheus") != pid
-    assert await eventually(earliest) == begun
+    assert await eventually(oldest_sample) == oldest
 
 
 def _last_transaction(containers: Containers) -> int:

@@ -1,6 +1,7 @@
-"""deploy.sh: where nothing ran, over what trades, failing at each step, stopped half way.
+"""deploy.sh: the first deploy, deploys over a running stack, failures, Ctrl-C, and removal.
 
-In this order: each test goes on where the one before stopped, and the last one takes all down.
+The order matters: each test starts with the stack that the one before left, and the last tests
+remove it.
 """
 
 import os
@@ -18,12 +19,12 @@ from tests.operations.documents import all_commands
 
 pytestmark = pytest.mark.timeout(600)
 
-ORIGIN = "https://desk.example"
+ORIGIN = "https://trader.example"
 
 
 @pytest.fixture(autouse=True)
-def standing(containers: Containers, deployed: Deployed) -> Iterator[None]:
-    """Whatever a deploy ends with, the stack works and the kill switch is engaged."""
+def healthy_and_engaged(containers: Containers, deployed: Deployed) -> Iterator[None]:
+    """After every deploy the stack is healthy and the kill switch is engaged."""
     containers.set_kill_switch(engaged=True)
     yield
     assert containers.healthy()
@@ -31,31 +32,31 @@ def standing(containers: Containers, deployed: Deployed) -> Iterator[None]:
 
 
 @pytest.fixture
-def trading(containers: Containers, standing: None) -> None:
-    """Entries may pass when the deploy begins."""
+def trading(containers: Containers, healthy_and_engaged: None) -> None:
+    """The kill switch is released when the deploy begins."""
     containers.set_kill_switch(engaged=False)
 
 
-def started(containers: Containers, *names: str) -> dict[str, str]:
-    """When each container was started."""
+def start_times(containers: Containers, *names: str) -> dict[str, str]:
+    """Start time of each container."""
     return {name: containers.inspect(name)["State"]["StartedAt"] for name in names or NAMES}
 
 
-def running(containers: Containers) -> dict[str, tuple[str, list[str]]]:
+def configurations(containers: Containers) -> dict[str, tuple[str, list[str]]]:
     """Image and environment of each container."""
-    told = {name: containers.inspect(name) for name in NAMES}
-    return {name: (t["Image"], sorted(t["Config"]["Env"])) for name, t in told.items()}
+    found = {name: containers.inspect(name) for name in NAMES}
+    return {name: (f["Image"], sorted(f["Config"]["Env"])) for name, f in found.items()}
 
 
 def env_file(containers: Containers, folder: Path, *lines: str) -> str:
-    """The demo's settings and some more."""
+    """Write an env file with the settings of the demo and more lines; its path."""
     path = folder / "changed.env"
     demo = (containers.project / "deploy" / "demo.env").read_text()
     path.write_text("\n".join([demo, *lines, ""]))
     return str(path)
 
 
-def test_a_deploy_ends_with_everything_verified(deployed: Deployed) -> None:
+def test_a_deploy_verifies_the_stack(deployed: Deployed) -> None:
     for check in ("health", "gates blob", "coherence", "ranking", "allocation", "kill switch"):
         assert re.search(rf"{check}\s+│ ok", deployed.output), deployed.output[-4000:]
     assert "warm: backfill, prime, hydrate for 8 instruments" in deployed.output
@@ -64,36 +65,36 @@ def test_a_deploy_ends_with_everything_verified(deployed: Deployed) -> None:
 
 
 @pytest.mark.usefixtures("trading")
-def test_a_build_that_fails_changes_nothing(containers: Containers) -> None:
-    before = started(containers)
+def test_a_failed_build_changes_nothing(containers: Containers) -> None:
+    before = start_times(containers)
     project = containers.project / "services" / "guard" / "pyproject.toml"
-    sound = project.read_text()
-    project.write_text(sound + "this is no TOML\n")
+    valid = project.read_text()
+    project.write_text(valid + "this is no TOML\n")
     try:
         code, output = containers.deploy("--wait", "60")
     finally:
-        project.write_text(sound)
+        project.write_text(valid)
     assert code == 1, output[-4000:]
     assert "FAILED at: building images" in output
     assert "Nothing was changed" in output
-    assert started(containers) == before
+    assert start_times(containers) == before
     assert containers.kill_switch is False
     containers.set_kill_switch(engaged=True)
 
 
 @pytest.mark.usefixtures("trading")
-def test_a_stack_that_does_not_start_is_taken_back(containers: Containers, tmp_path: Path) -> None:
-    before = running(containers)
+def test_a_stack_that_does_not_start_is_rolled_back(containers: Containers, tmp_path: Path) -> None:
+    before = configurations(containers)
     broken = env_file(containers, tmp_path, "GUARD_MIN_COHERENCE=0.1")
     code, output = containers.deploy("--wait", "180", "--env-file", broken)
-    assert_taken_back(code, output, "starting with entries forbidden")
+    assert_rolled_back(code, output, "starting with entries forbidden")
     assert "GUARD_MIN_COHERENCE" in output
-    assert running(containers) == before
+    assert configurations(containers) == before
 
 
 @pytest.mark.usefixtures("trading")
 @pytest.mark.parametrize(
-    ("step", "script", "mishap", "told"),
+    ("step", "script", "fault", "message"),
     [
         ("warming up", "warmup_orchestrator", "docker stop sep-gateway", "can't begin"),
         (
@@ -104,77 +105,77 @@ def test_a_stack_that_does_not_start_is_taken_back(containers: Containers, tmp_p
         ),
     ],
 )
-def test_a_stack_to_which_something_happens_meanwhile_is_taken_back(
-    containers: Containers, tmp_path: Path, step: str, script: str, mishap: str, told: str
+def test_a_stack_that_fails_a_later_step_is_rolled_back(
+    containers: Containers, tmp_path: Path, step: str, script: str, fault: str, message: str
 ) -> None:
-    """Just before a script of deploy.sh a service is stopped, or the kill switch released."""
+    """Just before a script of deploy.sh runs, a service is stopped or the kill switch released."""
     python = tmp_path / "python"
     own = containers.project / ".venv" / "bin" / "python"
-    happens = mishap.format(python=own)
-    python.write_text(f'#!/bin/sh\ncase $1 in *{script}.py) {happens} ;; esac\nexec {own} "$@"\n')
+    command = fault.format(python=own)
+    python.write_text(f'#!/bin/sh\ncase $1 in *{script}.py) {command} ;; esac\nexec {own} "$@"\n')
     python.chmod(0o755)
-    before = running(containers)
+    before = configurations(containers)
     code, output = containers.deploy("--wait", "180", SEP_PYTHON=str(python))
-    assert_taken_back(code, output, step)
-    assert re.search(told, output), output[-4000:]
-    assert running(containers) == before
+    assert_rolled_back(code, output, step)
+    assert re.search(message, output), output[-4000:]
+    assert configurations(containers) == before
 
 
-def assert_taken_back(code: int, output: str, step: str) -> None:
-    """deploy.sh says where it failed, and that what ran before runs again."""
+def assert_rolled_back(code: int, output: str, step: str) -> None:
+    """deploy.sh names the failed step and reports that what ran before runs again."""
     assert code == 1, output[-4000:]
     assert f"FAILED at: {step}" in output, output[-4000:]
     assert "rolled back; the kill switch is engaged" in output, output[-4000:]
 
 
 @pytest.mark.usefixtures("trading")
-def test_ctrl_c_takes_back_what_was_begun_however_often_it_comes(
+def test_ctrl_c_rolls_a_deploy_back_however_often_it_comes(
     containers: Containers, tmp_path: Path
 ) -> None:
-    before = running(containers)
+    before = configurations(containers)
     stale = env_file(containers, tmp_path, "FRESH_MAX_SIGNAL_AGE_SEC=0.001")
     output = tmp_path / "output"
     process = containers.start("./deploy.sh", "--wait", "180", "--env-file", stale)
-    with process, output.open("w+") as told:
+    with process, output.open("w+") as file:
         assert process.stdout is not None
         for line in process.stdout:
-            told.write(line)
+            file.write(line)
             if "deploy: warming up" in line or "bringing back" in line:
                 os.killpg(process.pid, signal.SIGINT)
         code = process.wait(timeout=120)
-    said = output.read_text()
-    assert_taken_back(code, said, "warming up")
-    assert "was stopped" in said
-    assert running(containers) == before
+    text = output.read_text()
+    assert_rolled_back(code, text, "warming up")
+    assert "was stopped" in text
+    assert configurations(containers) == before
 
 
 @pytest.mark.usefixtures("trading")
-def test_a_deploy_over_a_stack_that_trades_forbids_entries_first_and_keeps_positions(
+def test_a_deploy_over_a_trading_stack_engages_the_switch_first_and_keeps_positions(
     containers: Containers, tmp_path: Path
 ) -> None:
     containers.trade("EUR_GBP", 1234)  # no weight ever asks for it
-    before = started(containers)
+    before = start_times(containers)
     changed = env_file(containers, tmp_path, f"CORS_ORIGINS={ORIGIN}")
     code, output = containers.deploy("--wait", "180", "--env-file", changed)
     assert code == 0, output[-6000:]
     assert output.index("kill switch engaged") < output.index("Recreate")
-    again = started(containers)
+    again = start_times(containers)
     assert all(again[name] != before[name] for name in NAMES if name != "sep-valkey")
     positions = containers.get("/api/oanda/positions").json()["positions"]
     assert [p["long_units"] for p in positions if p["instrument"] == "EUR_GBP"] == ["1234"]
-    # Envoy started again, with the settings of its edge.
+    # Envoy was restarted with its new settings.
     answer = httpx.get(f"{containers.url}/api/status", headers={"origin": ORIGIN}, timeout=10)
     assert answer.headers["access-control-allow-origin"] == ORIGIN
 
-    # The same release and settings again: only the guard starts anew, to forbid entries.
+    # The same release and settings again: only the guard is restarted, to forbid entries.
     containers.set_kill_switch(engaged=False)
     code, output = containers.deploy("--wait", "180", "--env-file", changed)
     assert code == 0, output[-6000:]
     others = [name for name in NAMES if name != "sep-guard"]
-    assert started(containers, *others) == {name: again[name] for name in others}
+    assert start_times(containers, *others) == {name: again[name] for name in others}
 
 
-def test_the_state_of_one_broker_is_not_given_to_another(
+def test_the_state_of_one_broker_is_not_used_with_another(
     containers: Containers, tmp_path: Path
 ) -> None:
     practice = env_file(
@@ -189,31 +190,31 @@ def test_the_state_of_one_broker_is_not_given_to_another(
     assert "hold the state of 'paper 101-001-0000001-001'" in output
 
 
-class TestTheEnd:
+class TestRemoval:
     """Nothing runs any more."""
 
     @pytest.fixture(autouse=True)
-    def standing(self) -> None:
-        """Not here."""
+    def healthy_and_engaged(self) -> None:
+        """Replaces the check of the module: there is no stack to check."""
 
-    def test_down_leaves_the_state_in_its_volume(self, containers: Containers) -> None:
+    def test_down_keeps_the_volumes(self, containers: Containers) -> None:
         containers.compose("--profile", "observe", "down", "--timeout", "10")
-        # The build that failed left a container of its own behind.
+        # By name: the failed build left a container behind.
         assert containers.engine.docker("ps", "--all", "--quiet", "--filter", "name=sep-") == ""
         assert "sep_valkey" in containers.engine.docker("volume", "ls", "--format", "{{.Name}}")
 
-    def test_where_nothing_ran_before_a_failed_deploy_leaves_nothing(
+    def test_a_failed_first_deploy_removes_its_containers(
         self, containers: Containers, tmp_path: Path
     ) -> None:
         broken = env_file(containers, tmp_path, "GUARD_MIN_COHERENCE=0.1")
         code, output = containers.deploy("--wait", "60", "--env-file", broken)
         assert code == 1, output[-4000:]
         assert "nothing ran before" in output
-        # The build that failed left a container of its own behind.
+        # By name: the failed build left a container behind.
         assert containers.engine.docker("ps", "--all", "--quiet", "--filter", "name=sep-") == ""
         assert "sep_valkey" in containers.engine.docker("volume", "ls", "--format", "{{.Name}}")
 
-    def test_the_end_that_the_pages_tell_leaves_nothing_at_all(
+    def test_the_documented_removal_leaves_no_container_and_no_state(
         self, containers: Containers
     ) -> None:
         containers.compose("up", "--detach", "--no-build", "--no-deps", HOLDER, "valkey")

@@ -1,1 +1,1 @@
-"""What holds the architecture and the contract together."""
+"""Tests of the architecture, the contract and the public names."""

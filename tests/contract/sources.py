@@ -1,4 +1,4 @@
-"""The Python sources of the tree, and what they import."""
+"""The Python sources of the repository and their imports."""
 
 import ast
 from collections.abc import Iterator
@@ -11,7 +11,12 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Source:
-    """One module: its folder under the root, its dotted name, its path."""
+    """One module.
+
+    Args:
+        folder: its project, such as ``services/guard``.
+        module: its dotted name.
+    """
 
     folder: str
     module: str
@@ -19,8 +24,13 @@ class Source:
 
     @property
     def package(self) -> str:
-        """The distribution's top package."""
+        """Its top package, such as ``sep_guard``."""
         return self.module.partition(".")[0]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The parts of its name below the top package, such as ``("domain", "budget")``."""
+        return tuple(self.module.split(".")[1:])
 
     @property
     def tree(self) -> ast.Module:
@@ -28,7 +38,7 @@ class Source:
         return _parse(self.path)
 
     def imports(self) -> Iterator[tuple[str, int]]:
-        """Every imported name in full, wherever in the module, with its line."""
+        """The full name of every import anywhere in the module, with its line."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 yield from ((alias.name, node.lineno) for alias in node.names)
@@ -44,7 +54,7 @@ def _parse(path: Path) -> ast.Module:
 
 
 def sources(folder: str) -> list[Source]:
-    """The modules under ``libs``, ``services`` or ``tools``; tests are left out."""
+    """The modules in every ``src`` folder under a top folder such as ``services``."""
     found = []
     for src in sorted(ROOT.glob(f"{folder}/*/src")):
         for path in sorted(src.rglob("*.py")):
@@ -55,10 +65,10 @@ def sources(folder: str) -> list[Source]:
 
 
 def packages(folder: str) -> set[str]:
-    """Top packages under a folder."""
+    """Top packages under a top folder."""
     return {source.package for source in sources(folder)}
 
 
 def under(name: str, banned: str) -> bool:
-    """Whether an imported name is the banned module or inside it."""
+    """Whether an imported name is the banned module or part of it."""
     return name == banned or name.startswith(f"{banned}.")

@@ -1,4 +1,9 @@
-"""Who may import whom, and who may look at the clock."""
+"""The layers of the architecture: imports, clocks and module size.
+
+A service consists of ``domain`` (pure), ``application`` (order of steps), ``ports.py``,
+``adapters`` (Valkey, files, HTTP and gRPC clients), ``convert.py`` and servicers (protobuf), and
+``app.py`` (wiring).
+"""
 
 import ast
 
@@ -6,20 +11,30 @@ import pytest
 
 from tests.contract.sources import Source, packages, sources, under
 
-# A decision is a pure function: what it knows comes in as arguments.
-IMPURE = (
+MAX_LINES = 300
+SERVICES = sorted(packages("services"))
+PROGRAMS = ("services", "simulators", "tools")
+
+# A decision is a pure function: everything it depends on is an argument.
+IMPURE = {
     "asyncio", "google", "grpc", "hiredis", "httpx", "logging", "multiprocessing",
     "prometheus_client", "random", "redis", "requests", "secrets", "sep", "sep_kit",
     "sep_testing", "socket", "starlette", "structlog", "subprocess", "threading", "time",
     "urllib", "uuid", "uvicorn", "valkey",
-)  # fmt: skip
+}  # fmt: skip
+PROTOBUF = {"google.protobuf", "google.rpc", "google.api", "sep", "buf", "protovalidate"}
+REDIS = {"redis", "hiredis", "valkey"}
 REAL_CLOCK = {
     "time.time", "time.time_ns", "time.localtime", "time.gmtime",
     "datetime.now", "datetime.utcnow", "datetime.today", "date.today",
 }  # fmt: skip
+FILE_ACCESS = {
+    "open", "read_text", "read_bytes", "write_text", "write_bytes", "print", "input",
+}  # fmt: skip
 
 
 def offences(of: list[Source], banned: set[str]) -> list[str]:
+    """Imports of banned modules."""
     return [
         f"{source.module}:{line} imports {name}"
         for source in of
@@ -28,79 +43,155 @@ def offences(of: list[Source], banned: set[str]) -> list[str]:
     ]
 
 
-def test_there_is_something_to_look_at() -> None:
-    assert {"sep_gateway", "sep_evaluator", "sep_allocator", "sep_guard"} <= packages("services")
-    assert packages("libs") == {"sep_fx", "sep_kit", "sep_testing"}
+def in_layer(source: Source, layer: str) -> bool:
+    """Whether a module is a layer such as ``domain``, or inside it."""
+    return source.layers[:1] == (layer,)
 
 
-@pytest.mark.parametrize("service", sorted(packages("services")))
+def is_domain(source: Source) -> bool:
+    """Whether a module must be pure: a service's domain, and its counterpart in a simulator."""
+    if source.folder.startswith("simulators/"):
+        return source.layers[:1] in {("market",), ("orders",), ("account",)}
+    return in_layer(source, "domain")
+
+
+def domains() -> list[Source]:
+    return [s for s in [*sources("services"), *sources("simulators")] if is_domain(s)]
+
+
+def programs() -> list[Source]:
+    return [source for folder in PROGRAMS for source in sources(folder)]
+
+
+def everything() -> list[Source]:
+    return [*sources("libs"), *programs()]
+
+
+def test_the_sources_are_found() -> None:
+    assert {"sep_gateway", "sep_evaluator", "sep_allocator", "sep_guard"} <= set(SERVICES)
+    assert packages("libs") == {"sep_contract", "sep_fx", "sep_kit", "sep_testing"}
+    assert {"sep_edge", "sep_local", "sep_replay"} <= packages("tools")
+    assert "sep_paper_broker" in packages("services") | packages("simulators")
+
+
+# Between projects.
+
+
+@pytest.mark.parametrize("service", SERVICES)
 def test_a_service_imports_no_other_service(service: str) -> None:
     own = [s for s in sources("services") if s.package == service]
-    assert offences(own, packages("services") - {service}) == []
+    others = (packages("services") | packages("simulators")) - {service}
+    assert offences(own, others) == []
+
+
+def test_simulators_import_no_service() -> None:
+    assert offences(sources("simulators"), packages("services")) == []
 
 
 def test_libraries_import_neither_services_nor_tools() -> None:
-    assert offences(sources("libs"), packages("services") | packages("tools")) == []
+    banned = packages("services") | packages("simulators") | packages("tools")
+    assert offences(sources("libs"), banned) == []
 
 
-def test_services_import_neither_tools_nor_what_tests_stand_on() -> None:
-    assert offences(sources("services"), packages("tools") | {"sep_testing"}) == []
+def test_services_import_neither_tools_nor_test_support() -> None:
+    banned = packages("tools") | {"sep_testing"}
+    assert offences([*sources("services"), *sources("simulators")], banned) == []
 
 
-def test_values_know_nothing_of_what_is_built_on_them() -> None:
-    """sep_fx is imported by all, and imports nobody but numpy and the standard library."""
+def test_libraries_import_only_libraries_below_them() -> None:
+    """sep_fx and sep_contract import no other library of ours, sep_kit not the test support."""
+    libraries = packages("libs")
+    allowed = {"sep_fx": {"sep_fx"}, "sep_contract": {"sep_contract"},
+               "sep_kit": {"sep_kit", "sep_fx", "sep_contract"}}  # fmt: skip
+    for package, own in allowed.items():
+        library = [s for s in sources("libs") if s.package == package]
+        assert offences(library, libraries - own) == []
     fx = [s for s in sources("libs") if s.package == "sep_fx"]
-    assert offences(fx, {"sep_kit", "sep_testing", "sep", "grpc", "redis", "asyncio"}) == []
-    kit = [s for s in sources("libs") if s.package == "sep_kit"]
-    assert offences(kit, {"sep_testing"}) == []
+    assert offences(fx, {"sep", "grpc", "redis", "asyncio"}) == []
 
 
-def test_of_the_tools_only_the_replay_imports_services() -> None:
+def test_only_the_replay_imports_services() -> None:
     others = [s for s in sources("tools") if s.package != "sep_replay"]
     assert offences(others, packages("services") | {"sep_replay"}) == []
 
 
-def domains() -> list[Source]:
-    return [s for s in sources("services") if "domain" in s.module.split(".")[1:]]
+def test_the_edge_does_not_import_the_local_runner() -> None:
+    edge = [s for s in sources("tools") if s.package == "sep_edge"]
+    assert offences(edge, {"sep_local", "sep_kit"}) == []
+
+
+# Inside a service.
 
 
 def test_every_service_has_a_domain() -> None:
-    assert {s.package for s in domains()} == packages("services")
+    assert {s.package for s in domains()} >= set(SERVICES)
 
 
-@pytest.mark.parametrize("service", sorted(packages("services")))
-def test_a_domain_imports_no_input_output_no_contract_and_no_clock(service: str) -> None:
-    own = [s for s in domains() if s.package == service]
-    assert offences(own, set(IMPURE)) == []
+def test_a_domain_imports_no_io_no_protobuf_and_no_clock() -> None:
+    assert offences(domains(), IMPURE) == []
 
 
-@pytest.mark.parametrize("service", sorted(packages("services")))
-def test_a_domain_imports_nothing_of_its_service_outside_itself(service: str) -> None:
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_domain_imports_nothing_else_of_its_service(service: str) -> None:
     inside = f"{service}.domain"
     assert [
         f"{s.module}:{line} imports {name}"
-        for s in domains()
-        if s.package == service
+        for s in sources("services")
+        if s.package == service and in_layer(s, "domain")
         for name, line in s.imports()
         if under(name, service) and not under(name, inside)
     ] == []
 
 
-# The door to the compiler keeps compiled code by a digest of its own sources.
-MAY_READ = {"sep_evaluator.domain.jit"}
+# It stores compiled code under a digest of its own sources.
+MAY_READ_FILES = {"sep_evaluator.domain.jit"}
 
 
-@pytest.mark.parametrize("service", sorted(packages("services")))
-def test_a_domain_opens_no_file(service: str) -> None:
-    opened = [
+def test_a_domain_opens_no_file() -> None:
+    assert [
         f"{s.module}:{node.lineno}"
         for s in domains()
-        if s.package == service and s.module not in MAY_READ
+        if s.module not in MAY_READ_FILES
         for node in ast.walk(s.tree)
-        if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in
-        {"open", "read_text", "read_bytes", "write_text", "write_bytes", "print", "input"}
-    ]  # fmt: skip
-    assert opened == []
+        if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in FILE_ACCESS
+    ] == []
+
+
+def test_an_application_imports_neither_redis_nor_protobuf_nor_adapters() -> None:
+    application = [s for s in programs() if in_layer(s, "application")]
+    assert offences(application, REDIS | PROTOBUF | {"grpc"}) == []
+    assert [
+        f"{s.module}:{line} imports {name}"
+        for s in application
+        for name, line in s.imports()
+        if under(name, f"{s.package}.adapters")
+    ] == []
+
+
+def test_a_redis_pipeline_is_used_only_in_adapters_and_the_kit() -> None:
+    assert [
+        f"{s.module}:{line} imports {name}"
+        for s in [*programs(), *sources("libs")]
+        if s.package != "sep_kit" and not in_layer(s, "adapters")
+        for name, line in s.imports()
+        if under(name, "redis") and name.rpartition(".")[2] == "Pipeline"
+    ] == []
+
+
+def test_protobuf_is_imported_only_where_it_is_converted_or_wired() -> None:
+    """In ``convert.py``, servicers, ``app.py``, and adapters that are gRPC clients."""
+    services = [s for s in sources("services") if not may_import_protobuf(s)]
+    assert offences(services, PROTOBUF) == []
+
+
+def may_import_protobuf(source: Source) -> bool:
+    name = source.layers[-1] if source.layers else ""
+    if in_layer(source, "adapters"):
+        return any(under(imported, "grpc") for imported, _ in source.imports())
+    return name in {"convert", "app"} or name.endswith("servicer")
+
+
+# Clocks.
 
 
 def dotted(node: ast.expr) -> str:
@@ -110,6 +201,7 @@ def dotted(node: ast.expr) -> str:
 
 
 def calls(of: list[Source], names: set[str]) -> list[tuple[str, str]]:
+    """Calls of these functions: the module and the function as written there."""
     return [
         (source.module, dotted(node.func))
         for source in of
@@ -120,19 +212,32 @@ def calls(of: list[Source], names: set[str]) -> list[tuple[str, str]]:
 
 
 def test_the_real_time_is_read_in_one_place() -> None:
-    everything = [*sources("libs"), *sources("services"), *sources("tools")]
-    assert calls(everything, REAL_CLOCK) == [("sep_kit.clock", "time.time_ns")]
+    assert calls(everything(), REAL_CLOCK) == [("sep_kit.clock", "time.time_ns")]
 
 
-def test_only_entry_points_make_a_real_clock() -> None:
-    everything = [*sources("libs"), *sources("services"), *sources("tools")]
-    makers = {module for module, _ in calls(everything, {"SystemClock"})}
-    entries = {"sep_kit.service", "sep_testing.services"}
-    assert {m for m in makers if not m.endswith(".__main__")} <= entries
+def test_only_entry_points_create_a_real_clock() -> None:
+    creators = {module for module, _ in calls(everything(), {"SystemClock"})}
+    entry_points = {"sep_kit.service", "sep_testing.services"}
+    assert {m for m in creators if not m.endswith(".__main__")} <= entry_points
 
 
-def test_the_guard_against_blindness_sees_relative_and_hidden_imports() -> None:
-    """These tests are worth what ``imports`` finds."""
+# Size.
+
+GENERATED = {"sep_client.models"}
+
+
+def test_no_module_is_longer_than_300_lines() -> None:
+    every = [*everything(), *sources("clients")]
+    lengths = {
+        s.module: len(s.path.read_text("utf-8").splitlines())
+        for s in every
+        if s.module not in GENERATED
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
+
+
+def test_imports_are_found_where_they_are_relative_or_inside_functions() -> None:
+    """All tests of imports depend on ``Source.imports``."""
 
     class Hidden(Source):
         @property

@@ -1,4 +1,4 @@
-"""Knobs and Valkey keys keep the names that operators know."""
+"""Settings and Valkey keys have their documented names and defaults."""
 
 import ast
 import re
@@ -7,8 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sep_kit.service import StackSettings
-from sep_kit.settings import knobs
+from sep_allocator.settings import AllocatorSettings
+from sep_evaluator.settings import EvaluatorSettings
+from sep_gateway.settings import GatewaySettings
+from sep_guard.settings import GuardSettings
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 
@@ -37,7 +39,7 @@ KNOBS = {
     "AUTO_MAX_RUPTURE": "0.60",
     "AUTO_MAX_ENTROPY": "0.75",
     "AUTO_MIN_STABILITY": "0.40",
-    # Named in the rules rather than in the table of knobs.
+    # Named in the rules of the specification rather than in its table of settings.
     "EVAL_MIN_TRADES": "10",
     "EVAL_CALMAR_MIN": "0.15",
     "EVAL_PNL_MIN": "0",
@@ -55,16 +57,13 @@ KNOBS = {
 PAIRS = "EUR_USD,USD_JPY,GBP_USD,EUR_JPY,USD_CAD,NZD_USD,AUD_USD,USD_CHF"
 
 
-class AllSettings(
-    knobs.ThresholdKnobs,
-    knobs.AllocationKnobs,
-    knobs.AllocatorKnobs,
-    knobs.EvaluatorKnobs,
-    knobs.GuardKnobs,
-    knobs.BrokerKnobs,
-    StackSettings,
+class AllSettings(  # type: ignore[misc]  # limits() differs
+    AllocatorSettings,
+    EvaluatorSettings,
+    GuardSettings,
+    GatewaySettings,
 ):
-    """Every knob at once."""
+    """The settings of all services."""
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +79,15 @@ def test_a_documented_knob_has_its_documented_default(
     assert Decimal(str(int(value) if isinstance(value, bool) else value)) == Decimal(default)
 
 
-def test_the_documented_pairs_are_traded_and_no_buffer_is_set(defaults: AllSettings) -> None:
+def test_default_pairs_calendar_and_hysteresis_are_the_documented_ones(
+    defaults: AllSettings,
+) -> None:
     assert defaults.hotband_pairs == tuple(PAIRS.split(","))
     assert defaults.hysteresis_pair_json == {}
     assert defaults.market_calendar == "fx"
 
 
-def test_a_documented_default_is_a_value_one_may_set() -> None:
+def test_a_documented_default_is_an_allowed_value() -> None:
     environ = {**KNOBS, "HOTBAND_PAIRS": PAIRS, "HYSTERESIS_PAIR_JSON": "{}",
                "OANDA_API_TOKEN": "x"}  # fmt: skip
     load_settings(AllSettings, environ, Path("/nonexistent"))
@@ -121,14 +122,15 @@ def test_a_public_key_keeps_its_name(key: str) -> None:
 _KEY = re.compile(r"(md|opt|bt|ops|risk|guard|ws|sep):[a-z_]+(:|$)")
 
 
-def documented(source: Source) -> set[ast.expr]:
-    """The strings that only explain."""
+def docstrings(source: Source) -> set[ast.expr]:
+    """Docstrings and other strings that are statements."""
     return {node.value for node in ast.walk(source.tree) if isinstance(node, ast.Expr)}
 
 
-def test_key_names_live_in_one_module() -> None:
-    everything = [*sources("libs"), *sources("services"), *sources("tools")]
-    strays = [
+def test_key_names_are_defined_in_one_module() -> None:
+    folders = ("libs", "services", "simulators", "tools")
+    everything = [source for folder in folders for source in sources(folder)]
+    elsewhere = [
         f"{source.module}:{node.lineno} {node.value!r}"
         for source in everything
         if source.module != "sep_kit.store.keys"
@@ -136,6 +138,6 @@ def test_key_names_live_in_one_module() -> None:
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
         and _KEY.match(node.value)
-        and node not in documented(source)
+        and node not in docstrings(source)
     ]
-    assert strays == []
+    assert elsewhere == []

@@ -1,4 +1,4 @@
-"""The descriptor set: what clients rely on."""
+"""The contract: routes, naming, comments and field types."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -62,7 +62,7 @@ def routes() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("route", sorted(ROUTES))
-def test_a_promised_route_exists_with_its_verb(route: str) -> None:
+def test_a_documented_route_exists_with_its_verb(route: str) -> None:
     assert route in routes()
 
 
@@ -77,14 +77,14 @@ def test_what_reads_is_a_get_and_what_changes_is_a_post() -> None:
         assert reads is route.startswith("GET"), f"{method.name} is bound to {route}"
 
 
-def test_path_package_and_import_are_one() -> None:
+def test_path_package_and_import_match() -> None:
     for file in OWN:
         folder = file.name.rpartition("/")[0]
         assert file.package == folder.replace("/", ".")
         import_module(f"{file.package}.{file.name.rpartition('/')[2].removesuffix('.proto')}_pb2")
 
 
-def test_every_rpc_has_a_request_and_a_response_of_its_own() -> None:
+def test_every_rpc_has_its_own_request_and_response() -> None:
     used = []
     for file, _, method in methods():
         own = f".{file.package}.{method.name}"
@@ -107,7 +107,7 @@ def test_enums_begin_with_unspecified() -> None:
 
 
 def elements(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[tuple[int, ...], str]]:
-    """Source path and name of everything that has to be explained."""
+    """Source path and name of every element that needs a comment."""
     for s, service in enumerate(file.service):
         yield (6, s), service.name
         for m, method in enumerate(service.method):
@@ -141,17 +141,17 @@ def _enum(
 
 
 @pytest.mark.parametrize("file", OWN, ids=lambda f: f.name)
-def test_everything_is_explained(file: descriptor_pb2.FileDescriptorProto) -> None:
-    told = {
+def test_every_element_has_a_comment(file: descriptor_pb2.FileDescriptorProto) -> None:
+    commented = {
         tuple(location.path)
         for location in file.source_code_info.location
         if (location.leading_comments or location.trailing_comments).strip()
     }
-    assert [name for path, name in elements(file) if path not in told] == []
+    assert [name for path, name in elements(file) if path not in commented] == []
 
 
-def test_no_field_is_an_integer_that_transcoding_would_quote() -> None:
-    """JSON prints 64-bit integers as strings; a number that REST clients read is a double."""
+def test_no_field_is_a_64_bit_integer() -> None:
+    """The transcoder prints them as strings, so numbers for REST clients are doubles."""
     kinds = {descriptor_pb2.FieldDescriptorProto.Type.Value(f"TYPE_{n}")
              for n in ("INT64", "UINT64", "SINT64", "FIXED64", "SFIXED64")}  # fmt: skip
     assert [
@@ -163,8 +163,8 @@ def test_no_field_is_an_integer_that_transcoding_would_quote() -> None:
     ] == []
 
 
-def test_the_rules_of_the_fields_are_those_that_the_validator_knows() -> None:
-    """They come out of a private module of protovalidate; an upgrade may move or change it."""
+def test_the_constraints_are_compiled_from_the_validators_own_definition() -> None:
+    """It comes from a private module of protovalidate, which an upgrade may move or change."""
     shipped = descriptor_pb2.FileDescriptorProto()
     shipped.ParseFromString(validate_pb._DESC.proto.to_binary())
     (ours,) = [f for f in CONTRACT.file if f.name == "buf/validate/validate.proto"]

@@ -1,16 +1,15 @@
-"""What the tests of the API call with: every method, who calls, and what is sent."""
+"""Methods, callers and requests for the tests of the running API."""
 
 from typing import Any
 
 import httpx
 from google.rpc import error_details_pb2, status_pb2
 from grpc.aio import AioRpcError
-from sep_protos import DESCRIPTOR_SET
-from sep_stack.contract import Method, methods_of, read_contract
+from sep_contract import Method, read_contract
 
 from tests.e2e.conftest import Stack
 
-METHODS = {m.path: m for m in methods_of(read_contract(DESCRIPTOR_SET))}
+METHODS = read_contract().methods
 QUERIES = {
     "/api/manifold/coeffs": {"instrument": "EUR_USD"},
     "/api/candles": {"instrument": "EUR_USD", "limit": "5"},
@@ -28,12 +27,12 @@ def bearer(key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"}
 
 
-NOBODY: dict[str, str] = {}
+ANONYMOUS: dict[str, str] = {}
 CALLERS = {
-    "nobody": NOBODY,
+    "anonymous": ANONYMOUS,
     "reader": bearer("r" * 32),
     "writer": bearer("a" * 32),
-    "stranger": bearer("x" * 32),
+    "unknown_key": bearer("x" * 32),
     "malformed": {"authorization": "Basic YTph"},
 }
 

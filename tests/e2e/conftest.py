@@ -1,8 +1,7 @@
-"""The whole stack as a user starts it: local processes behind Envoy, with a paper broker."""
+"""The whole stack as a user starts it: local processes behind Envoy, with the paper broker."""
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
+from sep_testing.ports import reserve_ports
 
 ROOT = Path(__file__).parents[2]
 _PORTS = 8
@@ -19,19 +19,19 @@ ORIGIN = "https://desk.example"
 
 
 class Stack:
-    """``make run`` on ports of its own."""
+    """``make run`` on its own ports."""
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
-        self.port = _free_port_base()
+        self.port = reserve_ports(_PORTS)
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = run_dir.parent / "stack.log"
         self.writer = "write"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, **env: str) -> None:
-        """Start it and wait until it says that it is ready."""
-        command = [sys.executable, "-m", "sep_stack", "up", "--env-file", "deploy/demo.env"]
+        """Start it and wait until it is ready."""
+        command = [sys.executable, "-m", "sep_local", "up", "--env-file", "deploy/demo.env"]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*command, "--port-base", str(self.port)],
@@ -47,6 +47,21 @@ class Stack:
                 pytest.fail(f"the stack did not start:\n{self.tail()}")
             time.sleep(0.2)
 
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def wait_until_warm(self) -> None:
+        """Wait until every pair has a score and every part serves, compilation included."""
+        deadline = time.monotonic() + 90
+        while (
+            self.get("/api/ranking/active").text.count('"score"') < 8
+            or self.get("/health").status_code != httpx.codes.OK
+        ):
+            assert time.monotonic() < deadline, self.tail()
+            time.sleep(0.5)
+
     def interrupt(self) -> tuple[int, float]:
         """Ctrl-C; returns the exit code and the seconds it took."""
         assert self._process is not None
@@ -57,11 +72,11 @@ class Stack:
 
     def stop(self) -> None:
         """Stop it if it still runs."""
-        if self._process is not None and self._process.poll() is None:
+        if self.running:
             self.interrupt()
 
     def parts(self) -> dict[str, int]:
-        """Process ids of its services by module."""
+        """Process ids of the services and the paper broker by name."""
         found = {}
         for name in ("gateway", "evaluator", "allocator", "guard", "paper_broker"):
             for pid in self.processes():
@@ -70,7 +85,7 @@ class Stack:
         return found
 
     def processes(self) -> list[int]:
-        """Every process that was started with this stack's run directory or ports."""
+        """Ids of every process with this stack's run directory or ports."""
         marks = (str(self.run_dir), *(f":{self.port + i}" for i in range(_PORTS)))
         return [
             int(p.name)
@@ -87,7 +102,7 @@ class Stack:
         return httpx.get(f"{self.url}{path}", params=params or None, timeout=10)
 
     def post(self, path: str, body: object) -> httpx.Response:
-        """POST through Envoy with a key for writing."""
+        """POST through Envoy with a write key."""
         return httpx.post(f"{self.url}{path}", json=body, headers=self.key(self.writer), timeout=30)
 
     def key(self, name: str) -> dict[str, str]:
@@ -96,23 +111,34 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def module_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack for all tests of a module."""
     running = Stack(tmp_path_factory.mktemp("stack") / "run")
-    running.start()
     yield running
     running.stop()
 
 
 @pytest.fixture
+def stack(module_stack: Stack) -> Stack:
+    """A stack that is warm and may trade, whatever the test before did to it."""
+    if not module_stack.running:
+        module_stack.start()
+        module_stack.wait_until_warm()
+    if module_stack.get("/api/kill-switch").json()["kill_switch"]:
+        body = {"kill_switch": False, "reason": "the next test"}
+        assert module_stack.post("/api/kill-switch", body).status_code == httpx.codes.OK
+    return module_stack
+
+
+@pytest.fixture
 def trading(stack: Stack) -> Stack:
-    """The stack while entries may pass, as ``make run`` starts it."""
+    """The stack with entries allowed, as ``make run`` starts it."""
     return stack
 
 
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One stack for the tests of its surface: keys of every kind, one foreign origin, full logs."""
+    """One stack for the tests of the API: keys of every role, one CORS origin, full logs."""
     running = Stack(tmp_path_factory.mktemp("api") / "run")
     keys = running.run_dir / "keys"
     keys.mkdir(parents=True)
@@ -122,14 +148,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     running.start(
         CORS_ORIGINS=ORIGIN, EDGE_LOGGED_READS="100", EDGE_WRITE_LIMIT="1000", LOG_LEVEL="DEBUG"
     )
-    # What is asked of it must be there, and nobody deaf any more from compiling.
-    deadline = time.monotonic() + 90
-    while (
-        running.get("/api/ranking/active").text.count('"score"') < 8
-        or running.get("/health").status_code != 200
-    ):
-        assert time.monotonic() < deadline, running.tail()
-        time.sleep(0.5)
+    running.wait_until_warm()
     yield running
     running.stop()
 
@@ -139,24 +158,6 @@ async def channel(api: Stack) -> AsyncIterator[grpc.aio.Channel]:
     """A native client's channel to the public port."""
     async with grpc.aio.insecure_channel(api.url.removeprefix("http://")) as opened:
         yield opened
-
-
-def _free_port_base() -> int:
-    """A port after which seven more are free too."""
-    for base in range(21_000, 60_000, 16):
-        sockets = []
-        try:
-            for port in range(base, base + _PORTS):
-                probe = socket.socket()
-                sockets.append(probe)
-                probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        finally:
-            for probe in sockets:
-                probe.close()
-        return base
-    pytest.fail("no eight free ports in a row")
 
 
 def _command_line(pid: int) -> str:

@@ -1,7 +1,7 @@
-"""What grpcurl does with the words that our documents give it: reflection first, then the call.
+"""Runs the grpcurl commands of the documentation: reflection first, then the call.
 
-grpcurl itself comes in no package that a test could install, so its three flags and two commands
-are read here; anything else in a document is an error.
+No Python package contains grpcurl, so this module implements the three flags and two commands that
+the documentation uses. Anything else is an error.
 """
 
 import shlex
@@ -16,11 +16,11 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 
 
 def grpcurl(command: str, address: str, variables: Mapping[str, str]) -> Any:
-    """What the command prints: names of services, or the answer as JSON data.
+    """What the command prints: names of services, or the response as JSON data.
 
     Args:
-        address: takes the place of the document's ``localhost:8000``.
-        variables: what the shell would put in, by the words that stand for it.
+        address: replaces ``localhost:8000``.
+        variables: replacements for shell expressions.
     """
     program, *words = shlex.split(command)
     assert program == "grpcurl"
@@ -33,11 +33,11 @@ def grpcurl(command: str, address: str, variables: Mapping[str, str]) -> Any:
             data = words.pop(0)
         elif word == "-H":
             name, _, value = words.pop(0).partition(": ")
-            for words_for, text in variables.items():
-                value = value.replace(words_for, text)
+            for expression, text in variables.items():
+                value = value.replace(expression, text)
             metadata.append((name.lower(), value))
         else:
-            assert not word.startswith("-"), f"no test knows {word}"
+            assert not word.startswith("-"), f"unknown flag {word}"
             rest.append(word)
     assert plaintext
     where, what = rest
@@ -54,6 +54,6 @@ def _call(channel: Any, database: Any, what: str, data: str, metadata: Any) -> A
     service, _, name = what.rpartition("/")
     method = pool.FindServiceByName(service).FindMethodByName(name)
     request = json_format.Parse(data, message_factory.GetMessageClass(method.input_type)())
-    answer = message_factory.GetMessageClass(method.output_type)
-    call = channel.unary_unary(f"/{what}", type(request).SerializeToString, answer.FromString)
+    response = message_factory.GetMessageClass(method.output_type)
+    call = channel.unary_unary(f"/{what}", type(request).SerializeToString, response.FromString)
     return json_format.MessageToDict(call(request, metadata=metadata, timeout=20))

@@ -1,6 +1,6 @@
-"""The promise of ``make run``, kept through the one public port.
+"""``make run`` through its public port.
 
-The tests stand in the order of a user's first ten minutes; the last one stops the stack.
+The tests are in the order of a user's first ten minutes; the last one stops the stack.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ def reason(response: httpx.Response) -> str:
 
 
 async def test_health_names_every_part(stack: Stack) -> None:
-    # A part that still compiles what it reckons with may be deaf for a moment.
+    # A part that is still compiling may not respond for a moment.
     def healthy() -> dict[str, Any]:
         body: dict[str, Any] = stack.get("/health").json()
         return body if body.get("healthy") else {}
@@ -48,7 +48,7 @@ async def test_health_names_every_part(stack: Stack) -> None:
     }
 
 
-async def test_within_two_minutes_metrics_gates_weights_and_a_filled_order_are_earned(
+async def test_metrics_gates_weights_and_a_filled_order_within_two_minutes(
     trading: Stack,
 ) -> None:
     def coherent() -> bool:
@@ -101,7 +101,7 @@ ROUTES = {
 
 
 @pytest.mark.parametrize("route", ROUTES)
-async def test_every_route_answers_with_its_documented_fields(stack: Stack, route: str) -> None:
+async def test_every_route_returns_its_documented_fields(stack: Stack, route: str) -> None:
     response = stack.get(route)
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/json"
@@ -125,7 +125,7 @@ async def test_the_budget_follows_from_the_account(stack: Stack) -> None:
     assert Decimal(budget["margin_used"]) <= Decimal("0.30") * Decimal(budget["balance"])
 
 
-async def test_candles_are_fetched_on_demand(stack: Stack) -> None:
+async def test_candles_are_fetched_on_request(stack: Stack) -> None:
     body = {"instruments": ["EUR_GBP"], "granularity": "M1", "count": 50}
     (stored,) = stack.post("/api/candles/fetch", body).json()["stored"]
     assert (stored["instrument"], stored["fetched"]) == ("EUR_GBP", 50)
@@ -134,12 +134,12 @@ async def test_candles_are_fetched_on_demand(stack: Stack) -> None:
 
 
 async def test_a_dry_run_decides_and_orders_nothing(stack: Stack) -> None:
-    stack.post("/api/kill-switch", {"kill_switch": True, "reason": "hold still"})
-    answer = stack.post("/api/trade/reconcile", {"dry_run": True}).json()
-    assert answer["dry_run"] is True
-    assert sorted(a["instrument"] for a in answer["actions"]) == PAIRS
-    assert all(a["client_order_id"] == "" for a in answer["actions"])
-    stack.post("/api/kill-switch", {"kill_switch": False, "reason": "go on"})
+    stack.post("/api/kill-switch", {"kill_switch": True, "reason": "test"})
+    response = stack.post("/api/trade/reconcile", {"dry_run": True}).json()
+    assert response["dry_run"] is True
+    assert sorted(a["instrument"] for a in response["actions"]) == PAIRS
+    assert all(a["client_order_id"] == "" for a in response["actions"])
+    stack.post("/api/kill-switch", {"kill_switch": False, "reason": "test is over"})
 
 
 async def test_live_manifolds_stream_as_server_sent_events(stack: Stack) -> None:
@@ -198,7 +198,7 @@ async def test_metrics_are_the_union_of_all_services(stack: Stack) -> None:
         ("/api/nothing", 404, "UNKNOWN_ROUTE"),
     ],
 )
-async def test_a_wrong_call_gets_a_json_error_with_a_stable_reason(
+async def test_an_invalid_call_gets_a_json_error_with_a_stable_reason(
     stack: Stack, path: str, status: int, expected: str
 ) -> None:
     response = stack.get(path)
@@ -206,11 +206,13 @@ async def test_a_wrong_call_gets_a_json_error_with_a_stable_reason(
     assert response.json()["message"]
 
 
-async def test_a_halt_stops_entries_and_says_so(stack: Stack) -> None:
-    answer = stack.post("/api/kill-switch", {"kill_switch": True, "reason": "test", "actor": "e2e"})
-    assert answer.status_code == 200
+async def test_the_kill_switch_refuses_entries(stack: Stack) -> None:
+    response = stack.post(
+        "/api/kill-switch", {"kill_switch": True, "reason": "test", "actor": "e2e"}
+    )
+    assert response.status_code == 200
     state = stack.get("/api/kill-switch").json()
-    # Who did it is told by the key, not by the caller.
+    # The actor is the name of the key, whatever the caller sends.
     assert (state["kill_switch"], state["reason"], state["actor"]) == (True, "test", "write")
     assert stack.get("/api/status").json()["modes"]["kill_switch"] is True
     for readiness in stack.get("/api/trade/readiness").json()["readiness"]:
@@ -236,48 +238,52 @@ async def test_native_grpc_and_reflection_share_the_port(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("part", ["evaluator", "guard", "gateway"])
-async def test_a_part_that_is_killed_comes_back_with_what_it_knew(stack: Stack, part: str) -> None:
+async def test_a_killed_part_restarts_with_its_state(stack: Stack, part: str) -> None:
     os.kill(stack.parts()[part], signal.SIGKILL)
     await eventually(lambda: stack.get("/health").status_code == 503, within_s=10)
     await eventually(lambda: stack.get("/health").status_code == 200, within_s=40)
-    # The edge asks after its parts on its own, and may see it return a moment later.
+    # Envoy has its own health checks, and may notice the recovery a moment later.
     await eventually(lambda: stack.get("/api/kill-switch").status_code == 200)
     assert stack.get("/api/kill-switch").json()["kill_switch"] is True
 
 
-async def test_ctrl_c_stops_everything_within_ten_seconds_and_leaves_nothing(stack: Stack) -> None:
+async def test_ctrl_c_stops_every_process_within_ten_seconds(stack: Stack) -> None:
     assert stack.parts().keys() >= {"gateway", "evaluator", "allocator", "guard", "paper_broker"}
-    answered: list[int] = []
-    lost: list[str] = []
-    asking = [
-        asyncio.create_task(asyncio.to_thread(ask_until_refused, stack, answered, lost))
+    responses: list[int] = []
+    dropped: list[str] = []
+    callers = [
+        asyncio.create_task(asyncio.to_thread(call_until_refused, stack, responses, dropped))
         for _ in "123"
     ]
-    await eventually(lambda: len(answered) >= 3, within_s=30)
+    await eventually(lambda: len(responses) >= 3, within_s=30)
     code, seconds = await asyncio.to_thread(stack.interrupt)
     assert code == 0, stack.tail()
     assert seconds < 10
     assert stack.processes() == []
-    await asyncio.gather(*asking)
-    assert lost == []
+    await asyncio.gather(*callers)
+    assert dropped == []
 
 
-def ask_until_refused(stack: Stack, answered: list[int], lost: list[str]) -> None:
-    """Calls that go through two services, until the port is shut; what gets in gets an answer.
+def call_until_refused(stack: Stack, responses: list[int], dropped: list[str]) -> None:
+    """Make calls that involve two services until the port is closed.
 
-    A connection that still waits to be taken when the port shuts is reset; one that was taken,
-    and let go of without an answer, ends in another way.
+    A connection that was not accepted yet when the port closes is reset. Any other failure means
+    that an accepted call was dropped.
+
+    Args:
+        responses: gets the status of each response.
+        dropped: gets the error of each dropped call.
     """
     headers = stack.key(stack.writer)
     url = f"{stack.url}/api/trade/reconcile"
     while True:
         try:
-            answer = httpx.post(url, json={"dry_run": True}, headers=headers, timeout=30)
+            response = httpx.post(url, json={"dry_run": True}, headers=headers, timeout=30)
         except (httpx.ConnectError, httpx.ReadError) as error:
             if not isinstance(error, httpx.ConnectError) and "reset by peer" not in str(error):
-                lost.append(repr(error))
+                dropped.append(repr(error))
             return
         except httpx.TransportError as error:
-            lost.append(repr(error))
+            dropped.append(repr(error))
         else:
-            answered.append(answer.status_code)
+            responses.append(response.status_code)

@@ -1,4 +1,4 @@
-"""TLS on the public port and mutual TLS behind it, in a whole stack."""
+"""TLS on the public port and mutual TLS between the services, in a whole stack."""
 
 import os
 import ssl
@@ -11,7 +11,7 @@ import grpc
 import httpx
 import pytest
 import trustme
-from sep_kit.grpc.tls import NAME, TlsFiles
+from sep_kit.grpc.tls import DNS_NAME, TlsFiles
 
 from tests.e2e.calls import reason
 from tests.e2e.conftest import Stack
@@ -23,8 +23,8 @@ GET_KILL_SWITCH = "/sep.guard.v1.GuardService/GetKillSwitch"
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
-    """What a part of the stack has: a certificate of the stack's own authority."""
-    return issue(tmp_path_factory.mktemp("tls"), NAME)
+    """Certificate of a service, from the stack's own authority."""
+    return issue(tmp_path_factory.mktemp("tls"), DNS_NAME)
 
 
 def issue(folder: Path, *names: str) -> TlsFiles:
@@ -40,7 +40,7 @@ def issue(folder: Path, *names: str) -> TlsFiles:
 
 @pytest.fixture(scope="module")
 def public(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
-    """What the world sees: a certificate of another authority for this address."""
+    """Certificate of the public port, from another authority."""
     return issue(tmp_path_factory.mktemp("public"), "127.0.0.1")
 
 
@@ -66,32 +66,32 @@ def trusting(public: TlsFiles) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(public.ca))
 
 
-def test_the_public_port_speaks_tls_alone(secure: Stack, public: TlsFiles) -> None:
-    answer = httpx.get(f"{secure.url}/health", verify=trusting(public))
-    assert {p["name"] for p in parts(answer)} >= {"gateway", "guard", "valkey"}
+def test_the_public_port_accepts_only_tls(secure: Stack, public: TlsFiles) -> None:
+    response = httpx.get(f"{secure.url}/health", verify=trusting(public))
+    assert {p["name"] for p in parts(response)} >= {"gateway", "guard", "valkey"}
     with pytest.raises(httpx.TransportError):
-        httpx.get(f"{secure.url}/health")  # an authority that nobody knows
+        httpx.get(f"{secure.url}/health")  # an unknown authority
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{secure.url.replace('https', 'http')}/health")
 
 
 def parts(health: httpx.Response) -> list[dict[str, str]]:
-    """Each part's state, whether all of them serve or not."""
+    """The parts in a healthy or an unhealthy response of /health."""
     body = health.json()
     found: list[dict[str, str]] = body["parts"] if "parts" in body else body["details"][1]["parts"]
     return found
 
 
-def test_reading_needs_a_key_where_the_stack_says_so(secure: Stack, public: TlsFiles) -> None:
+def test_reading_needs_a_key_under_api_reads_key(secure: Stack, public: TlsFiles) -> None:
     url = f"{secure.url}/api/ranking/active"
     refused = httpx.get(url, verify=trusting(public))
     assert (refused.status_code, reason(refused)) == (401, "MISSING_KEY")
-    answer = httpx.get(url, headers=secure.key("write"), verify=trusting(public))
-    assert answer.status_code == 200
-    assert answer.headers["cache-control"] == "no-store"
+    response = httpx.get(url, headers=secure.key("write"), verify=trusting(public))
+    assert response.status_code == 200
+    assert response.headers["cache-control"] == "no-store"
 
 
-def test_the_probe_shows_its_certificate(secure: Stack, files: TlsFiles) -> None:
+def test_the_probe_presents_its_certificate(secure: Stack, files: TlsFiles) -> None:
     command = [sys.executable, "-m", "sep_kit.grpc.probe", f"127.0.0.1:{secure.port + 6}"]
     named = {"GRPC_TLS_CERT": files.cert, "GRPC_TLS_KEY": files.key, "GRPC_TLS_CA": files.ca}
     env = {**os.environ, **{name: str(path) for name, path in named.items()}}
@@ -99,7 +99,7 @@ def test_the_probe_shows_its_certificate(secure: Stack, files: TlsFiles) -> None
     assert subprocess.run(command, check=False, timeout=30).returncode == 1
 
 
-async def test_native_grpc_speaks_tls_too(secure: Stack, public: TlsFiles) -> None:
+async def test_native_grpc_uses_tls_too(secure: Stack, public: TlsFiles) -> None:
     credentials = grpc.ssl_channel_credentials(public.ca.read_bytes())
     metadata = tuple((k.lower(), v) for k, v in secure.key("write").items())
     async with grpc.aio.secure_channel(f"127.0.0.1:{secure.port}", credentials) as channel:
@@ -107,11 +107,11 @@ async def test_native_grpc_speaks_tls_too(secure: Stack, public: TlsFiles) -> No
         assert await call(b"", metadata=metadata, timeout=10)
 
 
-async def test_a_service_refuses_whoever_has_no_certificate_of_the_stack(
+async def test_a_service_refuses_clients_without_a_certificate_of_the_stack(
     secure: Stack, files: TlsFiles, public: TlsFiles
 ) -> None:
     guard = f"127.0.0.1:{secure.port + 6}"
-    named = (("grpc.ssl_target_name_override", NAME),)
+    named = (("grpc.ssl_target_name_override", DNS_NAME),)
     without = grpc.ssl_channel_credentials(files.ca.read_bytes())
     foreign = TlsFiles(public.cert, public.key, files.ca).client()
     for channel in (

@@ -1,4 +1,4 @@
-"""What the stack says of itself while parts of it are down, the store included."""
+"""Status, health and metrics while parts of the stack are down, including the store."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,10 +15,12 @@ from sep_testing.valkey import ValkeyServer
 
 @pytest.fixture
 async def ops(valkey: ValkeyServer) -> AsyncIterator[Any]:
-    """An allocator alone: its peers are nowhere."""
-    nowhere = {f"{n}_addr": "127.0.0.1:1" for n in ("gateway", "evaluator", "allocator", "guard")}
+    """The OpsService of an allocator without peers."""
+    unreachable = {
+        f"{n}_addr": "127.0.0.1:1" for n in ("gateway", "evaluator", "allocator", "guard")
+    }
     settings = AllocatorSettings.model_validate(
-        {"valkey_url": valkey.url, "grpc_listen": "127.0.0.1:0", **nowhere}
+        {"valkey_url": valkey.url, "grpc_listen": "127.0.0.1:0", **unreachable}
     )
     async with (
         running_service("allocator", settings, build) as address,
@@ -32,7 +34,7 @@ def states(parts: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("how", ["kill", "freeze"])
-async def test_status_answers_without_the_store_and_assumes_the_worst(
+async def test_status_responds_without_the_store_and_assumes_the_worst(
     ops: Any, valkey: ValkeyServer, how: str
 ) -> None:
     before = await ops.GetStatus(ops_pb2.GetStatusRequest(), timeout=10)
@@ -54,7 +56,7 @@ async def test_status_answers_without_the_store_and_assumes_the_worst(
     assert not after.leases
 
 
-async def test_health_names_what_is_down_in_time(ops: Any, valkey: ValkeyServer) -> None:
+async def test_health_names_the_parts_that_are_down_in_time(ops: Any, valkey: ValkeyServer) -> None:
     valkey.freeze()
     try:
         async with asyncio.timeout(5):
@@ -66,10 +68,10 @@ async def test_health_names_what_is_down_in_time(ops: Any, valkey: ValkeyServer)
     assert "valkey" in str(caught.value.details())
 
 
-async def test_metrics_are_told_by_who_is_left(ops: Any) -> None:
-    answer = await ops.GetMetrics(ops_pb2.GetMetricsRequest(), timeout=10)
-    assert answer.exposition.content_type.startswith("text/plain")
+async def test_metrics_contain_the_reachable_services(ops: Any) -> None:
+    response = await ops.GetMetrics(ops_pb2.GetMetricsRequest(), timeout=10)
+    assert response.exposition.content_type.startswith("text/plain")
     own = await ops.ScrapeMetrics(ops_pb2.ScrapeMetricsRequest(), timeout=10)
     assert own.service == "allocator"
     assert "sep_grpc_requests_total" in own.exposition
-    assert answer.exposition.data.decode() == ""  # nobody else is there to be asked
+    assert response.exposition.data.decode() == ""  # no other service is reachable

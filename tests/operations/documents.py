@@ -1,4 +1,4 @@
-"""The commands in the operations pages, as they stand there."""
+"""The shell commands in the operations pages, exactly as written there."""
 
 import re
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ _FENCE = re.compile(
 
 @dataclass(frozen=True)
 class Command:
-    """A block of shell commands; ``kind`` is what stands after ``sh``.
+    """A block of shell commands; ``kind`` is the word after ``sh`` in the fence.
 
-    "" runs against any stack, "docker" needs the containers, "dry" changes nothing, "deploy" starts
-    anew, "end" takes all down, "setup" says where the stack is.
+    "" runs against any stack, "docker" needs the containers, "dry" changes nothing, "deploy"
+    deploys, "end" removes everything, "setup" exports the address of the stack and the key.
     """
 
     page: str
@@ -30,7 +30,11 @@ class Command:
 
 
 def commands_of(page: Path) -> list[Command]:
-    """Every block of a page, in order."""
+    """Every block of a page, in order.
+
+    Raises:
+        ValueError: a block is not marked as ``sh``, so no test would run it.
+    """
     text = page.read_text()
     found = []
     for block in _FENCE.finditer(text):

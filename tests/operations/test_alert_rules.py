@@ -1,4 +1,4 @@
-"""Each alert fires in its own scenario, and falls silent when the market shuts."""
+"""Each alert fires in its own scenario, and stops firing when the market closes."""
 
 import shutil
 import subprocess
@@ -42,7 +42,7 @@ def test_alerts_fire_in_their_scenario_and_in_no_other(name: str) -> None:
     promtool("test", "rules", name)
 
 
-def test_scenarios_are_the_generated_ones(tmp_path: Path) -> None:
+def test_scenario_files_match_their_generator(tmp_path: Path) -> None:
     copy = tmp_path / "make.py"
     copy.write_text((TESTS / "make.py").read_text())
     subprocess.run([sys.executable, copy], check=True, timeout=60)

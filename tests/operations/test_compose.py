@@ -1,4 +1,4 @@
-"""compose.yaml as it is shipped: what a user with a registry runs."""
+"""compose.yaml as shipped: names, hardening, health checks, dependencies, ports, secrets."""
 
 import os
 import re
@@ -30,23 +30,23 @@ def test_a_container_is_hardened_and_limited(name: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["mem_limit"]
     assert service["pids_limit"]
-    ours = "build" in service
-    assert ours or not service["user"].startswith(("0", "root"))
+    built_here = "build" in service
+    assert built_here or not service["user"].startswith(("0", "root"))
     assert not service.get("privileged")
 
 
-def test_our_own_images_run_as_a_numbered_user() -> None:
+def test_our_images_run_as_a_numeric_user() -> None:
     users = re.findall(r"^USER (.+)$", (ROOT / "Dockerfile").read_text(), re.M)
     assert users == ["10001:10001"]
 
 
-def test_modules_are_compiled_before_probes_import_them() -> None:
+def test_the_standard_library_is_compiled_in_the_image() -> None:
     recipe = (ROOT / "Dockerfile").read_text()
     assert "compileall" in recipe.partition("RUN useradd")[0]
 
 
 @pytest.mark.parametrize("name", [n for n in SERVICES if n != "init"])
-def test_health_is_measured_and_not_assumed(name: str) -> None:
+def test_a_health_check_measures_something(name: str) -> None:
     test = SERVICES[name]["healthcheck"]["test"]
     if "build" in SERVICES[name] and name != "paper-broker":
         assert test == ["CMD", "python", "-m", "sep_kit.grpc.probe"]
@@ -54,7 +54,7 @@ def test_health_is_measured_and_not_assumed(name: str) -> None:
     assert test[1] not in {"true", "pgrep", "ls"}
 
 
-def test_parts_wait_until_what_they_need_is_healthy() -> None:
+def test_services_start_after_their_dependencies_are_healthy() -> None:
     for name in ("gateway", "evaluator", "allocator", "guard"):
         needed = SERVICES[name]["depends_on"]
         assert needed["valkey"]["condition"] == "service_healthy"
@@ -102,6 +102,6 @@ def test_compose_itself_accepts_the_file_with_every_profile() -> None:
     assert done.stderr == ""
     services = yaml.safe_load(done.stdout)["services"]
     assert {s["container_name"] for s in services.values()} == NAMES | {"sep-init"}
-    # The env file's token must not come back in.
+    # The token of the env file must not reach any container.
     for name, service in services.items():
         assert not service.get("environment", {}).get("OANDA_API_TOKEN"), name

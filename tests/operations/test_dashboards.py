@@ -1,4 +1,4 @@
-"""Every query of every dashboard and rule, against the metrics of a stack that runs."""
+"""Every query of the dashboards finds data in the metrics of a running stack."""
 
 import json
 import re
@@ -15,7 +15,7 @@ import yaml
 from sep_testing.eventually import eventually
 from sep_testing.valkey import free_port
 
-from tests.operations.desk import Desk
+from tests.operations.operator_shell import OperatorShell
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -25,7 +25,7 @@ RULES = ROOT / "deploy" / "prometheus" / "sep-rolling.rules.yaml"
 
 
 def queries() -> list[tuple[str, str, str]]:
-    """Panel, query and legend, of all dashboards as they are shipped."""
+    """Panel, query and legend of each query of the shipped dashboards."""
     return [
         (f"{page.stem}: {panel['title']}", target["expr"], target["legendFormat"])
         for page in sorted((GRAFANA / "dashboards").glob("*.json"))
@@ -35,7 +35,7 @@ def queries() -> list[tuple[str, str, str]]:
 
 
 class Prometheus:
-    """A Prometheus with the shipped rules that reads a stack's public port every second."""
+    """Prometheus with the shipped rules; it scrapes a stack's public port every second."""
 
     def __init__(self, stack_url: str, folder: Path) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -61,7 +61,11 @@ class Prometheus:
         )
 
     def query(self, query: str) -> list[dict[str, Any]]:
-        """The result of an instant query; a bad query, or no answer, is an AssertionError."""
+        """The result of an instant query.
+
+        Raises:
+            AssertionError: the query is wrong, or there is no answer.
+        """
         try:
             answer = httpx.get(f"{self.url}/api/v1/query", params={"query": query}, timeout=5)
         except httpx.TransportError as error:
@@ -78,24 +82,26 @@ class Prometheus:
 
 
 @pytest.fixture(scope="module")
-def prometheus(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """Prometheus beside the running stack, which trades."""
+def prometheus(
+    shell: OperatorShell, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    """Prometheus that scrapes the running stack while entries may pass."""
     if shutil.which("prometheus") is None:
         pytest.skip("DASHBOARDS NOT TESTED: prometheus is not installed")
-    desk.set_kill_switch(engaged=False)
-    started = Prometheus(desk.stack.url, tmp_path_factory.mktemp("prometheus"))
+    shell.set_kill_switch(engaged=False)
+    started = Prometheus(shell.stack.url, tmp_path_factory.mktemp("prometheus"))
     try:
         yield started
     finally:
         started.stop()
-        desk.set_kill_switch(engaged=True)
+        shell.set_kill_switch(engaged=True)
 
 
 @pytest.mark.parametrize(("panel", "query", "legend"), queries())
-async def test_a_query_finds_something_in_a_stack_that_works(
+async def test_a_query_finds_data_in_a_healthy_stack(
     prometheus: Prometheus, panel: str, query: str, legend: str
 ) -> None:
-    """Series with numbers, and with every label that the legend names."""
+    """Series with numbers, and with every label of the legend."""
 
     def found() -> list[dict[str, Any]]:
         return [r for r in prometheus.query(query) if r["value"][1] != "NaN"]
@@ -104,16 +110,16 @@ async def test_a_query_finds_something_in_a_stack_that_works(
         assert set(re.findall(r"{{(\w+)}}", legend)) <= series["metric"].keys()
 
 
-async def test_the_market_counts_as_open_and_no_alert_is_near(prometheus: Prometheus) -> None:
+async def test_the_market_is_open_and_no_alert_is_pending(prometheus: Prometheus) -> None:
     def known() -> bool:
         return [r["value"][1] for r in prometheus.query("sep:market_open")] == ["1"]
 
     await eventually(known, within_s=30, every_s=0.5)
-    # Pending ones too: none has been patient for long enough to fire. Gates take their time.
+    # ALERTS includes pending alerts. SepFewEligible is left out: gates need time to open.
     assert prometheus.query('ALERTS{alertname!="SepFewEligible"}') == []
 
 
-def test_what_grafana_is_given_leads_to_what_compose_runs() -> None:
+def test_grafana_is_provisioned_with_the_files_and_services_of_compose() -> None:
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
     mounts = [v.rsplit(":", 2) for v in services["grafana"]["volumes"] if v.startswith("./")]
     inside = {target: ROOT / source for source, target, _ in mounts}
@@ -129,7 +135,7 @@ def test_what_grafana_is_given_leads_to_what_compose_runs() -> None:
     assert (inside[str(home.parent)] / home.name).is_file()
 
 
-def test_dashboards_are_the_generated_ones(tmp_path: Path) -> None:
+def test_dashboard_files_match_their_generator(tmp_path: Path) -> None:
     (tmp_path / "make.py").write_text((GRAFANA / "make.py").read_text())
     subprocess.run([sys.executable, tmp_path / "make.py"], check=True, timeout=30)
     made = {p.name: p.read_text() for p in (tmp_path / "dashboards").iterdir()}
@@ -137,7 +143,7 @@ def test_dashboards_are_the_generated_ones(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", sorted((GRAFANA / "dashboards").glob("*.json")), ids=str)
-def test_a_dashboard_is_one_that_grafana_can_draw(page: Path) -> None:
+def test_a_dashboard_is_valid_for_grafana(page: Path) -> None:
     model = json.loads(page.read_text())
     assert {"uid", "title", "schemaVersion", "time", "panels"} <= model.keys()
     panels = model["panels"]

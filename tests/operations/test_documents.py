@@ -1,4 +1,4 @@
-"""Every command in the operations pages runs, as written."""
+"""Every command in the operations pages runs exactly as written."""
 
 import re
 import subprocess
@@ -7,24 +7,24 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.operations.desk import Desk
 from tests.operations.documents import PAGES, ROOT, Command, all_commands
+from tests.operations.operator_shell import OperatorShell
 
 KINDS = {"", "deploy", "docker", "dry", "end", "setup"}
 RUNS_DOCKER = {"docker", "end"}
-# Words that a command begins with; `make run` alone is a name for how a stack was started.
+# How commands begin. `make run` is allowed in prose: it names a way to start the stack.
 PROGRAMS = ("./", "bin/", "scripts/", ".venv/", "curl ", "docker ", "kubectl ", "make ")
 RULES = ROOT / "deploy" / "prometheus" / "sep-rolling.rules.yaml"
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("command", [c for c in all_commands() if c.kind in {"", "dry"}], ids=str)
-def test_a_command_runs_as_written(desk: Desk, command: Command) -> None:
-    code, output = desk.run("bash", "-euo", "pipefail", "-c", command.text)
+def test_a_command_runs_as_written(shell: OperatorShell, command: Command) -> None:
+    code, output = shell.run("bash", "-euo", "pipefail", "-c", command.text)
     assert code == 0, f"{command.text}\n{output}"
 
 
-def test_every_block_is_of_a_kind_that_some_test_runs() -> None:
+def test_every_block_has_a_kind_that_some_test_runs() -> None:
     assert {c.kind for c in all_commands()} <= KINDS
     assert any(c.kind == "docker" for c in all_commands())
     for command in all_commands():
@@ -32,7 +32,7 @@ def test_every_block_is_of_a_kind_that_some_test_runs() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_no_command_stands_in_a_sentence_where_no_test_finds_it(page: Path) -> None:
+def test_prose_holds_no_command_that_no_test_would_run(page: Path) -> None:
     prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
     spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose)]
     commands = {s for s in spans if s.startswith(PROGRAMS) and " " in s}
@@ -40,11 +40,13 @@ def test_no_command_stands_in_a_sentence_where_no_test_finds_it(page: Path) -> N
 
 
 @pytest.mark.timeout(120)
-def test_what_the_pages_deploy_with_is_what_a_deploy_takes(desk: Desk) -> None:
-    """As dry runs, with the practice settings that the README tells how to make.
+def test_deploy_accepts_the_options_and_settings_of_the_pages(shell: OperatorShell) -> None:
+    """In dry runs, with the practice settings that the README describes.
 
-    The paper profile is deployed for real where containers run.
+    The container tests deploy the paper profile for real.
     """
+    # The drain among the commands refuses to run while entries may pass.
+    shell.set_kill_switch(engaged=True)
     page = (ROOT / "README.md").read_text()
     block = page.partition("## In containers")[2].partition("```sh\n")[2].partition("```")[0]
     blocks = [block, *(c.text for c in all_commands() if c.kind == "deploy")]
@@ -59,35 +61,35 @@ def test_what_the_pages_deploy_with_is_what_a_deploy_takes(desk: Desk) -> None:
     }.items():  # fmt: skip
         assert re.search(rf"{name}={value}", page)
         practice = re.sub(rf"^{name}=.*$", f"{name}={value}", practice, flags=re.M)
-    (desk.folder / "practice.env").write_text(practice)
-    (desk.folder / "token.txt").write_text("not-a-token")
+    (shell.folder / "practice.env").write_text(practice)
+    (shell.folder / "token.txt").write_text("not-a-token")
     for command in commands:
         dry = command if "--dry-run" in command else f"{command} --dry-run"
-        code, output = desk.run("bash", "-euo", "pipefail", "-c", dry)
+        code, output = shell.run("bash", "-euo", "pipefail", "-c", dry)
         assert code == 0, f"{command}\n{output}"
 
 
-def test_setups_name_what_the_scripts_read() -> None:
-    setup = the_setup()
+def test_setup_blocks_export_what_the_scripts_read() -> None:
+    setup = setup_command()
     assert set(re.findall(r"export (\w+)=", setup)) == {"SEP_URL", "SEP_KEY_FILE"}
 
 
-@pytest.mark.parametrize("made", [".run/keys/write", ".run/deploy/write_key"])
-def test_the_setup_finds_the_key_however_the_stack_was_started(tmp_path: Path, made: str) -> None:
-    (tmp_path / made).parent.mkdir(parents=True)
-    (tmp_path / made).write_text("k" * 32)
-    script = f'{the_setup()}\necho "$SEP_URL $SEP_KEY_FILE"'
-    told = subprocess.run(
+@pytest.mark.parametrize("key", [".run/keys/write", ".run/deploy/write_key"])
+def test_the_setup_finds_the_key_of_make_run_and_of_deploy(tmp_path: Path, key: str) -> None:
+    (tmp_path / key).parent.mkdir(parents=True)
+    (tmp_path / key).write_text("k" * 32)
+    script = f'{setup_command()}\necho "$SEP_URL $SEP_KEY_FILE"'
+    done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert told.stdout == f"http://127.0.0.1:8000 {made}\n"
+    assert done.stdout == f"http://127.0.0.1:8000 {key}\n"
 
 
-def the_setup() -> str:
+def setup_command() -> str:
     (setup,) = {c.text for c in all_commands() if c.kind == "setup"}
     return setup
 
@@ -102,6 +104,30 @@ def test_every_alert_has_its_section_in_the_runbook() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_point_to_existing_files(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def decision_records() -> list[Path]:
+    return sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+
+
+@pytest.mark.parametrize("record", decision_records(), ids=lambda record: record.name[:4])
+def test_a_decision_record_has_its_status_its_date_and_its_row_in_the_index(record: Path) -> None:
+    lines = record.read_text().splitlines()
+    heading = re.fullmatch(r"# (\d+)\. (.+)", lines[0])
+    status = re.fullmatch(r"Status: (accepted|proposed|superseded by .+)", lines[2])
+    date = re.fullmatch(r"Date: (20\d\d-\d\d-\d\d)", lines[3])
+    assert heading is not None, lines[:4]
+    assert status is not None, lines[:4]
+    assert date is not None, lines[:4]
+    assert int(heading[1]) == int(record.name[:4])
+    row = f"| [{heading[1]}]({record.name}) | {heading[2]} | {status[1]} | {date[1]} |"
+    assert row in (record.parent / "README.md").read_text().splitlines()
+
+
+def test_links_of_the_decision_records_point_to_existing_files() -> None:
+    for page in (ROOT / "docs" / "adr").glob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), (page.name, target)

@@ -1,4 +1,4 @@
-"""The Kubernetes base: rendered, checked against schemas, and held to what services read."""
+"""The Kubernetes base: rendered, validated against schemas, compared with what services read."""
 
 import re
 import shutil
@@ -34,7 +34,7 @@ def test_a_manifest_fits_its_schema(manifest: Manifest, version: str) -> None:
     kubernetes_validate.validate(manifest, version, strict=True)
 
 
-def test_the_rendering_is_that_of_kustomize_itself() -> None:
+def test_the_renderer_agrees_with_kustomize() -> None:
     if shutil.which("kubectl") is None:
         pytest.skip("RENDERING NOT COMPARED WITH KUSTOMIZE: kubectl is not installed")
     done = subprocess.run(
@@ -42,9 +42,9 @@ def test_the_rendering_is_that_of_kustomize_itself() -> None:
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    # kustomize marks each version of the settings, so that pods start anew with them.
-    text, marked = re.subn(r"\bsep-settings-[a-z0-9]{10}\b", "sep-settings", done.stdout)
-    assert marked == 1 + len(SERVICES)
+    # kustomize appends a hash to the name of the settings, so that pods restart when they change.
+    text, renamed = re.subn(r"\bsep-settings-[a-z0-9]{10}\b", "sep-settings", done.stdout)
+    assert renamed == 1 + len(SERVICES)
 
     def by_name(manifests: list[Manifest]) -> dict[tuple[str, str], Manifest]:
         return {(m["kind"], m["metadata"]["name"]): m for m in manifests}
@@ -53,7 +53,7 @@ def test_the_rendering_is_that_of_kustomize_itself() -> None:
 
 
 @pytest.mark.parametrize("name", [*SERVICES, "envoy"])
-def test_a_pod_is_locked_down_and_probed(name: str) -> None:
+def test_a_pod_is_hardened_and_probed(name: str) -> None:
     pod = of_kind("Deployment")[name]["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["automountServiceAccountToken"] is False
@@ -67,14 +67,14 @@ def test_a_pod_is_locked_down_and_probed(name: str) -> None:
         assert {"readinessProbe", "livenessProbe"} <= container.keys()
 
 
-def test_liveness_asks_whether_it_answers_and_readiness_whether_it_works() -> None:
+def test_liveness_checks_the_process_and_readiness_its_work() -> None:
     for name in SERVICES:
         (container,) = of_kind("Deployment")[name]["spec"]["template"]["spec"]["containers"]
         assert container["livenessProbe"]["grpc"]["service"] == "sep.ops.v1.OpsService"
         assert "service" not in container["readinessProbe"]["grpc"]
 
 
-def test_writers_have_a_second_replica_and_a_budget_that_keeps_one() -> None:
+def test_writers_have_two_replicas_and_a_disruption_budget() -> None:
     budgets = of_kind("PodDisruptionBudget")
     for name in ("evaluator", "allocator", "guard", "envoy"):
         assert of_kind("Deployment")[name]["spec"]["replicas"] == 2
@@ -85,7 +85,7 @@ def test_writers_have_a_second_replica_and_a_budget_that_keeps_one() -> None:
         assert wanted.items() <= labels.items()
 
 
-def test_addresses_lead_to_the_ports_that_services_listen_on() -> None:
+def test_addresses_match_the_ports_that_services_listen_on() -> None:
     settings = of_kind("ConfigMap")["sep-settings"]["data"]
     for name in SERVICES:
         host, _, port = settings[f"{name.upper()}_ADDR"].partition(":")
@@ -110,7 +110,7 @@ def test_addresses_lead_to_the_ports_that_services_listen_on() -> None:
         ("guard", GuardSettings),
     ],
 )
-def test_a_service_accepts_the_settings_it_would_get(name: str, kind: Any) -> None:
+def test_a_service_accepts_its_settings(name: str, kind: Any) -> None:
     environ = dict(of_kind("ConfigMap")["sep-settings"]["data"])
     (container,) = of_kind("Deployment")[name]["spec"]["template"]["spec"]["containers"]
     environ |= {e["name"]: e["value"] for e in container["env"]}
@@ -121,7 +121,7 @@ def test_a_service_accepts_the_settings_it_would_get(name: str, kind: Any) -> No
     assert settings.live_trading_enabled is False
 
 
-def test_only_the_gateway_gets_the_token() -> None:
+def test_only_the_gateway_mounts_the_token() -> None:
     holders = {
         name
         for name, deployment in of_kind("Deployment").items()

@@ -1,4 +1,4 @@
-"""The shell scripts: sound, and honest about wrong calls."""
+"""The shell scripts: lint, dry run, and exit code 2 for wrong calls."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = [ROOT / "deploy.sh", ROOT / "bin" / "drain_overcap_only.sh", ROOT / ".ci" / "run"]
 
 
-def call(*command: str | Path, **env: str) -> tuple[int, str]:
+def run(*command: str | Path, **env: str) -> tuple[int, str]:
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -30,7 +30,7 @@ def call(*command: str | Path, **env: str) -> tuple[int, str]:
 def test_shellcheck_finds_nothing(script: Path) -> None:
     if shutil.which("shellcheck") is None:
         pytest.skip("SHELL SCRIPTS NOT CHECKED: shellcheck is not installed")
-    code, output = call("shellcheck", script)
+    code, output = run("shellcheck", script)
     assert code == 0, output
 
 
@@ -40,15 +40,15 @@ def test_a_script_is_strict_and_executable(script: Path) -> None:
     assert script.stat().st_mode & 0o111
 
 
-def test_deploy_tells_its_options() -> None:
-    code, output = call("./deploy.sh", "--help")
+def test_deploy_help_lists_its_options() -> None:
+    code, output = run("./deploy.sh", "--help")
     assert code == 0
     for option in ("--profile", "--env-file", "--token-file", "--dry-run", "--no-build", "--days"):
         assert option in output
 
 
 def test_a_dry_run_prints_every_step_in_order_and_changes_nothing() -> None:
-    code, output = call("./deploy.sh", "--dry-run")
+    code, output = run("./deploy.sh", "--dry-run")
     assert code == 0, output
     steps = (
         *("building images", "starting with entries forbidden", "warming up"),
@@ -60,7 +60,7 @@ def test_a_dry_run_prints_every_step_in_order_and_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--profile", "live"), "needs --env-file"),
         (("--profile", "demo"), "paper, practice or live"),
@@ -82,16 +82,16 @@ def test_a_dry_run_prints_every_step_in_order_and_changes_nothing() -> None:
         ),
     ],
 )
-def test_a_wrong_deploy_is_refused_before_anything_happens(
-    arguments: tuple[str, ...], said: str
+def test_a_wrong_deploy_is_refused_before_anything_is_changed(
+    arguments: tuple[str, ...], message: str
 ) -> None:
-    code, output = call("./deploy.sh", "--dry-run", *arguments)
+    code, output = run("./deploy.sh", "--dry-run", *arguments)
     assert code == 2, output
-    assert said in output
+    assert message in output
 
 
 def test_a_second_deploy_at_the_same_time_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        code, output = call("./deploy.sh", SEP_DEPLOY_DIR=str(tmp_path))
+        code, output = run("./deploy.sh", SEP_DEPLOY_DIR=str(tmp_path))
     assert (code, "another deploy runs" in output) == (2, True), output

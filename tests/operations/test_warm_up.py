@@ -1,48 +1,48 @@
-"""The scripts against a stack that runs."""
+"""The operators' scripts against a running stack."""
 
 import json
 
 import pytest
 
-from tests.operations.desk import Desk
+from tests.operations.operator_shell import OperatorShell
 
 pytestmark = pytest.mark.timeout(300)
 
 WARM_UP = (".venv/bin/python", "scripts/ops/warmup_orchestrator.py")
 
 
-def test_warm_up_makes_coherence_real_for_every_pair(desk: Desk) -> None:
-    code, output = desk.run(*WARM_UP, "--days", "1", "--wait", "120", within_s=280)
+def test_after_a_warm_up_every_pair_has_coherence(shell: OperatorShell) -> None:
+    code, output = shell.run(*WARM_UP, "--days", "1", "--wait", "120", within_s=280)
     assert code == 0, output
     assert "warm: backfill, prime, hydrate for 8 instruments" in output
-    statuses = desk.stack.get("/api/coherence/status").json()["statuses"]
+    statuses = shell.stack.get("/api/coherence/status").json()["statuses"]
     assert len(statuses) == 8
     assert all(s["metrics"] and s["fresh"] for s in statuses)
 
 
-def test_a_second_warm_up_fetches_nothing(desk: Desk) -> None:
+def test_a_second_warm_up_fetches_nothing(shell: OperatorShell) -> None:
     def requests() -> float:
-        metrics = desk.stack.get("/metrics").text.splitlines()
+        metrics = shell.stack.get("/metrics").text.splitlines()
         lines = [x for x in metrics if x.startswith("sep_grpc_requests_total{")]
         return sum(float(x.rpartition(" ")[2]) for x in lines if "FetchCandles" in x)
 
-    desk.run(*WARM_UP, "--steps", "backfill", "--count", "300")
+    shell.run(*WARM_UP, "--steps", "backfill", "--count", "300")
     before = requests()
-    code, output = desk.run(*WARM_UP, "--steps", "backfill", "--count", "300")
+    code, output = shell.run(*WARM_UP, "--steps", "backfill", "--count", "300")
     assert code == 0, output
     assert requests() == before
 
 
-def test_what_is_missing_is_told_in_a_table(desk: Desk) -> None:
-    code, output = desk.run(*WARM_UP, "--pairs", "EUR_USD,XXX_YYY", "--count", "10")
+def test_what_is_missing_is_printed_in_a_table(shell: OperatorShell) -> None:
+    code, output = shell.run(*WARM_UP, "--pairs", "EUR_USD,XXX_YYY", "--count", "10")
     assert code == 1
     assert "not warm" in output
     assert "XXX_YYY" in output
     assert "UNKNOWN_INSTRUMENT" in " ".join(output.split()).replace(" │ │ │ ", "")
 
 
-def test_a_stack_that_is_away_is_told_at_once(desk: Desk) -> None:
-    code, output = desk.run(*WARM_UP, "--url", "http://127.0.0.1:9")
+def test_an_unreachable_stack_is_reported_at_once(shell: OperatorShell) -> None:
+    code, output = shell.run(*WARM_UP, "--url", "http://127.0.0.1:9")
     assert (code, "UNREACHABLE" in output) == (1, True), output
 
 
@@ -50,39 +50,41 @@ def test_a_stack_that_is_away_is_told_at_once(desk: Desk) -> None:
     "wrong",
     [("--steps", "boil"), ("--granularity", "M"), ("--count", "0"), ("--days", "-1"), ("--what",)],
 )
-def test_a_wrong_call_is_refused_with_what_is_allowed(desk: Desk, wrong: tuple[str, ...]) -> None:
-    code, output = desk.run(*WARM_UP, *wrong)
+def test_a_wrong_call_is_refused_and_names_the_option(
+    shell: OperatorShell, wrong: tuple[str, ...]
+) -> None:
+    code, output = shell.run(*WARM_UP, *wrong)
     assert code == 2, output
     assert wrong[0] in output
 
 
-def test_verification_names_what_is_at_fault(desk: Desk) -> None:
+def test_verification_names_the_failed_check(shell: OperatorShell) -> None:
     verify = (".venv/bin/python", "scripts/ops/verify_stack.py")
-    desk.set_kill_switch(engaged=True)
-    code, output = desk.run(*verify, "--wait", "60", "--kill-switch", "engaged")
+    shell.set_kill_switch(engaged=True)
+    code, output = shell.run(*verify, "--wait", "60", "--kill-switch", "engaged")
     assert (code, "FAULT" in output) == (0, False), output
-    code, output = desk.run(*verify, "--kill-switch", "released")
+    code, output = shell.run(*verify, "--kill-switch", "released")
     assert code == 1
     assert [x for x in output.splitlines() if "FAULT" in x and "kill switch" in x], output
 
 
-def test_a_snapshot_holds_every_read(desk: Desk) -> None:
-    code, output = desk.run(".venv/bin/python", "scripts/ops/snapshot.py", "--out", "snapshots")
+def test_a_snapshot_holds_every_read(shell: OperatorShell) -> None:
+    code, output = shell.run(".venv/bin/python", "scripts/ops/snapshot.py", "--out", "snapshots")
     assert code == 0, output
-    (written,) = (desk.folder / "snapshots").iterdir()
+    (written,) = (shell.folder / "snapshots").iterdir()
     taken = json.loads(written.read_text())
     assert len(taken["/api/ranking/active"]["ranking"]) == 8
     assert taken["health"]["guard"] == "serving"
 
 
-def test_drain_refuses_while_the_kill_switch_is_released(desk: Desk) -> None:
-    desk.set_kill_switch(engaged=False)
-    code, output = desk.run("bin/drain_overcap_only.sh")
-    desk.set_kill_switch(engaged=True)
+def test_drain_refuses_while_the_kill_switch_is_released(shell: OperatorShell) -> None:
+    shell.set_kill_switch(engaged=False)
+    code, output = shell.run("bin/drain_overcap_only.sh")
+    shell.set_kill_switch(engaged=True)
     assert (code, "REFUSED" in output) == (3, True), output
 
 
 @pytest.mark.parametrize("wrong", [("--buffer-pct", "101"), ("--min-units", "-1"), ("--all",)])
-def test_a_wrong_drain_is_refused(desk: Desk, wrong: tuple[str, ...]) -> None:
-    code, output = desk.run("bin/drain_overcap_only.sh", *wrong)
+def test_a_wrong_drain_is_refused(shell: OperatorShell, wrong: tuple[str, ...]) -> None:
+    code, output = shell.run("bin/drain_overcap_only.sh", *wrong)
     assert code == 2, output

@@ -20,7 +20,7 @@ pytestmark = [
 
 RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "sep-rolling.rules.yaml"
 SERVICES = ("gateway", "evaluator", "allocator", "guard")
-# A Wednesday: nine days later the weekend has passed, and NAV can be compared over seven.
+# A Wednesday. Nine days include a weekend, and seven days of NAV history after it.
 START = int(datetime(2024, 5, 8, tzinfo=UTC).timestamp())
 DAYS = 9
 
@@ -31,14 +31,14 @@ def week() -> Recording:
     for service in SERVICES:
         name = f'sep_serving{{service="{service}"}}'
         recording.samples[name] = dict.fromkeys(range(recording.steps), 1.0)
-        # promtool's clock begins at 0, and its series with it.
+        # The clock of promtool begins at 0.
         loop = f'sep_loop_last_success_timestamp_seconds{{loop="tick",service="{service}"}}'
         recording.samples[loop] = {n: float(n * STEP_S) for n in range(recording.steps)}
     return recording
 
 
 def fired(recording: Recording, folder: Path) -> str:
-    """What promtool says against the claim that no alert fired; empty if none did."""
+    """promtool's failure of the assertion that no alert fired; empty if none did."""
     document = {
         "rule_files": [str(RULES)],
         "evaluation_interval": f"{STEP_S}s",
@@ -65,14 +65,14 @@ def fired(recording: Recording, folder: Path) -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
-def test_the_week_is_one_that_could_raise_alerts(week: Recording) -> None:
-    """Markets open and shut, gates follow, positions earn: the silence means something."""
+def test_the_recorded_week_exercises_the_rules(week: Recording) -> None:
+    """Markets open and close, gates follow, NAV moves; otherwise no alert would prove nothing."""
     for pair in PAIRS:
         states = set(week.samples[f'sep_market_open{{instrument="{pair}"}}'].values())
         assert states == {0.0, 1.0}, pair
     assert len(set(week.samples["sep_nav"].values())) > 50
-    shut = f'sep_rolling_gate{{buf="0.10",eligible="0",instrument="{PAIRS[0]}"}}'
-    assert 0 < len(week.samples[shut]) < week.steps
+    closed = f'sep_rolling_gate{{buf="0.10",eligible="0",instrument="{PAIRS[0]}"}}'
+    assert 0 < len(week.samples[closed]) < week.steps
 
 
 def test_a_simulated_week_raises_no_alert(week: Recording, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""Weeks of the whole loop in minutes: what Prometheus would have seen, as promtool's series.
+"""Simulates weeks of the whole loop and records the metrics that Prometheus would scrape.
 
-The replay's own engine decides; the services' own metrics classes export. The market closes over
-weekends and between sessions, as it does.
+The replay engine makes the decisions and the metrics classes of the services export them. The
+market closes over weekends and between sessions.
 """
 
 from collections import defaultdict
@@ -21,7 +21,7 @@ from sep_fx.instants import format_seconds
 from sep_fx.sessions import MarketCalendar
 from sep_guard.settings import GuardSettings
 from sep_kit.settings.loading import load_settings
-from sep_paper_broker.domain.opening_hours import OpeningHours
+from sep_paper_broker.market.opening_hours import OpeningHours
 from sep_replay.engine import Replay, ReplaySettings
 from sep_replay.tape import Tape
 from sep_testing.clock import FakeClock
@@ -29,7 +29,7 @@ from sep_testing.clock import FakeClock
 PAIRS = ("EUR_USD", "USD_JPY", "GBP_USD", "EUR_JPY", "USD_CAD", "NZD_USD", "AUD_USD", "USD_CHF")
 STEP_S = 900
 DAY_S = 86_400
-# On a history that a test can make; in a market this kind all should be eligible.
+# For the short history of a test. In this easy market every instrument should become eligible.
 _KNOBS = {
     "EVAL_MIN_TRADES": "2",
     "CANDLE_GRANULARITY": "M15",
@@ -42,13 +42,13 @@ _KNOBS = {
 
 @dataclass
 class Recording:
-    """Samples by series; None where a series is not there."""
+    """Samples by series and step; a step is missing where the series does not exist."""
 
     steps: int = 0
     samples: dict[str, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
 
-    def take(self, *registries: CollectorRegistry, **more: float) -> None:
-        """Record one scrape."""
+    def scrape(self, *registries: CollectorRegistry, **more: float) -> None:
+        """Record one scrape of the registries, and further series by name."""
         for registry in registries:
             for family in registry.collect():
                 for sample in family.samples:
@@ -62,14 +62,14 @@ class Recording:
         self.steps += 1
 
     def series(self) -> Iterator[dict[str, str]]:
-        """In promtool's notation."""
+        """Every series in the notation of promtool."""
         for name, at in sorted(self.samples.items()):
             values = [f"{at[n]!r}" if n in at else "_" for n in range(self.steps)]
             yield {"series": name, "values": " ".join("NaN" if v == "nan" else v for v in values)}
 
 
 def record_weeks(start_s: int, warm_up_days: int, days: int) -> Recording:
-    """Run the loop; only what comes after the warm-up is recorded."""
+    """Run the loop and record it, without the warm-up days."""
     settings = ReplaySettings(
         load_settings(EvaluatorSettings, _KNOBS),
         load_settings(AllocatorSettings, _KNOBS),
@@ -101,12 +101,12 @@ def record_weeks(start_s: int, warm_up_days: int, days: int) -> Recording:
         evaluator.show(replay.evaluations.values())
         cooling = {e.instrument: bool(e.cooldown) for e in replay.evaluations.values()}
         allocator.show(replay.allocation.latest, PAIRS, cooling, now * 1000)
-        recording.take(*registries, sep_nav=float(replay.account.nav), sep_broker_connected=1.0)
+        recording.scrape(*registries, sep_nav=float(replay.account.nav), sep_broker_connected=1.0)
     return recording
 
 
 def _bars(number: int, begin: int, end: int) -> Bars:
-    """Bars of a kind market: a swing a day with little noise, in the hours that brokers open."""
+    """Bars of an easy market: a daily sine wave with little noise, while the broker is open."""
     hours = OpeningHours(MarketCalendar.FX)
     time = np.array([t for t in range(begin, end, STEP_S) if hours.is_open("EUR_USD", t)], np.int64)
     noise = np.random.default_rng(number).normal(0.0, 1e-5, (len(time), 3))

@@ -1,4 +1,4 @@
-"""A real Envoy with the generated configuration, in front of whatever a test puts there."""
+"""A real Envoy with the generated configuration, in front of the servers of a test."""
 
 import asyncio
 import contextlib
@@ -10,25 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from sep_edge.address import Address
+from sep_edge.envoy.config import bootstrap
+from sep_edge.envoy.settings import EdgeSettings
+from sep_local.binaries import envoy_binary
 from sep_protos import DESCRIPTOR_SET
-from sep_stack.address import Address
-from sep_stack.binaries import envoy_binary
-from sep_stack.envoy.config import EnvoySettings, bootstrap
-from sep_stack.envoy.edge import Edge
 from sep_testing.eventually import eventually
 from sep_testing.valkey import free_port
 
 Json = dict[str, Any]
 
 
-def address_of(text: str) -> Address:
-    host, _, port = text.rpartition(":")
-    return Address(host, int(port))
-
-
 @dataclass(frozen=True)
 class Envoy:
-    """A running proxy."""
+    """A running Envoy."""
 
     address: str
     admin: Address
@@ -44,26 +39,28 @@ async def running_envoy(
     services: Mapping[str, str],
     change: Callable[[Json], None] = lambda config: None,
     log: Path | None = None,
-    **edge: Any,
+    **options: Any,
 ) -> AsyncIterator[Envoy]:
-    """Envoy in front of the four services, once it answers.
+    """Envoy in front of the services, once it responds.
 
     Args:
-        change: does something to the configuration before Envoy reads it.
-        log: where its access log goes.
+        services: addresses by name.
+        change: edits the configuration before Envoy reads it.
+        log: file of its access log.
+        options: further fields of ``EdgeSettings``.
     """
     listen, admin = (Address("127.0.0.1", free_port()) for _ in range(2))
-    settings = EnvoySettings(
-        Edge(
-            listen, f"@sep-surface-{listen.port}", DESCRIPTOR_SET, **{"write_limit": 10_000} | edge
-        ),
-        address_of(services["gateway"]),
-        address_of(services["evaluator"]),
-        address_of(services["allocator"]),
-        address_of(services["guard"]),
-        contract=DESCRIPTOR_SET,
+    defaults: Json = {"write_limit": 10_000}
+    settings = EdgeSettings(
+        listen=listen,
+        transcoding=f"@sep-surface-{listen.port}",
+        gateway=Address.parse(services["gateway"]),
+        evaluator=Address.parse(services["evaluator"]),
+        allocator=Address.parse(services["allocator"]),
+        guard=Address.parse(services["guard"]),
         descriptor_set=DESCRIPTOR_SET,
         admin=admin,
+        **defaults | options,
     )
     config = bootstrap(settings)
     change(config)
@@ -78,12 +75,12 @@ async def running_envoy(
     try:
         async with httpx.AsyncClient(trust_env=False) as http:
 
-            async def answers() -> bool:
+            async def is_live() -> bool:
                 with contextlib.suppress(httpx.TransportError):
                     return (await http.get(f"http://{admin}/ready")).text.strip() == "LIVE"
                 return False
 
-            await eventually(answers)
+            await eventually(is_live)
         yield Envoy(str(listen), admin)
     finally:
         process.terminate()
@@ -104,8 +101,8 @@ def routes_in(config: Json) -> list[Json]:
     ]
 
 
-def impatient(config: Json) -> None:
-    """Every call that has to end does so within 0.4 s."""
+def short_timeouts(config: Json) -> None:
+    """Give every unary call a timeout of 0.4 s."""
     for route in routes_in(config):
         action = route.get("route", {})
         if "max_stream_duration" in action:

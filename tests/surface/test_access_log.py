@@ -1,4 +1,4 @@
-"""The access log tells every write, failure and slow call, and of the rest what one asks for."""
+"""The access log has every write, failure and slow call, and the configured share of reads."""
 
 import json
 from collections.abc import AsyncIterator
@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry
 from sep_kit.grpc.server import GrpcServer
 from sep_testing.eventually import eventually
 
-from tests.surface.every_method import Behaviour, servicers
+from tests.surface.methods import METHODS, OK, over_grpc, over_rest
 from tests.surface.proxy import running_envoy
-from tests.surface.rows import METHODS, OK, over_grpc, over_rest
+from tests.surface.servicers import Behaviour, servicers
 
 READ = METHODS["/sep.guard.v1.GuardService/GetKillSwitch"]
 WRITE = METHODS["/sep.guard.v1.GuardService/Reconcile"]
@@ -24,7 +24,7 @@ WRITE = METHODS["/sep.guard.v1.GuardService/Reconcile"]
 
 @dataclass(frozen=True)
 class Logged:
-    """A proxy whose log one reads."""
+    """A proxy and its access log."""
 
     http: httpx.AsyncClient
     native: grpc.aio.Channel
@@ -52,11 +52,11 @@ async def logged(tmp_path: Path) -> AsyncIterator[Logged]:
         yield Logged(http, native, log)
 
 
-async def test_reads_that_go_well_are_left_out_and_writes_are_told(logged: Logged) -> None:
+async def test_successful_reads_are_not_logged_and_writes_are(logged: Logged) -> None:
     for method in (READ, WRITE):
         assert await over_rest(logged.http, method, {}) == OK
         assert await over_grpc(logged.native, method, {}) == OK
-    await logged.http.get("/api/ranking/active")  # one that is kept
+    await logged.http.get("/api/ranking/active")  # a cached one
     await logged.http.get("/api/nothing")
     await eventually(lambda: len(logged.lines()) >= 3)
     assert [(x["method"], x["path"], x["status"]) for x in logged.lines()] == [
@@ -66,12 +66,12 @@ async def test_reads_that_go_well_are_left_out_and_writes_are_told(logged: Logge
     ]
 
 
-async def test_a_line_says_who_what_how_and_under_which_id(logged: Logged) -> None:
-    headers = {"x-request-id": "mine", "user-agent": "test", "authorization": "Bearer hush"}
-    answer = await logged.http.get("/api/status?x=1", headers=headers)
+async def test_a_line_has_client_request_protocol_and_request_id(logged: Logged) -> None:
+    headers = {"x-request-id": "mine", "user-agent": "test", "authorization": "Bearer secret"}
+    response = await logged.http.get("/api/status?x=1", headers=headers)
     await eventually(logged.lines)
     (line,) = logged.lines()
-    assert line["request_id"] == answer.headers["x-request-id"]
+    assert line["request_id"] == response.headers["x-request-id"]
     assert (line["method"], line["path"], line["status"]) == ("GET", "/api/status?x=1", 400)
     assert (line["client"], line["user_agent"], line["protocol"]) == (
         "127.0.0.1",
@@ -79,4 +79,4 @@ async def test_a_line_says_who_what_how_and_under_which_id(logged: Logged) -> No
         "HTTP/1.1",
     )
     assert line["milliseconds"] >= 0
-    assert "hush" not in logged.log.read_text()
+    assert "secret" not in logged.log.read_text()

@@ -1,6 +1,6 @@
-"""HTTP that is malformed, ambiguous or spelt another way: an error of the one shape, or no harm.
+"""Malformed, ambiguous and unusual HTTP: an error in the usual shape, or a correct response.
 
-Raw sockets, since an HTTP client would not send most of it.
+Sent over raw sockets, since HTTP clients refuse to send most of it.
 """
 
 import asyncio
@@ -16,20 +16,20 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 from sep.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from sep_edge.envoy.transcoding import MAX_RESPONSE_BYTES
 from sep_kit.grpc.server import MAX_REQUEST_BYTES, GrpcServer, Handler
-from sep_stack.envoy.transcoding import MAX_RESPONSE_BYTES
 from sep_testing.services import running_server
 
-from tests.surface.every_method import Behaviour, servicers
+from tests.surface.methods import METHODS, OK, Outcome, raw_grpc
 from tests.surface.proxy import running_envoy
-from tests.surface.rows import METHODS, OK, Outcome, raw_grpc
+from tests.surface.servicers import Behaviour, servicers
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
 
 @dataclass(frozen=True)
 class Port:
-    """A proxy's public port; writes are allowed three at a time."""
+    """A proxy's public port."""
 
     address: str
     native: grpc.aio.Channel
@@ -53,7 +53,7 @@ async def port(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Port]:
 
 
 async def send(port: Port, raw: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of the answer to these bytes."""
+    """Status, headers and body of the response to these bytes."""
     host, _, number = port.address.rpartition(":")
     async with asyncio.timeout(10):
         reader, writer = await asyncio.open_connection(host, int(number))
@@ -86,10 +86,10 @@ DRY = b'{"dry_run": true}'
 COEFFS = "/api/manifold/coeffs"
 
 REFUSED: dict[str, tuple[bytes, int, str]] = {
-    "a slash at the end": (http("GET /api/status/"), 404, "UNKNOWN_ROUTE"),
-    "a slash at the end of a write": (
+    "a trailing slash": (http("GET /api/status/"), 404, "UNKNOWN_ROUTE"),
+    "a trailing slash of a write": (
         http("POST /api/kill-switch/", body=b"{}"), 404, "UNKNOWN_ROUTE"),
-    "a slash at the end of the stream": (http("GET /api/manifold/stream/"), 404, "UNKNOWN_ROUTE"),
+    "a trailing slash of the stream": (http("GET /api/manifold/stream/"), 404, "UNKNOWN_ROUTE"),
     "capitals": (http("GET /API/status"), 404, "UNKNOWN_ROUTE"),
     "a matrix parameter": (http("GET /api/status;x=1"), 404, "UNKNOWN_ROUTE"),
     "an escaped slash": (http("GET /api%2Fstatus"), 400, "BAD_REQUEST"),
@@ -107,9 +107,9 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     "OPTIONS that asks for nothing": (http("OPTIONS /api/status"), 405, "METHOD_NOT_ALLOWED"),
     "POST of a page": (http("POST /docs", body=b"x"), 405, "METHOD_NOT_ALLOWED"),
     "POST of the document": (http("POST /openapi.json", body=b"x"), 405, "METHOD_NOT_ALLOWED"),
-    "POST of what is read": (http("POST /api/status", body=b"{}"), 405, "METHOD_NOT_ALLOWED"),
+    "POST of a read": (http("POST /api/status", body=b"{}"), 405, "METHOD_NOT_ALLOWED"),
     "CONNECT": (http("CONNECT sep:80"), 404, "UNKNOWN_ROUTE"),
-    "a verb in small letters": (http("get /api/status"), 400, "BAD_REQUEST"),
+    "a lower-case verb": (http("get /api/status"), 400, "BAD_REQUEST"),
     "an upgrade": (
         http("GET /api/status", "upgrade: websocket", "connection: Upgrade"),
         403, "UPGRADE_REFUSED"),
@@ -119,9 +119,9 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     "TLS where there is none": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", 400, "BAD_REQUEST"),
     "a space before the colon": (
         b"GET /api/status HTTP/1.1\r\nhost : sep\r\n\r\n", 400, "BAD_REQUEST"),
-    "headers beyond measure": (
+    "headers too large": (
         http("GET /api/status", "x-a: " + "a" * 40_000), 431, "HEADERS_TOO_LARGE"),
-    "headers beyond number": (
+    "too many headers": (
         http("GET /api/status", *(f"x-{i}: 1" for i in range(150))), 431, "HEADERS_TOO_LARGE"),
     "an underscore in a header": (http("GET /api/status", "x_a: 1"), 400, "BAD_REQUEST"),
     "a length and chunks": (
@@ -130,36 +130,36 @@ REFUSED: dict[str, tuple[bytes, int, str]] = {
     "two lengths": (
         http(RECONCILE, "content-length: 4", "content-length: 5", body=b"abcd", sized=False),
         400, "BAD_REQUEST"),
-    "an encoding that nobody knows": (
+    "an unknown transfer encoding": (
         http(RECONCILE, "transfer-encoding: xchunked", body=b"0\r\n\r\n", sized=False),
         501, "NOT_IMPLEMENTED"),
-    "chunks that are none": (
+    "malformed chunks": (
         http(RECONCILE, CHUNKED, body=b"zz\r\n", sized=False), 400, "BAD_REQUEST"),
-    "chunks beyond measure": (
+    "chunks too large": (
         http(RECONCILE, CHUNKED, body=b"5000\r\n" + b" " * 0x5000 + b"\r\n0\r\n\r\n", sized=False),
         413, "REQUEST_TOO_LARGE"),
     "a compressed body": (
         http(RECONCILE, "content-encoding: gzip", body=b"\x1f\x8b\x08\x00"), 400, "BAD_REQUEST"),
     "a parameter twice": (
         http(f"GET {COEFFS}?instrument=EUR_USD&instrument=USD_JPY"), 400, "INVALID_ARGUMENT"),
-    "a parameter twice, once in disguise": (
+    "a parameter twice, once escaped": (
         http(f"GET {COEFFS}?instrument=EUR_USD&instr%75ment=USD_JPY"), 400, "INVALID_ARGUMENT"),
-    "a kept read's parameter twice": (
+    "a cached read's parameter twice": (
         http("GET /api/candles?instrument=EUR_USD&limit=120&limit=120"), 400, "INVALID_ARGUMENT"),
     "a parameter that is not UTF-8": (
         http(f"GET {COEFFS}?instrument=%ff%fe"), 400, "INVALID_ARGUMENT"),
     "a parameter with raw bytes": (http(f"GET {COEFFS}?instrument=\xff"), 400, "BAD_REQUEST"),
-    "a pile of dung": (http(f"GET {COEFFS}?instrument=%F0%9F%92%A9"), 400, "INVALID_ARGUMENT"),
-    "an escape that is none": (http(f"GET {COEFFS}?instrument=EUR%ZZ"), 400, "INVALID_ARGUMENT"),
-    "a number that is none": (
+    "an emoji": (http(f"GET {COEFFS}?instrument=%F0%9F%92%A9"), 400, "INVALID_ARGUMENT"),
+    "an invalid escape": (http(f"GET {COEFFS}?instrument=EUR%ZZ"), 400, "INVALID_ARGUMENT"),
+    "NaN as a number": (
         http("GET /api/candles?instrument=EUR_USD&limit=NaN"), 400, "BAD_REQUEST"),
-    "a number beyond measure": (
+    "a number too large": (
         http("GET /api/candles?instrument=EUR_USD&limit=99999999999999999999"),
         400, "BAD_REQUEST"),
-    "a field in a field": (http(f"GET {COEFFS}?instrument.x=1"), 400, "BAD_REQUEST"),
-    "a query beside a body": (
+    "a nested field": (http(f"GET {COEFFS}?instrument.x=1"), 400, "BAD_REQUEST"),
+    "a query and an empty body": (
         http(f"{RECONCILE}?dry_run=true", body=b"{}"), 400, "INVALID_ARGUMENT"),
-    "a query against a body": (
+    "a query that contradicts the body": (
         http(f"{RECONCILE}?dry_run=true", body=b'{"dry_run":false}'), 400, "BAD_REQUEST"),
 }  # fmt: skip
 BODIES: dict[str, tuple[bytes, str]] = {
@@ -169,46 +169,46 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "an unknown key": (b'{"dryrun": true}', "INVALID_ARGUMENT"),
     "null": (b"null", "BAD_REQUEST"),
     "a list": (b"[]", "BAD_REQUEST"),
-    "a text": (b'"x"', "BAD_REQUEST"),
-    "a truth in a text": (b'{"dry_run": "true"}', "INVALID_ARGUMENT"),
-    "a truth as a number": (b'{"dry_run": 1}', "BAD_REQUEST"),
-    "something behind it": (DRY + b"x", "BAD_REQUEST"),
+    "a string": (b'"x"', "BAD_REQUEST"),
+    "a boolean in a string": (b'{"dry_run": "true"}', "INVALID_ARGUMENT"),
+    "a boolean as a number": (b'{"dry_run": 1}', "BAD_REQUEST"),
+    "trailing text": (DRY + b"x", "BAD_REQUEST"),
     "two bodies": (DRY + DRY, "BAD_REQUEST"),
-    "a comma too many": (b'{"dry_run": true,}', "INVALID_ARGUMENT"),
+    "a trailing comma": (b'{"dry_run": true,}', "INVALID_ARGUMENT"),
     "single quotes": (b"{'dry_run': true}", "INVALID_ARGUMENT"),
     "no quotes": (b"{dry_run: true}", "INVALID_ARGUMENT"),
     "a comment": (b'{"dry_run": true /* really */}', "BAD_REQUEST"),
     "a byte order mark": (b"\xef\xbb\xbf" + DRY, "BAD_REQUEST"),
     "UTF-16": (DRY.decode().encode("utf-16"), "BAD_REQUEST"),
-    "bytes of no alphabet": (b'{"dry_run": true, "\xff": 1}', "BAD_REQUEST"),
-    "depths": (b'{"a":' * 2000 + b"1" + b"}" * 2000, "BAD_REQUEST"),
+    "invalid UTF-8": (b'{"dry_run": true, "\xff": 1}', "BAD_REQUEST"),
+    "deep nesting": (b'{"a":' * 2000 + b"1" + b"}" * 2000, "BAD_REQUEST"),
     "XML": (b"<a/>", "BAD_REQUEST"),
 }
 
 
 def error_in(body: bytes) -> tuple[str, str]:
-    told = json.loads(body)
-    assert set(told) == {"code", "message", "details"}
-    return told["details"][0]["reason"], told["message"]
+    error = json.loads(body)
+    assert set(error) == {"code", "message", "details"}
+    return error["details"][0]["reason"], error["message"]
 
 
-@pytest.mark.parametrize("what", REFUSED)
-async def test_http_that_is_wrong_gets_an_error_of_the_one_shape(port: Port, what: str) -> None:
-    raw, status, reason = REFUSED[what]
+@pytest.mark.parametrize("case", REFUSED)
+async def test_invalid_http_gets_an_error_in_the_usual_shape(port: Port, case: str) -> None:
+    raw, status, reason = REFUSED[case]
     found, headers, body = await send(port, raw)
     assert (found, error_in(body)[0]) == (status, reason), body
     assert headers["content-type"] == "application/json"
 
 
-@pytest.mark.parametrize("what", BODIES)
-async def test_a_body_that_is_wrong_is_refused(port: Port, what: str) -> None:
-    body, reason = BODIES[what]
+@pytest.mark.parametrize("case", BODIES)
+async def test_an_invalid_body_is_refused(port: Port, case: str) -> None:
+    body, reason = BODIES[case]
     for raw in (
         http(RECONCILE, body=body),
         http(RECONCILE, CHUNKED, body=chunks(body), sized=False),
     ):
-        status, _, answer = await send(port, raw)
-        assert (status, error_in(answer)[0]) == (400, reason), answer
+        status, _, response = await send(port, raw)
+        assert (status, error_in(response)[0]) == (400, reason), response
 
 
 def chunks(body: bytes) -> bytes:
@@ -222,7 +222,7 @@ def chunks(body: bytes) -> bytes:
         http(RECONCILE, CHUNKED, body=chunks(DRY), sized=False),
         http(RECONCILE, "expect: 100-continue", body=DRY),
         http(RECONCILE, "content-type: application/json; charset=utf-8", body=DRY),
-        # What curl sends with -d: the body is JSON whatever it is called.
+        # Sent by curl with -d: a body is parsed as JSON whatever its content type.
         http(RECONCILE, "content-type: application/x-www-form-urlencoded", body=DRY),
         http(RECONCILE, "x-sep-body-bin: e30=", "x-sep-twice: dry_run", body=DRY),
         http(RECONCILE, body=b'{"dry\\u005frun": true}'),
@@ -238,20 +238,20 @@ def chunks(body: bytes) -> bytes:
     ],
     ids=lambda raw: raw.split(b"\r\n")[0].decode(),
 )
-async def test_http_that_is_only_unusual_is_answered(port: Port, raw: bytes) -> None:
+async def test_unusual_but_valid_http_succeeds(port: Port, raw: bytes) -> None:
     status, _, body = await send(port, raw)
     assert status == 200, body
 
 
 @pytest.mark.parametrize("path", ["/api/kill-switch", "//api/kill-switch", "/api/k%69ll-switch",
                                   "/api/./kill-switch", "/api/kill-switch/"])  # fmt: skip
-async def test_no_spelling_of_a_path_finds_a_way_past_the_limit_on_writes(
+async def test_no_spelling_of_a_path_bypasses_the_write_limit(
     tmp_path_factory: pytest.TempPathFactory, path: str
 ) -> None:
-    nowhere = dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), "127.0.0.1:1")
+    no_server = dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), "127.0.0.1:1")
     folder = tmp_path_factory.mktemp("limit")
     async with (
-        running_envoy(folder, nowhere, write_limit=2) as envoy,
+        running_envoy(folder, no_server, write_limit=2) as envoy,
         grpc.aio.insecure_channel(envoy.address) as native,
     ):
         limited = Port(envoy.address, native)
@@ -260,10 +260,10 @@ async def test_no_spelling_of_a_path_finds_a_way_past_the_limit_on_writes(
     assert found in ([503, 503, 429], [404, 404, 404])
 
 
-async def test_each_address_has_writes_of_its_own_and_no_header_makes_another_of_it(
+async def test_the_write_limit_is_per_client_address_and_ignores_forwarding_headers(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    nowhere = dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), "127.0.0.1:1")
+    no_server = dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), "127.0.0.1:1")
 
     async def write(url: str, address: str, **headers: str) -> int:
         transport = httpx.AsyncHTTPTransport(local_address=address)
@@ -271,7 +271,7 @@ async def test_each_address_has_writes_of_its_own_and_no_header_makes_another_of
             return (await client.post("/api/kill-switch", headers=headers)).status_code
 
     folder = tmp_path_factory.mktemp("addresses")
-    async with running_envoy(folder, nowhere, write_limit=1) as envoy:
+    async with running_envoy(folder, no_server, write_limit=1) as envoy:
         assert await write(envoy.url, "127.0.0.1") == 503
         assert await write(envoy.url, "127.0.0.1") == 429
         spoofed = {"x-forwarded-for": "127.0.0.3", "x-real-ip": "127.0.0.3"}
@@ -279,10 +279,10 @@ async def test_each_address_has_writes_of_its_own_and_no_header_makes_another_of
         assert await write(envoy.url, "127.0.0.2") == 503
 
 
-async def test_native_calls_that_are_wrong_end_in_a_status(port: Port) -> None:
+async def test_invalid_native_calls_end_in_a_status(port: Port) -> None:
     method = METHODS["/sep.guard.v1.GuardService/Reconcile"]
-    told = "INVALID_ARGUMENT"
-    assert await raw_grpc(port.native, method, b"\xff\xff\xff") == Outcome(told, told)
+    invalid = Outcome("INVALID_ARGUMENT", "INVALID_ARGUMENT")
+    assert await raw_grpc(port.native, method, b"\xff\xff\xff") == invalid
     huge = await raw_grpc(port.native, method, b"\x12" + b"\xff" * MAX_REQUEST_BYTES)
     assert huge.code == "RESOURCE_EXHAUSTED"
     opened: Any = port.native
@@ -292,25 +292,25 @@ async def test_native_calls_that_are_wrong_end_in_a_status(port: Port) -> None:
     assert await raw_grpc(port.native, method, b"") == OK
 
 
-async def test_a_second_field_that_is_not_known_over_grpc_does_no_harm(port: Port) -> None:
-    """A newer client may send what an older stack does not know."""
+async def test_an_unknown_field_over_grpc_is_ignored(port: Port) -> None:
+    """A newer client may send fields that an older stack does not know."""
     method = METHODS["/sep.guard.v1.GuardService/Reconcile"]
     assert await raw_grpc(port.native, method, b"\x08\x01\xf8\x07\x01") == OK
 
 
-class Endless(gateway_pb2_grpc.GatewayServiceServicer):
-    """Answers with more than anybody should have to read."""
+class Oversized(gateway_pb2_grpc.GatewayServiceServicer):
+    """Returns more than the largest response that the proxy passes on."""
 
     async def ListCandles(self, request: Any, context: Any) -> gateway_pb2.ListCandlesResponse:
         return gateway_pb2.ListCandlesResponse(granularity="x" * (MAX_RESPONSE_BYTES + 1))
 
 
-async def test_an_answer_beyond_measure_is_an_error(
+async def test_a_response_that_is_too_large_is_an_error(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     add = gateway_pb2_grpc.add_GatewayServiceServicer_to_server
-    handler = Handler("sep.gateway.v1.GatewayService", Endless(), add)  # type: ignore[abstract]
-    folder = tmp_path_factory.mktemp("endless")
+    handler = Handler("sep.gateway.v1.GatewayService", Oversized(), add)  # type: ignore[abstract]
+    folder = tmp_path_factory.mktemp("oversized")
     async with running_server(handler) as running:
         services = dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), running.address)
         async with (

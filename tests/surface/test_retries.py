@@ -1,4 +1,4 @@
-"""What is sent again when a connection breaks, and what never is; and how long one waits."""
+"""Retries of reads over a broken connection, deadlines, cancellation and draining."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,16 +12,16 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 from sep.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from sep_contract import Method
+from sep_edge.envoy.admin import drain
+from sep_kit.grpc.call_context import current
 from sep_kit.grpc.client import call, open_channel
-from sep_kit.grpc.scope import current
 from sep_kit.grpc.server import GrpcServer
-from sep_stack.contract import Method
-from sep_stack.envoy.admin import drained
 from sep_testing.eventually import eventually
 
-from tests.surface.every_method import Behaviour, answers, servicers
+from tests.surface.methods import METHODS, OK, REQUESTS, Outcome, over_grpc, over_rest
 from tests.surface.proxy import Envoy, running_envoy
-from tests.surface.rows import METHODS, OK, REQUESTS, Outcome, over_grpc, over_rest
+from tests.surface.servicers import Behaviour, respond, servicers
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
@@ -30,11 +30,11 @@ SERVICES = ("gateway", "evaluator", "allocator", "guard")
 
 
 class Relay:
-    """A wire to a server, which can be cut in the middle of a call."""
+    """A TCP relay to a server; its connections can be broken in the middle of a call."""
 
     def __init__(self, port: int) -> None:
-        self._to = port
-        self._ends: set[asyncio.StreamWriter] = set()
+        self._port = port
+        self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> "Relay":
@@ -44,25 +44,25 @@ class Relay:
     async def __aexit__(self, *error: object) -> None:
         assert self._server
         self._server.close()
-        self.cut()
+        self.break_connections()
 
     @property
     def address(self) -> str:
         assert self._server
         return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
-    def cut(self) -> None:
-        """Break every connection; new ones are taken."""
-        for end in self._ends:
-            end.transport.abort()
+    def break_connections(self) -> None:
+        """Break every connection; new ones are accepted."""
+        for writer in self._writers:
+            writer.transport.abort()
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        onward, back = await asyncio.open_connection("127.0.0.1", self._to)
-        self._ends |= {writer, back}
+        onward, back = await asyncio.open_connection("127.0.0.1", self._port)
+        self._writers |= {writer, back}
         try:
             await asyncio.gather(_pipe(reader, back), _pipe(onward, writer))
         finally:
-            self._ends -= {writer, back}
+            self._writers -= {writer, back}
             for end in (writer, back):
                 end.transport.abort()
 
@@ -78,8 +78,8 @@ async def _pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 
 @dataclass
-class Rig:
-    """Every method behind a wire behind Envoy."""
+class Environment:
+    """Envoy, a relay behind it, and a server with every method behind the relay."""
 
     behaviour: Behaviour
     relay: Relay
@@ -88,22 +88,26 @@ class Rig:
     native: grpc.aio.Channel
     peer: grpc.aio.Channel
 
-    def cut_the_first(self) -> list[int]:
-        """The next call's connection breaks once the call has arrived; counts the calls."""
+    def break_first_call(self) -> list[int]:
+        """Break the next call's connection after the call has arrived.
+
+        Returns:
+            A list with one entry for each call that arrives.
+        """
         arrived: list[int] = []
 
-        async def cut() -> None:
+        async def run() -> None:
             arrived.append(1)
             if len(arrived) == 1:
-                self.relay.cut()
+                self.relay.break_connections()
                 await asyncio.Event().wait()
 
-        self.behaviour.does = cut
+        self.behaviour.run = run
         return arrived
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+async def environment(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Environment]:
     behaviour = Behaviour()
     server = GrpcServer(servicers(behaviour), CollectorRegistry())
     port = await server.start("127.0.0.1:0")
@@ -111,79 +115,83 @@ async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
         stack.push_async_callback(server.stop, 0)
         relay = await stack.enter_async_context(Relay(port))
         envoy = await stack.enter_async_context(
-            running_envoy(tmp_path_factory.mktemp("rig"), dict.fromkeys(SERVICES, relay.address))
+            running_envoy(
+                tmp_path_factory.mktemp("retries"), dict.fromkeys(SERVICES, relay.address)
+            )
         )
         http = await stack.enter_async_context(
             httpx.AsyncClient(base_url=envoy.url, trust_env=False, timeout=20)
         )
         native = await stack.enter_async_context(grpc.aio.insecure_channel(envoy.address))
         peer = await stack.enter_async_context(open_channel(f"127.0.0.1:{port}"))
-        yield Rig(behaviour, relay, envoy, http, native, peer)
+        yield Environment(behaviour, relay, envoy, http, native, peer)
 
 
-async def healthy(rig: Rig) -> None:
-    """Until Envoy knows again that the server lives."""
-    rig.behaviour.does = answers
+async def until_healthy(environment: Environment) -> None:
+    """Wait until Envoy considers the server healthy again."""
+    environment.behaviour.run = respond
     method = METHODS["/sep.guard.v1.GuardService/GetKillSwitch"]
 
-    async def good() -> bool:
-        return await over_grpc(rig.native, method, {}) == OK
+    async def succeeds() -> bool:
+        return await over_grpc(environment.native, method, {}) == OK
 
-    await eventually(good)
+    await eventually(succeeds)
 
 
-@pytest.mark.parametrize("door", ["rest", "native"])
+@pytest.mark.parametrize("protocol", ["rest", "grpc"])
 @pytest.mark.parametrize("method", ROUTED, ids=lambda m: m.name)
 async def test_a_read_survives_a_broken_connection_and_a_write_is_sent_once(
-    rig: Rig, method: Method, door: str
+    environment: Environment, method: Method, protocol: str
 ) -> None:
-    if door == "rest" and not method.route:
+    if protocol == "rest" and not method.route:
         return
-    await healthy(rig)
-    arrived = rig.cut_the_first()
+    await until_healthy(environment)
+    arrived = environment.break_first_call()
     body = REQUESTS.get(method.name, {})
     outcome = await (
-        over_rest(rig.http, method, body) if door == "rest" else over_grpc(rig.native, method, body)
+        over_rest(environment.http, method, body)
+        if protocol == "rest"
+        else over_grpc(environment.native, method, body)
     )
     if method.reads:
         assert (outcome, len(arrived)) == (OK, 2)
     else:
-        reason = "UPSTREAM_UNAVAILABLE" if door == "rest" else ""
+        reason = "UPSTREAM_UNAVAILABLE" if protocol == "rest" else ""
         assert (outcome, len(arrived)) == (Outcome("UNAVAILABLE", reason), 1)
 
 
-@pytest.mark.parametrize(("patience_s", "least"), [(3.0, 2.0), (30.0, 8.0)])
-async def test_how_long_a_caller_waits_reaches_the_service_behind_the_service(
-    rig: Rig, patience_s: float, least: float
+@pytest.mark.parametrize(("deadline_s", "least"), [(3.0, 2.0), (30.0, 8.0)])
+async def test_the_callers_deadline_is_passed_on_from_service_to_service(
+    environment: Environment, deadline_s: float, least: float
 ) -> None:
-    """A native client's own patience, or the route's ten seconds where that is less."""
+    """The shorter of a native client's deadline and the route's ten seconds."""
     left: list[float] = []
 
-    async def ask_on() -> None:
+    async def call_the_gateway() -> None:
         scope = current()
         assert scope
-        told = scope.seconds_left()
-        assert told is not None
-        left.append(told)
+        seconds = scope.seconds_left()
+        assert seconds is not None
+        left.append(seconds)
         if len(left) == 1:
-            stub = gateway_pb2_grpc.GatewayServiceStub(rig.peer)
-            # Without a word of the caller's patience it would be given a minute.
+            stub = gateway_pb2_grpc.GatewayServiceStub(environment.peer)
+            # The caller's deadline must replace this one of a minute.
             await call(
                 stub.GetAccount, gateway_pb2.GetAccountRequest(), peer="gateway", deadline_s=60
             )
 
-    await healthy(rig)
-    rig.behaviour.does = ask_on
-    native: Any = rig.native
-    await native.unary_unary("/sep.guard.v1.GuardService/GetBudget")(b"", timeout=patience_s)
+    await until_healthy(environment)
+    environment.behaviour.run = call_the_gateway
+    native: Any = environment.native
+    await native.unary_unary("/sep.guard.v1.GuardService/GetBudget")(b"", timeout=deadline_s)
     first, second = left
-    # gRPC writes a deadline down in steps of up to 0.1 s, rounded up, by a clock of its own.
-    assert least < first <= min(patience_s, 10.0) + 0.2
+    # gRPC rounds a deadline up by as much as 0.1 s, and has a clock of its own.
+    assert least < first <= min(deadline_s, 10.0) + 0.2
     assert least < second <= first + 0.2
 
 
-async def test_whoever_hangs_up_ends_the_call_behind_the_proxy_too(rig: Rig) -> None:
-    await healthy(rig)
+async def test_a_cancelled_call_is_cancelled_behind_the_proxy_too(environment: Environment) -> None:
+    await until_healthy(environment)
     started, ended = asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:
@@ -193,35 +201,38 @@ async def test_whoever_hangs_up_ends_the_call_behind_the_proxy_too(rig: Rig) -> 
         finally:
             ended.set()
 
-    rig.behaviour.does = wait
-    asking = asyncio.create_task(rig.http.get("/api/risk/budget"))
+    environment.behaviour.run = wait
+    call = asyncio.create_task(environment.http.get("/api/risk/budget"))
     async with asyncio.timeout(5):
         await started.wait()
-        asking.cancel()
+        call.cancel()
         await ended.wait()
 
 
-async def test_a_drain_lets_every_call_under_way_end_with_its_answer(rig: Rig) -> None:
-    """Last: the listener is gone afterwards."""
-    await healthy(rig)
-    arrived, go_on = [], asyncio.Event()
+async def test_a_drain_lets_every_call_in_progress_complete(environment: Environment) -> None:
+    """The last test of this module: the listener is closed afterwards."""
+    await until_healthy(environment)
+    arrived, proceed = [], asyncio.Event()
 
     async def wait() -> None:
         arrived.append(1)
-        await go_on.wait()
+        await proceed.wait()
 
-    rig.behaviour.does = wait
+    environment.behaviour.run = wait
     method = METHODS["/sep.guard.v1.GuardService/Reconcile"]
-    asking = [
-        asyncio.create_task(ask)
+    calls = [
+        asyncio.create_task(sent)
         for _ in range(10)
-        for ask in (over_rest(rig.http, method, {}), over_grpc(rig.native, method, {}))
+        for sent in (
+            over_rest(environment.http, method, {}),
+            over_grpc(environment.native, method, {}),
+        )
     ]
-    await eventually(lambda: len(arrived) == len(asking))
-    draining = asyncio.ensure_future(drained(rig.envoy.admin, 10)())
+    await eventually(lambda: len(arrived) == len(calls))
+    draining = asyncio.create_task(drain(environment.envoy.admin, 10))
     await asyncio.sleep(0.3)
     assert not draining.done()
-    go_on.set()
-    assert set(await asyncio.gather(*asking)) == {OK}
+    proceed.set()
+    assert set(await asyncio.gather(*calls)) == {OK}
     async with asyncio.timeout(5):
         await draining

@@ -1,4 +1,4 @@
-"""The live stream as a browser's EventSource reads it, through failure and back."""
+"""The live stream as a browser's EventSource reads it, with a failure of the store."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sep_testing.valkey import ValkeyServer
 
-from tests.surface.world import World, running_world
+from tests.surface.running_stack import RunningStack, running_stack
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -18,16 +18,16 @@ PAIRS = {"EUR_USD", "USD_JPY"}
 
 
 class EventSource:
-    """Parses as the HTML standard says (9.2.6), and refuses what it says to ignore."""
+    """Parses as the HTML standard defines (9.2.6); fails on what a browser would ignore."""
 
-    def __init__(self, answer: httpx.Response) -> None:
-        assert answer.status_code == 200
-        kind, _, parameters = answer.headers["content-type"].partition(";")
+    def __init__(self, response: httpx.Response) -> None:
+        assert response.status_code == 200
+        kind, _, parameters = response.headers["content-type"].partition(";")
         assert kind == "text/event-stream"
         assert parameters.strip().lower() in {"", "charset=utf-8"}
-        assert answer.headers["cache-control"] == "no-store"
-        assert "content-encoding" not in answer.headers
-        self._answer = answer
+        assert response.headers["cache-control"] == "no-store"
+        assert "content-encoding" not in response.headers
+        self._answer = response
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         """The data of each event, as JSON."""
@@ -45,39 +45,39 @@ class EventSource:
                     data = []
                     continue
                 field, colon, value = line.partition(":")
-                assert (field, colon) == ("data", ":"), "no handler would be called for it"
+                assert (field, colon) == ("data", ":"), "a browser would ignore this field"
                 data.append(value.removeprefix(" "))
-        assert not buffer, "a browser drops an event that is cut off"
+        assert not buffer, "a browser drops an incomplete event"
         assert not data
 
 
 @pytest.fixture
-async def world(tmp_path: Path, valkey: ValkeyServer) -> AsyncIterator[World]:
-    async with running_world(tmp_path, valkey, EVAL_MANIFOLD_INTERVAL_SEC="0.5") as running:
+async def stack(tmp_path: Path, valkey: ValkeyServer) -> AsyncIterator[RunningStack]:
+    async with running_stack(tmp_path, valkey, EVAL_MANIFOLD_INTERVAL_SEC="0.5") as running:
         yield running
 
 
-async def first_events(world: World, wanted: int, last_event_id: str = "") -> list[Any]:
+async def first_events(stack: RunningStack, count: int, last_event_id: str = "") -> list[Any]:
     headers = {"accept": "text/event-stream"}
     if last_event_id:
         headers["last-event-id"] = last_event_id
     found: list[Any] = []
-    async with world.http.stream("GET", "/api/manifold/stream", headers=headers) as answer:
-        async for event in EventSource(answer):
+    async with stack.http.stream("GET", "/api/manifold/stream", headers=headers) as response:
+        async for event in EventSource(response):
             found.append(event)
-            if len(found) == wanted:
+            if len(found) == count:
                 break
     return found
 
 
-async def test_a_browser_sees_an_error_in_band_and_has_everything_when_it_comes_back(
-    world: World, valkey: ValkeyServer
+async def test_a_browser_gets_the_error_as_an_event_and_the_whole_state_after_reconnecting(
+    stack: RunningStack, valkey: ValkeyServer
 ) -> None:
-    """An EventSource opens a stream that ended again by itself."""
+    """An EventSource reopens a stream that ended."""
     errors, killed = [], False
-    async with world.http.stream("GET", "/api/manifold/stream") as answer:
+    async with stack.http.stream("GET", "/api/manifold/stream") as response:
         seen: set[str] = set()
-        async for event in EventSource(answer):
+        async for event in EventSource(response):
             (kind,) = event
             if kind == "manifold":
                 seen.add(event["manifold"]["instrument"])
@@ -90,12 +90,12 @@ async def test_a_browser_sees_an_error_in_band_and_has_everything_when_it_comes_
     assert [error["reason"] for error in errors] == ["STORE_UNAVAILABLE"]
     assert errors[0]["message"]
     valkey.start()
-    again: set[str] = set()
+    after: set[str] = set()
     async with asyncio.timeout(60):
-        while again != PAIRS:
+        while after != PAIRS:
             try:
-                events = await first_events(world, 2, last_event_id="7")
+                events = await first_events(stack, 2, last_event_id="7")
             except AssertionError:
-                await asyncio.sleep(0.2)  # 503 while the evaluator has not found the store again
+                await asyncio.sleep(0.2)  # 503 until the evaluator has reconnected to the store
                 continue
-            again = {e["manifold"]["instrument"] for e in events if "manifold" in e}
+            after = {e["manifold"]["instrument"] for e in events if "manifold" in e}

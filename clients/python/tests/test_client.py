@@ -1,9 +1,10 @@
-"""The clients against a real HTTP server of the test's own: what is sent, what comes back."""
+"""Both clients against a real HTTP server: requests, responses, errors, retries, streams."""
 
 import asyncio
-import importlib.util
 import inspect
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -30,41 +31,40 @@ from sep_client.errors import (
     UnknownInstrumentError,
 )
 from sep_client.models import ActionKind, GetManifoldCoeffsResponse, Price, ReconcileResponse
-from sep_protos import DESCRIPTOR_SET
-from sep_stack.contract import methods_of, read_contract
+from sep_contract import read_contract
 
 GENERATE = Path(__file__).parents[1] / "generate.py"
 SWITCH = {"kill_switch": True, "reason": "lunch", "actor": "alice", "ts_ms": 1.7e12}
 
 
 @dataclass
-class Stack:
-    """Answers with what it is told, in turn; the last answer is repeated."""
+class FakeStack:
+    """Returns prepared responses in turn, and repeats the last one; status 0 hangs up."""
 
     url: str = ""
-    answers: list[tuple[int, bytes]] = field(default_factory=list)
-    seen: list[tuple[str, str, bytes, str]] = field(default_factory=list)
+    responses: list[tuple[int, bytes]] = field(default_factory=list)
+    requests: list[tuple[str, str, bytes, str]] = field(default_factory=list)
 
-    def will(self, *answers: tuple[int, Any]) -> None:
-        self.answers = [
+    def prepare(self, *responses: tuple[int, Any]) -> None:
+        self.responses = [
             (status, body if isinstance(body, bytes) else json.dumps(body).encode())
-            for status, body in answers
+            for status, body in responses
         ]
 
 
 @pytest.fixture
-def stack() -> Iterator[Stack]:
-    told = Stack()
+def stack() -> Iterator[FakeStack]:
+    fake = FakeStack()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def answer(self) -> None:
+        def respond(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             key = self.headers.get("authorization", "")
-            told.seen.append((self.command, self.path, body, key))
-            status, text = told.answers[0] if len(told.answers) == 1 else told.answers.pop(0)
-            if status == 0:  # hangs up
+            fake.requests.append((self.command, self.path, body, key))
+            status, text = fake.responses[0] if len(fake.responses) == 1 else fake.responses.pop(0)
+            if status == 0:
                 self.close_connection = True
                 self.connection.close()
                 return
@@ -74,24 +74,24 @@ def stack() -> Iterator[Stack]:
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_POST = answer
+        do_GET = do_POST = respond
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    told.url = f"http://127.0.0.1:{server.server_port}"
-    yield told
+    fake.url = f"http://127.0.0.1:{server.server_port}"
+    yield fake
     server.shutdown()
     thread.join()
     server.server_close()
 
 
 @pytest.fixture
-def sep(stack: Stack) -> Iterator[Client]:
+def sep(stack: FakeStack) -> Iterator[Client]:
     with Client(stack.url, key="k" * 30 + "\n") as client:
         yield client
 
@@ -103,20 +103,33 @@ def error(reason: str, **metadata: str) -> dict[str, Any]:
         "domain": "sep",
         "metadata": metadata,
     }
-    return {"code": 1, "message": "no", "details": [info]}
+    return {"code": 1, "message": "refused", "details": [info]}
 
 
-def test_models_are_what_the_contract_says() -> None:
-    """Made with ``python clients/python/generate.py``."""
-    spec = importlib.util.spec_from_file_location("generate", GENERATE)
-    assert spec
-    assert spec.loader
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
-    assert generate.MODELS.read_text() == generate.models()
+def test_committed_models_match_the_contract() -> None:
+    done = subprocess.run(
+        [sys.executable, str(GENERATE), "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
-METHODS = {(m.verb, m.route): m for m in methods_of(read_contract(DESCRIPTOR_SET)) if m.route}
+def test_the_check_notices_a_difference(tmp_path: Path) -> None:
+    """In a copy, so that the committed file is never touched."""
+    generator = tmp_path / "generate.py"
+    generator.write_text(GENERATE.read_text())
+    package = tmp_path / "src" / "sep_client"
+    package.mkdir(parents=True)
+    (package / "models.py").write_text("")
+    done = subprocess.run(
+        [sys.executable, str(generator), "--check"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "models.py differs from the contract: run `make generate`\n",
+    )
+
+
+METHODS = {(m.verb, m.route): m for m in read_contract().methods.values() if m.route}
 ARGUMENTS: dict[str, Any] = {
     "instrument": "EUR_USD", "instruments": ["EUR_USD"], "granularity": "M1", "limit": 1,
     "since": 1, "until": 2, "count": 1, "dry_run": True, "engaged": True, "reason": "lunch",
@@ -124,35 +137,35 @@ ARGUMENTS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def described() -> dict[str, Call[Any]]:
+def all_calls() -> dict[str, Call[Any]]:
     """Every call of the client with all of its parameters."""
     found = {}
-    for name, describe in inspect.getmembers(calls, inspect.isfunction):
-        if describe.__module__ == calls.__name__ and not name.startswith("_"):
-            wanted = inspect.signature(describe).parameters
-            found[name] = describe(**{parameter: ARGUMENTS[parameter] for parameter in wanted})
+    for name, make_call in inspect.getmembers(calls, inspect.isfunction):
+        if make_call.__module__ == calls.__name__ and not name.startswith("_"):
+            parameters = inspect.signature(make_call).parameters
+            found[name] = make_call(**{name: ARGUMENTS[name] for name in parameters})
     return found
 
 
-def test_the_client_calls_every_route_with_all_that_it_takes() -> None:
-    """Who sets the kill switch is told by the key, so that alone is not asked for."""
-    by_route = {("GET" if c.reads else "POST", c.path): c for c in described().values()}
+def test_the_client_calls_every_route_with_all_of_its_fields() -> None:
+    """All but ``actor``: the key names who sets the kill switch."""
+    by_route = {("GET" if c.reads else "POST", c.path): c for c in all_calls().values()}
     assert by_route.keys() == METHODS.keys()
     for route, call in by_route.items():
         method = METHODS[route]
-        assert {*call.query, *(call.body or ())} == {*method.takes} - {"actor"}
-        answer = "str" if method.response_body else method.response.rpartition(".")[2]
-        assert call.answer.__name__ == answer
+        assert {*call.query, *(call.body or ())} == {*method.request_fields} - {"actor"}
+        expected = "str" if method.response_body else method.response.rpartition(".")[2]
+        assert call.response_type.__name__ == expected
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
 def test_a_client_has_a_method_for_each_call_with_its_parameters(kind: type) -> None:
     client = kind()
-    # The stream has no answer to wait for: each client goes through it in its own way.
-    for name in described().keys() - {"manifolds"}:
-        wanted = inspect.signature(getattr(calls, name)).parameters.keys()
+    # A stream has no single response: each client has its own method for it.
+    for name in all_calls().keys() - {"manifolds"}:
+        expected = inspect.signature(getattr(calls, name)).parameters.keys()
         method = getattr(client, name)
-        assert wanted <= inspect.signature(method).parameters.keys()
+        assert expected <= inspect.signature(method).parameters.keys()
         assert method.__doc__
         assert getattr(kind, name).__doc__
 
@@ -173,7 +186,7 @@ def test_decimals_stay_exact_and_an_empty_one_is_none() -> None:
     assert price.ask is None
 
 
-def test_fields_named_as_keywords_and_fields_not_known_yet() -> None:
+def test_fields_named_like_keywords_and_unknown_fields() -> None:
     coeffs = decode(
         GetManifoldCoeffsResponse,
         {
@@ -189,7 +202,7 @@ def test_fields_named_as_keywords_and_fields_not_known_yet() -> None:
     assert coeffs.metrics is None
 
 
-def test_an_enum_value_not_known_yet_is_unspecified() -> None:
+def test_an_unknown_enum_value_is_unspecified() -> None:
     action = dict.fromkeys(
         ("instrument", "order_state", "client_order_id", "decision_id"), ""
     ) | dict.fromkeys(("current_units", "target_units", "ordered_units", "projected_margin"), "0")
@@ -198,18 +211,18 @@ def test_an_enum_value_not_known_yet_is_unspecified() -> None:
     assert decode(ReconcileResponse, body).actions[0].kind is ActionKind.UNSPECIFIED
 
 
-def test_a_write_carries_the_key_and_its_body(stack: Stack, sep: Client) -> None:
-    stack.will((200, SWITCH))
+def test_a_write_carries_the_key_and_its_body(stack: FakeStack, sep: Client) -> None:
+    stack.prepare((200, SWITCH))
     assert sep.set_kill_switch(engaged=True, reason="lunch").actor == "alice"
-    ((verb, path, body, key),) = stack.seen
+    ((verb, path, body, key),) = stack.requests
     assert (verb, path, key) == ("POST", "/api/kill-switch", "Bearer " + "k" * 30)
     assert json.loads(body) == {"kill_switch": True, "reason": "lunch"}
 
 
-def test_parameters_that_are_not_given_are_not_sent(stack: Stack, sep: Client) -> None:
-    stack.will((200, {"instrument": "EUR_USD", "granularity": "M1", "candles": []}))
+def test_parameters_that_are_none_are_not_sent(stack: FakeStack, sep: Client) -> None:
+    stack.prepare((200, {"instrument": "EUR_USD", "granularity": "M1", "candles": []}))
     sep.candles("EUR_USD", limit=5, since="2014-05-01T00:00:00Z")
-    assert stack.seen[0][1] == (
+    assert stack.requests[0][1] == (
         "/api/candles?instrument=EUR_USD&limit=5&from=2014-05-01T00%3A00%3A00Z"
     )
 
@@ -231,9 +244,9 @@ def test_parameters_that_are_not_given_are_not_sent(stack: Stack, sep: Client) -
     ],
 )
 def test_each_reason_is_an_exception_of_its_own(
-    stack: Stack, status: int, reason: str, kind: type[ApiError]
+    stack: FakeStack, status: int, reason: str, kind: type[ApiError]
 ) -> None:
-    stack.will((status, error(reason, about="x")))
+    stack.prepare((status, error(reason, about="x")))
     with Client(stack.url, retries=0) as sep, pytest.raises(ApiError) as caught:
         sep.status()
     assert type(caught.value) is kind
@@ -242,32 +255,34 @@ def test_each_reason_is_an_exception_of_its_own(
 
 
 @pytest.mark.parametrize("first", [(0, b""), (503, error("PEER_UNAVAILABLE"))])
-def test_a_read_is_tried_again(stack: Stack, sep: Client, first: tuple[int, Any]) -> None:
-    stack.will(first, (200, SWITCH))
+def test_a_read_is_retried(stack: FakeStack, sep: Client, first: tuple[int, Any]) -> None:
+    stack.prepare(first, (200, SWITCH))
     assert sep.kill_switch().kill_switch is True
-    assert len(stack.seen) == 2
+    assert len(stack.requests) == 2
 
 
 @pytest.mark.parametrize("first", [(0, b""), (503, error("PEER_UNAVAILABLE"))])
-def test_a_write_never_is(stack: Stack, sep: Client, first: tuple[int, Any]) -> None:
-    stack.will(first, (200, SWITCH))
+def test_a_write_is_not_retried(stack: FakeStack, sep: Client, first: tuple[int, Any]) -> None:
+    stack.prepare(first, (200, SWITCH))
     with pytest.raises(SepError):
         sep.set_kill_switch(engaged=True, reason="")
-    assert len(stack.seen) == 1
+    assert len(stack.requests) == 1
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"kill_switch": true}'])
-def test_what_is_no_answer_of_this_api_is_an_error(stack: Stack, sep: Client, body: bytes) -> None:
-    stack.will((200, body))
+def test_a_response_that_is_not_of_this_api_is_an_error(
+    stack: FakeStack, sep: Client, body: bytes
+) -> None:
+    stack.prepare((200, body))
     with pytest.raises(NoAnswerError):
         sep.kill_switch()
 
 
-def test_health_tells_what_is_down_instead_of_raising(stack: Stack, sep: Client) -> None:
+def test_health_returns_what_is_down_instead_of_raising(stack: FakeStack, sep: Client) -> None:
     body = error("NOT_SERVING")
     parts = [{"name": "guard", "state": "PART_STATE_UNREACHABLE"}]
     body["details"].append({"@type": "x/GetHealthResponse", "healthy": False, "parts": parts})
-    stack.will((503, body))
+    stack.prepare((503, body))
     health = sep.health()
     assert not health.healthy
     assert health.parts[0].name == "guard"
@@ -278,36 +293,38 @@ def event(price: str) -> str:
     return f"data: {json.dumps({'manifold': manifold})}\n\n"
 
 
-BEAT = 'data: {"heartbeat":{"ts_ms":1}}\n\n'
-BROKEN = 'data: {"error":{"reason":"STORE_UNAVAILABLE","message":"away"}}\n\n'
+HEARTBEAT = 'data: {"heartbeat":{"ts_ms":1}}\n\n'
+BROKEN = 'data: {"error":{"reason":"STORE_UNAVAILABLE","message":"unavailable"}}\n\n'
 
 
-def test_a_stream_skips_heartbeats_and_comes_back_after_an_error(stack: Stack, sep: Client) -> None:
-    stack.will((200, (event("1.1") + BEAT + BROKEN).encode()), (200, event("1.2").encode()))
+def test_a_stream_skips_heartbeats_and_reconnects_after_an_error(
+    stack: FakeStack, sep: Client
+) -> None:
+    stack.prepare((200, (event("1.1") + HEARTBEAT + BROKEN).encode()), (200, event("1.2").encode()))
     manifolds = sep.manifolds("EUR_USD")
     assert [next(manifolds).price for _ in range(2)] == [Decimal("1.1"), Decimal("1.2")]
     manifolds.close()  # type: ignore[attr-defined]
 
 
-def test_a_stream_that_may_not_be_read_ends_at_once(stack: Stack, sep: Client) -> None:
-    stack.will((404, error("UNKNOWN_INSTRUMENT")))
+def test_a_stream_that_is_refused_raises_at_once(stack: FakeStack, sep: Client) -> None:
+    stack.prepare((404, error("UNKNOWN_INSTRUMENT")))
     with pytest.raises(UnknownInstrumentError):
         next(sep.manifolds("XXX_YYY"))
 
 
 @pytest.fixture
-async def asep(stack: Stack) -> AsyncIterator[AsyncClient]:
+async def asep(stack: FakeStack) -> AsyncIterator[AsyncClient]:
     async with AsyncClient(stack.url, key="k" * 30) as client:
         yield client
 
 
-async def test_the_asynchronous_client_does_the_same(stack: Stack, asep: AsyncClient) -> None:
-    stack.will((503, error("PEER_UNAVAILABLE")), (200, SWITCH))
+async def test_the_asynchronous_client_does_the_same(stack: FakeStack, asep: AsyncClient) -> None:
+    stack.prepare((503, error("PEER_UNAVAILABLE")), (200, SWITCH))
     assert (await asep.kill_switch()).reason == "lunch"
-    stack.will((503, error("STORE_UNAVAILABLE")))
+    stack.prepare((503, error("STORE_UNAVAILABLE")))
     with pytest.raises(StoreUnavailableError):
         await asep.set_kill_switch(engaged=True, reason="")
-    stack.will((200, (event("1.1") + BROKEN).encode()), (200, event("1.2").encode()))
+    stack.prepare((200, (event("1.1") + BROKEN).encode()), (200, event("1.2").encode()))
     prices = []
     async with asyncio.timeout(10):
         async for manifold in asep.manifolds():

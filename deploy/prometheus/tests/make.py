@@ -1,8 +1,9 @@
-"""The rules' unit tests: ``python deploy/prometheus/tests/make.py`` writes them beside itself.
+"""Generates the unit tests of the rules: ``python deploy/prometheus/tests/make.py``.
 
 Each alert has a scenario in which its fault begins while the market is open and lasts into the
-weekend: it must fire after its patience, not before, and fall silent when the market shuts. A
-healthy week must not raise any. promtool's clock begins on Thursday, 1970-01-01, 00:00 UTC.
+weekend. The alert must fire once its ``for`` duration has passed and not before, and must stop when
+the market closes. A healthy stack must not raise any alert. The clock of promtool begins on
+Thursday, 1970-01-01, 00:00 UTC.
 """
 
 from collections.abc import Mapping
@@ -15,24 +16,27 @@ import yaml
 PAIRS = ("EUR_USD", "USD_JPY", "GBP_USD", "EUR_JPY", "USD_CAD", "NZD_USD", "AUD_USD", "USD_CHF")
 SERVICES = ("gateway", "evaluator", "allocator", "guard")
 LOOPS = {"candles": "evaluator", "evaluation": "evaluator", "reconcile": "guard"}
-OPEN, SHUT = 90, 60
+OPEN, CLOSED = 90, 60
 """Minutes of open market, then of weekend, in each scenario."""
 
 
 @dataclass
 class Scenario:
-    """What differs from a healthy stack, and which alert must fire when, in minutes."""
+    """How the series differ from a healthy stack's, and the alert that must fire.
+
+    ``delay`` is in minutes; a series with the value None is missing.
+    """
 
     alert: str
     series: Mapping[str, str | None]
-    patience: int
+    delay: int
     labels: dict[str, str]
     summary: str
 
 
 def healthy() -> dict[str, str]:
-    """Every series of a stack that works, by minute; the market shuts after ``OPEN``."""
-    whole = OPEN + SHUT
+    """Every series of a healthy stack, by minute; the market closes after ``OPEN``."""
+    whole = OPEN + CLOSED
     series = {
         "sep_gates_blob_age_seconds": f"30x{whole}",
         "sep_allocation_weights_age_seconds": f"30x{whole}",
@@ -44,12 +48,12 @@ def healthy() -> dict[str, str]:
     }
     for pair in PAIRS:
         label = f'{{instrument="{pair}"}}'
-        series[f"sep_market_open{label}"] = f"1x{OPEN} 0x{SHUT}"
+        series[f"sep_market_open{label}"] = f"1x{OPEN} 0x{CLOSED}"
         series[f"sep_bt_calmar{label}"] = f"0.8x{whole}"
         series[f"sep_allocator_cooldown{label}"] = f"0x{whole}"
         series[f"sep_allocator_selected{label}"] = f"{int(pair < 'EUR_K')}x{whole}"
-        series[gate(pair, 1)] = f"1x{OPEN} _x{SHUT}"
-        series[gate(pair, 0)] = f"_x{OPEN + 1} 1x{SHUT - 1}"
+        series[gate(pair, 1)] = f"1x{OPEN} _x{CLOSED}"
+        series[gate(pair, 0)] = f"_x{OPEN + 1} 1x{CLOSED - 1}"
     for service in SERVICES:
         series[f'sep_serving{{service="{service}"}}'] = f"1x{whole}"
     for loop, service in LOOPS.items():
@@ -59,44 +63,44 @@ def healthy() -> dict[str, str]:
 
 
 def gate(pair: str, eligible: int) -> str:
-    """The series of a gate."""
+    """The name of a gate's series."""
     return f'sep_rolling_gate{{instrument="{pair}",eligible="{eligible}",buf="0.10"}}'
 
 
 def scenarios() -> list[Scenario]:
-    """One for each way in which an alert must fire."""
-    whole = OPEN + SHUT
+    """One scenario for each condition under which an alert must fire."""
+    whole = OPEN + CLOSED
     few = {gate(pair, 1): None for pair in PAIRS[2:]}
     cooling = {f'sep_allocator_cooldown{{instrument="{p}"}}': f"1x{whole}" for p in PAIRS[:5]}
     stalled = 'sep_loop_last_success_timestamp_seconds{loop="reconcile",service="guard"}'
     age = "sep_gates_blob_age_seconds"
     page, ticket = {"severity": "page"}, {"severity": "ticket"}
-    stale = "The gates blob is stale; the allocator holds its weights, entries are refused"
+    stale = "The gates blob is stale; the allocator holds its weights and entries are refused"
     away = "The {} does not serve"
-    link = "The broker does not answer; nothing can be ordered, stops stand at the broker"
+    link = "The broker does not answer; nothing can be ordered, stops remain at the broker"
     return [
         Scenario("SepGatesBlobStale", {age: f"181x{whole}"}, 2, page, stale),
         Scenario("SepGatesBlobStale", {age: None}, 2, page, stale),
         Scenario(
             "SepFewEligible", few, 10, ticket,
-            "Only 2 instruments are eligible while the market is open",
+            "Only 2 gates are open while the market is open",
         ),
         Scenario(
             "SepCooldownLockout", cooling, 30, ticket,
-            "5 instruments cool down after four misses in a row",
+            "5 instruments are in cooldown after four misses in a row",
         ),
         Scenario(
             "SepSpanIntegrityBroken", {"sep_span_integrity_ok": f"0x{whole}"}, 2, page,
-            "A backtest does not come from one sound long run; its gate is shut",
+            "A backtest does not come from one complete long run; its gate is closed",
         ),
         Scenario(
             "SepWeightsHeld", {"sep_allocation_held": f"1x{whole}"}, 5, page,
-            "The allocator keeps earlier weights, because it can't trust the blob",
+            "The allocator holds its previous weights because the gates blob is not valid",
         ),
         Scenario(
             "SepLoopStalled", {stalled: f"0x{whole}"}, 7,
             {**page, "loop": "reconcile", "service": "guard"},
-            "guard: no good tick of reconcile for 5 minutes",
+            "guard: no successful tick of reconcile for 5 minutes",
         ),
         Scenario(
             "SepServiceAway", {'sep_serving{service="guard"}': f"0x{whole}"}, 2,
@@ -114,7 +118,7 @@ def scenarios() -> list[Scenario]:
 
 
 def scenario_test(scenario: Scenario) -> dict[str, Any]:
-    """Quiet before its patience ends, firing after it, silent on the weekend."""
+    """No alert before the delay has passed, firing after it, none on the weekend."""
     series = healthy()
     for name, values in scenario.series.items():
         if values is None:
@@ -129,9 +133,9 @@ def scenario_test(scenario: Scenario) -> dict[str, Any]:
             "runbook": f"docs/operations/runbook.md#{anchor}",
         },
     }
-    moments = {scenario.patience - 1: [], OPEN - 10: [expected], OPEN + 20: [], OPEN + 50: []}
+    moments = {scenario.delay - 1: [], OPEN - 10: [expected], OPEN + 20: [], OPEN + 50: []}
     return {
-        "name": f"{scenario.alert} fires, and is silent once the market is shut",
+        "name": f"{scenario.alert} fires, and stops when the market closes",
         "interval": "1m",
         "input_series": as_input(series),
         "alert_rule_test": [
@@ -142,7 +146,7 @@ def scenario_test(scenario: Scenario) -> dict[str, Any]:
 
 
 def healthy_test(alerts: list[str]) -> dict[str, Any]:
-    """No alert at all, with the market open or shut."""
+    """No alert at all, with the market open or closed."""
     return {
         "name": "a healthy stack raises no alert",
         "interval": "1m",
@@ -150,19 +154,19 @@ def healthy_test(alerts: list[str]) -> dict[str, Any]:
         "alert_rule_test": [
             {"eval_time": f"{at}m", "alertname": alert, "exp_alerts": []}
             for alert in alerts
-            for at in (5, OPEN - 1, OPEN + 1, OPEN + SHUT - 1)
+            for at in (5, OPEN - 1, OPEN + 1, OPEN + CLOSED - 1)
         ],
     }
 
 
 def few_sessions_test() -> dict[str, Any]:
-    """In the hours when only two instruments trade, two eligible ones are no fault."""
+    """While only two instruments can be traded, two open gates are no fault."""
     series = healthy()
     for pair in PAIRS[2:]:
-        series[f'sep_market_open{{instrument="{pair}"}}'] = f"0x{OPEN + SHUT}"
+        series[f'sep_market_open{{instrument="{pair}"}}'] = f"0x{OPEN + CLOSED}"
         series.pop(gate(pair, 1))
     return {
-        "name": "few instruments are no alert where few trade",
+        "name": "few open gates raise no alert while few instruments can be traded",
         "interval": "1m",
         "input_series": as_input(series),
         "alert_rule_test": [
@@ -172,10 +176,10 @@ def few_sessions_test() -> dict[str, Any]:
 
 
 def dead_stack_test() -> dict[str, Any]:
-    """Nothing is scraped: the hours of the calendar decide. Friday noon, then Saturday."""
+    """Nothing is scraped, so the rules use the hours of the calendar: Friday noon, Saturday."""
     labels = [{"severity": "page", "service": s} for s in SERVICES]
     return {
-        "name": "a dead stack is an alert on a weekday and none on a weekend",
+        "name": "a dead stack raises an alert on a weekday and none on a weekend",
         "interval": "30m",
         "input_series": [{"series": 'up{job="sep"}', "values": "0x144"}],
         "alert_rule_test": [
@@ -201,14 +205,14 @@ def dead_stack_test() -> dict[str, Any]:
 
 
 def divergence_tests() -> list[dict[str, Any]]:
-    """Eight days in steps of half an hour; the market is shut in the last twelve hours."""
-    hours, shut = 8 * 24, 12
+    """Eight days in steps of half an hour; the market is closed in the last twelve hours."""
+    hours, closed = 8 * 24, 12
     steps = 2 * hours
     falling = f"100000-5x{steps}"
     cases = {
-        "fires while what is selected looks good": (falling, "0.8", True),
-        "is silent while what is selected looks bad": (falling, "-0.2", False),
-        "is silent while NAV rises": (f"100000+5x{steps}", "0.8", False),
+        "fires while the selected Calmar is positive": (falling, "0.8", True),
+        "does not fire while the selected Calmar is negative": (falling, "-0.2", False),
+        "does not fire while NAV rises": (f"100000+5x{steps}", "0.8", False),
     }
     tests = []
     for name, (nav, calmar, fires) in cases.items():
@@ -216,18 +220,18 @@ def divergence_tests() -> list[dict[str, Any]]:
         for pair in PAIRS:
             label = f'{{instrument="{pair}"}}'
             selected = pair in {"EUR_USD", "AUD_USD"}
-            # What is not selected does not count, however bad it is.
+            # Instruments that are not selected don't count, however low their Calmar is.
             series[f"sep_bt_calmar{label}"] = f"{calmar if selected else -3}x{steps}"
             series[f"sep_allocator_selected{label}"] = f"{int(selected)}x{steps}"
-            series[f"sep_market_open{label}"] = f"1x{steps - 2 * shut} 0x{2 * shut}"
+            series[f"sep_market_open{label}"] = f"1x{steps - 2 * closed} 0x{2 * closed}"
         expected = {
             "exp_labels": {"severity": "ticket"},
             "exp_annotations": {
-                "summary": "NAV fell by -1.68k in 7 days while what is selected looked good",
+                "summary": "NAV fell by -1.68k in 7 days while the selected Calmar was positive",
                 "runbook": "docs/operations/runbook.md#sepnavdivergence",
             },
         }
-        moments = {6 * 24: [], hours - shut - 2: [expected] if fires else [], hours - 2: []}
+        moments = {6 * 24: [], hours - closed - 2: [expected] if fires else [], hours - 2: []}
         tests.append(
             {
                 "name": f"SepNavDivergence {name}",
@@ -243,15 +247,15 @@ def divergence_tests() -> list[dict[str, Any]]:
 
 
 def as_input(series: dict[str, str]) -> list[dict[str, str]]:
-    """promtool's shape of series."""
+    """The series in the format of promtool."""
     return [{"series": name, "values": values} for name, values in sorted(series.items())]
 
 
 def documents() -> dict[str, dict[str, Any]]:
-    """The files by name: what is told in minutes, and what takes days."""
-    wanted = scenarios()
-    alerts = sorted({s.alert for s in wanted} | {"SepNavDivergence"})
-    minutes = [healthy_test(alerts), few_sessions_test(), *map(scenario_test, wanted)]
+    """The files by name: scenarios of minutes, and scenarios of days."""
+    all_scenarios = scenarios()
+    alerts = sorted({s.alert for s in all_scenarios} | {"SepNavDivergence"})
+    minutes = [healthy_test(alerts), few_sessions_test(), *map(scenario_test, all_scenarios)]
     return {
         "minutes.test.yaml": _document("1m", minutes),
         "days.test.yaml": _document("30m", [dead_stack_test(), *divergence_tests()]),

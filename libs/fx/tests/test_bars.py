@@ -21,7 +21,7 @@ def test_rows_become_columns_in_the_order_bid_then_ask() -> None:
     assert (one.ask_c[0], one.volume[0], one.mid[0]) == (8, 120, 6)
 
 
-def test_no_bars_are_bars_too() -> None:
+def test_empty_bars() -> None:
     empty = Bars.empty()
     assert (len(empty), len(empty.mid), len(empty.between(0))) == (0, 0, 0)
     assert len(Bars.concatenate([])) == 0
@@ -30,7 +30,7 @@ def test_no_bars_are_bars_too() -> None:
 
 
 @given(TIMES, st.integers(0, 20))
-def test_parts_put_together_again_are_the_whole(times: list[int], cut: int) -> None:
+def test_concatenated_slices_are_the_whole(times: list[int], cut: int) -> None:
     whole = bars(times)
     again = Bars.concatenate([whole.slice(0, cut), whole.slice(cut, len(whole))])
     for name in ("time", "bid_o", "ask_c", "volume"):
@@ -38,7 +38,7 @@ def test_parts_put_together_again_are_the_whole(times: list[int], cut: int) -> N
 
 
 @given(TIMES, st.integers(-1, 1001))
-def test_since_keeps_the_bar_that_starts_at_the_instant(times: list[int], at: int) -> None:
+def test_between_includes_the_bar_that_starts_at_since(times: list[int], at: int) -> None:
     assert list(bars(times).between(at).time) == [t for t in times if t >= at]
 
 

@@ -28,30 +28,30 @@ def plain(tmp_path: Path, *lines: str) -> Path:
     return path
 
 
-def packed(tmp_path: Path, *lines: str) -> Path:
+def gzipped(tmp_path: Path, *lines: str) -> Path:
     path = tmp_path / "EUR_USD_M1_2014-05.csv.gz"
     path.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode()))
     return path
 
 
-@pytest.mark.parametrize("write", [plain, packed])
-def test_a_file_is_read_packed_or_not(write: Callable[..., Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("write", [plain, gzipped])
+def test_a_file_is_read_gzipped_or_plain(write: Callable[..., Path], tmp_path: Path) -> None:
     found = read_candle_file(write(tmp_path, HEADER, row(0), row(2)))
     assert found.skipped == 0
     assert list(found.bars.time) == [START, START + 120]
     assert (found.bars.bid_h[0], found.bars.ask_c[1], found.bars.volume[1]) == (1.3, 1.21, 7)
 
 
-def test_a_file_without_volumes_has_none(tmp_path: Path) -> None:
+def test_without_a_volume_column_volumes_are_zero(tmp_path: Path) -> None:
     lines = (HEADER.removesuffix(",volume"), row(0).removesuffix(",7"))
     assert list(read_candle_file(plain(tmp_path, *lines)).bars.volume) == [0]
 
 
-def test_a_file_of_a_header_alone_holds_no_bars(tmp_path: Path) -> None:
+def test_a_file_with_only_a_header_has_no_bars(tmp_path: Path) -> None:
     assert len(read_candle_file(plain(tmp_path, HEADER)).bars) == 0
 
 
-def test_windows_line_ends_are_fine(tmp_path: Path) -> None:
+def test_windows_line_endings_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "EUR_USD_M1.csv"
     path.write_bytes(f"{HEADER}\r\n{row(0)}\r\n".encode())
     assert len(read_candle_file(path).bars) == 1
@@ -64,8 +64,8 @@ MALFORMED = {
     "no time": (row(1).replace("2014-05-01T00:01:00Z", "yesterday"), "is not an RFC 3339 time"),
     "no such day": (row(1).replace("-05-01T", "-02-30T"), "day"),
     "half second": (row(1).replace(":00Z", ":00.5Z"), "is not a whole second"),
-    "same time again": (row(0), "does not come after the row before it"),
-    "time goes back": ("2014-04-30T23:59:00Z," + PRICES + ",1", "does not come after"),
+    "same time again": (row(0), "is not after the time of the previous row"),
+    "time goes back": ("2014-04-30T23:59:00Z," + PRICES + ",1", "is not after"),
     "word": (row(1, PRICES.replace("1.3", "high", 1)), "bid_h is 'high', expected a number"),
     "empty price": (row(1, PRICES.replace("1.3", "", 1)), "bid_h is '', expected a number"),
     "underscore": (row(1, PRICES.replace("1.3", "1_3", 1)), "bid_h is '1_3', expected a number"),
@@ -93,7 +93,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize(("bad", "reason"), MALFORMED.values(), ids=MALFORMED.keys())
-def test_a_malformed_row_is_named_with_its_line_and_the_reason(
+def test_a_malformed_row_is_reported_with_its_line_and_the_reason(
     tmp_path: Path, bad: str, reason: str
 ) -> None:
     path = plain(tmp_path, HEADER, row(0), bad, row(3))
@@ -103,9 +103,9 @@ def test_a_malformed_row_is_named_with_its_line_and_the_reason(
     assert reason in str(refusal.value)
 
 
-def test_malformed_rows_are_left_out_and_counted_when_asked(tmp_path: Path) -> None:
+def test_malformed_rows_are_skipped_and_counted_on_request(tmp_path: Path) -> None:
     bad = [line for line, _ in MALFORMED.values()]
-    found = read_candle_file(packed(tmp_path, HEADER, row(0), *bad, row(3)), skip_bad=True)
+    found = read_candle_file(gzipped(tmp_path, HEADER, row(0), *bad, row(3)), skip_bad=True)
     assert found.skipped == len(bad)
     assert list(found.bars.time) == [START, START + 180]
 
@@ -123,7 +123,7 @@ def test_malformed_rows_are_left_out_and_counted_when_asked(tmp_path: Path) -> N
     ],
 )
 @pytest.mark.parametrize("skip_bad", [False, True])
-def test_a_header_that_is_not_ours_is_refused_whatever_may_be_skipped(
+def test_an_unknown_header_is_refused_even_if_bad_rows_are_skipped(
     tmp_path: Path, header: str, skip_bad: bool
 ) -> None:
     with pytest.raises(MalformedCandleError, match=r"line 1: header is .*, expected time,bid_o"):
@@ -141,17 +141,17 @@ def many_rows() -> list[str]:
 
 
 @pytest.mark.parametrize("skip_bad", [False, True])
-def test_a_truncated_gzip_is_refused_with_the_line_it_broke_off_after(
+def test_a_truncated_gzip_is_refused_with_its_last_readable_line(
     tmp_path: Path, skip_bad: bool
 ) -> None:
-    path = packed(tmp_path, HEADER, *many_rows())
+    path = gzipped(tmp_path, HEADER, *many_rows())
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(MalformedCandleError, match=r"after line \d+: .*end-of-stream"):
         read_candle_file(path, skip_bad=skip_bad)
 
 
-def test_a_gzip_with_broken_content_is_refused(tmp_path: Path) -> None:
-    path = packed(tmp_path, HEADER, *many_rows())
+def test_a_gzip_with_corrupt_content_is_refused(tmp_path: Path) -> None:
+    path = gzipped(tmp_path, HEADER, *many_rows())
     raw = bytearray(path.read_bytes())
     for at in range(1000, 1100):
         raw[at] ^= 0xFF
@@ -160,14 +160,14 @@ def test_a_gzip_with_broken_content_is_refused(tmp_path: Path) -> None:
         read_candle_file(path)
 
 
-def test_a_plain_file_under_a_packed_name_is_refused(tmp_path: Path) -> None:
+def test_a_plain_file_with_a_gzip_suffix_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "EUR_USD_M1.csv.gz"
     path.write_text(HEADER)
     with pytest.raises(MalformedCandleError, match="after line 0: Not a gzipped file"):
         read_candle_file(path)
 
 
-def test_a_field_without_end_is_refused(tmp_path: Path) -> None:
+def test_an_oversized_field_is_refused(tmp_path: Path) -> None:
     path = plain(tmp_path, HEADER, row(0), "1" * 200_000)
     with pytest.raises(MalformedCandleError, match="after line 3: field larger than"):
         read_candle_file(path)
@@ -178,12 +178,12 @@ def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
         read_candle_file(tmp_path / "EUR_USD_M1.csv")
 
 
-def test_progress_is_told_now_and_then(tmp_path: Path) -> None:
+def test_progress_is_reported_every_ten_thousand_rows(tmp_path: Path) -> None:
     lines = (f"2014-05-01T{i // 3600:02d}:{i // 60 % 60:02d}:{i % 60:02d}Z,{PRICES},1"
              for i in range(20_500))  # fmt: skip
-    told: list[int] = []
-    read_candle_file(plain(tmp_path, HEADER, *lines), progress=told.append)
-    assert told == [10_000, 20_000]
+    reported: list[int] = []
+    read_candle_file(plain(tmp_path, HEADER, *lines), progress=reported.append)
+    assert reported == [10_000, 20_000]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_progress_is_told_now_and_then(tmp_path: Path) -> None:
         ("SPX500_USD_D_all_years.csv", "SPX500_USD", Granularity.D),
     ],
 )
-def test_a_file_tells_by_its_name_what_it_holds(
+def test_a_file_name_gives_instrument_and_granularity(
     name: str, instrument: str, granularity: Granularity
 ) -> None:
     assert instrument_of(Path(name)) == instrument
@@ -202,7 +202,7 @@ def test_a_file_tells_by_its_name_what_it_holds(
 
 
 @pytest.mark.parametrize("name", ["EUR_USD.csv", "eur_usd_M1.csv", "EUR_USD_M1.txt", "notes.md"])
-def test_a_file_named_otherwise_is_refused(name: str) -> None:
+def test_other_file_names_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="is not named like EUR_USD_M1_2014-05"):
         instrument_of(Path(name))
 

@@ -14,7 +14,7 @@ from sep_fx.granularity import Granularity
         ("D", 86_400),
     ],
 )
-def test_a_bar_lasts_what_its_name_says(name: str, seconds: int) -> None:
+def test_a_bar_is_as_long_as_its_name_says(name: str, seconds: int) -> None:
     assert Granularity(name).seconds == seconds
 
 
@@ -25,6 +25,6 @@ def test_granularities_are_listed_from_short_to_long_and_divide_a_day() -> None:
 
 
 @pytest.mark.parametrize("name", ["W", "M", "m1", "M3", "", "S0"])
-def test_lengths_that_are_not_fixed_or_not_offered_are_refused(name: str) -> None:
+def test_unsupported_granularities_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="is not a valid Granularity"):
         Granularity(name)

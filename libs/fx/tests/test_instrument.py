@@ -15,7 +15,7 @@ NUMBERS = st.decimals(-(10**9), 10**9, allow_nan=False, allow_infinity=False, pl
 
 
 @pytest.mark.parametrize("name", ["EUR_USD", "XAU_USD", "SPX500_USD", "BTC_USD"])
-def test_base_and_quote_stand_on_both_sides_of_the_underscore(name: str) -> None:
+def test_a_name_splits_into_base_and_quote(name: str) -> None:
     assert is_instrument_name(name)
     assert "_".join(split_name(name)) == name
 
@@ -23,13 +23,13 @@ def test_base_and_quote_stand_on_both_sides_of_the_underscore(name: str) -> None
 @pytest.mark.parametrize(
     "name", ["", "EURUSD", "EUR/USD", "eur_usd", "EUR_USD ", "EUR_USD\n", "EUR_", "_USD", "A_B_C"]
 )
-def test_what_is_no_name_is_refused(name: str) -> None:
+def test_malformed_names_are_refused(name: str) -> None:
     assert not is_instrument_name(name)
     with pytest.raises(ValueError, match="is not an instrument name like EUR_USD"):
         split_name(name)
 
 
-def test_units_count_the_base_and_prices_the_quote() -> None:
+def test_units_are_in_base_and_prices_in_quote_currency() -> None:
     assert (instrument().base, instrument().quote) == ("EUR", "USD")
 
 
@@ -56,7 +56,7 @@ def test_units_are_rounded_toward_zero(units: str, precision: int, rounded: str)
 
 
 @given(NUMBERS, PRECISIONS)
-def test_rounded_units_never_ask_for_more_and_lose_less_than_one_step(
+def test_rounded_units_are_never_larger_and_less_than_one_step_smaller(
     units: Decimal, precision: int
 ) -> None:
     rounded = instrument(units=precision).round_units(units)
@@ -66,7 +66,7 @@ def test_rounded_units_never_ask_for_more_and_lose_less_than_one_step(
 
 
 @given(NUMBERS, PRECISIONS)
-def test_a_rounded_price_is_within_half_a_step_and_stays_when_rounded_again(
+def test_a_rounded_price_is_within_half_a_step_and_rounding_is_idempotent(
     price: Decimal, precision: int
 ) -> None:
     rounded = instrument(display=precision).round_price(price)

@@ -32,8 +32,8 @@ def new_york(text: str) -> int:
     return at(text, "America/New_York")
 
 
-def by_the_clock(instrument: str, instant: int) -> bool:
-    """Whether the instrument is open, straight from the rules: one clock at a time."""
+def is_open(instrument: str, instant: int) -> bool:
+    """Whether the instrument is open, by a direct reading of the rules for one instant."""
     here = datetime.fromtimestamp(instant, UTC).astimezone(NEW_YORK)
     if (here.month, here.day) in ((12, 25), (1, 1)) or here.weekday() == 5:
         return False
@@ -49,7 +49,7 @@ def by_the_clock(instrument: str, instant: int) -> bool:
 
 
 INSTRUMENTS = st.sampled_from(PAIRS)
-# Edges are on whole minutes, so every minute's first and last second tell them all.
+# Sessions change on whole minutes, so the first and last second of each minute cover all cases.
 INSTANTS = st.builds(
     lambda minute, second: minute * MINUTE + second,
     st.integers(at("2010-01-01") // MINUTE, at("2037-12-31") // MINUTE),
@@ -67,24 +67,24 @@ INSTANTS = st.builds(
         ("AUD_JPY", {LONDON, NEW_YORK_SESSION, TOKYO, SYDNEY}),
     ],
 )
-def test_currencies_choose_the_sessions(instrument: str, sessions: set[object]) -> None:
+def test_currencies_determine_the_sessions(instrument: str, sessions: set[object]) -> None:
     assert set(sessions_of(instrument)) == sessions
 
 
 @pytest.mark.parametrize(
     ("instrument", "zone", "opens", "utc"),
     [
-        # London enters on 29 March and leaves on 25 October.
+        # Summer time in London: 29 March to 25 October.
         ("EUR_USD", "Europe/London", "2026-03-27 08:00", "2026-03-27 08:00"),
         ("EUR_USD", "Europe/London", "2026-03-30 08:00", "2026-03-30 07:00"),
         ("EUR_USD", "Europe/London", "2026-10-23 08:00", "2026-10-23 07:00"),
         ("EUR_USD", "Europe/London", "2026-10-26 08:00", "2026-10-26 08:00"),
-        # Tokyo knows no summer time.
+        # Tokyo has no summer time.
         ("USD_JPY", "Asia/Tokyo", "2026-01-06 09:00", "2026-01-06 00:00"),
         ("USD_JPY", "Asia/Tokyo", "2026-07-07 09:00", "2026-07-07 00:00"),
     ],
 )
-def test_the_first_session_opens_by_its_own_clock(
+def test_the_first_session_opens_in_local_time(
     instrument: str, zone: str, opens: str, utc: str
 ) -> None:
     edge = at(utc)
@@ -96,14 +96,14 @@ def test_the_first_session_opens_by_its_own_clock(
 @pytest.mark.parametrize(
     ("day", "utc"),
     [
-        # New York enters summer time on 8 March 2026 and leaves it on 1 November.
+        # Summer time in New York: 8 March to 1 November 2026.
         ("2026-03-06", "2026-03-06 21:58"),
         ("2026-03-09", "2026-03-09 20:58"),
         ("2026-10-30", "2026-10-30 20:58"),
         ("2026-11-02", "2026-11-02 21:58"),
     ],
 )
-def test_the_day_ends_at_16_58_by_new_yorks_clock(day: str, utc: str) -> None:
+def test_the_day_ends_at_16_58_in_new_york(day: str, utc: str) -> None:
     assert new_york(f"{day} 16:58") == at(utc)
     state = FX.state("EUR_USD", at(utc) - 1)
     assert (state.open, state.closes_at) == (True, at(utc))
@@ -114,11 +114,11 @@ def test_the_day_ends_at_16_58_by_new_yorks_clock(day: str, utc: str) -> None:
     ("monday", "utc"),
     [
         ("2026-03-30", "2026-03-29 20:00"),  # Sydney in summer time: UTC+11
-        ("2026-04-06", "2026-04-05 21:00"),  # and out of it: UTC+10
-        ("2026-10-05", "2026-10-04 20:00"),  # and in again
+        ("2026-04-06", "2026-04-05 21:00"),  # winter time: UTC+10
+        ("2026-10-05", "2026-10-04 20:00"),  # summer time again
     ],
 )
-def test_sydney_keeps_its_own_summer_time(monday: str, utc: str) -> None:
+def test_sydney_has_its_own_summer_time(monday: str, utc: str) -> None:
     assert at(f"{monday} 07:00", "Australia/Sydney") == at(utc)
     # The week opens at 17:05 in New York, 21:05 UTC on these days: after Sydney's start.
     assert FX.state("AUD_USD", at(utc) - 1).opens_at == new_york(
@@ -158,7 +158,7 @@ def test_the_week_runs_from_sunday_17_05_to_friday_16_58_in_new_york(sunday: str
     saturday_noon = closes + 19 * 3600
     assert not fx_week_open(saturday_noon)
     state = FX.state("AUD_JPY", saturday_noon)
-    # Closed says when it opens: when the week does, for Sydney is open by then.
+    # While closed, the next opening is the start of the week: Sydney is open by then.
     assert (state.open, state.closes_at, state.active) == (False, None, ())
     assert state.opens_at == new_york(f"{friday + timedelta(days=2):%Y-%m-%d} 17:05")
 
@@ -178,7 +178,7 @@ def test_the_evening_before_a_holiday_is_open_and_ends_at_midnight() -> None:
     # Sydney and Tokyo trade while it is still 24 December in New York.
     state = FX.state("AUD_JPY", new_york("2025-12-24 19:00"))
     assert state.closes_at == new_york("2025-12-25 00:00")
-    # And the day after it opens at midnight, with Tokyo.
+    # The day after opens at midnight, with Tokyo.
     assert FX.state("AUD_JPY", new_york("2025-12-25 12:00")).opens_at == new_york(
         "2025-12-26 00:00"
     )
@@ -190,22 +190,22 @@ def test_a_holiday_on_a_sunday_delays_the_week_to_midnight() -> None:
     assert fx_week_open(new_york("2023-01-02 00:00"))
 
 
-def test_sessions_that_touch_or_overlap_make_one_stretch() -> None:
-    # Sydney, Tokyo, London and New York follow on each other without a gap.
+def test_adjacent_and_overlapping_sessions_form_one_stretch() -> None:
+    # Sydney, Tokyo, London and New York follow each other without a gap.
     (stretch,) = FX.stretches("AUD_USD", at("2026-07-15 01:00"), at("2026-07-15 12:00"))
     assert stretch == (new_york("2026-07-14 17:05"), new_york("2026-07-15 16:58"))
-    # London's 17:00 is no close while New York trades on.
+    # 17:00 in London is not a close while New York is open.
     assert FX.state("EUR_USD", at("2026-07-15 16:30", "Europe/London")).closes_at == new_york(
         "2026-07-15 16:58"
     )
 
 
-def test_yen_without_sydney_waits_for_tokyo() -> None:
+def test_without_sydney_yen_opens_with_tokyo() -> None:
     day = FX.stretches("USD_JPY", new_york("2026-07-14 17:00"), new_york("2026-07-15 17:00"))
     assert day == ((at("2026-07-15 00:00"), new_york("2026-07-15 16:58")),)
 
 
-def test_between_tokyo_and_london_yen_stays_open_in_summer_and_winter() -> None:
+def test_yen_stays_open_between_tokyo_and_london_all_year() -> None:
     for day in ("2026-01-14", "2026-07-15"):
         noon = at(f"{day} 08:30")
         assert FX.state("USD_JPY", noon).closes_at == new_york(f"{day} 16:58")
@@ -228,7 +228,7 @@ def test_the_active_sessions_are_named() -> None:
         (0, 5, False),
     ],
 )
-def test_near_close_begins_the_exit_minutes_before_it_and_ends_with_it(
+def test_near_close_spans_the_exit_minutes_before_the_close(
     before_close: int, exit_minutes: float, near: bool
 ) -> None:
     instant = new_york("2026-03-06 16:58") - before_close
@@ -252,25 +252,25 @@ def test_a_market_that_never_closes_is_never_near_its_close(calendar: SessionCal
 @given(INSTRUMENTS, INSTANTS)
 @example("AUD_USD", at("2026-04-05 20:30"))
 @example("USD_JPY", new_york("2025-12-25 00:00") - 1)
-def test_the_state_is_what_the_clocks_say(instrument: str, instant: int) -> None:
+def test_the_state_matches_the_definition(instrument: str, instant: int) -> None:
     state = FX.state(instrument, instant)
-    assert state.open is by_the_clock(instrument, instant)
+    assert state.open is is_open(instrument, instant)
     if state.open:
         assert state.closes_at is not None
         assert state.closes_at > instant
-        assert by_the_clock(instrument, state.closes_at - 1)
-        assert not by_the_clock(instrument, state.closes_at)
-        assert all(by_the_clock(instrument, t) for t in range(instant, state.closes_at, 900))
+        assert is_open(instrument, state.closes_at - 1)
+        assert not is_open(instrument, state.closes_at)
+        assert all(is_open(instrument, t) for t in range(instant, state.closes_at, 900))
     else:
         assert state.opens_at is not None
         assert state.opens_at > instant
-        assert not by_the_clock(instrument, state.opens_at - 1)
-        assert by_the_clock(instrument, state.opens_at)
-        assert not any(by_the_clock(instrument, t) for t in range(instant, state.opens_at, 900))
+        assert not is_open(instrument, state.opens_at - 1)
+        assert is_open(instrument, state.opens_at)
+        assert not any(is_open(instrument, t) for t in range(instant, state.opens_at, 900))
 
 
 @given(INSTRUMENTS, st.lists(INSTANTS, max_size=30).map(sorted))
-def test_seconds_to_close_of_many_instants_are_those_of_each(
+def test_seconds_to_close_of_an_array_matches_each_instant(
     instrument: str, instants: list[int]
 ) -> None:
     times = np.array(instants, np.int64)
@@ -279,7 +279,7 @@ def test_seconds_to_close_of_many_instants_are_those_of_each(
 
 
 @given(INSTRUMENTS, INSTANTS, st.lists(st.integers(0, 5 * DAY), max_size=40).map(sorted))
-def test_seconds_to_close_of_a_few_days_are_those_of_each_instant(
+def test_seconds_to_close_of_a_few_days_match_each_instant(
     instrument: str, start: int, offsets: list[int]
 ) -> None:
     times = np.array([start + o for o in offsets], np.int64)
@@ -289,11 +289,11 @@ def test_seconds_to_close_of_a_few_days_are_those_of_each_instant(
 
 @given(INSTRUMENTS, st.integers(at("2010-01-01") // CHUNK, at("2037-01-01") // CHUNK),
        st.integers(-2 * DAY, 2 * DAY))  # fmt: skip
-def test_stretches_keep_their_true_edges_around_the_seam_of_two_chunks(
+def test_stretches_are_not_cut_at_the_boundary_of_two_chunks(
     instrument: str, chunk: int, offset: int
 ) -> None:
     instant = chunk * CHUNK + offset
-    # Seen from a range of months the seam lies inside; from a second, at its edge.
+    # In a range of months the boundary lies inside; in a range of a second, at its end.
     wide = FX.stretches(instrument, instant - 40 * DAY, instant + 40 * DAY)
     narrow = FX.stretches(instrument, instant, instant + 1)
     assert narrow == tuple(s for s in wide if s[0] <= instant < s[1])
@@ -302,7 +302,7 @@ def test_stretches_keep_their_true_edges_around_the_seam_of_two_chunks(
 
 
 @given(INSTRUMENTS, INSTANTS, st.integers(1, 100 * DAY))
-def test_stretches_are_in_order_apart_and_touch_their_range(
+def test_stretches_are_ordered_disjoint_and_overlap_their_range(
     instrument: str, start: int, length: int
 ) -> None:
     found = FX.stretches(instrument, start, start + length)
@@ -312,6 +312,6 @@ def test_stretches_are_in_order_apart_and_touch_their_range(
 
 
 @given(INSTANTS)
-def test_the_week_as_a_whole_is_open_while_any_instrument_is(instant: int) -> None:
+def test_the_market_is_open_while_any_instrument_is(instant: int) -> None:
     if any(FX.state(pair, instant).open for pair in PAIRS):
         assert fx_week_open(instant)

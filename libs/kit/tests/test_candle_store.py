@@ -11,7 +11,7 @@ from sep_kit.errors import CorruptRecordError, StoreUnavailableError
 from sep_kit.store import candle_chunks, keys
 from sep_kit.store.candle_chunks import BARS_PER_CHUNK, EMPTY, Candle, CandleColumns
 from sep_kit.store.candles import CandleStore, Head
-from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_testing.valkey import ValkeyServer
 
 M1 = Granularity.M1
@@ -23,7 +23,7 @@ PRICES = st.builds(
 ) | st.decimals("0.1", "9999", places=3)
 CANDLES = st.builds(
     lambda bar, prices, volume: Candle(START + bar * 60, tuple(prices), volume),
-    # Around the seams of three chunks, where candles are few and where they are many.
+    # Around the boundaries of three chunks, and anywhere in them.
     st.integers(0, 8) | st.integers(BARS_PER_CHUNK - 4, BARS_PER_CHUNK + 4)
     | st.integers(0, 3 * BARS_PER_CHUNK),
     st.lists(PRICES, min_size=8, max_size=8),
@@ -49,13 +49,13 @@ def of_first_chunk(written: list[Candle]) -> CandleColumns:
     return columns(c for c in written if c.time < START + SPAN)
 
 
-async def everything(candles: CandleStore, instrument: str) -> list[Candle]:
+async def all_candles(candles: CandleStore, instrument: str) -> list[Candle]:
     return await candles.read_candles(instrument, M1, 0, 2**40)
 
 
 @FEW_EXAMPLES
 @given(data=st.data(), written=MANY)
-async def test_any_partition_in_any_order_stores_what_one_write_does(
+async def test_any_partition_in_any_order_stores_the_same_as_one_write(
     shared_valkey: ValkeyServer, data: st.DataObject, written: list[Candle]
 ) -> None:
     async with empty_store(shared_valkey) as store:
@@ -67,10 +67,10 @@ async def test_any_partition_in_any_order_stores_what_one_write_does(
             size = data.draw(st.integers(1, len(left)))
             part, left = left[:size], left[size:]
             changed += await candles.write("USD_JPY", M1, columns(part))
-            # Sent again, as a fetcher does after a break, nothing changes.
+            # Writing again changes nothing.
             assert await candles.write("USD_JPY", M1, columns(part)) == 0
         assert changed == len(written)
-        whole, parts = await everything(candles, "EUR_USD"), await everything(candles, "USD_JPY")
+        whole, parts = await all_candles(candles, "EUR_USD"), await all_candles(candles, "USD_JPY")
         assert whole == parts == sorted(written, key=lambda c: c.time)
         one, other = [await candles.read_bars(i, M1, 0) for i in ("EUR_USD", "USD_JPY")]
         for column in ("time", "bid_o", "bid_h", "bid_l", "bid_c", "ask_o", "ask_c", "volume"):
@@ -82,7 +82,7 @@ async def test_any_partition_in_any_order_stores_what_one_write_does(
 
 @FEW_EXAMPLES
 @given(first=MANY, second=MANY)
-async def test_what_is_written_later_replaces_what_was_there(
+async def test_later_writes_replace_earlier_ones(
     shared_valkey: ValkeyServer, first: list[Candle], second: list[Candle]
 ) -> None:
     async with empty_store(shared_valkey) as store:
@@ -91,16 +91,16 @@ async def test_what_is_written_later_replaces_what_was_there(
         changed = await candles.write("EUR_USD", M1, columns(second))
         before = {c.time: c for c in first}
         after = before | {c.time: c for c in second}
-        assert await everything(candles, "EUR_USD") == [after[t] for t in sorted(after)]
+        assert await all_candles(candles, "EUR_USD") == [after[t] for t in sorted(after)]
         assert changed == sum(before.get(c.time) != c for c in second)
 
 
 @FEW_EXAMPLES
 @given(first=MANY, second=MANY)
-async def test_a_rewrite_is_counted_where_a_bar_up_to_the_newest_changed(
+async def test_rewrites_counts_writes_that_change_bars_up_to_the_newest(
     shared_valkey: ValkeyServer, first: list[Candle], second: list[Candle]
 ) -> None:
-    """Whoever has read up to the newest bar must look again after it, and only then."""
+    """A reader that has everything up to the newest bar must read again only after such a write."""
     async with empty_store(shared_valkey) as store:
         candles = CandleStore(store)
         await candles.write("EUR_USD", M1, columns(first))
@@ -118,7 +118,7 @@ RANGE = st.integers(START - 120, START + 3 * SPAN + 120)
 
 @FEW_EXAMPLES
 @given(written=MANY, since=RANGE, until=RANGE)
-async def test_a_range_holds_what_starts_in_it(
+async def test_a_range_contains_the_bars_that_start_in_it(
     shared_valkey: ValkeyServer, written: list[Candle], since: int, until: int
 ) -> None:
     async with empty_store(shared_valkey) as store:
@@ -133,7 +133,7 @@ async def test_a_range_holds_what_starts_in_it(
 
 
 @given(MANY)
-def test_columns_hold_the_float_nearest_to_each_decimal(written: list[Candle]) -> None:
+def test_columns_contain_the_float_nearest_to_each_decimal(written: list[Candle]) -> None:
     chunk, _ = candle_chunks.merge(EMPTY, START, 60, of_first_chunk(written))
     bars = candle_chunks.bars_of(chunk, START, 60)
     candles = candle_chunks.candles_of(chunk, START, 60)
@@ -142,19 +142,17 @@ def test_columns_hold_the_float_nearest_to_each_decimal(written: list[Candle]) -
 
 
 @given(st.binary(max_size=120))
-def test_no_bytes_do_worse_than_a_refusal(raw: bytes) -> None:
+def test_any_bytes_are_decoded_or_refused(raw: bytes) -> None:
     try:
         chunk = candle_chunks.decode(raw, "here")
     except CorruptRecordError:
         return
-    # Only what we packed ourselves passes the checksum.
+    # Only a chunk that was encoded here passes the checksum.
     assert candle_chunks.encode(chunk) == raw
 
 
 @given(MANY, st.data())
-def test_a_flipped_bit_is_refused_wherever_it_is(
-    written: list[Candle], data: st.DataObject
-) -> None:
+def test_any_flipped_bit_is_refused(written: list[Candle], data: st.DataObject) -> None:
     chunk, _ = candle_chunks.merge(EMPTY, START, 60, of_first_chunk(written))
     raw = bytearray(candle_chunks.encode(chunk))
     bit = data.draw(st.integers(0, len(raw) * 8 - 1))
@@ -179,30 +177,30 @@ def candle(time: int = START, price: str = "1.1", volume: int = 1) -> Candle:
         (candle(price="3000000000"), "can't be stored"),
     ],
 )
-async def test_a_candle_that_can_not_be_kept_exactly_is_refused_with_all_of_its_batch(
+async def test_a_candle_that_can_not_be_stored_exactly_is_refused_with_its_whole_batch(
     store: Valkey, bad: Candle, why: str
 ) -> None:
     candles = CandleStore(store)
     with pytest.raises(ValueError, match=why):
         await candles.write("EUR_USD", M1, columns([candle(START + 60), bad]))
-    assert await everything(candles, "EUR_USD") == []
+    assert await all_candles(candles, "EUR_USD") == []
 
 
-async def test_more_ticks_than_fit_are_kept_as_the_most_that_fit(store: Valkey) -> None:
+async def test_volume_is_capped_at_the_largest_that_fits(store: Valkey) -> None:
     candles = CandleStore(store)
     await candles.write("EUR_USD", M1, columns([candle(volume=2**40)]))
-    assert (await everything(candles, "EUR_USD"))[0].volume == 2**32 - 1
+    assert (await all_candles(candles, "EUR_USD"))[0].volume == 2**32 - 1
 
 
-async def test_of_one_time_sent_twice_the_later_counts_once(store: Valkey) -> None:
+async def test_of_two_candles_for_one_time_the_later_is_stored(store: Valkey) -> None:
     candles = CandleStore(store)
     assert (
         await candles.write("EUR_USD", M1, columns([candle(price="1.1"), candle(price="1.2")])) == 1
     )
-    assert [c.prices[0] for c in await everything(candles, "EUR_USD")] == [Decimal("1.2")]
+    assert [c.prices[0] for c in await all_candles(candles, "EUR_USD")] == [Decimal("1.2")]
 
 
-async def test_granularities_do_not_meet(store: Valkey) -> None:
+async def test_granularities_are_separate(store: Valkey) -> None:
     candles = CandleStore(store)
     await candles.write("EUR_USD", Granularity.S5, columns([candle(START + 5)]))
     await candles.write("EUR_USD", M1, columns([candle(START + 60)]))
@@ -210,25 +208,25 @@ async def test_granularities_do_not_meet(store: Valkey) -> None:
     assert list(bars.time) == [START + 5]
 
 
-async def test_nothing_written_is_nothing_changed(store: Valkey) -> None:
+async def test_writing_no_candles_changes_nothing(store: Valkey) -> None:
     assert await CandleStore(store).write("EUR_USD", M1, columns([])) == 0
     assert len(await CandleStore(store).read_bars("EUR_USD", M1, 0)) == 0
 
 
-async def test_whoever_listens_is_told_of_new_candles_and_not_of_old_ones(store: Valkey) -> None:
+async def test_only_new_candles_are_published(store: Valkey) -> None:
     candles = CandleStore(store)
-    async with store.pubsub() as listener:
-        await listener.subscribe(keys.CANDLES_CHANNEL)
-        await listener.get_message(timeout=2)
+    async with store.pubsub() as channel:
+        await channel.subscribe(keys.CANDLES_CHANNEL)
+        await channel.get_message(timeout=2)
         for _ in range(3):
             await candles.write("EUR_USD", M1, columns([candle()]))
-        first = await listener.get_message(timeout=2)
+        first = await channel.get_message(timeout=2)
         assert first is not None
         assert first["data"] == keys.candles("EUR_USD", M1).encode()
-        assert await listener.get_message(timeout=0.05) is None
+        assert await channel.get_message(timeout=0.05) is None
 
 
-async def test_without_the_store_nothing_is_written_or_read(valkey: ValkeyServer) -> None:
+async def test_without_the_store_reads_and_writes_raise(valkey: ValkeyServer) -> None:
     client = open_valkey(valkey.url)
     candles = CandleStore(client)
     valkey.kill()
@@ -239,24 +237,24 @@ async def test_without_the_store_nothing_is_written_or_read(valkey: ValkeyServer
     await client.aclose()
 
 
-async def test_candles_outlive_a_killed_store(valkey: ValkeyServer) -> None:
+async def test_candles_survive_a_killed_store(valkey: ValkeyServer) -> None:
     client = open_valkey(valkey.url)
     candles = CandleStore(client)
     await candles.write("EUR_USD", M1, columns([candle()]))
     valkey.kill()
     valkey.start()
-    assert await everything(candles, "EUR_USD") == [candle()]
-    assert await answer(client.hkeys(keys.candles("EUR_USD", M1)))
+    assert await all_candles(candles, "EUR_USD") == [candle()]
+    assert await reply(client.hkeys(keys.candles("EUR_USD", M1)))
     await client.aclose()
 
 
-async def test_a_newest_time_that_cannot_be_read_is_left_out_until_a_candle_mends_it(
+async def test_a_malformed_head_is_left_out_until_the_next_write_repairs_it(
     store: Valkey,
 ) -> None:
     candles = CandleStore(store)
     prices = tuple([Decimal("1.1")] * 8)
     await candles.write("EUR_USD", M1, columns([Candle(START, prices, 1)]))
-    await answer(store.hset(keys.candles("EUR_USD", M1), "last", "noon"))
+    await reply(store.hset(keys.candles("EUR_USD", M1), "last", "noon"))
     assert await candles.last_times(["EUR_USD"], M1) == {}
     await candles.write("EUR_USD", M1, columns([Candle(START + 60, prices, 1)]))
     assert await candles.last_times(["EUR_USD"], M1) == {"EUR_USD": START + 60}

@@ -18,7 +18,7 @@ from sep_kit.store.records import (
 
 METRICS = {"coherence": 0.6, "stability": 0.5, "entropy": 0.4, "rupture": 0.3}
 COEFFS = {"sigma_eff": 0.0002, "lambda": 0.1}
-SOUND: dict[type[Document], dict[str, Any]] = {
+VALID: dict[type[Document], dict[str, Any]] = {
     SignalRecord: {"ts_ns": 1, "price": 1.1, "metrics": METRICS, "coeffs": COEFFS},
     ManifoldRecord: {
         "instrument": "EUR_USD", "ts_ms": 1, "price": "1.1", "metrics": METRICS, "coeffs": COEFFS,
@@ -30,26 +30,26 @@ SOUND: dict[type[Document], dict[str, Any]] = {
     BrokerLinkRecord: {"ts": 1, "connected": True, "last_contact_ms": 1},
     KillSwitchChange: {"ts": 1, "engaged": True, "reason": "", "actor": ""},
 }  # fmt: skip
-KINDS = pytest.mark.parametrize("kind", SOUND)
+KINDS = pytest.mark.parametrize("kind", VALID)
 
 
 @KINDS
-def test_a_document_comes_back_as_it_was_written(kind: type[Document]) -> None:
-    document = parse_document(kind, "k", json.dumps(SOUND[kind]).encode())
+def test_a_document_round_trips(kind: type[Document]) -> None:
+    document = parse_document(kind, "k", json.dumps(VALID[kind]).encode())
     again = document.model_dump_json(by_alias=True).encode()
     assert parse_document(kind, "k", again) == document
-    assert SOUND[kind].items() <= json.loads(again).items()
+    assert VALID[kind].items() <= json.loads(again).items()
 
 
 @KINDS
-def test_fields_of_a_newer_writer_pass(kind: type[Document]) -> None:
-    parse_document(kind, "k", json.dumps({**SOUND[kind], "added_later": [1]}).encode())
+def test_unknown_fields_are_ignored(kind: type[Document]) -> None:
+    parse_document(kind, "k", json.dumps({**VALID[kind], "added_later": [1]}).encode())
 
 
 @KINDS
-def test_a_missing_field_is_refused_by_name(kind: type[Document]) -> None:
-    for missing in SOUND[kind]:
-        rest = {k: v for k, v in SOUND[kind].items() if k != missing}
+def test_a_missing_field_is_named(kind: type[Document]) -> None:
+    for missing in VALID[kind]:
+        rest = {k: v for k, v in VALID[kind].items() if k != missing}
         with pytest.raises(CorruptRecordError, match=f"^the:key is malformed: {missing}: "):
             parse_document(kind, "the:key", json.dumps(rest).encode())
 
@@ -70,10 +70,10 @@ def test_a_missing_field_is_refused_by_name(kind: type[Document]) -> None:
         (WeightsRecord, "scores.EUR_USD", float("inf")),
     ],
 )
-def test_an_impossible_value_is_refused_by_its_path(
+def test_an_invalid_value_is_named_by_its_path(
     kind: type[Document], path: str, value: float
 ) -> None:
-    document = json.loads(json.dumps(SOUND[kind]))
+    document = json.loads(json.dumps(VALID[kind]))
     *parents, last = path.split(".")
     inner = document
     for parent in parents:
@@ -83,25 +83,25 @@ def test_an_impossible_value_is_refused_by_its_path(
         parse_document(kind, "k", json.dumps(document).encode())
 
 
-def test_a_blob_that_names_other_instruments_in_each_part_is_refused() -> None:
-    raw = json.dumps({**SOUND[GatesBlob], "bufs": {}}).encode()
+def test_a_blob_with_different_instruments_in_its_parts_is_refused() -> None:
+    raw = json.dumps({**VALID[GatesBlob], "bufs": {}}).encode()
     with pytest.raises(CorruptRecordError, match="do not name the same instruments"):
         parse_document(GatesBlob, "k", raw)
 
 
 @given(st.binary(max_size=60))
-def test_no_bytes_do_worse_than_a_refusal(raw: bytes) -> None:
+def test_any_bytes_are_parsed_or_refused(raw: bytes) -> None:
     with pytest.raises(CorruptRecordError):
         parse_document(GatesBlob, "k", raw)
 
 
-async def test_what_is_not_there_is_none(store: Valkey) -> None:
+async def test_a_missing_document_is_none(store: Valkey) -> None:
     assert await read_document(store, GatesBlob, "nowhere") is None
     assert await read_documents(store, GatesBlob, []) == []
 
 
 async def test_one_malformed_document_leaves_the_others_readable(store: Valkey) -> None:
-    await store.set("a", json.dumps(SOUND[GatesBlob]))
+    await store.set("a", json.dumps(VALID[GatesBlob]))
     await store.set("b", "{")
     a, b, c = await read_documents(store, GatesBlob, ["a", "b", "c"])
     assert isinstance(a, GatesBlob)

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from sep.evaluator.v1 import evaluator_pb2, evaluator_pb2_grpc
 from sep.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from sep.guard.v1 import guard_pb2, guard_pb2_grpc
+from sep_contract import COMMON_ERRORS
 from sep_kit import errors
 from sep_kit.errors import (
     InvalidArgumentError,
@@ -35,26 +36,26 @@ SECRET = "password=hunter2"
 
 @pytest.fixture(autouse=True)
 def _only_documented_errors() -> None:
-    """Not here: every error there is comes out of the same method."""
+    """Disabled here: the tests return every error from the same method."""
 
 
-# The generated bases are abstract to the type checker alone; what a test leaves out is
-# answered with UNIMPLEMENTED.
+# The generated bases are abstract only to the type checker; methods that a test leaves out return
+# UNIMPLEMENTED.
 GatewayBase: Any = gateway_pb2_grpc.GatewayServiceServicer
 EvaluatorBase: Any = evaluator_pb2_grpc.EvaluatorServiceServicer
 GuardBase: Any = guard_pb2_grpc.GuardServiceServicer
 
 
 class Gateway(GatewayBase):  # type: ignore[misc]
-    """Fails as it is told."""
+    """Raises ``error``, if it is set."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.error = error
-        self.asked = 0
+        self.calls = 0
         self.cancelled = asyncio.Event()
 
     async def FetchCandles(self, request: Any, context: Any) -> gateway_pb2.FetchCandlesResponse:
-        self.asked += 1
+        self.calls += 1
         if self.error is not None:
             raise self.error
         return gateway_pb2.FetchCandlesResponse()
@@ -69,7 +70,7 @@ class Gateway(GatewayBase):  # type: ignore[misc]
 
 
 class Evaluator(EvaluatorBase):  # type: ignore[misc]
-    """Streams two answers, then fails, or goes on for ever."""
+    """Streams ``first`` responses, then raises ``error`` or goes on forever."""
 
     def __init__(self, error: BaseException | None, first: int = 2) -> None:
         self.error = error
@@ -92,7 +93,7 @@ class Evaluator(EvaluatorBase):  # type: ignore[misc]
 
 
 class Guard(GuardBase):  # type: ignore[misc]
-    """A second hop: asks the gateway and lets its error through."""
+    """A second hop: calls the gateway and passes its error on."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._gateway = gateway_pb2_grpc.GatewayServiceStub(channel)
@@ -164,13 +165,29 @@ async def test_an_error_reaches_the_caller_as_a_status_with_its_reason(
     assert (info.reason, info.domain, dict(info.metadata)) == (error.reason, "sep", error.metadata)
 
 
-def test_reasons_are_stable_and_unlike_each_other() -> None:
+def test_reasons_are_unique() -> None:
     reasons = [k.reason for k in leaves() if k is not RemoteError]
     assert len(reasons) == len(set(reasons))
     assert all(r == r.upper() for r in reasons)
 
 
-def test_the_drawn_tree_is_the_tree() -> None:
+def test_the_common_errors_of_the_contract_are_those_of_the_interceptor() -> None:
+    """Raised before a handler runs, or in place of a bug: no method declares them."""
+    kinds: list[type[SepError]] = [
+        InvalidArgumentError,
+        errors.UnauthenticatedError,
+        errors.WrongKeyError,
+        errors.PermissionDeniedError,
+        errors.InternalOnlyError,
+        TooSlowError,
+        SepError,
+    ]
+    assert {(kind.code.name, kind.reason) for kind in kinds} == {
+        (code, reason) for code, reasons in COMMON_ERRORS.items() for reason in reasons
+    }
+
+
+def test_the_tree_in_the_docstring_is_complete() -> None:
     """The docstring of the module shows every class with its reason."""
     text = ast.get_docstring(ast.parse(Path(errors.__file__).read_text("utf-8"))) or ""
     for kind in leaves():
@@ -179,7 +196,7 @@ def test_the_drawn_tree_is_the_tree() -> None:
             assert line.rstrip().endswith(kind.reason)
 
 
-async def test_a_stream_gives_what_it_has_and_then_the_error() -> None:
+async def test_a_stream_ends_with_the_error_after_its_responses() -> None:
     servicer = Evaluator(NotFoundError("no such thing", thing="x"))
     async with (
         running_server(evaluator(servicer)) as running,
@@ -216,14 +233,12 @@ async def test_any_other_exception_is_internal_with_its_text_withheld(error: Exc
         assert failure.code() is grpc.StatusCode.INTERNAL
         assert SECRET not in repr(failure)
         assert SECRET.encode() not in status_of(failure).SerializeToString()
-    # It is not lost: the service's own log has it.
+    # The text is in the service's log.
     failed = [entry["exc_info"] for entry in logs if entry["event"] == "handler failed"]
     assert failed == [error, error]
 
 
-async def test_a_request_that_breaks_the_contract_names_every_field_and_reaches_no_handler() -> (
-    None
-):
+async def test_an_invalid_request_is_refused_with_every_field_and_reaches_no_handler() -> None:
     servicer = Gateway()
     async with (
         running_server(gateway(servicer)) as running,
@@ -239,10 +254,10 @@ async def test_a_request_that_breaks_the_contract_names_every_field_and_reaches_
     assert refusal.value.reason == "INVALID_ARGUMENT"
     assert "instruments[1]: does not match" in refusal.value.message
     assert "count: must be less than or equal to 200000" in refusal.value.message
-    assert servicer.asked == 0
+    assert servicer.calls == 0
 
 
-async def test_a_request_with_thousands_of_faults_still_gets_its_answer() -> None:
+async def test_a_request_with_thousands_of_faults_gets_its_error() -> None:
     async with (
         running_server(gateway(Gateway())) as running,
         open_channel(running.address) as channel,
@@ -253,7 +268,7 @@ async def test_a_request_with_thousands_of_faults_still_gets_its_answer() -> Non
     assert "more" in str(refusal.value.details())
 
 
-async def test_an_endless_message_is_cut_so_that_it_arrives() -> None:
+async def test_a_long_message_is_truncated() -> None:
     error = InvalidArgumentError("x" * 100_000, which="this")
     async with (
         running_server(gateway(Gateway(error))) as running,
@@ -291,7 +306,7 @@ async def test_an_error_crosses_two_services_unchanged(kind: type[SepError]) -> 
     )  # fmt: skip
 
 
-async def test_a_peer_that_does_not_answer_in_time_is_unavailable_and_told_to_stop() -> None:
+async def test_a_peer_that_misses_the_deadline_is_unavailable_and_cancelled() -> None:
     servicer = Gateway()
     async with (
         running_server(gateway(servicer)) as running,
@@ -309,7 +324,7 @@ async def test_a_peer_that_does_not_answer_in_time_is_unavailable_and_told_to_st
             await servicer.cancelled.wait()
 
 
-async def test_whoever_stops_waiting_is_told_why_and_nobody_goes_on_for_him() -> None:
+async def test_a_call_past_its_deadline_fails_with_a_reason_and_is_cancelled() -> None:
     servicer = Gateway()
     async with (
         running_server(gateway(servicer)) as running,
@@ -328,10 +343,10 @@ async def test_whoever_stops_waiting_is_told_why_and_nobody_goes_on_for_him() ->
 
 
 @pytest.mark.parametrize("garbage", [b"\xff\xff", b"\x0a\x02\xff\xfe"])
-async def test_bytes_that_are_no_request_are_refused_without_a_word_of_pythons(
+async def test_bytes_that_can_not_be_decoded_are_refused_without_python_text(
     garbage: bytes,
 ) -> None:
-    """Neither a message, nor a text that is not UTF-8, which REST may carry in a query."""
+    """Not a message, and a string that is not UTF-8, as a query in REST may contain."""
     servicer = Gateway()
     async with (
         running_server(gateway(servicer)) as running,
@@ -342,10 +357,10 @@ async def test_bytes_that_are_no_request_are_refused_without_a_word_of_pythons(
             await opened.unary_unary("/sep.gateway.v1.GatewayService/FetchCandles")(garbage)
     assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "protobuf" not in str(failure.value.details())
-    assert servicer.asked == 0
+    assert servicer.calls == 0
 
 
-async def test_a_peer_that_is_not_there_is_unavailable() -> None:
+async def test_a_peer_that_does_not_run_is_unavailable() -> None:
     async with running_server() as running:
         address = running.address
     async with open_channel(address) as channel:
@@ -358,7 +373,7 @@ async def test_a_peer_that_is_not_there_is_unavailable() -> None:
             )
 
 
-async def test_a_peer_that_stops_in_the_middle_of_a_call_is_unavailable() -> None:
+async def test_a_peer_that_stops_during_a_call_is_unavailable() -> None:
     async with (
         running_server(gateway(Gateway())) as running,
         open_channel(running.address) as channel,
@@ -377,8 +392,8 @@ async def test_a_peer_that_stops_in_the_middle_of_a_call_is_unavailable() -> Non
             await calling
 
 
-async def test_what_a_stranger_answers_keeps_its_code() -> None:
-    """A service without this method, or without our interceptor, is no reason to fail twice."""
+async def test_an_error_without_details_keeps_its_code() -> None:
+    """As from a server without the method, or without the interceptor."""
     async with running_server() as running, open_channel(running.address) as channel:
         with pytest.raises(RemoteError) as failure:
             await call(
@@ -390,8 +405,8 @@ async def test_what_a_stranger_answers_keeps_its_code() -> None:
     assert failure.value.reason == "UNIMPLEMENTED"
 
 
-class Garbler(GatewayBase):  # type: ignore[misc]
-    """Sends details that are no Status."""
+class BrokenDetails(GatewayBase):  # type: ignore[misc]
+    """Sends details that are not a Status."""
 
     def __init__(self, details: bytes) -> None:
         self.details = details
@@ -403,10 +418,10 @@ class Garbler(GatewayBase):  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("details", [b"", b"\xff\xff\xff", b"not a status"])
-async def test_garbled_details_leave_the_code(details: bytes) -> None:
+async def test_broken_details_leave_the_code(details: bytes) -> None:
     server = grpc.aio.server()
     port = server.add_insecure_port("127.0.0.1:0")
-    gateway_pb2_grpc.add_GatewayServiceServicer_to_server(Garbler(details), server)
+    gateway_pb2_grpc.add_GatewayServiceServicer_to_server(BrokenDetails(details), server)
     await server.start()
     async with open_channel(f"127.0.0.1:{port}") as channel:
         with pytest.raises(RemoteError) as failure:
@@ -419,7 +434,7 @@ async def test_garbled_details_leave_the_code(details: bytes) -> None:
     assert (failure.value.code, failure.value.reason) == (grpc.StatusCode.ABORTED, "ABORTED")
 
 
-async def test_details_beside_the_reason_are_sent_too() -> None:
+async def test_further_details_are_sent_too() -> None:
     error = NotFoundError("gone")
     error.details = (gateway_pb2.FetchCandlesResponse(),)
     async with (
@@ -432,7 +447,7 @@ async def test_details_beside_the_reason_are_sent_too() -> None:
     assert details[1].Is(gateway_pb2.FetchCandlesResponse.DESCRIPTOR)
 
 
-async def test_a_client_that_leaves_a_stream_ends_it_at_once() -> None:
+async def test_a_client_that_cancels_a_stream_ends_it_at_once() -> None:
     servicer = Evaluator(None)
     async with (
         running_server(evaluator(servicer)) as running,
@@ -447,8 +462,8 @@ async def test_a_client_that_leaves_a_stream_ends_it_at_once() -> None:
             await servicer.closed.wait()
 
 
-async def test_an_error_that_the_contract_does_not_tell_of_is_logged() -> None:
-    """Clients can't be ready for it; in tests it fails whoever brings it about."""
+async def test_an_undeclared_error_is_logged() -> None:
+    """In all other tests such an error is a failure."""
     servicer = Gateway(errors.ReadOnlyError("no"))
     async with (
         running_server(gateway(servicer)) as running,
@@ -459,8 +474,8 @@ async def test_an_error_that_the_contract_does_not_tell_of_is_logged() -> None:
                 servicer.error = error
                 with pytest.raises(grpc.aio.AioRpcError):
                     await fetch(channel)
-    told = [entry for entry in logs if entry["event"] == UNDOCUMENTED]
-    assert [(e["method"].rpartition("/")[2], e["reason"]) for e in told] == [
+    undeclared = [entry for entry in logs if entry["event"] == UNDOCUMENTED]
+    assert [(e["method"].rpartition("/")[2], e["reason"]) for e in undeclared] == [
         ("FetchCandles", "READ_ONLY")
     ]
 

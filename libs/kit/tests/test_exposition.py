@@ -10,7 +10,7 @@ from sep_kit.ops.exposition import merge_expositions
 
 
 def exposition(service: str, instruments: tuple[str, ...] = ("EUR_USD",)) -> str:
-    """What a service exports: loops like all others, and gauges of its own."""
+    """Metrics of a service: those of loops, which all share, and some of its own."""
     registry = CollectorRegistry()
     loops = LoopMetrics(registry)
     loops.duration.labels("tick").observe(0.3)
@@ -44,13 +44,13 @@ def series(text: str) -> list[str]:
     return [line.rsplit(" ", 1)[0] for line in samples(text)]
 
 
-def test_each_series_is_there_once() -> None:
+def test_there_are_no_duplicate_series() -> None:
     found = series(merged("evaluator", "guard", "allocator"))
     assert len(found) == len(set(found))
 
 
 def test_each_family_has_one_help_and_one_type_before_all_its_samples() -> None:
-    """What promtool asks of an exposition."""
+    """As promtool demands."""
     text = merged("evaluator", "guard")
     families: list[str] = []
     current = ""
@@ -66,7 +66,7 @@ def test_each_family_has_one_help_and_one_type_before_all_its_samples() -> None:
     assert text.endswith("\n")
 
 
-def test_shared_families_tell_the_service_and_others_keep_their_labels() -> None:
+def test_shared_metrics_get_a_service_label_and_others_keep_their_labels() -> None:
     found = series(merged("evaluator", "guard"))
     assert 'sep_rolling_gate{buf="0.10",eligible="1",instrument="EUR_USD"}' in found
     for service in ("evaluator", "guard"):
@@ -74,7 +74,7 @@ def test_shared_families_tell_the_service_and_others_keep_their_labels() -> None
         assert f'sep_serving{{service="{service}"}}' in found
 
 
-def test_the_label_stays_while_the_other_services_are_away() -> None:
+def test_the_service_label_stays_while_other_services_are_down() -> None:
     alone = series(merged("guard"))
     assert 'sep_loop_failures_total{loop="tick",service="guard"}' in alone
     assert set(alone) <= set(series(merged("guard", "evaluator")))
@@ -92,7 +92,7 @@ def test_histograms_and_summaries_keep_all_their_samples() -> None:
     assert {"sep_sweep_seconds_sum", "sep_sweep_seconds_count", "sep_sizes_count"} <= set(found)
 
 
-def test_types_survive() -> None:
+def test_types_are_preserved() -> None:
     text = merged("evaluator", "guard")
     for declared in (
         "# TYPE sep_loop_duration_seconds histogram",
@@ -103,7 +103,7 @@ def test_types_survive() -> None:
         assert declared in text.splitlines()
 
 
-def test_values_without_a_number_and_odd_texts_survive() -> None:
+def test_nan_and_special_characters_are_preserved() -> None:
     text = merged("evaluator", "guard")
     assert 'sep_loop_lag_seconds{loop="tick",service="guard"} NaN' in text
     assert 'sep_bt_calmar{instrument="X"} +Inf' in text
@@ -111,11 +111,11 @@ def test_values_without_a_number_and_odd_texts_survive() -> None:
     assert '# HELP sep_sweep_seconds A "sweep"\\nof \\\\ all' in text
 
 
-def test_nothing_to_merge_is_an_empty_exposition() -> None:
+def test_merging_nothing_gives_an_empty_exposition() -> None:
     assert merge_expositions({}) == ""
 
 
-def test_merging_what_one_service_exports_changes_no_value() -> None:
+def test_merging_one_service_changes_no_value() -> None:
     text = exposition("evaluator")
     again = merge_expositions({"evaluator": text})
 
@@ -139,7 +139,7 @@ LABELS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
         st.dictionaries(NAMES, st.tuples(LABELS, st.floats()), max_size=6),
     )
 )
-def test_whatever_services_export_no_series_is_lost_or_doubled(
+def test_no_series_is_lost_or_duplicated(
     services: dict[str, dict[str, tuple[str, float]]],
 ) -> None:
     texts = {}

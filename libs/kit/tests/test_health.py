@@ -16,7 +16,7 @@ ALLOCATOR = "sep.allocator.v1.AllocatorService"
 
 
 def handler() -> Handler:
-    # The generated base is abstract to the type checker alone.
+    # The generated base is abstract only to the type checker.
     servicer: Any = allocator_pb2_grpc.AllocatorServiceServicer
     add = allocator_pb2_grpc.add_AllocatorServiceServicer_to_server
     return Handler(ALLOCATOR, servicer(), add)
@@ -24,11 +24,11 @@ def handler() -> Handler:
 
 async def health_of(channel: grpc.aio.Channel, service: str = "") -> str:
     request = health_pb2.HealthCheckRequest(service=service)
-    answer = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=5)
-    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+    response = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=5)
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(response.status))
 
 
-async def test_a_server_does_not_serve_until_it_is_told() -> None:
+async def test_a_server_is_not_serving_until_set() -> None:
     async with (
         running_server(handler(), serving=False) as running,
         open_channel(running.address) as channel,
@@ -42,7 +42,7 @@ async def test_a_server_does_not_serve_until_it_is_told() -> None:
         assert await health_of(channel) == "NOT_SERVING"
 
 
-async def test_operators_are_answered_at_once() -> None:
+async def test_the_ops_service_is_serving_at_once() -> None:
     async with (
         running_server(handler(), serving=False) as running,
         open_channel(running.address) as channel,
@@ -50,14 +50,14 @@ async def test_operators_are_answered_at_once() -> None:
         assert await health_of(channel, OPS_SERVICE) == "SERVING"
 
 
-async def test_a_service_that_is_not_here_is_not_found() -> None:
+async def test_an_unknown_service_is_not_found() -> None:
     async with running_server(handler()) as running, open_channel(running.address) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as failure:
             await health_of(channel, "sep.guard.v1.GuardService")
     assert failure.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def test_whoever_watches_is_told_of_every_change() -> None:
+async def test_watchers_get_every_change() -> None:
     async with (
         running_server(handler(), serving=False) as running,
         open_channel(running.address) as channel,
@@ -78,8 +78,8 @@ async def test_every_server_lists_the_whole_contract() -> None:
         call = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo()
         await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
         await call.done_writing()
-        answer = await call.read()
-        names = {s.name for s in answer.list_services_response.service}
+        response = await call.read()
+        names = {s.name for s in response.list_services_response.service}
     assert {
         ALLOCATOR,
         "sep.evaluator.v1.EvaluatorService",
@@ -111,11 +111,11 @@ async def probe(*arguments: str, listen: str = "") -> tuple[int, str]:
     return process.returncode or 0, out.decode().strip()
 
 
-async def test_the_probe_says_with_its_exit_code_whether_a_service_works() -> None:
+async def test_the_probe_exits_with_0_only_if_the_service_is_serving() -> None:
     async with running_server(handler()) as running:
         port = running.address.rpartition(":")[2]
         assert await probe(running.address, "--service", ALLOCATOR) == (0, "SERVING")
-        # In a container it asks where the service itself listens.
+        # In a container it uses the address that the service listens on.
         assert await probe(listen=f"0.0.0.0:{port}") == (0, "SERVING")
         await running.server.set_serving(serving=False)
         assert await probe(running.address) == (1, "NOT_SERVING")

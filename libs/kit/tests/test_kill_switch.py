@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from sep_kit.errors import StoreUnavailableError
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.records import KillSwitchChange
 from sep_testing.eventually import eventually
@@ -14,7 +14,7 @@ RELEASED = KillSwitchChange(ts=1, engaged=False, reason="opening", actor="ann")
 ENGAGED = KillSwitchChange(ts=2, engaged=True, reason="closing", actor="bob")
 
 
-async def test_while_the_store_is_away_it_is_engaged_and_can_not_be_changed(
+async def test_while_the_store_is_down_it_is_engaged_and_can_not_be_changed(
     valkey: ValkeyServer,
 ) -> None:
     client = open_valkey(valkey.url)
@@ -30,24 +30,24 @@ async def test_while_the_store_is_away_it_is_engaged_and_can_not_be_changed(
     await client.aclose()
 
 
-@pytest.mark.parametrize("moment", ["before it is asked", "between question and answer"])
-async def test_a_release_that_failed_does_not_come_true_when_the_store_wakes_up(
+@pytest.mark.parametrize("moment", ["before the call", "between its two commands"])
+async def test_a_release_that_failed_is_not_applied_when_the_store_resumes(
     valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    """Who was told that it failed may have gone home, or have engaged it since."""
+    """Its caller has got an error, and may have engaged the switch since."""
     client, other = open_valkey(valkey.url), open_valkey(valkey.url)
     switch = KillSwitch(client)
     await switch.set(RELEASED)
     await switch.set(ENGAGED)
-    if moment == "before it is asked":
+    if moment == "before the call":
         valkey.freeze()
     else:
-        ask = client.time
+        read_time = client.time
 
         async def then_freeze() -> Any:
-            told = await ask()
+            result = await read_time()
             valkey.freeze()
-            return told
+            return result
 
         monkeypatch.setattr(client, "time", then_freeze)
     with pytest.raises(StoreUnavailableError):
@@ -60,7 +60,7 @@ async def test_a_release_that_failed_does_not_come_true_when_the_store_wakes_up(
     await other.aclose()
 
 
-async def test_it_is_kept_over_a_restart_of_the_store(valkey: ValkeyServer) -> None:
+async def test_it_survives_a_restart_of_the_store(valkey: ValkeyServer) -> None:
     client = open_valkey(valkey.url)
     await KillSwitch(client).set(RELEASED)
     valkey.kill()
@@ -70,12 +70,12 @@ async def test_it_is_kept_over_a_restart_of_the_store(valkey: ValkeyServer) -> N
     await client.aclose()
 
 
-async def test_a_value_of_another_type_is_engaged(store: Valkey) -> None:
+async def test_a_value_of_another_type_counts_as_engaged(store: Valkey) -> None:
     await store.hset(keys.KILL_SWITCH, "a", "0")
     assert (await KillSwitch(store).read()).engaged
 
 
-async def test_a_change_by_hand_counts_and_is_told_as_such(store: Valkey) -> None:
+async def test_a_change_outside_the_api_counts_and_is_reported_as_such(store: Valkey) -> None:
     switch = KillSwitch(store)
     await switch.set(RELEASED)
     await store.set(keys.KILL_SWITCH, "1")
@@ -84,7 +84,7 @@ async def test_a_change_by_hand_counts_and_is_told_as_such(store: Valkey) -> Non
 
 
 @pytest.mark.parametrize("entry", [{"note": "by hand"}, {"change": "{"}, {"change": '{"ts": 1}'}])
-async def test_an_audit_that_can_not_be_read_does_not_hide_the_switch(
+async def test_a_malformed_audit_entry_does_not_hide_the_state(
     store: Valkey, entry: dict[str, str]
 ) -> None:
     switch = KillSwitch(store)
@@ -94,33 +94,33 @@ async def test_an_audit_that_can_not_be_read_does_not_hide_the_switch(
     assert (state.engaged, state.reason) == (False, "set outside the API")
 
 
-async def test_every_change_is_on_record_in_order(store: Valkey) -> None:
+async def test_every_change_is_recorded_in_order(store: Valkey) -> None:
     switch = KillSwitch(store)
     for change in (RELEASED, ENGAGED, RELEASED):
         await switch.set(change)
-    entries = await answer(store.xrange(keys.KILL_SWITCH_AUDIT))
+    entries = await reply(store.xrange(keys.KILL_SWITCH_AUDIT))
     recorded = [KillSwitchChange.model_validate_json(fields[b"change"]) for _, fields in entries]
     assert recorded == [RELEASED, ENGAGED, RELEASED]
 
 
-async def test_replicas_that_seed_at_once_record_one_change(store: Valkey) -> None:
+async def test_concurrent_seeding_records_one_change(store: Valkey) -> None:
     await asyncio.gather(*(KillSwitch(store).seed(ENGAGED, force=False) for _ in range(8)))
     assert await store.xlen(keys.KILL_SWITCH_AUDIT) == 1
     assert (await KillSwitch(store).read()).change == ENGAGED
 
 
-async def test_a_change_made_while_seeding_looks_is_not_undone(
+async def test_a_change_during_seeding_is_not_overwritten(
     store: Valkey, shared_valkey: ValkeyServer
 ) -> None:
     seeding = open_valkey(shared_valkey.url)
-    look = seeding.exists
+    exists = seeding.exists
 
-    async def look_then_change(*names: str) -> int:
-        found: int = await answer(look(*names))
+    async def check_then_change(*names: str) -> int:
+        found: int = await reply(exists(*names))
         await KillSwitch(store).set(ENGAGED)
         return found
 
-    seeding.exists = look_then_change  # type: ignore[assignment,method-assign]
+    seeding.exists = check_then_change  # type: ignore[assignment,method-assign]
     await KillSwitch(seeding).seed(RELEASED, force=False)
     assert (await KillSwitch(store).read()).change == ENGAGED
     await seeding.aclose()

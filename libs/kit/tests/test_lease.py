@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from sep_kit.errors import NotTheWriterError, StoreUnavailableError
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_kit.store.lease import RENEW_SECONDS, Lease
 from sep_testing.clock import FakeClock
 from sep_testing.eventually import eventually
@@ -18,13 +18,13 @@ def replicas(store: Valkey, clock: FakeClock) -> tuple[Lease, Lease]:
     return Lease(store, "guard", "old", clock), Lease(store, "guard", "new", clock)
 
 
-async def test_a_lost_holder_is_replaced_within_15_s(
+async def test_a_dead_holder_is_replaced_within_15_s(
     store: Valkey, replicas: tuple[Lease, Lease], clock: FakeClock
 ) -> None:
     old, new = replicas
     await old.renew()
-    # The store forgets the lease this much later, and the other asks this often.
-    left_ms = await answer(store.pttl(keys.lease("guard")))
+    # Time until the lease expires in the store, plus the renewal interval of the other replica.
+    left_ms = await reply(store.pttl(keys.lease("guard")))
     assert 0 < left_ms / 1000 + RENEW_SECONDS <= TAKE_OVER_S
     await store.pexpire(keys.lease("guard"), 50)
 
@@ -34,23 +34,23 @@ async def test_a_lost_holder_is_replaced_within_15_s(
 
     await eventually(taken_over)
     assert new.token > 0
-    # The first knows by its own clock, without asking, no later than the store forgets.
+    # By its own clock the old holder knows without asking, no later than the store.
     clock.advance(left_ms / 1000 + 0.1)
     assert not old.held
     assert old.token == 0
 
 
-async def test_the_holder_stops_believing_no_later_than_the_store_forgets(
+async def test_the_holder_considers_it_expired_no_later_than_the_store(
     store: Valkey, replicas: tuple[Lease, Lease], clock: FakeClock
 ) -> None:
-    """It counts from before it asked, so that a slow answer does not make it late."""
+    """It counts from before the request, so that a slow reply does not delay it."""
     old, _ = replicas
     await old.renew()
     clock.advance(9.999)
     assert old.held
     clock.advance(0.001)
     assert not old.held
-    assert await answer(store.pttl(keys.lease("guard"))) > 0
+    assert await reply(store.pttl(keys.lease("guard"))) > 0
 
 
 async def test_renewing_keeps_lease_and_token(
@@ -66,7 +66,7 @@ async def test_renewing_keeps_lease_and_token(
     assert (old.held, old.token, new.held) == (True, token, False)
 
 
-async def test_a_holder_that_comes_back_has_to_wait_and_gets_a_greater_token(
+async def test_a_former_holder_waits_and_gets_a_greater_token(
     store: Valkey, replicas: tuple[Lease, Lease]
 ) -> None:
     old, new = replicas
@@ -81,7 +81,7 @@ async def test_a_holder_that_comes_back_has_to_wait_and_gets_a_greater_token(
     assert old.token > first + 1
 
 
-async def test_giving_up_a_lease_leaves_that_of_another_alone(
+async def test_releasing_does_not_affect_another_holder(
     replicas: tuple[Lease, Lease],
 ) -> None:
     old, new = replicas
@@ -92,13 +92,13 @@ async def test_giving_up_a_lease_leaves_that_of_another_alone(
     await old.write(lambda pipe: pipe.set("x", "1"))
 
 
-async def test_of_many_that_ask_at_once_one_gets_it(store: Valkey, clock: FakeClock) -> None:
+async def test_of_many_concurrent_replicas_one_acquires_it(store: Valkey, clock: FakeClock) -> None:
     leases = [Lease(store, "guard", f"replica-{n}", clock) for n in range(20)]
     await asyncio.gather(*(lease.renew() for lease in leases))
     assert sum(lease.held for lease in leases) == 1
 
 
-async def test_leases_of_two_services_do_not_meet(store: Valkey, clock: FakeClock) -> None:
+async def test_leases_of_two_services_are_separate(store: Valkey, clock: FakeClock) -> None:
     guard, allocator = Lease(store, "guard", "a", clock), Lease(store, "allocator", "b", clock)
     await guard.renew()
     await allocator.renew()
@@ -106,7 +106,7 @@ async def test_leases_of_two_services_do_not_meet(store: Valkey, clock: FakeCloc
     assert allocator.held
 
 
-async def test_whoever_never_held_it_writes_nothing(
+async def test_a_replica_that_never_held_it_writes_nothing(
     store: Valkey, replicas: tuple[Lease, Lease]
 ) -> None:
     with pytest.raises(NotTheWriterError, match="does not hold the guard lease"):
@@ -133,7 +133,7 @@ async def test_a_write_goes_through_while_the_lease_is_renewed(
     assert await store.get("x") == b"29"
 
 
-async def test_without_the_store_the_lease_runs_out_by_itself(
+async def test_without_the_store_the_lease_expires_by_itself(
     valkey: ValkeyServer, clock: FakeClock
 ) -> None:
     client = open_valkey(valkey.url)
@@ -150,7 +150,7 @@ async def test_without_the_store_the_lease_runs_out_by_itself(
     await client.aclose()
 
 
-async def test_tokens_go_on_growing_over_a_restart_of_the_store(
+async def test_tokens_keep_growing_after_a_restart_of_the_store(
     valkey: ValkeyServer, clock: FakeClock
 ) -> None:
     client = open_valkey(valkey.url)

@@ -36,15 +36,15 @@ async def running(
             await task
 
 
-def leap(seconds: float) -> None:
-    """Turn the event loop's own clock forward."""
+def advance(seconds: float) -> None:
+    """Advance the event loop's clock."""
     loop = asyncio.get_running_loop()
     now = loop.time
     loop.time = lambda: now() + seconds  # type: ignore[method-assign]
 
 
 class Ticks:
-    """Counts ticks; fails while told to."""
+    """Counts ticks; raises ``error`` while it is set."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -56,7 +56,7 @@ class Ticks:
             raise self.error
 
 
-async def test_it_ticks_again_and_again(registry: CollectorRegistry) -> None:
+async def test_it_ticks_repeatedly(registry: CollectorRegistry) -> None:
     ticks = Ticks()
     async with running(ticks, registry):
         await eventually(lambda: ticks.count >= 3)
@@ -70,7 +70,7 @@ async def test_it_ticks_at_once_when_woken(registry: CollectorRegistry) -> None:
         await eventually(lambda: ticks.count == 2)
 
 
-async def test_waking_during_a_tick_makes_one_more_and_no_two_overlap(
+async def test_waking_during_a_tick_causes_one_more_without_overlap(
     registry: CollectorRegistry,
 ) -> None:
     go = asyncio.Event()
@@ -112,14 +112,14 @@ async def test_a_tick_longer_than_the_interval_delays_the_next(
     assert most == 1
 
 
-async def test_starts_are_spread_over_the_interval_at_most_a_second(
+async def test_first_ticks_are_jittered_by_at_most_a_second(
     registry: CollectorRegistry,
 ) -> None:
     ticks = Ticks()
     async with running(ticks, registry, interval_s=3600, random_fraction=0.9):
         await asyncio.sleep(0.01)
         assert ticks.count == 0
-        leap(0.9)
+        advance(0.9)
         await eventually(lambda: ticks.count == 1)
 
 
@@ -127,11 +127,11 @@ async def test_a_failure_is_logged_once_and_the_recovery_once(
     registry: CollectorRegistry,
 ) -> None:
     ticks = Ticks()
-    ticks.error = ValueError("no luck")
+    ticks.error = ValueError("broken")
     with structlog.testing.capture_logs() as logs:
         async with running(ticks, registry) as loop:
             await eventually(lambda: ticks.count >= 3)
-            assert loop.stalled() == "test: fails: no luck"
+            assert loop.stalled() == "test: fails: broken"
             ticks.error = None
             await eventually(lambda: loop.stalled() is None)
             seen = ticks.count
@@ -144,7 +144,7 @@ async def test_a_failure_is_logged_once_and_the_recovery_once(
     assert failures >= 4
 
 
-async def test_an_error_without_a_text_is_told_all_the_same(registry: CollectorRegistry) -> None:
+async def test_an_error_without_a_message_is_reported_too(registry: CollectorRegistry) -> None:
     ticks = Ticks()
     ticks.error = TimeoutError()
     async with running(ticks, registry) as loop:
@@ -162,12 +162,12 @@ async def test_a_cancellation_from_inside_the_tick_does_not_end_the_loop(
         await eventually(lambda: loop.stalled() is None)
 
 
-async def test_it_stops_at_once_in_the_middle_of_a_tick(registry: CollectorRegistry) -> None:
+async def test_it_stops_at_once_during_a_tick(registry: CollectorRegistry) -> None:
     stopped = asyncio.Event()
-    began = asyncio.Event()
+    started = asyncio.Event()
 
     async def tick() -> None:
-        began.set()
+        started.set()
         try:
             await asyncio.sleep(3600)
         finally:
@@ -175,7 +175,7 @@ async def test_it_stops_at_once_in_the_middle_of_a_tick(registry: CollectorRegis
 
     async with asyncio.timeout(2):
         async with running(tick, registry):
-            await began.wait()
+            await started.wait()
         assert stopped.is_set()
 
 
@@ -185,7 +185,7 @@ async def test_a_loop_that_has_not_run_yet_counts_as_stalled(registry: Collector
 
 
 @pytest.mark.parametrize(("interval_s", "allowed_s"), [(0.005, 15), (10, 30)])
-async def test_a_tick_that_hangs_is_told_after_three_intervals_but_not_before_15_s(
+async def test_a_hanging_tick_is_reported_after_three_intervals_but_not_before_15_s(
     registry: CollectorRegistry, interval_s: float, allowed_s: float
 ) -> None:
     hang = asyncio.Event()
@@ -200,16 +200,16 @@ async def test_a_tick_that_hangs_is_told_after_three_intervals_but_not_before_15
         hang.set()
         loop.wake()
         await asyncio.sleep(0)
-        leap(allowed_s - 1)
+        advance(allowed_s - 1)
         assert loop.stalled() is None
-        leap(2)
+        advance(2)
         assert loop.stalled() == f"test: no tick for {allowed_s + 1:.0f} s"
         hang.clear()
         release.set()
         await eventually(lambda: loop.stalled() is None)
 
 
-async def test_operators_see_lag_duration_and_the_last_success(
+async def test_lag_duration_and_last_success_are_exported(
     registry: CollectorRegistry,
 ) -> None:
     ticks = Ticks()

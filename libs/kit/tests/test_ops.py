@@ -18,7 +18,7 @@ from sep_kit.grpc.server import OPS_SERVICE, Handler
 from sep_kit.grpc.status import DETAILS_KEY
 from sep_kit.ops.replicas import addresses_of
 from sep_kit.ops.servicer import OpsServicer, StackView
-from sep_kit.ops.status import Limits, age_of
+from sep_kit.ops.status import Limits, age_report
 from sep_kit.service import StackSettings
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
@@ -45,7 +45,7 @@ LIMITS = Limits(blob_s=180, weights_s=120, signal_s=300)
 
 @dataclass
 class Stack:
-    """Four real servers, each with the ops service; the guard's is the one that is asked."""
+    """Four real servers, each with OpsService; ``stub`` calls the guard's."""
 
     servers: dict[str, Running]
     stub: Any
@@ -59,16 +59,16 @@ async def running_stack(store: Valkey, clock: FakeClock) -> AsyncIterator[Stack]
             registry = CollectorRegistry()
             Gauge("sep_serving", "1", ["service"], registry=registry).labels(name).set(1)
             Gauge(f"sep_{name}_own", "1", registry=registry).set(1)
-            # The last one knows all the others.
+            # Each server knows those started before it.
             servicer = OpsServicer(view(name, servers), store, registry, clock)
             stack.push_async_callback(servicer.close)
             handler = Handler(OPS_SERVICE, servicer, ops_pb2_grpc.add_OpsServiceServicer_to_server)
             servers[name] = await stack.enter_async_context(running_server(handler))
-        everyone = OpsServicer(view("guard", servers), store, CollectorRegistry(), clock)
-        stack.push_async_callback(everyone.close)
-        handler = Handler(OPS_SERVICE, everyone, ops_pb2_grpc.add_OpsServiceServicer_to_server)
-        asked = await stack.enter_async_context(running_server(handler))
-        channel = await stack.enter_async_context(open_channel(asked.address))
+        complete = OpsServicer(view("guard", servers), store, CollectorRegistry(), clock)
+        stack.push_async_callback(complete.close)
+        handler = Handler(OPS_SERVICE, complete, ops_pb2_grpc.add_OpsServiceServicer_to_server)
+        server = await stack.enter_async_context(running_server(handler))
+        channel = await stack.enter_async_context(open_channel(server.address))
         stub: Any = ops_pb2_grpc.OpsServiceStub(channel)
         yield Stack(servers, stub)
 
@@ -92,7 +92,7 @@ def states(response: ops_pb2.GetHealthResponse | ops_pb2.GetStatusResponse) -> d
 
 
 async def unhealthy(stack: Stack) -> tuple[grpc.aio.AioRpcError, dict[str, str]]:
-    """The refusal, and the states in its details."""
+    """The error, and the states in its details."""
     with pytest.raises(grpc.aio.AioRpcError) as failure:
         await stack.stub.GetHealth(ops_pb2.GetHealthRequest(), timeout=10)
     trailing: Any = failure.value.trailing_metadata()
@@ -103,13 +103,13 @@ async def unhealthy(stack: Stack) -> tuple[grpc.aio.AioRpcError, dict[str, str]]
     return failure.value, states(response)
 
 
-async def test_while_all_parts_serve_health_is_good(stack: Stack) -> None:
+async def test_healthy_while_all_parts_are_serving(stack: Stack) -> None:
     response = await stack.stub.GetHealth(ops_pb2.GetHealthRequest(), timeout=10)
     assert response.healthy
     assert states(response) == dict.fromkeys((*SERVICES, "valkey"), "SERVING")
 
 
-async def test_a_part_that_does_not_do_its_work_is_named_beside_the_others(stack: Stack) -> None:
+async def test_parts_that_are_not_serving_are_named(stack: Stack) -> None:
     await stack.servers["evaluator"].server.set_serving(serving=False)
     await stack.servers["allocator"].server.stop(0)
     failure, found = await unhealthy(stack)
@@ -124,40 +124,40 @@ async def test_a_part_that_does_not_do_its_work_is_named_beside_the_others(stack
     }
 
 
-@pytest.mark.parametrize("away", [ValkeyServer.kill, ValkeyServer.freeze])
-async def test_without_the_store_health_is_bad_and_told_in_time(
-    valkey: ValkeyServer, clock: FakeClock, away: Callable[[ValkeyServer], None]
+@pytest.mark.parametrize("outage", [ValkeyServer.kill, ValkeyServer.freeze])
+async def test_unhealthy_without_the_store_and_answered_in_time(
+    valkey: ValkeyServer, clock: FakeClock, outage: Callable[[ValkeyServer], None]
 ) -> None:
     client = open_valkey(valkey.url)
     async with running_stack(client, clock) as stack:
-        away(valkey)
+        outage(valkey)
         _, found = await unhealthy(stack)
         assert found == {**dict.fromkeys(SERVICES, "SERVING"), "valkey": "UNREACHABLE"}
         valkey.thaw()
     await client.aclose()
 
 
-async def test_without_the_store_the_status_says_what_is_not_known(
+async def test_without_the_store_the_status_marks_what_is_unknown(
     valkey: ValkeyServer, clock: FakeClock
 ) -> None:
     client = open_valkey(valkey.url)
     async with running_stack(client, clock) as stack:
         valkey.kill()
-        answer = await status(stack)
-        assert {f.verdict for f in answer.freshness} == {"unknown"}
-        assert states(answer) == {**dict.fromkeys(SERVICES, "SERVING"), "valkey": "UNREACHABLE"}
-        # What is not known counts as the safe thing.
-        assert answer.modes.kill_switch
-        assert not answer.broker.connected
-        assert answer.broker.error == "the store does not answer"
+        response = await status(stack)
+        assert {f.verdict for f in response.freshness} == {"unknown"}
+        assert states(response) == {**dict.fromkeys(SERVICES, "SERVING"), "valkey": "UNREACHABLE"}
+        # Unknown values get the safe default.
+        assert response.modes.kill_switch
+        assert not response.broker.connected
+        assert response.broker.error == "the store does not answer"
     await client.aclose()
 
 
 async def status(stack: Stack) -> ops_pb2.GetStatusResponse:
-    answer: ops_pb2.GetStatusResponse = await stack.stub.GetStatus(
+    response: ops_pb2.GetStatusResponse = await stack.stub.GetStatus(
         ops_pb2.GetStatusRequest(), timeout=10
     )
-    return answer
+    return response
 
 
 async def verdicts(stack: Stack) -> dict[str, tuple[str, float | None]]:
@@ -182,23 +182,23 @@ async def put_signal(store: Valkey, instrument: str, ts_ns: int) -> None:
         await pipe.execute()
 
 
-async def test_of_an_empty_store_everything_is_missing_and_the_kill_switch_engaged(
+async def test_with_an_empty_store_all_is_missing_and_the_kill_switch_engaged(
     stack: Stack, clock: FakeClock
 ) -> None:
-    answer = await status(stack)
-    assert answer.version == __version__
-    assert answer.ts_ms == now_ms(clock)
-    assert {f.verdict for f in answer.freshness} == {"missing"}
-    assert (answer.modes.kill_switch, answer.modes.read_only) == (True, True)
-    assert (answer.modes.environment, answer.modes.live_trading_enabled) == ("paper", False)
-    assert not answer.broker.connected
-    assert answer.broker.error == "the gateway has not reported lately"
-    assert [(lease.name, lease.holder) for lease in answer.leases] == [
+    response = await status(stack)
+    assert response.version == __version__
+    assert response.ts_ms == now_ms(clock)
+    assert {f.verdict for f in response.freshness} == {"missing"}
+    assert (response.modes.kill_switch, response.modes.read_only) == (True, True)
+    assert (response.modes.environment, response.modes.live_trading_enabled) == ("paper", False)
+    assert not response.broker.connected
+    assert response.broker.error == "the gateway has not reported lately"
+    assert [(lease.name, lease.holder) for lease in response.leases] == [
         (name, "") for name in SERVICES
     ]
 
 
-async def test_each_thing_is_fresh_stale_missing_or_malformed(
+async def test_each_value_is_fresh_stale_missing_or_malformed(
     stack: Stack, store: Valkey, clock: FakeClock
 ) -> None:
     now = now_ms(clock)
@@ -207,7 +207,7 @@ async def test_each_thing_is_fresh_stale_missing_or_malformed(
     weights = WeightsRecord(ts=now - 121_000, gates_ts=None, weights={}, scores={}, top_k=3,
                             held=True)  # fmt: skip
     await store.set(keys.ALLOCATION_WEIGHTS, weights.model_dump_json())
-    # A signal is as old as the end of its bar: a minute younger than its start.
+    # A signal's age counts from the end of its bar, a minute after its start.
     await put_signal(store, "EUR_USD", clock.now_ns() - 90 * 10**9)
     await put_signal(store, "USD_JPY", clock.now_ns() - 361 * 10**9)
     await put_signal(store, "GBP_USD", clock.now_ns())
@@ -224,7 +224,7 @@ async def test_each_thing_is_fresh_stale_missing_or_malformed(
 
 @pytest.mark.parametrize("key", [keys.GATES_BLOB, keys.ALLOCATION_WEIGHTS])
 @pytest.mark.parametrize("raw", ["", "{", "[]", '{"ts": "now"}', json.dumps({"ts": 1})])
-async def test_what_has_not_its_schema_is_malformed(
+async def test_a_document_that_does_not_match_its_schema_is_malformed(
     stack: Stack, store: Valkey, key: str, raw: str
 ) -> None:
     await store.set(key, raw)
@@ -239,20 +239,18 @@ async def test_what_has_not_its_schema_is_malformed(
         (0, "fresh", 10),
         (-1, "stale", 10.001),
         (10_000, "fresh", 0),
-        # A clock that is a little ahead is no fault, one that is far ahead is.
+        # A stamp ahead of the clock is accepted up to the tolerated clock skew of 5 s.
         (15_000, "fresh", 0),
-        (20_000, "fresh", 0),
-        (20_001, "malformed", None),
+        (15_001, "malformed", None),
+        (20_000, "malformed", None),
     ],
 )
-def test_an_age_is_judged_by_its_limit(
-    made_ms: int | None, verdict: str, age_s: float | None
-) -> None:
-    age = age_of("x", made_ms, 10_000, 10)
+def test_verdicts_by_age(made_ms: int | None, verdict: str, age_s: float | None) -> None:
+    age = age_report("x", made_ms, 10_000, 10)
     assert (age.verdict, age.age_s) == (verdict, age_s)
 
 
-async def test_modes_leases_and_broker_link_are_told(
+async def test_modes_leases_and_broker_link_are_reported(
     stack: Stack, store: Valkey, clock: FakeClock
 ) -> None:
     lease = Lease(store, "guard", "host:1", clock)
@@ -261,16 +259,16 @@ async def test_modes_leases_and_broker_link_are_told(
     await KillSwitch(store).set(change)
     link = BrokerLinkRecord(ts=now_ms(clock), connected=True, last_contact_ms=5)
     await store.set(keys.BROKER_LINK, link.model_dump_json())
-    answer = await status(stack)
-    assert not answer.modes.kill_switch
-    assert (answer.broker.connected, answer.broker.last_contact_ms) == (True, 5)
-    held = {found.name: found for found in answer.leases}["guard"]
+    response = await status(stack)
+    assert not response.modes.kill_switch
+    assert (response.broker.connected, response.broker.last_contact_ms) == (True, 5)
+    held = {found.name: found for found in response.leases}["guard"]
     assert (held.holder, held.fencing_token) == ("host:1", lease.token)
     assert 0 < held.expires_in_seconds <= 10
 
 
 @pytest.mark.parametrize("age_s", [31, -6, None])
-async def test_a_broker_link_that_is_old_or_malformed_or_from_the_future_is_not_up(
+async def test_a_stale_malformed_or_future_broker_link_is_not_connected(
     stack: Stack, store: Valkey, clock: FakeClock, age_s: int | None
 ) -> None:
     if age_s is None:
@@ -279,16 +277,16 @@ async def test_a_broker_link_that_is_old_or_malformed_or_from_the_future_is_not_
         ts = now_ms(clock) - age_s * 1000
         link = BrokerLinkRecord(ts=ts, connected=True, last_contact_ms=ts)
         await store.set(keys.BROKER_LINK, link.model_dump_json())
-    answer = await status(stack)
-    assert not answer.broker.connected
-    assert answer.broker.error
+    response = await status(stack)
+    assert not response.broker.connected
+    assert response.broker.error
 
 
-async def test_metrics_are_the_union_of_those_that_answer(stack: Stack) -> None:
+async def test_metrics_are_merged_from_the_services_that_answer(stack: Stack) -> None:
     async def scrape() -> str:
-        answer = await stack.stub.GetMetrics(ops_pb2.GetMetricsRequest(), timeout=10)
-        assert answer.exposition.content_type.startswith("text/plain")
-        return str(answer.exposition.data, "utf-8")
+        response = await stack.stub.GetMetrics(ops_pb2.GetMetricsRequest(), timeout=10)
+        assert response.exposition.content_type.startswith("text/plain")
+        return str(response.exposition.data, "utf-8")
 
     text = await scrape()
     for name in SERVICES:
@@ -300,13 +298,13 @@ async def test_metrics_are_the_union_of_those_that_answer(stack: Stack) -> None:
     assert "sep_gateway_own 1.0" in text
 
 
-async def test_a_service_tells_its_own_metrics(stack: Stack) -> None:
+async def test_a_service_returns_its_own_metrics(stack: Stack) -> None:
     async with open_channel(stack.servers["evaluator"].address) as channel:
         stub = ops_pb2_grpc.OpsServiceStub(channel)
-        answer = await stub.ScrapeMetrics(ops_pb2.ScrapeMetricsRequest(), timeout=5)
-    assert answer.service == "evaluator"
-    assert "sep_evaluator_own 1.0" in answer.exposition
-    assert "sep_gateway_own" not in answer.exposition
+        response = await stub.ScrapeMetrics(ops_pb2.ScrapeMetricsRequest(), timeout=5)
+    assert response.service == "evaluator"
+    assert "sep_evaluator_own 1.0" in response.exposition
+    assert "sep_gateway_own" not in response.exposition
 
 
 @asynccontextmanager
@@ -322,39 +320,39 @@ async def replica(
     await servicer.close()
 
 
-async def test_of_several_replicas_the_one_that_writes_is_heard(
+async def test_metrics_come_from_the_replica_that_holds_the_lease(
     store: Valkey, clock: FakeClock
 ) -> None:
-    writer, away = 1, "127.0.0.1:1"
+    writer, unreachable = 1, "127.0.0.1:1"
     async with (
         replica(store, clock, 0, lambda: writer == 0) as first,
         replica(store, clock, 1, lambda: writer == 1) as second,
     ):
-        behind = [away, first.address, second.address]
+        addresses = [unreachable, first.address, second.address]
 
         async def resolve(address: str) -> list[str]:
             assert address == "guard:15054"
-            return behind
+            return addresses
 
         peers = replace(view("guard", {}), peers={"guard": "guard:15054"})
-        asked = OpsServicer(peers, store, CollectorRegistry(), clock, resolve=resolve)
+        servicer = OpsServicer(peers, store, CollectorRegistry(), clock, resolve=resolve)
 
-        async def told() -> list[str]:
-            answer = await asked.GetMetrics(ops_pb2.GetMetricsRequest(), cast(Any, None))
-            lines = answer.exposition.data.decode().splitlines()
+        async def exported() -> list[str]:
+            response = await servicer.GetMetrics(ops_pb2.GetMetricsRequest(), cast(Any, None))
+            lines = response.exposition.data.decode().splitlines()
             return [line for line in lines if line.startswith("sep_replica")]
 
-        assert await told() == ["sep_replica 1.0"]
+        assert await exported() == ["sep_replica 1.0"]
         writer = 0
-        assert await told() == ["sep_replica 0.0"]
-        writer = 2  # nobody: always the same one
-        assert await told() == ["sep_replica 0.0"]
-        behind = [second.address]
-        assert await told() == ["sep_replica 1.0"]
-        await asked.close()
+        assert await exported() == ["sep_replica 0.0"]
+        writer = 2  # none: always the same replica
+        assert await exported() == ["sep_replica 0.0"]
+        addresses = [second.address]
+        assert await exported() == ["sep_replica 1.0"]
+        await servicer.close()
 
 
-async def test_a_name_is_as_many_replicas_as_it_has_addresses() -> None:
+async def test_a_name_resolves_to_all_its_addresses() -> None:
     assert await addresses_of("127.0.0.1:15054") == ["127.0.0.1:15054"]
     assert "127.0.0.1:80" in await addresses_of("localhost:80")
     assert await addresses_of("[::1]:80") == ["[::1]:80"]

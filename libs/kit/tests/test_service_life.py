@@ -17,7 +17,7 @@ from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts, StackSettings, run_service
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_testing.eventually import eventually
 from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer
@@ -27,7 +27,7 @@ NOWHERE = Path("/nonexistent")
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same life in less time."""
+    """Shorten all intervals."""
     for name in ("_RETRY_S", "_CHECK_EVERY_S", "_GRACE_S"):
         monkeypatch.setattr(service, name, 0.05)
 
@@ -44,15 +44,15 @@ async def health(address: str, service: str = "") -> str:
     return str(health_pb2.HealthCheckResponse.ServingStatus.Name(found.status))
 
 
-async def becomes(address: str, status: str) -> None:
-    async def is_so() -> bool:
+async def eventually_is(address: str, status: str) -> None:
+    async def matches() -> bool:
         return await health(address) == status
 
-    await eventually(is_so)
+    await eventually(matches)
 
 
-class Part:
-    """Something that a service does; works, fails or hangs as it is told."""
+class Step:
+    """Counts its calls; raises ``error`` while it is set."""
 
     def __init__(self) -> None:
         self.error: Exception | None = None
@@ -65,10 +65,10 @@ class Part:
 
 
 class Builder:
-    """Builds a service of one loop and one check, and keeps what it was built from."""
+    """Builds a service with one loop and one check, and records its context."""
 
     def __init__(self, prepare: Callable[[], Awaitable[None]] | None = None) -> None:
-        self.tick, self.check = Part(), Part()
+        self.tick, self.check = Step(), Step()
         self.prepare = prepare
         self.closed: list[str] = []
         self.context: Context | None = None
@@ -98,41 +98,41 @@ class Builder:
         return close
 
 
-async def test_a_service_serves_once_it_does_its_work(
+async def test_a_service_is_serving_once_it_works(
     store: Valkey, shared_valkey: ValkeyServer
 ) -> None:
     build = Builder()
     async with running_service("guard", settings(shared_valkey), build) as address:
         assert await health(address, OPS_SERVICE) == "SERVING"
-        await becomes(address, "SERVING")
+        await eventually_is(address, "SERVING")
         assert build.tick.calls > 0
 
 
-async def test_it_waits_while_the_store_is_away_and_recovers(valkey: ValkeyServer) -> None:
+async def test_it_waits_while_the_store_is_down_and_recovers(valkey: ValkeyServer) -> None:
     valkey.kill()
     wanted = settings(valkey)
 
     def build(settings: Any, context: Context) -> Parts:
-        async def store_answers() -> None:
-            await answer(context.store.ping())
+        async def check_store() -> None:
+            await reply(context.store.ping())
 
-        return Parts(handlers=[], prepare=store_answers, checks={"valkey": store_answers})
+        return Parts(handlers=[], prepare=check_store, checks={"valkey": check_store})
 
     with structlog.testing.capture_logs() as logs:
         async with running_service("guard", wanted, build) as address:
             await eventually(lambda: any(e["event"] == "waiting" for e in logs))
             assert await health(address) == "NOT_SERVING"
-            # Operators are answered all the while.
+            # OpsService answers meanwhile.
             assert await health(address, OPS_SERVICE) == "SERVING"
             valkey.start()
-            await becomes(address, "SERVING")
+            await eventually_is(address, "SERVING")
             valkey.kill()
-            await becomes(address, "NOT_SERVING")
+            await eventually_is(address, "NOT_SERVING")
             valkey.start()
-            await becomes(address, "SERVING")
+            await eventually_is(address, "SERVING")
 
 
-async def test_preparing_is_tried_again_and_said_once_a_cause(
+async def test_preparation_is_retried_and_logged_once_per_cause(
     store: Valkey, shared_valkey: ValkeyServer
 ) -> None:
     causes: list[Exception] = [UnavailableError("b"), UnavailableError("a"), UnavailableError("a")]
@@ -146,67 +146,67 @@ async def test_preparing_is_tried_again_and_said_once_a_cause(
         async with running_service("guard", settings(shared_valkey), build) as address:
             await eventually(lambda: len(causes) == 1)
             assert build.tick.calls == 0  # no loop before the preparation
-            await becomes(address, "SERVING")
+            await eventually_is(address, "SERVING")
     assert [e["error"] for e in logs if e["event"] == "waiting"] == ["a", "b"]
 
 
-async def test_a_vital_loop_that_fails_takes_health_away_until_it_works_again(
+async def test_a_failing_vital_loop_makes_the_service_not_serving(
     store: Valkey, shared_valkey: ValkeyServer
 ) -> None:
     build = Builder()
     with structlog.testing.capture_logs() as logs:
         async with running_service("guard", settings(shared_valkey), build) as address:
-            await becomes(address, "SERVING")
+            await eventually_is(address, "SERVING")
             build.tick.error = ValueError("broken")
-            await becomes(address, "NOT_SERVING")
+            await eventually_is(address, "NOT_SERVING")
             build.tick.error = None
-            await becomes(address, "SERVING")
-    assert [e["because"] for e in logs if e["event"] == "not serving"][-1] == "work: fails: broken"
+            await eventually_is(address, "SERVING")
+    assert [e["reason"] for e in logs if e["event"] == "not serving"][-1] == "work: fails: broken"
 
 
-async def test_a_loop_that_is_not_vital_may_fail(
+async def test_a_failing_loop_that_is_not_vital_does_not(
     store: Valkey, shared_valkey: ValkeyServer
 ) -> None:
     build = Builder()
     build.vital = False
     build.tick.error = ValueError("broken")
     async with running_service("guard", settings(shared_valkey), build) as address:
-        await becomes(address, "SERVING")
+        await eventually_is(address, "SERVING")
 
 
 @pytest.mark.parametrize(
     "error", [StoreUnavailableError("Valkey does not answer"), TimeoutError(), ValueError("a bug")]
 )
-async def test_a_check_that_fails_takes_health_away_and_ends_nothing(
+async def test_a_failing_check_makes_the_service_not_serving_and_does_not_end_it(
     store: Valkey, shared_valkey: ValkeyServer, error: Exception
 ) -> None:
     build = Builder()
     async with running_service("guard", settings(shared_valkey), build) as address:
-        await becomes(address, "SERVING")
+        await eventually_is(address, "SERVING")
         build.check.error = error
-        await becomes(address, "NOT_SERVING")
+        await eventually_is(address, "NOT_SERVING")
         build.check.error = None
-        await becomes(address, "SERVING")
+        await eventually_is(address, "SERVING")
 
 
-async def test_a_check_says_what_is_wrong(store: Valkey, shared_valkey: ValkeyServer) -> None:
+async def test_the_fault_of_a_check_is_logged(store: Valkey, shared_valkey: ValkeyServer) -> None:
     build = Builder()
     build.fault = "the broker link is down"
     with structlog.testing.capture_logs() as logs:
         async with running_service("guard", settings(shared_valkey), build) as address:
             await eventually(lambda: any(e["event"] == "not serving" for e in logs))
             assert await health(address) == "NOT_SERVING"
-    assert [e["because"] for e in logs if e["event"] == "not serving"] == [
+    assert [e["reason"] for e in logs if e["event"] == "not serving"] == [
         "checked: the broker link is down"
     ]
 
 
-async def test_stopping_gives_the_lease_up_and_closes_in_order(
+async def test_stopping_releases_the_lease_and_closes_in_order(
     store: Valkey, shared_valkey: ValkeyServer
 ) -> None:
     build = Builder()
     async with running_service("guard", settings(shared_valkey), build) as address:
-        await becomes(address, "SERVING")
+        await eventually_is(address, "SERVING")
         assert build.context is not None
         await eventually(lambda: build.context is not None and build.context.lease.held)
         assert await store.exists(keys.lease("guard"))
@@ -214,7 +214,7 @@ async def test_stopping_gives_the_lease_up_and_closes_in_order(
     assert build.closed == ["first", "second"]
 
 
-async def test_the_second_replica_takes_over_from_one_that_stops(
+async def test_a_standby_replica_takes_over_from_one_that_stops(
     store: Valkey, shared_valkey: ValkeyServer
 ) -> None:
     first, second = Builder(), Builder()
@@ -229,18 +229,18 @@ async def test_the_second_replica_takes_over_from_one_that_stops(
             leader, other = (first, second) if held(first) else (second, first)
             assert not held(other)
             if leader is second:
-                # The one that stops first shall hold it.
+                # Make the one that stops first the holder.
                 assert leader.context is not None
                 await leader.context.lease.release()
                 await eventually(lambda: held(first), within_s=15)
         await eventually(lambda: held(second), within_s=15)
 
 
-async def test_a_service_can_stop_while_the_store_is_away(valkey: ValkeyServer) -> None:
+async def test_a_service_can_stop_while_the_store_is_down(valkey: ValkeyServer) -> None:
     build = Builder()
     async with asyncio.timeout(20):
         async with running_service("guard", settings(valkey), build) as address:
-            await becomes(address, "SERVING")
+            await eventually_is(address, "SERVING")
             valkey.kill()
         assert build.closed == ["first", "second"]
 
@@ -258,7 +258,7 @@ async def test_a_service_can_stop_before_it_is_prepared(
     assert build.closed == ["first", "second"]
 
 
-async def test_a_fault_of_ours_ends_the_service_after_all_is_given_up(
+async def test_a_bug_ends_the_service_after_an_orderly_stop(
     store: Valkey, shared_valkey: ValkeyServer
 ) -> None:
     async def prepare() -> None:
@@ -275,7 +275,7 @@ async def test_a_fault_of_ours_ends_the_service_after_all_is_given_up(
     assert build.closed == ["first", "second"]
 
 
-async def test_a_port_in_use_is_told_and_nothing_is_left_open(
+async def test_a_port_in_use_is_reported_and_everything_is_closed(
     store: Valkey, shared_valkey: ValkeyServer
 ) -> None:
     build = Builder()
@@ -287,18 +287,18 @@ async def test_a_port_in_use_is_told_and_nothing_is_left_open(
     assert build.closed == ["first", "second"]
 
 
-async def test_calls_that_run_when_the_service_stops_may_end(
+async def test_running_calls_may_finish_when_the_service_stops(
     store: Valkey, shared_valkey: ValkeyServer
 ) -> None:
     build = Builder()
     watches: Sequence[Any] = ()
     async with running_service("guard", settings(shared_valkey), build) as address:
-        await becomes(address, "SERVING")
+        await eventually_is(address, "SERVING")
         channel = grpc.aio.insecure_channel(address)
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
         first = await watch.read()
         watches = [watch]
-    # Whoever watches is told before the connection goes.
+    # Watchers are notified before the connection closes.
     last = await watches[0].read()
     await channel.close(None)
     assert first.status == health_pb2.HealthCheckResponse.SERVING

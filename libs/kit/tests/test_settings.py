@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
-from sep_kit.service import StackSettings
-from sep_kit.settings import knobs
+from sep_allocator.settings import AllocatorSettings
+from sep_evaluator.settings import EvaluatorSettings
+from sep_gateway.settings import GatewaySettings
+from sep_guard.settings import GuardSettings
+from sep_kit.settings.fields import Knobs
 from sep_kit.settings.loading import (
     EX_CONFIG,
     InvalidSettingsError,
@@ -15,21 +18,24 @@ from sep_kit.settings.loading import (
     load_settings,
     load_settings_or_exit,
 )
+from sep_kit.settings.names import own_prefixes
+from sep_kit.settings.registry import all_settings, knob_groups, own_fields
+from sep_kit.settings.shared.allocation import AllocationKnobs
+from sep_kit.settings.shared.safety import OandaEnvironment
 
 NONE = Path("/nonexistent")
 TOKEN = "s3cr3t-t0ken"
 
 
-class AllSettings(
-    knobs.ThresholdKnobs,
-    knobs.AllocationKnobs,
-    knobs.AllocatorKnobs,
-    knobs.EvaluatorKnobs,
-    knobs.GuardKnobs,
-    knobs.BrokerKnobs,
-    StackSettings,
+class AllSettings(  # type: ignore[misc]  # limits() differs
+    AllocatorSettings, EvaluatorSettings, GatewaySettings, GuardSettings
 ):
-    """Every knob at once."""
+    """Every setting at once."""
+
+
+def all_names() -> list[str]:
+    """Every registered field."""
+    return [name for group in knob_groups() for name in own_fields(group)]
 
 
 def load(secrets: Path = NONE, /, **environ: str) -> AllSettings:
@@ -42,20 +48,57 @@ def faults(secrets: Path = NONE, /, **environ: str) -> list[str]:
     return refusal.value.faults
 
 
-def test_every_group_of_knobs_is_tested_here() -> None:
-    assert set(AllSettings.model_fields) == set(knobs.all_names())
-
-
-def test_no_two_groups_share_a_knob() -> None:
-    names = knobs.all_names()
+def test_every_setting_is_registered_once() -> None:
+    names = all_names()
     assert len(names) == len(set(names))
+    assert set(AllSettings.model_fields) == set(names)
+    assert set(all_settings(ServiceSettings).model_fields) == set(names)
+
+
+def test_a_class_registers_the_fields_that_it_declares_itself() -> None:
+    class Base(Knobs):
+        """Base."""
+
+        a: int = 1
+
+    class Derived(Base):
+        """Derived."""
+
+        b: int = 2
+
+    assert (own_fields(Base), own_fields(Derived)) == (["a"], ["b"])
+
+
+@pytest.mark.parametrize(
+    ("names", "prefixes"),
+    [
+        # A first word that several settings share marks a name as ours.
+        (["EVAL_A", "EVAL_B_C"], ["EVAL_"]),
+        # One that a single setting uses does not: READ_TIMEOUT may be another program's.
+        (["READ_ONLY"], ["READ_ONLY"]),
+        (["MAX_SPREAD_BPS"], ["MAX_SPREAD_"]),
+    ],
+)
+def test_prefixes_follow_from_the_names(names: list[str], prefixes: list[str]) -> None:
+    assert own_prefixes(names, names) == prefixes
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["ALLOC_", "AUTO_", "CANDLE_", "EVAL_", "FRESH_", "GATES_BLOB_", "GUARD_", "HYSTERESIS_",
+     "KILL_SWITCH_", "MARGIN_HYST_", "MARKET_CALENDAR_", "MAX_SPREAD_", "OANDA_", "PM_",
+     "READ_ONLY_", "RISK_ALLOC_", "SESSION_"],
+)  # fmt: skip
+def test_an_unknown_name_with_a_prefix_of_ours_is_a_fault(prefix: str) -> None:
+    (fault,) = faults(**{f"{prefix}XYZZY_QWERTY": "1"})
+    assert fault.startswith(f"{prefix}XYZZY_QWERTY: is not a setting of this stack")
 
 
 def test_defaults_are_safe() -> None:
     settings = load()
     assert settings.kill_switch
     assert not settings.live_trading_enabled
-    assert settings.oanda_environment is knobs.OandaEnvironment.PAPER
+    assert settings.oanda_environment is OandaEnvironment.PAPER
 
 
 def test_values_are_typed() -> None:
@@ -97,7 +140,7 @@ def test_the_process_environment_counts_when_none_is_given(
     [
         ("ALLOC_TOPK", "ALLOC_TOP_K"),
         ("GUARD_MIN_COHERENC", "GUARD_MIN_COHERENCE"),
-        # A slip at the front is found too.
+        # Also with the typo in the first word.
         ("ALOC_TOP_K", "ALLOC_TOP_K"),
         ("HOTBAND_PAIR", "HOTBAND_PAIRS"),
         ("VALKEY_URI", "VALKEY_URL"),
@@ -105,12 +148,12 @@ def test_the_process_environment_counts_when_none_is_given(
 )
 def test_an_unknown_name_is_a_fault_with_a_suggestion(name: str, suggestion: str) -> None:
     assert faults(**{name: "1"}) == [
-        f"{name}: is no setting of this stack; did you mean {suggestion}?"
+        f"{name}: is not a setting of this stack; did you mean {suggestion}?"
     ]
 
 
 def test_an_unknown_name_like_nothing_else_has_no_suggestion() -> None:
-    assert faults(PM_XYZZY_QWERTY="1") == ["PM_XYZZY_QWERTY: is no setting of this stack"]
+    assert faults(PM_XYZZY_QWERTY="1") == ["PM_XYZZY_QWERTY: is not a setting of this stack"]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +172,7 @@ def test_an_unknown_name_like_nothing_else_has_no_suggestion() -> None:
         "HTTP_BIND",
     ],
 )
-def test_what_others_keep_in_the_environment_is_no_fault(name: str) -> None:
+def test_names_of_other_programs_are_not_faults(name: str) -> None:
     load(**{name: "1"})
 
 
@@ -147,14 +190,14 @@ MALFORMED = [
     ("SESSION_EXIT_MINUTES", "-1", "greater than or equal to 0"),
     ("MARGIN_HYST_HIGH", "1", "less than 1"),
     ("MAX_SPREAD_BPS", "wide", "valid decimal"),
-    ("HOTBAND_PAIRS", "EUR_USD,eurjpy", "'eurjpy' is no instrument name like EUR_USD"),
-    ("HOTBAND_PAIRS", "", "'' is no instrument name like EUR_USD"),
+    ("HOTBAND_PAIRS", "EUR_USD,eurjpy", "'eurjpy' is not an instrument name like EUR_USD"),
+    ("HOTBAND_PAIRS", "", "'' is not an instrument name like EUR_USD"),
     ("HOTBAND_PAIRS", "EUR_USD,EUR_USD", "an instrument is named twice"),
     ("HYSTERESIS_PAIR_JSON", "{", "Invalid JSON"),
     ("HYSTERESIS_PAIR_JSON", "[]", "valid dictionary"),
     ("HYSTERESIS_PAIR_JSON", '{"EUR_USD": "wide"}', "valid number"),
     ("HYSTERESIS_PAIR_JSON", '{"EUR_USD": NaN}', "finite number"),
-    ("HYSTERESIS_PAIR_JSON", '{"EURUSD": 0.1}', "is no instrument name"),
+    ("HYSTERESIS_PAIR_JSON", '{"EURUSD": 0.1}', "is not an instrument name"),
     ("CANDLE_GRANULARITY", "W", "Input should be 'S5'"),
     ("MARKET_CALENDAR", "nyse", "Input should be 'fx' or '24x7'"),
     ("OANDA_ENVIRONMENT", "prod", "Input should be 'paper', 'practice' or 'live'"),
@@ -167,7 +210,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize(("name", "value", "allowed"), MALFORMED)
-def test_a_malformed_value_is_told_with_its_name_and_what_is_allowed(
+def test_a_malformed_value_is_reported_with_its_name_and_what_is_allowed(
     name: str, value: str, allowed: str
 ) -> None:
     (fault,) = faults(**{name: value})
@@ -182,13 +225,13 @@ NUMBERS = [name for name, info in AllSettings.model_fields.items()
 
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
-def test_no_number_may_be_infinite_or_none_at_all(name: str, value: str) -> None:
+def test_numbers_must_be_finite(name: str, value: str) -> None:
     (fault,) = faults(**{name.upper(): value})
     assert fault.startswith(f"{name.upper()} = {value!r}: ")
 
 
-def test_hysteresis_takes_what_the_evaluator_clamps() -> None:
-    """Out of [0, 0.30] is no fault: the evaluator clamps it, and logs that."""
+def test_hysteresis_accepts_values_that_the_evaluator_clamps() -> None:
+    """A value outside [0, 0.30] is not a fault: the evaluator clamps and logs it."""
     settings = load(HYSTERESIS_DEFAULT="0.9", HYSTERESIS_PAIR_JSON='{"EUR_USD": -1}')
     assert (settings.hysteresis_default, settings.hysteresis_pair_json["EUR_USD"]) == (0.9, -1)
 
@@ -205,7 +248,7 @@ def test_hysteresis_takes_what_the_evaluator_clamps() -> None:
         ("EVAL_LONG_RUN_DAYS", "30", "400"),
     ],
 )
-def test_the_edges_of_a_range_are_allowed(name: str, lowest: str, highest: str) -> None:
+def test_the_bounds_of_a_range_are_allowed(name: str, lowest: str, highest: str) -> None:
     for value in (lowest, highest):
         load(**{name: value})
 
@@ -234,21 +277,21 @@ def test_every_contradiction_is_listed() -> None:
     ]
 
 
-def test_a_malformed_value_is_not_called_a_contradiction_as_well() -> None:
+def test_a_malformed_value_is_not_reported_as_a_contradiction_too() -> None:
     (fault,) = faults(MARGIN_HYST_LOW="x", MARGIN_HYST_HIGH="0.1")
     assert fault.startswith("MARGIN_HYST_LOW = 'x'")
 
 
-def test_a_contradiction_is_refused_however_the_settings_are_made() -> None:
+def test_a_contradiction_is_refused_by_direct_validation_too() -> None:
     with pytest.raises(ValidationError, match=r"MARGIN_HYST_LOW 0\.4 is above MARGIN_HYST_HIGH"):
         AllSettings.model_validate({"oanda_api_token": TOKEN, "margin_hyst_low": "0.4"})
 
 
-def test_equal_edges_do_not_contradict() -> None:
+def test_equal_bounds_do_not_contradict() -> None:
     load(MARGIN_HYST_LOW="0.3", MARGIN_HYST_HIGH="0.3", EVAL_SPAN_DAYS="90")
 
 
-def test_what_has_no_default_must_be_set() -> None:
+def test_a_setting_without_a_default_must_be_set() -> None:
     with pytest.raises(InvalidSettingsError) as refusal:
         load_settings(AllSettings, {}, NONE)
     assert refusal.value.faults == ["OANDA_API_TOKEN: is not set and has no default"]
@@ -265,12 +308,14 @@ def test_a_secret_file_may_be_named_as_the_variable(tmp_path: Path) -> None:
     assert load_settings(AllSettings, {}, tmp_path).oanda_api_token.get_secret_value() == TOKEN
 
 
-def test_the_environment_goes_before_a_secret_file(tmp_path: Path) -> None:
+def test_the_environment_takes_precedence_over_a_secret_file(tmp_path: Path) -> None:
     (tmp_path / "oanda_api_token").write_text("other")
     assert load(tmp_path).oanda_api_token.get_secret_value() == TOKEN
 
 
-def test_a_secret_file_that_can_not_be_read_is_a_fault_that_shows_nothing(tmp_path: Path) -> None:
+def test_an_unreadable_secret_file_is_a_fault_without_its_content(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "oanda_api_token").write_bytes(b"\xff\xfe" + TOKEN.encode())
     with pytest.raises(InvalidSettingsError) as refusal:
         load_settings(AllSettings, {}, tmp_path)
@@ -321,9 +366,9 @@ def test_faults_go_to_stderr_with_exit_code_78(
     assert TOKEN not in err
 
 
-@given(st.dictionaries(st.sampled_from(sorted(n.upper() for n in knobs.all_names())),
+@given(st.dictionaries(st.sampled_from(sorted(n.upper() for n in all_names())),
                        st.text(st.characters(exclude_categories=["Cs"]), max_size=12)))  # fmt: skip
-def test_no_environment_does_worse_than_a_list_of_faults(environ: dict[str, str]) -> None:
+def test_any_environment_gives_settings_or_a_list_of_faults(environ: dict[str, str]) -> None:
     try:
         settings = load(**environ)
     except InvalidSettingsError:
@@ -332,9 +377,9 @@ def test_no_environment_does_worse_than_a_list_of_faults(environ: dict[str, str]
     assert all(math.isfinite(n) for n in numbers)
 
 
-def test_a_service_reads_its_own_groups_and_tolerates_the_others() -> None:
-    class Small(knobs.AllocationKnobs, ServiceSettings):
-        """A part that allocates."""
+def test_a_service_reads_its_own_settings_and_ignores_those_of_others() -> None:
+    class Small(AllocationKnobs, ServiceSettings):
+        """A service that reads the allocation limits."""
 
     assert issubclass(Small, BaseModel)
     small = load_settings(Small, {"ALLOC_TOP_K": "2", "EVAL_SPAN_DAYS": "x"}, NONE)
@@ -343,7 +388,7 @@ def test_a_service_reads_its_own_groups_and_tolerates_the_others() -> None:
 
 
 @pytest.mark.parametrize("token", ["hunter2\n", "hunter2 hunter2", "hünter2", "hunter2\x00", " "])
-def test_a_token_that_fits_into_no_header_is_refused_and_not_shown(token: str) -> None:
+def test_a_token_that_is_not_valid_in_a_header_is_refused_and_not_shown(token: str) -> None:
     (fault,) = faults(OANDA_API_TOKEN=token)
     assert "OANDA_API_TOKEN" in fault
     assert "printable ASCII" in fault

@@ -1,10 +1,18 @@
+"""Files generated from the settings classes are up to date."""
+
 from pathlib import Path
 
-from sep_kit.settings.reference import render
+from sep_kit.settings import names, reference
 
 PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
+KNOWN = Path(names.__file__).parent / "known_settings.json"
 
 
-def test_the_settings_page_is_what_the_settings_are() -> None:
-    """Made with ``python -m sep_kit.settings.reference > docs/settings.md``."""
-    assert PAGE.read_text(encoding="utf-8") == render()
+def test_the_settings_page_is_up_to_date() -> None:
+    """Generated with ``python -m sep_kit.settings.reference > docs/settings.md``."""
+    assert PAGE.read_text(encoding="utf-8") == reference.render()
+
+
+def test_the_known_names_are_up_to_date() -> None:
+    """Generated with ``python -m sep_kit.settings.names > .../settings/known_settings.json``."""
+    assert KNOWN.read_text(encoding="utf-8") == names.render()

@@ -6,7 +6,7 @@ from sep_fx.granularity import Granularity
 from sep_kit.errors import CorruptRecordError, NotTheWriterError, StoreUnavailableError
 from sep_kit.store import keys
 from sep_kit.store.candles import Candle, CandleColumns, CandleStore
-from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_kit.store.documents import read_document
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.lease import Lease
@@ -24,7 +24,7 @@ def candle(minute: int, close: str = "1.10003", volume: int = 7) -> Candle:
     return Candle(START + 60 * minute, (*bid, *(p + Decimal("0.00012") for p in bid)), volume)
 
 
-async def test_candles_come_back_exactly_as_decimals_and_as_columns(store: Valkey) -> None:
+async def test_candles_round_trip_as_decimals_and_as_columns(store: Valkey) -> None:
     candles = CandleStore(store)
     written = [candle(m) for m in (0, 1, 3, 1439, 1440, 3000)]
     assert await candles.write("EUR_USD", Granularity.M1, columns(written)) == 6
@@ -38,7 +38,7 @@ async def test_candles_come_back_exactly_as_decimals_and_as_columns(store: Valke
     }
 
 
-async def test_a_bar_time_is_rewritten_never_duplicated(store: Valkey) -> None:
+async def test_a_bar_is_rewritten_and_never_duplicated(store: Valkey) -> None:
     candles = CandleStore(store)
     await candles.write("EUR_USD", Granularity.M1, columns([candle(0), candle(1)]))
     assert (
@@ -50,7 +50,7 @@ async def test_a_bar_time_is_rewritten_never_duplicated(store: Valkey) -> None:
     assert read[0].prices[3] == Decimal("1.10004")
 
 
-async def test_writers_at_once_lose_no_candle(store: Valkey) -> None:
+async def test_concurrent_writers_lose_no_candle(store: Valkey) -> None:
     candles = CandleStore(store)
     await asyncio.gather(
         *(candles.write("EUR_USD", Granularity.M1, columns([candle(m)])) for m in range(12))
@@ -58,7 +58,7 @@ async def test_writers_at_once_lose_no_candle(store: Valkey) -> None:
     assert len(await candles.read_bars("EUR_USD", Granularity.M1, START)) == 12
 
 
-async def test_a_candle_costs_less_than_80_bytes(store: Valkey) -> None:
+async def test_a_candle_takes_at_most_80_bytes(store: Valkey) -> None:
     candles = CandleStore(store)
     await candles.write("EUR_USD", Granularity.M1, columns([candle(m) for m in range(20 * 1440)]))
     used = await store.memory_usage(keys.candles("EUR_USD", "M1"), samples=0)
@@ -66,18 +66,18 @@ async def test_a_candle_costs_less_than_80_bytes(store: Valkey) -> None:
     assert used / (20 * 1440) <= 80
 
 
-async def test_a_corrupt_chunk_is_refused_and_kept_aside(store: Valkey) -> None:
+async def test_a_corrupt_chunk_is_ignored_and_preserved(store: Valkey) -> None:
     candles = CandleStore(store)
     await candles.write("EUR_USD", Granularity.M1, columns([candle(0), candle(1440)]))
     key = keys.candles("EUR_USD", "M1")
-    raw = bytearray(await answer(store.hget(key, str(START))))
+    raw = bytearray(await reply(store.hget(key, str(START))))
     raw[20] ^= 1
     await store.hset(key, str(START), bytes(raw))
     bars = await candles.read_bars("EUR_USD", Granularity.M1, START)
     assert list(bars.time) == [START + DAY]
     await candles.write("EUR_USD", Granularity.M1, columns([candle(5)]))
-    aside = [f for f in await answer(store.hkeys(key)) if f.startswith(b"corrupt:")]
-    assert [await store.hget(key, f) for f in aside] == [bytes(raw)]
+    preserved = [f for f in await reply(store.hkeys(key)) if f.startswith(b"corrupt:")]
+    assert [await store.hget(key, f) for f in preserved] == [bytes(raw)]
     assert len(await candles.read_bars("EUR_USD", Granularity.M1, START)) == 2
 
 
@@ -109,7 +109,7 @@ async def test_a_writer_that_lost_its_lease_writes_nothing(store: Valkey, clock:
     await old.renew()
     await store.delete(keys.lease("guard"))
     await new.renew()
-    assert old.held  # it can't know yet, and the fence must hold all the same
+    assert old.held  # it can't know yet: the fencing token must stop it
     with pytest.raises(NotTheWriterError):
         await old.write(lambda pipe: pipe.set("x", "old"))
     await new.write(lambda pipe: pipe.set("x", "new"))
@@ -124,7 +124,7 @@ async def test_a_lease_that_was_not_renewed_is_not_held(store: Valkey, clock: Fa
 
 
 @pytest.mark.parametrize("stored", [None, b"2", b"", b"off"])
-async def test_a_kill_switch_that_can_not_be_read_is_engaged(
+async def test_a_malformed_kill_switch_counts_as_engaged(
     store: Valkey, stored: bytes | None
 ) -> None:
     if stored is not None:
@@ -132,7 +132,7 @@ async def test_a_kill_switch_that_can_not_be_read_is_engaged(
     assert (await KillSwitch(store).read()).engaged
 
 
-async def test_the_kill_switch_keeps_who_when_and_why(store: Valkey) -> None:
+async def test_the_kill_switch_records_who_when_and_why(store: Valkey) -> None:
     switch = KillSwitch(store)
     await switch.set(KillSwitchChange(ts=5, engaged=False, reason="opening", actor="ann"))
     state = await switch.read()
@@ -141,7 +141,7 @@ async def test_the_kill_switch_keeps_who_when_and_why(store: Valkey) -> None:
     assert state.change.actor == "ann"
 
 
-async def test_seeding_leaves_a_kill_switch_that_is_there_alone(store: Valkey) -> None:
+async def test_seeding_does_not_change_an_existing_kill_switch(store: Valkey) -> None:
     switch = KillSwitch(store)
     released = KillSwitchChange(ts=1, engaged=False, reason="a", actor="a")
     engaged = KillSwitchChange(ts=2, engaged=True, reason="b", actor="b")
@@ -169,15 +169,15 @@ async def test_a_malformed_blob_is_refused(store: Valkey, raw: bytes) -> None:
         await read_document(store, GatesBlob, keys.GATES_BLOB)
 
 
-async def test_a_store_that_hangs_is_waited_for_once(valkey: ValkeyServer) -> None:
-    """Two seconds, not two for each of three attempts: a halt waits behind them."""
+async def test_a_timeout_is_not_retried(valkey: ValkeyServer) -> None:
+    """Two seconds, not two for each of three attempts."""
     client = open_valkey(valkey.url)
-    await answer(client.ping())
+    await reply(client.ping())
     valkey.freeze()
     try:
         async with asyncio.timeout(4):
             with pytest.raises(StoreUnavailableError):
-                await answer(client.get("x"))
+                await reply(client.get("x"))
     finally:
         valkey.thaw()
         await client.aclose()

@@ -1,3 +1,5 @@
+"""Allocation as a pure function: candidates, Top-K, caps and held weights."""
+
 from dataclasses import replace
 from decimal import Decimal
 
@@ -52,7 +54,7 @@ def test_the_top_k_by_score_get_weights_and_ties_go_by_name() -> None:
         {"sessions": {p: OPEN for p in PAIRS if p != "EUR_USD"}},
     ],
 )
-def test_what_is_closed_cooling_near_its_close_or_unknown_is_no_candidate(
+def test_an_instrument_closed_cooling_near_its_close_or_unknown_is_no_candidate(
     blocked: dict[str, object],
 ) -> None:
     inputs = {"gates": gates(), "windows": ALL, "sessions": SESSIONS, **blocked}
@@ -73,7 +75,7 @@ PREVIOUS = Allocation(NOW - 999, NOW - 1000, {"EUR_USD": 0.1}, {"EUR_USD": 0.7},
         (gates(ts=NOW + 5_001), HoldReason.BLOB_FROM_FUTURE),
     ],
 )
-def test_a_blob_that_can_not_be_trusted_keeps_the_previous_weights_and_their_age(
+def test_gates_that_can_not_be_trusted_hold_the_previous_weights_and_their_time(
     blob: Gates | HoldReason, reason: HoldReason
 ) -> None:
     held = allocate(blob, ALL, SESSIONS, PREVIOUS, LIMITS, NOW)
@@ -86,9 +88,9 @@ def test_a_fresh_blob_without_a_candidate_publishes_empty_weights() -> None:
     assert (result.weights, result.held, result.ts) == ({}, False, NOW)
 
 
-def test_while_the_market_is_shut_the_weights_stay_and_get_older_and_nothing_is_held() -> None:
-    shut = allocate(gates(closed=PAIRS), ALL, SESSIONS, PREVIOUS, LIMITS, NOW, market_open=False)
-    assert shut == PREVIOUS
+def test_while_the_market_is_closed_the_weights_stay_and_are_not_held() -> None:
+    closed = allocate(gates(closed=PAIRS), ALL, SESSIONS, PREVIOUS, LIMITS, NOW, market_open=False)
+    assert closed == PREVIOUS
     was_held = replace(PREVIOUS, held=True, held_reason=HoldReason.BLOB_STALE)
     again = allocate(gates(), ALL, SESSIONS, was_held, LIMITS, NOW, market_open=False)
     assert again == PREVIOUS
@@ -96,7 +98,7 @@ def test_while_the_market_is_shut_the_weights_stay_and_get_older_and_nothing_is_
         gates(ts=NOW - 999_999), ALL, SESSIONS, PREVIOUS, LIMITS, NOW, market_open=False
     )
     assert (stale.weights, stale.held) == (PREVIOUS.weights, True)
-    # Who begins on a Sunday says that there is nothing, rather than nothing at all.
+    # A first start on a Sunday publishes empty weights, rather than none.
     first = allocate(gates(closed=PAIRS), ALL, SESSIONS, NOTHING, LIMITS, NOW, market_open=False)
     assert (first.weights, first.held, first.ts) == ({}, False, NOW)
 
@@ -114,7 +116,7 @@ UNIT = st.floats(0, 1)
 def test_weights_are_score_shares_of_the_target_within_the_cap_for_the_top_k(
     windows: dict[str, Window], closed: set[str], cooling: set[str], top_k: int, hazard: float
 ) -> None:
-    """The contract's own formulas, worked out here once more."""
+    """The formulas of the contract, computed independently."""
     limits = replace(LIMITS, top_k=top_k, score_weights=ScoreWeights(hazard=hazard))
     blob = gates(closed=(*closed,), cooling=(*cooling,))
     result = allocate(blob, windows, SESSIONS, NOTHING, limits, NOW)

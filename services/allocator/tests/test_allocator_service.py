@@ -1,4 +1,4 @@
-"""The allocator as a service: blob in; weights, or the weights there were, out."""
+"""The allocator as a whole service: gates blob in, new or held weights out."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from sep_kit.errors import SepError
 from sep_kit.grpc.client import call
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer, open_valkey
+from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import SignalRecord
 from sep_kit.store.signals import queue_signal
@@ -49,20 +49,20 @@ class Service:
         return await call(self.stub.GetAllocationStatus, request, peer="allocator")
 
     async def ranking(self) -> list[Any]:
-        answered = await call(self.stub.ListRanking, pb.ListRankingRequest(), peer="allocator")
-        return list(answered.ranking)
+        response = await call(self.stub.ListRanking, pb.ListRankingRequest(), peer="allocator")
+        return list(response.ranking)
 
     async def metric(self, name: str) -> float:
-        answered = await call(self.ops.ScrapeMetrics, ops_pb2.ScrapeMetricsRequest(), peer="ops")
-        values = [x for x in answered.exposition.splitlines() if x.startswith(name)]
+        response = await call(self.ops.ScrapeMetrics, ops_pb2.ScrapeMetricsRequest(), peer="ops")
+        values = [x for x in response.exposition.splitlines() if x.startswith(name)]
         return float(values[0].rsplit(" ", 1)[1]) if values else math.nan
 
     async def publish(self, **blob: Any) -> None:
-        """Publish a blob as the evaluator does; ``raw`` as it is, and None for none."""
+        """Publish a blob as the evaluator does, or the text ``raw`` instead of it."""
         await publish(self.store, self.clock, **blob)
 
     async def weights(self) -> dict[str, Any]:
-        raw = await answer(self.store.get(keys.ALLOCATION_WEIGHTS))
+        raw = await reply(self.store.get(keys.ALLOCATION_WEIGHTS))
         found: dict[str, Any] = json.loads(raw) if raw else {}
         return found
 
@@ -86,7 +86,7 @@ async def publish(
     await store.publish(keys.GATES_CHANNEL, "1")
 
 
-async def signal(store: Valkey, clock: FakeClock, instrument: str, coherence: float) -> None:
+async def store_signal(store: Valkey, clock: FakeClock, instrument: str, coherence: float) -> None:
     record = SignalRecord.model_validate(
         {
             "ts_ns": (now_ms(clock) - 60_000) * NS_PER_MS,
@@ -102,24 +102,24 @@ async def signal(store: Valkey, clock: FakeClock, instrument: str, coherence: fl
         await pipe.execute()
 
 
-def settings_of(url: str, **changed: str) -> AllocatorSettings:
+def settings_of(url: str, **overrides: str) -> AllocatorSettings:
     environment = {
         "GRPC_LISTEN": "127.0.0.1:0",
         "VALKEY_URL": url,
         "HOTBAND_PAIRS": ",".join(PAIRS),
         "MARKET_CALENDAR": "24x7",
         "ALLOC_INTERVAL_SEC": "0.1",
-        **changed,
+        **overrides,
     }
     return load_settings(AllocatorSettings, environment)
 
 
 @asynccontextmanager
 async def running(
-    store: Valkey, clock: FakeClock, url: str, **changed: str
+    store: Valkey, clock: FakeClock, url: str, **overrides: str
 ) -> AsyncIterator[Service]:
     async with (
-        running_service("allocator", settings_of(url, **changed), build, clock) as address,
+        running_service("allocator", settings_of(url, **overrides), build, clock) as address,
         grpc.aio.insecure_channel(address) as channel,
     ):
         yield Service(
@@ -135,13 +135,13 @@ async def service(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
 ) -> AsyncIterator[Service]:
     for pair, coherence in ((EUR, 0.6), (GBP, 0.9), (JPY, 0.6)):
-        await signal(store, clock, pair, coherence)
-    async with running(store, clock, shared_valkey.url) as running_one:
-        yield running_one
+        await store_signal(store, clock, pair, coherence)
+    async with running(store, clock, shared_valkey.url) as started:
+        yield started
 
 
-async def selected(service: Service, *pairs: str) -> dict[str, Any]:
-    """Wait for weights of exactly these."""
+async def wait_for_selection(service: Service, *pairs: str) -> dict[str, Any]:
+    """Wait for weights of exactly these instruments."""
 
     async def now() -> dict[str, Any] | None:
         found = await service.weights()
@@ -150,18 +150,20 @@ async def selected(service: Service, *pairs: str) -> dict[str, Any]:
     return await eventually(now) or {}
 
 
-async def held(service: Service, reason: str) -> dict[str, Any]:
+async def wait_for_hold(service: Service, reason: str) -> dict[str, Any]:
+    """Wait for held weights with this reason."""
+
     async def now() -> dict[str, Any] | None:
         found = await service.weights()
-        is_so = found.get("held") is True and found.get("held_reason") == reason
-        return found if is_so else None
+        matches = found.get("held") is True and found.get("held_reason") == reason
+        return found if matches else None
 
     return await eventually(now) or {}
 
 
 async def test_a_blob_becomes_weights_with_their_scores(service: Service) -> None:
     await service.publish(open_=[EUR, GBP])
-    found = await selected(service, EUR, GBP)
+    found = await wait_for_selection(service, EUR, GBP)
     assert found.keys() >= {"ts", "gates_ts", "weights", "scores", "top_k", "held"}
     assert (found["held"], found["top_k"], found["gates_ts"]) == (False, 3, now_ms(service.clock))
     assert set(found["scores"]) == set(PAIRS)
@@ -173,7 +175,7 @@ async def test_a_blob_becomes_weights_with_their_scores(service: Service) -> Non
 
 async def test_cooling_instruments_are_left_out_and_shown(service: Service) -> None:
     await service.publish(open_=[EUR, GBP], cooling=[GBP])
-    await selected(service, EUR)
+    await wait_for_selection(service, EUR)
     assert await service.metric(f'sep_allocator_cooldown{{instrument="{GBP}"}}') == 1
     assert await service.metric(f'sep_allocator_cooldown{{instrument="{EUR}"}}') == 0
     assert list((await service.status()).cooldowns) == [GBP]
@@ -181,9 +183,9 @@ async def test_cooling_instruments_are_left_out_and_shown(service: Service) -> N
 
 async def test_a_fresh_blob_without_a_candidate_publishes_empty_weights(service: Service) -> None:
     await service.publish(open_=[EUR])
-    await selected(service, EUR)
+    await wait_for_selection(service, EUR)
     await service.publish()
-    found = await selected(service)
+    found = await wait_for_selection(service)
     assert (found["held"], found["ts"]) == (False, now_ms(service.clock))
 
 
@@ -200,7 +202,7 @@ async def test_a_blob_that_can_not_be_trusted_holds_the_weights_and_their_age_gr
     service: Service, bad: str, reason: str
 ) -> None:
     await service.publish(open_=[EUR])
-    before = await selected(service, EUR)
+    before = await wait_for_selection(service, EUR)
     with capture_logs() as logs:
         match bad:
             case "missing":
@@ -211,14 +213,14 @@ async def test_a_blob_that_can_not_be_trusted_holds_the_weights_and_their_age_gr
                 service.clock.advance(181)
             case "future":
                 await service.publish(open_=[GBP], ts=now_ms(service.clock) + 60_000)
-        found = await held(service, reason)
+        found = await wait_for_hold(service, reason)
         assert (found["weights"], found["ts"], found["gates_ts"]) == (
             before["weights"], before["ts"], before["gates_ts"],
         )  # fmt: skip
         ages = []
         for _ in range(3):
             service.clock.advance(1)
-            # Another tick, so that the reason has every chance to be told again.
+            # Wait for another tick, which must not log the reason again.
             await service.store.delete(keys.ALLOCATION_WEIGHTS)
             await service.store.set(keys.ALLOCATION_WEIGHTS, json.dumps(found))
             ages.append(
@@ -228,7 +230,7 @@ async def test_a_blob_that_can_not_be_trusted_holds_the_weights_and_their_age_gr
                     (await service.status()).weights_age_seconds,
                 )
             )
-            await held(service, reason)
+            await wait_for_hold(service, reason)
     assert ages == sorted(ages)
     assert len({a[0] for a in ages}) == len({a[2] for a in ages}) == 3
     assert len({a[1] for a in ages}) == 3
@@ -236,15 +238,15 @@ async def test_a_blob_that_can_not_be_trusted_holds_the_weights_and_their_age_gr
     status = await service.status()
     assert (status.held, status.held_reason) == (True, reason)
     assert len([x for x in logs if x["event"] == "weights held"]) == 1
-    assert len([x for x in logs if x["event"] == "blob refused"]) == (bad == "malformed")
+    assert len([x for x in logs if x["event"] == "gates blob refused"]) == (bad == "malformed")
     service.clock.advance(10)
     await service.publish(open_=[GBP])
-    await selected(service, GBP)
+    await wait_for_selection(service, GBP)
     assert not (await service.status()).held
 
 
 async def test_without_any_weights_before_nothing_is_allocated(service: Service) -> None:
-    found = await held(service, "BLOB_MISSING")
+    found = await wait_for_hold(service, "BLOB_MISSING")
     assert (found["weights"], found["ts"], found["gates_ts"]) == ({}, 0, None)
     status = await service.status()
     assert (status.held, status.held_reason, status.total_allocation) == (True, "BLOB_MISSING", 0)
@@ -255,19 +257,19 @@ async def test_without_any_weights_before_nothing_is_allocated(service: Service)
 
 async def test_weights_that_can_not_be_read_are_not_held(service: Service) -> None:
     await service.publish(open_=[EUR])
-    await selected(service, EUR)
+    await wait_for_selection(service, EUR)
     await service.store.delete(keys.GATES_BLOB)
     await service.store.set(keys.ALLOCATION_WEIGHTS, '{"weights": {"EUR_USD": 7}}')
-    found = await held(service, "BLOB_MISSING")
+    found = await wait_for_hold(service, "BLOB_MISSING")
     assert found["weights"] == {}
 
 
 async def test_a_new_blob_wakes_the_allocator_at_once(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
 ) -> None:
-    await signal(store, clock, EUR, 0.6)
+    await store_signal(store, clock, EUR, 0.6)
     async with running(store, clock, shared_valkey.url, ALLOC_INTERVAL_SEC="60") as service:
-        await held(service, "BLOB_MISSING")
+        await wait_for_hold(service, "BLOB_MISSING")
         for pairs in ([EUR], [], [EUR], []):
             await service.publish(open_=pairs)
 
@@ -277,27 +279,27 @@ async def test_a_new_blob_wakes_the_allocator_at_once(
             await eventually(follows, within_s=1.0)
 
 
-async def test_a_word_missed_while_valkey_was_away_is_made_up_for(
+async def test_a_blob_published_while_valkey_was_away_is_allocated_afterwards(
     valkey: ValkeyServer, clock: FakeClock
 ) -> None:
     own = open_valkey(valkey.url)
-    await signal(own, clock, EUR, 0.6)
+    await store_signal(own, clock, EUR, 0.6)
     async with running(own, clock, valkey.url, ALLOC_INTERVAL_SEC="60") as service:
-        await held(service, "BLOB_MISSING")
+        await wait_for_hold(service, "BLOB_MISSING")
         await asyncio.to_thread(valkey.kill)
         await asyncio.to_thread(valkey.start)
         await eventually(own.ping)
         await publish(own, clock, [EUR])
-        await selected(service, EUR)
+        await wait_for_selection(service, EUR)
     await own.aclose()
 
 
-async def test_the_ranking_has_open_instruments_by_score_and_what_stands_in_their_way(
+async def test_the_ranking_is_by_score_with_the_reasons_of_closed_gates(
     service: Service,
 ) -> None:
     await service.store.delete(keys.signal_index(JPY))
     await service.publish(open_=[EUR])
-    await selected(service, EUR)
+    await wait_for_selection(service, EUR)
     ranking = await service.ranking()
     assert [r.instrument for r in ranking] == [GBP, EUR, JPY]
     first, second, last = ranking
@@ -319,35 +321,38 @@ async def test_a_closed_market_ranks_last_and_gets_nothing(
 ) -> None:
     clock.set("2026-03-04T03:00:00Z")  # Tokyo's morning: no London, no New York
     for pair in PAIRS:
-        await signal(store, clock, pair, 0.9 if pair == EUR else 0.6)
+        await store_signal(store, clock, pair, 0.9 if pair == EUR else 0.6)
     async with running(store, clock, shared_valkey.url, MARKET_CALENDAR="fx") as service:
         await service.publish(open_=PAIRS)
-        await selected(service, JPY)
+        await wait_for_selection(service, JPY)
         assert [(r.instrument, r.session.open) for r in await service.ranking()] == [
             (JPY, True), (EUR, False), (GBP, False),
         ]  # fmt: skip
 
 
-async def test_over_the_weekend_weights_stay_their_age_shows_and_nothing_is_said(
+async def test_over_the_weekend_weights_stay_their_age_grows_and_nothing_is_logged(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
 ) -> None:
     clock.set("2026-03-06T21:50:00Z")  # Friday, eight minutes before the week ends
     for pair in PAIRS:
-        await signal(store, clock, pair, 0.6)
+        await store_signal(store, clock, pair, 0.6)
     async with running(store, clock, shared_valkey.url, MARKET_CALENDAR="fx") as service:
         await service.publish(open_=[EUR, JPY])
-        friday = await selected(service, EUR, JPY)
+        friday = await wait_for_selection(service, EUR, JPY)
         with capture_logs() as logs:
             for hours in (1, 23, 12):
                 clock.advance(hours * 3600)
-                # The evaluator goes on: nothing is open, so every gate is shut.
+                # The evaluator keeps publishing, with every gate closed.
                 await service.publish()
                 age = (now_ms(clock) - friday["ts"]) / 1000
 
-                async def shown(age: float = age) -> bool:
-                    return await service.metric("sep_allocation_weights_age_seconds") == age
+                async def allocated() -> bool:
+                    # The blob is as new as the clock: a tick has read it. The ages alone would
+                    # not show that, and the advanced clock has let the lease expire.
+                    return await service.metric("sep_gates_blob_age_seconds") == 0
 
-                await eventually(shown)
+                await eventually(allocated)
+                assert await service.metric("sep_allocation_weights_age_seconds") == age
                 assert await service.weights() == friday
                 status = await service.status()
                 assert (status.held, status.weights_age_seconds) == (False, age)
@@ -356,12 +361,12 @@ async def test_over_the_weekend_weights_stay_their_age_shows_and_nothing_is_said
         assert [x["event"] for x in logs if x["log_level"] in ("warning", "error")] == []
         clock.set("2026-03-09T08:30:00Z")  # Monday morning in London
         await service.publish(open_=[GBP])
-        await selected(service, GBP)
+        await wait_for_selection(service, GBP)
 
 
-async def test_status_adds_up_and_never_passes_the_target(service: Service) -> None:
+async def test_the_total_allocation_is_the_sum_and_at_most_the_target(service: Service) -> None:
     await service.publish(open_=PAIRS)
-    await selected(service, *PAIRS)
+    await wait_for_selection(service, *PAIRS)
     service.clock.advance(5)
     status = await service.status()
     assert dict(status.weights).keys() == set(PAIRS)
@@ -374,8 +379,8 @@ async def test_status_adds_up_and_never_passes_the_target(service: Service) -> N
 async def test_of_two_replicas_one_writes_and_the_other_takes_over(
     store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
 ) -> None:
-    await signal(store, clock, EUR, 0.6)
-    other = Lease(store, "allocator", "somebody else", clock)
+    await store_signal(store, clock, EUR, 0.6)
+    other = Lease(store, "allocator", "other", clock)
     await other.renew()
     async with running(store, clock, shared_valkey.url) as service:
         await service.publish(open_=[EUR])
@@ -384,60 +389,60 @@ async def test_of_two_replicas_one_writes_and_the_other_takes_over(
         assert not await service.weights()
         assert math.isnan(await service.metric("sep_allocator_selected{"))
         assert math.isnan(await service.metric("sep_gates_blob_age_seconds"))
-        # The other dies without a word: ten seconds later its lease is gone.
+        # The other replica does not renew its lease, which expires after ten seconds.
         loop = asyncio.get_running_loop()
         began = loop.time()
         await eventually(lambda: store.get(keys.ALLOCATION_WEIGHTS), within_s=15)
         assert loop.time() - began < 15
-        await selected(service, EUR)
+        await wait_for_selection(service, EUR)
 
 
 async def test_a_replica_that_lost_its_lease_writes_nothing(
     store: Valkey, clock: FakeClock, service: Service
 ) -> None:
     await service.publish(open_=[EUR])
-    await selected(service, EUR)
+    await wait_for_selection(service, EUR)
     await store.delete(keys.lease("allocator"))
     await Lease(store, "allocator", "other", clock).renew()
     await service.publish(open_=[GBP])
 
-    async def forgotten() -> bool:
+    async def metrics_dropped() -> bool:
         return math.isnan(await service.metric("sep_allocator_selected{"))
 
-    await eventually(forgotten)
+    await eventually(metrics_dropped)
     assert set((await service.weights())["weights"]) == {EUR}
 
 
-async def test_without_valkey_every_answer_is_store_unavailable_and_it_recovers_by_itself(
+async def test_without_valkey_every_method_returns_store_unavailable_until_it_is_back(
     valkey: ValkeyServer, clock: FakeClock
 ) -> None:
     own = open_valkey(valkey.url)
-    await signal(own, clock, EUR, 0.6)
+    await store_signal(own, clock, EUR, 0.6)
     async with running(own, clock, valkey.url) as service:
         await service.publish(open_=[EUR])
-        await selected(service, EUR)
+        await wait_for_selection(service, EUR)
         age = await service.metric("sep_gates_blob_age_seconds")
         await asyncio.to_thread(valkey.kill)
-        for ask in (service.status, service.ranking):
+        for method in (service.status, service.ranking):
             with pytest.raises(SepError) as failure:
-                await ask()
+                await method()
             assert failure.value.reason == "STORE_UNAVAILABLE"
         clock.advance(7)
-        # What is exported gets older while nothing can be read.
+        # Exported ages grow while nothing can be read.
         assert await service.metric("sep_gates_blob_age_seconds") == age + 7
         await asyncio.to_thread(valkey.start)
-        await eventually(lambda: publish_quietly(service))
-        found = await selected(service, EUR)
-        await eventually(lambda: ts_moves(service, found["ts"]))
+        await eventually(lambda: publishes(service))
+        found = await wait_for_selection(service, EUR)
+        await eventually(lambda: ts_advances(service, found["ts"]))
     await own.aclose()
 
 
-async def publish_quietly(service: Service) -> bool:
+async def publishes(service: Service) -> bool:
     await service.publish(open_=[EUR])
     return True
 
 
-async def ts_moves(service: Service, ts: int) -> bool:
+async def ts_advances(service: Service, ts: int) -> bool:
     service.clock.advance(0.5)
     await service.publish(open_=[EUR])
     return bool((await service.weights())["ts"] > ts)

@@ -1,4 +1,4 @@
-"""Candles for the evaluator's tests: the shared real ones, and made-up ones."""
+"""Candles for the evaluator's tests: shared real ones and generated ones."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def golden(name: str) -> Any:
 
 
 def candle_path(name: str) -> Path:
-    """A shared candle file; skips the test where the shared files are not at hand."""
+    """A shared candle file; skips the test if the file is missing."""
     path = _SHARED / "data" / "candles" / name
     if not path.exists():
         pytest.skip(f"no {path}: set SEP_SHARED to the folder that holds data/candles")
@@ -39,7 +39,7 @@ def _parsed(path: Path) -> Bars:
     return read_candle_file(path).bars
 
 
-def made_up(
+def random_walk(
     seed: int,
     count: int,
     *,
@@ -56,10 +56,10 @@ def made_up(
 
     Args:
         step: size of a bar's move, relative.
-        flat: share of bars that stand still.
-        gap: share of bars that follow a hole, of up to ``longest_gap`` bars.
+        flat: share of bars that do not move.
+        gap: share of bars that follow a gap of up to ``longest_gap`` bars.
         spread: usual spread, relative.
-        wild: share of bars that jump or whose spread is many times the usual.
+        wild: share of bars that jump, and of bars with a spread many times the usual.
     """
     rng = np.random.default_rng(seed)
     ticks = rng.integers(-3, 4, count) * (rng.random(count) >= flat)
@@ -84,14 +84,14 @@ def shifted(bars: Bars, seconds: int) -> Bars:
     return replace(bars, time=bars.time + seconds)
 
 
-# Friday evening, Thursday's daily break, Christmas Eve, a DST change, an ordinary Tuesday.
+# Starts: Friday evening, Thursday's daily break, Christmas Eve, a DST change, an ordinary Tuesday.
 _STARTS = (1_399_060_800, 1_398_976_200, 1_387_900_800, 1_394_336_400, 1_399_371_600)
 
 
 def walks(granularity: int, most: int = 300) -> st.SearchStrategy[Bars]:
-    """Random walks with gaps, standstills, jumps, extreme spreads and session closings."""
+    """Random walks with gaps, flat stretches, jumps, extreme spreads and session closes."""
     return st.builds(
-        made_up,
+        random_walk,
         seed=st.integers(0, 2**32),
         count=st.integers(1, most),
         start=st.sampled_from(_STARTS),

@@ -1,5 +1,6 @@
-"""The kernel specification in plain Python, written for reading: slow, and nothing is shared
-with the code under test. Events are named, windows are lists, every bar recomputes its window.
+"""Plain reference of kernel and backtest: slow, simple, and sharing no code with the service.
+
+Events are named, windows are lists, and every bar recomputes its window.
 """
 
 import math
@@ -21,7 +22,7 @@ def bit(m: Sequence[float], t: int) -> int:
 
 
 def events_of(bits: Sequence[int]) -> list[str]:
-    """What each pair of neighbouring bits is."""
+    """The event of each pair of neighbouring bits."""
     kinds = {(0, 0): "null", (0, 1): "flip", (1, 0): "flip", (1, 1): "rupture"}
     return [kinds[pair] for pair in pairwise(bits)]
 
@@ -33,7 +34,7 @@ def shares(events: Sequence[str]) -> tuple[float, float, float]:
 
 
 def clamp(x: float, low: float, high: float) -> float:
-    """x, or the end of the range that it lies beyond."""
+    """x limited to the range."""
     return max(low, min(high, x))
 
 
@@ -87,7 +88,7 @@ class Position:
 
 @dataclass
 class Result:
-    """What a run leaves behind."""
+    """Result of a run."""
 
     trades: list[dict[str, Any]] = field(default_factory=list)
     equity: list[float] = field(default_factory=list)
@@ -97,7 +98,7 @@ class Result:
 
 
 def run(bars: Any, figures: Sequence[dict[str, float] | None], p: Any, g: int, near: Any) -> Result:
-    """The strict-span backtest, step by step as the page has it.
+    """The strict-span backtest, step by step as in ``docs/strategy.md``.
 
     Args:
         figures: of each bar, None before the first window.
@@ -200,7 +201,7 @@ def run(bars: Any, figures: Sequence[dict[str, float] | None], p: Any, g: int, n
 
 
 def slice_summary(bars: Any, result: Result, g: int, days: int) -> dict[str, float]:
-    """A slice's figures, its own curve rebuilt bar by bar from the trades that it holds."""
+    """Figures of a slice; its curve is rebuilt bar by bar from its trades."""
     since = int(bars.time[-1]) + g - days * 86_400
     held = [trade for trade in result.trades if trade["entry_time"] >= since]
     peak = fall = 0.0

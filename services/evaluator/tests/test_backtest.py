@@ -1,4 +1,4 @@
-"""The strict-span backtest against the golden figures, the plain reference and its promises."""
+"""The strict-span backtest against golden figures and the plain reference, and its properties."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,12 +18,12 @@ from sep_fx.instants import format_seconds
 from sep_fx.sessions import MarketCalendar, SessionCalendar
 
 from . import reference
-from .candles import golden, made_up, real_bars, shifted, walks
+from .candles import golden, random_walk, real_bars, shifted, walks
 
 DAY = 86_400
 ALWAYS = SessionCalendar(MarketCalendar.ALWAYS)
 FX = SessionCalendar(MarketCalendar.FX)
-# Trades often, and leaves in every way there is.
+# Trades often and exits for every reason.
 EAGER = StrategyParams(
     c_min=0.0,
     max_entropy=1.0,
@@ -91,7 +91,7 @@ def assert_as_reference(
         calmar = plain.pop("calmar")
         for name, value in plain.items():
             assert getattr(summary, name) == pytest.approx(value, abs=1e-12), (days, name)
-        # The quotient of rounding errors means nothing.
+        # Below this the ratio is one of rounding errors.
         if plain["max_drawdown"] > 1e-9:
             assert summary.calmar == pytest.approx(calmar, rel=1e-6)
     assert run.integrity() == []
@@ -155,12 +155,14 @@ def test_runs_match_the_plain_reference_on_random_candles(
     assert_as_reference(bars, params, granularity, calendar)
 
 
-def test_every_way_out_is_taken() -> None:
+def test_every_exit_reason_occurs() -> None:
     """The candles of the comparisons above reach every branch."""
-    ways = set()
+    reasons = set()
     for seed in range(6):
-        ways |= {trade["reason"] for trade in as_dicts(run_of(made_up(seed, 3000), calendar=FX))}
-    assert ways == set(REASONS)
+        reasons |= {
+            trade["reason"] for trade in as_dicts(run_of(random_walk(seed, 3000), calendar=FX))
+        }
+    assert reasons == set(REASONS)
 
 
 @settings(max_examples=60)
@@ -169,7 +171,7 @@ def test_every_way_out_is_taken() -> None:
     st.lists(st.integers(1, 300), min_size=1, max_size=8),
     st.sampled_from([None, 5, 30]),
 )
-def test_any_division_of_the_bars_gives_the_very_same_run(
+def test_any_division_of_the_bars_gives_an_identical_run(
     bars: Bars, sizes: list[int], long_run_days: int | None
 ) -> None:
     whole = run_of(bars, granularity=3600, calendar=FX, long_run_days=long_run_days)
@@ -193,7 +195,7 @@ def assert_same(a: StrictSpanRun, b: StrictSpanRun) -> None:
 
 
 def test_an_anchored_run_keeps_one_to_eleven_tenths_of_its_days() -> None:
-    bars = made_up(3, 24 * 120, granularity=3600, gap=0.0)
+    bars = random_walk(3, 24 * 120, granularity=3600, gap=0.0)
     run = StrictSpanRun(EAGER, 3600, "EUR_USD", ALWAYS, 5, long_run_days=20)
     spans = []
     for at in range(0, len(bars), 7):
@@ -205,9 +207,9 @@ def test_an_anchored_run_keeps_one_to_eleven_tenths_of_its_days() -> None:
     assert len(set(settled)) > 2
 
 
-def test_an_anchored_run_is_the_run_of_the_bars_it_kept() -> None:
-    """A replica that starts late, with 1.1 long runs of history, agrees with an old one."""
-    bars = made_up(4, 24 * 70, granularity=3600)
+def test_an_anchored_run_equals_a_run_over_the_bars_it_holds() -> None:
+    """A new replica that loads 1.1 long runs of history gets the results of an old one."""
+    bars = random_walk(4, 24 * 70, granularity=3600)
     old = run_of(bars, granularity=3600, long_run_days=20)
     kept = bars.between(int(old.times[0]))
     assert 0 < len(kept) < len(bars)
@@ -217,22 +219,22 @@ def test_an_anchored_run_is_the_run_of_the_bars_it_kept() -> None:
 
 
 def test_a_gap_longer_than_the_long_run_leaves_only_the_new_bars() -> None:
-    bars = made_up(4, 300)
+    bars = random_walk(4, 300)
     run = run_of(bars, long_run_days=1)
     later = shifted(bars, 10 * DAY)
     run.extend(later)
     assert_same(run, run_of(later))
 
 
-def test_a_long_run_shorter_than_its_slices_still_holds_together() -> None:
-    run = run_of(made_up(9, 24 * 60, granularity=3600), granularity=3600, long_run_days=5)
+def test_a_long_run_shorter_than_its_slices_is_consistent() -> None:
+    run = run_of(random_walk(9, 24 * 60, granularity=3600), granularity=3600, long_run_days=5)
     assert run.integrity() == []
     assert run.spans()[90].trades == run.summary().trades
 
 
 def test_a_pending_entry_fills_up_to_five_granularities_later() -> None:
-    """The bar after each signal is moved away from it; the first trade comes or goes with that."""
-    bars = made_up(2, 400, gap=0.0)
+    """The bar after the first signal is moved away; the first trade fills or not."""
+    bars = random_walk(2, 400, gap=0.0)
     first = int(run_of(bars).trades["entry_time"][0])
     at = int(np.searchsorted(bars.time, first))
     for away, fills in ((1, True), (5, True), (6, False)):
@@ -242,8 +244,8 @@ def test_a_pending_entry_fills_up_to_five_granularities_later() -> None:
         assert (int(trades["entry_time"][0]) == first + (away - 1) * 60) is fills
 
 
-def test_an_open_position_is_marked_but_is_no_trade() -> None:
-    bars = made_up(11, 2000)
+def test_an_open_position_is_marked_to_market_but_is_not_a_trade() -> None:
+    bars = random_walk(11, 2000)
     run = StrictSpanRun(EAGER, 60, "EUR_USD", ALWAYS, 5)
     seen = 0
     for at in range(0, len(bars), 5):
@@ -259,7 +261,7 @@ def test_an_open_position_is_marked_but_is_no_trade() -> None:
 
 
 def test_no_position_is_held_over_a_session_close() -> None:
-    bars = made_up(12, 4 * 24 * 60, start=1_398_816_000, gap=0.0, spread=1e-5)
+    bars = random_walk(12, 4 * 24 * 60, start=1_398_816_000, gap=0.0, spread=1e-5)
     run = run_of(bars, calendar=FX)
     closing = FX.seconds_to_close("EUR_USD", bars.time + 60) <= 300
     assert "session" in {trade["reason"] for trade in as_dicts(run)}
@@ -277,7 +279,7 @@ def test_momentum_is_that_of_the_last_bar(bars: Bars) -> None:
     assert np.array_equal(run.momentum, (slope[-1], direction[-1]), equal_nan=True)
 
 
-def test_an_empty_run_has_nothing_to_say() -> None:
+def test_an_empty_run_has_no_results() -> None:
     run = run_of(Bars.empty())
     assert (len(run), run.watermark, run.last_index, len(run.trades)) == (0, None, -1, 0)
     assert (run.momentum[1], run.position, run.integrity()) == (0, 0, [])
@@ -286,7 +288,7 @@ def test_an_empty_run_has_nothing_to_say() -> None:
 
 
 def test_a_bar_that_does_not_come_after_the_last_is_refused_and_changes_nothing() -> None:
-    bars = made_up(13, 200)
+    bars = random_walk(13, 200)
     run = run_of(bars.slice(0, 150))
     name = format_seconds(int(bars.time[149]))
     with pytest.raises(ValueError, match=f"EUR_USD bar 0 at {name} does not come after {name}"):
@@ -301,8 +303,8 @@ def test_a_bar_that_does_not_come_after_the_last_is_refused_and_changes_nothing(
 
 
 @pytest.mark.parametrize("price", [np.nan, np.inf, 0.0, -1.0])
-def test_a_price_that_is_none_is_refused(price: float) -> None:
-    bars = made_up(13, 50)
+def test_an_invalid_price_is_refused(price: float) -> None:
+    bars = random_walk(13, 50)
     spoiled = bars.ask_l.copy()
     spoiled[7] = price
     with pytest.raises(ValueError, match=r"EUR_USD bar 7 at .* not finite and above 0"):
@@ -310,15 +312,15 @@ def test_a_price_that_is_none_is_refused(price: float) -> None:
 
 
 def test_integrity_notices_a_time_that_went_backwards() -> None:
-    run = run_of(made_up(14, 300))
+    run = run_of(random_walk(14, 300))
     assert run.integrity() == []
-    run.extend(shifted(made_up(14, 300), DAY))
+    run.extend(shifted(random_walk(14, 300), DAY))
     run.times[450] = run.times[10]
     assert run.integrity() == ["the candles' times do not strictly increase"]
 
 
 def test_columns_that_are_views_into_a_table_are_fine() -> None:
-    bars = made_up(15, 400)
+    bars = random_walk(15, 400)
     table = np.stack([bars.bid_o, bars.bid_h, bars.bid_l, bars.bid_c] * 2, axis=1)
     strided = replace(bars, bid_o=table[:, 0], bid_h=table[:, 1], bid_l=table[:, 2])
     assert_same(run_of(strided), run_of(bars))
@@ -330,7 +332,7 @@ def test_columns_that_are_views_into_a_table_are_fine() -> None:
     st.lists(st.integers(1, 200), min_size=1, max_size=6),
     st.data(),
 )
-def test_the_drawdown_tree_agrees_with_a_walk(
+def test_the_drawdown_tree_agrees_with_a_scan(
     steps: list[int], sizes: list[int], data: st.DataObject
 ) -> None:
     curve = np.tile(np.array(steps, np.float64), 12).cumsum()
@@ -338,8 +340,8 @@ def test_the_drawdown_tree_agrees_with_a_walk(
     while at < len(curve):
         for size in sizes:
             at += size * 7
-            tree.take_up(curve[:at])
+            tree.extend_to(curve[:at])
     for _ in range(5):
         start = data.draw(st.integers(0, len(curve) - 1))
         tail = curve[start:]
-        assert tree.fall_from(curve, start) == (np.maximum.accumulate(tail) - tail).max()
+        assert tree.drawdown_from(curve, start) == (np.maximum.accumulate(tail) - tail).max()

@@ -1,4 +1,4 @@
-"""The same fills, booked by backtesting.py: profits, curve and drawdown come out the same."""
+"""The same fills booked by backtesting.py give the same profits, curve and drawdown."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from sep_fx.sessions import SessionCalendar
 from .candles import real_bars, walks
 from .test_backtest import ALWAYS, FX, run_of
 
-# So large that whole units come to the same notional to ten digits.
+# So large that rounding to whole units changes the notional by less than 1e-10.
 NOTIONAL, CASH = 1e10, 1e13
 
-# The other library's own business.
+# Warnings of the other library.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:DatetimeIndex.dayofweek is deprecated"),
     pytest.mark.filterwarnings("ignore:Some trades remain open at the end"),
@@ -29,9 +29,10 @@ pytestmark = [
 
 @dataclass(frozen=True)
 class Row:
-    """A price on the other library's tape.
+    """One row of the price series for the other library.
 
-    ``order`` is filled at it: 1 buys, -1 sells, 0 closes; ``bar`` is marked at it.
+    ``order`` is filled at the price: 1 buys, -1 sells, 0 closes. ``bar`` is the bar that is
+    marked to market at the price.
     """
 
     price: float
@@ -39,13 +40,13 @@ class Row:
     bar: int | None = None
 
 
-def tape(bars: Bars, run: StrictSpanRun) -> Iterator[Row]:
-    """A row a fill and a row a bar's end, in the order in which they happened."""
+def price_rows(bars: Bars, run: StrictSpanRun) -> Iterator[Row]:
+    """One row per fill and one per bar end, in time order."""
     entries: dict[int, Row] = {}
     exits: dict[int, tuple[str, Row]] = {}
     for trade in run.trades:
         entries[int(trade["entry_index"])] = Row(float(trade["entry"]), int(trade["side"]))
-        # A session's exit carries its bar's end, every other one its bar's start.
+        # A session exit has the time of its bar's end, every other exit that of its bar's start.
         began = trade["exit_time"] - run.granularity_s * (trade["reason"] == SESSION)
         at = int(np.searchsorted(bars.time, began))
         exits[at] = (REASONS[trade["reason"]], Row(float(trade["exit"]), 0))
@@ -69,7 +70,7 @@ def tape(bars: Bars, run: StrictSpanRun) -> Iterator[Row]:
 
 
 def booked(rows: list[Row]) -> Any:
-    """What backtesting.py makes of the orders, each filled at the open of its own row."""
+    """The result of backtesting.py, each order filled at the open of its row."""
 
     class Script(Strategy):  # type: ignore[misc]
         def init(self) -> None:
@@ -92,12 +93,12 @@ def booked(rows: list[Row]) -> Any:
 
 
 def assert_booked_alike(bars: Bars, calendar: SessionCalendar, granularity: int = 60) -> int:
-    """Returns the number of trades."""
+    """Compare both bookings and return the number of trades."""
     run = run_of(bars, granularity=granularity, calendar=calendar)
     if not len(run.trades):
         return 0
-    # Nothing is ordered on the first two rows: there the other library does not look yet.
-    rows = [Row(float(bars.bid_c[0]))] * 2 + list(tape(bars, run))
+    # No order on the first two rows: the other library ignores them.
+    rows = [Row(float(bars.bid_c[0]))] * 2 + list(price_rows(bars, run))
     result = booked(rows)
     theirs, ours = result["_trades"].sort_values("EntryBar"), run.trades
     assert theirs["EntryPrice"].to_numpy() == pytest.approx(ours["entry"], rel=1e-12)

@@ -1,4 +1,4 @@
-"""Strategy parameters: defaults, conversions and every fault at once."""
+"""Strategy parameters: defaults, conversions and the list of all faults."""
 
 import math
 
@@ -19,7 +19,7 @@ def test_a_mapping_overrides_defaults_and_survives_the_round_trip() -> None:
     assert StrategyParams.from_mapping(params.as_dict()) == params
 
 
-def test_whole_floats_and_numpy_numbers_are_taken() -> None:
+def test_whole_floats_and_numpy_numbers_are_accepted() -> None:
     params = StrategyParams.from_mapping(
         {"entry_cooldown_sec": 90.0, "direction_lookback": np.int64(7), "c_min": np.float64(0.5)}
     )
@@ -41,7 +41,7 @@ def test_every_fault_is_listed_with_name_value_and_what_is_allowed() -> None:
 
 
 @pytest.mark.parametrize("value", [True, "0.5", None, math.nan, math.inf, -0.1, [0.5], 10**400])
-def test_what_is_no_share_is_refused(value: object) -> None:
+def test_a_value_that_is_not_a_share_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="c_min is "):
         StrategyParams.from_mapping({"c_min": value})
     with pytest.raises(ValueError, match="c_min is "):

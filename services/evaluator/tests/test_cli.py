@@ -1,4 +1,4 @@
-"""The command line: what it writes, what it refuses, how it ends."""
+"""The command line: output, refused input, exit codes."""
 
 import json
 import os
@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sep_evaluator import cli, cli_io
+from sep_evaluator import cli
+from sep_evaluator.cli.files import CommandFailedError, write_out
+from sep_evaluator.cli.parser import INTERRUPTED
+from sep_evaluator.cli.sweep import Market, combinations, sweep
 from sep_evaluator.domain.backtest import StrictSpanRun
 from sep_evaluator.domain.params import StrategyParams
-from sep_evaluator.sweep import Market, combinations, sweep
 from sep_fx.bars import Bars
 from sep_fx.candle_csv import PRICE_COLUMNS, read_candle_file
 from sep_fx.instants import format_seconds
 from sep_fx.sessions import MarketCalendar, SessionCalendar
 
-from .candles import candle_path, golden, made_up
+from .candles import candle_path, golden, random_walk
 
 HEADER = "time," + ",".join(PRICE_COLUMNS)
 EASY = {"c_min": 0, "max_entropy": 1, "dir_threshold_bps": 0.5, "max_spread_bps": 20}
@@ -37,7 +39,7 @@ def csv_of(bars: Bars) -> str:
 @pytest.fixture
 def candles(tmp_path: Path) -> Path:
     path = tmp_path / "EUR_USD_M1_2014.csv"
-    path.write_text(csv_of(made_up(1, 1500)))
+    path.write_text(csv_of(random_walk(1, 1500)))
     return path
 
 
@@ -49,11 +51,11 @@ def grid(tmp_path: Path) -> Path:
 
 
 def failure(capsys: pytest.CaptureFixture[str], code: int, *argv: object) -> str:
-    """The one line on stderr with which the command ends."""
+    """Run a command that fails and return its one line on stderr."""
     try:
         ended = cli.main([str(a) for a in argv])
-    except SystemExit as leaving:  # how argparse ends
-        ended = leaving.code  # type: ignore[assignment]
+    except SystemExit as exit_:  # argparse exits itself
+        ended = exit_.code  # type: ignore[assignment]
     captured = capsys.readouterr()
     assert (ended, captured.out) == (code, "")
     lines = captured.err.strip().splitlines()
@@ -128,10 +130,10 @@ def test_a_malformed_row_is_refused_with_its_line_and_reason(
     lines[41] = lines[41].replace("1.", "-1.", 1)
     lines[99] = "nonsense"
     candles.write_text("\n".join(lines))
-    said = failure(capsys, 1, "windows", "--candles", candles, "--json", "-")
-    assert f"{candles}: line 42: " in said
-    assert "bid_o is -1." in said
-    assert said.endswith("--skip-bad")
+    message = failure(capsys, 1, "windows", "--candles", candles, "--json", "-")
+    assert f"{candles}: line 42: " in message
+    assert "bid_o is -1." in message
+    assert message.endswith("--skip-bad")
 
     argv = ["windows", "--candles", str(candles), "--json", "-", "--skip-bad"]
     assert cli.main(argv) == 0
@@ -140,9 +142,11 @@ def test_a_malformed_row_is_refused_with_its_line_and_reason(
     assert len(json.loads(captured.out)) == 1500 - 2 - 69
 
 
-def test_too_few_candles_are_no_windows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_too_few_candles_give_no_windows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "EUR_USD_M1_short.csv"
-    path.write_text(csv_of(made_up(1, 69)))
+    path.write_text(csv_of(random_walk(1, 69)))
     assert cli.main(["windows", "--candles", str(path), "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out) == []
 
@@ -164,7 +168,7 @@ def test_too_few_candles_are_no_windows(tmp_path: Path, capsys: pytest.CaptureFi
             ["backtest", "--candles", "{csv}", "--json", "-", "--granularity", "M7"],
             "--granularity is 'M7', allowed are S5, ",
         ),
-        (2, ["backtest", "--candles", "x.csv", "--json", "-"], "say --instrument"),
+        (2, ["backtest", "--candles", "x.csv", "--json", "-"], "give --instrument"),
         (1, ["windows", "--candles", "/no/file.csv", "--json", "-"], "can't read /no/file.csv"),
         (1, ["windows", "--candles", "{csv}", "--json", "/no/out"], "can't write /no/out"),
         (1, ["sweep", "--candles", "/no", "--grid", "{grid}", "--json", "-"], "not a directory"),
@@ -172,7 +176,7 @@ def test_too_few_candles_are_no_windows(tmp_path: Path, capsys: pytest.CaptureFi
         (2, ["sweep", "--candles", "/no", "--grid", "/no", "--json", "-"], "--grid: "),
     ],
 )
-def test_what_can_not_be_done_is_one_line_that_says_why(
+def test_an_error_is_one_line_with_its_reason(
     candles: Path,
     grid: Path,
     capsys: pytest.CaptureFixture[str],
@@ -185,10 +189,10 @@ def test_what_can_not_be_done_is_one_line_that_says_why(
 
 
 @pytest.mark.parametrize("command", [[], ["windows"], ["backtest"], ["sweep"]])
-def test_help_is_everywhere(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as leaving:
+def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
         cli.main([*command, "--help"])
-    assert leaving.value.code == 0
+    assert exit_.value.code == 0
     assert "usage: sep-evaluator" in capsys.readouterr().out
 
 
@@ -198,7 +202,7 @@ def test_nothing_heavy_is_imported_before_a_command_runs() -> None:
     assert done.stdout == "set()\n"
 
 
-def one_by_one(
+def separate_runs(
     series: dict[str, Bars], grid: list[StrategyParams], calendar: SessionCalendar
 ) -> list[tuple[str, StrategyParams, Any]]:
     expected = []
@@ -212,15 +216,15 @@ def one_by_one(
 
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("calendar", [MarketCalendar.FX, MarketCalendar.ALWAYS])
-def test_a_sweep_is_every_run_on_its_own(workers: int, calendar: MarketCalendar) -> None:
-    series = {f"A{i}_USD": made_up(i, 900) for i in range(3)} | {"EMPTY_USD": Bars.empty()}
+def test_a_sweep_equals_separate_runs(workers: int, calendar: MarketCalendar) -> None:
+    series = {f"A{i}_USD": random_walk(i, 900) for i in range(3)} | {"EMPTY_USD": Bars.empty()}
     grid = combinations(
         EASY | {"direction_lookback": [5, 12], "reward_risk": [1.0 + i / 20 for i in range(35)]}
     )
     market = Market(60, SessionCalendar(calendar), 5)
     done: list[int] = []
     rows = list(sweep(series.items(), grid, market, workers=workers, progress=done.append))
-    expected = one_by_one(series, grid, market.calendar)
+    expected = separate_runs(series, grid, market.calendar)
     assert [(r.instrument, r.params, r.summary) for r in rows] == expected
     assert sum(done) == len(rows) == 4 * 70
     assert any(row.summary.trades for row in rows)
@@ -239,10 +243,10 @@ def test_a_grid_lists_every_fault() -> None:
 def test_a_sweep_over_a_directory(
     tmp_path: Path, grid: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = made_up(3, 1200)
+    whole = random_walk(3, 1200)
     (tmp_path / "EUR_USD_M1_a.csv").write_text(csv_of(whole.slice(0, 500)))
     (tmp_path / "EUR_USD_M1_b.csv").write_text(csv_of(whole.slice(500, 1200)))
-    (tmp_path / "USD_JPY_M1_a.csv").write_text(csv_of(made_up(4, 300)) + "bad,row\n")
+    (tmp_path / "USD_JPY_M1_a.csv").write_text(csv_of(random_walk(4, 300)) + "bad,row\n")
     argv = ["sweep", "--candles", str(tmp_path), "--grid", str(grid), "--json", "-"]
     argv += ["--market-calendar", "24x7", "--workers", "2"]
     assert cli.main(argv) == 1
@@ -270,15 +274,15 @@ def test_files_out_of_order_are_refused(
     tmp_path: Path, grid: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in "ab":
-        (tmp_path / f"EUR_USD_M1_{name}.csv").write_text(csv_of(made_up(3, 100)))
+        (tmp_path / f"EUR_USD_M1_{name}.csv").write_text(csv_of(random_walk(3, 100)))
     assert cli.main(["sweep", "--candles", str(tmp_path), "--grid", str(grid), "--json", "-"]) == 1
     assert "EUR_USD_M1_b.csv begins before the file before it ends" in capsys.readouterr().err
 
 
 def test_an_interrupted_sweep_leaves_nothing_behind(tmp_path: Path, grid: Path) -> None:
-    """The last file is a pipe: once a reader opens it, the sweep is in the midst of things."""
+    """The last file is a pipe: opening it blocks until the sweep is reading its files."""
     for i in range(3):
-        (tmp_path / f"A{i}_USD_M1_a.csv").write_text(csv_of(made_up(i, 2000)))
+        (tmp_path / f"A{i}_USD_M1_a.csv").write_text(csv_of(random_walk(i, 2000)))
     pipe, out = tmp_path / "EUR_USD_M1_pipe.csv", tmp_path / "out.json"
     os.mkfifo(pipe)
     argv = ["sweep", "--candles", str(tmp_path), "--grid", str(grid), "--json", str(out)]
@@ -291,16 +295,16 @@ def test_an_interrupted_sweep_leaves_nothing_behind(tmp_path: Path, grid: Path) 
     try:
         with pipe.open("w"):
             os.killpg(sweeping.pid, signal.SIGINT)
-        _, said = sweeping.communicate(timeout=30)
+        _, message = sweeping.communicate(timeout=30)
     finally:
         sweeping.kill()
-    assert sweeping.returncode == cli.INTERRUPTED
-    assert "interrupted, nothing was written" in said
-    assert "Traceback" not in said
+    assert sweeping.returncode == INTERRUPTED
+    assert "interrupted, nothing was written" in message
+    assert "Traceback" not in message
     assert not out.exists()
 
 
-def test_a_reader_that_goes_away_is_no_accident(candles: Path) -> None:
+def test_a_reader_that_closes_stdout_early_causes_no_traceback(candles: Path) -> None:
     command = [sys.executable, "-m", "sep_evaluator.cli", "windows", "--candles", str(candles)]
     with subprocess.Popen(
         [*command, "--json", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -320,7 +324,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         yield "new"
         raise OSError("disk full")
 
-    with pytest.raises(cli_io.FailedError, match="disk full"):
-        cli_io.write_out(str(out), failing())
+    with pytest.raises(CommandFailedError, match="disk full"):
+        write_out(str(out), failing())
     assert out.read_text() == "old"
     assert list(tmp_path.iterdir()) == [out]

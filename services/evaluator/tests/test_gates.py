@@ -1,3 +1,5 @@
+"""Hysteresis of eligibility, adaptive floors and the gate that follows from them."""
+
 import random
 
 import numpy as np
@@ -38,7 +40,7 @@ def run(sequence: list[Verdict], state: GateState = GateState()) -> list[GateSta
     return states
 
 
-def test_two_passes_open_and_two_fails_close() -> None:
+def test_two_passes_gain_eligibility_and_two_fails_lose_it() -> None:
     passed, failed = Verdict.PASS, Verdict.FAIL
     assert [s.eligible for s in run([passed, passed, failed, failed])] == [
         False,
@@ -48,7 +50,7 @@ def test_two_passes_open_and_two_fails_close() -> None:
     ]
 
 
-def test_a_hold_resets_the_counters_and_keeps_the_gate() -> None:
+def test_a_hold_resets_the_counters_and_keeps_eligibility() -> None:
     states = run([Verdict.PASS, Verdict.HOLD, Verdict.PASS, Verdict.PASS, Verdict.HOLD])
     assert [s.eligible for s in states] == [False, False, False, True, True]
 
@@ -71,7 +73,7 @@ def test_never_eligible_while_cooling_down(sequence: list[Verdict]) -> None:
 
 
 @given(verdicts)
-def test_never_flips_on_one_sample(sequence: list[Verdict]) -> None:
+def test_eligibility_never_flips_on_one_sample(sequence: list[Verdict]) -> None:
     states = [GateState(), *run(sequence)]
     flips = [i for i in range(1, len(states)) if states[i].eligible != states[i - 1].eligible]
     for i in flips:
@@ -104,7 +106,7 @@ def test_metrics_inside_the_hysteresis_band_hold() -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1), st.integers(0, 100))
-def test_percentiles_are_numpys(values: list[float], percent: int) -> None:
+def test_percentiles_equal_those_of_numpy(values: list[float], percent: int) -> None:
     expected = float(np.percentile(values, percent))
     assert percentile(sorted(values), percent) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
@@ -146,14 +148,14 @@ ELIGIBLE = GateState(eligible=True, passes=5, watermark=0)
         ({"summary": None, "watermark": None}, (GateReason.NO_DATA,)),
     ],
 )
-def test_an_eligible_gate_needs_sound_fresh_candles_in_an_open_market(
+def test_the_gate_of_an_eligible_instrument_needs_fresh_candles_in_an_open_market(
     changes: dict[str, object], reasons: tuple[GateReason, ...]
 ) -> None:
     result = evaluate(ELIGIBLE, [], observed(**changes), LIMITS, 0.1, NOW, floors=FLOORS)
     assert (result.gate, result.reasons) == (not reasons, reasons)
 
 
-def test_a_closed_market_counts_nothing() -> None:
+def test_nothing_is_counted_while_the_market_is_closed() -> None:
     closed = observed(session=SessionState(False, None, None, ()), summary=summary(calmar=-1))
     state = ELIGIBLE
     for _ in range(10):

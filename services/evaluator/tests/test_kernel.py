@@ -1,4 +1,4 @@
-"""Window metrics against the golden figures, the plain reference and their own properties."""
+"""Window metrics against golden figures and the plain reference, and their properties."""
 
 import ast
 import math
@@ -22,7 +22,7 @@ from sep_evaluator.domain.params import StrategyParams
 from sep_fx.bars import Bars, Floats
 
 from . import reference
-from .candles import golden, made_up, real_bars, walks
+from .candles import golden, random_walk, real_bars, walks
 
 FIGURES = ("coherence", "stability", "rupture", "entropy", "hazard", "sigma_eff")
 EUR_USD = "EUR_USD_M1_2014-05.csv.gz"
@@ -30,7 +30,7 @@ NZD_USD = "NZD_USD_M1_2014-05.csv.gz"
 
 
 def same(a: WindowMetrics, b: WindowMetrics) -> bool:
-    """Whether two metrics are the same bits, NaN for NaN."""
+    """Whether two metrics are bitwise equal, NaN equal to NaN."""
     return all(np.array_equal(getattr(a, f), getattr(b, f), equal_nan=True) for f in FIGURES)
 
 
@@ -66,10 +66,10 @@ def test_metrics_match_the_plain_reference_on_random_candles(bars: Bars) -> None
 @settings(max_examples=60)
 @given(st.lists(st.booleans(), min_size=64, max_size=64))
 def test_any_pattern_of_bits_matches_the_plain_reference(bits: list[bool]) -> None:
-    """Prices are built so that the window holds exactly these bits."""
+    """The prices are built so that the window has exactly these bits."""
     mid = [1.0 + i * 1e-4 for i in range(6)]
     for b in bits:
-        # A large step makes its own trend, a small one may go against the standing trend.
+        # A large step follows the trend that it makes, a small one may go against the old trend.
         sizes = (1.1e-5, 1.3e-6, 1.7e-7, 3e-8) if b else (3e-3,)
         for step in (sign * size for size in sizes for sign in (1, -1)):
             if reference.bit([*mid, mid[-1] + step], len(mid)) == b:
@@ -81,7 +81,7 @@ def test_any_pattern_of_bits_matches_the_plain_reference(bits: list[bool]) -> No
 
 
 def test_nothing_is_defined_before_the_first_window() -> None:
-    metrics = window_metrics(made_up(1, 71).mid)
+    metrics = window_metrics(random_walk(1, 71).mid)
     for name in FIGURES:
         column = getattr(metrics, name)
         assert np.isnan(column[:FIRST_WINDOW]).all()
@@ -92,7 +92,7 @@ def test_nothing_is_defined_before_the_first_window() -> None:
 
 @settings(max_examples=60)
 @given(walks(60, most=1200), st.lists(st.integers(1, 400), min_size=1, max_size=12))
-def test_a_stream_gives_the_very_bits_of_the_batch(bars: Bars, sizes: list[int]) -> None:
+def test_a_stream_is_bitwise_equal_to_the_batch(bars: Bars, sizes: list[int]) -> None:
     mid, stream, at = bars.mid, KernelStream(capacity=8), 0
     while at < len(mid):
         for size in sizes:
@@ -102,8 +102,8 @@ def test_a_stream_gives_the_very_bits_of_the_batch(bars: Bars, sizes: list[int])
     assert same(stream.metrics, window_metrics(mid))
 
 
-def test_a_stream_that_dropped_its_past_is_one_that_never_had_it() -> None:
-    mid, stream = made_up(5, 900).mid, KernelStream()
+def test_a_stream_after_a_drop_equals_one_that_began_there() -> None:
+    mid, stream = random_walk(5, 900).mid, KernelStream()
     stream.extend(mid[:500])
     before = stream.metrics
     kept = before.coherence.copy()
@@ -114,8 +114,8 @@ def test_a_stream_that_dropped_its_past_is_one_that_never_had_it() -> None:
     assert np.array_equal(before.coherence, kept, equal_nan=True)
 
 
-def test_views_handed_out_survive_growth() -> None:
-    mid, stream = made_up(6, 600).mid, KernelStream(capacity=100)
+def test_returned_views_stay_valid_after_growth() -> None:
+    mid, stream = random_walk(6, 600).mid, KernelStream(capacity=100)
     stream.extend(mid[:100])
     before = stream.metrics
     stream.extend(mid[100:])
@@ -123,7 +123,7 @@ def test_views_handed_out_survive_growth() -> None:
 
 
 def test_the_live_window_is_the_batch_with_a_provisional_last_bar() -> None:
-    mid = made_up(7, 400).mid
+    mid = random_walk(7, 400).mid
     for provisional in (mid[-1], mid[-1] * 1.0003, mid[-1] * 0.9):
         extended = np.append(mid, provisional)
         tail = extended[-(FIRST_WINDOW + 1) :].copy()
@@ -136,7 +136,7 @@ def test_the_live_window_is_the_batch_with_a_provisional_last_bar() -> None:
 
 
 def test_the_live_window_refuses_too_few_mids() -> None:
-    with pytest.raises(ValueError, match="69 mids; one window takes 70"):
+    with pytest.raises(ValueError, match="69 mids; one window needs 70"):
         live_window(np.ones(69))
 
 
@@ -156,8 +156,8 @@ def test_every_figure_stays_in_its_range(bars: Bars) -> None:
         assert ((column >= low) & (column <= high)).all(), name
 
 
-def test_a_window_does_not_care_what_came_before_it() -> None:
-    mid = made_up(8, 2000).mid
+def test_a_window_does_not_depend_on_earlier_bars() -> None:
+    mid = random_walk(8, 2000).mid
     whole = window_metrics(mid)
     for start in (1, 64, 257, 1500):
         part = window_metrics(mid[start:])
@@ -167,8 +167,8 @@ def test_a_window_does_not_care_what_came_before_it() -> None:
             )
 
 
-def test_sigma_forgets_a_crash_completely() -> None:
-    """Running sums would carry the rounding of a huge return along for ever."""
+def test_sigma_has_no_trace_of_a_crash_that_left_the_window() -> None:
+    """Running sums would keep the rounding error of a huge return."""
     quiet = 1.3 + 1e-6 * np.sin(np.arange(400))
     crashed = np.concatenate([[1e9, 1e-9, 1e9], quiet])
     assert np.array_equal(
@@ -189,14 +189,14 @@ def test_constant_prices_are_all_null_events() -> None:
     assert metrics.coherence[-1] == pytest.approx(0.7 * 0.97 + 0.3)
 
 
-def test_damping_takes_as_many_values_as_the_specification_says() -> None:
+def test_damping_takes_50_values() -> None:
     tables = kernel_tables()
     assert len(tables.decay) == 50 * 8 * 4
     assert len(tables.byte_sums) == 50 * 256 * 4
 
 
-def test_the_cache_of_machine_code_watches_every_file_that_it_is_made_from() -> None:
-    """numba itself watches only the file of the function; stale code would give stale figures."""
+def test_the_machine_code_cache_checks_every_source_file() -> None:
+    """numba itself checks only the file of the function and would run stale code."""
     folder = Path(jit.__file__).parent
     watched = {path.stem for pattern in jit._COMPILED for path in folder.glob(pattern)}
     compiled = {p.stem for p in folder.glob("*.py") if "@jit\n" in p.read_text()}
@@ -212,7 +212,7 @@ def test_the_cache_of_machine_code_watches_every_file_that_it_is_made_from() -> 
 
 @settings(max_examples=40)
 @given(walks(60, most=250), st.integers(1, 90), st.sampled_from([0.0, 0.5, 2.0]))
-def test_momentum_is_the_sign_of_a_slope_that_counts(
+def test_momentum_is_the_sign_of_a_slope_above_the_threshold(
     bars: Bars, lookback: int, least: float
 ) -> None:
     params = StrategyParams(direction_lookback=lookback, dir_threshold_bps=least)

@@ -1,4 +1,4 @@
-"""The Calmar rule, a slice's summary and the nesting of slices."""
+"""The Calmar ratio, the summary of a slice and the consistency of slices."""
 
 import pytest
 from sep_evaluator.domain.spans import SpanSummary, calmar, nesting_faults
@@ -8,7 +8,7 @@ from sep_evaluator.domain.spans import SpanSummary, calmar, nesting_faults
     ("trades", "pnl", "fall", "expected"),
     [
         (0, 0.0, 0.0, 0.0),
-        (0, 0.0, 0.01, 0.0),  # an open position alone may have fallen
+        (0, 0.0, 0.01, 0.0),  # the drawdown of an open position
         (3, 0.02, 0.01, 2.0),
         (3, -0.01, 0.02, -0.5),
         (3, 0.02, 0.0, 100.0),

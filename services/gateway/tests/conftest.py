@@ -18,7 +18,7 @@ from sep_kit.errors import StoreUnavailableError
 from sep_kit.grpc.client import call
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
-from sep_kit.store.connection import answer, open_valkey
+from sep_kit.store.connection import open_valkey, reply
 from sep_paper_broker.app import RunningBroker, serve_paper_broker
 from sep_paper_broker.settings import Settings as PaperSettings
 from sep_testing.services import running_service
@@ -97,7 +97,7 @@ def start_gateway(gateway_settings: Callable[..., GatewaySettings], store: objec
         settings = gateway_settings(**changed)
         async with open_valkey(settings.valkey_url) as own:
             with suppress(StoreUnavailableError):  # some tests start without a store
-                await answer(own.set(keys.KILL_SWITCH, "0"))
+                await reply(own.set(keys.KILL_SWITCH, "0"))
         async with (
             running_service("gateway", settings, build) as address,
             grpc.aio.insecure_channel(address) as channel,

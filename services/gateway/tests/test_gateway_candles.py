@@ -13,7 +13,7 @@ from sep_kit.errors import SepError
 from sep_kit.grpc.client import call
 from sep_kit.store import keys
 from sep_kit.store.candles import CandleStore
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_paper_broker.app import RunningBroker
 from sep_testing.eventually import eventually
 
@@ -145,7 +145,7 @@ async def test_gap_in_covered_history_is_found_and_refilled(
     async with start_gateway(**quick) as gateway:
         await eventually(filled(store, wanted))
         key = keys.candles("EUR_USD", "S5")
-        starts = sorted(int(f) for f in await answer(store.hkeys(key)) if f.isdigit())
+        starts = sorted(int(f) for f in await reply(store.hkeys(key)) if f.isdigit())
         await store.hset(key, str(starts[1]), b"no chunk at all")
         for name in ("EUR_USD", "USD_JPY"):
 

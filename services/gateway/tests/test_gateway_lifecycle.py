@@ -13,7 +13,7 @@ from sep.gateway.v1 import gateway_pb2 as pb
 from sep_kit.grpc.client import call
 from sep_kit.settings.loading import EX_CONFIG
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import read_document
 from sep_kit.store.records import BrokerLinkRecord
 from sep_paper_broker.app import RunningBroker, serve_paper_broker
@@ -73,7 +73,7 @@ async def test_gateway_refuses_to_start_on_the_state_of_another_account(
     assert b"start refused" in output
     assert named.encode() in output
     assert b"Traceback" not in output
-    assert json.loads(await answer(store.get(keys.STORE_ACCOUNT))) == recorded
+    assert json.loads(await reply(store.get(keys.STORE_ACCOUNT))) == recorded
 
 
 async def test_unknown_account_is_not_recorded_in_the_store(
@@ -88,13 +88,13 @@ async def test_unknown_account_is_not_recorded_in_the_store(
 
         await eventually(refused)
         assert not await gateway.serves()
-    assert await answer(store.get(keys.STORE_ACCOUNT)) is None
+    assert await reply(store.get(keys.STORE_ACCOUNT)) is None
 
 
 async def test_wiped_store_is_claimed_again(gateway: Any, store: Valkey) -> None:
-    await eventually(lambda: answer(store.get(keys.STORE_ACCOUNT)))
+    await eventually(lambda: reply(store.get(keys.STORE_ACCOUNT)))
     await store.flushdb()
-    recorded = json.loads(await eventually(lambda: answer(store.get(keys.STORE_ACCOUNT))))
+    recorded = json.loads(await eventually(lambda: reply(store.get(keys.STORE_ACCOUNT))))
     assert recorded == {"environment": "paper", "account_id": "101-001-0000001-001"}
 
 

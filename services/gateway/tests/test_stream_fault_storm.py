@@ -30,7 +30,7 @@ from sep_kit.store.connection import Valkey
 from sep_kit.store.documents import read_document
 from sep_kit.store.records import BrokerLinkRecord
 from sep_paper_broker.app import RunningBroker, serve_paper_broker
-from sep_paper_broker.domain.market import quote_at
+from sep_paper_broker.market.market import quote_at
 from sep_paper_broker.settings import Settings as PaperSettings
 from sep_testing.eventually import eventually
 from structlog.testing import capture_logs

@@ -20,7 +20,7 @@ from sep_gateway.domain.orders import MarketOrder, OrderState
 from sep_gateway.domain.rate_limit import RateLimit
 from sep_gateway.metrics import GatewayMetrics
 from sep_kit.clock import SystemClock
-from sep_kit.settings.knobs import SafetyKnobs
+from sep_kit.settings.shared.safety import SafetyKnobs
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey
 from sep_kit.store.kill_switch import KillSwitch

@@ -16,7 +16,7 @@ from sep_guard.settings import GuardSettings
 from sep_kit.clock import Clock, now_ms
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import (
@@ -181,12 +181,12 @@ def kind_and_reasons(done: Done) -> tuple[str, tuple[str, ...]]:
 
 async def log(store: Valkey) -> list[dict[str, Any]]:
     """``guard:decisions``, oldest first."""
-    entries = await answer(store.xrange(keys.GUARD_DECISIONS))
+    entries = await reply(store.xrange(keys.GUARD_DECISIONS))
     return [json.loads(fields[b"decision"]) for _, fields in entries]
 
 
 async def open_orders(store: Valkey, instrument: str = "EUR_USD") -> list[dict[str, Any]]:
-    found = await answer(store.hgetall(keys.OPEN_ORDERS))
+    found = await reply(store.hgetall(keys.OPEN_ORDERS))
     return [
         json.loads(raw)
         for field, raw in found.items()

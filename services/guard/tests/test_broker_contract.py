@@ -21,7 +21,7 @@ from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey
 from sep_paper_broker.app import RunningBroker, serve_paper_broker
-from sep_paper_broker.domain.requests import MarketOrderRequest
+from sep_paper_broker.orders.requests import MarketOrderRequest
 from sep_paper_broker.settings import Settings as PaperSettings
 from sep_testing.eventually import eventually
 from sep_testing.services import running_service

@@ -13,7 +13,7 @@ from sep_guard.cli import main
 from sep_guard.domain.drain import DrainLimits
 from sep_guard.domain.market import ZERO
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_testing.clock import FakeClock
 from sep_testing.valkey import ValkeyServer
 
@@ -172,7 +172,7 @@ async def test_an_unreadable_record_and_an_unreachable_valkey_exit_with_4(
     await store.xadd(keys.GUARD_DECISIONS, {"decision": '{"event":"decision","id":"half"'})
     assert await explain(shared_valkey.url, "half") == 4
     assert await explain("redis://127.0.0.1:1/0", "half") == 4
-    assert len(await answer(store.xrange(keys.GUARD_DECISIONS))) == 1
+    assert len(await reply(store.xrange(keys.GUARD_DECISIONS))) == 1
 
 
 def test_ctrl_c_ends_the_command_while_valkey_does_not_answer() -> None:

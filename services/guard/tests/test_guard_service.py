@@ -15,7 +15,7 @@ from sep_kit.clock import SystemClock
 from sep_kit.errors import SepError
 from sep_kit.grpc.client import call
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.lease import Lease
 from sep_paper_broker.app import RunningBroker
 from sep_testing.eventually import eventually
@@ -143,7 +143,7 @@ async def test_a_lost_response_duplicates_no_order_over_a_restart(stack: Stack) 
 
         async def settled() -> bool:
             await reconcile(stub)
-            return not await answer(stack.store.exists(keys.OPEN_ORDERS))
+            return not await reply(stack.store.exists(keys.OPEN_ORDERS))
 
         await eventually(settled)
     ids = [i for i, _ in stack.fills()]
@@ -162,7 +162,7 @@ async def test_the_kill_switch_is_seeded_persisted_and_forced(stack: Stack) -> N
         return found.kill_switch, found.reason, found.actor
 
     async def seeded() -> bool:
-        return bool(await answer(stack.store.exists(keys.KILL_SWITCH)))
+        return bool(await reply(stack.store.exists(keys.KILL_SWITCH)))
 
     async with stack.start() as stub:
         await eventually(seeded)

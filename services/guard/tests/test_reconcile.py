@@ -10,7 +10,7 @@ import redis
 from sep_guard.domain.orders import SETTLE_MS, Intent, Outcome
 from sep_kit.errors import BrokerUnavailableError, NotTheWriterError
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_testing.clock import FakeClock
 from sep_testing.valkey import ValkeyServer
 from structlog.testing import capture_logs
@@ -85,7 +85,7 @@ async def test_from_entry_to_exit_with_reasons_and_records(env: Environment) -> 
     assert decision["action"]["checks"]
     assert (order["filled_units"], order["fill_price"]) == (str(sizes[0]), "1.10000")
     assert not await open_orders(env.store)
-    budget = await answer(env.store.hgetall(keys.ALLOC_BUDGET))
+    budget = await reply(env.store.hgetall(keys.ALLOC_BUDGET))
     assert set(budget) == {
         b"balance", b"margin_available", b"margin_used", b"target_pct", b"budget",
         b"per_instrument_cap", b"ts",
@@ -281,8 +281,8 @@ async def test_a_dry_run_changes_no_state_metric_or_order(env: Environment) -> N
     placed = len(env.broker.placed)
 
     async def everything() -> dict[bytes, bytes]:
-        names = await answer(env.store.keys("*"))
-        return {name: await answer(env.store.dump(name)) for name in names}
+        names = await reply(env.store.keys("*"))
+        return {name: await reply(env.store.dump(name)) for name in names}
 
     before = await everything()
     series = [m.samples for m in env.guard.registry.collect()]

@@ -31,10 +31,10 @@ from sep_kit.errors import SepError
 from sep_kit.grpc.client import call, open_channel
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_paper_broker.app import RunningBroker, serve_paper_broker
-from sep_paper_broker.domain.market import Market
-from sep_paper_broker.domain.ticks import Ticks
+from sep_paper_broker.market.market import Market
+from sep_paper_broker.market.ticks import Ticks
 from sep_paper_broker.settings import Settings as PaperSettings
 from sep_testing.eventually import eventually
 from sep_testing.services import running_service
@@ -324,7 +324,7 @@ async def day(
 
 async def has_subscriber(store: Valkey, channel: str) -> bool:
     """Whether the channel has a subscriber."""
-    ((_, listeners),) = await answer(store.pubsub_numsub(channel))
+    ((_, listeners),) = await reply(store.pubsub_numsub(channel))
     return bool(listeners)
 
 
@@ -461,7 +461,7 @@ async def test_a_day_from_the_open_to_the_close(
         (i, int(r["filled_units"])) for i, r in orders.items() if r["outcome"] == "FILLED"
     } == set(day.fills())
     assert len(day.fills()) == len({i for i, _ in day.fills()})
-    assert not await answer(day.store.exists(keys.OPEN_ORDERS))
+    assert not await reply(day.store.exists(keys.OPEN_ORDERS))
     for decision in [r["id"] for r in records if r["event"] in ("decision", "drain")]:
         command = ["explain", decision, "--valkey-url", shared_valkey.url]
         assert await asyncio.to_thread(sep_guard_command, command) == 0, decision

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 from sep_guard.adapters.decision_log import find_records
-from sep_guard.adapters.decision_records import DecisionRecord, DrainRecord
+from sep_guard.adapters.decision_records import (
+    DecisionRecord,
+    DrainRecord,
+    FlattenRecord,
+    LogRecord,
+    RiskRecord,
+)
 from sep_guard.adapters.valkey_store import ValkeyGuardStore
 from sep_guard.domain.cycle import plan_cycle
 from sep_guard.domain.drain import Close, DrainLimits, DrainReason
@@ -15,7 +21,7 @@ from sep_guard.domain.orders import Intent, Outcome, Result, intent_of_action
 from sep_guard.ports import GuardStore, Transaction
 from sep_kit.errors import NotTheWriterError, StoreUnavailableError
 from sep_kit.store import keys
-from sep_kit.store.connection import answer, open_valkey
+from sep_kit.store.connection import open_valkey, reply
 from sep_kit.store.lease import Lease
 from sep_testing.clock import FakeClock
 from sep_testing.valkey import ValkeyServer
@@ -82,29 +88,16 @@ class ValkeySide:
             await self.lease.renew()
 
     async def records(self) -> list[tuple[str, str, str]]:
-        return [
-            (
-                r.id,
-                r.event,
-                str(
-                    r.kind
-                    if isinstance(r, DecisionRecord)
-                    else r.close.reason
-                    if isinstance(r, DrainRecord)
-                    else r.outcome
-                ),
-            )
-            for r in await find_records(self.valkey, "an-id")
-        ]
+        return [(r.id, r.event, _what(r)) for r in await find_records(self.valkey, "an-id")]
 
     async def budget(self) -> tuple[str, str] | None:
-        stored = await answer(self.valkey.hgetall(keys.ALLOC_BUDGET))
+        stored = await reply(self.valkey.hgetall(keys.ALLOC_BUDGET))
         if not stored:
             return None
         return stored[b"budget"].decode(), stored[b"per_instrument_cap"].decode()
 
     async def margin_open(self) -> bool | None:
-        stored = await answer(self.valkey.get(keys.MARGIN_GATE))
+        stored = await reply(self.valkey.get(keys.MARGIN_GATE))
         return None if stored is None else stored == b"open"
 
 
@@ -218,3 +211,11 @@ def test_an_intent_carries_the_prices_and_the_key_of_its_decision() -> None:
         ACTION.brackets.stop_loss, ACTION.brackets.take_profit, ACTION.brackets.price_bound,
     )  # fmt: skip
     assert (INTENT.since_transaction_id, INTENT.sent_ms) == ("7", VIEW.now_ms)
+
+
+def _what(record: LogRecord) -> str:
+    if isinstance(record, DecisionRecord | RiskRecord):
+        return str(record.kind)
+    if isinstance(record, DrainRecord | FlattenRecord):
+        return str(record.close.reason)
+    return str(record.outcome)

@@ -175,7 +175,7 @@ async def restore_valkey(env: OutageEnvironment) -> None:
 
     async def lease_is_held() -> bool:
         await env.try_to_renew()
-        return env.guard.lease.held and not env.guard.lease.store_away
+        return env.guard.lease.held and not env.guard.lease.store_unavailable
 
     await eventually(lease_is_held)
 

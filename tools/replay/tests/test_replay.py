@@ -19,7 +19,7 @@ from sep_evaluator.domain.floors import (
 )
 from sep_fx.instants import format_seconds, parse_rfc3339
 from sep_fx.sessions import MarketCalendar, SessionCalendar
-from sep_paper_broker.domain.instruments import LISTINGS
+from sep_paper_broker.market.instruments import LISTINGS
 from sep_replay.cli import main
 from sep_replay.trading_hours import TradingHours
 

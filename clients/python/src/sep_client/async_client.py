@@ -11,32 +11,22 @@ from sep_client import calls, models
 from sep_client.endpoints import AsyncSender, Endpoints
 from sep_client.errors import ApiError, NoAnswerError
 from sep_client.exchange import (
-    STREAM_SILENCE_S,
-    answer_of,
-    failure_of,
-    headers_of,
+    Outcome,
+    Reconnects,
+    Retries,
+    configure,
+    error_in,
     manifold_in,
-    may_retry,
-    pause,
     request_of,
+    response_of,
+    stream_request_of,
 )
 
 T = TypeVar("T")
 
 
 class AsyncClient(Endpoints, AsyncSender):
-    """Calls a SEP stack.
-
-    Every method raises ``ApiError`` (or what it is split into) for an error of the stack and
-    ``NoAnswerError`` when nobody answers. Reads are tried again, writes never.
-
-    Args:
-        url: where the stack is.
-        key: a key of the stack; reading may need none.
-        timeout: seconds to wait for an answer.
-        retries: how often a read is tried again.
-        http: options of the underlying ``httpx`` client, such as ``verify``.
-    """
+    """``Client`` with coroutines: the same arguments, methods and errors."""
 
     def __init__(
         self,
@@ -48,10 +38,8 @@ class AsyncClient(Endpoints, AsyncSender):
         http: httpx.AsyncClient | None = None,
     ) -> None:
         self._http = http or httpx.AsyncClient()
-        self._http.base_url = httpx.URL(url)
-        self._http.timeout = httpx.Timeout(timeout)
-        self._http.headers.update(headers_of(key))
         self._retries = retries
+        configure(self._http, url, key, timeout)
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,55 +57,47 @@ class AsyncClient(Endpoints, AsyncSender):
         await self._http.aclose()
 
     async def send(self, call: calls.Call[T]) -> T:
-        """The answer to a call; a read is tried again."""
-        attempt = 0
+        """The response to a call; a read is retried."""
+        retries = Retries(call, self._retries)
         while True:
-            last = attempt >= self._retries
-            try:
-                response = await self._http.send(request_of(self._http, call))
-            except httpx.TransportError as error:
-                if last or not may_retry(call, None):
-                    raise NoAnswerError(f"{call.path}: {error!r}") from error
-            else:
-                if last or not may_retry(call, response.status_code):
-                    return answer_of(call, response)
-            await asyncio.sleep(pause(attempt))
-            attempt += 1
+            outcome = await self._attempt(call)
+            delay = retries.delay_after(outcome)
+            if delay is None:
+                return response_of(call, outcome)
+            await asyncio.sleep(delay)
 
     async def manifolds(
         self, instrument: str | None = None, *, reconnect: bool = True
     ) -> AsyncIterator[models.Manifold]:
-        """Live manifolds, for as long as one asks.
-
-        A stream that breaks is opened again: it begins with the last known manifold of each
-        instrument, so nothing has to be caught up with.
-        """
-        attempt = 0
+        """Live manifolds, without end; see ``Client.manifolds``."""
+        reconnects = Reconnects(enabled=reconnect)
         while True:
             try:
                 async for manifold in self._stream(calls.manifolds(instrument)):
-                    attempt = 0
+                    reconnects.received()
                     yield manifold
             except (ApiError, NoAnswerError) as error:
-                fatal = isinstance(error, ApiError) and error.status < 500 and error.status != 200
-                if fatal or not reconnect:
-                    raise
-            if not reconnect:
+                reconnects.raise_if_final(error)
+            delay = reconnects.delay()
+            if delay is None:
                 return
-            await asyncio.sleep(pause(attempt))
-            attempt += 1
+            await asyncio.sleep(delay)
+
+    async def _attempt(self, call: calls.Call[T]) -> Outcome:
+        try:
+            return await self._http.send(request_of(self._http, call))
+        except httpx.TransportError as error:
+            return error
 
     async def _stream(
         self, call: calls.Call[models.StreamManifoldsResponse]
     ) -> AsyncIterator[models.Manifold]:
-        request = request_of(self._http, call)
-        request.extensions["timeout"] = httpx.Timeout(STREAM_SILENCE_S).as_dict()
         try:
-            response = await self._http.send(request, stream=True)
+            response = await self._http.send(stream_request_of(self._http, call), stream=True)
             try:
                 if response.status_code != httpx.codes.OK:
                     await response.aread()
-                    raise failure_of(response)
+                    raise error_in(response)
                 async for line in response.aiter_lines():
                     if (manifold := manifold_in(line)) is not None:
                         yield manifold

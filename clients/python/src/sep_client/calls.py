@@ -1,6 +1,6 @@
-"""Every call: its parameters, what is sent and what comes back; how it is sent is elsewhere.
+"""Every call of the API: path, parameters, body and type of the response.
 
-Both clients have a method of the same name and with the same parameters for each.
+Both clients have a method with the same name and parameters for each.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,29 +18,30 @@ class Call(Generic[T]):
     """One call.
 
     Args:
-        body: None for one that only reads.
-        told_by_failure: whether it is answered by the error that says what is down.
+        response_type: a class of ``models``, or str for text.
+        body: None for a read.
+        error_has_response: whether the error that names what is down contains the response.
     """
 
-    answer: type[T]
+    response_type: type[T]
     path: str
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
-    told_by_failure: bool = False
+    error_has_response: bool = False
 
     @property
     def reads(self) -> bool:
-        """Whether it may be sent twice."""
+        """Whether it changes nothing, so that it may be retried."""
         return self.body is None
 
 
 def health() -> Call[m.GetHealthResponse]:
-    """Each part's state, whether all of them serve or not."""
-    return Call(m.GetHealthResponse, "/health", told_by_failure=True)
+    """Each part's state; raises no error while parts are down."""
+    return Call(m.GetHealthResponse, "/health", error_has_response=True)
 
 
 def status() -> Call[m.GetStatusResponse]:
-    """The stack at a glance."""
+    """Version, modes, broker link, freshness and leases."""
     return Call(m.GetStatusResponse, "/api/status")
 
 
@@ -55,27 +56,27 @@ def ranking() -> Call[m.ListRankingResponse]:
 
 
 def allocation_status() -> Call[m.GetAllocationStatusResponse]:
-    """The weights and what they rest on."""
+    """The weights, their ages, and whether they are held."""
     return Call(m.GetAllocationStatusResponse, "/api/risk/allocation-status")
 
 
 def budget() -> Call[m.GetBudgetResponse]:
-    """The risk budget from the account as it is now."""
+    """The risk budget of the current account."""
     return Call(m.GetBudgetResponse, "/api/risk/budget")
 
 
 def readiness() -> Call[m.GetReadinessResponse]:
-    """Whether an entry would pass now, and every reason why not."""
+    """Whether an entry would be allowed now, with every reason if not."""
     return Call(m.GetReadinessResponse, "/api/trade/readiness")
 
 
 def reconcile(*, dry_run: bool) -> Call[m.ReconcileResponse]:
-    """Run one cycle now. Needs a write key, a dry run too."""
+    """Run one reconcile cycle now. Needs a write key, also for a dry run."""
     return Call(m.ReconcileResponse, "/api/trade/reconcile", body={"dry_run": dry_run})
 
 
 def kill_switch() -> Call[m.GetKillSwitchResponse]:
-    """Whether the kill switch is engaged, and who said so."""
+    """Whether the kill switch is engaged, by whom and why."""
     return Call(m.GetKillSwitchResponse, "/api/kill-switch")
 
 
@@ -88,8 +89,8 @@ def set_kill_switch(*, engaged: bool, reason: str) -> Call[m.SetKillSwitchRespon
 def plan_drain(
     *, buffer_pct: float | None = None, min_units: Decimal | None = None
 ) -> Call[m.PlanDrainResponse]:
-    """What a drain would close. Needs a write key."""
-    body = _given(buffer_pct=buffer_pct, min_units=_text(min_units))
+    """The positions that a drain would close. Needs a write key."""
+    body = _without_none(buffer_pct=buffer_pct, min_units=_text(min_units))
     return Call(m.PlanDrainResponse, "/api/drain/plan", body=body)
 
 
@@ -100,20 +101,20 @@ def execute_drain(
     min_units: Decimal | None = None,
     instrument: str | None = None,
 ) -> Call[m.ExecuteDrainResponse]:
-    """Close what a plan says, all or one instrument; limits as in the plan. Needs a write key."""
-    limits = _given(buffer_pct=buffer_pct, min_units=_text(min_units), instrument=instrument)
+    """Close a plan's positions, of all instruments or one. Needs a write key."""
+    limits = _without_none(buffer_pct=buffer_pct, min_units=_text(min_units), instrument=instrument)
     return Call(m.ExecuteDrainResponse, "/api/drain/execute", body={"drain_id": drain_id} | limits)
 
 
 def manifold_coeffs(instrument: str) -> Call[m.GetManifoldCoeffsResponse]:
-    """Coefficients and metrics of the last window."""
+    """Coefficients and metrics of an instrument's last window."""
     query = {"instrument": instrument}
     return Call(m.GetManifoldCoeffsResponse, "/api/manifold/coeffs", query)
 
 
 def coherence(instrument: str | None = None) -> Call[m.GetCoherenceStatusResponse]:
-    """Metrics against thresholds, of one instrument or all."""
-    query = _given(instrument=instrument)
+    """Metrics with their thresholds, of one instrument or all."""
+    query = _without_none(instrument=instrument)
     return Call(m.GetCoherenceStatusResponse, "/api/coherence/status", query)
 
 
@@ -126,8 +127,8 @@ def candles(
     until: str | int | None = None,
 ) -> Call[m.ListCandlesResponse]:
     """Stored candles, oldest first."""
-    query = _given(instrument=instrument, granularity=granularity, limit=limit, to=until)
-    query |= _given(**{"from": since})
+    query = _without_none(instrument=instrument, granularity=granularity, limit=limit, to=until)
+    query |= _without_none(**{"from": since})
     return Call(m.ListCandlesResponse, "/api/candles", query)
 
 
@@ -135,7 +136,7 @@ def fetch_candles(
     instruments: Sequence[str] = (), *, granularity: str | None = None, count: int | None = None
 ) -> Call[m.FetchCandlesResponse]:
     """Fetch candles from the broker now. Needs a write key."""
-    body = {"instruments": list(instruments)} | _given(granularity=granularity, count=count)
+    body = {"instruments": list(instruments)} | _without_none(granularity=granularity, count=count)
     return Call(m.FetchCandlesResponse, "/api/candles/fetch", body=body)
 
 
@@ -171,12 +172,12 @@ def metrics() -> Call[str]:
 
 
 def manifolds(instrument: str | None) -> Call[m.StreamManifoldsResponse]:
-    """Live manifolds, for as long as one asks."""
-    query = _given(instrument=instrument)
+    """Live manifolds, as a stream without end."""
+    query = _without_none(instrument=instrument)
     return Call(m.StreamManifoldsResponse, "/api/manifold/stream", query)
 
 
-def _given(**values: Any) -> dict[str, Any]:
+def _without_none(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 

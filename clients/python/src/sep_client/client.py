@@ -11,14 +11,15 @@ from sep_client import calls, models
 from sep_client.endpoints import Endpoints, Sender
 from sep_client.errors import ApiError, NoAnswerError
 from sep_client.exchange import (
-    STREAM_SILENCE_S,
-    answer_of,
-    failure_of,
-    headers_of,
+    Outcome,
+    Reconnects,
+    Retries,
+    configure,
+    error_in,
     manifold_in,
-    may_retry,
-    pause,
     request_of,
+    response_of,
+    stream_request_of,
 )
 
 T = TypeVar("T")
@@ -27,15 +28,15 @@ T = TypeVar("T")
 class Client(Endpoints, Sender):
     """Calls a SEP stack.
 
-    Every method raises ``ApiError`` (or what it is split into) for an error of the stack and
-    ``NoAnswerError`` when nobody answers. Reads are tried again, writes never.
+    Every method raises ``ApiError`` (or a subclass) for an error of the stack, and
+    ``NoAnswerError`` without a response. Reads are retried, writes never.
 
     Args:
-        url: where the stack is.
+        url: URL of the stack.
         key: a key of the stack; reading may need none.
-        timeout: seconds to wait for an answer.
-        retries: how often a read is tried again.
-        http: options of the underlying ``httpx`` client, such as ``verify``.
+        timeout: seconds to wait for a response.
+        retries: how often a read is retried.
+        http: an ``httpx`` client with options such as ``verify``.
     """
 
     def __init__(
@@ -48,10 +49,8 @@ class Client(Endpoints, Sender):
         http: httpx.Client | None = None,
     ) -> None:
         self._http = http or httpx.Client()
-        self._http.base_url = httpx.URL(url)
-        self._http.timeout = httpx.Timeout(timeout)
-        self._http.headers.update(headers_of(key))
         self._retries = retries
+        configure(self._http, url, key, timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -69,55 +68,51 @@ class Client(Endpoints, Sender):
         self._http.close()
 
     def send(self, call: calls.Call[T]) -> T:
-        """The answer to a call; a read is tried again."""
-        attempt = 0
+        """The response to a call; a read is retried."""
+        retries = Retries(call, self._retries)
         while True:
-            last = attempt >= self._retries
-            try:
-                response = self._http.send(request_of(self._http, call))
-            except httpx.TransportError as error:
-                if last or not may_retry(call, None):
-                    raise NoAnswerError(f"{call.path}: {error!r}") from error
-            else:
-                if last or not may_retry(call, response.status_code):
-                    return answer_of(call, response)
-            time.sleep(pause(attempt))
-            attempt += 1
+            outcome = self._attempt(call)
+            delay = retries.delay_after(outcome)
+            if delay is None:
+                return response_of(call, outcome)
+            time.sleep(delay)
 
     def manifolds(
         self, instrument: str | None = None, *, reconnect: bool = True
     ) -> Iterator[models.Manifold]:
-        """Live manifolds, for as long as one asks.
+        """Live manifolds, without end.
 
-        A stream that breaks is opened again: it begins with the last known manifold of each
-        instrument, so nothing has to be caught up with.
+        A stream that breaks is opened again. It begins with the last known manifold of each
+        instrument, so nothing is missed.
         """
-        attempt = 0
+        reconnects = Reconnects(enabled=reconnect)
         while True:
             try:
                 for manifold in self._stream(calls.manifolds(instrument)):
-                    attempt = 0
+                    reconnects.received()
                     yield manifold
             except (ApiError, NoAnswerError) as error:
-                fatal = isinstance(error, ApiError) and error.status < 500 and error.status != 200
-                if fatal or not reconnect:
-                    raise
-            if not reconnect:
+                reconnects.raise_if_final(error)
+            delay = reconnects.delay()
+            if delay is None:
                 return
-            time.sleep(pause(attempt))
-            attempt += 1
+            time.sleep(delay)
+
+    def _attempt(self, call: calls.Call[T]) -> Outcome:
+        try:
+            return self._http.send(request_of(self._http, call))
+        except httpx.TransportError as error:
+            return error
 
     def _stream(
         self, call: calls.Call[models.StreamManifoldsResponse]
     ) -> Iterator[models.Manifold]:
-        request = request_of(self._http, call)
-        request.extensions["timeout"] = httpx.Timeout(STREAM_SILENCE_S).as_dict()
         try:
-            response = self._http.send(request, stream=True)
+            response = self._http.send(stream_request_of(self._http, call), stream=True)
             try:
                 if response.status_code != httpx.codes.OK:
                     response.read()
-                    raise failure_of(response)
+                    raise error_in(response)
                 for line in response.iter_lines():
                     if (manifold := manifold_in(line)) is not None:
                         yield manifold

@@ -1,4 +1,4 @@
-"""JSON into the classes of ``models``."""
+"""Decodes JSON into the classes of ``models``."""
 
 import keyword
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def decode(kind: type[T], data: Any) -> T:
-    """The answer as its class; fields that this client does not know yet are left out.
+    """Decode a JSON value; fields that this client does not know are ignored.
 
     Raises:
         ValueError: the data does not have the class's shape.
@@ -21,15 +21,15 @@ def decode(kind: type[T], data: Any) -> T:
     try:
         value: T = _decode(kind, data)
     except (TypeError, KeyError, ArithmeticError, AttributeError) as error:
-        raise ValueError(f"no {kind.__name__}: {error!r}") from error
+        raise ValueError(f"not a {kind.__name__}: {error!r}") from error
     return value
 
 
-def _decode(kind: Any, data: Any) -> Any:  # noqa: PLR0911 - one a kind
+def _decode(kind: Any, data: Any) -> Any:  # noqa: PLR0911 - one for each kind
     origin = get_origin(kind)
     if origin is UnionType:
         (inner,) = (k for k in get_args(kind) if k is not NoneType)
-        # An empty decimal is how the contract says that there is none.
+        # An empty decimal means that there is no value.
         return None if data is None or (inner is Decimal and data == "") else _decode(inner, data)
     if origin is tuple:
         return tuple(_decode(get_args(kind)[0], item) for item in data)
@@ -41,7 +41,7 @@ def _decode(kind: Any, data: Any) -> Any:  # noqa: PLR0911 - one a kind
     if kind is float:
         return float(data)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
-        # A newer stack may know more of them.
+        # A newer stack may have more values.
         return kind(data) if data in kind._value2member_map_ else next(iter(kind))
     return kind(data)
 

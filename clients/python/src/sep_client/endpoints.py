@@ -1,4 +1,4 @@
-"""The methods that both clients have, said once."""
+"""The methods that both clients have."""
 
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper
@@ -12,30 +12,30 @@ T = TypeVar("T")
 
 
 class Sender:
-    """Sends calls and waits for the answers."""
+    """Sends calls and waits for the responses."""
 
     def send(self, call: Call[T]) -> T:
-        """The answer to a call."""
+        """The response to a call."""
         raise NotImplementedError
 
 
 class AsyncSender:
-    """Sends calls, and others go on meanwhile."""
+    """Sends calls without blocking the event loop."""
 
     async def send(self, call: Call[T]) -> T:
-        """The answer to a call."""
+        """The response to a call."""
         raise NotImplementedError
 
 
 class Endpoint(Generic[P, T]):
-    """A method that sends what a function describes, with that function's parameters.
+    """A method that sends the call that a function of ``calls`` returns, with its parameters.
 
-    In a client it gives the answer, in an asynchronous one a coroutine of it.
+    In a client it returns the response, in an asynchronous client a coroutine of it.
     """
 
-    def __init__(self, describe: Callable[P, Call[T]]) -> None:
-        self._describe = describe
-        self.__doc__ = describe.__doc__
+    def __init__(self, make_call: Callable[P, Call[T]]) -> None:
+        self._make_call = make_call
+        self.__doc__ = make_call.__doc__
 
     @overload
     def __get__(self, client: None, owner: type) -> Self: ...
@@ -48,13 +48,13 @@ class Endpoint(Generic[P, T]):
             return self
 
         def method(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return client.send(self._describe(*args, **kwargs))
+            return client.send(self._make_call(*args, **kwargs))
 
-        return update_wrapper(method, self._describe)
+        return update_wrapper(method, self._make_call)
 
 
 class Endpoints:
-    """A method for each call; what each is for stands in ``calls``."""
+    """A method for each call; ``calls`` documents them."""
 
     health = Endpoint(calls.health)
     status = Endpoint(calls.status)

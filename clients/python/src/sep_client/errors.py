@@ -1,9 +1,9 @@
-"""Errors by their stable reason.
+"""The exceptions, by the stable reason of the error.
 
 ::
 
     SepError
-    ├── NoAnswerError             nobody answered, or with something that is no answer
+    ├── NoAnswerError             no response, or one that is not of this API
     └── ApiError                  any reason that is not listed here
         ├── BadRequestError       INVALID_ARGUMENT, BAD_REQUEST, REQUEST_TOO_LARGE
         ├── PreconditionError     READ_ONLY, LIVE_TRADING_DISABLED, KILL_SWITCH_RELEASED
@@ -24,22 +24,22 @@ from typing import Any
 
 
 class SepError(Exception):
-    """The root."""
+    """Base of all errors of this client."""
 
 
 class NoAnswerError(SepError):
-    """Nobody answered, or with something that is no answer of this API."""
+    """No response, or one that is not of this API."""
 
 
 class ApiError(SepError):
-    """An error that the stack answered with.
+    """An error response of the stack.
 
     Args:
         status: HTTP status.
-        reason: stable, for programs.
-        metadata: what the reason is about, such as the instrument.
-        details: everything else that came along.
-        request_id: how to find the call in the logs.
+        reason: stable reason code.
+        metadata: facts about the error, such as the instrument.
+        details: further details of the error, as JSON objects.
+        request_id: id of the call in the stack's logs.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class ApiError(SepError):
 
 
 class BadRequestError(ApiError):
-    """The call can't be right, whatever the state of the stack."""
+    """The request is invalid in every state of the stack."""
 
 
 class PreconditionError(ApiError):
-    """The state of the stack forbids it."""
+    """The state of the stack does not allow the call."""
 
 
 class UnauthenticatedError(ApiError):
@@ -73,11 +73,11 @@ class UnauthenticatedError(ApiError):
 
 
 class ForbiddenError(ApiError):
-    """The key is right, and not for this."""
+    """The key does not allow this call."""
 
 
 class NotFoundError(ApiError):
-    """What the call names does not exist."""
+    """The call names something that does not exist."""
 
 
 class UnknownInstrumentError(NotFoundError):
@@ -85,15 +85,15 @@ class UnknownInstrumentError(NotFoundError):
 
 
 class RateLimitedError(ApiError):
-    """Too many calls; try again in a few seconds."""
+    """Too many calls; retry in a few seconds."""
 
 
 class UnavailableError(ApiError):
-    """Something that is needed is away; the same call may pass later."""
+    """A dependency is unavailable; the same call may succeed later."""
 
 
 class NotServingError(UnavailableError):
-    """A part of the stack does not do its work."""
+    """A part of the stack does not serve."""
 
 
 class NotTheWriterError(UnavailableError):
@@ -101,11 +101,11 @@ class NotTheWriterError(UnavailableError):
 
 
 class StoreUnavailableError(UnavailableError):
-    """The store does not answer."""
+    """The store does not respond."""
 
 
 class BrokerUnavailableError(UnavailableError):
-    """The broker does not answer."""
+    """The broker does not respond."""
 
 
 _BY_REASON: Mapping[str, type[ApiError]] = {
@@ -133,7 +133,7 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
 
 
 def error_of(status: int, body: Any, request_id: str) -> SepError:
-    """The exception that an answer stands for."""
+    """The exception for an error response, by its reason, else by its status."""
     try:
         info = body["details"][0]
         reason = str(info["reason"])

@@ -1,4 +1,4 @@
-"""What the two clients share: requests out of calls, answers out of responses, when to retry."""
+"""Logic that both clients share: requests, responses, retries. Nothing here does I/O."""
 
 import json
 import random
@@ -9,53 +9,122 @@ import httpx
 
 from sep_client.calls import Call
 from sep_client.decoding import decode
-from sep_client.errors import ApiError, NoAnswerError, NotServingError, error_of
+from sep_client.errors import ApiError, NoAnswerError, NotServingError, SepError, error_of
 from sep_client.models import Manifold, StreamManifoldsResponse
 
 T = TypeVar("T")
+Http = httpx.Client | httpx.AsyncClient
+Outcome = httpx.Response | httpx.TransportError
+"""How an attempt ended."""
 
 STREAM_SILENCE_S = 45.0
-"""The stack sends a heartbeat every 15 s; a stream silent for three of them is dead."""
+"""A stream without data for this long is broken; the stack sends a heartbeat every 15 s."""
 
-_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 5.0
-_MAY_PASS_LATER = (502, 503, 504)
-
-
-def headers_of(key: str | None) -> dict[str, str]:
-    """Headers of every call."""
-    return {"authorization": f"Bearer {key.strip()}"} if key else {}
+_FIRST_DELAY_S = 0.1
+_LONGEST_DELAY_S = 5.0
+_TEMPORARY = (502, 503, 504)
 
 
-def request_of(http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
-    """The request that a call stands for."""
+def configure(http: Http, url: str, key: str | None, timeout_s: float) -> None:
+    """Set base URL, timeout and key of an HTTP client."""
+    http.base_url = httpx.URL(url)
+    http.timeout = httpx.Timeout(timeout_s)
+    if key:
+        http.headers["authorization"] = f"Bearer {key.strip()}"
+
+
+def request_of(http: Http, call: Call[Any]) -> httpx.Request:
+    """The HTTP request of a call."""
     if call.reads:
         return http.build_request("GET", call.path, params=dict(call.query))
     return http.build_request("POST", call.path, json=dict(call.body or {}))
 
 
-def answer_of(call: Call[T], response: httpx.Response) -> T:
-    """The answer.
+def stream_request_of(http: Http, call: Call[Any]) -> httpx.Request:
+    """The HTTP request of a call whose response is a stream."""
+    request = request_of(http, call)
+    request.extensions["timeout"] = httpx.Timeout(STREAM_SILENCE_S).as_dict()
+    return request
+
+
+class Retries:
+    """Decides whether a call is retried: reads are, writes never, since they may have succeeded."""
+
+    def __init__(self, call: Call[Any], limit: int) -> None:
+        self._call = call
+        self._limit = limit
+        self._attempts = 0
+
+    def delay_after(self, outcome: Outcome) -> float | None:
+        """Seconds until the next attempt; None when the outcome is final."""
+        if self._attempts >= self._limit or not self._is_temporary(outcome):
+            return None
+        self._attempts += 1
+        return backoff(self._attempts - 1)
+
+    def _is_temporary(self, outcome: Outcome) -> bool:
+        if not self._call.reads:
+            return False
+        if isinstance(outcome, httpx.TransportError):
+            return True
+        return outcome.status_code in _TEMPORARY and not self._call.error_has_response
+
+
+class Reconnects:
+    """Decides whether a stream that ended is opened again."""
+
+    def __init__(self, *, enabled: bool) -> None:
+        self._enabled = enabled
+        self._attempts = 0
+
+    def received(self) -> None:
+        """Note that the stream works."""
+        self._attempts = 0
+
+    def raise_if_final(self, error: SepError) -> None:
+        """Raise an error that a new attempt can't change."""
+        is_refusal = isinstance(error, ApiError) and error.status < 500 and error.status != 200
+        if is_refusal or not self._enabled:
+            raise error
+
+    def delay(self) -> float | None:
+        """Seconds until the next attempt; None when there is none."""
+        if not self._enabled:
+            return None
+        self._attempts += 1
+        return backoff(self._attempts - 1)
+
+
+def backoff(attempt: int) -> float:
+    """Seconds before another attempt, the first being 0, with jitter."""
+    jitter = random.uniform(0.5, 1.5)  # noqa: S311 - so that clients don't retry together
+    return jitter * min(_FIRST_DELAY_S * 2.0 ** min(attempt, 10), _LONGEST_DELAY_S)
+
+
+def response_of(call: Call[T], outcome: Outcome) -> T:
+    """The decoded response.
 
     Raises:
         ApiError: it is an error.
-        NoAnswerError: it is nothing of this API.
+        NoAnswerError: there is no response, or it is not of this API.
     """
-    if response.status_code != httpx.codes.OK:
-        failure = failure_of(response)
-        if call.told_by_failure and isinstance(failure, NotServingError):
-            return decode(call.answer, _answer_in(failure))
-        raise failure
-    if call.answer is str:
-        return cast(T, response.text)
+    if isinstance(outcome, httpx.TransportError):
+        raise NoAnswerError(f"{call.path}: {outcome!r}") from outcome
+    if outcome.status_code != httpx.codes.OK:
+        error = error_in(outcome)
+        if call.error_has_response and isinstance(error, NotServingError):
+            return decode(call.response_type, _response_in(error))
+        raise error
+    if call.response_type is str:
+        return cast(T, outcome.text)
     try:
-        return decode(call.answer, response.json())
+        return decode(call.response_type, outcome.json())
     except ValueError as error:
-        raise NoAnswerError(f"{call.path} answered with {error}") from error
+        raise NoAnswerError(f"{call.path} returned {error}") from error
 
 
-def failure_of(response: httpx.Response) -> Exception:
-    """The exception that a response stands for."""
+def error_in(response: httpx.Response) -> SepError:
+    """The exception for an error response."""
     try:
         body = response.json()
     except ValueError:
@@ -63,31 +132,19 @@ def failure_of(response: httpx.Response) -> Exception:
     return error_of(response.status_code, body, response.headers.get("x-request-id", ""))
 
 
-def may_retry(call: Call[Any], status: int | None) -> bool:
-    """Whether to send it again: reads alone, since nobody knows what became of a write."""
-    may_pass = status is None or (status in _MAY_PASS_LATER and not call.told_by_failure)
-    return call.reads and may_pass
-
-
-def pause(attempt: int) -> float:
-    """Seconds before another attempt, the first being 0."""
-    jitter = random.uniform(0.5, 1.5)  # noqa: S311 - so that not all come back at once
-    return jitter * min(_PAUSE_S * 2.0 ** min(attempt, 10), _LONGEST_PAUSE_S)
-
-
-def _answer_in(failure: NotServingError) -> Mapping[str, Any]:
-    """What is down, out of the error that says so."""
-    for detail in failure.details:
+def _response_in(error: NotServingError) -> Mapping[str, Any]:
+    """The response that an error contains, which lists the parts."""
+    for detail in error.details:
         if "parts" in detail:
             return detail
-    raise failure
+    raise error
 
 
 def manifold_in(line: str) -> Manifold | None:
-    """The manifold in a line of the stream; None in a heartbeat or a blank.
+    """The manifold in a line of the stream; None for a heartbeat or a blank line.
 
     Raises:
-        ApiError: the stream says that it can't go on.
+        ApiError: the line is an error, after which the stream ends.
     """
     if not line.startswith("data:"):
         return None

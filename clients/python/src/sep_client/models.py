@@ -1,4 +1,4 @@
-"""What the stack answers with. Made from the contract by ``generate.py``: don't edit."""
+"""Responses of the stack. Generated from the contract by ``generate.py``: don't edit."""
 
 # ruff: noqa: E741 - the contract calls a low price l
 
@@ -14,7 +14,7 @@ class ClosedList(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Base of everything that the stack answers with."""
+    """Base of the contract's messages."""
 
 
 class ActionKind(ClosedList):
@@ -30,7 +30,7 @@ class ActionKind(ClosedList):
 
 @dataclass(frozen=True, slots=True)
 class Action(Answer):
-    """What was decided for one instrument."""
+    """Decision for one instrument."""
 
     instrument: str
     """Instrument name."""
@@ -39,32 +39,32 @@ class Action(Answer):
     current_units: Decimal
     """Units held, signed, a decimal."""
     target_units: Decimal
-    """Units wanted, signed, a decimal."""
+    """Target units, signed, a decimal."""
     ordered_units: Decimal
-    """Units ordered, signed, a decimal; "0" when no order was sent."""
+    """Units ordered, signed, a decimal; "0" if no order was sent."""
     reasons: tuple[str, ...]
-    """Why: each failed gate of a refused entry, or the cause of an order."""
+    """Reasons: each failed check of a refused entry, or the cause of an order."""
     order_state: str
-    """What became of the order: "", "FILLED", "CANCELLED", "REJECTED" or "UNKNOWN"."""
+    """Outcome of the order: "", "FILLED", "CANCELLED", "REJECTED" or "UNKNOWN"."""
     client_order_id: str
     """Client order id, if an order was sent."""
     decision_id: str
-    """Id of the decision in guard:decisions; empty where none was recorded: in a dry run, and where
-    all stays as it is."""
+    """Id of the decision in guard:decisions; empty if none was recorded: in a dry run, and if
+    nothing changes."""
     projected_margin: Decimal
-    """Margin that the planned order takes, or frees below 0, in home currency, a decimal."""
+    """Margin that the planned order uses, below 0 if it frees margin; home currency, a decimal."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerLink(Answer):
-    """The link to the broker as the gateway last saw it."""
+    """The link to the broker as last reported by the gateway."""
 
     connected: bool
-    """Whether the last call went through and is recent."""
+    """Whether the last call succeeded and is recent."""
     error: str
-    """What went wrong last; empty when connected."""
+    """The last error; empty while connected."""
     last_contact_ms: float | None = None
-    """When the gateway last heard the broker, in ms; unset if never."""
+    """When the broker last answered the gateway, in ms; unset if never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,31 +102,31 @@ class Coefficients(Answer):
     sigma_eff: float
     """Population standard deviation of the log returns, per bar."""
     lambda_: float
-    """Hazard: share of ruptures among the events after a non-rupture, per bar."""
+    """Hazard per bar: share of ruptures among the events that follow a non-rupture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics(Answer):
-    """The four quantum metrics of one window of 64 bits, each in [0, 1]."""
+    """The four metrics of one window of 64 bits, each in [0, 1]."""
 
     coherence: float
-    """How well the window hangs together: pattern and trajectory fit."""
+    """Coherence: how well pattern and trajectory fit across the window."""
     stability: float
     """1 - rupture."""
     entropy: float
-    """Entropy of the null, flip and rupture shares."""
+    """Entropy of the shares of null, flip and rupture events."""
     rupture: float
     """Share of rupture events."""
 
 
 @dataclass(frozen=True, slots=True)
 class ThresholdCheck(Answer):
-    """A value, the threshold it is held against, and the verdict."""
+    """A value, the threshold it is compared with, and the verdict."""
 
     name: str
     """Name of the metric, such as coherence."""
     value: float
-    """The value observed."""
+    """The observed value."""
     threshold: float
     """The threshold."""
     comparison: str
@@ -137,22 +137,22 @@ class ThresholdCheck(Answer):
 
 @dataclass(frozen=True, slots=True)
 class CoherenceStatus(Answer):
-    """Metrics of an instrument, held against the thresholds of a live entry."""
+    """Metrics of an instrument, compared with the thresholds of an entry."""
 
     instrument: str
     """Instrument name."""
     checks: tuple[ThresholdCheck, ...]
     """Each threshold with its verdict; empty before the first window."""
     passed: bool
-    """Whether every threshold and the freshness passed."""
+    """Whether all thresholds pass and the data is fresh."""
     fresh: bool
-    """Whether signal and live manifold are younger than their limits."""
+    """Whether signal and live manifold are younger than their maximum ages."""
     metrics: Metrics | None = None
     """Metrics of the last complete window; unset before the first."""
     signal_age_seconds: float | None = None
-    """Age of the signal in seconds, from the end of its bar; unset before the first."""
+    """Age of the signal in seconds, from the end of its bar; unset before the first signal."""
     manifold_age_seconds: float | None = None
-    """Age of the live manifold's price in seconds; unset while there is none."""
+    """Age of the live manifold's price in seconds; unset if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,83 +166,84 @@ class DrainClose(Answer):
     close_units: Decimal
     """Units to close, above 0, a decimal."""
     margin_freed: Decimal
-    """Margin that this frees in home currency, a decimal."""
+    """Margin that the close frees, in home currency, a decimal."""
     reason: str
-    """"OVER_INSTRUMENT_CAP" or "OVER_TOTAL_CAP"."""
+    """Why: "OVER_INSTRUMENT_CAP" or "OVER_TOTAL_CAP"."""
     order_state: str
-    """What became of the order: "", "FILLED", "CANCELLED", "REJECTED" or "UNKNOWN"."""
+    """Outcome of the order: "", "FILLED", "CANCELLED", "REJECTED" or "UNKNOWN"."""
     client_order_id: str
     """Client order id, if an order was sent."""
     order_reason: str
-    """The broker's word for a cancel or reject; empty otherwise."""
+    """The broker's reason for a cancel or reject; empty otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntryCheck(Answer):
-    """One condition of an entry."""
+    """One check of an entry."""
 
     reason: str
-    """Reason it would be refused for, such as COHERENCE_LOW."""
+    """Reason of the refusal if the check fails, such as COHERENCE_LOW."""
     passed: bool
-    """Whether it passed."""
+    """Whether the check passed."""
     observed: str
-    """What was seen."""
+    """The observed value."""
     allowed: str
-    """What is allowed."""
+    """The allowed values."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecuteDrainResponse(Answer):
-    """What a drain did."""
+    """Result of a drain."""
 
     drain_id: str
     """Id of the drain."""
     closes: tuple[DrainClose, ...]
-    """What was closed, in the order it was done."""
+    """What was closed, in order of execution."""
     remaining_excess: Decimal
     """Margin still over the cap, a decimal."""
     ts_ms: float
-    """When it ended, in ms."""
+    """When the drain ended, in ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredCandles(Answer):
-    """What was stored for one instrument."""
+    """Candles stored for one instrument."""
 
     instrument: str
     """Instrument name."""
     granularity: str
     """Granularity."""
     fetched: int
-    """Complete candles that the broker sent."""
+    """Number of complete candles that the broker sent."""
     stored: int
-    """Candles that were new or changed."""
+    """Number of candles that were new or changed."""
     quarantined: int
-    """Candles refused because no market can print them."""
+    """Number of candles refused because their prices or times are impossible."""
     last_ts_ms: float | None = None
-    """Start of the last stored bar in ms; unset when nothing is stored."""
+    """Start of the newest stored bar in ms; unset if nothing is stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchCandlesResponse(Answer):
-    """What was stored."""
+    """Stored candles by instrument."""
 
     stored: tuple[StoredCandles, ...]
-    """One entry an instrument."""
+    """One entry per instrument."""
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness(Answer):
-    """How fresh one thing is."""
+    """Age of one value and its verdict."""
 
     name: str
-    """"gates_blob", "weights", or "signal:EUR_USD"."""
+    """Name of the value: "gates_blob", "weights", or "signal:EUR_USD"."""
     max_age_seconds: float
-    """Limit in seconds."""
+    """Maximum age in seconds."""
     verdict: str
-    """"fresh", "stale", "missing", "malformed", or "unknown" while the store can't be read."""
+    """"fresh", "stale", "missing", "malformed" (also if stamped in the future), or "unknown" while
+    the store can't be read."""
     age_seconds: float | None = None
-    """Age in seconds; unset when it is missing."""
+    """Age in seconds; unset if the value is missing or malformed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,21 +255,21 @@ class GetAccountResponse(Answer):
     currency: str
     """Home currency."""
     balance: Decimal
-    """Balance without open positions."""
+    """Balance, without the profit and loss of open positions."""
     nav: Decimal
     """Net asset value."""
     unrealized_pl: Decimal
     """Profit and loss of open positions."""
     pl: Decimal
-    """Profit and loss so far."""
+    """Realized profit and loss."""
     margin_used: Decimal
-    """Margin that open positions use."""
+    """Margin in use."""
     margin_available: Decimal
-    """Margin left."""
+    """Margin available."""
     position_value: Decimal
     """Value of open positions."""
     margin_closeout_percent: Decimal
-    """Share of the margin closeout level; 1 closes everything out."""
+    """Margin closeout percentage as a fraction; at 1 the broker closes all positions."""
     open_trade_count: int
     """Number of open trades."""
     open_position_count: int
@@ -276,34 +277,34 @@ class GetAccountResponse(Answer):
     last_transaction_id: str
     """Id of the last transaction."""
     ts_ms: float
-    """When the broker was asked, in ms."""
+    """When the broker was queried, in ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class GetAllocationStatusResponse(Answer):
-    """The weights and what they rest on."""
+    """The weights and the data they are based on."""
 
     weights: Mapping[str, float]
-    """Weight of each selected instrument, as a fraction of margin available."""
+    """Weight of each selected instrument as a fraction of margin available."""
     total_allocation: float
     """Sum of the weights; never above RISK_ALLOC_TARGET_PCT."""
     top_k: int
-    """How many instruments may be selected."""
+    """Maximum number of selected instruments."""
     held: bool
-    """Whether earlier weights are kept because the blob can't be trusted."""
+    """Whether earlier weights are held because the gates blob is missing, stale or malformed."""
     held_reason: str
     """Why they are held; empty otherwise."""
     cooldowns: tuple[str, ...]
-    """Instruments that are cooling down."""
+    """Instruments in cooldown."""
     blob_age_seconds: float | None = None
-    """Age of the gates blob in seconds; unset while there is none."""
+    """Age of the gates blob in seconds; unset if there is none."""
     weights_age_seconds: float | None = None
-    """Age of the weights in seconds; unset while there are none."""
+    """Age of the weights in seconds; unset if there are none."""
 
 
 @dataclass(frozen=True, slots=True)
 class GetBudgetResponse(Answer):
-    """The risk budget, all in home currency."""
+    """The risk budget; all amounts are in home currency."""
 
     balance: Decimal
     """Account balance, a decimal."""
@@ -316,23 +317,23 @@ class GetBudgetResponse(Answer):
     budget: Decimal
     """min(balance, margin available) * target_pct, a decimal."""
     per_instrument_cap: Decimal
-    """Most margin one instrument may take, a decimal."""
+    """Maximum margin of one instrument, a decimal."""
     utilisation: float
     """margin used / (margin used + margin available)."""
     margin_gate_open: bool
     """Whether the margin gate lets entries pass."""
     ts_ms: float
-    """When the broker said so, in ms."""
+    """When the broker reported the account, in ms."""
     nav: Decimal
     """Net asset value, a decimal."""
 
 
 @dataclass(frozen=True, slots=True)
 class GetCoherenceStatusResponse(Answer):
-    """Coherence of the instruments asked for."""
+    """Coherence status of the requested instruments."""
 
     statuses: tuple[CoherenceStatus, ...]
-    """One entry an instrument, by name."""
+    """One entry per instrument, sorted by name."""
 
 
 class PartState(ClosedList):
@@ -356,26 +357,26 @@ class PartHealth(Answer):
 
 @dataclass(frozen=True, slots=True)
 class GetHealthResponse(Answer):
-    """State of each part."""
+    """State of every part."""
 
     healthy: bool
-    """Whether every part serves."""
+    """Whether every part is serving."""
     parts: tuple[PartHealth, ...]
-    """One entry a part: the services and the store."""
+    """One entry per part: the services and the store."""
 
 
 @dataclass(frozen=True, slots=True)
 class GetKillSwitchResponse(Answer):
-    """The kill switch."""
+    """State of the kill switch."""
 
     kill_switch: bool
-    """Whether it is engaged; engaged when it can't be read."""
+    """Whether it is engaged; true if it can't be read."""
     reason: str
-    """Why it stands as it does."""
+    """Why it is in this state."""
     actor: str
-    """Who set it last; empty when it was seeded."""
+    """Who set it last; empty if it was seeded from the settings."""
     ts_ms: float | None = None
-    """When it was set, in ms; unset when that is not known."""
+    """When it was set, in ms; unset if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,14 +392,14 @@ class GetManifoldCoeffsResponse(Answer):
     lambda_: float
     """Hazard per bar; see Coefficients."""
     price: Decimal
-    """Mid of the window's last close, a decimal."""
+    """Mid of the last close of the window, a decimal."""
     metrics: Metrics | None = None
-    """The metrics of the same window."""
+    """Metrics of the same window."""
 
 
 @dataclass(frozen=True, slots=True)
 class HomeConversion(Answer):
-    """What one unit of a currency is worth at home."""
+    """Value of one unit of a currency in home currency."""
 
     currency: str
     """Currency such as JPY."""
@@ -412,35 +413,35 @@ class HomeConversion(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Price(Answer):
-    """A price."""
+    """The price of one instrument."""
 
     instrument: str
     """Instrument name."""
     time: str
-    """When the broker made it: RFC 3339 with nine digits."""
+    """Time of the price at the broker, RFC 3339 with nine fractional digits."""
     ts_ms: float
-    """The same in ms."""
+    """Time of the price in ms."""
     bid: Decimal | None
-    """Best bid, a decimal; empty when there is none."""
+    """Best bid, a decimal; empty if there is none."""
     ask: Decimal | None
-    """Best ask, a decimal; empty when there is none."""
+    """Best ask, a decimal; empty if there is none."""
     tradeable: bool
-    """Whether the broker trades it now."""
+    """Whether the instrument can be traded now."""
 
 
 @dataclass(frozen=True, slots=True)
 class GetPricingResponse(Answer):
-    """Current prices and conversions into home currency."""
+    """Current prices, and factors of conversion into home currency."""
 
     prices: tuple[Price, ...]
-    """One entry an instrument."""
+    """One entry per instrument."""
     home_conversions: tuple[HomeConversion, ...]
-    """One entry a currency."""
+    """One entry per currency."""
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness(Answer):
-    """Whether an entry would pass, check by check."""
+    """Whether an entry would pass, with every check."""
 
     instrument: str
     """Instrument name."""
@@ -449,31 +450,31 @@ class Readiness(Answer):
     reasons: tuple[str, ...]
     """Every reason why not."""
     checks: tuple[EntryCheck, ...]
-    """Each check with what was seen and what is allowed."""
+    """Each check with the observed and the allowed value."""
     direction: int
-    """1 long, -1 short, 0 none."""
+    """Direction of the signal: 1 long, -1 short, 0 none."""
 
 
 @dataclass(frozen=True, slots=True)
 class GetReadinessResponse(Answer):
-    """Readiness of every instrument."""
+    """Readiness of all instruments."""
 
     readiness: tuple[Readiness, ...]
-    """One entry an instrument, by name."""
+    """One entry per instrument, sorted by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease(Answer):
-    """Who holds a writer lease."""
+    """Holder of a writer lease."""
 
     name: str
-    """Which service's lease."""
+    """Name of the service."""
     holder: str
-    """Who holds it; empty when nobody does."""
+    """Id of the replica that holds it; empty if it is free."""
     fencing_token: float
-    """The holder's fencing token; 0 when nobody holds it."""
+    """Fencing token of the holder; 0 if it is free."""
     expires_in_seconds: float
-    """Seconds until it runs out unless it is renewed."""
+    """Seconds until it expires unless it is renewed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -497,22 +498,22 @@ class GetStatusResponse(Answer):
     version: str
     """Version of the stack."""
     ts_ms: float
-    """Time of this answer in ms."""
+    """Time of this response in ms."""
     freshness: tuple[Freshness, ...]
     """Ages and verdicts of blob, weights and signals."""
     leases: tuple[Lease, ...]
-    """Who holds each writer lease; empty while the store can't be read."""
+    """Holders of the writer leases; empty while the store can't be read."""
     parts: tuple[PartHealth, ...]
-    """One entry a part, as in GetHealthResponse."""
+    """One entry per part, as in GetHealthResponse."""
     modes: Modes | None = None
-    """What it is allowed to do."""
+    """What the stack is allowed to do."""
     broker: BrokerLink | None = None
     """The link to the broker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat(Answer):
-    """Word that a silent stream is alive."""
+    """Sign that a silent stream still works."""
 
     ts_ms: float
     """Time of the service in ms."""
@@ -529,11 +530,11 @@ class Instrument(Answer):
     trade_units_precision: int
     """Decimals of units."""
     minimum_trade_size: Decimal
-    """Fewest units of an order, a decimal."""
+    """Minimum units of an order, a decimal."""
     maximum_order_units: Decimal
-    """Most units of an order, a decimal."""
+    """Maximum units of an order, a decimal."""
     margin_rate: Decimal
-    """Margin / position value, a decimal."""
+    """Margin rate: margin / position value, a decimal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -543,9 +544,9 @@ class ListCandlesResponse(Answer):
     instrument: str
     """Instrument name."""
     granularity: str
-    """Their granularity."""
+    """Granularity of the candles."""
     candles: tuple[Candle, ...]
-    """Oldest first."""
+    """The candles, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -553,7 +554,7 @@ class ListInstrumentsResponse(Answer):
     """Tradeable instruments."""
 
     instruments: tuple[Instrument, ...]
-    """By name."""
+    """The instruments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -565,23 +566,23 @@ class Trade(Answer):
     instrument: str
     """Instrument name."""
     price: Decimal
-    """Price it was opened at, a decimal."""
+    """Opening price, a decimal."""
     current_units: Decimal
     """Units still open, signed, a decimal."""
     initial_units: Decimal
-    """Units it was opened with, signed, a decimal."""
+    """Units at opening, signed, a decimal."""
     unrealized_pl: Decimal
-    """Profit and loss in home currency."""
+    """Unrealized profit and loss, in home currency."""
     open_time: str
-    """When it was opened: RFC 3339 with nine digits."""
+    """Opening time, RFC 3339 with nine fractional digits."""
     client_id: str
-    """Client id; empty when it was opened by hand."""
+    """Client id; empty if the trade was opened by hand."""
     client_tag: str
-    """Client tag; empty when it was opened by hand."""
+    """Client tag; empty if the trade was opened by hand."""
     stop_loss_price: Decimal | None
-    """Price of the stop loss; empty when there is none."""
+    """Price of the stop loss; empty if there is none."""
     take_profit_price: Decimal | None
-    """Price of the take profit; empty when there is none."""
+    """Price of the take profit; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -589,25 +590,25 @@ class ListOpenTradesResponse(Answer):
     """Open trades."""
 
     trades: tuple[Trade, ...]
-    """Oldest first."""
+    """The trades, oldest first."""
     last_transaction_id: str
-    """Id of the last transaction they include."""
+    """Id of the last transaction included."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionState(Answer):
-    """Where an instrument stands in its sessions."""
+    """State of an instrument's trading sessions."""
 
     open: bool
     """Whether it may be traded now."""
     active: tuple[str, ...]
-    """Names of the sessions that are under way."""
+    """Names of the sessions in progress."""
     minutes_to_close: float | None = None
-    """Minutes until the contiguous open stretch ends; unset while closed or always open."""
+    """Minutes until trading stops; unset while closed or always open."""
     closes_at_ms: float | None = None
-    """End of the open stretch in ms; unset while closed or always open."""
+    """When trading stops, in ms; unset while closed or always open."""
     opens_at_ms: float | None = None
-    """Next start in ms; unset while open."""
+    """When trading starts next, in ms; unset while open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -619,9 +620,9 @@ class Pair(Answer):
     open: bool
     """Whether it may be traded now; the same as session.open."""
     session: SessionState | None = None
-    """Its session state now."""
+    """Its current session state."""
     minutes_to_close: float | None = None
-    """Minutes until the open stretch ends; unset while closed or always open."""
+    """Minutes until trading stops; unset while closed or always open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -629,12 +630,12 @@ class ListPairsResponse(Answer):
     """The instruments."""
 
     pairs: tuple[Pair, ...]
-    """One entry an instrument, by name."""
+    """One entry per instrument, sorted by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position(Answer):
-    """A position in one instrument."""
+    """The position in one instrument."""
 
     instrument: str
     """Instrument name."""
@@ -643,13 +644,13 @@ class Position(Answer):
     short_units: Decimal
     """Short units, a decimal, 0 or less."""
     long_average_price: str
-    """Average price of the long side; empty when there is none."""
+    """Average price of the long side, a decimal; empty if there is none."""
     short_average_price: str
-    """Average price of the short side; empty when there is none."""
+    """Average price of the short side, a decimal; empty if there is none."""
     unrealized_pl: Decimal
-    """Profit and loss of open units in home currency."""
+    """Profit and loss of open units, in home currency."""
     margin_used: Decimal
-    """Margin in use in home currency."""
+    """Margin in use, in home currency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -657,9 +658,9 @@ class ListPositionsResponse(Answer):
     """Open positions."""
 
     positions: tuple[Position, ...]
-    """One entry an instrument with open units."""
+    """One entry per instrument with open units."""
     last_transaction_id: str
-    """Id of the last transaction they include."""
+    """Id of the last transaction included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -669,7 +670,7 @@ class RankedInstrument(Answer):
     instrument: str
     """Instrument name."""
     selected: bool
-    """Whether it is among the Top-K."""
+    """Whether the instrument is among the Top-K."""
     eligible: bool
     """Whether its gate is open."""
     weight: float
@@ -685,7 +686,7 @@ class RankedInstrument(Answer):
     slope_bps: float | None = None
     """Slope over the direction lookback in basis points; unset without a signal."""
     session: SessionState | None = None
-    """Session state now."""
+    """Current session state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -693,93 +694,93 @@ class ListRankingResponse(Answer):
     """The ranking."""
 
     ranking: tuple[RankedInstrument, ...]
-    """Open instruments first, then by score."""
+    """Instruments with open gates first, then by score."""
     weights_ts_ms: float | None = None
-    """When the weights behind it were made, in ms; unset before the first."""
+    """When the weights were computed, in ms; unset before the first allocation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifold(Answer):
-    """The live state of one instrument: complete candles and the live mid as a provisional last
-    bar."""
+    """The live state of one instrument, from complete candles and the live mid as a provisional
+    last bar."""
 
     instrument: str
     """Instrument name such as EUR_USD."""
     ts_ms: float
-    """Time of the price behind it, never the time of writing, in ms."""
+    """Time of the price in ms, not the time of writing."""
     price: Decimal
     """The live mid, a decimal."""
     metrics: Metrics | None = None
-    """Metrics of the window that ends in that price."""
+    """Metrics of the window that ends with that price."""
     coeffs: Coefficients | None = None
     """Coefficients of the same window."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanDrainResponse(Answer):
-    """A drain's plan. Margin is in home currency, decimals."""
+    """The plan of a drain. Margins are decimals in home currency."""
 
     drain_id: str
-    """Id to execute it with."""
+    """Id to execute the plan with."""
     margin_used: Decimal
-    """Margin in use now."""
+    """Margin in use."""
     margin_cap: Decimal
     """Margin that may be in use."""
     excess: Decimal
-    """Margin over the cap, "0" when there is none."""
+    """Margin over the cap; "0" if there is none."""
     closes: tuple[DrainClose, ...]
     """What would be closed, largest first."""
     kill_switch: bool
-    """Whether the kill switch is engaged, without which nothing is executed."""
+    """Whether the kill switch is engaged, which is required to execute the plan."""
     ts_ms: float
-    """When it was made, in ms."""
+    """When the plan was made, in ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcileResponse(Answer):
-    """What the cycle decided."""
+    """Result of a reconcile cycle."""
 
     cycle_id: str
     """Id of the cycle."""
     dry_run: bool
-    """Whether no order was sent."""
+    """Whether it was a dry run, which sends no orders."""
     actions: tuple[Action, ...]
-    """One action an instrument that was looked at, by name."""
+    """One action per instrument considered, sorted by name."""
     ts_ms: float
-    """When it ran, in ms."""
+    """When the cycle ran, in ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetKillSwitchResponse(Answer):
-    """The kill switch after the change."""
+    """State of the kill switch after the change."""
 
     kill_switch: bool
     """Whether it is engaged."""
     reason: str
-    """Why."""
+    """Why it was set."""
     actor: str
     """Who set it."""
     ts_ms: float
-    """When, in ms."""
+    """When it was set, in ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamError(Answer):
-    """An error told inside a stream, since a transcoded stream can't change its status."""
+    """An error inside a stream: a transcoded stream can't change its HTTP status any more."""
 
     reason: str
     """Stable reason, such as STORE_UNAVAILABLE."""
     message: str
-    """For people."""
+    """Message for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamManifoldsResponse(Answer):
-    """One live manifold, or word that the stream can't go on."""
+    """One event of the stream."""
 
     manifold: Manifold | None = None
     """A manifold was written."""
     error: StreamError | None = None
-    """The stream failed and ends; the reason as an error would have it."""
+    """The stream failed and ends."""
     heartbeat: Heartbeat | None = None
-    """Nothing was written for a while, and the stream is alive."""
+    """Nothing was written for a while, and the connection works."""

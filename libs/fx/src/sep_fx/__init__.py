@@ -1,1 +1,1 @@
-"""FX values: instruments, granularities, instants, bars, sessions. Pure: no I/O, no clock."""
+"""FX values: instruments, granularities, instants, ages, bars, sessions. No I/O, no clock."""

@@ -1,4 +1,4 @@
-"""Candle files, gzipped or not: a time, four bid prices, four ask prices, perhaps a volume."""
+"""Candle files in CSV, optionally gzipped: time, four bid and four ask prices, optional volume."""
 
 import csv
 import gzip
@@ -26,19 +26,19 @@ _FILE_NAME = re.compile(r"([A-Z0-9]+_[A-Z0-9]+)_([A-Z]+[0-9]*)(?:_.*)?\.csv(?:\.
 
 
 class MalformedCandleError(ValueError):
-    """A row of a candle file can't be used; says which and why."""
+    """A row of a candle file is malformed; the message says which one and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class CandleFile:
-    """What a candle file held."""
+    """Content of a candle file, and how many malformed rows were skipped."""
 
     bars: Bars
     skipped: int
 
 
 def instrument_of(path: Path) -> str:
-    """The instrument a file is about, by its name: ``EUR_USD_M1_2014-05.csv.gz``.
+    """Instrument in the name of a file such as ``EUR_USD_M1_2014-05.csv.gz``.
 
     Raises:
         ValueError: the name does not begin with an instrument and a granularity.
@@ -47,7 +47,7 @@ def instrument_of(path: Path) -> str:
 
 
 def granularity_of(path: Path) -> Granularity:
-    """The granularity of a file's candles, by its name.
+    """Granularity in the name of a file.
 
     Raises:
         ValueError: the name does not begin with an instrument and a granularity.
@@ -63,10 +63,10 @@ def _name_parts(path: Path) -> tuple[str, str]:
 
 
 def candle_files(directory: Path) -> dict[str, list[Path]]:
-    """The candle files of a directory by instrument, in name order.
+    """The candle files in a directory by instrument, sorted by name.
 
     Raises:
-        FileNotFoundError: the directory does not exist or holds no candle file.
+        FileNotFoundError: the directory does not exist or contains no candle file.
     """
     if not directory.is_dir():
         raise FileNotFoundError(f"{directory} is not a directory")
@@ -82,14 +82,14 @@ def candle_files(directory: Path) -> dict[str, list[Path]]:
 def read_candle_file(
     path: Path, *, skip_bad: bool = False, progress: Callable[[int], None] | None = None
 ) -> CandleFile:
-    """Read a candle file; times must strictly increase, prices must be possible.
+    """Read a candle file; times must strictly increase and prices be possible.
 
     Args:
-        skip_bad: leave malformed rows out and count them instead of refusing the file.
-        progress: called with the number of rows read, now and then.
+        skip_bad: skip and count malformed rows instead of raising.
+        progress: called with the number of rows read, every 10,000 rows.
 
     Raises:
-        MalformedCandleError: a malformed row, with its line number and the reason.
+        MalformedCandleError: a row is malformed; has its line number and the reason.
         OSError: the file can't be read.
     """
     times: list[int] = []
@@ -108,7 +108,7 @@ def read_candle_file(
             try:
                 time, prices, volume = _parse(row, len(header))
                 if times and time <= times[-1]:
-                    raise ValueError(f"time {row[0]} does not come after the row before it")
+                    raise ValueError(f"time {row[0]} is not after the time of the previous row")
             except ValueError as error:
                 if not skip_bad:
                     raise MalformedCandleError(f"{path}: line {reader.line_num}: {error}") from None
@@ -136,7 +136,7 @@ def _next_row(reader: "Reader", path: Path) -> list[str] | None:
     except StopIteration:
         return None
     except (EOFError, gzip.BadGzipFile, zlib.error, csv.Error) as error:
-        # What follows is lost or can't be told apart, so it is no row to skip.
+        # The rest of the file can't be split into rows, so there is no single row to skip.
         raise MalformedCandleError(f"{path}: after line {reader.line_num}: {error}") from None
 
 
@@ -156,21 +156,21 @@ def _parse(row: list[str], width: int) -> tuple[int, tuple[float, ...], int]:
 
 def _price(name: str, text: str) -> float:
     try:
-        # float() takes 1_0 for ten, as Python does; nobody else does.
+        # float() accepts 1_0 for ten.
         return float(text if "_" not in text else "")
     except ValueError:
         raise ValueError(f"{name} is {text!r}, expected a number") from None
 
 
 def check_prices(prices: tuple[float, ...]) -> None:
-    """Refuse a candle no market can print.
+    """Check that a market can have printed these prices.
 
     Args:
         prices: bid open, high, low, close, then the same of the ask.
 
     Raises:
-        ValueError: a price that is not finite and above zero, a high or low that
-            another price passes, or a bid above its ask.
+        ValueError: a price is not finite and above 0, a high or low is not the extreme of its
+            side, or a bid is above its ask.
     """
     for name, price in zip(PRICE_COLUMNS, prices, strict=True):
         if not (math.isfinite(price) and price > 0):

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Granularity(StrEnum):
-    """How long a bar lasts. Weeks and months have no fixed length and are left out."""
+    """Length of a bar. Weeks and months are left out: their length varies."""
 
     S5 = "S5"
     S10 = "S10"

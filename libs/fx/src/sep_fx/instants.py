@@ -1,17 +1,16 @@
 """Instants as integer nanoseconds since the Unix epoch, UTC.
 
-OANDA sends nine fractional digits; ``datetime`` keeps six, so a time that is
-to be compared or sent back never passes through it.
+OANDA sends nine fractional digits and ``datetime`` holds six, so times that are compared or sent
+back are never converted to ``datetime``.
 """
 
 import re
 from datetime import UTC, datetime
 
+from sep_fx.freshness import CLOCK_SKEW_S, age_of
+
 NS_PER_SECOND = 1_000_000_000
 NS_PER_MS = 1_000_000
-
-CLOCK_SKEW_S = 5.0
-"""A clock may run this far behind the one that stamped a time; beyond it the time is a fault."""
 
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?"
@@ -21,15 +20,15 @@ _RFC3339 = re.compile(
 
 
 def is_fresh(made_ms: int, limit_s: float, now_ms: int) -> bool:
-    """Whether a thing made at ``made_ms`` is younger than the limit, and not from the future."""
-    return -CLOCK_SKEW_S <= (now_ms - made_ms) / 1000 < limit_s
+    """Whether a value stamped ``made_ms`` is younger than the limit; see ``sep_fx.freshness``."""
+    return age_of(made_ms, now_ms, limit_s).fresh
 
 
 def parse_rfc3339(text: str) -> int:
-    """Nanoseconds since the epoch of an RFC 3339 time, e.g. ``2014-05-01T00:00:00.123456789Z``.
+    """Parse an RFC 3339 time such as ``2014-05-01T00:00:00.123456789Z``.
 
     Raises:
-        ValueError: the text is no such time, or names a day that does not exist.
+        ValueError: the text is not such a time, or its date does not exist.
     """
     match = _RFC3339.fullmatch(text)
     if match is None:
@@ -46,16 +45,27 @@ def parse_rfc3339(text: str) -> int:
 
 
 def format_rfc3339(instant_ns: int) -> str:
-    """The instant as OANDA writes it: UTC, nine fractional digits, ``Z``."""
+    """Format as OANDA does: UTC, nine fractional digits, ``Z``."""
     seconds, fraction = divmod(instant_ns, NS_PER_SECOND)
     return f"{_whole_seconds(seconds)}.{fraction:09d}Z"
 
 
 def format_seconds(instant_s: int) -> str:
-    """A whole-second instant as ``2014-05-01T00:00:00Z``, the form candle files use."""
+    """Format seconds since the epoch as in candle files: ``2014-05-01T00:00:00Z``."""
     return f"{_whole_seconds(instant_s)}Z"
 
 
 def _whole_seconds(instant_s: int) -> str:
-    # Not strftime: its %Y drops the zeros of years before 1000.
+    # strftime's %Y drops leading zeros of years before 1000.
     return datetime.fromtimestamp(instant_s, tz=UTC).replace(tzinfo=None).isoformat()
+
+
+__all__ = [
+    "CLOCK_SKEW_S",
+    "NS_PER_MS",
+    "NS_PER_SECOND",
+    "format_rfc3339",
+    "format_seconds",
+    "is_fresh",
+    "parse_rfc3339",
+]

@@ -1,4 +1,4 @@
-"""Tradeable instruments and the broker's rules for rounding on them."""
+"""Tradeable instruments and their rounding rules."""
 
 import re
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ def split_name(name: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """What the broker says of an instrument.
+    """The broker's specification of an instrument.
 
-    ``margin_rate`` is margin / position value; ``minimum_trade_size`` is in units.
+    ``margin_rate`` is margin / position value. Minimum and maximum sizes are in units.
     """
 
     name: str
@@ -40,18 +40,18 @@ class Instrument:
 
     @property
     def base(self) -> str:
-        """The currency that units count."""
+        """The currency that units are denominated in."""
         return split_name(self.name)[0]
 
     @property
     def quote(self) -> str:
-        """The currency that the price is in."""
+        """The currency that prices are denominated in."""
         return split_name(self.name)[1]
 
     def round_price(self, price: Decimal) -> Decimal:
-        """The price at the precision the broker takes, half to even."""
+        """The price rounded half to even to the broker's precision."""
         return price.quantize(Decimal(1).scaleb(-self.display_precision), ROUND_HALF_EVEN)
 
     def round_units(self, units: Decimal) -> Decimal:
-        """Units rounded toward zero to the precision the broker takes."""
+        """The units rounded toward zero to the broker's precision."""
         return units.quantize(Decimal(1).scaleb(-self.trade_units_precision), ROUND_DOWN)

@@ -1,8 +1,7 @@
-"""When an instrument may be traded: exchange sessions inside the FX week.
+"""Trading hours of instruments: exchange sessions within the FX week.
 
-Sessions are kept in their own IANA zones and the FX week in New York time, so
-daylight saving moves each edge as it moves in life. All times handed in and out
-are whole seconds since the epoch.
+Sessions are defined in their own IANA time zones and the FX week in New York time, so that
+daylight saving applies to each. All times are whole seconds since the epoch.
 """
 
 from bisect import bisect_right
@@ -20,14 +19,14 @@ from sep_fx.instrument import split_name
 
 NEW_YORK = ZoneInfo("America/New_York")
 
-# The far edges of a market that never closes; wide enough for any candle,
-# narrow enough to subtract without overflow.
+# Bounds of a market that never closes: beyond any candle, and small enough to subtract without
+# overflow.
 _ALWAYS_FROM, _ALWAYS_TO = -(2**40), 2**40
 _CHUNK_DAYS = 28
 
 
 class MarketCalendar(StrEnum):
-    """Which hours the market keeps: the FX week, or always open (simulation)."""
+    """Opening hours of the market: the FX week, or always open (simulation)."""
 
     FX = "fx"
     ALWAYS = "24x7"
@@ -35,7 +34,7 @@ class MarketCalendar(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Daily trading hours in one place, Monday to Friday by that place's clock."""
+    """Daily trading hours in one place, Monday to Friday in local time."""
 
     name: str
     zone: ZoneInfo
@@ -57,7 +56,7 @@ Stretch = tuple[int, int]
 
 
 def sessions_of(instrument: str) -> tuple[Session, ...]:
-    """The sessions an instrument trades in, by its currencies."""
+    """The sessions in which an instrument trades, by its currencies."""
     currencies = set(split_name(instrument))
     sessions = [LONDON, NEW_YORK_SESSION]
     if currencies & {"JPY", "AUD", "NZD"}:
@@ -69,10 +68,10 @@ def sessions_of(instrument: str) -> tuple[Session, ...]:
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """How an instrument stands at one instant.
+    """Session state of an instrument at one instant.
 
-    ``closes_at`` is the end of the contiguous open stretch, None while closed;
-    ``opens_at`` the next start, None while open or when none is near.
+    ``closes_at`` is the end of the current stretch of trading, None while closed. ``opens_at`` is
+    the start of the next one, None while open or if none starts within weeks.
     """
 
     open: bool
@@ -81,21 +80,20 @@ class SessionState:
     active: tuple[str, ...]
 
     def seconds_to_close(self, at: int) -> int | None:
-        """Seconds left of the open stretch, None while closed."""
+        """Seconds until trading stops, None while closed."""
         return None if self.closes_at is None else self.closes_at - at
 
     def near_close(self, at: int, exit_minutes: float) -> bool:
-        """Whether the stretch ends within the exit minutes."""
+        """Whether trading stops within ``exit_minutes``."""
         return self.closes_at is not None and self.closes_at - at <= exit_minutes * 60
 
 
 class SessionCalendar:
-    """Answers whether an instrument is open, and until when.
+    """Computes whether an instrument is open, and until when.
 
     Args:
-        calendar: ``ALWAYS`` treats the market as open at every instant.
-        gating: off means that sessions are ignored (``SESSION_TRADING_ENABLED=0``),
-            which leaves every instant open as well.
+        calendar: with ``ALWAYS`` the market is always open.
+        gating: False ignores sessions (``SESSION_TRADING_ENABLED=0``): always open as well.
     """
 
     def __init__(
@@ -105,7 +103,7 @@ class SessionCalendar:
         self._always = calendar is MarketCalendar.ALWAYS or not gating
 
     def market_open(self, at: int) -> bool:
-        """Whether the market as a whole trades at an instant, whatever the sessions."""
+        """Whether the market as a whole is open at an instant, regardless of sessions."""
         return self._always or fx_week_open(at)
 
     def state(self, instrument: str, at: int) -> SessionState:
@@ -122,9 +120,9 @@ class SessionCalendar:
         return SessionState(False, None, opens, ())
 
     def stretches(self, instrument: str, start: int, end: int) -> tuple[Stretch, ...]:
-        """The contiguous open stretches that touch ``[start, end)``, merged and in order.
+        """The contiguous stretches of trading that overlap ``[start, end)``, in order.
 
-        A stretch that reaches beyond the range keeps its true edges.
+        A stretch that extends beyond the range is not cut.
         """
         if self._always:
             return ((_ALWAYS_FROM, _ALWAYS_TO),)
@@ -136,7 +134,7 @@ class SessionCalendar:
     def seconds_to_close(
         self, instrument: str, times: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
-        """For each instant the seconds left of its open stretch; 0 where it is closed.
+        """Seconds until trading stops for each instant; 0 where the instrument is closed.
 
         Args:
             times: whole seconds, ascending, shape (n,).
@@ -154,7 +152,7 @@ class SessionCalendar:
 
 
 def fx_week_open(at: int) -> bool:
-    """Whether the FX market as a whole trades at the instant, whatever the sessions."""
+    """Whether the FX market as a whole is open at the instant, regardless of sessions."""
     week = _weeks(at // 86_400 // _CHUNK_DAYS)
     i = bisect_right(week, (at, _ALWAYS_TO)) - 1
     return i >= 0 and at < week[i][1]
@@ -162,14 +160,13 @@ def fx_week_open(at: int) -> bool:
 
 @lru_cache(maxsize=512)
 def _weeks(chunk: int) -> tuple[Stretch, ...]:
-    """The open stretches of the FX week around a chunk of days."""
+    """The open stretches of the FX weeks around a chunk of days."""
     return _merge(s for c in (chunk - 1, chunk, chunk + 1) for s in _fx_week_chunk(c))
 
 
 @lru_cache(maxsize=1024)
 def _open_stretches(instrument: str, first: int, last: int) -> tuple[Stretch, ...]:
-    # Whole chunks, with a chunk to spare on both sides so that a stretch across a
-    # chunk's edge is merged to its true length.
+    # Whole chunks, so that a stretch across the boundary of two chunks is merged.
     return _merge(s for c in range(first, last + 1) for s in _chunk(instrument, c))
 
 
@@ -192,7 +189,7 @@ def _session_chunk(session: Session, chunk: int) -> tuple[Stretch, ...]:
 
 @lru_cache(maxsize=512)
 def _fx_week_chunk(chunk: int) -> tuple[Stretch, ...]:
-    """Open from 17:05 of the day before to 16:58 of each New York weekday, less the holidays."""
+    """Open from 17:05 of the previous day to 16:58 of each weekday in New York, except holidays."""
     week: list[Stretch] = []
     for day in _days(chunk, spare=1):
         if day.weekday() in (_SATURDAY, _SUNDAY):

@@ -1,3 +1,3 @@
-"""What every SEP service shares: settings, errors, loops, leases, store, gRPC."""
+"""Shared by all SEP services: settings, errors, loops, leases, store, gRPC."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Time as it comes into the system: by constructor, as nanoseconds since the epoch."""
+"""Clocks, which are passed by constructor; time is nanoseconds since the Unix epoch, UTC."""
 
 import time
 from typing import Protocol
@@ -7,7 +7,7 @@ from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
 
 
 class Clock(Protocol):
-    """Tells the time."""
+    """A source of the current time."""
 
     def now_ns(self) -> int:
         """Nanoseconds since the Unix epoch."""
@@ -15,7 +15,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock; only entry points make one."""
+    """The machine's clock; only entry points create one."""
 
     def now_ns(self) -> int:
         """Nanoseconds since the Unix epoch."""

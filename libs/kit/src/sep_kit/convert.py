@@ -1,16 +1,16 @@
-"""Values that several services send, as messages of the contract."""
+"""Conversion of shared records and values to protobuf messages."""
 
 from sep.market.v1 import market_pb2
 from sep_fx.sessions import SessionState
 
 from sep_kit.store.records import CoeffsRecord, MetricsRecord
 
-# Past this an open stretch has no end worth telling: the market never closes.
+# A market that never closes has its close at the end of representable time; such a close is unset.
 _NO_CLOSE_S = 2**39
 
 
 def metrics_message(metrics: MetricsRecord) -> market_pb2.Metrics:
-    """The four metrics."""
+    """The four metrics of a window."""
     return market_pb2.Metrics(
         coherence=metrics.coherence,
         stability=metrics.stability,
@@ -20,7 +20,7 @@ def metrics_message(metrics: MetricsRecord) -> market_pb2.Metrics:
 
 
 def coeffs_message(coeffs: CoeffsRecord) -> market_pb2.Coefficients:
-    """The coefficients."""
+    """The coefficients of a window."""
     return market_pb2.Coefficients(
         sigma_eff=coeffs.sigma_eff,
         **{"lambda": coeffs.hazard},
@@ -28,7 +28,7 @@ def coeffs_message(coeffs: CoeffsRecord) -> market_pb2.Coefficients:
 
 
 def session_message(state: SessionState, at: int) -> market_pb2.SessionState:
-    """A session state as seen at an instant in seconds."""
+    """A session state; minutes to close are counted from ``at``, in seconds since the epoch."""
     message = market_pb2.SessionState(open=state.open, active=state.active)
     if state.closes_at is not None and state.closes_at < _NO_CLOSE_S:
         message.minutes_to_close = (state.closes_at - at) / 60

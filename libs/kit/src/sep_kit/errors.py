@@ -1,4 +1,4 @@
-"""The error tree. Each leaf has a gRPC code and a stable reason that clients may rely on.
+"""The error tree. Each class has a gRPC code and a stable reason that clients may rely on.
 
 ::
 
@@ -24,8 +24,8 @@
     ├── TooSlowError              DEADLINE_EXCEEDED    UPSTREAM_TIMEOUT
     └── CorruptRecordError        DATA_LOSS            CORRUPT_RECORD
 
-A remote call that fails raises ``RemoteError``, which keeps the code and reason
-that the other side gave, so an error crosses any number of services unchanged.
+A failed call to another service raises ``RemoteError`` with the code and reason of that service,
+so an error crosses any number of services unchanged.
 """
 
 from collections.abc import Sequence
@@ -36,11 +36,11 @@ from google.protobuf.message import Message
 
 
 class SepError(Exception):
-    """The root: something that a caller is told about.
+    """Base of all errors that are returned to callers.
 
     Args:
-        message: for people; names what was wrong and what is allowed.
-        metadata: for programs; values are shown to the caller.
+        message: for people; says what was wrong and what is allowed.
+        metadata: for programs; returned to the caller.
     """
 
     code: grpc.StatusCode = grpc.StatusCode.INTERNAL
@@ -54,7 +54,7 @@ class SepError(Exception):
 
 
 class InvalidArgumentError(SepError):
-    """A request that can't be right, whatever the state of the system."""
+    """The request is invalid, whatever the state of the system."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
     reason: str = "INVALID_ARGUMENT"
@@ -68,33 +68,33 @@ class UnauthenticatedError(SepError):
 
 
 class WrongKeyError(UnauthenticatedError):
-    """The call carries a key that this stack does not know."""
+    """The call carries an unknown key."""
 
     reason = "WRONG_KEY"
 
 
 class PermissionDeniedError(SepError):
-    """The key may read, and the call writes."""
+    """The key only reads, and the method writes."""
 
     code = grpc.StatusCode.PERMISSION_DENIED
     reason: str = "READ_KEY_ONLY"
 
 
 class InternalOnlyError(PermissionDeniedError):
-    """Only the other services of the stack may call this."""
+    """Only services of the stack may call the method."""
 
     reason = "INTERNAL_ONLY"
 
 
 class NotFoundError(SepError):
-    """What the request names does not exist."""
+    """The named resource does not exist."""
 
     code = grpc.StatusCode.NOT_FOUND
     reason: str = "NOT_FOUND"
 
 
 class UnknownInstrumentError(NotFoundError):
-    """The instrument is not one of the stack's."""
+    """The instrument is not one of the configured ones."""
 
     reason = "UNKNOWN_INSTRUMENT"
 
@@ -106,7 +106,7 @@ class UnknownInstrumentError(NotFoundError):
 
 
 class PreconditionError(SepError):
-    """The request is right, but the system is in no state to take it."""
+    """The request is valid, but the state of the system forbids it."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason: str = "PRECONDITION_FAILED"
@@ -125,13 +125,13 @@ class LiveTradingDisabledError(PreconditionError):
 
 
 class KillSwitchEngagedError(PreconditionError):
-    """The kill switch refuses every order that could open something."""
+    """The kill switch refuses every order that could open a position."""
 
     reason = "KILL_SWITCH"
 
 
 class UnavailableError(SepError):
-    """Something that the request needs is away; the same request may pass later."""
+    """A dependency of the request is unavailable; a retry may succeed."""
 
     code = grpc.StatusCode.UNAVAILABLE
     reason: str = "UNAVAILABLE"
@@ -144,7 +144,7 @@ class StoreUnavailableError(UnavailableError):
 
 
 class BrokerUnavailableError(UnavailableError):
-    """The broker does not answer, or answers that it can't."""
+    """The broker does not answer, or answers with a server error."""
 
     reason = "BROKER_UNAVAILABLE"
 
@@ -162,33 +162,33 @@ class NotTheWriterError(UnavailableError):
 
 
 class NotReadyError(UnavailableError):
-    """What is asked for has not been made yet."""
+    """The requested data does not exist yet."""
 
     reason = "NOT_READY"
 
 
 class NotServingError(UnavailableError):
-    """A part of the stack does not do its work."""
+    """A part of the stack is not serving."""
 
     reason = "NOT_SERVING"
 
 
 class TooSlowError(SepError):
-    """The caller stops waiting now; the proxy says the same where it is first to notice."""
+    """The call did not finish before its deadline; the proxy returns the same reason."""
 
     code = grpc.StatusCode.DEADLINE_EXCEEDED
     reason = "UPSTREAM_TIMEOUT"
 
 
 class CorruptRecordError(SepError):
-    """A stored record does not have its schema; it is refused, never used."""
+    """A stored record does not match its schema, and is not used."""
 
     code = grpc.StatusCode.DATA_LOSS
     reason = "CORRUPT_RECORD"
 
 
 class RemoteError(SepError):
-    """An error that another service gave, with its own code and reason."""
+    """An error returned by another service, with that service's code and reason."""
 
     domain: ClassVar[str] = "sep"
 

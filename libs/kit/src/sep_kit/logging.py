@@ -1,4 +1,4 @@
-"""Logs: one event a line, with the component that speaks, as JSON or for the eye."""
+"""Structured logging: one event per line with its component, as JSON or for reading."""
 
 import logging
 import sys
@@ -12,17 +12,17 @@ from structlog.typing import FilteringBoundLogger, Processor
 
 
 class LogFormat(StrEnum):
-    """How a log line looks."""
+    """Format of log lines: JSON, or text for a terminal."""
 
     JSON = "json"
     CONSOLE = "console"
 
 
 def configure_logging(service: str, log_format: LogFormat, level: str) -> None:
-    """Send every log of this process to stderr in one format.
+    """Log everything of this process to stderr in one format.
 
     Args:
-        service: name of the service, on every line.
+        service: name of the service, added to every line.
         level: DEBUG, INFO, WARNING or ERROR.
     """
     shared: list[Processor] = [
@@ -33,7 +33,7 @@ def configure_logging(service: str, log_format: LogFormat, level: str) -> None:
     ]
     if log_format is LogFormat.JSON:
         render: list[Processor] = [
-            # Without the values of local variables: one of them may be a secret.
+            # Local variables may hold secrets.
             ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(),
         ]
@@ -50,10 +50,10 @@ def configure_logging(service: str, log_format: LogFormat, level: str) -> None:
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(service=service)
-    # Libraries log through the standard module; only what is worth a look comes through.
+    # Libraries log through the standard module.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s %(message)s")
 
 
 def get_logger(component: str) -> FilteringBoundLogger:
-    """A logger whose lines carry the component, such as ``GuardEvaluator``."""
+    """A logger that adds the component, such as ``GuardEvaluator``, to each line."""
     return cast(FilteringBoundLogger, structlog.get_logger(component=component))

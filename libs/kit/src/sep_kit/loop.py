@@ -1,4 +1,4 @@
-"""The one runner of every loop: a tick, a cadence, and what operators see of it."""
+"""Runs a function periodically, with metrics."""
 
 import asyncio
 import random
@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from sep_kit.cancellation import raise_if_cancelled
+from sep_kit.cancellation import cancellation_requested, raise_if_cancelled
 from sep_kit.logging import get_logger
 
 _log = get_logger("Loop")
 
 
 class LoopMetrics:
-    """What loops tell Prometheus; one a process."""
+    """Prometheus metrics of loops and subscriptions; one instance per process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.duration = Histogram(
@@ -34,15 +34,15 @@ class LoopMetrics:
 
 
 class PeriodicLoop:
-    """Runs ``tick`` every ``interval_s``, and at once when woken.
+    """Runs ``tick`` every ``interval_s`` seconds, and immediately when woken.
 
-    A failed tick is logged when it begins to fail and when it works again, not in
-    between; it never ends the loop. A tick that takes longer than the interval
-    delays the next one; ticks never overlap.
+    A failure is logged when ticks begin to fail and when they work again, not in between, and
+    never ends the loop. A tick that takes longer than the interval delays the next one; ticks
+    never overlap.
 
     Args:
         vital: whether the service counts as working only while this loop does.
-        random_fraction: in [0, 1); spreads the starts of replicas over the interval.
+        random_fraction: in [0, 1); jitter that spreads the first ticks of replicas.
     """
 
     def __init__(
@@ -67,11 +67,11 @@ class PeriodicLoop:
         self._succeeded_at: float | None = None
 
     def wake(self) -> None:
-        """Tick as soon as the running tick, if any, has ended."""
+        """Tick now, or directly after the running tick."""
         self._wake.set()
 
     def stalled(self) -> str | None:
-        """Why the loop does no work; None while it does."""
+        """Why the loop does not work; None while it does."""
         if self._failing is not None:
             return f"{self.name}: {self._failing}"
         at = self._succeeded_at
@@ -102,10 +102,8 @@ class PeriodicLoop:
         try:
             await self._tick()
         except (Exception, asyncio.CancelledError) as error:
-            # A loop outlives whatever its tick meets, a cancellation that nobody
-            # asked the loop for included.
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            # A cancellation that nobody requested of this task is a failure like any other.
+            if isinstance(error, asyncio.CancelledError) and cancellation_requested():
                 raise
             self._metrics.failures.labels(self.name).inc()
             if not self._failed_before:

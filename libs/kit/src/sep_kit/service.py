@@ -1,7 +1,7 @@
-"""The life of a service: connect, serve, do the work, stop in order.
+"""Lifecycle of a service.
 
-Start: settings, gRPC up as NOT_SERVING, dependencies, loops, SERVING.
-Stop: NOT_SERVING, loops end, running calls end, leases are given up, connections close.
+Start: settings, gRPC as NOT_SERVING, dependencies, loops, SERVING.
+Stop: NOT_SERVING, stop loops, finish running calls, release the lease, close connections.
 """
 
 import asyncio
@@ -23,32 +23,28 @@ from sep_kit.cancellation import raise_if_cancelled
 from sep_kit.clock import Clock, SystemClock
 from sep_kit.errors import SepError
 from sep_kit.grpc.access import AccessPolicy
-from sep_kit.grpc.answers import AnswerCache
 from sep_kit.grpc.client import open_channel
 from sep_kit.grpc.keys import KeyRing
+from sep_kit.grpc.response_cache import ResponseCache
 from sep_kit.grpc.server import OPS_SERVICE, GrpcServer, Handler
 from sep_kit.grpc.tls import TlsFiles
 from sep_kit.logging import configure_logging, get_logger
 from sep_kit.loop import LoopMetrics, PeriodicLoop
 from sep_kit.ops.servicer import OpsServicer, StackView
 from sep_kit.ops.status import Limits
-from sep_kit.settings.knobs import (
-    AccessKnobs,
-    ApiAccess,
-    ConnectionKnobs,
-    FreshnessKnobs,
-    MarketKnobs,
-    SafetyKnobs,
-    TlsKnobs,
-)
 from sep_kit.settings.loading import EX_CONFIG, ServiceSettings, load_settings_or_exit
+from sep_kit.settings.shared.access import AccessKnobs, ApiAccess, TlsKnobs
+from sep_kit.settings.shared.connection import ConnectionKnobs
+from sep_kit.settings.shared.freshness import FreshnessKnobs
+from sep_kit.settings.shared.market import MarketKnobs
+from sep_kit.settings.shared.safety import SafetyKnobs
 from sep_kit.store.connection import Valkey, open_valkey
 from sep_kit.store.lease import RENEW_SECONDS, Lease
 
 _log = get_logger("Service")
 
 Check = Callable[[], Awaitable[str | None]]
-"""Says why the service can't do its work, or None."""
+"""Returns why the service does not work, or None while it does."""
 
 _GRACE_S = 2.0
 _RETRY_S = 1.0
@@ -65,16 +61,16 @@ class StackSettings(
     SafetyKnobs,
     ServiceSettings,
 ):
-    """What every service reads."""
+    """Settings that every service reads."""
 
 
 class StartRefusedError(Exception):
-    """What a service finds when it starts forbids it to work as it is set."""
+    """The service can't run with these settings in the state it found; a restart would not help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a service is wired from: everything that touches the world comes in here."""
+    """What a service is built from: store, clock, metrics, lease, keys and TLS files."""
 
     name: str
     store: Valkey
@@ -86,28 +82,46 @@ class Context:
     tls: TlsFiles | None = None
 
     def open_channel(self, address: str) -> grpc.aio.Channel:
-        """A channel to another service, which knows by it that a service calls."""
+        """A channel to another service that sends the internal key."""
         return open_channel(address, self.keys, self.tls)
+
+
+class BackgroundTask(Protocol):
+    """Work that runs as long as the service: a ``PeriodicLoop`` or a ``Subscription``."""
+
+    name: str
+    vital: bool
+
+    def stalled(self) -> str | None:
+        """Why it does not work; None while it does."""
+        ...
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a service consists of.
 
-    ``prepare`` runs until it succeeds once, before the loops start, or ends the service with
-    ``StartRefusedError``; ``checks`` say by name what keeps the service from working;
-    ``close`` runs last, in order.
+    Args:
+        loops: run from the end of ``prepare`` until the service stops.
+        prepare: runs before the loops and is retried until it succeeds once; ends the service
+            by raising ``StartRefusedError``.
+        checks: health checks by name.
+        close: runs last, in order.
     """
 
     handlers: Sequence[Handler]
-    loops: Sequence[PeriodicLoop] = ()
+    loops: Sequence[BackgroundTask] = ()
     prepare: Callable[[], Awaitable[None]] | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
     close: Sequence[Callable[[], Awaitable[Any]]] = ()
 
 
 class Build(Protocol):
-    """Wires a service; the only place where its parts meet."""
+    """Builds a service from its settings and context."""
 
     def __call__(self, settings: Any, context: Context) -> Parts:
         """The service's parts."""
@@ -115,7 +129,7 @@ class Build(Protocol):
 
 
 def main(name: str, settings_kind: type[StackSettings], build: Build) -> None:
-    """Run a service until SIGTERM or SIGINT. Exit code 78 means that settings are at fault."""
+    """Run a service until SIGTERM or SIGINT. Exits with code 78 if its settings are invalid."""
     settings = load_settings_or_exit(settings_kind)
     configure_logging(name, settings.log_format, settings.log_level)
     try:
@@ -123,7 +137,7 @@ def main(name: str, settings_kind: type[StackSettings], build: Build) -> None:
     except BaseExceptionGroup as group:
         if group.subgroup(StartRefusedError) is None:
             raise
-        # It has been told why.
+        # The reason has been logged.
         raise SystemExit(EX_CONFIG) from None
 
 
@@ -145,7 +159,7 @@ async def run_service(
     """Run a service until ``stop`` is set.
 
     Args:
-        started: called with the port once the server answers (still NOT_SERVING).
+        started: called with the port once the server listens (still NOT_SERVING).
     """
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
@@ -175,7 +189,7 @@ async def run_service(
         [*parts.handlers, Handler(OPS_SERVICE, ops, ops_pb2_grpc.add_OpsServiceServicer_to_server)],
         registry,
         AccessPolicy(keys, settings.api_reads) if settings.api_access is ApiAccess.KEYS else None,
-        AnswerCache(clock) if settings.api_keep_answers else None,
+        ResponseCache(clock) if settings.api_keep_answers else None,
         tls,
     )
     async with contextlib.AsyncExitStack() as closing:
@@ -205,7 +219,7 @@ async def _work_until(
         with contextlib.suppress(SepError):
             await context.lease.release()
     if not work.cancelled():
-        # What ended the work, if it was not us, ends the service too, once all is given up.
+        # An error that ended the work ends the service too, after the orderly stop.
         work.result()
 
 
@@ -230,35 +244,35 @@ async def _until_prepared(prepare: Callable[[], Awaitable[None]]) -> None:
         try:
             await prepare()
         except StartRefusedError as error:
-            _log.error("start refused", because=str(error))
+            _log.error("start refused", reason=str(error))
             raise
         except SepError as error:
-            # Said once a cause: a dependency may be away for hours.
+            # Logged once per cause: a dependency may be down for hours.
             if str(error) != waiting_for:
                 waiting_for = str(error)
                 _log.warning("waiting", reason=error.reason, error=waiting_for)
             raise_if_cancelled()
             await asyncio.sleep(_RETRY_S)
             continue
-        # Told to stop in the very moment it was done: whatever starts now would never end.
+        # A stop requested at this very moment would otherwise be lost.
         raise_if_cancelled()
         return
 
 
 async def _watch(parts: Parts, server: GrpcServer, gauge: Gauge) -> None:
-    """Keep health true: serving while every check passes and every loop works."""
-    said: str | None = None
+    """Update the health status: SERVING while all checks pass and all vital loops work."""
+    last_fault: str | None = None
     while True:
         fault = await _first_fault(parts)
         raise_if_cancelled()
         await server.set_serving(serving=fault is None)
         gauge.set(fault is None)
-        if fault != said:
-            said = fault
+        if fault != last_fault:
+            last_fault = fault
             if fault is None:
                 _log.info("serving")
             else:
-                _log.warning("not serving", because=fault)
+                _log.warning("not serving", reason=fault)
         await asyncio.sleep(_CHECK_EVERY_S)
 
 
@@ -268,8 +282,8 @@ async def _first_fault(parts: Parts) -> str | None:
             async with asyncio.timeout(_CHECK_TIMEOUT_S):
                 fault = await check()
         except TimeoutError:
-            fault = "no answer in time"
-        except Exception as error:  # noqa: BLE001 - a check that breaks is no reason to go down
+            fault = "timed out"
+        except Exception as error:  # noqa: BLE001 - a broken check must not end the service
             fault = str(error) or repr(error)
         if fault is not None:
             return f"{name}: {fault}"

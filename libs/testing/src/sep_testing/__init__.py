@@ -1,1 +1,1 @@
-"""What SEP's tests stand on: a clock to turn, real Valkey, real servers, eventually()."""
+"""Test support: fake clock, real Valkey, in-process servers, ``eventually``."""

@@ -1,4 +1,4 @@
-"""A clock that a test turns."""
+"""A clock that tests control."""
 
 from sep_fx.instants import NS_PER_SECOND, parse_rfc3339
 

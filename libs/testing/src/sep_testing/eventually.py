@@ -1,4 +1,4 @@
-"""Wait for what must come true, instead of sleeping and hoping."""
+"""Waits until a condition holds, in place of fixed sleeps."""
 
 import asyncio
 import inspect
@@ -19,21 +19,20 @@ async def eventually(
 async def eventually(
     probe: Callable[[], T | Awaitable[T]], *, within_s: float = 10.0, every_s: float = 0.02
 ) -> T:
-    """The probe's first truthy answer.
+    """Call the probe until it returns a truthy value, and return that.
 
-    An ``AssertionError`` in the probe counts as not yet; the last one is raised
-    when time runs out.
+    An ``AssertionError`` in the probe counts as a falsy value; the last one is raised on timeout.
 
     Raises:
-        AssertionError: it did not come true in time.
+        AssertionError: the condition did not hold in time.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_s
     last: object = None
     while True:
         try:
-            answer = probe()
-            result = await answer if inspect.isawaitable(answer) else answer
+            value = probe()
+            result = await value if inspect.isawaitable(value) else value
             if result:
                 return result
             last = result
@@ -42,5 +41,5 @@ async def eventually(
         if loop.time() >= deadline:
             if isinstance(last, AssertionError):
                 raise last
-            raise AssertionError(f"not true within {within_s} s; last answer: {last!r}")
+            raise AssertionError(f"not true within {within_s} s; last value: {last!r}")
         await asyncio.sleep(every_s)

@@ -61,6 +61,8 @@ def plain_logs(undocumented: list[str]) -> None:
         colors=False, exception_formatter=structlog.dev.plain_traceback
     )
     structlog.configure(
+        # Looked up for each logger: pytest replaces sys.stdout for every test.
+        logger_factory=structlog.PrintLoggerFactory(),
         processors=[
             look_for_undocumented,
             structlog.contextvars.merge_contextvars,
@@ -70,6 +72,18 @@ def plain_logs(undocumented: list[str]) -> None:
         ],
         cache_logger_on_first_use=False,
     )
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """A command line that a test calls configures logging for its process: undo that.
+
+    Otherwise later tests would log to a stream that pytest has closed.
+    """
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A guard that lets tests reach this machine and nothing else."""
+"""Refuses connections of tests to other machines."""
 
 import ipaddress
 import sys
@@ -11,11 +11,11 @@ _installed = False
 
 
 class OutsideConnectionError(RuntimeError):
-    """A test tried to reach another machine. No ``OSError``: nobody shall take it for a fault."""
+    """A test tried to reach another machine. Not an ``OSError``, which callers might handle."""
 
 
 def is_loopback(address: object) -> bool:
-    """Whether a socket's address stays on this machine; a path or an unknown family does."""
+    """Whether a socket address is on this machine; paths and unknown families are."""
     if not isinstance(address, tuple) or not address:
         return True
     host = str(address[0]).partition("%")[0]
@@ -29,12 +29,11 @@ def is_loopback(address: object) -> bool:
 
 @contextmanager
 def loopback_only() -> Iterator[list[str]]:
-    """Refuse every connection of a Python socket that leaves this machine.
+    """Refuse every connection of a Python socket to another machine.
 
-    Yields what was refused so far, to look at afterwards: whoever connects may swallow
-    the error.
+    Yields the list of refused connections, since the code under test may handle the error.
     """
-    global _armed, _installed  # noqa: PLW0603 - an audit hook can't be taken out again
+    global _armed, _installed  # noqa: PLW0603 - an audit hook can't be removed
     if not _installed:
         sys.addaudithook(_audit)
         _installed = True
@@ -50,4 +49,4 @@ def _audit(event: str, args: tuple[object, ...]) -> None:
         return
     if not is_loopback(args[1]):
         _outside.append(repr(args[1]))
-        raise OutsideConnectionError(f"{event} to {args[1]!r}: tests stay on this machine")
+        raise OutsideConnectionError(f"{event} to {args[1]!r}: tests may only use loopback")

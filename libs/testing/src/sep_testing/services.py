@@ -1,4 +1,4 @@
-"""Real servers inside the test's own event loop, on port 0."""
+"""Real gRPC servers in the test's event loop, on free ports."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,12 +9,12 @@ from prometheus_client import CollectorRegistry
 from sep_kit.clock import Clock, SystemClock
 from sep_kit.grpc.server import GrpcServer, Handler
 from sep_kit.service import Build, StackSettings, run_service
-from sep_kit.settings.knobs import ApiAccess
+from sep_kit.settings.shared.access import ApiAccess
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server and the address it answers on."""
+    """A running server and its address."""
 
     address: str
     server: GrpcServer
@@ -24,7 +24,7 @@ class Running:
 async def running_server(
     *handlers: Handler, registry: CollectorRegistry | None = None, serving: bool = True
 ) -> AsyncIterator[Running]:
-    """Run handlers behind the interceptor, with health and reflection."""
+    """Serve handlers with interceptor, health and reflection."""
     server = GrpcServer(handlers, registry or CollectorRegistry())
     port = await server.start("127.0.0.1:0")
     try:
@@ -38,14 +38,14 @@ async def running_server(
 async def running_service(
     name: str, settings: StackSettings, build: Build, clock: Clock | None = None
 ) -> AsyncIterator[str]:
-    """Run a service; yields the address it answers on (it may still be NOT_SERVING).
+    """Run a service; yields its address (it may still be NOT_SERVING).
 
-    ``settings.grpc_listen`` should be ``127.0.0.1:0``. Without a folder of keys everybody may
-    call everything, and every call is answered afresh: the test's clock may stand still.
+    ``settings.grpc_listen`` should be ``127.0.0.1:0``. Without ``api_keys_dir`` everyone may call
+    everything, and the response cache is off, since the test's clock may stand still.
     """
     if settings.api_keys_dir is None:
-        everybody = {"api_access": ApiAccess.OPEN, "api_keep_answers": False}
-        settings = settings.model_copy(update=everybody)
+        open_access = {"api_access": ApiAccess.OPEN, "api_keep_answers": False}
+        settings = settings.model_copy(update=open_access)
     stop = asyncio.Event()
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(
@@ -56,7 +56,7 @@ async def running_service(
         try:
             address = f"127.0.0.1:{await port}"
         except asyncio.CancelledError:
-            await task  # raises why the service did not start
+            await task  # raises the reason why the service did not start
             raise
         yield address
     finally:

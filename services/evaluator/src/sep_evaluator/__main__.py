@@ -1,4 +1,4 @@
-"""``python -m sep_evaluator``: the service; its command line is ``sep-evaluator``."""
+"""``python -m sep_evaluator`` runs the service. The command line is ``sep-evaluator``."""
 
 from sep_evaluator.app import main
 

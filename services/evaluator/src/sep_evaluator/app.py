@@ -1,4 +1,4 @@
-"""Where the evaluator is wired, and nowhere else."""
+"""Wires the evaluator's parts together."""
 
 import asyncio
 from functools import partial
@@ -10,16 +10,19 @@ from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
 from sep_kit.store.candles import CandleStore
-from sep_kit.store.connection import answer
+from sep_kit.store.connection import reply
+from sep_kit.subscription import Subscription
 
 from sep_evaluator.adapters.gateway_prices import GatewayPrices
 from sep_evaluator.adapters.manifold_feed import ManifoldFeed
-from sep_evaluator.candle_loop import CandleLoop
-from sep_evaluator.compile_ahead import compile_ahead
+from sep_evaluator.adapters.valkey_store import ValkeyEvaluatorStore
+from sep_evaluator.application.buffers import Buffers
+from sep_evaluator.application.candle_loop import CandleLoop
+from sep_evaluator.application.evaluation_loop import EvaluationLoop, EvaluationRules
+from sep_evaluator.application.long_runs import LongRuns, RunRules
+from sep_evaluator.application.manifold_loop import ManifoldLoop
 from sep_evaluator.domain.coherence import FreshnessLimits, Thresholds
-from sep_evaluator.evaluation_loop import Buffers, EvaluationLoop
-from sep_evaluator.long_runs import LongRuns, RunRules
-from sep_evaluator.manifold_loop import ManifoldLoop
+from sep_evaluator.domain.compile_ahead import compile_ahead
 from sep_evaluator.metrics import EvaluatorMetrics
 from sep_evaluator.servicer import EvaluatorServicer
 from sep_evaluator.settings import EvaluatorSettings
@@ -29,58 +32,59 @@ _CANDLE_POLL_S = 0.5
 
 
 def build(settings: EvaluatorSettings, context: Context) -> Parts:
-    """Wire the evaluator."""
-    store, clock, lease = context.store, context.clock, context.lease
-    calendar = SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled)
+    """Build the evaluator's parts from its settings."""
+    valkey, clock, lease = context.store, context.clock, context.lease
+    limits = settings.gate_limits()
     rules = RunRules(
         settings.candle_granularity,
-        calendar,
+        SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled),
         settings.session_exit_minutes,
         settings.eval_long_run_days,
     )
-    runs = LongRuns(settings.hotband_pairs, rules, CandleStore(store))
-    lock = asyncio.Lock()
+    store = ValkeyEvaluatorStore(
+        valkey, lease, limits.floors, signal_ttl_s=settings.eval_signal_ttl_sec
+    )
+    runs = LongRuns(settings.hotband_pairs, rules, CandleStore(valkey))
     channel = context.open_channel(settings.gateway_addr)
-    candles = CandleLoop(runs, lock, lease, clock, settings.eval_signal_ttl_sec)
-    manifolds = ManifoldLoop(runs, lock, lease, GatewayPrices(channel))
+    candles = CandleLoop(runs, store, clock)
+    manifolds = ManifoldLoop(runs, store, GatewayPrices(channel))
     evaluation = EvaluationLoop(
         runs,
-        lock,
         store,
-        lease,
         clock,
-        settings.gate_limits(),
-        Buffers.of(settings.hysteresis_default, settings.hysteresis_pair_json),
-        settings.eval_span_days,
+        EvaluationRules(
+            limits=limits,
+            buffers=Buffers.of(settings.hysteresis_default, settings.hysteresis_pair_json),
+            span_days=settings.eval_span_days,
+        ),
         EvaluatorMetrics(context.registry),
     )
-    judging = PeriodicLoop("evaluation", evaluation.tick, settings.eval_interval_sec, context.loops)
-    # Whoever takes over does not wait for the interval.
-    lease.when_taken(judging.wake)
-    feed = ManifoldFeed(store)
+    evaluating = PeriodicLoop(
+        "evaluation", evaluation.tick, settings.eval_interval_sec, context.loops
+    )
+    # A replica that takes the lease evaluates at once.
+    lease.on_acquired(evaluating.wake)
+    feed = ManifoldFeed(valkey)
     servicer = EvaluatorServicer(
         settings.hotband_pairs,
-        rules,
-        Thresholds(
-            settings.guard_min_coherence,
-            settings.auto_max_rupture,
-            settings.auto_max_entropy,
-            settings.auto_min_stability,
+        rules=rules,
+        thresholds=_thresholds(settings),
+        freshness=FreshnessLimits(
+            signal_s=settings.fresh_max_signal_age_sec, manifold_s=settings.fresh_max_ws_age_sec
         ),
-        FreshnessLimits(settings.fresh_max_signal_age_sec, settings.fresh_max_ws_age_sec),
-        store,
-        feed,
-        evaluation,
-        clock,
+        store=store,
+        feed=feed,
+        evaluation=evaluation,
+        clock=clock,
     )
 
-    async def store_answers() -> None:
-        await answer(store.ping())
+    async def check_valkey() -> None:
+        await reply(valkey.ping())
 
     async def prepare() -> None:
-        """Compile the numerics, and know the parameters before they make a first signal."""
+        """Compile the numerics and load parameters and candles, before any signal is written."""
         await asyncio.to_thread(compile_ahead)
-        async with lock:
+        async with runs.lock:
             await evaluation.refresh()
 
     return Parts(
@@ -89,8 +93,8 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
         ],
         loops=[
             PeriodicLoop("candles", candles.tick, _CANDLE_POLL_S, context.loops),
-            judging,
-            # Prices may be away while gates are judged and served as ever.
+            evaluating,
+            # Not vital: gates are evaluated and served without live prices too.
             PeriodicLoop(
                 "manifolds",
                 manifolds.tick,
@@ -98,14 +102,23 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
                 context.loops,
                 vital=False,
             ),
-            PeriodicLoop("manifold_feed", feed.run, 1.0, context.loops, vital=False),
+            Subscription("manifold_feed", feed.run, context.loops),
         ],
         prepare=prepare,
-        checks={"valkey": store_answers},
+        checks={"valkey": check_valkey},
         close=[partial(channel.close, None)],
     )
 
 
+def _thresholds(settings: EvaluatorSettings) -> Thresholds:
+    return Thresholds(
+        min_coherence=settings.guard_min_coherence,
+        max_rupture=settings.auto_max_rupture,
+        max_entropy=settings.auto_max_entropy,
+        min_stability=settings.auto_min_stability,
+    )
+
+
 def main() -> None:
-    """Run the evaluator until it is told to stop."""
+    """Run the evaluator until SIGTERM or SIGINT."""
     service.main("evaluator", EvaluatorSettings, build)

@@ -1,4 +1,4 @@
-"""What the evaluator tells Prometheus."""
+"""Prometheus metrics of the evaluator."""
 
 from collections.abc import Iterable, Mapping
 
@@ -8,17 +8,17 @@ from sep_evaluator.domain.evaluation import Evaluation
 
 
 class EvaluatorMetrics:
-    """Metrics of section "gates" of the operations reference."""
+    """The gate metrics described in the operations reference."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._gate = Gauge(
             "sep_rolling_gate",
-            "1 for the gate an instrument has now",
+            "1 for the label set of the gate that is published now",
             ["instrument", "eligible", "buf"],
             registry=registry,
         )
         self._integrity = Gauge(
-            "sep_span_integrity_ok", "1 while all spans come from sound long runs",
+            "sep_span_integrity_ok", "1 while the spans of all instruments are consistent",
             registry=registry,
         )  # fmt: skip
         self._calmar = Gauge(
@@ -30,31 +30,34 @@ class EvaluatorMetrics:
             registry=registry,
         )  # fmt: skip
         self._flips = Counter(
-            "sep_gate_flips_total", "Gates that flipped", ["instrument", "to"], registry=registry
+            "sep_gate_flips_total",
+            "Changes of eligibility (hysteresis), by the new state",
+            ["instrument", "to"],
+            registry=registry,
         )
         self.forget()
 
     def show(self, evaluations: Iterable[Evaluation]) -> None:
-        """Show a round of evaluations; the label sets of the round before vanish."""
+        """Set the metrics of one round of evaluations and drop the label sets of the last round."""
         self._gate.clear()
         self._calmar.clear()
-        sound = True
+        consistent = True
         for e in evaluations:
             self._gate.labels(e.instrument, str(int(e.gate)), f"{e.buffer:.2f}").set(1)
-            sound = sound and not e.integrity
+            consistent = consistent and not e.integrity
             if e.summary is not None:
                 self._calmar.labels(e.instrument).set(e.summary.calmar)
-            if e.flipped:
+            if e.eligibility_flipped:
                 self._flips.labels(e.instrument, str(int(e.state.eligible))).inc()
-        self._integrity.set(sound)
+        self._integrity.set(consistent)
 
     def show_market(self, is_open: Mapping[str, bool]) -> None:
-        """Show which markets are open; any replica may, since all read the same calendar."""
+        """Set which markets are open; every replica does, since all read the same calendar."""
         for instrument, state in is_open.items():
             self._market_open.labels(instrument).set(state)
 
     def forget(self) -> None:
-        """Show nothing: another replica is the one that decides, and 0 would raise an alarm."""
+        """Drop the metrics on a replica that is not the writer; a 0 would raise an alert."""
         self._gate.clear()
         self._calmar.clear()
         self._integrity.set(float("nan"))

@@ -1,36 +1,29 @@
-"""EvaluatorService: checks, converts, calls, converts."""
+"""EvaluatorService: checks the request, reads or evaluates, converts the result."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 import grpc
 from sep.evaluator.v1 import evaluator_pb2, evaluator_pb2_grpc
-from sep.market.v1 import market_pb2
 from sep_fx.instants import NS_PER_MS
 from sep_kit.clock import Clock, now_ms, now_s
-from sep_kit.convert import metrics_message, session_message
+from sep_kit.convert import session_message
 from sep_kit.errors import CorruptRecordError, NotReadyError, UnknownInstrumentError
-from sep_kit.ops.status import signal_end_ns
-from sep_kit.store import keys
-from sep_kit.store.connection import Valkey
-from sep_kit.store.documents import read_documents
-from sep_kit.store.records import ManifoldRecord, SignalRecord
-from sep_kit.store.signals import SignalStore
+from sep_kit.store.signals import signal_end_ns
 
-from sep_evaluator.adapters.evaluation_record import EvaluationRecord
-from sep_evaluator.adapters.manifold_feed import ManifoldFeed
-from sep_evaluator.convert import coeffs_response, gate_message, manifold_message
-from sep_evaluator.domain.coherence import (
-    CoherenceStatus,
-    FreshnessLimits,
-    Reading,
-    Thresholds,
-    coherence_status,
+from sep_evaluator.application.evaluation_loop import EvaluationLoop
+from sep_evaluator.application.long_runs import RunRules
+from sep_evaluator.convert import (
+    coeffs_response,
+    gate_message,
+    manifold_message,
+    status_message,
 )
-from sep_evaluator.evaluation_loop import EvaluationLoop
-from sep_evaluator.long_runs import RunRules
+from sep_evaluator.domain.coherence import FreshnessLimits, Reading, Thresholds, coherence_status
+from sep_evaluator.domain.signals import Manifold, Signal
+from sep_evaluator.ports import EvaluatorStore, ManifoldSource
 
-# Proxies and browsers give up on a stream that is silent for half a minute or more.
+# Proxies and browsers close a stream that sends nothing for 30 seconds or more.
 _HEARTBEAT_S = 15.0
 
 
@@ -47,16 +40,17 @@ class NoGatesError(NotReadyError):
 
 
 class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
-    """Answers from the store, so that every replica answers the same."""
+    """Serves reads from the store, so that all replicas give the same response."""
 
     def __init__(
         self,
         instruments: tuple[str, ...],
+        *,
         rules: RunRules,
         thresholds: Thresholds,
         freshness: FreshnessLimits,
-        store: Valkey,
-        feed: ManifoldFeed,
+        store: EvaluatorStore,
+        feed: ManifoldSource,
         evaluation: EvaluationLoop,
         clock: Clock,
     ) -> None:
@@ -65,7 +59,6 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
         self._thresholds = thresholds
         self._freshness = freshness
         self._store = store
-        self._signals = SignalStore(store)
         self._feed = feed
         self._evaluation = evaluation
         self._clock = clock
@@ -77,15 +70,15 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
             evaluator_pb2.ListPairsRequest, evaluator_pb2.ListPairsResponse
         ],
     ) -> evaluator_pb2.ListPairsResponse:
-        """Instruments with their sessions."""
+        """List the instruments with their sessions."""
         at = now_s(self._clock)
-        answer = evaluator_pb2.ListPairsResponse()
+        response = evaluator_pb2.ListPairsResponse()
         for instrument in self._instruments:
             session = session_message(self._rules.calendar.state(instrument, at), at)
-            pair = answer.pairs.add(instrument=instrument, session=session, open=session.open)
+            pair = response.pairs.add(instrument=instrument, session=session, open=session.open)
             if session.HasField("minutes_to_close"):
                 pair.minutes_to_close = session.minutes_to_close
-        return answer
+        return response
 
     async def GetManifoldCoeffs(
         self,
@@ -94,9 +87,9 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
             evaluator_pb2.GetManifoldCoeffsRequest, evaluator_pb2.GetManifoldCoeffsResponse
         ],
     ) -> evaluator_pb2.GetManifoldCoeffsResponse:
-        """Coefficients of the last window."""
+        """Return the coefficients of the last window."""
         instrument = self._known(request.instrument)
-        signal = (await self._signals.latest([instrument]))[instrument]
+        signal = (await self._store.latest_signals([instrument]))[instrument]
         if isinstance(signal, CorruptRecordError):
             raise signal
         if signal is None:
@@ -110,16 +103,16 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
             evaluator_pb2.GetCoherenceStatusRequest, evaluator_pb2.GetCoherenceStatusResponse
         ],
     ) -> evaluator_pb2.GetCoherenceStatusResponse:
-        """Metrics against thresholds."""
+        """Compare the last window with the live thresholds."""
         names = (
             (self._known(request.instrument),)
             if request.HasField("instrument")
             else self._instruments
         )
-        signals = await self._signals.latest(names)
-        manifolds = await self._signals.manifolds(names)
+        signals = await self._store.latest_signals(names)
+        manifolds = await self._store.latest_manifolds(names)
         now = now_ms(self._clock)
-        answer = evaluator_pb2.GetCoherenceStatusResponse()
+        response = evaluator_pb2.GetCoherenceStatusResponse()
         for name in names:
             status = coherence_status(
                 name,
@@ -129,8 +122,8 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
                 self._freshness,
                 now,
             )
-            answer.statuses.append(_status_message(status, signals[name]))
-        return answer
+            response.statuses.append(status_message(status))
+        return response
 
     async def StreamManifolds(
         self,
@@ -139,27 +132,27 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
             evaluator_pb2.StreamManifoldsRequest, evaluator_pb2.StreamManifoldsResponse
         ],
     ) -> AsyncIterator[evaluator_pb2.StreamManifoldsResponse]:
-        """The last known manifolds, then each new one; an error ends the stream in-band."""
+        """Send the last known manifolds, then each new one; an error message ends the stream."""
         names = (
             (self._known(request.instrument),)
             if request.HasField("instrument")
             else self._instruments
         )
-        # Listening begins before the last known ones are read, so that none falls in between.
-        with self._feed.listening() as news:
-            for last in (await self._signals.manifolds(names)).values():
-                if isinstance(last, ManifoldRecord):
+        # Subscribe before reading the last known manifolds, so that none is missed in between.
+        with self._feed.listening() as events:
+            for last in (await self._store.latest_manifolds(names)).values():
+                if isinstance(last, Manifold):
                     yield evaluator_pb2.StreamManifoldsResponse(manifold=manifold_message(last))
             while True:
                 try:
                     # Not wait_for: before Python 3.12 it can drop a cancellation.
                     async with asyncio.timeout(_HEARTBEAT_S):
-                        event = await news.get()
+                        event = await events.get()
                 except TimeoutError:
                     beat = evaluator_pb2.Heartbeat(ts_ms=now_ms(self._clock))
                     yield evaluator_pb2.StreamManifoldsResponse(heartbeat=beat)
                     continue
-                if not isinstance(event, ManifoldRecord):
+                if not isinstance(event, Manifold):
                     error = evaluator_pb2.StreamError(reason=event.reason, message=event.message)
                     yield evaluator_pb2.StreamManifoldsResponse(error=error)
                     return
@@ -173,7 +166,7 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
             evaluator_pb2.ListGatesRequest, evaluator_pb2.ListGatesResponse
         ],
     ) -> evaluator_pb2.ListGatesResponse:
-        """The gates as published."""
+        """List the gates as last published."""
         ts, gates = await self._gates()
         return evaluator_pb2.ListGatesResponse(ts_ms=ts, gates=gates)
 
@@ -184,58 +177,28 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
             evaluator_pb2.EvaluateNowRequest, evaluator_pb2.EvaluateNowResponse
         ],
     ) -> evaluator_pb2.EvaluateNowResponse:
-        """Evaluate and publish now."""
-        blob = await self._evaluation.evaluate_now()
+        """Evaluate and publish now, then list the gates."""
+        ts_ms = await self._evaluation.evaluate_now()
         _, gates = await self._gates()
-        return evaluator_pb2.EvaluateNowResponse(ts_ms=blob.ts, gates=gates)
+        return evaluator_pb2.EvaluateNowResponse(ts_ms=ts_ms, gates=gates)
 
     async def _gates(self) -> tuple[int, list[evaluator_pb2.Gate]]:
-        found = await read_documents(
-            self._store, EvaluationRecord, [keys.backtest_summary(i) for i in self._instruments]
-        )
-        records = {
-            i: r
-            for i, r in zip(self._instruments, found, strict=True)
-            if isinstance(r, EvaluationRecord)
-        }
-        if not records:
+        gates = (await self._store.published_gates(self._instruments)).values()
+        if not gates:
             raise NoGatesError("no evaluation has been published yet")
-        return max(r.ts for r in records.values()), [gate_message(*x) for x in records.items()]
+        return max(g.ts_ms for g in gates), [gate_message(g) for g in gates]
 
     def _known(self, instrument: str) -> str:
         if instrument not in self._instruments:
             raise UnknownInstrumentError(instrument, self._instruments)
         return instrument
 
-    def _reading(self, signal: SignalRecord | CorruptRecordError | None) -> Reading | None:
-        if not isinstance(signal, SignalRecord):
+    def _reading(self, signal: Signal | CorruptRecordError | None) -> Reading | None:
+        if not isinstance(signal, Signal):
             return None
         end = signal_end_ns(signal.ts_ns, self._rules.granularity)
-        return Reading(signal.metrics, end // NS_PER_MS)
+        return Reading(figures=signal.figures, ended_ms=end // NS_PER_MS)
 
 
-def _price_time(manifold: ManifoldRecord | CorruptRecordError | None) -> int | None:
-    return manifold.ts_ms if isinstance(manifold, ManifoldRecord) else None
-
-
-def _status_message(
-    status: CoherenceStatus, signal: SignalRecord | CorruptRecordError | None
-) -> evaluator_pb2.CoherenceStatus:
-    return evaluator_pb2.CoherenceStatus(
-        instrument=status.instrument,
-        metrics=metrics_message(signal.metrics) if isinstance(signal, SignalRecord) else None,
-        checks=[
-            market_pb2.ThresholdCheck(
-                name=c.name,
-                value=c.value,
-                threshold=c.threshold,
-                comparison=c.comparison,
-                passed=c.passed,
-            )
-            for c in status.checks
-        ],
-        passed=status.passed,
-        signal_age_seconds=status.signal_age_s,
-        manifold_age_seconds=status.manifold_age_s,
-        fresh=status.fresh,
-    )
+def _price_time(manifold: Manifold | CorruptRecordError | None) -> int | None:
+    return manifold.ts_ms if isinstance(manifold, Manifold) else None

@@ -1,17 +1,50 @@
-"""What the evaluator is set with."""
+"""Settings of the evaluator: cadence, backtest spans, gate floors and hysteresis."""
 
+from collections.abc import Iterator
+
+from pydantic import Field, Json
 from sep_kit.service import StackSettings
-from sep_kit.settings.knobs import EvaluatorKnobs, ThresholdKnobs
+from sep_kit.settings.fields import Finite, InstrumentName, Seconds
+from sep_kit.settings.shared.thresholds import ThresholdKnobs
 
 from sep_evaluator.domain.evaluation import GateLimits
 from sep_evaluator.domain.floors import BaseFloors
 
 
-class EvaluatorSettings(EvaluatorKnobs, ThresholdKnobs, StackSettings):
-    """The evaluator's settings."""
+class EvaluatorSettings(ThresholdKnobs, StackSettings):
+    """Evaluator: cadence, spans, floors and hysteresis."""
+
+    eval_interval_sec: Seconds = 60
+    """Seconds between evaluations."""
+    eval_span_days: int = Field(30, ge=1, le=400)
+    """Days of the backtest slice that gates are judged on."""
+    eval_long_run_days: int = Field(90, ge=1, le=400)
+    """Days of the long backtest run that all slices are cut from."""
+    eval_min_trades: int = Field(10, ge=1, le=1_000_000)
+    """Base floor of the number of trades in the slice."""
+    eval_calmar_min: float = Field(0.15, ge=0, allow_inf_nan=False)
+    """Base floor of the Calmar ratio."""
+    eval_pnl_min: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """Base floor of the sum of returns."""
+    eval_manifold_interval_sec: float = Field(5, gt=0, le=10, allow_inf_nan=False)
+    """Seconds between live manifolds."""
+    eval_signal_ttl_sec: Seconds = 3 * 86_400
+    """Seconds after which a stored signal expires."""
+    hysteresis_default: Finite = 0.10
+    """Buffer around the floors, clamped to [0, 0.30]."""
+    hysteresis_pair_json: Json[dict[InstrumentName, Finite]] = Field(default_factory=dict)
+    """Buffers by instrument, such as `{"EUR_USD": 0.2}`."""
+
+    def contradictions(self) -> Iterator[str]:
+        """Faults that no single field shows."""
+        if self.eval_span_days > self.eval_long_run_days:
+            yield (
+                f"EVAL_SPAN_DAYS {self.eval_span_days} is above "
+                f"EVAL_LONG_RUN_DAYS {self.eval_long_run_days}; a slice lies inside the long run"
+            )
 
     def gate_limits(self) -> GateLimits:
-        """What evaluations are held against."""
+        """The limits that evaluations are checked against."""
         return GateLimits(
             BaseFloors(self.eval_min_trades, self.eval_calmar_min, self.eval_pnl_min),
             self.session_exit_minutes,

@@ -9,6 +9,7 @@ from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts, StartRefusedError
 from sep_kit.store.candles import CandleStore
 from sep_kit.store.kill_switch import KillSwitch
+from sep_kit.subscription import Subscription
 
 from sep_gateway.adapters.broker_link_store import ValkeyBrokerLinkStore
 from sep_gateway.adapters.coverage_store import ValkeyCoverageStore
@@ -116,8 +117,8 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
             ),
             *_candle_loops(settings, context, universe, instruments, candle_store, loader, metrics),
             # Without streams the gateway polls: slower, but it works.
-            PeriodicLoop("price_stream", price_stream.run, 1.0, context.loops, vital=False),
-            PeriodicLoop("ledger_stream", ledger_stream.run, 1.0, context.loops, vital=False),
+            Subscription("price_stream", price_stream.run, context.loops),
+            Subscription("ledger_stream", ledger_stream.run, context.loops),
         ],
         prepare=prepare,
         checks={"valkey": check_store, "broker": link.check},

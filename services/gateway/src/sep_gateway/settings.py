@@ -1,22 +1,52 @@
-"""What the gateway reads from the environment."""
+"""Settings of the gateway: the broker's URLs, account and token, and fetching of candles."""
 
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
 from sep_fx.granularity import Granularity
 from sep_kit.service import StackSettings
-from sep_kit.settings.knobs import BrokerKnobs
 
 
-class GatewaySettings(StackSettings, BrokerKnobs):
-    """The stack's settings and how to reach the broker."""
+def _check_token(token: SecretStr) -> SecretStr:
+    # An HTTP client refuses other characters only when it sends the request, and its error shows
+    # the whole header.
+    if not re.fullmatch(r"[!-~]+", token.get_secret_value()):
+        raise ValueError("must be printable ASCII without spaces, and not empty")
+    return token
+
+
+class GatewaySettings(StackSettings):
+    """Gateway: the broker and its candles."""
+
+    oanda_api_url: str = Field("http://127.0.0.1:18080", pattern=r"^https?://")
+    """URL of the broker's REST API."""
+    oanda_stream_url: str = Field("http://127.0.0.1:18080", pattern=r"^https?://")
+    """URL of the broker's streams."""
+    oanda_api_token: Annotated[SecretStr, AfterValidator(_check_token)]
+    """The token; never logged. Also read from the file /run/secrets/oanda_api_token."""
+    oanda_account_id: str = Field(
+        "101-001-0000001-001", pattern=r"^[0-9]{3}-[0-9]{3}-[0-9]+-[0-9]{3}$"
+    )
+    """Id of the account."""
+    oanda_timeout_sec: float = Field(5, gt=0, le=60, allow_inf_nan=False)
+    """Timeout of a request to the broker, in seconds."""
+    oanda_stream_silence_sec: float = Field(12, gt=0, le=60, allow_inf_nan=False)
+    """Seconds without data after which a stream is reconnected; heartbeats come every 5 s."""
+    candle_poll_sec: float | None = Field(None, gt=0, le=3600, allow_inf_nan=False)
+    """Seconds between polls for candles; derived from the granularity when unset."""
+    candle_backfill_days: float = Field(90, gt=0, le=400, allow_inf_nan=False)
+    """Days of history that are fetched at first start."""
 
     def poll_seconds(self) -> float:
-        """How often to ask for new candles."""
+        """Seconds between polls for new candles."""
         return self.candle_poll_sec or default_poll_seconds(self.candle_granularity)
 
     def audit_seconds(self) -> float:
-        """How often to go over a page of known history again."""
+        """Seconds between checks of a page of stored history."""
         return self.poll_seconds() * 6
 
 
 def default_poll_seconds(granularity: Granularity) -> float:
-    """Five times a bar, at least every five seconds: 1 s for S5, 5 s from S30 on."""
+    """Five polls per bar, at most every five seconds: 1 s for S5, 5 s from S30 on."""
     return min(5.0, granularity.seconds / 5)

@@ -15,10 +15,11 @@ from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
 from sep_kit.store import keys
 from sep_kit.store.channel_watch import ChannelWatch
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import KillSwitchChange
+from sep_kit.subscription import Subscription
 
 from sep_guard.adapters.gateway import GatewayBroker
 from sep_guard.adapters.risk_state import RiskStateStore
@@ -149,16 +150,16 @@ def build(settings: GuardSettings, context: Context) -> Parts:
         "reconcile", guard.reconciler.tick, settings.pm_reconcile_sec, context.loops
     )
     # A replica that takes the lease over does not wait for the interval.
-    lease.when_taken(loop.wake)
+    lease.on_acquired(loop.wake)
     # Nor do new weights.
     watch = ChannelWatch(valkey, keys.WEIGHTS_CHANNEL, lambda _: loop.wake())
 
     async def ping_store() -> None:
-        await answer(valkey.ping())
+        await reply(valkey.ping())
 
     return Parts(
         handlers=[Handler(SERVICE, servicer, guard_pb2_grpc.add_GuardServiceServicer_to_server)],
-        loops=[loop, PeriodicLoop("weights_watch", watch.run, 1.0, context.loops, vital=False)],
+        loops=[loop, Subscription("weights_watch", watch.run, context.loops)],
         prepare=prepare,
         checks={"valkey": ping_store},
         close=[partial(channel.close, None)],

@@ -3,7 +3,7 @@
 import grpc
 from sep.guard.v1 import guard_pb2, guard_pb2_grpc
 from sep_kit.clock import Clock, now_ms
-from sep_kit.grpc.scope import caller_name
+from sep_kit.grpc.call_context import caller_name
 
 from sep_guard.application.drain import Drain
 from sep_guard.application.flatten import Flatten

@@ -1,27 +1,108 @@
-"""What the guard is set with."""
+"""Settings of the guard: reconciling, margin gate, spread limit and the kill switch's seed."""
 
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import Field
 from sep_kit.service import StackSettings
-from sep_kit.settings.knobs import (
-    AllocationKnobs,
-    GuardKnobs,
-    OandaEnvironment,
-    ThresholdKnobs,
-)
+from sep_kit.settings.fields import Knobs, Seconds
+from sep_kit.settings.shared.allocation import AllocationKnobs
+from sep_kit.settings.shared.safety import OandaEnvironment
+from sep_kit.settings.shared.thresholds import ThresholdKnobs
 
 from sep_guard.domain.limits import EntryLimits, GuardLimits, PortfolioLimits
-from sep_guard.risk_settings import RiskKnobs
+from sep_guard.domain.risk.limits import BreakerAction, RiskLimits
+
+Percent = Annotated[Decimal, Field(gt=0, lt=100)]
+Multiple = Annotated[Decimal, Field(gt=0, le=100_000)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
-class GuardSettings(RiskKnobs, AllocationKnobs, GuardKnobs, ThresholdKnobs, StackSettings):
-    """The guard's settings."""
+class RiskKnobs(Knobs):
+    """Guard: limits on live results, breaker and locks."""
+
+    risk_max_daily_loss_pct: Percent = Decimal(2)
+    """Loss since 17:00 New York, in percent of NAV then, at which the breaker trips."""
+    risk_max_drawdown_pct: Percent = Decimal(6)
+    """Fall of NAV from its peak, in percent, at which the breaker trips."""
+    risk_max_turnover_x: Multiple = Decimal(60)
+    """Value opened since 17:00 New York, in NAVs, beyond which the breaker trips."""
+    risk_max_entries_per_hour: Count = 12
+    """Entries of one instrument in an hour; one more locks it."""
+    risk_max_equal_rejects: Count = 3
+    """Equal rejects or cancels by the broker in a row that lock an instrument."""
+    risk_max_stops_per_day: Count = 3
+    """Stop-outs of an instrument since 17:00 New York that lock it."""
+    risk_max_loss_per_trade_pct: Percent = Decimal("0.5")
+    """Loss of a position at its stop, in percent of NAV; an entry is cut down to it."""
+    risk_max_leverage: Multiple = Decimal(20)
+    """Gross position value in NAVs; an entry is cut down to it."""
+    risk_max_currency_leverage: Multiple = Decimal(10)
+    """Net exposure in any single currency in NAVs; an entry is cut down to it."""
+    risk_price_collar_bps: Annotated[Decimal, Field(gt=0, lt=10_000)] = Decimal(30)
+    """Distance of a quote from its last candle and live manifold beyond which nothing is entered
+    or rebalanced, in basis points; six times the bar's volatility where that is wider."""
+    risk_lock_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
+    """Length of an instrument's first lock; it doubles when the cause returns within a day."""
+    risk_breaker_action: BreakerAction = BreakerAction.HALT
+    """`halt` engages the kill switch when the breaker trips, `flatten` closes positions too."""
+
+    def risk_limits(self) -> RiskLimits:
+        """The limits as the domain reads them: percent become shares."""
+        return RiskLimits(
+            max_daily_loss=self.risk_max_daily_loss_pct / 100,
+            max_drawdown=self.risk_max_drawdown_pct / 100,
+            max_turnover=self.risk_max_turnover_x,
+            max_entries_per_hour=self.risk_max_entries_per_hour,
+            max_equal_rejects=self.risk_max_equal_rejects,
+            max_stops_per_day=self.risk_max_stops_per_day,
+            max_loss_per_trade=self.risk_max_loss_per_trade_pct / 100,
+            max_leverage=self.risk_max_leverage,
+            max_currency_leverage=self.risk_max_currency_leverage,
+            price_collar_bps=self.risk_price_collar_bps,
+            lock_minutes=self.risk_lock_minutes,
+            breaker_action=self.risk_breaker_action,
+        )
+
+
+class GuardSettings(RiskKnobs, AllocationKnobs, ThresholdKnobs, StackSettings):
+    """Guard: kill switch, spread limit, reconciling and margin gate."""
+
+    kill_switch: bool = True
+    """Seeds `ops:kill_switch` where it is absent; afterwards only the API changes it."""
+    kill_switch_force_env: bool = False
+    """`1`: at start KILL_SWITCH replaces the stored state."""
+    max_spread_bps: Decimal = Field(Decimal("3.0"), gt=0, le=1000)
+    """Widest spread of an entry, in basis points of the mid."""
+    pm_ramp_step_pct: Decimal = Field(Decimal("0.25"), gt=0, le=1)
+    """Share of the budget by which an instrument's margin may grow in one reconcile cycle."""
+    pm_rebalance_band: Decimal = Field(Decimal("0.10"), ge=0, lt=1)
+    """No order is sent while a position is within this share of its target."""
+    pm_reconcile_sec: Seconds = 30
+    """Seconds between reconcile cycles."""
+    pm_adopt_manual: bool = False
+    """`1` manages positions that were opened by hand."""
+    margin_hyst_low: Decimal = Field(Decimal("0.25"), gt=0, lt=1)
+    """The margin gate opens again below this utilisation."""
+    margin_hyst_high: Decimal = Field(Decimal("0.30"), gt=0, lt=1)
+    """The margin gate closes at this utilisation."""
+
+    def contradictions(self) -> Iterator[str]:
+        """Faults that no single field shows."""
+        if self.margin_hyst_low > self.margin_hyst_high:
+            yield (
+                f"MARGIN_HYST_LOW {self.margin_hyst_low} is above "
+                f"MARGIN_HYST_HIGH {self.margin_hyst_high}; low must not exceed high"
+            )
 
     @property
     def live_allowed(self) -> bool:
-        """Whether orders may go where the broker is."""
+        """Whether orders may be sent to the configured account."""
         return self.oanda_environment is not OandaEnvironment.LIVE or self.live_trading_enabled
 
     def limits(self) -> GuardLimits:
-        """What decisions are held against."""
+        """The limits that decisions are checked against."""
         return GuardLimits(
             entry=EntryLimits(
                 min_coherence=self.guard_min_coherence,

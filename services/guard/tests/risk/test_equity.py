@@ -17,8 +17,8 @@ NAVS = st.decimals("1000", "10000000", places=2)
 
 
 def test_the_trading_day_begins_at_17_00_new_york_in_summer_and_winter() -> None:
-    def start(*at: int) -> datetime:
-        now = int(datetime(*at, tzinfo=UTC).timestamp()) * 1000  # type: ignore[arg-type]
+    def start(year: int, month: int, day: int, hour: int, minute: int) -> datetime:
+        now = int(datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp()) * 1000
         return datetime.fromtimestamp(day_start_ms(now) / 1000, tz=UTC)
 
     assert start(2026, 1, 15, 21, 59) == datetime(2026, 1, 14, 22, tzinfo=UTC)

@@ -1,6 +1,6 @@
 """The allocator of a replay: weights from the gates and signals of the evaluation."""
 
-from sep_allocator.convert import gates_of, record_of, window_of
+from sep_allocator.adapters.records import gates_of, record_of, window_of
 from sep_allocator.domain.allocation import NOTHING, Allocation, allocate
 from sep_allocator.settings import AllocatorSettings
 from sep_fx.sessions import SessionCalendar

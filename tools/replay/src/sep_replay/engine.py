@@ -10,7 +10,7 @@ from sep_evaluator.settings import EvaluatorSettings
 from sep_fx.instants import format_seconds
 from sep_fx.sessions import SessionCalendar
 from sep_guard.settings import GuardSettings
-from sep_paper_broker.domain.instruments import LISTINGS
+from sep_paper_broker.market.instruments import LISTINGS
 
 from sep_replay.allocation_stage import AllocationStage
 from sep_replay.evaluation_stage import EvaluationStage

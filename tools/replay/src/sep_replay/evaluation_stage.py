@@ -1,13 +1,15 @@
 """The evaluator of a replay: gates and signals of every instrument of the tape."""
 
+from sep_evaluator.adapters.gates_blob import blob_of
+from sep_evaluator.adapters.signal_records import signal_record
+from sep_evaluator.application.buffers import Buffers
 from sep_evaluator.domain.backtest import StrictSpanRun
 from sep_evaluator.domain.evaluation import Evaluation, Observation, evaluate
 from sep_evaluator.domain.floors import FloorsInForce
 from sep_evaluator.domain.gates import GateState
 from sep_evaluator.domain.params import StrategyParams
-from sep_evaluator.evaluation_loop import Buffers, blob_of
+from sep_evaluator.domain.signals import newest_signals
 from sep_evaluator.settings import EvaluatorSettings
-from sep_evaluator.signals import newest_signals
 from sep_fx.bars import Bars
 from sep_fx.sessions import SessionCalendar
 from sep_kit.store.records import GatesBlob, SignalRecord
@@ -55,7 +57,7 @@ class EvaluationStage:
 
     def signal(self, instrument: str) -> SignalRecord | None:
         """The signal of the last bar; computed on demand."""
-        return next(iter(newest_signals(self._runs[instrument], 1)), None)
+        return next(map(signal_record, newest_signals(self._runs[instrument], 1)), None)
 
     def _new_run(self, instrument: str) -> StrictSpanRun:
         return StrictSpanRun(
@@ -91,7 +93,7 @@ class EvaluationStage:
         self.evaluations[instrument] = evaluation
         if evaluation.sample is not None:
             floors.add(evaluation.sample)
-        if before is None or before.reasons != evaluation.reasons or evaluation.flipped:
+        if before is None or before.reasons != evaluation.reasons or evaluation.eligibility_flipped:
             self._journal.add(
                 now, Topic.GATE, instrument, gate=evaluation.gate,
                 flipped=before is not None and before.gate != evaluation.gate,

@@ -8,19 +8,19 @@ from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
 from sep_fx.instrument import Instrument
 from sep_guard.domain import market
 from sep_guard.domain.orders import Intent
-from sep_paper_broker.domain.account import Account
-from sep_paper_broker.domain.book import AccountProfile
-from sep_paper_broker.domain.conversion import HomeConversion, NoConversionError
-from sep_paper_broker.domain.outcomes import OrderOutcome
-from sep_paper_broker.domain.quote_bar import Ohlc, QuoteBar
-from sep_paper_broker.domain.requests import (
+from sep_paper_broker.account.account import Account
+from sep_paper_broker.account.book import AccountProfile
+from sep_paper_broker.account.conversion import HomeConversion, NoConversionError
+from sep_paper_broker.account.transactions import Transaction
+from sep_paper_broker.market.quote_bar import Ohlc, QuoteBar
+from sep_paper_broker.orders.outcomes import OrderOutcome
+from sep_paper_broker.orders.requests import (
     ClientExtensions,
     MarketOrderRequest,
     PositionFill,
     StopLossDetails,
     TakeProfitDetails,
 )
-from sep_paper_broker.domain.transactions import Transaction
 
 _HOME = "USD"
 _TAG = "sep"

@@ -9,7 +9,7 @@ from sep_guard.domain.market import Market
 from sep_guard.domain.orders import intent_of_action
 from sep_guard.domain.view import View
 from sep_guard.settings import GuardSettings
-from sep_paper_broker.domain.instruments import LISTINGS
+from sep_paper_broker.market.instruments import LISTINGS
 
 from sep_replay.allocation_stage import AllocationStage
 from sep_replay.evaluation_stage import EvaluationStage

@@ -1,1 +1,1 @@
-"""gRPC as every service does it: one interceptor, health, reflection, deadlines."""
+"""gRPC servers and clients: access, validation, errors, deadlines, caching, health, reflection."""

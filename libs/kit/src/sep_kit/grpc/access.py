@@ -1,8 +1,10 @@
-"""Who may call what: one rule set for REST, native gRPC and calls past the proxy."""
+"""Access control by API key: the same rules for REST, native gRPC and calls past the proxy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from sep_contract import Access
 
 from sep_kit.errors import (
     InternalOnlyError,
@@ -11,7 +13,6 @@ from sep_kit.errors import (
     WrongKeyError,
 )
 from sep_kit.grpc.keys import Caller, KeyRing, Role
-from sep_kit.grpc.rules import Access, Rule
 
 AUTHORIZATION = "authorization"
 _BEARER = "bearer "
@@ -26,40 +27,42 @@ class Reads(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccessPolicy:
-    """Checks the key of each call against the rule of its method."""
+    """Checks the key of each call against the access that its method needs."""
 
     keys: KeyRing
     reads: Reads
 
-    def admit(self, rule: Rule, metadata: Mapping[str, str]) -> Caller | None:
-        """Whoever calls; None for somebody without a key.
+    def admit(self, access: Access, metadata: Mapping[str, str]) -> Caller | None:
+        """The caller; None for a call without a key.
 
         Raises:
-            UnauthenticatedError: a key is needed and missing, or it is wrong.
-            PermissionDeniedError: the key is right, and not for this.
+            UnauthenticatedError: a key is needed and missing, or the given key is unknown.
+            PermissionDeniedError: the key is known but does not allow this.
         """
-        if rule.access is Access.OPEN:
+        if access is Access.OPEN:
             return None
         header = metadata.get(AUTHORIZATION)
         if header is None:
-            if rule.access is Access.READ and self.reads is Reads.OPEN:
+            if access is Access.READ and self.reads is Reads.OPEN:
                 return None
             raise UnauthenticatedError(
-                "this needs a key: send the header `authorization: Bearer KEY`"
+                "this call needs a key: send the header `authorization: Bearer KEY`"
             )
-        # A wrong key is refused even where none is needed: whoever sends it believes it counts.
+        # A wrong key is refused even where none is needed: its sender believes that it counts.
         is_bearer = header[: len(_BEARER)].lower() == _BEARER
         caller = self.keys.caller(header[len(_BEARER) :].strip()) if is_bearer else None
         if caller is None:
-            raise WrongKeyError("this key is not known, or not sent as `authorization: Bearer KEY`")
-        if caller.role not in _ENOUGH[rule.access]:
-            if rule.access is Access.INTERNAL:
-                raise InternalOnlyError("only the services of the stack call this themselves")
-            raise PermissionDeniedError(f"the key {caller.name!r} may read; this writes")
+            raise WrongKeyError(
+                "the key is unknown, or was not sent as `authorization: Bearer KEY`"
+            )
+        if caller.role not in _ALLOWED_ROLES[access]:
+            if access is Access.INTERNAL:
+                raise InternalOnlyError("only services of the stack may call this method")
+            raise PermissionDeniedError(f"the key {caller.name!r} only reads; this method writes")
         return caller
 
 
-_ENOUGH = {
+_ALLOWED_ROLES = {
     Access.READ: frozenset(Role),
     Access.WRITE: frozenset({Role.WRITE}),
     Access.INTERNAL: frozenset({Role.INTERNAL}),

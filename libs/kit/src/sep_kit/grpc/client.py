@@ -1,4 +1,4 @@
-"""Calls to other services: a channel a peer, a deadline a call, errors as ours."""
+"""Calls to other services, with a deadline on every call and errors as ``SepError``."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 import grpc
 
 from sep_kit.grpc.access import AUTHORIZATION
+from sep_kit.grpc.call_context import REQUEST_ID, current
 from sep_kit.grpc.keys import KeyRing
-from sep_kit.grpc.scope import REQUEST_ID, current
 from sep_kit.grpc.status import error_of
-from sep_kit.grpc.tls import NAME, TlsFiles
+from sep_kit.grpc.tls import DNS_NAME, TlsFiles
 
 Response = TypeVar("Response")
 
@@ -17,7 +17,7 @@ DEADLINE_S = 5.0
 _OPTIONS = (
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
-    # A peer that restarts is found again quickly.
+    # Reconnect quickly to a peer that restarts.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
@@ -30,31 +30,31 @@ def open_channel(
     """A channel that connects on first use and keeps reconnecting.
 
     Args:
-        keys: where the internal key is, which calls carry.
-        tls: mutual TLS; none without it.
+        keys: source of the internal key that calls carry.
+        tls: files for mutual TLS; plaintext without them.
     """
-    interceptors: Any = [_Introduction(keys)]
+    interceptors: Any = [_CallMetadata(keys)]
     if tls is None:
         return grpc.aio.insecure_channel(address, options=_OPTIONS, interceptors=interceptors)
-    named = (("grpc.ssl_target_name_override", NAME),)
+    named = (("grpc.ssl_target_name_override", DNS_NAME),)
     return grpc.aio.secure_channel(
         address, tls.client(), options=(*_OPTIONS, *named), interceptors=interceptors
     )
 
 
-class _Introduction(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]
-    """Tells the peer who calls, and in the course of which request."""
+class _CallMetadata(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]
+    """Adds the internal key and the id of the request being handled."""
 
     def __init__(self, keys: KeyRing | None) -> None:
         self._keys = keys
 
     async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
-        """Add the internal key and the request id."""
+        """Add both to the metadata."""
         metadata = list(details.metadata or ())
         if self._keys is not None and (key := self._keys.own_key()):
             metadata.append((AUTHORIZATION, f"Bearer {key}"))
-        if (scope := current()) is not None:
-            metadata.append((REQUEST_ID, scope.request_id))
+        if (handled := current()) is not None:
+            metadata.append((REQUEST_ID, handled.request_id))
         return await continuation(
             grpc.aio.ClientCallDetails(
                 details.method,
@@ -74,14 +74,16 @@ async def call(
     peer: str,
     deadline_s: float = DEADLINE_S,
 ) -> Response:
-    """The answer of another service, in the time that whoever asked us still waits.
+    """Call another service; returns its response.
+
+    The deadline of the request being handled applies too, if it is earlier.
 
     Raises:
-        RemoteError: the peer answered with an error; code and reason are its own.
-        PeerUnavailableError: it did not answer in time.
+        RemoteError: the peer returned an error; code and reason are the peer's.
+        PeerUnavailableError: it did not answer before the deadline.
     """
-    scope = current()
-    left = scope.seconds_left() if scope is not None else None
+    handled = current()
+    left = handled.seconds_left() if handled is not None else None
     if left is not None:
         deadline_s = min(deadline_s, left)
     try:

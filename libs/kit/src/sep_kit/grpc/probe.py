@@ -1,6 +1,6 @@
-"""``python -m sep_kit.grpc.probe [ADDRESS]``: exit 0 while the service there does its work.
+"""``python -m sep_kit.grpc.probe [ADDRESS]``: exit code 0 if the service there is SERVING.
 
-It shows the certificate that GRPC_TLS_CERT, GRPC_TLS_KEY and GRPC_TLS_CA name, if they are set.
+Uses mutual TLS if GRPC_TLS_CERT, GRPC_TLS_KEY and GRPC_TLS_CA are set.
 """
 
 import argparse
@@ -11,29 +11,29 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from sep_kit.grpc.tls import NAME, TlsFiles
+from sep_kit.grpc.tls import DNS_NAME, TlsFiles
 
 
 def _probe(address: str, service: str, timeout_s: float, tls: TlsFiles | None) -> str:
-    # Not the services' own client, whose imports take longer than the question: an engine asks
-    # every few seconds, on a machine that may have little to spare.
+    # Not sep_kit.grpc.client: importing it takes longer than the check, which container engines
+    # run every few seconds.
     if tls is None:
         channel = grpc.insecure_channel(address)
     else:
-        named = (("grpc.ssl_target_name_override", NAME),)
+        named = (("grpc.ssl_target_name_override", DNS_NAME),)
         channel = grpc.secure_channel(address, tls.client(), options=named)
     with channel:
         try:
-            answer = health_pb2_grpc.HealthStub(channel).Check(
+            response = health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(service=service), timeout=timeout_s
             )
         except grpc.RpcError as error:
             return str(error.code().name)
-    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(response.status))
 
 
 def main() -> int:
-    """Ask once, print the status, and say it with the exit code."""
+    """Check once and print the status; returns the exit code."""
     parser = argparse.ArgumentParser(prog="sep-probe", description=__doc__)
     parser.add_argument(
         "address",

@@ -1,4 +1,4 @@
-"""A gRPC server with health, reflection and the interceptor."""
+"""A gRPC server with health checks, reflection and ``ContractInterceptor``."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,25 +9,25 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
+from sep_contract import read_contract
 
 from sep_kit.grpc.access import AccessPolicy
-from sep_kit.grpc.answers import AnswerCache
 from sep_kit.grpc.interceptor import ContractInterceptor
-from sep_kit.grpc.rules import contract_services
+from sep_kit.grpc.response_cache import ResponseCache
 from sep_kit.grpc.tls import TlsFiles
 
 OPS_SERVICE = "sep.ops.v1.OpsService"
 MAX_REQUEST_BYTES = 1024 * 1024
-"""More than any request of the contract takes."""
+"""More than any request of the contract needs."""
 
 _MAX_RESPONSE_BYTES = 64 * 1024 * 1024
-# A REST body comes along in a header too.
+# A REST body is sent in a header too.
 _MAX_METADATA_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A servicer, its full service name, and how it is added to a server."""
+    """A servicer, its full service name, and the generated function that adds it to a server."""
 
     service: str
     servicer: Any
@@ -35,12 +35,12 @@ class Handler:
 
 
 class GrpcServer:
-    """Serves handlers on one address; not serving until told.
+    """Serves handlers on one address; its health is NOT_SERVING until ``set_serving``.
 
     Args:
-        access: who may call what; everybody everything without it.
-        answers: where answers that may be a second old are kept; nowhere without it.
-        tls: mutual TLS; none without it.
+        access: who may call what; without it everyone may call everything.
+        response_cache: for methods whose responses may be cached; nothing is cached without it.
+        tls: files for mutual TLS; plaintext without them.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class GrpcServer:
         handlers: Sequence[Handler],
         registry: CollectorRegistry,
         access: AccessPolicy | None = None,
-        answers: AnswerCache | None = None,
+        response_cache: ResponseCache | None = None,
         tls: TlsFiles | None = None,
     ) -> None:
         self._tls = tls
         self._server = grpc.aio.server(
-            interceptors=[ContractInterceptor(registry, access, answers)],
+            interceptors=[ContractInterceptor(registry, access, response_cache)],
             options=(
                 # Two servers on one port would share its calls silently.
                 ("grpc.so_reuseport", 0),
@@ -64,17 +64,18 @@ class GrpcServer:
             ),
         )
         self._health = HealthServicer()
-        self._own = [h.service for h in handlers if h.service != OPS_SERVICE]
+        self._services = [h.service for h in handlers if h.service != OPS_SERVICE]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         for handler in handlers:
             handler.add_to_server(handler.servicer, self._server)
-        # All services answer reflection for the whole contract: behind Envoy's one port
-        # a client can't choose which of them it asks.
-        names = (*contract_services(), health.SERVICE_NAME, reflection.SERVICE_NAME)
+        # Every service describes the whole contract: behind Envoy's single port a client can't
+        # choose which one answers its reflection call.
+        contract = (service.name for service in read_contract().services)
+        names = (*contract, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
 
     async def start(self, listen: str) -> int:
-        """Bind and answer; returns the port.
+        """Bind and start; returns the port.
 
         Raises:
             RuntimeError: the address can't be bound.
@@ -92,16 +93,16 @@ class GrpcServer:
         return port
 
     async def set_serving(self, *, serving: bool) -> None:
-        """Say whether the service does its work."""
+        """Set the health status of the service."""
         status = (
             health_pb2.HealthCheckResponse.SERVING
             if serving
             else health_pb2.HealthCheckResponse.NOT_SERVING
         )
-        for name in ("", *self._own):
+        for name in ("", *self._services):
             await self._health.set(name, status)
 
     async def stop(self, grace_s: float) -> None:
-        """Refuse new calls, let running ones end within the grace."""
+        """Refuse new calls and give running ones ``grace_s`` seconds to finish."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_s)

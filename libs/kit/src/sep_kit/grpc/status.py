@@ -1,4 +1,4 @@
-"""Errors on the wire: google.rpc.Status with an ErrorInfo that carries the stable reason."""
+"""``SepError`` as a google.rpc.Status with an ErrorInfo that carries the reason, and back."""
 
 from typing import Any
 
@@ -11,23 +11,22 @@ from sep_kit.errors import PeerUnavailableError, RemoteError, SepError, TooSlowE
 
 DETAILS_KEY = "grpc-status-details-bin"
 _DOMAIN = RemoteError.domain
-# Without a reason nobody's handler said this: CANCELLED is what a server that stops leaves.
-_NO_ANSWER = (
+# Without a reason the error comes from gRPC, not from a handler. A server that stops cancels its
+# calls.
+_NO_RESPONSE = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.CANCELLED,
 )
-
-
-# Errors travel in headers, twice, and past 8 kB of those a client may get no answer at all.
-_MESSAGE_LENGTH = 1_000
+# A message is sent twice in headers, and a client may drop responses with more than 8 kB of them.
+_MAX_MESSAGE_LENGTH = 1_000
 
 
 def shown_message(error: SepError) -> str:
-    """The error's message at a length that reaches the client."""
-    if len(error.message) <= _MESSAGE_LENGTH:
+    """The error's message, truncated to a length that reaches every client."""
+    if len(error.message) <= _MAX_MESSAGE_LENGTH:
         return error.message
-    return f"{error.message[: _MESSAGE_LENGTH - 3]}..."
+    return f"{error.message[: _MAX_MESSAGE_LENGTH - 3]}..."
 
 
 def status_details(error: SepError) -> bytes:
@@ -43,11 +42,11 @@ def status_details(error: SepError) -> bytes:
 
 
 def error_of(call: grpc.aio.AioRpcError, peer: str) -> SepError:
-    """The error that a failed call stands for."""
+    """The failed call as an error: the peer's own, or that the peer is unavailable."""
     info = _error_info(call)
     if info is not None and info.reason != TooSlowError.reason:
         return RemoteError(call.code(), info.reason, call.details() or "", dict(info.metadata))
-    if call.code() in _NO_ANSWER:
+    if call.code() in _NO_RESPONSE:
         return PeerUnavailableError(f"{peer} does not answer: {call.details()}", peer=peer)
     return RemoteError(call.code(), call.code().name, call.details() or "", {})
 

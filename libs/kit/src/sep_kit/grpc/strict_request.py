@@ -1,8 +1,8 @@
-"""REST calls held to the contract: what it does not know is an error, not a no-op.
+"""Strict parsing of REST calls: unknown fields and repeated parameters are errors.
 
-Envoy's transcoder drops body fields that it does not know, and of a parameter that is given twice
-it takes the last. The proxy therefore hands on the body as it came, in a header, and it is parsed
-here again by protobuf itself, strictly; another header names what the query said twice.
+Envoy's transcoder drops unknown body fields, and uses the last of a query parameter given twice.
+The proxy therefore passes on the original body in a header, which is parsed here again by
+protobuf in strict mode, and in a second header the names of repeated parameters.
 """
 
 import json
@@ -14,53 +14,60 @@ from google.protobuf import json_format
 from sep_kit.errors import InvalidArgumentError
 
 RAW_BODY = "x-sep-body-bin"
-TWICE = "x-sep-twice"
+"""Header with the JSON body as the client sent it."""
+REPEATED_NAMES = "x-sep-twice"
+"""Header with the names of query parameters given more than once, separated by commas."""
+
 _UNKNOWN_FIELD = re.compile(r'has no field named "([^"]*)"')
+_MAX_NAME_LENGTH = 60
+_MAX_DEPTH = 16
 
 
 def check_body(raw: bytes, request: Any) -> None:
-    """Make sure that the body says what the request says, and nothing more.
+    """Check that the body contains exactly what the transcoder made of it.
 
     Args:
         raw: the JSON as the client sent it.
         request: what the transcoder made of it.
 
     Raises:
-        InvalidArgumentError: a field is unknown, null or not named as the contract names it, or
-            the JSON is not what was transcoded.
+        InvalidArgumentError: a field is unknown, null or not spelled as in the contract, or
+            the JSON differs from what was transcoded.
     """
     try:
-        told = json_format.Parse(raw, type(request)(), max_recursion_depth=16)
-        given = json.loads(raw)
+        parsed = json_format.Parse(raw, type(request)(), max_recursion_depth=_MAX_DEPTH)
+        body = json.loads(raw)
     except (ValueError, json_format.ParseError, RecursionError) as error:
         unknown = _UNKNOWN_FIELD.search(str(error))
         if unknown is None:
-            raise InvalidArgumentError("the body is not this request as JSON") from None
+            raise InvalidArgumentError("the body is not valid JSON for this request") from None
         raise _unknown_field(unknown[1], request) from None
-    for name, value in given.items():
-        # Protobuf takes dryRun for dry_run as well, and of the two it takes the last.
+    for name, value in body.items():
+        # Protobuf accepts dryRun for dry_run as well, and uses the last if both are given.
         if name not in request.DESCRIPTOR.fields_by_name:
             raise _unknown_field(name, request)
-        # It takes null for "not given", and for a dry run that would mean a wet one.
+        # Protobuf reads null as "not set", so `dry_run: null` would be a real run.
         if value is None:
-            raise InvalidArgumentError(f"null is no value: leave out {name}")
-    if told != request:
-        raise InvalidArgumentError("the body can be read in two ways")
+            raise InvalidArgumentError(f"{name} is null: leave the field out instead")
+    if parsed != request:
+        raise InvalidArgumentError("the body is ambiguous")
 
 
 def _unknown_field(name: str, request: Any) -> InvalidArgumentError:
     known = ", ".join(field.name for field in request.DESCRIPTOR.fields) or "none"
-    return InvalidArgumentError(f"the body has an unknown field {name[:60]!r}; known are: {known}")
+    return InvalidArgumentError(
+        f"the body has an unknown field {name[:_MAX_NAME_LENGTH]!r}; known are: {known}"
+    )
 
 
-def check_twice(names: str, request: Any) -> None:
-    """Make sure that nothing was given twice that there can be only one of.
+def check_repeated(names: str, request: Any) -> None:
+    """Check that only lists were given more than once in the query.
 
     Args:
-        names: what the query of the call said more than once, with commas between.
+        names: names of the repeated parameters, separated by commas.
 
     Raises:
-        InvalidArgumentError: one of them is no list.
+        InvalidArgumentError: one of them is not a list.
     """
     for name in names.split(","):
         field = request.DESCRIPTOR.fields_by_name.get(name)

@@ -1,7 +1,6 @@
-"""Mutual TLS between the services: whoever has no certificate of our authority is refused.
+"""Mutual TLS between the services: peers without a certificate of the stack's CA are refused.
 
-Services move between addresses, so certificates name the stack, not a host: each carries the
-DNS name ``sep``.
+Services move between addresses, so all certificates carry the same DNS name, ``sep``.
 """
 
 from dataclasses import dataclass
@@ -9,20 +8,20 @@ from pathlib import Path
 
 import grpc
 
-NAME = "sep"
+DNS_NAME = "sep"
 """The DNS name in every service's certificate."""
 
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """PEM files: this part's certificate and key, and the authority that signed everybody's."""
+    """PEM files: this service's certificate and key, and the CA that signed all certificates."""
 
     cert: Path
     key: Path
     ca: Path
 
     def server(self) -> grpc.ServerCredentials:
-        """What a server shows, and demands."""
+        """Credentials of a server that demands client certificates."""
         return grpc.ssl_server_credentials(
             [(self.key.read_bytes(), self.cert.read_bytes())],
             root_certificates=self.ca.read_bytes(),
@@ -30,7 +29,7 @@ class TlsFiles:
         )
 
     def client(self) -> grpc.ChannelCredentials:
-        """What a client shows, and demands."""
+        """Credentials of a client."""
         return grpc.ssl_channel_credentials(
             root_certificates=self.ca.read_bytes(),
             private_key=self.key.read_bytes(),

@@ -1,1 +1,1 @@
-"""What an operator asks of the stack as a whole; every service answers it."""
+"""Health, status and metrics of the whole stack, which every service can report."""

@@ -1,4 +1,4 @@
-"""The union of several services' Prometheus expositions, each series once."""
+"""Merges the Prometheus expositions of several services into one."""
 
 from collections.abc import Iterable, Mapping
 
@@ -17,11 +17,10 @@ class _Families(Collector):
 
 
 def merge_expositions(texts: Mapping[str, str]) -> str:
-    """One exposition of all services.
+    """Merge expositions without duplicate series.
 
-    What each service has of its own kind keeps its labels. A family that more than
-    one service exports (processes, loops, gRPC) gets the label ``service``, so that
-    no series appears twice.
+    A metric that several services export (process, loop and gRPC metrics) gets the label
+    ``service``. All other metrics keep their labels.
 
     Args:
         texts: exposition by service name.
@@ -37,7 +36,6 @@ def merge_expositions(texts: Mapping[str, str]) -> str:
             target = merged.setdefault(
                 family.name, Metric(family.name, family.documentation, family.type)
             )
-            # Families of one exporter keep their labels as the contract names them.
             shared = exporters[family.name] > 1 or _is_common(family.name)
             for sample in family.samples:
                 labels = {**sample.labels, "service": service} if shared else sample.labels
@@ -48,5 +46,5 @@ def merge_expositions(texts: Mapping[str, str]) -> str:
 
 
 def _is_common(name: str) -> bool:
-    # Labelled even while only one service answers: a label must not come and go.
+    # Labelled even if only one service answers, so that series don't change their labels.
     return name.startswith(("process_", "python_", "sep_loop_", "sep_grpc_", "sep_lease_"))

@@ -1,4 +1,4 @@
-"""Every replica behind the name of a service."""
+"""Channels to all replicas of a service."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ Resolve = Callable[[str], Awaitable[list[str]]]
 
 
 async def addresses_of(address: str) -> list[str]:
-    """The addresses behind ``host:port``; itself where the name can't be resolved."""
+    """Resolve ``host:port`` to all its addresses; returns it unchanged if that fails."""
     host, _, port = address.rpartition(":")
     loop = asyncio.get_running_loop()
     with contextlib.suppress(OSError):
@@ -26,7 +26,7 @@ def _text(sockaddr: tuple[object, ...]) -> str:
 
 
 class Replicas:
-    """Channels to all replicas of one service; they come and go with its addresses."""
+    """One channel per address that the name of a service resolves to."""
 
     def __init__(
         self, address: str, connect: Callable[[str], grpc.aio.Channel], resolve: Resolve
@@ -37,7 +37,7 @@ class Replicas:
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     async def channels(self) -> list[grpc.aio.Channel]:
-        """A channel to each replica that there is now."""
+        """A channel to each current replica."""
         now = await self._resolve(self._address)
         for gone in self._channels.keys() - set(now):
             await self._channels.pop(gone).close(None)

@@ -1,4 +1,4 @@
-"""OpsService: health, status and metrics of the whole stack, from any of its services."""
+"""OpsService: health, status and metrics of the whole stack, answered by every service."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -18,8 +18,8 @@ from sep_kit.grpc.client import call, open_channel
 from sep_kit.logging import get_logger
 from sep_kit.ops.exposition import merge_expositions
 from sep_kit.ops.replicas import Replicas, Resolve, addresses_of
-from sep_kit.ops.status import Limits, StatusReader, Stored, unread
-from sep_kit.settings.knobs import SafetyKnobs
+from sep_kit.ops.status import Limits, StatusReader, StoredStatus, unknown_status
+from sep_kit.settings.shared.safety import SafetyKnobs
 from sep_kit.store.connection import Valkey
 from sep_kit.store.kill_switch import KillSwitch
 
@@ -29,7 +29,7 @@ _PROBE_S = 1.5
 
 @dataclass(frozen=True, slots=True)
 class StackView:
-    """What the ops answers need to know of the stack."""
+    """Configuration of the stack that OpsService reports on; ``peers`` are addresses by service."""
 
     service: str
     peers: Mapping[str, str]
@@ -40,7 +40,7 @@ class StackView:
 
 
 class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
-    """Answers for the whole stack by asking the other services and the store."""
+    """Reports on the whole stack by asking all services and the store."""
 
     def __init__(
         self,
@@ -75,32 +75,32 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         request: ops_pb2.GetHealthRequest,
         context: grpc.aio.ServicerContext[ops_pb2.GetHealthRequest, ops_pb2.GetHealthResponse],
     ) -> ops_pb2.GetHealthResponse:
-        """Every part's state; an error while one of them does not serve."""
+        """The state of every part; an error if any of them is not serving."""
         states = await self._parts()
         down = [n for n, s in states.items() if s != ops_pb2.PART_STATE_SERVING]
-        answer = ops_pb2.GetHealthResponse(
+        response = ops_pb2.GetHealthResponse(
             healthy=not down,
             parts=[ops_pb2.PartHealth(name=n, state=s) for n, s in states.items()],
         )
         if down:
             names = {n: ops_pb2.PartState.Name(s) for n, s in states.items()}
             error = NotServingError(f"not serving: {', '.join(down)}", **names)
-            error.details = (answer,)
+            error.details = (response,)
             raise error
-        return answer
+        return response
 
     async def GetStatus(
         self,
         request: ops_pb2.GetStatusRequest,
         context: grpc.aio.ServicerContext[ops_pb2.GetStatusRequest, ops_pb2.GetStatusResponse],
     ) -> ops_pb2.GetStatusResponse:
-        """The stack at a glance; what can't be read says so, since that is when one looks."""
+        """The stack at a glance; answers even while parts of it can't be read."""
         view = self._view
         parts, stored, engaged = await asyncio.gather(
             self._parts(), self._stored(), self._engaged()
         )
         link = stored.link
-        answer = ops_pb2.GetStatusResponse(
+        response = ops_pb2.GetStatusResponse(
             version=__version__,
             ts_ms=now_ms(self._clock),
             modes=ops_pb2.Modes(
@@ -126,21 +126,21 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
             parts=[ops_pb2.PartHealth(name=n, state=s) for n, s in parts.items()],
         )
         for age in stored.ages:
-            answer.freshness.add(
+            response.freshness.add(
                 name=age.name,
                 age_seconds=age.age_s,
                 max_age_seconds=age.max_age_s,
                 verdict=age.verdict,
             )
-        return answer
+        return response
 
     async def GetMetrics(
         self,
         request: ops_pb2.GetMetricsRequest,
         context: grpc.aio.ServicerContext[ops_pb2.GetMetricsRequest, ops_pb2.GetMetricsResponse],
     ) -> ops_pb2.GetMetricsResponse:
-        """The union of all services' metrics; a service that is away is left out."""
-        texts = await asyncio.gather(*(self._told_by(n, r) for n, r in self._replicas.items()))
+        """The metrics of all services as one exposition, without services that don't answer."""
+        texts = await asyncio.gather(*(self._metrics_of(n, r) for n, r in self._replicas.items()))
         found = {n: text for n, text in zip(self._replicas, texts, strict=True) if text is not None}
         return ops_pb2.GetMetricsResponse(
             exposition=httpbody_pb2.HttpBody(
@@ -175,21 +175,23 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         except TimeoutError:
             return True
 
-    async def _stored(self) -> Stored:
+    async def _stored(self) -> StoredStatus:
         view = self._view
         try:
             async with asyncio.timeout(_PROBE_S):
-                return await self._status.stored(view.instruments, view.granularity, view.limits)
+                return await self._status.stored(
+                    view.instruments, view.granularity, view.limits, leases=tuple(view.peers)
+                )
         except (StoreUnavailableError, TimeoutError):
-            return unread(view.instruments, view.limits)
+            return unknown_status(view.instruments, view.limits)
 
     async def _state_of(self, channel: grpc.aio.Channel) -> ops_pb2.PartState.ValueType:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
-            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_PROBE_S)
+            response = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_PROBE_S)
         except grpc.aio.AioRpcError:
             return ops_pb2.PART_STATE_UNREACHABLE
-        if answer.status == health_pb2.HealthCheckResponse.SERVING:
+        if response.status == health_pb2.HealthCheckResponse.SERVING:
             return ops_pb2.PART_STATE_SERVING
         return ops_pb2.PART_STATE_NOT_SERVING
 
@@ -201,24 +203,24 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
             return ops_pb2.PART_STATE_UNREACHABLE
         return ops_pb2.PART_STATE_SERVING
 
-    async def _told_by(self, name: str, replicas: Replicas) -> str | None:
-        """The exposition of the replica that writes, else of any that answers."""
+    async def _metrics_of(self, name: str, replicas: Replicas) -> str | None:
+        """The exposition of the replica that holds the lease, else of any that answers."""
         channels = await replicas.channels()
         scraped = await asyncio.gather(*(self._scrape(name, channel) for channel in channels))
-        answers = [answer for answer in scraped if answer is not None]
-        # A stable sort: while nobody writes it is always the same one.
-        answers.sort(key=lambda answer: not answer.writer)
-        return answers[0].exposition if answers else None
+        found = [response for response in scraped if response is not None]
+        # A stable sort: without a lease holder it is always the same replica.
+        found.sort(key=lambda response: not response.writer)
+        return found[0].exposition if found else None
 
     async def _scrape(
         self, name: str, channel: grpc.aio.Channel
     ) -> ops_pb2.ScrapeMetricsResponse | None:
         stub = ops_pb2_grpc.OpsServiceStub(channel)
         try:
-            answer: ops_pb2.ScrapeMetricsResponse = await call(
+            response: ops_pb2.ScrapeMetricsResponse = await call(
                 stub.ScrapeMetrics, ops_pb2.ScrapeMetricsRequest(), peer=name, deadline_s=_PROBE_S
             )
         except SepError as error:
-            _log.warning("metrics left out", of=name, error=str(error))
+            _log.warning("metrics left out", service=name, error=str(error))
             return None
-        return answer
+        return response

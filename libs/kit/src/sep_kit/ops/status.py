@@ -1,28 +1,34 @@
-"""Ages and verdicts of what the loop makes, read from the store."""
+"""Ages of published data, lease holders and the broker link, read from the store."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sep_fx.freshness import Freshness, age_of
 from sep_fx.granularity import Granularity
-from sep_fx.instants import NS_PER_MS, NS_PER_SECOND, is_fresh
+from sep_fx.instants import NS_PER_MS
 
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import CorruptRecordError
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer, store_errors
+from sep_kit.store.connection import Valkey, reply, store_errors
 from sep_kit.store.documents import D, Document, read_document
 from sep_kit.store.records import BrokerLinkRecord, GatesBlob, SignalRecord, WeightsRecord
-from sep_kit.store.signals import SignalStore
+from sep_kit.store.signals import SignalStore, signal_end_ns
 
-LEASE_NAMES = ("gateway", "evaluator", "allocator", "guard")
-# The gateway writes its link every few seconds; past this it is not known to be up.
 BROKER_LINK_MAX_AGE_S = 30.0
+"""The broker link is written every few seconds; an older record says nothing about now."""
 
 
 @dataclass(frozen=True, slots=True)
-class Age:
-    """How fresh one thing is; ``age_s`` None while it is missing or malformed."""
+class AgeReport:
+    """Age of one value and its verdict, as shown to operators.
+
+    Args:
+        age_s: age in seconds; None while the value is missing or malformed.
+        verdict: ``fresh``, ``stale``, ``missing``, ``malformed``, or ``unknown`` while the
+            store can't be read.
+    """
 
     name: str
     age_s: float | None
@@ -32,7 +38,7 @@ class Age:
 
 @dataclass(frozen=True, slots=True)
 class LeaseState:
-    """Who holds a lease; holder empty when nobody does."""
+    """Holder of a lease, empty if it is free; its fencing token; seconds until it expires."""
 
     name: str
     holder: str
@@ -42,7 +48,7 @@ class LeaseState:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What counts as fresh, in seconds."""
+    """Maximum ages in seconds."""
 
     blob_s: float
     weights_s: float
@@ -50,35 +56,39 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """What the store says of the stack; ``no_link`` is why there is no link to tell of."""
+class StoredStatus:
+    """The part of the status that is read from the store.
 
-    ages: Sequence[Age]
+    Args:
+        link: the broker link; None if unknown, and then ``no_link`` says why.
+    """
+
+    ages: Sequence[AgeReport]
     leases: Sequence[LeaseState]
     link: BrokerLinkRecord | None
     no_link: str = "the gateway has not reported lately"
 
 
-def unread(instruments: Sequence[str], limits: Limits) -> Stored:
-    """What is said while the store does not answer."""
+def unknown_status(instruments: Sequence[str], limits: Limits) -> StoredStatus:
+    """The status while the store does not answer."""
     limit = {"gates_blob": limits.blob_s, "weights": limits.weights_s}
     limit |= {f"signal:{name}": limits.signal_s for name in instruments}
-    ages = [Age(name, None, seconds, "unknown") for name, seconds in limit.items()]
-    return Stored(ages, (), None, "the store does not answer")
+    ages = [AgeReport(name, None, seconds, "unknown") for name, seconds in limit.items()]
+    return StoredStatus(ages, (), None, "the store does not answer")
 
 
-def age_of(name: str, made_ms: int | None, now: int, limit_s: float) -> Age:
-    """The age of a thing made at ``made_ms``; one from the future is malformed."""
-    if made_ms is None:
-        return Age(name, None, limit_s, "missing")
-    age = (now - made_ms) / 1000
-    if age < -limit_s:
-        return Age(name, None, limit_s, "malformed")
-    return Age(name, max(0.0, age), limit_s, "fresh" if age <= limit_s else "stale")
+def age_report(name: str, made_ms: int | None, now_ms: int, limit_s: float) -> AgeReport:
+    """The age of a value made at ``made_ms``; a stamp in the future is malformed."""
+    age = age_of(made_ms, now_ms, limit_s, including_limit=True)
+    if age.seconds is None:
+        return AgeReport(name, None, limit_s, "missing")
+    if age.verdict is Freshness.FUTURE:
+        return AgeReport(name, None, limit_s, "malformed")
+    return AgeReport(name, max(0.0, age.seconds), limit_s, age.verdict.value)
 
 
 class StatusReader:
-    """Reads the stack's state for an operator."""
+    """Reads the part of the stack's status that is in the store."""
 
     def __init__(self, store: Valkey, clock: Clock) -> None:
         self._store = store
@@ -86,46 +96,50 @@ class StatusReader:
         self._signals = SignalStore(store)
 
     async def stored(
-        self, instruments: Sequence[str], granularity: Granularity, limits: Limits
-    ) -> Stored:
-        """Ages, leases and broker link.
+        self,
+        instruments: Sequence[str],
+        granularity: Granularity,
+        limits: Limits,
+        leases: Sequence[str],
+    ) -> StoredStatus:
+        """Ages, the leases of these names, and the broker link.
 
         Raises:
             StoreUnavailableError: Valkey does not answer.
         """
-        ages, leases, link = await asyncio.gather(
-            self.ages(instruments, granularity, limits), self.leases(), self.broker_link()
+        ages, held, link = await asyncio.gather(
+            self.ages(instruments, granularity, limits), self.leases(leases), self.broker_link()
         )
-        return Stored(ages, leases, link)
+        return StoredStatus(ages, held, link)
 
     async def ages(
         self, instruments: Sequence[str], granularity: Granularity, limits: Limits
-    ) -> list[Age]:
-        """Ages of blob, weights and each instrument's signal."""
+    ) -> list[AgeReport]:
+        """Ages of the gates blob, the weights and each instrument's signal."""
         now = now_ms(self._clock)
         blob = await self._made_at(GatesBlob, keys.GATES_BLOB)
         weights = await self._made_at(WeightsRecord, keys.ALLOCATION_WEIGHTS)
         found = [
-            _aged("gates_blob", blob, now, limits.blob_s),
-            _aged("weights", weights, now, limits.weights_s),
+            _report("gates_blob", blob, now, limits.blob_s),
+            _report("weights", weights, now, limits.weights_s),
         ]
         for instrument, signal in (await self._signals.latest(instruments)).items():
-            # A signal is as old as the end of its bar.
+            # A signal's age counts from the end of its bar.
             end = (
                 signal_end_ns(signal.ts_ns, granularity) // NS_PER_MS
                 if isinstance(signal, SignalRecord)
                 else signal
             )
-            found.append(_aged(f"signal:{instrument}", end, now, limits.signal_s))
+            found.append(_report(f"signal:{instrument}", end, now, limits.signal_s))
         return found
 
-    async def leases(self) -> list[LeaseState]:
-        """Who holds each writer lease."""
+    async def leases(self, names: Sequence[str]) -> list[LeaseState]:
+        """The state of each writer lease."""
         async with store_errors(), self._store.pipeline(transaction=False) as pipe:
-            for name in LEASE_NAMES:
+            for name in names:
                 pipe.hgetall(keys.lease(name))
                 pipe.pttl(keys.lease(name))
-            answers = await pipe.execute()
+            replies = await pipe.execute()
         return [
             LeaseState(
                 name,
@@ -133,26 +147,27 @@ class StatusReader:
                 int(held.get(b"token", 0)),
                 max(0, ttl) / 1000,
             )
-            for name, held, ttl in zip(LEASE_NAMES, answers[::2], answers[1::2], strict=True)
+            for name, held, ttl in zip(names, replies[::2], replies[1::2], strict=True)
         ]
 
     async def broker_link(self) -> BrokerLinkRecord | None:
-        """The link as the gateway last told it; None when it has not lately."""
+        """The last record of the broker link; None if it is missing, malformed or stale."""
         try:
             link = await read_document(self._store, BrokerLinkRecord, keys.BROKER_LINK)
         except CorruptRecordError:
             return None
-        if link is None or not is_fresh(link.ts, BROKER_LINK_MAX_AGE_S, now_ms(self._clock)):
+        if link is None:
             return None
-        return link
+        age = age_of(link.ts, now_ms(self._clock), BROKER_LINK_MAX_AGE_S)
+        return link if age.fresh else None
 
     async def ping(self) -> None:
-        """Nothing while Valkey answers.
+        """Check that Valkey answers.
 
         Raises:
             StoreUnavailableError: it does not.
         """
-        await answer(self._store.ping())
+        await reply(self._store.ping())
 
     async def _made_at(self, kind: type[D], key: str) -> int | CorruptRecordError | None:
         try:
@@ -162,12 +177,9 @@ class StatusReader:
         return None if found is None else int(found.ts)  # type: ignore[attr-defined]
 
 
-def _aged(name: str, made: int | CorruptRecordError | None, now: int, limit_s: float) -> Age:
-    if isinstance(made, CorruptRecordError):
-        return Age(name, None, limit_s, "malformed")
-    return age_of(name, made, now, limit_s)
-
-
-def signal_end_ns(ts_ns: int, granularity: Granularity) -> int:
-    """When a signal came to be: the end of the bar that starts at ``ts_ns``."""
-    return ts_ns + granularity.seconds * NS_PER_SECOND
+def _report(
+    name: str, made_ms: int | CorruptRecordError | None, now_ms: int, limit_s: float
+) -> AgeReport:
+    if isinstance(made_ms, CorruptRecordError):
+        return AgeReport(name, None, limit_s, "malformed")
+    return age_report(name, made_ms, now_ms, limit_s)

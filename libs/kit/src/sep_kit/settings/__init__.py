@@ -1,1 +1,1 @@
-"""Settings: typed, frozen, validated as one; every fault listed at once."""
+"""Settings from the environment: typed, frozen, validated together, all faults listed at once."""

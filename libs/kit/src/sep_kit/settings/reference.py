@@ -1,4 +1,4 @@
-"""The knobs as a page: ``python -m sep_kit.settings.reference > docs/settings.md``."""
+"""The reference page of settings: ``python -m sep_kit.settings.reference > docs/settings.md``."""
 
 import sys
 from decimal import Decimal
@@ -9,24 +9,24 @@ from typing import Any, get_args
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from sep_kit.settings import knobs
+from sep_kit.settings.registry import knob_groups, own_fields
 
 _HEAD = """\
 # Settings
 
-Every knob is an environment variable, read once at start. An unknown, malformed or contradictory
-value stops the start (exit code 78) with every fault listed. This page is made from the settings
-themselves; a test holds it to them.
+Every setting is an environment variable, read once at start. If a value is unknown, malformed or
+contradictory, the service does not start: it lists every fault and exits with code 78. This page is
+generated from the settings classes, and a test compares the two.
 """
 
 
 def render() -> str:
     """The page, in Markdown."""
     parts = [_HEAD]
-    for group in knobs.ALL_GROUPS:
+    for group in knob_groups():
         parts.append(f"## {(group.__doc__ or '').splitlines()[0].rstrip('.')}\n")
         parts.append("| name | default | allowed | meaning |\n|---|---|---|---|")
-        parts += [_row(name, info) for name, info in group.model_fields.items()]
+        parts += [_row(name, group.model_fields[name]) for name in own_fields(group)]
         parts.append("")
     return "\n".join(parts)
 

@@ -1,1 +1,1 @@
-"""Every fact that two parts share, in Valkey: one schema and one reader/writer each."""
+"""Data that services share through Valkey: key names, schemas, readers and writers."""

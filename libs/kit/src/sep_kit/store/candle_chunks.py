@@ -1,11 +1,11 @@
-"""Candles packed into chunks: 38 bytes a bar, prices as whole numbers of their last digit.
+"""Candles packed into chunks: 38 bytes per bar, prices as integers in units of the last digit.
 
 A chunk spans 1,440 bar lengths (a day of M1) from a multiple of that span::
 
     version u8 · digits u8 · reserved u16 · crc32 of all else u32 · records
     record: slot u16 · bid o,h,l,c i32 · ask o,h,l,c i32 · volume u32   (little endian)
 
-``slot`` is the bar's number inside the chunk, ``digits`` the decimals of a price.
+``slot`` is the index of the bar within the chunk, ``digits`` the number of decimals of a price.
 """
 
 import struct
@@ -24,7 +24,7 @@ from sep_kit.errors import CorruptRecordError
 BARS_PER_CHUNK = 1440
 MAX_DIGITS = 9
 MAX_POINTS = 2**31 - 1
-"""The largest price that is kept, in units of its last digit."""
+"""The largest price that can be stored, in units of its last digit."""
 
 _VERSION = 2
 _HEADER = struct.Struct("<BBHI")
@@ -37,7 +37,7 @@ _Instant = TypeVar("_Instant", int, Ints)
 
 @dataclass(frozen=True, slots=True)
 class Candle:
-    """One complete candle: its start in seconds, bid o,h,l,c and ask o,h,l,c, ticks."""
+    """One complete candle: start in seconds, prices (bid o,h,l,c, ask o,h,l,c), number of ticks."""
 
     time: int
     prices: tuple[Decimal, ...]
@@ -46,9 +46,9 @@ class Candle:
 
 @dataclass(frozen=True, slots=True)
 class CandleColumns:
-    """Complete candles in columns, n of them; a price is ``points`` / 10^``digits``, exactly.
+    """n complete candles as columns; a price is exactly ``points`` / 10^``digits``.
 
-    ``time`` is each start in seconds; ``points`` has the shape (n, 8): bid o,h,l,c, ask o,h,l,c.
+    ``time`` holds starts in seconds; ``points`` has shape (n, 8): bid o,h,l,c, ask o,h,l,c.
     """
 
     time: Ints
@@ -61,10 +61,10 @@ class CandleColumns:
 
     @classmethod
     def of(cls, candles: Iterable[Candle]) -> Self:
-        """The candles in the order they come.
+        """Columns of the candles, in the given order.
 
         Raises:
-            ValueError: a price with more than nine decimals, or far too large.
+            ValueError: a price has more than nine decimals or is too large.
         """
         rows = list(candles)
         digits = max((_digits(p) for c in rows for p in c.prices), default=0)
@@ -76,9 +76,9 @@ class CandleColumns:
         time = np.array([c.time for c in rows], np.int64)
         return cls(time, points.reshape(len(rows), 8), volume, digits)
 
-    def where(self, keep: npt.NDArray[np.bool_]) -> Self:
-        """The candles for which ``keep`` holds."""
-        return type(self)(self.time[keep], self.points[keep], self.volume[keep], self.digits)
+    def where(self, mask: npt.NDArray[np.bool_]) -> Self:
+        """The candles selected by a boolean mask."""
+        return type(self)(self.time[mask], self.points[mask], self.volume[mask], self.digits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +102,13 @@ EMPTY = Chunk(0, np.empty(0, _RECORD))
 
 
 def chunk_start(time: _Instant, bar_seconds: int) -> _Instant:
-    """Start of the chunk that holds a bar, or each of several."""
+    """Start of the chunk that contains a bar; works on arrays too."""
     span = BARS_PER_CHUNK * bar_seconds
     return time // span * span
 
 
 def decode(raw: bytes, where: str) -> Chunk:
-    """Records of a packed chunk.
+    """Decode a packed chunk; ``where`` names it in errors.
 
     Raises:
         CorruptRecordError: wrong version, length or checksum, or slots out of order.
@@ -129,17 +129,17 @@ def decode(raw: bytes, where: str) -> Chunk:
 
 
 def encode(chunk: Chunk) -> bytes:
-    """The chunk as stored."""
+    """Pack a chunk for storage."""
     body = chunk.records.tobytes()
     return _HEADER.pack(_VERSION, chunk.digits, 0, _checksum(chunk.digits, 0, body)) + body
 
 
 def merge(chunk: Chunk, start: int, bar_seconds: int, candles: CandleColumns) -> tuple[Chunk, Ints]:
-    """The chunk with the candles put in, each over its own slot; and the slots new or changed.
+    """Write candles into a chunk; returns the new chunk and the slots that are new or changed.
 
     Raises:
-        ValueError: a price too large to store or not above 0, a time between two bars, or a
-            volume below 0.
+        ValueError: a price is not above 0 or too large to store, a time is not a bar start, or
+            a volume is below 0.
     """
     digits = max(chunk.digits, candles.digits)
     new = _records(candles, start, bar_seconds, digits)
@@ -160,11 +160,11 @@ def merge(chunk: Chunk, start: int, bar_seconds: int, candles: CandleColumns) ->
 def _records(
     candles: CandleColumns, start: int, bar_seconds: int, digits: int
 ) -> npt.NDArray[np.void]:
-    """The candles as records by slot; of one slot sent twice the later counts."""
+    """The candles as records by slot; of two candles for one slot the later wins."""
     slots, rests = np.divmod(candles.time - start, bar_seconds)
     _refuse(candles, rests != 0, f"starts between two bars of {bar_seconds} s")
     _refuse(candles, candles.volume < 0, "has a volume below 0")
-    # Both before and after: what is too large can't be widened either.
+    # Checked before scaling too, which could overflow.
     unfit = f"can't be stored with {digits} decimals"
     _refuse(candles, _out_of_range(candles.points), unfit)
     points = candles.points * 10 ** (digits - candles.digits)
@@ -189,16 +189,16 @@ def _refuse(candles: CandleColumns, bad: npt.NDArray[np.bool_], why: str) -> Non
 
 
 def bars_of(chunk: Chunk, start: int, bar_seconds: int) -> Bars:
-    """The chunk's bars as columns; whole / 10^digits is the float nearest to the decimal."""
+    """The chunk's bars as columns; each price is the float nearest to its decimal."""
     prices = chunk.records["prices"].astype(np.float64) / 10.0**chunk.digits
     time = start + chunk.records["slot"].astype(np.int64) * bar_seconds
     return Bars.from_rows(time, prices.T, chunk.records["volume"].astype(np.int64))
 
 
 def pack_bars(bars: Bars, start: int, bar_seconds: int, digits: int) -> bytes:
-    """Bars of one chunk, packed at once; prices are taken to the nearest of ``digits`` decimals.
+    """Pack the bars of one chunk, with prices rounded to ``digits`` decimals.
 
-    For bulk loads of recorded candles; what a broker sends goes through ``merge``.
+    For bulk loads of recorded candles; candles from a broker go through ``merge``.
     """
     records = np.empty(len(bars), _RECORD)
     records["slot"] = (bars.time - start) // bar_seconds
@@ -224,7 +224,7 @@ def candles_of(chunk: Chunk, start: int, bar_seconds: int) -> list[Candle]:
 
 
 def _checksum(digits: int, reserved: int, body: bytes | memoryview) -> int:
-    # The digits too: one of them wrong is every price wrong by a factor of ten.
+    # Includes the digits: a wrong value would scale every price.
     return zlib.crc32(body, zlib.crc32(_HEADER.pack(_VERSION, digits, reserved, 0)))
 
 
@@ -242,6 +242,6 @@ def _rescaled(chunk: Chunk, digits: int) -> npt.NDArray[np.void]:
     records = chunk.records.copy()
     wide = records["prices"].astype(np.int64) * 10 ** (digits - chunk.digits)
     if (wide > MAX_POINTS).any():
-        raise ValueError(f"stored prices can't be kept with {digits} decimals")
+        raise ValueError(f"stored prices can't be represented with {digits} decimals")
     records["prices"] = wide
     return records

@@ -1,10 +1,9 @@
 """Candles in Valkey: ``md:candles:{instrument}:{granularity}``, a HASH of packed chunks.
 
 Fields are the chunks' starts in seconds, plus ``last``, the start of the newest bar, and
-``rewrites``, which counts the writes that changed something at or before it.
-A bar time is stored once: written again, it is replaced in its place. A chunk that
-can't be read is moved to the field ``corrupt:{start}:{n}`` when its place is written
-again, so nothing stored is ever lost.
+``rewrites``, the number of writes that changed a bar up to ``last``. Writing a bar again replaces
+it. When a chunk that can't be decoded is written again, its old content is moved to the field
+``corrupt:{start}:{crc32}``, so that no data is lost.
 """
 
 import zlib
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from redis.asyncio.client import Pipeline
 from redis.exceptions import WatchError
 from sep_fx.bars import Bars
 from sep_fx.granularity import Granularity
@@ -22,7 +20,7 @@ from sep_kit.errors import CorruptRecordError, StoreUnavailableError
 from sep_kit.logging import get_logger
 from sep_kit.store import candle_chunks, keys
 from sep_kit.store.candle_chunks import BARS_PER_CHUNK, Candle, CandleColumns, chunk_start
-from sep_kit.store.connection import Valkey, answer, store_errors
+from sep_kit.store.connection import Pipeline, Valkey, reply, store_errors
 
 _log = get_logger("CandleStore")
 _LAST, _REWRITES = b"last", b"rewrites"
@@ -30,9 +28,9 @@ _LAST, _REWRITES = b"last", b"rewrites"
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Start of the newest bar in seconds, and how often bars up to it were written over.
+    """Start of the newest bar in seconds, and how often bars up to it were rewritten.
 
-    Whoever has read up to ``last`` needs only what follows, as long as ``rewrites`` stays.
+    A reader that has all bars up to ``last`` needs only newer ones while ``rewrites`` is unchanged.
     """
 
     last: int
@@ -40,7 +38,7 @@ class Head:
 
 
 class CandleStore:
-    """The one reader and writer of candles."""
+    """Reads and writes candles."""
 
     def __init__(self, store: Valkey) -> None:
         self._store = store
@@ -50,7 +48,7 @@ class CandleStore:
 
         Raises:
             StoreUnavailableError: Valkey does not answer; nothing or everything was stored.
-            ValueError: a candle that has no place or can't be kept exactly; nothing was stored.
+            ValueError: a candle is misaligned or can't be stored exactly; nothing was stored.
         """
         seconds = granularity.seconds
         starts = chunk_start(candles.time, seconds)
@@ -64,12 +62,12 @@ class CandleStore:
                     return await _merge_chunks(pipe, key, by_chunk, seconds)
             except WatchError:
                 continue
-        raise StoreUnavailableError(f"{key} is written by too many at once")
+        raise StoreUnavailableError(f"{key} has too many concurrent writers")
 
     async def heads(self, instruments: Iterable[str], granularity: Granularity) -> dict[str, Head]:
         """The head of each instrument that has candles, in one round trip.
 
-        One that can't be read is left out and logged; the next candle that is written mends it.
+        A malformed head is left out and logged; the next write of a candle repairs it.
         """
         names = list(instruments)
         async with store_errors(), self._store.pipeline(transaction=False) as pipe:
@@ -92,7 +90,7 @@ class CandleStore:
     async def read_bars(
         self, instrument: str, granularity: Granularity, since: int, until: int | None = None
     ) -> Bars:
-        """Bars with ``since <= start < until``; a corrupt chunk is left out and logged."""
+        """Bars with ``since <= start < until``; corrupt chunks are left out and logged."""
         seconds = granularity.seconds
         parts = [
             candle_chunks.bars_of(chunk, start, seconds)
@@ -115,9 +113,9 @@ class CandleStore:
         async with store_errors(), self._store.pipeline(transaction=False) as pipe:
             for instrument, fields in wanted.items():
                 pipe.hmget(keys.candles(instrument, granularity), [str(s) for s in fields])
-            answers = await pipe.execute()
+            replies = await pipe.execute()
         bars = dict.fromkeys(spans, Bars.empty())
-        for (instrument, fields), raws in zip(wanted.items(), answers, strict=True):
+        for (instrument, fields), raws in zip(wanted.items(), replies, strict=True):
             since, until = spans[instrument]
             chunks = _decoded(keys.candles(instrument, granularity), fields, raws)
             bars[instrument] = Bars.concatenate(
@@ -147,7 +145,7 @@ class CandleStore:
         self, instrument: str, granularity: Granularity, since: int, until: int | None
     ) -> list[tuple[int, candle_chunks.Chunk]]:
         key = keys.candles(instrument, granularity)
-        fields = await answer(self._store.hkeys(key))
+        fields = await reply(self._store.hkeys(key))
         first = chunk_start(since, granularity.seconds)
         starts = sorted(
             start
@@ -156,13 +154,13 @@ class CandleStore:
         )
         if not starts:
             return []
-        return _decoded(key, starts, await answer(self._store.hmget(key, [str(s) for s in starts])))
+        return _decoded(key, starts, await reply(self._store.hmget(key, [str(s) for s in starts])))
 
 
 def _decoded(
     key: str, starts: Sequence[int], raws: Iterable[bytes | None]
 ) -> list[tuple[int, candle_chunks.Chunk]]:
-    """The chunks that are there and whole, by their starts."""
+    """The chunks that exist and can be decoded, with their starts."""
     chunks = []
     for start, raw in zip(starts, raws, strict=True):
         if raw is None:
@@ -170,7 +168,7 @@ def _decoded(
         try:
             chunks.append((start, candle_chunks.decode(raw, f"{key} {start}")))
         except CorruptRecordError as error:
-            _log.error("corrupt candles refused", error=str(error))
+            _log.error("corrupt candles ignored", error=str(error))
     return chunks
 
 
@@ -214,7 +212,7 @@ async def _merge_chunks(
 def _number(raw: bytes | None, of: str) -> int | None:
     if raw is None or raw.isdigit():
         return None if raw is None else int(raw)
-    _log.error("corrupt head of candles refused", of=of)
+    _log.error("corrupt head of candles ignored", of=of)
     return None
 
 

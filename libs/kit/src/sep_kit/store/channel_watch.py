@@ -1,4 +1,4 @@
-"""Word of something new, so that a loop need not wait for its interval."""
+"""Subscription to a Valkey channel, which wakes loops before their interval ends."""
 
 from collections.abc import Callable
 
@@ -7,26 +7,29 @@ from sep_kit.store.connection import Valkey, store_errors
 
 
 class ChannelWatch:
-    """Calls back with each message of a channel; those sent while it is away are missed.
+    """Calls back with each message of a channel.
+
+    Messages published while it is not subscribed are missed.
 
     Args:
-        listening: called each time that it begins to listen: look for what was missed.
+        on_message: called with the data of each message.
+        on_subscribed: called after each subscription, to catch up on missed messages.
     """
 
     def __init__(
         self,
         store: Valkey,
         channel: str,
-        told: Callable[[bytes], None],
-        listening: Callable[[], None] = lambda: None,
+        on_message: Callable[[bytes], None],
+        on_subscribed: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._channel = channel
-        self._told = told
-        self._listening = listening
+        self._on_message = on_message
+        self._on_subscribed = on_subscribed
 
     async def run(self) -> None:
-        """Listen until cancelled; made to be a loop's tick, so a failure is tried again.
+        """Subscribe until cancelled; run it as a ``Subscription``, which retries.
 
         Raises:
             StoreUnavailableError: Valkey does not answer.
@@ -38,9 +41,9 @@ class ChannelWatch:
                 raise_if_cancelled()
                 if message is not None:
                     if message["type"] == "message":
-                        self._told(message["data"])
+                        self._on_message(message["data"])
                     else:
-                        self._listening()
+                        self._on_subscribed()
                 else:
-                    # A frozen server sends nothing either: silence has to be told from it.
+                    # A frozen server is silent too: check that this one answers.
                     await self._store.ping()

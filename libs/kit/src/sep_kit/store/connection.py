@@ -1,10 +1,11 @@
-"""The connection to Valkey, and its errors as ours."""
+"""Connection to Valkey, with its errors as ``StoreUnavailableError``."""
 
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import redis.asyncio as redis
+from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -19,14 +20,14 @@ _TIMEOUT_S = 2.0
 
 
 def open_valkey(url: str) -> Valkey:
-    """A client that connects on first use and gives up on a call after two seconds."""
+    """A client that connects on first use; each call times out after two seconds."""
     return redis.Redis.from_url(
         url.replace("valkey://", "redis://", 1),
         socket_timeout=_TIMEOUT_S,
         socket_connect_timeout=_TIMEOUT_S,
         health_check_interval=15,
-        # Every command here may be sent twice: a write says what shall be, not by how much. Only
-        # what fails at once is tried again: whoever waits for a store that hangs waits long enough.
+        # All writes are idempotent, so every command may be sent twice. Timeouts are not retried:
+        # the caller has waited long enough.
         retry=Retry(
             ExponentialBackoff(cap=0.2, base=0.02),
             retries=2,
@@ -38,11 +39,11 @@ def open_valkey(url: str) -> Valkey:
 
 @asynccontextmanager
 async def store_errors() -> AsyncIterator[None]:
-    """Turn what the client raises when Valkey is away into ``StoreUnavailableError``."""
+    """Convert the client's errors into ``StoreUnavailableError``, except ``WatchError``."""
     try:
         yield
     except WatchError:
-        # No fault: another writer was faster, and the caller tries again.
+        # Another writer was faster: the caller retries.
         raise
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         raise StoreUnavailableError(f"Valkey does not answer: {error}") from error
@@ -50,11 +51,14 @@ async def store_errors() -> AsyncIterator[None]:
         raise StoreUnavailableError(f"Valkey refused: {error}") from error
 
 
-async def answer(command: Awaitable[Any]) -> Any:
-    """The answer to a command; the client's own types say less than its documentation.
+async def reply(command: Awaitable[Any]) -> Any:
+    """Await a command and return its reply, typed ``Any``: the client's own types are imprecise.
 
     Raises:
         StoreUnavailableError: Valkey does not answer, or refuses.
     """
     async with store_errors():
         return await command
+
+
+__all__ = ["Pipeline", "Valkey", "open_valkey", "reply", "store_errors"]

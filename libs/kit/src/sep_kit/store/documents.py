@@ -1,17 +1,17 @@
-"""JSON documents: read whole and checked, or refused."""
+"""JSON documents in Valkey, validated when they are read."""
 
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sep_kit.errors import CorruptRecordError
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Document(BaseModel):
-    """Base of every stored JSON document. Unknown fields pass: a newer writer may add some."""
+    """Base of stored JSON documents. Unknown fields are ignored: newer writers may add some."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -20,10 +20,10 @@ D = TypeVar("D", bound=Document)
 
 
 def parse_document(kind: type[D], key: str, raw: bytes) -> D:
-    """The document, or a refusal that names the key and the first fault.
+    """Parse a document; the error names the key and the first fault.
 
     Raises:
-        CorruptRecordError: not JSON, or not of the schema.
+        CorruptRecordError: the document is not JSON or does not match the schema.
     """
     try:
         return kind.model_validate_json(raw)
@@ -36,24 +36,24 @@ def parse_document(kind: type[D], key: str, raw: bytes) -> D:
 
 
 async def read_document(store: Valkey, kind: type[D], key: str) -> D | None:
-    """The document under the key, None where there is none.
+    """The document under the key; None if there is none.
 
     Raises:
-        CorruptRecordError: what is stored is malformed.
+        CorruptRecordError: the stored document is malformed.
         StoreUnavailableError: Valkey does not answer.
     """
-    raw = await answer(store.get(key))
+    raw = await reply(store.get(key))
     return None if raw is None else parse_document(kind, key, raw)
 
 
 async def read_documents(
     store: Valkey, kind: type[D], keys: list[str]
 ) -> list[D | CorruptRecordError | None]:
-    """The documents under the keys, in one round trip; a malformed one as its error."""
+    """The documents under the keys, in one round trip; an error in place of a malformed one."""
     if not keys:
         return []
     found: list[D | CorruptRecordError | None] = []
-    for key, raw in zip(keys, await answer(store.mget(keys)), strict=True):
+    for key, raw in zip(keys, await reply(store.mget(keys)), strict=True):
         try:
             found.append(None if raw is None else parse_document(kind, key, raw))
         except CorruptRecordError as error:

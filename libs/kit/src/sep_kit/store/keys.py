@@ -1,4 +1,4 @@
-"""Names of all Valkey keys. They are public: operators read them by hand."""
+"""Names of all Valkey keys and channels. They are public: operators read them directly."""
 
 GATES_BLOB = "opt:rolling:gates_blob"
 ALLOCATION_WEIGHTS = "risk:allocation_weights"
@@ -7,7 +7,7 @@ KILL_SWITCH = "ops:kill_switch"
 KILL_SWITCH_AUDIT = "ops:kill_switch:audit"
 BROKER_LINK = "ops:broker_link"
 STORE_ACCOUNT = "ops:account"
-"""JSON of the broker's account that this store belongs to."""
+"""JSON of the broker account that this store belongs to."""
 GUARD_DECISIONS = "guard:decisions"
 MARGIN_GATE = "guard:margin_gate"
 MANAGED_UNITS = "guard:managed_units"
@@ -21,7 +21,7 @@ RISK_BREAKER = "guard:risk:breaker"
 RISK_LOCKS = "guard:locks"
 """HASH of locks as JSON, by instrument."""
 OPEN_ORDERS = "guard:open_orders"
-"""HASH of orders whose fate is not known yet, by ``{instrument}:{client_order_id}``."""
+"""HASH of orders whose outcome is unknown, by ``{instrument}:{client_order_id}``."""
 
 MANIFOLD_CHANNEL = "ws:manifold"
 CANDLES_CHANNEL = "md:candles"
@@ -35,12 +35,12 @@ def candles(instrument: str, granularity: str) -> str:
 
 
 def candle_coverage(instrument: str, granularity: str) -> str:
-    """JSON of the stretch of history that was asked for without a gap."""
+    """JSON of the contiguous time range of history that was fetched."""
     return f"md:coverage:{instrument}:{granularity}"
 
 
 def signal_index(instrument: str) -> str:
-    """ZSET of signal keys by ms."""
+    """ZSET of signal keys scored by their time in ms."""
     return f"sep:signal_index:{instrument}"
 
 
@@ -55,7 +55,7 @@ def manifold(instrument: str) -> str:
 
 
 def cooldown(instrument: str) -> str:
-    """Present while the instrument cools down."""
+    """Exists while the instrument is in cooldown."""
     return f"opt:rolling:cooldown:{instrument}"
 
 
@@ -75,7 +75,7 @@ def backtest_history(instrument: str) -> str:
 
 
 def best_config(instrument: str) -> str:
-    """JSON of the instrument's winner parameters, where there are any."""
+    """JSON of the instrument's best parameters; exists only where a sweep found some."""
     return f"opt:best_config:{instrument}"
 
 
@@ -85,10 +85,10 @@ def lease(name: str) -> str:
 
 
 def lease_counter(name: str) -> str:
-    """Last fencing token given out."""
+    """The last fencing token issued."""
     return f"ops:lease_token:{name}"
 
 
 def order_claim(client_order_id: str) -> str:
-    """JSON, with a TTL: an order of this id was sent, or was about to be."""
+    """JSON with a TTL, written before an order with this id is sent."""
     return f"ops:order_claim:{client_order_id}"

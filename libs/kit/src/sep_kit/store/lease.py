@@ -1,22 +1,21 @@
-"""Writer lease with a fencing token: one replica writes, the others wait to take over."""
+"""Writer lease with a fencing token: one replica writes, the others stand by."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from redis.asyncio.client import Pipeline
 from redis.exceptions import WatchError
 
 from sep_kit.clock import Clock
 from sep_kit.errors import NotTheWriterError, StoreUnavailableError
 from sep_kit.logging import get_logger
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer, store_errors
+from sep_kit.store.connection import Pipeline, Valkey, reply, store_errors
 
 _log = get_logger("Lease")
 
-# Take the lease if it is free, renew it if it is ours; answers the token, 0 for another's.
-# A token is given out once: whoever writes with an older one is refused. It grows with
-# the clock as well as by one, so that not even a wiped store gives one out again.
+# Acquires the lease if it is free and renews it if this replica holds it. Returns the token, or 0
+# if another replica holds the lease. A token is issued once, and a write with an older one is
+# refused. Tokens are at least the server time in ms, so that a wiped store does not repeat one.
 _ACQUIRE = """
 local holder = redis.call('HGET', KEYS[1], 'holder')
 if holder == ARGV[1] then
@@ -41,15 +40,19 @@ return 0
 
 _TTL_MS = 10_000
 RENEW_SECONDS = 2.5
-"""How often to renew: a lost holder is replaced within the lease's 10 s plus this."""
+"""Renewal interval: a dead holder is replaced within the lease's 10 s plus this."""
+
+
+QueueCommands = Callable[[Pipeline], object]
+"""Queues commands on a pipeline without executing it."""
 
 
 class Lease:
     """The lease of one service.
 
     Args:
-        name: the service.
-        holder: unique among replicas and restarts.
+        name: name of the service.
+        holder: id of this replica, unique across restarts.
     """
 
     def __init__(self, store: Valkey, name: str, holder: str, clock: Clock) -> None:
@@ -61,68 +64,69 @@ class Lease:
         self.holder = holder
         self._token = 0
         self._until_ns = 0
-        self.store_away = False
-        """Whether the last renewal failed because Valkey does not answer: then nobody is
-        known to hold the lease."""
-        self._on_taken: list[Callable[[], None]] = []
+        self.store_unavailable = False
+        """Whether the last renewal failed because Valkey does not answer, so that the holder of
+        the lease is unknown."""
+        self._acquired_callbacks: list[Callable[[], None]] = []
         self._acquire = store.register_script(_ACQUIRE)
         self._release = store.register_script(_RELEASE)
 
     @property
     def held(self) -> bool:
-        """Whether this replica may write, as far as it can know by itself."""
+        """Whether this replica holds the lease, judged by its own clock."""
         return self._token > 0 and self._clock.now_ns() < self._until_ns
 
     @property
     def token(self) -> int:
-        """The fencing token, 0 while the lease is not held."""
+        """The fencing token; 0 while the lease is not held."""
         return self._token if self.held else 0
 
-    def when_taken(self, call: Callable[[], None]) -> None:
-        """Call back each time this replica takes the lease, so that work begins at once."""
-        self._on_taken.append(call)
+    def on_acquired(self, callback: Callable[[], None]) -> None:
+        """Register a callback for each time this replica acquires the lease."""
+        self._acquired_callbacks.append(callback)
 
     async def renew(self) -> None:
-        """Take or keep the lease.
+        """Acquire or renew the lease.
 
         Raises:
-            StoreUnavailableError: Valkey does not answer; the lease runs out by itself.
+            StoreUnavailableError: Valkey does not answer; the lease expires by itself.
         """
-        asked_at = self._clock.now_ns()
+        started_ns = self._clock.now_ns()
         try:
             token = int(
-                await answer(
+                await reply(
                     self._acquire(keys=[self._key, self._counter], args=[self.holder, _TTL_MS])
                 )
             )
         except StoreUnavailableError:
-            self.store_away = True
+            self.store_unavailable = True
             raise
-        self.store_away = False
+        self.store_unavailable = False
         before, self._token = self._token, token
-        self._until_ns = asked_at + _TTL_MS * 1_000_000
+        self._until_ns = started_ns + _TTL_MS * 1_000_000
         if token and token != before:
-            _log.info("lease taken", lease=self.name, holder=self.holder, token=token)
-            for call in self._on_taken:
-                call()
+            _log.info("lease acquired", lease=self.name, holder=self.holder, token=token)
+            for callback in self._acquired_callbacks:
+                callback()
         elif before and not token:
             _log.warning("lease lost", lease=self.name, holder=self.holder)
 
     async def release(self) -> None:
-        """Give the lease up, so that another replica need not wait for it to run out."""
+        """Release the lease, so that another replica need not wait until it expires."""
         self._token = 0
-        await answer(self._release(keys=[self._key], args=[self.holder]))
+        await reply(self._release(keys=[self._key], args=[self.holder]))
 
-    async def write(self, queue: Callable[[Pipeline], Any]) -> list[Any]:
-        """Run the queued commands in one transaction, only if the lease is still held.
+    async def write(self, queue: QueueCommands) -> list[Any]:
+        """Execute the queued commands in one transaction, only if the lease is still held.
+
+        Only adapters call this: a service's loops use named operations of its store port.
 
         Raises:
             NotTheWriterError: another replica holds the lease; nothing was written.
             StoreUnavailableError: Valkey does not answer.
         """
         async with store_errors(), self._store.pipeline(transaction=True) as pipe:
-            # Whoever takes the lease takes a new token first, so it is the token that is
-            # watched: renewals leave it alone.
+            # Watch the token counter: acquiring the lease changes it, renewing does not.
             await pipe.watch(self._counter)
             token = await _now(pipe.get(self._counter))
             if not self.held or token is None or int(token) != self._token:
@@ -136,7 +140,7 @@ class Lease:
             return result
 
     def _not_the_writer(self) -> NotTheWriterError:
-        return NotTheWriterError(f"this replica does not hold the {self.name} lease; ask again")
+        return NotTheWriterError(f"this replica does not hold the {self.name} lease; try again")
 
 
 async def _now(result: Any) -> Any:

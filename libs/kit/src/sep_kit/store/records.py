@@ -1,4 +1,4 @@
-"""Schemas of the documents that services hand each other."""
+"""Schemas of the JSON documents that services share through Valkey."""
 
 from typing import Annotated, Literal, Self
 
@@ -23,14 +23,14 @@ class CoeffsRecord(Document):
     """Volatility and hazard of the same window, per bar."""
 
     sigma_eff: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    # "lambda" is what the contract calls the hazard, and a keyword here.
+    # Stored as "lambda", which is a keyword in Python.
     hazard: UnitInterval = Field(alias="lambda")
 
 
 class BracketRecord(Document):
-    """Where an entry's brackets would stand, in price units from it.
+    """Distances of stop loss and take profit from the entry, in price units.
 
-    ``max_spread`` is the widest spread at which the stop is still far enough away.
+    ``max_spread`` is the widest spread at which the stop loss is still valid.
     """
 
     stop_distance: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -39,11 +39,11 @@ class BracketRecord(Document):
 
 
 class SignalRecord(Document):
-    """``sep:signal:{instrument}:{ts_ns}``: what one complete candle says.
+    """``sep:signal:{instrument}:{ts_ns}``: the signal of one complete candle.
 
-    ``ts_ns`` is the start of the bar; ``price`` its closing mid; ``slope_bps`` and
-    ``direction`` are absent until coherence is known a lookback ago; ``bracket`` while
-    the price does not move at all.
+    ``ts_ns`` is the start of the bar and ``price`` its closing mid. ``slope_bps`` is absent, and
+    ``direction`` 0, until coherence is known one lookback earlier. ``bracket`` is absent while the
+    price does not move.
     """
 
     ts_ns: int
@@ -56,7 +56,7 @@ class SignalRecord(Document):
 
 
 class ManifoldRecord(Document):
-    """``ws:last:manifold:{instrument}``: ``ts_ms`` is the price's time, never that of writing."""
+    """``ws:last:manifold:{instrument}``; ``ts_ms`` is the time of the price, not of the write."""
 
     instrument: str
     ts_ms: int
@@ -66,7 +66,7 @@ class ManifoldRecord(Document):
 
 
 class GatesBlob(Document):
-    """``opt:rolling:gates_blob``: the one thing the allocator trusts. ``ts`` in ms."""
+    """``opt:rolling:gates_blob``: the published gates, 1 for open; ``ts`` in ms."""
 
     ts: Annotated[int, Field(ge=0)]
     gates: dict[str, Flag]
@@ -94,9 +94,9 @@ class WeightsRecord(Document):
 
 
 class BrokerLinkRecord(Document):
-    """``ops:broker_link``: how the gateway stands with the broker; ``ts`` in ms.
+    """``ops:broker_link``: the gateway's connection to the broker; ``ts`` in ms.
 
-    While ``ledger_contiguous`` is False, transactions may have been missed: no entry.
+    While ``ledger_contiguous`` is False, transactions may have been missed and no entry passes.
     """
 
     ts: int
@@ -109,7 +109,7 @@ class BrokerLinkRecord(Document):
 
 
 class KillSwitchChange(Document):
-    """One entry of the kill switch's audit; ``ts`` in ms."""
+    """One entry of the kill switch's audit log; ``ts`` in ms."""
 
     ts: int
     engaged: bool

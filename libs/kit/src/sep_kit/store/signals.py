@@ -1,13 +1,13 @@
-"""Signals and live manifolds: what the evaluator says, and everybody reads."""
+"""Signals and live manifolds in Valkey."""
 
 from collections.abc import Sequence
 
-from redis.asyncio.client import Pipeline
-from sep_fx.instants import NS_PER_MS
+from sep_fx.granularity import Granularity
+from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
 
 from sep_kit.errors import CorruptRecordError
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, store_errors
+from sep_kit.store.connection import Pipeline, Valkey, store_errors
 from sep_kit.store.documents import read_documents
 from sep_kit.store.records import ManifoldRecord, SignalRecord
 
@@ -18,7 +18,7 @@ Manifolds = dict[str, ManifoldRecord | CorruptRecordError | None]
 
 
 class SignalStore:
-    """The one reader and writer of signals and live manifolds."""
+    """Reads signals and live manifolds."""
 
     def __init__(self, store: Valkey) -> None:
         self._store = store
@@ -48,20 +48,25 @@ class SignalStore:
         return dict(zip(instruments, found, strict=True))
 
 
+def signal_end_ns(ts_ns: int, granularity: Granularity) -> int:
+    """End of the bar that starts at ``ts_ns``: the time a signal's age counts from."""
+    return ts_ns + granularity.seconds * NS_PER_SECOND
+
+
 def queue_signal(pipe: Pipeline, instrument: str, signal: SignalRecord, ttl_s: float) -> None:
-    """Queue a signal; written again it replaces itself."""
+    """Queue a write of a signal and its index entry; replaces the signal of the same bar."""
     key = keys.signal(instrument, signal.ts_ns)
     pipe.set(key, signal.model_dump_json(by_alias=True), px=int(ttl_s * 1000))
     pipe.zadd(keys.signal_index(instrument), {key: signal.ts_ns // NS_PER_MS})
 
 
 def queue_index_trim(pipe: Pipeline, instrument: str, before_ms: int) -> None:
-    """Queue forgetting the signals older than the long run."""
+    """Queue the removal of index entries older than ``before_ms``."""
     pipe.zremrangebyscore(keys.signal_index(instrument), "-inf", f"({before_ms}")
 
 
 def queue_manifold(pipe: Pipeline, manifold: ManifoldRecord) -> None:
-    """Queue a live manifold, kept for five minutes and told to whoever listens."""
+    """Queue a write of a live manifold, which expires in five minutes, and its publication."""
     text = manifold.model_dump_json(by_alias=True)
     pipe.set(keys.manifold(manifold.instrument), text, ex=MANIFOLD_TTL_S)
     pipe.publish(keys.MANIFOLD_CHANNEL, text)

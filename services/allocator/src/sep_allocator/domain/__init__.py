@@ -1,1 +1,1 @@
-"""Allocation decisions: pure functions of blob, signals, limits and time."""
+"""Allocation decisions: pure functions of gates, windows, sessions, limits and time."""

@@ -1,7 +1,7 @@
-"""Gates blob to weights: candidates, Top-K, shares and caps; or hold what was."""
+"""Gates to weights: candidates, Top-K, shares and caps; or hold the previous weights."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -10,12 +10,12 @@ from sep_fx.sessions import SessionState
 
 from sep_allocator.domain.score import ScoreWeights, Window, score
 
-# Weights are cut to nine decimals, downwards, so that rounding never adds up to more.
+# Weights are rounded down to nine decimals, so that their sum can't exceed the target.
 _SCALE = 1_000_000_000
 
 
 class HoldReason(StrEnum):
-    """Why earlier weights are kept."""
+    """Why the previous weights are held."""
 
     BLOB_MISSING = "BLOB_MISSING"
     BLOB_MALFORMED = "BLOB_MALFORMED"
@@ -25,7 +25,11 @@ class HoldReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AllocationLimits:
-    """How much, to how many, from how old a blob. ``target_pct`` is a share of margin available."""
+    """Limits of an allocation.
+
+    ``target_pct`` is the total, a share of margin available; ``max_per_position_pct`` a share
+    of the total. ``exit_minutes`` before its session closes an instrument is no candidate.
+    """
 
     top_k: int
     target_pct: Decimal
@@ -36,17 +40,18 @@ class AllocationLimits:
 
     @property
     def cap(self) -> Decimal:
-        """Most that one instrument may get, as a share of margin available."""
+        """Maximum weight of one instrument, as a share of margin available."""
         return self.target_pct * min(Decimal(1) / self.top_k, self.max_per_position_pct)
 
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """The trusted part of a blob; ``ts`` in ms."""
+    """The published gates; ``gates`` is True while open, ``reasons`` say why not; ``ts`` in ms."""
 
     ts: int
     gates: Mapping[str, bool]
     cooldowns: Mapping[str, bool]
+    reasons: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,16 @@ class Allocation:
     scores: Mapping[str, float]
     held: bool
     held_reason: HoldReason | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredWeights:
+    """Weights as stored, for reports; ``held_reason`` may be unknown to this version."""
+
+    ts: int
+    weights: Mapping[str, float]
+    held: bool
+    held_reason: str
 
 
 NOTHING = Allocation(0, None, {}, {}, held=True, held_reason=HoldReason.BLOB_MISSING)
@@ -74,19 +89,19 @@ def allocate(
     *,
     market_open: bool = True,
 ) -> Allocation:
-    """The weights after a blob, or the previous ones, held.
+    """Allocate by the gates, or hold the previous weights if the gates can't be trusted.
 
-    While the market as a whole is shut nobody is a candidate, and that says nothing: the
-    previous weights stay as they are, and get older.
+    While the whole market is closed there are no candidates. That is not a decision, so the
+    previous weights stay as they are, not held, and get older.
 
-    Held weights keep the time they were made at, so that their age shows. An
-    instrument without a window or session is no candidate: what can't be read is a no.
+    Held weights keep their time, so that their age shows. An instrument without a window or a
+    session is no candidate.
 
     Args:
-        gates: the blob, or why there is none to trust.
-        previous: what was allocated before.
+        gates: the published gates, or why they can't be read.
+        previous: the previous allocation.
     """
-    reason = gates if isinstance(gates, HoldReason) else _distrust(gates, limits, now_ms)
+    reason = gates if isinstance(gates, HoldReason) else _hold_reason(gates, limits, now_ms)
     if reason is not None or isinstance(gates, HoldReason):
         return Allocation(
             previous.ts, previous.gates_ts, previous.weights, previous.scores, True, reason
@@ -102,7 +117,7 @@ def allocate(
         and i in scores
         and _tradeable(sessions.get(i), limits.exit_minutes, now_ms // 1000)
     ]
-    # An instrument whose score is not above zero has no share to ask for.
+    # A score of zero or less gives no share of the target.
     ranked = sorted((i for i in candidates if scores[i] > 0), key=lambda i: (-scores[i], i))
     selected = ranked[: limits.top_k]
     return Allocation(
@@ -111,7 +126,7 @@ def allocate(
 
 
 def weights_of(scores: Mapping[str, float], limits: AllocationLimits) -> dict[str, float]:
-    """Target share by score, capped an instrument; the sum never passes the target."""
+    """Split the target in proportion to the scores, each share capped."""
     total = sum(Decimal(s) for s in scores.values())
     return {
         i: _floor(min(limits.target_pct * Decimal(s) / total, limits.cap))
@@ -119,7 +134,7 @@ def weights_of(scores: Mapping[str, float], limits: AllocationLimits) -> dict[st
     }
 
 
-def _distrust(gates: Gates, limits: AllocationLimits, now_ms: int) -> HoldReason | None:
+def _hold_reason(gates: Gates, limits: AllocationLimits, now_ms: int) -> HoldReason | None:
     age_ms = now_ms - gates.ts
     if age_ms < -CLOCK_SKEW_S * 1000:
         return HoldReason.BLOB_FROM_FUTURE

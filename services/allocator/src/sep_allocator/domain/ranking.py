@@ -10,7 +10,7 @@ from sep_allocator.domain.score import ScoreWeights, Window, score
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """One instrument's place; ``score`` None without a window."""
+    """One instrument of the ranking; ``score`` is None without a window."""
 
     instrument: str
     score: float | None
@@ -26,7 +26,7 @@ def rank(
     weights: Mapping[str, float],
     score_weights: ScoreWeights,
 ) -> list[Ranked]:
-    """Every instrument in order; ties and the scoreless by name."""
+    """Sort the instruments by open session and score; ties and those without a score by name."""
     ranked = [
         Ranked(
             i,
@@ -37,9 +37,9 @@ def rank(
         )
         for i in instruments
     ]
-    return sorted(ranked, key=_place)
+    return sorted(ranked, key=_sort_key)
 
 
-def _place(ranked: Ranked) -> tuple[bool, float, str]:
+def _sort_key(ranked: Ranked) -> tuple[bool, float, str]:
     known = ranked.score if ranked.score is not None else float("-inf")
     return not ranked.session.open, -known, ranked.instrument

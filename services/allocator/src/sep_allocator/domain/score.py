@@ -25,8 +25,20 @@ class Window:
     hazard: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """An instrument's last signal.
+
+    ``sigma_eff`` is the volatility per bar; ``slope_bps`` is None before the direction lookback.
+    """
+
+    window: Window
+    sigma_eff: float
+    slope_bps: float | None
+
+
 def score(window: Window, weights: ScoreWeights) -> float:
-    """High for coherent, stable windows; entropy, rupture and hazard take off."""
+    """The weighted sum of the metrics: high for coherent and stable windows of low entropy."""
     return (
         weights.coherence * window.coherence
         + weights.stability * window.stability

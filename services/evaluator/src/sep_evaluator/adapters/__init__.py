@@ -1,1 +1,1 @@
-"""Valkey and gRPC sides of what the evaluator needs."""
+"""Implementations of the ports over Valkey and gRPC; stored records convert here."""

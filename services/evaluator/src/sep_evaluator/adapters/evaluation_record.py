@@ -1,11 +1,14 @@
-"""``bt:rolling:summary:{instrument}``: the last evaluation, for operators and for ListGates."""
+"""``bt:rolling:summary:{instrument}``: the last evaluation, read by operators and ListGates.
+
+The field names are public. ``eligible`` is the published gate here, ``gates`` the floors.
+"""
 
 from typing import Any
 
 from sep_kit.store.documents import Document
 
-from sep_evaluator.domain.evaluation import Evaluation
-from sep_evaluator.domain.params import StrategyParams
+from sep_evaluator.domain.evaluation import EvaluatedRun, PublishedGate
+from sep_evaluator.domain.floors import Floors
 from sep_evaluator.domain.spans import SpanSummary
 
 
@@ -24,6 +27,17 @@ class SummaryRecord(Document):
         """The record of a slice."""
         return cls.model_validate(summary, from_attributes=True)
 
+    def summary(self) -> SpanSummary:
+        """The slice of this record."""
+        return SpanSummary(
+            trades=self.trades,
+            wins=self.wins,
+            win_rate=self.win_rate,
+            pnl_total=self.pnl_total,
+            max_drawdown=self.max_drawdown,
+            calmar=self.calmar,
+        )
+
 
 class FloorsRecord(Document):
     """Floors in force."""
@@ -34,7 +48,7 @@ class FloorsRecord(Document):
 
 
 class DistanceRecord(Document):
-    """A metric beside its hysteresis band."""
+    """A metric with the edges of its hysteresis band."""
 
     metric: str
     value: float
@@ -43,7 +57,7 @@ class DistanceRecord(Document):
 
 
 class EvaluationRecord(Document):
-    """The document; ``gates`` holds the floors, ``spans`` the slices by days, ``ts`` is in ms."""
+    """The document. ``spans`` holds the slices by days, ``buf`` the buffer; ``ts`` is in ms."""
 
     ts: int
     params: dict[str, Any]
@@ -63,23 +77,18 @@ class EvaluationRecord(Document):
     watermark: int | None
 
     @classmethod
-    def of(
-        cls,
-        evaluation: Evaluation,
-        params: StrategyParams,
-        spans: dict[int, SpanSummary],
-        ts: int,
-    ) -> "EvaluationRecord":
+    def of(cls, evaluated: EvaluatedRun, ts: int) -> "EvaluationRecord":
         """The record of an evaluation."""
+        evaluation = evaluated.evaluation
         state = evaluation.state
         return cls(
             ts=ts,
-            params=params.as_dict(),
+            params=evaluated.params.as_dict(),
             summary=SummaryRecord.of(evaluation.summary) if evaluation.summary else None,
             gates=FloorsRecord.model_validate(evaluation.floors, from_attributes=True),
             eligible=evaluation.gate,
             reasons=list(evaluation.reasons),
-            spans={str(days): SummaryRecord.of(s) for days, s in spans.items()},
+            spans={str(days): SummaryRecord.of(s) for days, s in evaluated.spans.items()},
             cooldown=evaluation.cooldown,
             buf=evaluation.buffer,
             passes=state.passes,
@@ -89,4 +98,20 @@ class EvaluationRecord(Document):
             band=[DistanceRecord.model_validate(d, from_attributes=True) for d in evaluation.band],
             integrity=list(evaluation.integrity),
             watermark=state.watermark,
+        )
+
+    def published_gate(self, instrument: str) -> PublishedGate:
+        """The gate of this record, with the numbers behind it."""
+        return PublishedGate(
+            instrument=instrument,
+            ts_ms=self.ts,
+            gate=self.eligible,
+            cooldown=self.cooldown,
+            buffer=self.buf,
+            reasons=tuple(self.reasons),
+            summary=None if self.summary is None else self.summary.summary(),
+            floors=Floors(self.gates.min_trades, self.gates.calmar, self.gates.pnl),
+            passes=self.passes,
+            fails=self.fails,
+            to_flip=self.to_flip,
         )

@@ -1,4 +1,4 @@
-"""``bt:rolling:hist:{instrument}``: the samples behind the floors, read once and then kept up."""
+"""``bt:rolling:hist:{instrument}``: the samples behind the floors, cached and read in part."""
 
 import json
 import math
@@ -16,22 +16,20 @@ _log = get_logger("GateMemory")
 
 
 class GateHistory:
-    """The floors in force of each instrument.
+    """Loads the floors of each instrument.
 
-    A month of hourly samples is too much to read with every evaluation: what is known is
-    kept, and only what is newer is read, as long as the store holds just as many samples.
+    A month of hourly samples is too much to read with every evaluation. The samples are cached
+    and only newer ones are read, as long as the number of samples in the store matches.
     """
 
     def __init__(self, store: Valkey, base: BaseFloors) -> None:
         self._store = store
         self._base = base
-        self._kept: dict[str, FloorsInForce] = {}
+        self._cache: dict[str, FloorsInForce] = {}
         self._refused: set[tuple[str, bytes]] = set()
 
     async def load(self, instruments: Sequence[str], now_ms: int) -> dict[str, FloorsInForce]:
-        """The floors and the samples of the last 30 days.
-
-        A sample that can't be read is told once and left out.
+        """The floors and samples of the last 30 days; an unreadable sample is logged once.
 
         Raises:
             StoreUnavailableError: Valkey does not answer.
@@ -39,21 +37,21 @@ class GateHistory:
         since = now_ms - HISTORY_MS
         async with store_errors(), self._store.pipeline(transaction=False) as pipe:
             for instrument in instruments:
-                key, kept = keys.backtest_history(instrument), self._kept.get(instrument)
-                newest = kept.history[-1].ts if kept and kept.history else 0
+                key, cached = keys.backtest_history(instrument), self._cache.get(instrument)
+                newest = cached.history[-1].ts if cached and cached.history else 0
                 pipe.zcount(key, f"({since}", "+inf")
                 pipe.zrangebyscore(key, f"({max(newest, since)}", "+inf")
             found = await pipe.execute()
         for instrument, count, newer in zip(instruments, found[::2], found[1::2], strict=True):
-            known = self._kept.setdefault(instrument, FloorsInForce(self._base))
-            known.add(*self._samples(instrument, newer))
-            known.at(now_ms)
-            if len(known.history) != count:
-                del self._kept[instrument]
-        unlike = [i for i in instruments if i not in self._kept]
+            floors = self._cache.setdefault(instrument, FloorsInForce(self._base))
+            floors.add(*self._samples(instrument, newer))
+            floors.at(now_ms)
+            if len(floors.history) != count:
+                del self._cache[instrument]
+        uncached = [i for i in instruments if i not in self._cache]
         return {
-            **{i: self._kept[i] for i in instruments if i in self._kept},
-            **(await self._read_whole(unlike, since) if unlike else {}),
+            **{i: self._cache[i] for i in instruments if i in self._cache},
+            **(await self._read_whole(uncached, since) if uncached else {}),
         }
 
     async def _read_whole(self, instruments: Sequence[str], since: int) -> dict[str, FloorsInForce]:
@@ -65,9 +63,9 @@ class GateHistory:
         for instrument, raws in zip(instruments, found, strict=True):
             whole[instrument] = FloorsInForce(self._base)
             whole[instrument].add(*self._samples(instrument, raws))
-            # With one among them that can't be read, their number would not tell which they are.
+            # With an unreadable sample, equal counts would not prove that the cache is current.
             if len(whole[instrument].history) == len(raws):
-                self._kept[instrument] = whole[instrument]
+                self._cache[instrument] = whole[instrument]
         return whole
 
     def _samples(self, instrument: str, raws: Sequence[bytes]) -> list[Sample]:
@@ -83,7 +81,7 @@ class GateHistory:
 
 
 def queue_sample(pipe: Pipeline, instrument: str, sample: Sample, now_ms: int) -> None:
-    """Queue a new sample; those older than 30 days go."""
+    """Queue a new sample, and the removal of those older than 30 days."""
     key = keys.backtest_history(instrument)
     pipe.zadd(key, {json.dumps(asdict(sample)): sample.ts})
     pipe.zremrangebyscore(key, "-inf", now_ms - HISTORY_MS)
@@ -97,5 +95,5 @@ def _sample(raw: bytes) -> Sample | None:
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
-    sound = math.isfinite(sample.calmar) and math.isfinite(sample.pnl) and sample.trades >= 0
-    return sample if sound else None
+    valid = math.isfinite(sample.calmar) and math.isfinite(sample.pnl) and sample.trades >= 0
+    return sample if valid else None

@@ -1,7 +1,6 @@
-"""Hysteresis memory in Valkey; evaluation and memory are written in one transaction."""
+"""Gate memory in Valkey: hysteresis counters, cooldown and history, one key each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from redis.asyncio.client import Pipeline
 from sep_kit.logging import get_logger
@@ -9,38 +8,33 @@ from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, store_errors
 
 from sep_evaluator.adapters.gate_history import GateHistory, queue_sample
-from sep_evaluator.domain.evaluation import Evaluation
-from sep_evaluator.domain.floors import BaseFloors, FloorsInForce
+from sep_evaluator.domain.evaluation import Evaluation, GateMemory
+from sep_evaluator.domain.floors import BaseFloors
 from sep_evaluator.domain.gates import COOLDOWN_MS, GateState
 
 _log = get_logger("GateMemory")
 _COUNTERS = ("eligible", "passes", "fails", "misses", "watermark")
-# Numbers below are no times in ms of any cooldown, but what somebody typed.
+# A smaller number is not a time in ms: an operator has set the key by hand.
 _FIRST_TIME_MS = 10**12
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What is remembered of an instrument: its gate, and what its floors come from."""
-
-    state: GateState
-    past: FloorsInForce
-
-
-class GateMemory:
-    """Reads what is remembered."""
+class StoredGateMemory:
+    """Reads the gate memory."""
 
     def __init__(self, store: Valkey, base: BaseFloors) -> None:
         self._store = store
         self._history = GateHistory(store, base)
 
-    async def load(self, instruments: Sequence[str], now_ms: int) -> dict[str, Memory]:
-        """Memory of each instrument, in a few round trips.
+    async def load(self, instruments: Sequence[str], now_ms: int) -> dict[str, GateMemory]:
+        """Gate memory of each instrument, in a few round trips.
 
-        Where one counter can't be read the memory starts afresh: eligible 0, and two
-        fresh passes to open. Without a watermark no pass is kept either, since the data
-        behind it could count twice. A cooldown that can't be read holds for its full
-        length, and nothing of what was counted before it is kept.
+        If one counter is unreadable, all start at their initial values: not eligible, and two
+        fresh passes needed. Without a watermark the passes are dropped too, since their data
+        could count twice. An unreadable cooldown runs for its full length, and the counters
+        before it are dropped.
+
+        Raises:
+            StoreUnavailableError: Valkey does not answer.
         """
         async with store_errors(), self._store.pipeline(transaction=False) as pipe:
             for instrument in instruments:
@@ -48,18 +42,18 @@ class GateMemory:
                 pipe.get(keys.cooldown(instrument))
                 pipe.pttl(keys.cooldown(instrument))
             found = await pipe.execute()
-        past = await self._history.load(instruments, now_ms)
+        floors = await self._history.load(instruments, now_ms)
         rows = zip(found[::3], found[1::3], found[2::3], strict=True)
         return {
-            instrument: Memory(
-                _state(instrument, counters, cooldown, ttl_ms, now_ms), past[instrument]
+            instrument: GateMemory(
+                _state(instrument, counters, cooldown, ttl_ms, now_ms), floors[instrument]
             )
             for instrument, (counters, cooldown, ttl_ms) in zip(instruments, rows, strict=True)
         }
 
 
 def queue_memory(pipe: Pipeline, evaluation: Evaluation, now_ms: int) -> None:
-    """Queue the memory after an evaluation."""
+    """Queue the writes of the gate memory after an evaluation."""
     instrument, state = evaluation.instrument, evaluation.state
     values = {
         "eligible": int(state.eligible),
@@ -72,7 +66,7 @@ def queue_memory(pipe: Pipeline, evaluation: Evaluation, now_ms: int) -> None:
         if value is not None:
             pipe.set(keys.gate_memory(counter, instrument), value)
     if state.cooling(now_ms) and state.cooldown_until is not None:
-        # The value is the end: written again, it is no longer than before.
+        # The value is the end of the cooldown, so writing it again does not prolong it.
         left = state.cooldown_until - now_ms
         pipe.set(keys.cooldown(instrument), state.cooldown_until, px=left)
     if evaluation.sample is not None:
@@ -102,7 +96,10 @@ def _state(
 
 
 def _cooldown_end(cooldown: bytes | None, ttl_ms: int, now_ms: int) -> int | None:
-    """End in ms, None without a cooldown. What is no time was set by hand: while the key lives."""
+    """End of the cooldown in ms, None without one.
+
+    A value that is not a time was set by hand: that cooldown lasts as long as its key.
+    """
     if cooldown is None:
         return None
     if cooldown.isdigit() and int(cooldown) >= _FIRST_TIME_MS:

@@ -11,25 +11,25 @@ from sep_evaluator.domain.live_price import LivePrice
 
 
 class GatewayPrices:
-    """Asks the gateway for prices."""
+    """Fetches prices over gRPC; implements ``PriceSource``."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = gateway_pb2_grpc.GatewayServiceStub(channel)
 
     async def prices(self, instruments: Sequence[str]) -> list[LivePrice]:
-        """Prices that can be traded now.
+        """Tradeable prices; instruments without one are left out.
 
         Raises:
             PeerUnavailableError: the gateway does not answer.
-            RemoteError: the broker does not.
+            RemoteError: the gateway returned an error, e.g. because the broker does not answer.
         """
-        answer = await call(
+        response = await call(
             self._stub.GetPricing,
             gateway_pb2.GetPricingRequest(instruments=instruments),
             peer="gateway",
         )
         return [
             LivePrice(p.instrument, int(p.ts_ms), Decimal(p.bid), Decimal(p.ask))
-            for p in answer.prices
+            for p in response.prices
             if p.tradeable and p.bid and p.ask
         ]

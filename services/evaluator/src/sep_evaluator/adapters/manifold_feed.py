@@ -1,4 +1,4 @@
-"""Live manifolds as they are published: one subscription, any number of listeners."""
+"""Live manifolds as they are published: one subscription for any number of listeners."""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,34 +12,40 @@ from sep_kit.store.connection import Valkey
 from sep_kit.store.documents import parse_document
 from sep_kit.store.records import ManifoldRecord
 
+from sep_evaluator.adapters.signal_records import manifold_of
+from sep_evaluator.domain.signals import Manifold
+
 _log = get_logger("ManifoldFeed")
 _BACKLOG = 256
 
-Event = ManifoldRecord | StoreUnavailableError
+Event = Manifold | StoreUnavailableError
 
 
 class ManifoldFeed:
-    """Hands each published manifold to every listener.
+    """Passes each published manifold to every listener.
 
-    A listener that falls behind loses the oldest ones: a live state is replaced by
-    the next one anyway.
+    A listener that falls behind loses the oldest manifolds; only the newest one matters.
     """
 
     def __init__(self, store: Valkey) -> None:
-        self._watch = ChannelWatch(store, keys.MANIFOLD_CHANNEL, self._hand_out)
+        self._watch = ChannelWatch(store, keys.MANIFOLD_CHANNEL, self._receive)
         self._listeners: set[asyncio.Queue[Event]] = set()
 
     async def run(self) -> None:
-        """Listen until cancelled; told as a loop's tick, so a failure is tried again."""
+        """Subscribe until cancelled.
+
+        Raises:
+            StoreUnavailableError: Valkey does not answer; every listener gets the error too.
+        """
         try:
             await self._watch.run()
         except StoreUnavailableError as error:
-            self._tell(error)
+            self._send(error)
             raise
 
     @contextmanager
     def listening(self) -> Iterator[asyncio.Queue[Event]]:
-        """A queue of the manifolds from now on, and of the error when the feed breaks."""
+        """A queue that receives manifolds from now on, and the error if the subscription fails."""
         queue: asyncio.Queue[Event] = asyncio.Queue(_BACKLOG)
         self._listeners.add(queue)
         try:
@@ -47,13 +53,13 @@ class ManifoldFeed:
         finally:
             self._listeners.discard(queue)
 
-    def _hand_out(self, raw: bytes) -> None:
+    def _receive(self, raw: bytes) -> None:
         try:
-            self._tell(parse_document(ManifoldRecord, keys.MANIFOLD_CHANNEL, raw))
+            self._send(manifold_of(parse_document(ManifoldRecord, keys.MANIFOLD_CHANNEL, raw)))
         except CorruptRecordError as error:
             _log.error("malformed manifold refused", error=str(error))
 
-    def _tell(self, event: Event) -> None:
+    def _send(self, event: Event) -> None:
         for queue in self._listeners:
             if queue.full():
                 with suppress(asyncio.QueueEmpty):

@@ -1,4 +1,4 @@
-"""The strict-span backtest: one long run an instrument, from which every slice is cut."""
+"""The strict-span backtest: one long run per instrument, from which every slice is cut."""
 
 import math
 from bisect import bisect_left
@@ -39,26 +39,26 @@ def price_columns(bars: Bars) -> Prices:
 
 
 class StrictSpanRun:
-    """One instrument's run over all its history; it grows bar by bar and never looks ahead.
+    """One instrument's run over its history; it grows bar by bar and never looks ahead.
 
-    ``extend`` costs in proportion to the new bars, ``summary`` the logarithm of the
-    history, and any division of the bars into calls gives the same figures.
+    ``extend`` takes time proportional to the new bars, ``summary`` logarithmic in the history.
+    The results do not depend on how the bars are split into ``extend`` calls.
 
-    With ``long_run_days`` the run is anchored: it begins with the first bar at or after
-    an anchor, the latest multiple of a tenth of the long run that lies a whole long run
-    before the end of the data (shifted by the instrument's name, so that instruments
-    don't rebuild all at once). Between 1 and 1.1 long runs of history are therefore kept.
-    When the anchor moves, older bars are dropped and the run is made again from there.
-    The anchor depends on the data's end alone: a restarted replica that is handed at
-    least 1.1 long runs of bars arrives at the same figures.
+    With ``long_run_days`` the run is anchored. It begins with the first bar at or after the
+    anchor: the latest multiple of a tenth of the long run that lies at least one long run
+    before the end of the data. The multiples are shifted by a hash of the instrument's name, so
+    that instruments do not rebuild at the same time. The run thus holds between 1 and 1.1
+    long runs of history. When the anchor moves, older bars are dropped and the run is rebuilt.
+    The anchor depends only on the end of the data: a restarted replica that loads at least 1.1
+    long runs of bars gets the same results.
 
     Args:
-        params: of the strategy.
+        params: parameters of the strategy.
         granularity_s: length of a bar, seconds.
-        instrument: names the sessions in the calendar.
-        calendar: gates by sessions, unless it is always open.
-        exit_minutes: an open position leaves this long before its session's close.
-        long_run_days: how much history counts; None for all of it.
+        instrument: selects the sessions of the calendar.
+        calendar: restricts trading to sessions, unless it is always open.
+        exit_minutes: an open position is closed this long before its session closes.
+        long_run_days: length of the history in days; None for all of it.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class StrictSpanRun:
         self._kernel = KernelStream()
         self._times_checked = 0
         self._times_increase = True
-        self._begin_again()
+        self._reset()
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -99,7 +99,7 @@ class StrictSpanRun:
 
     @property
     def trades(self) -> Record:
-        """Closed trades in order, a structured array of ``TRADE_DTYPE``.
+        """Closed trades in time order, a structured array of ``TRADE_DTYPE``.
 
         ``entry_time`` and ``exit_time`` in seconds, ``side`` 1 or -1, ``ret`` a share of
         the notional, ``reason`` an index into ``REASONS``.
@@ -128,7 +128,7 @@ class StrictSpanRun:
 
     @property
     def position(self) -> int:
-        """Side of the open position: 1, -1, or 0 while flat."""
+        """Side of the open position: 1, -1, or 0 without one."""
         return int(self._book["side"][0])
 
     @property
@@ -144,11 +144,11 @@ class StrictSpanRun:
         return float(slope[-1]), int(direction[-1])
 
     def extend(self, bars: Bars) -> None:
-        """Take in the bars that follow the last one; nothing changes if it raises.
+        """Append the bars that follow the last one; the run is unchanged if this raises.
 
         Raises:
-            ValueError: a bar does not come after the one before it, or holds a price
-                that is not finite and above zero; the message names the bar.
+            ValueError: a bar's time does not increase, or one of its prices is not finite
+                and above zero; the message names the bar.
         """
         if not len(bars):
             return
@@ -157,13 +157,13 @@ class StrictSpanRun:
         first = len(self)
         dropped = self._past_anchor(time)
         if dropped:
-            here = min(dropped, first)
-            self._columns.drop(here)
-            self._kernel.drop(here)
-            kept = slice(dropped - here, None)
-            bars = bars.slice(dropped - here, len(bars))
-            time, prices = time[kept], tuple(column[kept] for column in prices)
-            self._begin_again()
+            existing = min(dropped, first)
+            self._columns.drop(existing)
+            self._kernel.drop(existing)
+            rest = slice(dropped - existing, None)
+            bars = bars.slice(dropped - existing, len(bars))
+            time, prices = time[rest], tuple(column[rest] for column in prices)
+            self._reset()
             first = 0
         ends = time + self.granularity_s
         closing = self._calendar.seconds_to_close(self.instrument, ends) <= self._exit_s
@@ -172,7 +172,7 @@ class StrictSpanRun:
         self._advance(first)
 
     def summary(self, days: int | None = None) -> SpanSummary:
-        """The slice of trades entered within ``days`` of the end of the data; None for all."""
+        """Summary of the trades entered in the last ``days`` days of the data; None for all."""
         book = self._book[0]
         if days is None or not len(self):
             return SpanSummary.of(
@@ -185,26 +185,26 @@ class StrictSpanRun:
         if first < self._count:
             entered = int(trades["entry_index"][first])
         elif book["side"] != 0 and book["entry_time"] >= since:
-            entered = int(book["entry_index"])  # in the curve, but not yet a trade
+            entered = int(book["entry_index"])  # open: in the curve, but not yet a trade
         else:
             return SpanSummary.of(0, 0, 0.0, 0.0)
         pnl, wins = float(book["realised"]), int(book["wins"])
         if first:
             pnl -= float(trades["realised"][first - 1])
             wins -= int(trades["wins"][first - 1])
-        # The bar before the entry is flat: there the slice's own curve stands at 0.
-        fall = self._falls.fall_from(self.equity, entered - 1)
-        return SpanSummary.of(self._count - first, wins, pnl, fall)
+        # There is no position at the bar before the entry: there the slice's curve is 0.
+        drawdown = self._drawdowns.drawdown_from(self.equity, entered - 1)
+        return SpanSummary.of(self._count - first, wins, pnl, drawdown)
 
     def spans(self) -> dict[int, SpanSummary]:
         """The slices of 14, 30, 60 and 90 days, all cut from this run."""
         return {days: self.summary(days) for days in SPAN_DAYS}
 
     def integrity(self) -> list[str]:
-        """Why the slices can't be trusted; empty while they can.
+        """Faults of the slices; empty if they are consistent.
 
-        Bars that don't increase never enter (``extend`` raises), so a fault here means
-        that the run itself is broken.
+        ``extend`` refuses bars whose time does not increase, so a fault here means that the
+        run itself is broken.
         """
         time = self._columns.time
         fresh = time[max(self._times_checked - 1, 0) :]
@@ -225,31 +225,31 @@ class StrictSpanRun:
         raise ValueError(f"{name} has a price that is not finite and above 0")
 
     def _past_anchor(self, time: Ints) -> int:
-        """How many of the oldest bars, kept and new together, lie before the anchor."""
+        """How many of the oldest bars, existing and new together, lie before the anchor."""
         if self._long_run_s is None:
             return 0
         step = max(self._long_run_s // _ANCHOR_STEPS, 1)
         shift = crc32(self.instrument.encode()) % step
         oldest = int(time[-1]) + self.granularity_s - self._long_run_s
         anchor = (oldest - shift) // step * step + shift
-        kept = self._columns.time
-        past = int(np.searchsorted(kept, anchor, "left"))
-        return past if past < len(kept) else past + int(np.searchsorted(time, anchor, "left"))
+        existing = self._columns.time
+        past = int(np.searchsorted(existing, anchor, "left"))
+        return past if past < len(existing) else past + int(np.searchsorted(time, anchor, "left"))
 
-    def _begin_again(self) -> None:
+    def _reset(self) -> None:
         self._book = new_book()
         self._trades = np.empty(256, TRADE_DTYPE)
         self._count = 0
-        self._falls = DrawdownTree()
+        self._drawdowns = DrawdownTree()
         self._times_checked = 0
 
     def _advance(self, first: int) -> None:
         columns = self._columns
         count = len(columns)
-        # At most one trade closes a bar; untouched room is never backed by memory.
-        room = self._count + count - first
-        if room > len(self._trades):
-            trades = np.empty(max(room, 2 * len(self._trades)), TRADE_DTYPE)
+        # At most one trade closes per bar. Untouched capacity takes no memory.
+        needed = self._count + count - first
+        if needed > len(self._trades):
+            trades = np.empty(max(needed, 2 * len(self._trades)), TRADE_DTYPE)
             trades[: self._count] = self._trades[: self._count]
             self._trades = trades
         mid, figures = self._kernel.mid, self._kernel.block
@@ -260,4 +260,4 @@ class StrictSpanRun:
             columns.equity,
         )  # fmt: skip
         self._count = int(self._book["trades"][0])
-        self._falls.take_up(columns.equity)
+        self._drawdowns.extend_to(columns.equity)

@@ -1,4 +1,4 @@
-"""The strict-span backtest's compiled loop: one pass over the bars, one book."""
+"""The compiled loop of the strict-span backtest: one pass over the bars, one position at a time."""
 
 import math
 from typing import Any
@@ -40,7 +40,7 @@ def fill_direction(
 ) -> None:
     """Write the direction at bars ``start .. stop-1``: 1, -1, or 0 for none.
 
-    0 also wherever coherence is not defined at both ends of the lookback.
+    It is 0 also where coherence is undefined at either end of the lookback.
     """
     lookback, threshold = rule.direction_lookback, rule.dir_threshold_bps
     blind = min(max(start, lookback), stop)
@@ -55,7 +55,7 @@ def fill_direction(
 
 
 @jit
-def advance(  # noqa: PLR0912, PLR0915 - a call a bar and step would cost more than the step
+def advance(  # noqa: PLR0912, PLR0915 - one call per step would cost more than the step
     start: int,
     stop: int,
     time: Ints,
@@ -70,7 +70,7 @@ def advance(  # noqa: PLR0912, PLR0915 - a call a bar and step would cost more t
     trades: Record,
     equity: Floats,
 ) -> None:
-    """Take the book through bars ``start .. stop-1``, in the specification's order.
+    """Advance the book over bars ``start .. stop-1``, in the order of ``docs/strategy.md``.
 
     Args:
         prices: bid then ask open, high, low, close, shape (n,) each.
@@ -78,10 +78,10 @@ def advance(  # noqa: PLR0912, PLR0915 - a call a bar and step would cost more t
         direction: at each bar, shape (n,).
         closing: whether the session is closed or about to close at each bar's end.
         rule: one record of the parameters.
-        books: one record, read first and written last.
-        trades: room for one trade a bar after ``books[0].trades``, or of length 0 to
-            keep none.
-        equity: shape (n,), or of length 0 to keep none.
+        books: one record, read at the start and written at the end.
+        trades: capacity for one trade per bar after ``books[0].trades``; length 0 to record
+            none.
+        equity: shape (n,); length 0 to record none.
     """
     book = books[0]
     side, entry, entry_time = book.side, book.entry, book.entry_time
@@ -103,8 +103,8 @@ def advance(  # noqa: PLR0912, PLR0915 - a call a bar and step would cost more t
     t = start
     while t < stop:
         if side == 0 and pending == NOTHING:
-            # Flat and nothing due: bars that can't signal change nothing. The tests are
-            # not joined by `and`, since each alone would mislead the branch predictor.
+            # No position and no pending order: skip the bars that can't signal. The tests are
+            # not joined by `and`, since each alone would defeat the branch predictor.
             while t < stop:
                 ready = (direction[t] != 0) & (coherence[t] >= c_min)
                 ready &= (entropy[t] <= max_entropy) & (rupture[t] <= max_rupture)
@@ -114,7 +114,7 @@ def advance(  # noqa: PLR0912, PLR0915 - a call a bar and step would cost more t
                     equity[t] = realised
                 t += 1
         elif pending == NOTHING:
-            # Likewise while holding: bars that touch no bracket and turn nothing only mark.
+            # Open position, no pending order: bars without an event only mark to market.
             down, up = (bid_l, bid_h) if side > 0 else (ask_l, ask_h)
             floor, ceiling = min(stop_at, target), max(stop_at, target)
             out = bid_c if side > 0 else ask_c
@@ -137,7 +137,7 @@ def advance(  # noqa: PLR0912, PLR0915 - a call a bar and step would cost more t
         exit_price = 0.0
         exit_time = begin
 
-        # 1. What the bar before left pending.
+        # 1. The order that the previous bar left pending.
         if pending == ENTRY:
             if begin - pending_time <= _FILL_WITHIN * granularity:
                 side, entry_time, entry_index = pending_side, begin, t
@@ -161,7 +161,7 @@ def advance(  # noqa: PLR0912, PLR0915 - a call a bar and step would cost more t
                     reason, exit_price = STOP, max(stop_at, ask_o[t])
                 elif ask_l[t] <= target:
                     reason, exit_price = TAKE_PROFIT, min(target, ask_o[t])
-            # 3. The session's end.
+            # 3. The session closes.
             if reason == _OPEN and closing[t]:
                 reason, exit_time = SESSION, end
                 exit_price = bid_c[t] if side > 0 else ask_c[t]
@@ -185,8 +185,8 @@ def advance(  # noqa: PLR0912, PLR0915 - a call a bar and step would cost more t
                 side = 0
                 last_exit = exit_time
 
-        # 4. The signal; a direction implies that coherence is defined at both ends, and
-        # so does a position, which only a direction can have begun.
+        # 4. The signal. A direction implies that coherence is defined at both ends of the
+        # lookback; so does a position, since only a direction opens one.
         broken = rupture[t] > max_rupture or stability[t] < min_stability
         if side != 0:
             if end - entry_time >= rule.exit_cooldown_sec:
@@ -232,7 +232,7 @@ def advance(  # noqa: PLR0912, PLR0915 - a call a bar and step would cost more t
 
 @jit
 def first_fault(time: Ints, prices: Prices, after: int) -> int:
-    """Index of the first bar that does not come after the one before, or is not priced; else -1."""
+    """Index of the first bar whose time does not increase or whose price is invalid, else -1."""
     for t in range(len(time)):
         if time[t] <= after:
             return t
@@ -256,10 +256,10 @@ def run_combinations(
     no_trades: Record,
     no_equity: Floats,
 ) -> None:
-    """Run every parameter record over the same bars, keeping only the books.
+    """Run every parameter record over the same bars and write only the books.
 
     Args:
-        rules, books: shape (k,); the books are new and are left as the runs end.
+        rules, books: shape (k,); pass new books.
         no_trades, no_equity: arrays of length 0.
     """
     count = len(time)

@@ -1,25 +1,25 @@
-"""Memory of a strict-span run, in the layouts that its compiled loop reads and writes."""
+"""Data layouts of a strict-span run, as its compiled loop reads and writes them."""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sep_evaluator.domain.kernel_tables import Floats, Ints, with_room
+from sep_evaluator.domain.kernel_tables import Floats, Ints, with_spare_capacity
 from sep_evaluator.domain.params import StrategyParams
 
 Record = npt.NDArray[Any]
 Directions = npt.NDArray[np.int8]
 Prices = tuple[Floats, ...]  # bid then ask open, high, low, close
 
-# Exit reasons, by the code in a trade's ``reason`` column.
+# Exit reasons; a trade's ``reason`` is an index into this tuple.
 REASONS = ("stop_loss", "take_profit", "session", "reversal", "rupture")
 STOP, TAKE_PROFIT, SESSION, REVERSAL, RUPTURE_EXIT = range(len(REASONS))
 
-# Places in ``Prices``.
+# Indices into ``Prices``.
 BID_O, BID_H, BID_L, BID_C, ASK_O, ASK_H, ASK_L, ASK_C = range(8)
 
-# What is due at the next bar's open.
+# The order that is due at the next bar's open.
 NOTHING, ENTRY, EXIT = range(3)
 
 NEVER = -(2**62)
@@ -29,7 +29,7 @@ RULES_DTYPE = np.dtype(
      for name, v in StrategyParams().as_dict().items()]
 )  # fmt: skip
 
-# One record: the position, what is pending, and the run's figures so far.
+# One record: the position, the pending order, and the totals of the run so far.
 BOOK_DTYPE = np.dtype(
     [
         ("side", np.int64),  # 1 long, -1 short, 0 flat
@@ -52,8 +52,8 @@ BOOK_DTYPE = np.dtype(
     ]
 )
 
-# ``realised`` and ``wins`` run up to and including the trade, so that a slice's figures
-# are one subtraction; ``entry_index`` is the bar where the slice's own curve begins.
+# ``realised`` and ``wins`` are running totals including the trade, so that the totals of a
+# slice are one subtraction; ``entry_index`` is the bar of the entry.
 TRADE_DTYPE = np.dtype(
     [
         ("entry_time", np.int64),
@@ -76,14 +76,14 @@ def rules_of(params: StrategyParams) -> Record:
 
 
 def new_book() -> Record:
-    """A flat book without a past, as an array of one record."""
+    """An empty book without a position, as an array of one record."""
     book = np.zeros(1, BOOK_DTYPE)
     book["last_exit"] = NEVER
     return book
 
 
 class BarColumns:
-    """Growing columns of a run, one memory block a kind; ``drop`` and growth reallocate."""
+    """Growing columns of a run; growth and ``drop`` allocate new memory."""
 
     def __init__(self, capacity: int = 4096) -> None:
         self._time: Ints = np.empty(capacity, np.int64)
@@ -122,10 +122,10 @@ class BarColumns:
         return self._equity[: self._count]
 
     def append(self, time: Ints, prices: Prices, closing: npt.NDArray[np.bool_]) -> None:
-        """Add bars; their direction and equity are left for the loops to write."""
+        """Append bars; the compiled loops write their direction and equity."""
         first, count = self._count, self._count + len(time)
         if count > len(self._time):
-            self._move(0, with_room(count))
+            self._move(0, with_spare_capacity(count))
         self._time[first:count] = time
         for row, column in zip(self._prices, prices, strict=True):
             row[first:count] = column
@@ -133,14 +133,14 @@ class BarColumns:
         self._count = count
 
     def drop(self, count: int) -> None:
-        """Forget the oldest ``count`` bars."""
+        """Drop the oldest ``count`` bars."""
         self._move(count, len(self._time))
 
     def _move(self, start: int, capacity: int) -> None:
-        kept = self._count - start
+        count = self._count - start
         for name in ("_time", "_prices", "_closing", "_direction", "_equity"):
             old = getattr(self, name)
             new = np.empty((*old.shape[:-1], capacity), old.dtype)
-            new[..., :kept] = old[..., start : self._count]
+            new[..., :count] = old[..., start : self._count]
             setattr(self, name, new)
-        self._count = kept
+        self._count = count

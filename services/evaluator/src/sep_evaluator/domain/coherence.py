@@ -1,35 +1,23 @@
-"""Coherence status: metrics against the live thresholds, and how fresh they are."""
+"""Coherence status: the last window against the live thresholds, and whether it is fresh."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from sep_fx.instants import is_fresh
 
-
-class Metrics(Protocol):
-    """The four metrics of a window."""
-
-    @property
-    def coherence(self) -> float: ...  # noqa: D102
-    @property
-    def stability(self) -> float: ...  # noqa: D102
-    @property
-    def entropy(self) -> float: ...  # noqa: D102
-    @property
-    def rupture(self) -> float: ...  # noqa: D102
+from sep_evaluator.domain.kernel import WindowFigures
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Metrics of the last complete window and when its bar ended, in ms."""
+    """Figures of the last complete window; ``ended_ms`` is when its bar ended."""
 
-    metrics: Metrics
+    figures: WindowFigures
     ended_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """Live thresholds of an entry."""
+    """Thresholds of an entry, each in [0, 1]."""
 
     min_coherence: float
     max_rupture: float
@@ -37,9 +25,9 @@ class Thresholds:
     min_stability: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FreshnessLimits:
-    """Oldest signal and live manifold that count as fresh, in seconds."""
+    """Maximum age of a fresh signal and of a fresh live manifold, in seconds."""
 
     signal_s: float
     manifold_s: float
@@ -47,7 +35,7 @@ class FreshnessLimits:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A metric against its threshold; ``comparison`` is ">=" or "<="."""
+    """One metric against its threshold; ``comparison`` is ">=" or "<="."""
 
     name: str
     value: float
@@ -56,18 +44,18 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """The verdict."""
+        """Whether the metric meets its threshold."""
         if self.comparison == ">=":
             return self.value >= self.threshold
         return self.value <= self.threshold
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CoherenceStatus:
-    """An instrument's status; ages in seconds, None where there is nothing."""
+    """Status of one instrument; ages in seconds, None without a signal or a manifold."""
 
     instrument: str
-    metrics: Metrics | None
+    figures: WindowFigures | None
     checks: tuple[Check, ...]
     signal_age_s: float | None
     manifold_age_s: float | None
@@ -75,7 +63,7 @@ class CoherenceStatus:
 
     @property
     def passed(self) -> bool:
-        """Whether everything passes."""
+        """Whether there is a fresh window and every check passes."""
         return bool(self.checks) and self.fresh and all(c.passed for c in self.checks)
 
 
@@ -87,10 +75,11 @@ def coherence_status(
     limits: FreshnessLimits,
     now_ms: int,
 ) -> CoherenceStatus:
-    """Hold the last signal against the thresholds.
+    """Check the last window against the thresholds.
 
     Args:
-        manifold_ms: time of the live manifold's price, None where there is none.
+        reading: the last complete window, None without a signal.
+        manifold_ms: time of the live manifold's price, None without a manifold.
     """
     signal_age = None if reading is None else (now_ms - reading.ended_ms) / 1000
     manifold_age = None if manifold_ms is None else (now_ms - manifold_ms) / 1000
@@ -101,19 +90,19 @@ def coherence_status(
         and is_fresh(manifold_ms, limits.manifold_s, now_ms)
     )
     return CoherenceStatus(
-        instrument,
-        reading.metrics if reading else None,
-        _checks(reading.metrics, thresholds) if reading else (),
-        signal_age,
-        manifold_age,
-        fresh,
+        instrument=instrument,
+        figures=reading.figures if reading else None,
+        checks=_checks(reading.figures, thresholds) if reading else (),
+        signal_age_s=signal_age,
+        manifold_age_s=manifold_age,
+        fresh=fresh,
     )
 
 
-def _checks(metrics: Metrics, thresholds: Thresholds) -> tuple[Check, ...]:
+def _checks(figures: WindowFigures, thresholds: Thresholds) -> tuple[Check, ...]:
     return (
-        Check("coherence", metrics.coherence, thresholds.min_coherence, ">="),
-        Check("rupture", metrics.rupture, thresholds.max_rupture, "<="),
-        Check("entropy", metrics.entropy, thresholds.max_entropy, "<="),
-        Check("stability", metrics.stability, thresholds.min_stability, ">="),
+        Check("coherence", figures.coherence, thresholds.min_coherence, ">="),
+        Check("rupture", figures.rupture, thresholds.max_rupture, "<="),
+        Check("entropy", figures.entropy, thresholds.max_entropy, "<="),
+        Check("stability", figures.stability, thresholds.min_stability, ">="),
     )

@@ -1,8 +1,8 @@
-"""Largest fall of a growing curve from any bar on, without walking the curve.
+"""Maximum drawdown of a growing curve from any bar on, without scanning the curve.
 
-A balanced tree over blocks of the curve keeps each stretch's highest and lowest point
-and its largest fall; two neighbouring stretches merge in constant time, so a question
-costs the logarithm of the history and a new bar next to nothing.
+A balanced tree over blocks of the curve stores the high, the low and the largest fall of each
+stretch. Two neighbouring stretches merge in constant time, so a query takes time logarithmic in
+the history, and appending a bar takes almost none.
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ _HIGH, _LOW, _FALL = range(3)
 
 
 @jit
-def _take_up(curve: Floats, first: int, last: int, tree: Floats) -> None:
-    """Write the leaves of the whole blocks ``first .. last-1`` and what lies above them."""
+def _add_blocks(curve: Floats, first: int, last: int, tree: Floats) -> None:
+    """Write the leaves of the complete blocks ``first .. last-1`` and update their ancestors."""
     leaves = len(tree) // 2
     for block in range(first, last):
         high, low, fall = -np.inf, np.inf, 0.0
@@ -37,14 +37,14 @@ def _take_up(curve: Floats, first: int, last: int, tree: Floats) -> None:
 
 @jit
 def _fall_from(curve: Floats, start: int, blocks: int, tree: Floats) -> float:
-    """Largest fall over ``curve[start:]``, of which ``blocks`` whole blocks are in the tree."""
+    """Largest fall over ``curve[start:]``; the first ``blocks`` blocks are in the tree."""
     leaves = len(tree) // 2
     high, fall = -np.inf, 0.0
     t = start
     while t < len(curve):
         block = t // _BLOCK
         if t % _BLOCK == 0 and block < blocks:
-            # The largest stretch that begins here and is wholly taken up.
+            # The largest stretch of the tree that begins here.
             node, width = leaves + block, 1
             while node % 2 == 0 and block + 2 * width <= blocks:
                 node //= 2
@@ -60,14 +60,14 @@ def _fall_from(curve: Floats, start: int, blocks: int, tree: Floats) -> float:
 
 
 class DrawdownTree:
-    """Answers for a curve that only grows at its end."""
+    """Drawdown queries on a curve that only grows at its end."""
 
     def __init__(self) -> None:
         self._tree = _empty(64)
         self._blocks = 0
 
-    def take_up(self, curve: Floats) -> None:
-        """Take in what the curve (shape (n,)) grew by since the last call."""
+    def extend_to(self, curve: Floats) -> None:
+        """Add the points of the curve, shape (n,), that are new since the last call."""
         blocks = len(curve) // _BLOCK
         leaves = len(self._tree) // 2
         if blocks > leaves:
@@ -75,10 +75,10 @@ class DrawdownTree:
                 leaves *= 2
             self._tree, self._blocks = _empty(leaves), 0
         if blocks > self._blocks:
-            _take_up(curve, self._blocks, blocks, self._tree)
+            _add_blocks(curve, self._blocks, blocks, self._tree)
             self._blocks = blocks
 
-    def fall_from(self, curve: Floats, start: int) -> float:
+    def drawdown_from(self, curve: Floats, start: int) -> float:
         """Largest fall from a running peak over ``curve[start:]``, 0 or more."""
         return float(_fall_from(curve, start, self._blocks, self._tree))
 

@@ -1,11 +1,16 @@
-"""One evaluation of one instrument: memory and observation in, gate and reasons out."""
+"""One evaluation of one instrument: gate memory and observation in, gate and reasons out.
 
-from collections.abc import Sequence
+Two states are kept apart. *Eligible* is the memory that hysteresis moves; it outlives a closed
+market. The *gate* is what is published: it is open (1) only while the instrument is eligible
+and nothing else (cooldown, session, candle age, span integrity) keeps it closed.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sep_fx.sessions import SessionState
 
-from sep_evaluator.domain.floors import BaseFloors, Floors, Sample, next_sample
+from sep_evaluator.domain.floors import BaseFloors, Floors, FloorsInForce, Sample, next_sample
 from sep_evaluator.domain.gates import (
     Distance,
     GateReason,
@@ -17,12 +22,17 @@ from sep_evaluator.domain.gates import (
     judge,
     step,
 )
+from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.domain.spans import SpanSummary
 
 
 @dataclass(frozen=True, slots=True)
 class GateLimits:
-    """What an evaluation is held against."""
+    """Limits of an evaluation.
+
+    ``exit_minutes`` before a session's close the gate closes; candles older than
+    ``max_candle_age_s`` seconds close it; ``granularity_s`` is the length of a bar.
+    """
 
     floors: BaseFloors
     exit_minutes: float
@@ -31,11 +41,19 @@ class GateLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class GateMemory:
+    """What is stored of an instrument between evaluations: its gate state and its floors."""
+
+    state: GateState
+    floors: FloorsInForce
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
-    """What is known of an instrument at one moment.
+    """An instrument at one moment.
 
     ``summary`` and ``watermark`` (start of the last bar, seconds) are None before the
-    first candle; ``integrity`` lists what breaks the spans.
+    first candle. ``integrity`` lists the faults of the spans.
     """
 
     instrument: str
@@ -45,9 +63,13 @@ class Observation:
     session: SessionState
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """The decision and everything it rests on."""
+    """The result of an evaluation and everything it was derived from.
+
+    ``gate`` is True while the published gate is open. ``state.eligible`` is the hysteresis
+    memory; ``eligibility_flipped`` is True when this evaluation changed it.
+    """
 
     instrument: str
     gate: bool
@@ -55,7 +77,7 @@ class Evaluation:
     buffer: float
     reasons: tuple[GateReason, ...]
     state: GateState
-    flipped: bool
+    eligibility_flipped: bool
     verdict: Verdict | None
     summary: SpanSummary | None
     floors: Floors
@@ -63,6 +85,32 @@ class Evaluation:
     to_flip: int
     sample: Sample | None
     integrity: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluatedRun:
+    """An evaluation, with the parameters and the slices (by days) of the run behind it."""
+
+    evaluation: Evaluation
+    params: StrategyParams
+    spans: Mapping[int, SpanSummary]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedGate:
+    """A gate as it was last published, with the numbers behind it; ``ts_ms`` is when."""
+
+    instrument: str
+    ts_ms: int
+    gate: bool
+    cooldown: bool
+    buffer: float
+    reasons: tuple[str, ...]
+    summary: SpanSummary | None
+    floors: Floors
+    passes: int
+    fails: int
+    to_flip: int
 
 
 def evaluate(
@@ -75,14 +123,15 @@ def evaluate(
     *,
     floors: Floors,
 ) -> Evaluation:
-    """Judge an instrument.
+    """Evaluate an instrument.
 
-    While its market is closed it is skipped: nothing counts and the gate is 0. The
-    memory outlives a close, so an instrument that was eligible on Friday needs no
-    fresh passes on Monday.
+    While its market is closed nothing is counted and the gate is closed. Eligibility outlives
+    the close, so an instrument that was eligible on Friday needs no fresh passes on Monday.
 
     Args:
-        floors: those of the history.
+        history: samples of the last 30 days, oldest first.
+        buffer: half width of the hysteresis band, as a share of the floors.
+        floors: the floors in force, derived from ``history``.
     """
     summary, watermark = observation.summary, observation.watermark
     after, verdict, sample = state, None, None
@@ -107,7 +156,7 @@ def evaluate(
         buffer=buffer,
         reasons=reasons,
         state=after,
-        flipped=after.eligible != state.eligible,
+        eligibility_flipped=after.eligible != state.eligible,
         verdict=verdict,
         summary=summary,
         floors=floors,
@@ -121,7 +170,7 @@ def evaluate(
 def _circumstances(
     observation: Observation, limits: GateLimits, now_ms: int
 ) -> tuple[GateReason, ...]:
-    """What keeps the gate closed whatever the memory says."""
+    """Reasons that close the gate of an eligible instrument too."""
     found = []
     now_s = now_ms // 1000
     if observation.watermark is None:

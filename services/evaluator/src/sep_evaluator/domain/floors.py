@@ -1,4 +1,4 @@
-"""Adaptive floors: what an instrument must reach, from its own history."""
+"""Adaptive floors: the minimum figures of an instrument, derived from its own history."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class BaseFloors:
-    """Floors that hold whatever the history says."""
+    """Configured lower bounds of the floors."""
 
     min_trades: int
     calmar: float
@@ -29,7 +29,7 @@ class BaseFloors:
 
 @dataclass(frozen=True, slots=True)
 class Floors:
-    """Floors in force: trades as a number, Calmar ratio, sum of returns."""
+    """Floors in force: number of trades, Calmar ratio, sum of returns."""
 
     min_trades: float
     calmar: float
@@ -37,10 +37,10 @@ class Floors:
 
 
 def adaptive_floors(base: BaseFloors, history: Sequence[Sample]) -> Floors:
-    """The floors after a history: the median of trades, half the spread above the
-    median of Calmar, the 40th percentile of profit, never below the base.
+    """The floors that a history gives, never below the base floors.
 
-    With fewer than 24 samples the base floors alone.
+    Trades: the median. Calmar: the median plus a tenth of the interquartile range. Profit:
+    the 40th percentile. With fewer than 24 samples the base floors apply.
     """
     if len(history) < ENOUGH_SAMPLES:
         return Floors(base.min_trades, base.calmar, base.pnl)
@@ -54,9 +54,9 @@ def adaptive_floors(base: BaseFloors, history: Sequence[Sample]) -> Floors:
 
 
 def percentile(ordered: Sequence[float], percent: int) -> float:
-    """A percentile of ordered values, between neighbours in proportion.
+    """A percentile of ordered values, interpolated linearly between neighbours.
 
-    The same as numpy's default; on a few hundred values this is ten times as fast.
+    Equals numpy's default method, and is ten times as fast on a few hundred values.
     """
     at = (len(ordered) - 1) * percent / 100
     below = int(at)
@@ -65,7 +65,7 @@ def percentile(ordered: Sequence[float], percent: int) -> float:
 
 
 def next_sample(history: Sequence[Sample], candidate: Sample) -> Sample | None:
-    """The candidate, if the last sample is an hour old or there is none."""
+    """The candidate if the last sample is at least an hour old or missing, else None."""
     if history and candidate.ts - history[-1].ts < HOUR_MS:
         return None
     return candidate
@@ -77,7 +77,7 @@ def within_history(history: Sequence[Sample], now_ms: int) -> list[Sample]:
 
 
 class FloorsInForce:
-    """The floors of a history that grows, made anew only when a sample comes or goes."""
+    """The floors of a growing history, recomputed only when a sample is added or expires."""
 
     def __init__(self, base: BaseFloors) -> None:
         self._base = base
@@ -86,17 +86,17 @@ class FloorsInForce:
 
     @property
     def history(self) -> Sequence[Sample]:
-        """The samples that count, oldest first."""
+        """The samples that have not expired, oldest first."""
         return self._history
 
     def add(self, *samples: Sample) -> None:
-        """Take in samples, oldest first; they are newer than those there are."""
+        """Append samples, oldest first; all must be newer than the existing ones."""
         if samples:
             self._history.extend(samples)
             self._floors = adaptive_floors(self._base, self._history)
 
     def at(self, now_ms: int) -> Floors:
-        """The floors at a time; it never goes back."""
+        """The floors at a time; calls must not go back in time."""
         if self._history and self._history[0].ts <= now_ms - HISTORY_MS:
             self._history = within_history(self._history, now_ms)
             self._floors = adaptive_floors(self._base, self._history)

@@ -1,4 +1,8 @@
-"""The gate machine: hysteresis, misses and cooldown, as one pure step."""
+"""Hysteresis of eligibility: passes, fails, misses and cooldown, as one pure step.
+
+Eligibility is the memory. Whether the gate is open also depends on the circumstances at the
+moment, see ``evaluation.py``.
+"""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -6,17 +10,17 @@ from enum import StrEnum
 from sep_evaluator.domain.floors import Floors
 from sep_evaluator.domain.spans import SpanSummary
 
-PASSES_TO_OPEN = 2
-FAILS_TO_CLOSE = 2
-MISSES_TO_COOL = 4
+PASSES_TO_BECOME_ELIGIBLE = 2
+FAILS_TO_LOSE_ELIGIBILITY = 2
+MISSES_TO_COOL_DOWN = 4
 COOLDOWN_MS = 2 * 3_600_000
 BUFFER_MIN, BUFFER_MAX = 0.0, 0.30
 
 
 class Verdict(StrEnum):
-    """What one evaluation says: above the band, below it, or inside."""
+    """Outcome of one evaluation: above the hysteresis band, below it, or inside."""
 
-    PASS = "pass"  # noqa: S105 - a verdict, no password
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
     HOLD = "hold"
 
@@ -41,7 +45,7 @@ class GateState:
     """An instrument's hysteresis memory.
 
     ``passes``, ``fails`` and ``misses`` count consecutive evaluations; ``watermark``
-    is the last bar (start, seconds) that was counted; ``cooldown_until`` in ms.
+    is the start of the last bar that was counted, in seconds; ``cooldown_until`` is in ms.
     """
 
     eligible: bool = False
@@ -52,13 +56,13 @@ class GateState:
     cooldown_until: int | None = None
 
     def cooling(self, now_ms: int) -> bool:
-        """Whether the instrument cools down."""
+        """Whether the cooldown is running."""
         return self.cooldown_until is not None and now_ms < self.cooldown_until
 
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """A metric, the level it passes at and the level under which it fails."""
+    """A metric, the level at which it passes and the level below which it fails."""
 
     metric: str
     value: float
@@ -67,12 +71,12 @@ class Distance:
 
 
 def clamp_buffer(buffer: float) -> float:
-    """The buffer inside [0, 0.30]."""
+    """The buffer, limited to [0, 0.30]."""
     return min(max(buffer, BUFFER_MIN), BUFFER_MAX)
 
 
 def distances(summary: SpanSummary, floors: Floors, buffer: float) -> tuple[Distance, ...]:
-    """Each metric beside the edges of its hysteresis band."""
+    """Each metric with the two edges of its hysteresis band: floor * (1 +- buffer)."""
     up, down = 1 + buffer, 1 - buffer
     pairs = (
         ("trades", float(summary.trades), floors.min_trades),
@@ -83,7 +87,7 @@ def distances(summary: SpanSummary, floors: Floors, buffer: float) -> tuple[Dist
 
 
 def judge(band: tuple[Distance, ...]) -> Verdict:
-    """Pass where every metric reaches its upper edge, fail where any is under its lower."""
+    """PASS if every metric reaches its upper edge, FAIL if any is below its lower edge."""
     if all(d.value >= d.passes_at for d in band):
         return Verdict.PASS
     if any(d.value < d.fails_below for d in band):
@@ -92,11 +96,11 @@ def judge(band: tuple[Distance, ...]) -> Verdict:
 
 
 def step(state: GateState, verdict: Verdict, watermark: int, now_ms: int) -> GateState:
-    """The memory after one evaluation.
+    """The state after one evaluation.
 
-    The same watermark again changes nothing: the same data never counts twice. While
-    the instrument cools down nothing counts either; the data that came in meanwhile is
-    taken as seen, so that only fresh data counts afterwards.
+    A watermark that was counted already changes nothing: the same data never counts twice.
+    During a cooldown only the watermark moves, so that data of that time does not count
+    afterwards.
     """
     if state.watermark is not None and watermark <= state.watermark:
         return state
@@ -107,26 +111,26 @@ def step(state: GateState, verdict: Verdict, watermark: int, now_ms: int) -> Gat
         return replace(state, passes=0, fails=0, misses=0)
     if verdict is Verdict.PASS:
         passes = state.passes + 1
-        eligible = state.eligible or passes >= PASSES_TO_OPEN
+        eligible = state.eligible or passes >= PASSES_TO_BECOME_ELIGIBLE
         return replace(state, eligible=eligible, passes=passes, fails=0, misses=0)
     fails, misses = state.fails + 1, state.misses + 1
-    if misses >= MISSES_TO_COOL:
+    if misses >= MISSES_TO_COOL_DOWN:
         return GateState(watermark=watermark, cooldown_until=now_ms + COOLDOWN_MS)
-    eligible = state.eligible and fails < FAILS_TO_CLOSE
+    eligible = state.eligible and fails < FAILS_TO_LOSE_ELIGIBILITY
     return replace(state, eligible=eligible, passes=0, fails=fails, misses=misses)
 
 
 def evaluations_to_flip(state: GateState) -> int:
-    """How many evaluations in a row it takes to flip the memory, from here."""
+    """How many consecutive evaluations it takes at least to flip eligibility from this state."""
     if state.eligible:
-        return max(1, FAILS_TO_CLOSE - state.fails)
-    return max(1, PASSES_TO_OPEN - state.passes)
+        return max(1, FAILS_TO_LOSE_ELIGIBILITY - state.fails)
+    return max(1, PASSES_TO_BECOME_ELIGIBLE - state.passes)
 
 
 def hysteresis_reasons(
     state: GateState, band: tuple[Distance, ...], now_ms: int
 ) -> tuple[GateReason, ...]:
-    """Why the memory is not eligible; empty when it is."""
+    """Why the instrument is not eligible; empty if it is."""
     if state.cooling(now_ms):
         return (GateReason.COOLDOWN,)
     if state.eligible:

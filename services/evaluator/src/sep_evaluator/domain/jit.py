@@ -1,4 +1,4 @@
-"""The one door to numba, so that its untyped decorators are dealt with in one place."""
+"""The only module that imports numba's decorators, which have no types."""
 
 from collections.abc import Callable
 from functools import cache
@@ -10,27 +10,26 @@ from typing import Any, TypeVar, cast
 _numba: Any = import_module("numba")
 _extending: Any = import_module("numba.extending")
 
-# Everything that compiled functions are in, or take constants and functions from.
+# The files that define compiled functions, or constants and functions that these use.
 _COMPILED = ("backtest_*.py", "drawdown.py", "jit.py", "kernel_*.py")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def jit(function: Function) -> Function:
-    """Compile to machine code on first call, without the GIL, cached on disk where possible.
+    """Compile to machine code on first call; release the GIL; cache on disk if possible.
 
-    Floating point stays strict (no reordering), so that a figure never depends on
-    how many bars were handed over at once. A file system that can't be written to
-    costs a compilation at each start, never a failure.
+    Floating point stays strict (no reordering), so that a figure does not depend on how many
+    bars are passed at once. On a read-only file system the code is compiled at each start.
     """
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
         compiled = _numba.njit(cache=True, **options)(function)
     except RuntimeError:
         return cast(Function, _numba.njit(**options)(function))
-    # numba takes cached code for good while the function's own file is unchanged; ours also
-    # builds in constants and functions of the other files here.
-    index = compiled._cache._cache_file  # noqa: SLF001 - there is no public way
+    # numba's cache checks only the function's own file, but compiled code also contains
+    # constants and functions of the other files in this package.
+    index = compiled._cache._cache_file  # noqa: SLF001 - numba has no public API for this
     index._source_stamp = (index._source_stamp, _sources())  # noqa: SLF001
     return cast(Function, compiled)
 
@@ -52,5 +51,5 @@ def _popcount(_context: Any, _word: Any) -> Any:
     return _numba.types.int64(_numba.types.uint64), generate
 
 
-# One machine instruction that numba has no name for: the number of 1 bits of a uint64.
+# The number of 1 bits of a uint64, one machine instruction; numba has no function for it.
 popcount: Callable[[Any], int] = _extending.intrinsic(_popcount)

@@ -1,7 +1,7 @@
-"""Window metrics: how mid prices of consecutive candles step with or against their trend.
+"""Window metrics: how often the mids of consecutive candles step against their trend.
 
-The definitions are those of the kernel specification: 64 bits, each a step against the
-six-bar trend, read as 63 null, flip or rupture events.
+``docs/strategy.md`` defines them: 64 bits, each set for a step against the six-bar trend,
+read as 63 null, flip or rupture events.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from sep_evaluator.domain.kernel_loops import (
     fill_shape,
     fill_sigma,
 )
-from sep_evaluator.domain.kernel_tables import Floats, kernel_tables, with_room
+from sep_evaluator.domain.kernel_tables import Floats, kernel_tables, with_spare_capacity
 from sep_evaluator.domain.params import StrategyParams
 
 LOOKBACK = 6
@@ -35,8 +35,8 @@ _FIRST_CAPACITY = 4096
 class WindowMetrics:
     """The six figures of every bar, each an array of shape (n,), NaN before index 69.
 
-    ``hazard`` is the specification's lambda, per bar; ``sigma_eff`` is the standard
-    deviation of log returns, per bar; the others lie in [0, 1].
+    ``hazard`` is called lambda in the API, per bar; ``sigma_eff`` is the standard deviation
+    of log returns, per bar; the others lie in [0, 1].
     """
 
     coherence: Floats
@@ -49,9 +49,20 @@ class WindowMetrics:
     def __len__(self) -> int:
         return len(self.coherence)
 
+    def at(self, index: int) -> "WindowFigures":
+        """The figures of the window that ends at one bar."""
+        return WindowFigures(
+            coherence=float(self.coherence[index]),
+            stability=float(self.stability[index]),
+            rupture=float(self.rupture[index]),
+            entropy=float(self.entropy[index]),
+            hazard=float(self.hazard[index]),
+            sigma_eff=float(self.sigma_eff[index]),
+        )
+
     @classmethod
     def from_rows(cls, figures: Floats) -> Self:
-        """View an array of shape (6, n), rows in the order of ``kernel_loops``, as metrics."""
+        """Wrap an array of shape (6, n), rows in the order of ``kernel_loops``, without a copy."""
         return cls(
             coherence=figures[COHERENCE],
             stability=figures[STABILITY],
@@ -64,7 +75,7 @@ class WindowMetrics:
 
 @dataclass(frozen=True, slots=True)
 class WindowFigures:
-    """The six figures of one window."""
+    """The six figures of one window; units as in ``WindowMetrics``."""
 
     coherence: float
     stability: float
@@ -92,7 +103,7 @@ def window_metrics(mid: Floats) -> WindowMetrics:
 
 
 def live_window(tail_mids: Floats) -> WindowFigures:
-    """The metrics of the last window alone, for complete candles and a provisional last bar.
+    """The figures of the last window only, for complete candles and a provisional last bar.
 
     Args:
         tail_mids: at least the last 70 mids, oldest first; older ones are ignored.
@@ -101,16 +112,16 @@ def live_window(tail_mids: Floats) -> WindowFigures:
         ValueError: fewer than 70 mids.
     """
     if len(tail_mids) <= FIRST_WINDOW:
-        raise ValueError(f"{len(tail_mids)} mids; one window takes {FIRST_WINDOW + 1}")
+        raise ValueError(f"{len(tail_mids)} mids; one window needs {FIRST_WINDOW + 1}")
     figures = figure_rows(_as_mids(tail_mids[-(FIRST_WINDOW + 1) :]))
     return WindowFigures(*(float(x) for x in figures[:, FIRST_WINDOW]))
 
 
 class KernelStream:
-    """Window metrics of a growing series; the cost of new mids never depends on the old ones.
+    """Window metrics of a growing series; appending costs only the new mids.
 
-    Views handed out keep showing what they showed: growth and ``drop`` move on to new
-    memory, and a written bar is never written again.
+    Returned views stay valid: growth and ``drop`` allocate new memory, and a bar that was
+    written is never written again.
     """
 
     def __init__(self, capacity: int = _FIRST_CAPACITY) -> None:
@@ -128,7 +139,7 @@ class KernelStream:
 
     @property
     def block(self) -> Floats:
-        """The figures with room to spare, shape (6, capacity): contiguous, for compiled loops."""
+        """The figures with spare capacity, shape (6, capacity): contiguous, for compiled loops."""
         return self._figures
 
     @property
@@ -137,32 +148,32 @@ class KernelStream:
         return WindowMetrics.from_rows(self._figures[:, : self._count])
 
     def extend(self, mid: Floats) -> None:
-        """Append mids (shape (k,)) and compute the windows that they end."""
+        """Append mids, shape (k,), and compute the windows that end at them."""
         first, count = self._count, self._count + len(mid)
         if count > len(self._mid):
-            self._move(0, with_room(count))
+            self._move(0, with_spare_capacity(count))
         self._mid[first:count] = mid
         self._figures[:, first : min(count, FIRST_WINDOW)] = np.nan
         _fill(self._mid, max(first, FIRST_WINDOW), count, self._figures)
         self._count = count
 
     def drop(self, count: int) -> None:
-        """Forget the oldest ``count`` mids, as if the series had begun after them."""
+        """Drop the oldest ``count`` mids, as if the series had begun after them."""
         self._move(count, len(self._mid))
         self._figures[:, : min(self._count, FIRST_WINDOW)] = np.nan
 
     def _move(self, start: int, capacity: int) -> None:
-        kept = self._count - start
+        count = self._count - start
         mid, figures = np.empty(capacity), np.empty((FIGURES, capacity))
-        mid[:kept] = self._mid[start : self._count]
-        figures[:, :kept] = self._figures[:, start : self._count]
-        self._mid, self._figures, self._count = mid, figures, kept
+        mid[:count] = self._mid[start : self._count]
+        figures[:, :count] = self._figures[:, start : self._count]
+        self._mid, self._figures, self._count = mid, figures, count
 
 
 def momentum(
     mid: Floats, coherence: Floats, params: StrategyParams
 ) -> tuple[Floats, npt.NDArray[np.int8]]:
-    """Slope over the direction lookback and the direction it gives at each bar.
+    """Slope over the direction lookback, and the direction that follows from it, at each bar.
 
     Args:
         mid: shape (n,).

@@ -1,12 +1,11 @@
-"""The kernel's inner loops: mids in, six figures a window out.
+"""The kernel's compiled loops: mids in, six figures per window out.
 
-Every figure at bar ``t`` is computed from ``mid[t-69 .. t]`` alone, in the same order
-of operations whatever range is asked for: a stream that asks bar by bar and a batch
-that asks once get the same bits, and nothing can drift.
+Every figure at bar ``t`` is computed from ``mid[t-69 .. t]`` alone, in the same order of
+operations for any requested range. A stream that extends bar by bar and a batch therefore get
+the same bits, and rounding errors do not accumulate.
 
-Work goes block by block through short scratch columns that stay in the first-level
-cache: one pass that must run bar after bar, one look-up pass, and passes that the
-compiler turns into vector instructions.
+The loops work on blocks, in short scratch columns that stay in the first-level cache: one
+sequential pass, one look-up pass, and passes that the compiler vectorises.
 """
 
 import math
@@ -26,7 +25,7 @@ Words = npt.NDArray[np.uint64]
 Counts = npt.NDArray[np.int32]  # 32 bits: every vector unit can turn them into floats
 
 _STEP = 1e-9  # a smaller difference of mids counts as none
-_NEAR = 0.02  # log returns whose series is exact in seven powers
+_NEAR = 0.02  # up to this log return the series below is exact with seven powers
 _BLOCK = 256  # windows
 
 _ZERO = np.uint64(0)
@@ -36,7 +35,7 @@ _EVENTS = np.uint64((1 << 63) - 1)
 _LEADERS = np.uint64((1 << 62) - 1)
 _HEAD = np.uint64((1 << 19) - 1)
 
-# Scratch rows: event counts, then what the tables gave.
+# Scratch rows: event counts, then values from the tables.
 _RUPTURES, _FLIPS, _ONSETS, _CALM = range(4)
 _DISORDER, _TOTAL, _SQUARES, _LEVEL, _LIFT = range(5)
 
@@ -46,7 +45,7 @@ def _bit(tail: Floats, i: int) -> Any:
     """1 for a step against the six-bar trend at ``tail[i + 6]``, as an unsigned word."""
     step = tail[i + 6] - tail[i + 5]
     trend = tail[i + 6] - tail[i]
-    # Not `and`: real prices can't be predicted, and a missed branch costs more than both sides.
+    # Not `and`: prices defeat the branch predictor, and a missed branch costs more than both sides.
     against = ((step >= _STEP) & (trend <= -_STEP)) | ((step <= -_STEP) & (trend >= _STEP))
     return np.uint64(against)
 
@@ -62,9 +61,9 @@ def _read_events(
     counts: Counts,
     moments: Floats,
 ) -> Any:
-    """Roll the word over a block and count its events; returns the word at its end.
+    """Roll the word over a block and count its events; return the word at the block's end.
 
-    The word holds the oldest bit lowest; event ``i`` is the pair of bits ``i``, ``i + 1``.
+    The lowest bit of the word is the oldest; event ``i`` is the pair of bits ``i``, ``i + 1``.
     ``tail`` begins 6 bars before the block.
     """
     for i in range(len(words)):
@@ -87,10 +86,10 @@ def _read_events(
 
 @jit
 def _trace(words: Words, rows: Ints, decay: Floats, byte_sums: Floats, moments: Floats) -> None:
-    """Sum, sum of squares and end of each word's trajectory.
+    """Write the sum, the sum of squares and the end of each word's trajectory.
 
-    Of a word whose oldest bit is 1 the flipped word is traced: its trajectory, negated,
-    is the word's own but for ``v[0] = 1``.
+    If the oldest bit is 1, the inverted word is traced: its trajectory, negated, equals the
+    word's own except for ``v[0] = 1``.
     """
     for i in range(len(words)):
         lift = words[i] & _ONE
@@ -102,8 +101,8 @@ def _trace(words: Words, rows: Ints, decay: Floats, byte_sums: Floats, moments: 
         moments[_LIFT, i] = np.float64(lift)
 
 
-# The loops below have one output each: more, and the compiler gives up proving that
-# they don't overlap the inputs, and with that its vector instructions.
+# Each loop below has one output. With more, the compiler can't prove that outputs and inputs
+# don't overlap, and it does not vectorise.
 
 
 @jit
@@ -128,7 +127,7 @@ def _entropy(disorder: Floats, entropy: Floats) -> None:
 
 @jit
 def _hazard(onsets: Counts, calm: Counts, hazard: Floats) -> None:
-    """Share of ruptures among the events after a calm one, 0 without any."""
+    """Share of ruptures among the events that follow a non-rupture; 0 if there are none."""
     for i in range(len(hazard)):
         after_calm = np.float64(calm[i])
         hazard[i] = onsets[i] / (after_calm if after_calm > 0.0 else 1.0)
@@ -145,7 +144,7 @@ def _coherence(
     lift: Floats,
     coherence: Floats,
 ) -> None:
-    """Coherence; within [0, 1] unclamped, since 0.01 <= pattern <= 0.99, 0 < fit <= 1."""
+    """Coherence. It needs no clamp to [0, 1], since 0.01 <= pattern <= 0.99 and 0 < fit <= 1."""
     for i in range(len(coherence)):
         pattern = 0.6 * (1.0 - entropy[i]) + 0.3 * (1.0 - rupture[i])
         pattern += 0.1 * (1.0 - flips[i] / 63.0)
@@ -170,7 +169,7 @@ def fill_shape(
     byte_sums: Floats,
     figures: Floats,
 ) -> None:
-    """Write all figures but sigma_eff of the windows that end at ``start .. stop-1``.
+    """Write all figures except sigma_eff of the windows that end at ``start .. stop-1``.
 
     Args:
         mid: shape (n,), n >= stop.
@@ -213,14 +212,14 @@ def fill_shape(
 def _log_returns(mid: Floats, returns: Floats) -> None:
     """Write ln(mid[i+1] / mid[i])."""
     for i in range(len(returns)):
-        # ln(a / b) = 2 atanh((a - b) / (a + b)), which spares the rounding of a / b near 1.
+        # ln(a / b) = 2 atanh((a - b) / (a + b)) avoids the rounding of a / b near 1.
         z = (mid[i + 1] - mid[i]) / (mid[i + 1] + mid[i])
         y = z * z
         returns[i] = 2.0 * z * (1.0 + y * (1.0 / 3.0 + y * (0.2 + y * (1.0 / 7.0))))
     far = np.int64(0)
     for i in range(len(returns)):
         far += np.int64(abs(returns[i]) > _NEAR)
-    if far:  # beyond the series' reach; minutes never are, test data may be
+    if far:  # the series is not exact; happens in test data, not in minute bars
         for i in range(len(returns)):
             if abs(returns[i]) > _NEAR:
                 returns[i] = math.log(mid[i + 1] / mid[i])
@@ -228,7 +227,7 @@ def _log_returns(mid: Floats, returns: Floats) -> None:
 
 @jit
 def _merge_spreads(half: int, total: Floats, spread: Floats, merged: Floats) -> None:
-    """Squared deviations of the stretches of ``half`` returns from ``i`` and ``i + half``."""
+    """Merge the squared deviations of the ``half`` returns from ``i`` and from ``i + half``."""
     share = 0.5 / half
     late_total, late_spread = total[half:], spread[half:]
     for i in range(len(late_total)):
@@ -238,7 +237,7 @@ def _merge_spreads(half: int, total: Floats, spread: Floats, merged: Floats) -> 
 
 @jit
 def _merge_totals(half: int, total: Floats, merged: Floats) -> None:
-    """Sums of the same stretches."""
+    """Merge the sums of the same returns."""
     late = total[half:]
     for i in range(len(late)):
         merged[i] = total[i] + late[i]
@@ -255,7 +254,7 @@ def fill_sigma(mid: Floats, start: int, stop: int, figures: Floats) -> None:
     """Write sigma_eff of the windows that end at ``start .. stop-1``.
 
     Sums and squared deviations of 2, 4, .. 64 neighbouring returns are merged pairwise
-    (Chan, Golub, LeVeque 1983): six steps a window, no cancellation, no running state.
+    (Chan, Golub, LeVeque 1983): six steps per window, no cancellation, no running state.
     """
     total, spread = np.empty(_BLOCK + 63), np.empty(_BLOCK + 63)
     sums, spreads = np.empty(_BLOCK + 63), np.empty(_BLOCK + 63)

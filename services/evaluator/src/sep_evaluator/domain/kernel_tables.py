@@ -22,7 +22,7 @@ _CACHE_LINE = 64
 
 @dataclass(frozen=True, slots=True)
 class KernelTables:
-    """Everything the window loop looks up.
+    """The tables of the window loop.
 
     ``entropy_term``: shape (64,), what an event kind with that count adds to the
     normalised entropy of 63 events.
@@ -30,8 +30,8 @@ class KernelTables:
     the first 19 events.
     ``byte_sums``: shape (rows * 256 * 4,), over the 8 partial sums ``p[i]`` of
     ``bit[j] * exp(-d * j)`` inside a byte: ``p[7]``, their sum, their sum of squares, 1.
-    ``decay``: shape (rows * 8 * 4,), what ``exp(-d * 8 * byte)`` does to these four:
-    once, once, squared, not at all.
+    ``decay``: shape (rows * 8 * 4,), the factors of these four at each byte:
+    ``exp(-d * 8 * byte)``, the same again, its square, 1.
     """
 
     entropy_term: Floats
@@ -42,7 +42,7 @@ class KernelTables:
 
 @cache
 def kernel_tables() -> KernelTables:
-    """The tables, built once a process (a few milliseconds)."""
+    """The tables, built once per process (a few milliseconds)."""
     rows: dict[float, int] = {}
     damping_row = np.zeros((HEAD_EVENTS + 1) ** 2, np.int64)
     head = _entropy_terms(HEAD_EVENTS)
@@ -69,10 +69,10 @@ def kernel_tables() -> KernelTables:
 
 
 def _aligned(table: Floats) -> Floats:
-    """The table, flat, at the start of a cache line, so that no entry lies across two."""
-    room = np.empty(table.size + _CACHE_LINE // 8)
-    start = -room.ctypes.data % _CACHE_LINE // 8
-    flat = room[start : start + table.size]
+    """The table, flat, aligned to a cache line so that no entry spans two."""
+    buffer = np.empty(table.size + _CACHE_LINE // 8)
+    start = -buffer.ctypes.data % _CACHE_LINE // 8
+    flat = buffer[start : start + table.size]
     flat[:] = table.ravel()
     return flat
 
@@ -84,10 +84,10 @@ def _entropy_terms(events: int) -> Floats:
     return terms
 
 
-def with_room(count: int) -> int:
+def with_spare_capacity(count: int) -> int:
     """Capacity for ``count`` bars and a quarter more.
 
-    A loaded history must not be moved by the first live bar, and a long run, which keeps
-    at most a tenth more than its length, never again. Untouched room takes no memory.
+    A loaded history must not be reallocated by the first live bar. A long run keeps at most a
+    tenth more than its length, so it never grows again. Untouched capacity takes no memory.
     """
     return count + max(count // 4, 4096)

@@ -1,7 +1,7 @@
-"""One word's trajectory in vector instructions, which compiled Python can't be led to use.
+"""One word's trajectory in vector instructions, which numba does not generate by itself.
 
 Per byte of the word: one vector from the table, scaled by one vector of decays, and one
-multiply-add for all products of what came before with what the byte adds. Scalar code
+multiply-add for all products of the state so far with the byte's contribution. Scalar code
 with the same arithmetic takes three look-ups and twelve operations.
 """
 
@@ -19,7 +19,7 @@ _CONTRACT = ("contract",)  # a * b + c may round once; the order of operations s
 
 
 def _trace(_typing: Any, word: Any, row: Any, decay: Any, byte_sums: Any) -> Any:
-    del word, row  # always words
+    del word, row  # their types are always uint64
     signature = _types.UniTuple(_types.float64, 3)(_types.uint64, _types.uint64, decay, byte_sums)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -39,14 +39,14 @@ def _trace(_typing: Any, word: Any, row: Any, decay: Any, byte_sums: Any) -> Any
             value = builder.and_(builder.lshr(word, _integer(8 * byte)), _integer(0xFF))
             return vector(sums, builder.or_(builder.shl(row, _integer(8)), value))
 
-        # The first byte starts from nothing and is not decayed yet.
+        # The first byte starts from zero and has no decay.
         so_far = entry(0)  # level, its points' sum, their sum of squares, 1
         products = _ir.Constant(_VECTOR, [0.0] * 4)
         for byte in range(1, _BYTES):
             decay_at = builder.or_(builder.shl(row, _integer(3)), _integer(byte))
             added = builder.fmul(entry(byte), vector(decays, decay_at))
             level = builder.shuffle_vector(so_far, so_far, _lanes(0, 0, 0, 0))
-            # level * (level, the byte's sum, whatever, 1)
+            # level * (level, the byte's sum, unused, 1)
             factors = builder.shuffle_vector(so_far, added, _lanes(0, 5, 2, 7))
             product = builder.fmul(level, factors, flags=_CONTRACT)
             products = builder.fadd(products, product, flags=_CONTRACT)

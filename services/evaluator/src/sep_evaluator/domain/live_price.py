@@ -1,4 +1,4 @@
-"""The live price that ends a provisional window."""
+"""The live price that a provisional bar is made from."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -6,7 +6,7 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class LivePrice:
-    """A tradeable price; ``ts_ms`` is when the broker made it."""
+    """A tradeable price; ``ts_ms`` is the broker's time of it."""
 
     instrument: str
     ts_ms: int

@@ -1,4 +1,4 @@
-"""The strategy's parameters, validated as one: every fault is reported at once."""
+"""Parameters of the strategy, validated together: all faults are reported at once."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """What a parameter may be; both ends belong to the range unless ``above`` is set."""
+    """Allowed values of a parameter; both ends are included, the low one not if ``above``."""
 
     low: float
     high: float
@@ -21,7 +21,7 @@ class _Range:
         return f"{kind} {'above' if self.above else 'from'} {self.low:g} to {self.high:g}"
 
     def refuses(self, value: object) -> bool:
-        # JSON and protobuf hand whole numbers over as floats; 60.0 is as good as 60.
+        # JSON and protobuf may deliver whole numbers as floats, so 60.0 is accepted as 60.
         if isinstance(value, bool) or not isinstance(value, Real):
             return True
         number: Any = value
@@ -52,13 +52,13 @@ _ALLOWED = {
 
 @dataclass(frozen=True, slots=True)
 class StrategyParams:
-    """When the strategy enters and leaves, and where its brackets stand.
+    """Parameters of entries, exits and brackets.
 
     Shares are in [0, 1]; ``*_bps`` in basis points of the mid; ``*_sec`` in seconds of
     event time; ``direction_lookback`` and ``bracket_horizon_bars`` in bars.
 
     Raises:
-        ValueError: every parameter at fault, with its name, value and what is allowed.
+        ValueError: lists every parameter out of range, with its value and what is allowed.
     """
 
     c_min: float = 0.55
@@ -84,17 +84,17 @@ class StrategyParams:
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, object]) -> Self:
-        """The parameters that a mapping names, the defaults for the rest.
+        """The parameters in a mapping, with defaults for the others.
 
         Raises:
-            ValueError: unknown names and unusable values, all of them in one message.
+            ValueError: unknown names and values out of range, all listed in one message.
         """
         _raise_if_any(_faults(mapping))
         known: dict[str, Any] = dict(mapping)
         return cls(**known)
 
     def as_dict(self) -> dict[str, int | float]:
-        """The parameters by name, in the order of their definition."""
+        """The parameters by name, in definition order."""
         return asdict(self)
 
 

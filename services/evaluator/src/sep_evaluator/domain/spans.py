@@ -1,4 +1,4 @@
-"""Slices of the long run: their summaries, the Calmar rule and what makes them whole."""
+"""Slices of the long run: their summaries, the Calmar ratio and their consistency."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ CALMAR_CAP = 100.0
 
 @dataclass(frozen=True, slots=True)
 class SpanSummary:
-    """What one slice of a run earned.
+    """Result of one slice of a run.
 
     ``win_rate`` is in [0, 1], 0 without trades; ``pnl_total`` and ``max_drawdown`` are
     in return units of a fixed notional, the drawdown as a positive number.
@@ -25,7 +25,7 @@ class SpanSummary:
 
     @classmethod
     def of(cls, trades: int, wins: int, pnl_total: float, max_drawdown: float) -> "SpanSummary":
-        """The summary that follows from counts, profit and drawdown."""
+        """Build a summary from counts, profit and drawdown."""
         return cls(
             trades=trades,
             wins=wins,
@@ -37,10 +37,10 @@ class SpanSummary:
 
 
 def calmar(trades: int, pnl_total: float, max_drawdown: float) -> float:
-    """Profit over drawdown of a slice, not annualised.
+    """Profit divided by maximum drawdown, not annualised.
 
-    No trades give 0. The ratio is capped at 100, which is also what a gain without any
-    drawdown gets, so that one hair's breadth of drawdown never outranks none.
+    0 without trades. Capped at 100, which is also the ratio of a gain without any drawdown, so
+    that a tiny drawdown never ranks above none.
     """
     if trades == 0:
         return 0.0
@@ -50,11 +50,11 @@ def calmar(trades: int, pnl_total: float, max_drawdown: float) -> float:
 
 
 def nesting_faults(spans: Mapping[int, SpanSummary], run: SpanSummary) -> list[str]:
-    """Why the slices can't all come from one run: a longer slice holds every shorter one.
+    """Faults that show the slices can't come from one run: a longer slice contains the shorter.
 
     Args:
         spans: summaries by length in days.
-        run: the summary of the run they were cut from.
+        run: the summary of the whole run.
     """
     lengths = sorted(spans)
     steps = [(f"{days} days", spans[days]) for days in lengths] + [("the whole run", run)]

@@ -1,7 +1,7 @@
 """The state of the broker connection in Valkey: ``ops:broker_link``."""
 
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.records import BrokerLinkRecord
 
 from sep_gateway.domain.broker_link import LinkState
@@ -24,4 +24,4 @@ class ValkeyBrokerLinkStore:
             last_transaction_id=state.last_transaction_id,
             price_stream_connected=state.price_stream_connected,
         )
-        await answer(self._store.set(keys.BROKER_LINK, record.model_dump_json()))
+        await reply(self._store.set(keys.BROKER_LINK, record.model_dump_json()))

@@ -4,7 +4,7 @@ from sep_fx.granularity import Granularity
 from sep_kit.errors import CorruptRecordError
 from sep_kit.logging import get_logger
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import Document, read_document
 
 from sep_gateway.domain.coverage import Coverage
@@ -40,4 +40,4 @@ class ValkeyCoverageStore:
         """Persist it."""
         record = CoverageRecord(since=coverage.since, last=coverage.last)
         key = keys.candle_coverage(instrument, granularity)
-        await answer(self._store.set(key, record.model_dump_json()))
+        await reply(self._store.set(key, record.model_dump_json()))

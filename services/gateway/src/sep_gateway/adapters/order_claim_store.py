@@ -5,7 +5,7 @@ market order is never pending. So the gateway itself prevents an id from being s
 """
 
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import Document, parse_document, read_document
 
 from sep_gateway.ports import OrderClaim
@@ -37,7 +37,7 @@ class ValkeyOrderClaimStore:
     async def claim(self, client_order_id: str, claim: OrderClaim) -> OrderClaim | None:
         """Claim an id; the earlier claim if it is taken, None on success."""
         key = keys.order_claim(client_order_id)
-        earlier = await answer(self._store.set(key, _json(claim), nx=True, get=True, ex=_TTL_S))
+        earlier = await reply(self._store.set(key, _json(claim), nx=True, get=True, ex=_TTL_S))
         if earlier is None:
             return None
         return _claim(parse_document(ClaimRecord, key, earlier))
@@ -50,7 +50,7 @@ class ValkeyOrderClaimStore:
     async def replace(self, client_order_id: str, old: OrderClaim, new: OrderClaim) -> bool:
         """Replace a claim; False when another caller has replaced it first."""
         return bool(
-            await answer(
+            await reply(
                 self._replace(
                     keys=[keys.order_claim(client_order_id)],
                     args=[_json(old), _json(new), _TTL_S],
@@ -60,7 +60,7 @@ class ValkeyOrderClaimStore:
 
     async def release(self, client_order_id: str) -> None:
         """Delete the claim of an order that was not sent."""
-        await answer(self._store.delete(keys.order_claim(client_order_id)))
+        await reply(self._store.delete(keys.order_claim(client_order_id)))
 
 
 def _json(claim: OrderClaim) -> str:

@@ -2,7 +2,7 @@
 
 from sep_kit.errors import CorruptRecordError
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import Document, parse_document
 
 
@@ -29,7 +29,7 @@ class ValkeyStoreOwnership:
         Raises:
             StoreUnavailableError: Valkey does not respond.
         """
-        return self._fault(await answer(self._store.get(keys.STORE_ACCOUNT)))
+        return self._fault(await reply(self._store.get(keys.STORE_ACCOUNT)))
 
     async def claim(self) -> str | None:
         """Make an unowned store this account's; returns as ``check`` does.
@@ -39,7 +39,7 @@ class ValkeyStoreOwnership:
         """
         text = self._own.model_dump_json()
         return self._fault(
-            await answer(self._store.set(keys.STORE_ACCOUNT, text, nx=True, get=True))
+            await reply(self._store.set(keys.STORE_ACCOUNT, text, nx=True, get=True))
         )
 
     def _fault(self, raw: bytes | None) -> str | None:

@@ -7,7 +7,7 @@ from sep_kit.errors import (
     LiveTradingDisabledError,
     ReadOnlyError,
 )
-from sep_kit.settings.knobs import OandaEnvironment, SafetyKnobs
+from sep_kit.settings.shared.safety import OandaEnvironment, SafetyKnobs
 
 from sep_gateway.domain.order_rules import Refusal, fit_order
 from sep_gateway.domain.orders import MarketOrder

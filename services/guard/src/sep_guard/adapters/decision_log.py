@@ -3,7 +3,7 @@
 import json
 
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import parse_document
 
 from sep_guard.adapters.decision_records import (
@@ -35,7 +35,7 @@ async def find_records(store: Valkey, decision_id: str) -> list[LogRecord]:
     found: list[LogRecord] = []
     wanted, newest = f'"id":{json.dumps(decision_id)}'.encode(), "+"
     while True:
-        page = await answer(store.xrevrange(keys.GUARD_DECISIONS, newest, "-", count=_PAGE))
+        page = await reply(store.xrevrange(keys.GUARD_DECISIONS, newest, "-", count=_PAGE))
         for _, fields in page:
             raw = fields.get(b"decision", b"")
             if wanted in raw:

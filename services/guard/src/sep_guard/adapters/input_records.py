@@ -4,8 +4,8 @@ from decimal import Decimal, InvalidOperation
 
 from sep_fx.granularity import Granularity
 from sep_fx.instants import NS_PER_MS
-from sep_kit.ops.status import signal_end_ns
 from sep_kit.store.records import BracketRecord, ManifoldRecord, SignalRecord, WeightsRecord
+from sep_kit.store.signals import signal_end_ns
 
 from sep_guard.domain.market import Bracket, Manifold, Signal, Weights
 

@@ -5,7 +5,7 @@ from redis.exceptions import ResponseError
 from sep_kit.errors import CorruptRecordError
 from sep_kit.logging import get_logger
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import D, Document, parse_document
 
 from sep_guard.adapters.risk_records import (
@@ -52,7 +52,7 @@ class RiskStateStore:
 
     async def _document(self, schema: type[D], key: str, damaged: list[str]) -> D | None:
         try:
-            raw = await answer(self._store.get(key))
+            raw = await reply(self._store.get(key))
             return None if raw is None else parse_document(schema, key, raw)
         except (CorruptRecordError, ResponseError) as error:
             _log.error("risk state unreadable", key=key, error=str(error))
@@ -73,7 +73,7 @@ class RiskStateStore:
         return None if record is None else record.to_trip()
 
     async def _locks(self) -> dict[str, tuple[Lock, ...]]:
-        stored = await answer(self._store.hgetall(keys.RISK_LOCKS))
+        stored = await reply(self._store.hgetall(keys.RISK_LOCKS))
         found = {}
         for field, raw in stored.items():
             instrument = field.decode(errors="replace")

@@ -10,7 +10,7 @@ from sep_kit.errors import CorruptRecordError, UnavailableError
 from sep_kit.logging import get_logger
 from sep_kit.ops.status import StatusReader
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import read_document
 from sep_kit.store.records import ManifoldRecord, SignalRecord, WeightsRecord
 from sep_kit.store.signals import SignalStore
@@ -71,7 +71,7 @@ class StoredInputsReader:
     async def _read(self, instruments: Sequence[str]) -> StoredInputs:
         signals = await self._signals.latest(instruments)
         manifolds = await self._signals.manifolds(instruments)
-        gate = await answer(self._store.get(keys.MARGIN_GATE))
+        gate = await reply(self._store.get(keys.MARGIN_GATE))
         unknown_orders = await self._unknown_orders()
         weights, link_sound = await self._weights(), await self._link_sound()
         return StoredInputs(

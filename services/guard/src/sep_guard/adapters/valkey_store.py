@@ -5,7 +5,7 @@ from collections import defaultdict
 from redis.asyncio.client import Pipeline
 from sep_kit.errors import CorruptRecordError
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, answer
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import parse_document
 from sep_kit.store.lease import Lease
 
@@ -46,7 +46,7 @@ class ValkeyGuardStore:
     @property
     def is_away(self) -> bool:
         """Whether the last renewal of the lease failed because Valkey did not answer."""
-        return self._lease.store_away
+        return self._lease.store_unavailable
 
     async def commit(self, writes: Writes) -> None:
         """Carry out the writes in one transaction.
@@ -63,7 +63,7 @@ class ValkeyGuardStore:
         Raises:
             StoreUnavailableError: Valkey does not answer.
         """
-        stored = await answer(self._store.hgetall(keys.OPEN_ORDERS))
+        stored = await reply(self._store.hgetall(keys.OPEN_ORDERS))
         intents: dict[str, list[Intent]] = defaultdict(list)
         faults: dict[str, list[str]] = defaultdict(list)
         for field, raw in stored.items():

@@ -1,0 +1,90 @@
+"""What holds for every test of the repository: markers by path, order, and Ctrl-C."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent
+
+# Tests that start a container engine, or whose bounds of time need an idle machine.
+SERIAL = ("tests/containers/",)
+# Measured: together these take most of the time. They start first, so that none is left to run
+# alone at the end, and `make test-fast` leaves them out. Rename a file here too.
+SLOW = (
+    "services/gateway/tests/test_three_hundred_stream_faults.py",
+    "tests/surface/test_method_errors.py",
+    "tests/e2e/",
+    "tests/operations/",
+    "services/evaluator/tests/test_evaluator_crashes.py",
+    "tests/surface/",
+    "tools/*/tests/test_up.py",
+    "services/evaluator/tests/test_evaluator_service.py",
+    "services/evaluator/tests/test_cli.py",
+    "services/gateway/tests/test_thousand_orders.py",
+    "services/gateway/tests/test_bad_values.py",
+    "services/gateway/tests/test_gateway_candles.py",
+    "services/gateway/tests/test_streams.py",
+    "services/allocator/tests/test_allocator_service.py",
+    "services/guard/tests/test_scripted_day.py",
+    "services/guard/tests/test_store_outage.py",
+)
+# Each of these suites runs in one process, since its tests share a running stack. Of the others
+# each file does.
+GROUPS = ("tests/e2e/", "tests/operations/")
+FAST = ("libs/", "services/", "clients/", "tests/contract/", "tests/development/")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--fast`` is how ``make test-fast`` chooses."""
+    parser.addoption("--fast", action="store_true", help="domain and service tests only")
+
+
+def pytest_configure() -> None:
+    """Let the processes that tests start be stopped by SIGINT.
+
+    Under nohup or in a background job SIGINT is ignored, and child processes inherit that. A
+    handler is not inherited: with one that does nothing, pytest itself still ignores the signal.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda *_: None)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``--fast``, look only where fast tests are."""
+    if not config.getoption("--fast") or collection_path.is_dir():
+        return None
+    path = collection_path.relative_to(ROOT).as_posix()
+    return True if _rank(path, FAST) is None or _rank(path, SLOW) is not None else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark and group by path, and start with what takes longest."""
+
+    def first(item: pytest.Item) -> int:
+        rank = _rank(_path(item), SLOW)
+        return len(SLOW) if rank is None else rank
+
+    for item in items:
+        rank = _rank(_path(item), GROUPS)
+        group = _path(item) if rank is None else GROUPS[rank]
+        item.add_marker(pytest.mark.xdist_group(group))
+        if _rank(_path(item), SERIAL) is not None:
+            item.add_marker(pytest.mark.serial)
+        if _rank(_path(item), SLOW) is not None:
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=first)
+
+
+def _path(item: pytest.Item) -> str:
+    return item.path.relative_to(ROOT).as_posix()
+
+
+def _rank(path: str, patterns: tuple[str, ...]) -> int | None:
+    """The place of the first pattern that a path matches: a folder, a file, or a glob."""
+    for rank, pattern in enumerate(patterns):
+        folder = pattern.endswith("/") and path.startswith(pattern)
+        if folder or Path(path).match(pattern):
+            return rank
+    return None

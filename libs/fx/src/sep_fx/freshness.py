@@ -1,0 +1,56 @@
+"""The one rule for how old a value is: fresh, stale, missing, or stamped in the future."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+CLOCK_SKEW_S = 5.0
+"""Tolerated clock difference between two machines. A stamp further ahead is a fault."""
+
+
+class Freshness(StrEnum):
+    """Verdict on the age of a value."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    MISSING = "missing"
+    FUTURE = "future"
+    """Stamped more than ``CLOCK_SKEW_S`` ahead of the clock: the stamp or a clock is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """Age of a value and the verdict on it.
+
+    Args:
+        seconds: age in seconds, below 0 for a stamp ahead of the clock; None if missing.
+    """
+
+    verdict: Freshness
+    seconds: float | None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the value may be used."""
+        return self.verdict is Freshness.FRESH
+
+
+def age_of(
+    made_ms: int | None, now_ms: int, max_age_s: float, *, including_limit: bool = False
+) -> Age:
+    """The age of a value stamped ``made_ms``, both times in milliseconds since the epoch.
+
+    Args:
+        made_ms: when the value was made; None if there is no value.
+        max_age_s: the value is stale from this age on.
+        including_limit: at exactly ``max_age_s`` the value is still fresh.
+    """
+    if made_ms is None:
+        return Age(Freshness.MISSING, None)
+    seconds = (now_ms - made_ms) / 1000
+    if seconds < -CLOCK_SKEW_S:
+        verdict = Freshness.FUTURE
+    elif seconds < max_age_s or (including_limit and seconds == max_age_s):
+        verdict = Freshness.FRESH
+    else:
+        verdict = Freshness.STALE
+    return Age(verdict, seconds)

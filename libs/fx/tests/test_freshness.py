@@ -1,0 +1,44 @@
+"""The one rule for ages."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sep_fx.freshness import CLOCK_SKEW_S, Freshness, age_of
+from sep_fx.instants import is_fresh
+
+MS = st.integers(-(2**50), 2**50)
+
+
+@pytest.mark.parametrize(
+    ("made_ms", "verdict", "seconds"),
+    [
+        (None, Freshness.MISSING, None),
+        (100_000, Freshness.FRESH, 0.0),
+        (90_001, Freshness.FRESH, 9.999),
+        (90_000, Freshness.STALE, 10.0),
+        (0, Freshness.STALE, 100.0),
+        (105_000, Freshness.FRESH, -5.0),
+        (105_001, Freshness.FUTURE, -5.001),
+    ],
+)
+def test_verdict_and_seconds(
+    made_ms: int | None, verdict: Freshness, seconds: float | None
+) -> None:
+    age = age_of(made_ms, 100_000, 10)
+    assert (age.verdict, age.seconds) == (verdict, seconds)
+    assert age.fresh is (verdict is Freshness.FRESH)
+
+
+@pytest.mark.parametrize(
+    ("made_ms", "verdict"),
+    [(90_000, Freshness.FRESH), (89_999, Freshness.STALE), (105_001, Freshness.FUTURE)],
+)
+def test_the_limit_can_be_included(made_ms: int, verdict: Freshness) -> None:
+    assert age_of(made_ms, 100_000, 10, including_limit=True).verdict is verdict
+
+
+@given(MS, MS, st.floats(0.001, 1e9))
+def test_is_fresh_is_the_same_rule(made_ms: int, now_ms: int, limit_s: float) -> None:
+    fresh = is_fresh(made_ms, limit_s, now_ms)
+    assert fresh is age_of(made_ms, now_ms, limit_s).fresh
+    assert fresh is (-CLOCK_SKEW_S <= (now_ms - made_ms) / 1000 < limit_s)

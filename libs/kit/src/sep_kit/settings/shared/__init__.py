@@ -1,0 +1,1 @@
+"""Settings that several services read, grouped by topic."""

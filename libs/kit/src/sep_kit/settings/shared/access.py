@@ -1,0 +1,59 @@
+"""API keys, response caching and mutual TLS."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import FilePath
+
+from sep_kit.grpc.access import Reads
+from sep_kit.grpc.tls import TlsFiles
+from sep_kit.settings.fields import Knobs
+
+
+class ApiAccess(StrEnum):
+    """Whether calls need API keys."""
+
+    KEYS = "keys"
+    OPEN = "open"
+
+
+class AccessKnobs(Knobs):
+    """API keys and response caching."""
+
+    generic_names: ClassVar[bool] = True
+
+    api_access: ApiAccess = ApiAccess.KEYS
+    """`keys`: writing needs a key of API_KEYS_DIR. `open`: every client may write."""
+    api_keys_dir: Path | None = None
+    """Folder of keys (`write`, `write.NAME`, `read.NAME`, `internal`); reloaded when it changes."""
+    api_reads: Reads = Reads.OPEN
+    """`key`: reading needs a key too, of any kind."""
+    api_keep_answers: bool = True
+    """`0` disables the response cache, so that every call is computed anew."""
+
+
+class TlsKnobs(Knobs):
+    """Mutual TLS between the services; all three files or none."""
+
+    generic_names: ClassVar[bool] = True
+
+    grpc_tls_cert: FilePath | None = None
+    """Certificate of this service, with the DNS name `sep`."""
+    grpc_tls_key: FilePath | None = None
+    """Private key of the certificate."""
+    grpc_tls_ca: FilePath | None = None
+    """CA that signed the certificates of all services."""
+
+    def tls(self) -> TlsFiles | None:
+        """The files; None without TLS."""
+        if not (self.grpc_tls_cert and self.grpc_tls_key and self.grpc_tls_ca):
+            return None
+        return TlsFiles(self.grpc_tls_cert, self.grpc_tls_key, self.grpc_tls_ca)
+
+    def contradictions(self) -> Iterator[str]:
+        """Faults that no single field shows."""
+        files = (self.grpc_tls_cert, self.grpc_tls_key, self.grpc_tls_ca)
+        if any(files) and not all(files):
+            yield "GRPC_TLS_CERT, GRPC_TLS_KEY and GRPC_TLS_CA go together: all of them or none"

@@ -1,0 +1,1 @@
+"""The allocator's loop: the order of steps. Everything outside comes in through ports."""

@@ -1,0 +1,1 @@
+"""Loops of the evaluator: the order of steps. Everything outside comes in through ports."""

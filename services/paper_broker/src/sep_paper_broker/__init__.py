@@ -1,1 +1,0 @@
-"""An OANDA v20 stand-in: a synthetic or recorded market and a faithful account, over HTTP."""

@@ -1,1 +1,0 @@
-"""The market and the account. Pure: no I/O, no clock, no HTTP."""

@@ -1,0 +1,1 @@
+"""The account's state: trades, margin, ledger, transactions. Pure: no I/O, no clock."""

@@ -1,0 +1,1 @@
+"""Injected faults: the registry of active faults and the corruption of responses."""

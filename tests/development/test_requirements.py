@@ -1,0 +1,52 @@
+"""The requirements files name every installed package at the installed version."""
+
+import re
+from importlib import metadata
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+FOLDER = Path(__file__).parents[2] / "requirements"
+
+
+def pinned(name: str) -> dict[str, str]:
+    """Versions by canonical name; a line that pins nothing is an error."""
+    found = {}
+    for line in (FOLDER / f"{name}.txt").read_text().splitlines():
+        if not line or line.startswith(("#", "-c ")):
+            continue
+        match = re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)", line)
+        assert match, f"{name}.txt: {line!r} is not NAME==VERSION"
+        found[canonicalize_name(match[1])] = match[2]
+    return found
+
+
+def test_no_package_is_pinned_in_two_files() -> None:
+    """Except in bench.txt, one version stands in one place."""
+    lists = [pinned(name) for name in ("run", "build", "dev")]
+    assert len(set().union(*lists)) == sum(map(len, lists))
+
+
+def test_every_installed_package_is_pinned_at_its_version() -> None:
+    wanted = pinned("bench") | pinned("dev") | pinned("build") | pinned("run")
+    installed = {
+        canonicalize_name(d.metadata["Name"]): d.version
+        for d in metadata.distributions()
+        if not d.metadata["Name"].startswith("sep-")
+    }
+    assert {n: v for n, v in installed.items() if wanted.get(n) != v} == {}
+
+
+def test_running_needs_no_development_package() -> None:
+    """What the packages that run depend on is listed in run.txt."""
+    run = pinned("run")
+    needed = set()
+    for distribution in metadata.distributions():
+        name = distribution.metadata["Name"]
+        if not name.startswith("sep-") or name == "sep-testing":
+            continue
+        for requirement in distribution.requires or []:
+            found = re.match(r"[A-Za-z0-9._-]+", requirement)
+            assert found
+            needed.add(canonicalize_name(found[0]))
+    assert {name for name in needed if not name.startswith("sep-")} <= set(run)

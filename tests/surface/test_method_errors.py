@@ -1,0 +1,241 @@
+"""Methods return every error that they document and no other, over REST and over gRPC.
+
+The stack is brought into one situation after another, and every method of the contract is called in
+each. A documented error that no situation provokes fails its test, and so does an undocumented one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from sep_contract import Method
+from sep_kit.store import keys
+from sep_kit.store.connection import open_valkey, reply
+from sep_testing.eventually import eventually
+from sep_testing.valkey import ValkeyServer
+
+from tests.surface.methods import (
+    CLOSE,
+    METHODS,
+    OK,
+    TRADE,
+    DocumentedError,
+    Json,
+    Outcome,
+    method_errors,
+)
+from tests.surface.running_stack import SERVICES, RunningStack, running_stack
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+Outcomes = dict[str, tuple[Outcome, Outcome | None]]
+"""By method: its outcome over gRPC, and over REST if it has a route."""
+OutcomesBySituation = dict[str, Outcomes]
+
+UNKNOWN_PAIR: Json = {"instrument": "XXX_YYY"}
+UNKNOWN_INSTRUMENT: dict[str, Json] = {
+    "GetManifoldCoeffs": UNKNOWN_PAIR,
+    "GetCoherenceStatus": UNKNOWN_PAIR,
+    "StreamManifolds": UNKNOWN_PAIR,
+    "ListCandles": UNKNOWN_PAIR,
+    "FetchCandles": {"instruments": ["XXX_YYY"]},
+    "GetPricing": {"instruments": ["XXX_YYY"]},
+    "CheckEntry": UNKNOWN_PAIR,
+    "PlaceMarketOrder": {**UNKNOWN_PAIR, "units": "1", "client_order_id": "surface-2"},
+    "ClosePosition": {**CLOSE, **UNKNOWN_PAIR},
+}
+WITHOUT_CANDLES: dict[str, Json] = {"ListCandles": {"instrument": "GBP_USD"}}
+
+
+def order(units: str, *, reduce_only: bool = False) -> dict[str, Json]:
+    """An order with an id of its own; an engaged kill switch allows only ``reduce_only``."""
+    request = {
+        "instrument": "EUR_USD",
+        "units": units,
+        "client_order_id": f"surface-{units}",
+        "reduce_only": reduce_only,
+    }
+    return {"PlaceMarketOrder": request}
+
+
+async def call_all(stack: RunningStack, requests: dict[str, Json] | None = None) -> Outcomes:
+    """Call every method; SetKillSwitch last, since it changes the situation of the others."""
+    names = [m.name for m in METHODS.values() if m.name != "SetKillSwitch"]
+    outcomes = await asyncio.gather(
+        *(stack.call(name, (requests or {}).get(name)) for name in names)
+    )
+    return {
+        **dict(zip(names, outcomes, strict=True)),
+        "SetKillSwitch": await stack.call("SetKillSwitch"),
+    }
+
+
+async def call_some(stack: RunningStack, requests: dict[str, Json]) -> Outcomes:
+    return {name: await stack.call(name, body) for name, body in requests.items()}
+
+
+async def until(stack: RunningStack, *names: str) -> None:
+    """Wait until these methods succeed."""
+
+    async def all_succeed() -> bool:
+        return all([(await stack.call(name))[0] == OK for name in names])
+
+    await eventually(all_succeed, within_s=60, every_s=0.2)
+
+
+async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> OutcomesBySituation:
+    """A stack without the lease, then in normal operation, then without its store."""
+    seen: OutcomesBySituation = {}
+    store = open_valkey(valkey.url)
+    for name in SERVICES:
+        await reply(store.hset(keys.lease(name), mapping={"holder": "elsewhere", "token": "1"}))
+    async with running_stack(folder, valkey) as stack:
+        await until(stack, "GetBudget", "GetStatus")
+        seen["another replica has the lease, and nothing is stored yet"] = await call_all(stack)
+        await reply(store.delete(*map(keys.lease, SERVICES)))
+        await until(stack, "GetHealth", "GetManifoldCoeffs", "ListGates", "ExecuteDrain")
+        seen["normal operation"] = await call_all(stack, order("5", reduce_only=True))
+        seen["the instrument is unknown"] = await call_all(stack, UNKNOWN_INSTRUMENT)
+        seen["the order is too small"] = await call_some(stack, order("0.1"))
+        seen["the order is too large"] = await call_some(stack, order("1000000001"))
+        await stack.call("SetKillSwitch", {"kill_switch": False, "reason": "a test"})
+        seen["the kill switch is released"] = await call_all(stack)
+        seen["stored records are corrupt"] = await with_corruption(stack)
+        valkey.freeze()
+        seen["the store does not respond"] = await call_all(stack)
+        valkey.kill()
+        seen["the store is down"] = await call_all(stack)
+        await store.aclose()
+    return seen
+
+
+async def with_corruption(stack: RunningStack) -> Outcomes:
+    """Repeated, because the evaluator replaces corrupt records every few seconds."""
+    await reply(stack.store.set(keys.order_claim("surface-1"), "{"))
+
+    async def corrupted() -> Outcomes | None:
+        (last,) = await reply(stack.store.zrange(keys.signal_index("EUR_USD"), -1, -1))
+        await reply(stack.store.set(last, "{"))
+        outcomes = await call_all(stack)
+        return (
+            outcomes
+            if None not in outcomes["GetManifoldCoeffs"] and OK not in outcomes["GetManifoldCoeffs"]
+            else None
+        )
+
+    return await eventually(corrupted, within_s=60) or {}
+
+
+async def without_broker_and_gateway(folder: Path, valkey: ValkeyServer) -> OutcomesBySituation:
+    """A stack whose broker stops, then its gateway."""
+    seen: OutcomesBySituation = {}
+    async with running_stack(folder, valkey) as stack:
+        await until(stack, "GetHealth", "GetBudget", "ExecuteDrain")
+        await stack.stop("broker")
+        seen["the broker is down"] = await call_all(stack)
+        await stack.call("SetKillSwitch", {"kill_switch": False, "reason": "a test"})
+        seen["the broker is known to be down"] = await with_broker_known_to_be_down(stack)
+        await stack.call("SetKillSwitch")
+        await stack.stop("gateway")
+        seen["the gateway is down"] = await call_all(stack)
+    return seen
+
+
+async def with_broker_known_to_be_down(stack: RunningStack) -> Outcomes:
+    """Repeated until every order is refused: the first ones may meet breaking connections."""
+    numbers = count(10)
+
+    async def refused() -> Outcomes | None:
+        number = next(numbers)
+        close = {**CLOSE, "client_order_id": f"surface-close-{number}"}
+        outcomes = await call_some(
+            stack, {**order(str(number)), "ClosePosition": close, "CloseTrade": TRADE}
+        )
+        return None if any(native == OK for native, _ in outcomes.values()) else outcomes
+
+    return await eventually(refused, within_s=30) or {}
+
+
+async def read_only(folder: Path, valkey: ValkeyServer) -> OutcomesBySituation:
+    async with running_stack(folder, valkey, READ_ONLY="1") as stack:
+        await until(stack, "GetBudget", "Reconcile")
+        return {"the stack is read-only": await call_all(stack)}
+
+
+async def live_and_unreachable(folder: Path, valkey: ValkeyServer) -> OutcomesBySituation:
+    """A live account without LIVE_TRADING_ENABLED, and a broker that was never reached."""
+    changed = {"OANDA_ENVIRONMENT": "live", "OANDA_API_URL": "http://127.0.0.1:1"}
+    async with running_stack(folder, valkey, **changed) as stack:
+        await until(stack, "GetStatus")
+        return {
+            "live trading is disabled, and the broker unreachable": await call_all(
+                stack, WITHOUT_CANDLES
+            )
+        }
+
+
+@asynccontextmanager
+async def running_valkey(folder: Path) -> AsyncIterator[ValkeyServer]:
+    server = ValkeyServer(folder, fsync="no")
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def seen(tmp_path_factory: pytest.TempPathFactory) -> OutcomesBySituation:
+    """The outcomes of every method in every situation."""
+    found: OutcomesBySituation = {}
+    for run in (
+        from_start_to_store_failure,
+        without_broker_and_gateway,
+        read_only,
+        live_and_unreachable,
+    ):
+        folder = tmp_path_factory.mktemp(run.__name__)
+        async with running_valkey(folder) as valkey:
+            found |= await run(folder, valkey)
+    return found
+
+
+@pytest.mark.parametrize("error", method_errors(), ids=str)
+async def test_a_documented_error_is_returned(
+    seen: OutcomesBySituation, error: DocumentedError
+) -> None:
+    outcomes = [
+        situation[error.method.name]
+        for situation in seen.values()
+        if error.method.name in situation
+    ]
+    assert error.outcome in [native for native, _ in outcomes]
+    if error.method.route:
+        assert error.outcome in [rest for _, rest in outcomes]
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=lambda m: m.name)
+async def test_no_undocumented_error_is_returned(seen: OutcomesBySituation, method: Method) -> None:
+    documented = {OK, *(error.outcome for error in method_errors() if error.method == method)}
+    for situation, outcomes in seen.items():
+        for outcome in outcomes.get(method.name, ()):
+            assert outcome is None or outcome in documented or is_from_proxy(outcome), situation
+
+
+def is_from_proxy(outcome: Outcome) -> bool:
+    """Whether Envoy reports that a service is down."""
+    return outcome.code == "UNAVAILABLE" and outcome.reason in {"", "UPSTREAM_UNAVAILABLE"}
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=lambda m: m.name)
+async def test_every_method_succeeds_in_normal_operation(
+    seen: OutcomesBySituation, method: Method
+) -> None:
+    native, rest = seen["normal operation"][method.name]
+    assert native == OK
+    assert rest in {OK, None}
+    assert (rest is None) is not bool(method.route)

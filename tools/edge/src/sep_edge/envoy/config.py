@@ -1,0 +1,51 @@
+"""Envoy's bootstrap configuration: REST/JSON and native gRPC on one port.
+
+Envoy expands no environment variables, so its configuration is generated here.
+"""
+
+import json
+
+from sep_contract import read_contract
+
+from sep_edge.envoy.clusters import clusters
+from sep_edge.envoy.endpoints import address_json
+from sep_edge.envoy.filters import Json, typed
+from sep_edge.envoy.listeners import public_listener, transcoding_listener
+from sep_edge.envoy.settings import EdgeSettings
+
+_CONNECTION_LIMIT = (
+    "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
+)
+
+
+def render(settings: EdgeSettings) -> str:
+    """Envoy's configuration as JSON text."""
+    return json.dumps(bootstrap(settings), indent=1) + "\n"
+
+
+def bootstrap(settings: EdgeSettings) -> Json:
+    """Envoy's configuration as JSON data."""
+    contract = read_contract()
+    config: Json = {
+        "node": {"id": "sep", "cluster": "sep"},
+        "static_resources": {
+            "listeners": [
+                transcoding_listener(settings, contract),
+                public_listener(settings, contract),
+            ],
+            "clusters": clusters(settings),
+        },
+        "overload_manager": {
+            "resource_monitors": [
+                {
+                    "name": "envoy.resource_monitors.global_downstream_max_connections",
+                    "typed_config": typed(
+                        _CONNECTION_LIMIT, max_active_downstream_connections=10_000
+                    ),
+                }
+            ]
+        },
+    }
+    if settings.admin:
+        config["admin"] = {"address": address_json(settings.admin)}
+    return config

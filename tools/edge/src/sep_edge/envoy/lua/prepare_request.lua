@@ -1,0 +1,39 @@
+-- Prepares a REST request for the transcoder. It runs before the transcoder and parses nothing.
+--
+-- 1. Removes request headers that mean nothing here: gRPC aborts a call for a header that HTTP
+--    allows, such as one with a # in its name.
+-- 2. Names query parameters that are given twice in x-sep-twice. The transcoder would use the
+--    last one without an error.
+-- 3. Copies the body as received into x-sep-body-bin. The transcoder drops unknown fields, so the
+--    service parses the body again and refuses them. The route limits the size of the body.
+local allowed = {
+  ["authorization"] = true, ["content-type"] = true, ["content-length"] = true,
+  ["transfer-encoding"] = true, ["te"] = true, ["user-agent"] = true, ["x-request-id"] = true,
+  ["x-forwarded-for"] = true, ["x-forwarded-proto"] = true
+}
+
+function envoy_on_request(handle)
+  local headers, others = handle:headers(), {}
+  for name, value in pairs(headers) do
+    if name:sub(1, 1) ~= ":" and (not allowed[name] or value:find("[^\32-\126]")) then
+      others[#others + 1] = name
+    end
+  end
+  for _, name in ipairs(others) do headers:remove(name) end
+
+  local seen, twice = {}, {}
+  for part in (headers:get(":path"):match("%?(.*)") or ""):gmatch("[^&]+") do
+    local name = part:match("^[^=]*"):gsub("%%(%x%x)", function(code)
+      return string.char(tonumber(code, 16))
+    end)
+    if seen[name] and name:find("^[%w_]+$") then twice[#twice + 1] = name end
+    seen[name] = true
+  end
+  if #twice > 0 then headers:add("x-sep-twice", table.concat(twice, ",")) end
+
+  local body = handle:body()
+  if body and body:length() > 0 then
+    local raw = handle:base64Escape(body:getBytes(0, body:length()))
+    handle:headers():add("x-sep-body-bin", raw)
+  end
+end

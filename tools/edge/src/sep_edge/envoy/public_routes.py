@@ -1,0 +1,141 @@
+"""Routes of the public listener: pages, cached reads, services, and errors for all other paths."""
+
+from collections.abc import Iterable, Sequence
+
+from sep_contract import Contract
+
+from sep_edge.envoy.clusters import TRANSCODING_CLUSTER
+from sep_edge.envoy.filters import DISABLED, Json, header_equals, set_header
+from sep_edge.envoy.rate_limit import RATE_LIMIT, write_limit
+from sep_edge.envoy.response_cache import CACHE, cached_routes
+from sep_edge.envoy.rest_routes import rest_routes
+from sep_edge.envoy.service_routes import service_routes
+from sep_edge.envoy.settings import EdgeSettings
+from sep_edge.envoy.transcoding import TRANSCODER
+
+MAX_PAGE_BYTES = 4 * 1024 * 1024
+_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def public_routes(settings: EdgeSettings, contract: Contract) -> list[Json]:
+    """Every route of the public listener; the first that matches counts."""
+    return [
+        *_preflight(settings),
+        *_pages(settings),
+        *(cached_routes(contract) if settings.cache else ()),
+        *_services(settings, contract),
+        *_not_found(settings),
+    ]
+
+
+def _not_found(settings: EdgeSettings) -> Iterable[Json]:
+    """A 404 for every other path.
+
+    Without it the transcoder would accept paths that no route knows, such as ``/api/status/``.
+    """
+    response = {"direct_response": {"status": 404}, **_neither_cached_nor_transcoded(settings)}
+    for origin in settings.cors_origins:
+        # The CORS filter does not handle direct responses; without these headers a browser could
+        # not read the error.
+        headers = [set_header("access-control-allow-origin", origin), set_header("vary", "origin")]
+        match = {"prefix": "/", "headers": [header_equals("origin", origin)]}
+        yield {"match": match, "response_headers_to_add": headers, **response}
+    yield {"match": {"prefix": "/"}, **response}
+
+
+def _preflight(settings: EdgeSettings) -> Iterable[Json]:
+    """A browser's preflight requests, to which the CORS filter responds where a route exists."""
+    if settings.cors_origins:
+        requested = {"name": "access-control-request-method", "present_match": True}
+        match = {"prefix": "/", "headers": [header_equals(":method", "OPTIONS"), requested]}
+        yield {
+            "match": match,
+            "route": {"cluster": TRANSCODING_CLUSTER},
+            **_neither_cached_nor_transcoded(settings),
+        }
+
+
+def _pages(settings: EdgeSettings) -> Iterable[Json]:
+    if settings.pages is None:
+        return
+    document = {"filename": str(settings.pages / "openapi.json")}
+    page = {"filename": str(settings.pages / "docs.html")}
+    html = "text/html; charset=utf-8"
+    responses: tuple[tuple[str, str, Json], ...] = (
+        ("/openapi.json", "application/json", {"body": document}),
+        ("/docs", html, {"body_format": {"text_format_source": page, "content_type": html}}),
+    )
+    for path, content_type, response in responses:
+        get_or_head = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
+        yield {
+            "match": {"path": path, "headers": [get_or_head]},
+            "direct_response": {"status": 200, **response},
+            "response_headers_to_add": [
+                set_header("content-type", content_type),
+                set_header("cache-control", "no-cache"),
+                set_header("content-security-policy", _PAGE_POLICY),
+            ],
+            **_neither_cached_nor_transcoded(settings),
+        }
+        yield _method_not_allowed(settings, path, ("GET", "HEAD"))
+
+
+def _services(settings: EdgeSettings, contract: Contract) -> Iterable[Json]:
+    """REST and gRPC paths of the services: limits on writes, 405 for a wrong HTTP method."""
+    methods = contract.methods.values()
+    rest = rest_routes(settings.descriptor_set, contract)
+    native = service_routes(contract)
+    for method in methods:
+        if method.writes:
+            limit = {RATE_LIMIT: write_limit(settings.write_limit)}
+            if method.route:
+                route = _matching(rest, method.route)
+                yield _for_verb(settings, route, method.route, method.verb, limit)
+            yield _for_verb(settings, _matching(native, method.path), method.path, "POST", limit)
+    verbs: dict[str, list[str]] = {}
+    for method in methods:
+        if method.route:
+            verbs.setdefault(method.route, []).append(method.verb)
+    for path, allowed in verbs.items():
+        for verb in allowed:
+            yield _for_verb(settings, _matching(rest, path), path, verb, {})
+        yield _method_not_allowed(settings, path, allowed)
+    for route in native:
+        yield _uncached(settings, route)
+
+
+def _method_not_allowed(settings: EdgeSettings, path: str, allowed: Sequence[str]) -> Json:
+    return {
+        "match": {"path": path},
+        "direct_response": {"status": 405},
+        "response_headers_to_add": [set_header("allow", ", ".join(sorted(allowed)))],
+        **_neither_cached_nor_transcoded(settings),
+    }
+
+
+def _matching(routes: Sequence[Json], path: str) -> Json:
+    """The first route that matches a path."""
+    return next(
+        r
+        for r in routes
+        if r["match"].get("path") == path or path.startswith(r["match"].get("prefix", "?"))
+    )
+
+
+def _for_verb(settings: EdgeSettings, route: Json, path: str, verb: str, filters: Json) -> Json:
+    """The route narrowed to one path and HTTP method, with more filter configuration."""
+    config = route.get("typed_per_filter_config", {}) | filters
+    match = {"path": path, "headers": [header_equals(":method", verb)]}
+    return _uncached(settings, route | {"match": match, "typed_per_filter_config": config})
+
+
+def _uncached(settings: EdgeSettings, route: Json) -> Json:
+    if not settings.cache:
+        return route
+    config = route.get("typed_per_filter_config", {})
+    return route | {"typed_per_filter_config": config | {CACHE: DISABLED}}
+
+
+def _neither_cached_nor_transcoded(settings: EdgeSettings) -> Json:
+    config = {TRANSCODER: DISABLED} | ({CACHE: DISABLED} if settings.cache else {})
+    return {"typed_per_filter_config": config}

@@ -1,0 +1,55 @@
+"""Settings of one Envoy: where it listens, what is behind it, and its limits."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sep_edge.address import Address
+from sep_edge.envoy.endpoints import Endpoint, Tls
+
+DEFAULT_WRITE_LIMIT = 20
+"""Calls of each writing method that one client address may make in ten seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeSettings:
+    """Settings of one Envoy.
+
+    Args:
+        listen: the public address.
+        transcoding: address of the second listener, behind the cache.
+        gateway, evaluator, allocator, guard: addresses of the services.
+        descriptor_set: path of the contract's descriptor set, as Envoy sees it.
+        tls: certificate of the public address; plain HTTP without it.
+        grpc_tls: mutual TLS with the services; plain text without it.
+        admin: Envoy's admin interface; none without it.
+        pages: folder of ``openapi.json`` and ``docs.html``; not served without it.
+        cors_origins: origins of web pages that may call the API.
+        cache: whether Envoy caches responses that may be a second old.
+        logged_reads: percentage of successful reads in the access log.
+        write_limit: calls of each writing method that a client address may make in ten seconds.
+    """
+
+    listen: Address
+    transcoding: Endpoint
+    gateway: Address
+    evaluator: Address
+    allocator: Address
+    guard: Address
+    descriptor_set: Path
+    tls: Tls | None = None
+    grpc_tls: Tls | None = None
+    admin: Endpoint | None = None
+    pages: Path | None = None
+    cors_origins: tuple[str, ...] = ()
+    cache: bool = True
+    logged_reads: int = 1
+    write_limit: int = DEFAULT_WRITE_LIMIT
+
+    def services(self) -> dict[str, Address]:
+        """The services' addresses by name."""
+        return {
+            "gateway": self.gateway,
+            "evaluator": self.evaluator,
+            "allocator": self.allocator,
+            "guard": self.guard,
+        }

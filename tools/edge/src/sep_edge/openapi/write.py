@@ -1,0 +1,28 @@
+"""Writes the document and the page for Envoy to serve.
+
+The page is a format string of Envoy, which inserts the URL that the reader uses into the example
+commands. So they show the port in use, whatever maps to the one that Envoy listens on.
+"""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+from sep_contract import read_contract
+
+from sep_edge.openapi.document import native_methods, openapi_document
+from sep_edge.openapi.page import render_page
+
+_PLACEHOLDER = "http://url-of-this-page"
+_URL_OF_REQUEST = "%REQ(:SCHEME)%://%REQ(:AUTHORITY)%"
+
+
+def write_pages(folder: Path) -> None:
+    """Write ``openapi.json`` and ``docs.html`` into a folder, which is created if missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    contract = read_contract()
+    document = openapi_document(contract, version("sep-protos"))
+    (folder / "openapi.json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    page = render_page(document, native_methods(contract), _PLACEHOLDER)
+    page = page.replace("%", "%%").replace(_PLACEHOLDER, _URL_OF_REQUEST)
+    (folder / "docs.html").write_text(page, "utf-8")

@@ -1,0 +1,1 @@
+"""Runs the SEP stack on one machine, as plain processes."""

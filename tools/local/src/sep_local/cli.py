@@ -1,0 +1,87 @@
+"""The command line of ``sep-stack``."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sep_local.env_file import read_env_file
+from sep_local.envoy_config import write_envoy_config
+from sep_local.errors import StackError
+from sep_local.settings import DEFAULT_PORTS, LOOPBACK
+from sep_local.supervisor import Timeouts
+from sep_local.up import run_stack
+
+_SETTINGS_HELP = f"""\
+settings, from the environment or the env file (the environment wins):
+  OANDA_ENVIRONMENT   paper (runs its own broker), practice or live; paper if unset
+  SEP_RUN_DIR         state, logs and lock; .run if unset
+  HTTP_BIND           where REST and gRPC listen; {LOOPBACK} if unset
+  EDGE_TLS_CERT/KEY   certificate and key of the public port; plain HTTP if unset
+  API_KEYS_DIR        API keys; SEP_RUN_DIR/keys if unset, created on the first start
+  CORS_ORIGINS        origins of web pages that may call, comma-separated; none if unset
+  EDGE_CACHE          0 disables Envoy's cache of reads; 1 if unset
+  EDGE_WRITE_LIMIT    calls of each writing method a client may make in ten seconds; 20 if unset
+  EDGE_LOGGED_READS   percentage of successful reads in the access log; 1 if unset
+  ports               {", ".join(f"{name} ({port})" for name, port in DEFAULT_PORTS.items())}
+every other setting is passed on to the services.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except StackError as error:
+        print(f"sep-stack: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sep-stack", description="Run the SEP stack as local processes."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    up = commands.add_parser(
+        "up",
+        help="run the whole stack in the foreground until Ctrl-C",
+        description="Run the whole stack in the foreground until Ctrl-C. Exits with 0 after a"
+        " requested stop, with 1 when it can't start or a part refuses its settings.",
+        epilog=_SETTINGS_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    up.add_argument("--env-file", type=Path, metavar="FILE", help="settings, such as a demo.env")
+    up.add_argument(
+        "--port-base", type=int, metavar="N", help="move every port: N for HTTP, then N+1, ..."
+    )
+    up.add_argument(
+        "--ready-within",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="fail when the stack is not ready by then (%(default)g)",
+    )
+    up.set_defaults(command=_up)
+    config = commands.add_parser(
+        "envoy-config",
+        help="write Envoy's configuration for containers",
+        description="Write Envoy's configuration, and the contract's descriptor set beside it."
+        " Reads HTTP_BIND, HTTP_PORT, ENVOY_ADMIN_PORT, GATEWAY_ADDR, EVALUATOR_ADDR,"
+        " ALLOCATOR_ADDR and GUARD_ADDR from the environment.",
+    )
+    config.add_argument("--out", type=Path, required=True, metavar="FILE", help="the JSON file")
+    config.set_defaults(command=_envoy_config)
+    return parser
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    from_file = read_env_file(arguments.env_file) if arguments.env_file else {}
+    timeouts = Timeouts(ready_within=arguments.ready_within)
+    return run_stack({**from_file, **os.environ}, arguments.port_base, timeouts)
+
+
+def _envoy_config(arguments: argparse.Namespace) -> int:
+    write_envoy_config(arguments.out, os.environ)
+    return 0

@@ -1,0 +1,71 @@
+"""``sep-stack envoy-config``: writes Envoy's configuration for containers."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from sep_edge.address import Address
+from sep_edge.envoy.config import render
+from sep_edge.envoy.settings import EdgeSettings
+from sep_edge.openapi.write import write_pages
+from sep_protos import DESCRIPTOR_SET
+
+from sep_local.errors import StackError
+from sep_local.settings import read_settings
+
+
+def write_envoy_config(out: Path, env: Mapping[str, str]) -> None:
+    """Write the configuration, and beside it the descriptor set and the API's pages.
+
+    Raises:
+        StackError: the settings have faults, or the files can't be written.
+    """
+    settings = read_settings(env)
+    services = _service_addresses(
+        {
+            "gateway": settings.gateway,
+            "evaluator": settings.evaluator,
+            "allocator": settings.allocator,
+            "guard": settings.guard,
+        },
+        env,
+    )
+    out = out.absolute()
+    edge = EdgeSettings(
+        listen=settings.http,
+        transcoding="@sep-transcoding",
+        **services,
+        descriptor_set=out.with_name("contract.binpb"),
+        tls=settings.edge_tls,
+        grpc_tls=settings.grpc_tls,
+        admin=settings.envoy_admin,
+        pages=out.parent,
+        cors_origins=settings.cors_origins,
+        cache=settings.edge_cache,
+        logged_reads=settings.edge_logged_reads,
+        write_limit=settings.edge_write_limit,
+    )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(DESCRIPTOR_SET, edge.descriptor_set)
+        write_pages(out.parent)
+        out.write_text(render(edge))
+    except OSError as error:
+        raise StackError(f"can't write {out}: {error.strerror}") from error
+    print(f"wrote {out}, {edge.descriptor_set} and the API's pages beside them")
+
+
+def _service_addresses(
+    defaults: Mapping[str, Address], env: Mapping[str, str]
+) -> dict[str, Address]:
+    """The services' addresses from ``GATEWAY_ADDR`` and its like."""
+    found, faults = {}, []
+    for name, default in defaults.items():
+        variable = f"{name.upper()}_ADDR"
+        try:
+            found[name] = Address.parse(env.get(variable, str(default)))
+        except ValueError as error:
+            faults.append(f"{variable}: {error}")
+    if faults:
+        raise StackError("the settings have faults:", faults)
+    return found

@@ -1,0 +1,157 @@
+"""The parts of the stack: their order, arguments and environment."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+from sep_edge.address import Address
+from sep_edge.envoy.admin import drain
+from sep_edge.envoy.config import render
+from sep_edge.envoy.settings import EdgeSettings
+from sep_edge.openapi.write import write_pages
+from sep_protos import DESCRIPTOR_SET
+
+from sep_local.binaries import envoy_binary, valkey_binary
+from sep_local.part import Part
+from sep_local.probes import all_listen, http_responds, valkey_responds
+from sep_local.run_dir import socket_folder
+from sep_local.settings import LOCAL_NAMES, LOOPBACK, LocalSettings
+
+DRAIN_SECONDS = 1.5
+"""How long calls in progress may take once a stop is requested."""
+
+_SERVICES = ("gateway", "evaluator", "allocator", "guard")
+_BROKER_URLS = {  # REST, streams
+    "practice": ("https://api-fxpractice.oanda.com", "https://stream-fxpractice.oanda.com"),
+    "live": ("https://api-fxtrade.oanda.com", "https://stream-fxtrade.oanda.com"),
+}
+_TOKEN = "OANDA_API_TOKEN"  # noqa: S105  its name, not itself
+# What any program may need to know about the machine, and nothing about trading.
+_SYSTEM_NAMES = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
+
+
+def stack_parts(settings: LocalSettings, env: Mapping[str, str]) -> list[Part]:
+    """The parts in the order of their start. Writes the files that they read.
+
+    Args:
+        env: the real environment over the env file.
+    """
+    system = {name: env[name] for name in _SYSTEM_NAMES if name in env}
+    shared = service_environment(settings, env)
+    parts = [_valkey(settings, system)]
+    if settings.paper_trading:
+        parts.append(_paper_broker(settings, shared))
+    parts += [_service(name, settings, shared) for name in _SERVICES]
+    # If Envoy started earlier, it would mark the services unhealthy for a while.
+    parts[-1] = replace(parts[-1], ready=all_listen({n: getattr(settings, n) for n in _SERVICES}))
+    parts.append(_envoy(settings, system))
+    return parts
+
+
+def service_environment(settings: LocalSettings, env: Mapping[str, str]) -> dict[str, str]:
+    """Environment of every service: all of the operator's settings, and the stack's addresses.
+
+    It is not filtered by name, so that a misspelt setting reaches the service that refuses it.
+    """
+    shared = {name: value for name, value in env.items() if name not in LOCAL_NAMES}
+    shared |= stack_addresses(settings)
+    shared |= {"OANDA_ENVIRONMENT": settings.environment, "PYTHONUNBUFFERED": "1"}
+    paper = f"http://{settings.paper}"
+    rest, streams = _BROKER_URLS.get(settings.environment, (paper, paper))
+    shared.setdefault("OANDA_API_URL", rest)
+    shared.setdefault("OANDA_STREAM_URL", streams)
+    return shared
+
+
+def stack_addresses(settings: LocalSettings) -> dict[str, str]:
+    """The services' settings that follow from the local ones; the environment can't set them."""
+    return {
+        "VALKEY_URL": f"redis://{settings.valkey}/0",
+        "GATEWAY_ADDR": str(settings.gateway),
+        "EVALUATOR_ADDR": str(settings.evaluator),
+        "ALLOCATOR_ADDR": str(settings.allocator),
+        "GUARD_ADDR": str(settings.guard),
+        "API_KEYS_DIR": str(settings.keys_dir),
+    }
+
+
+def _valkey(settings: LocalSettings, system: Mapping[str, str]) -> Part:
+    data = settings.run_dir / "valkey"
+    data.mkdir(parents=True, exist_ok=True)
+    options = {
+        "bind": LOOPBACK,
+        "port": str(settings.valkey.port),
+        "dir": str(data),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",  # the append-only file is enough
+        "maxmemory-policy": "noeviction",  # every key is state, none a cache
+        "loglevel": "warning",
+    }
+    argv = [str(valkey_binary())]
+    for name, value in options.items():
+        argv += [f"--{name}", value]
+    return Part("valkey", tuple(argv), system, ready=valkey_responds(settings.valkey))
+
+
+def _paper_broker(settings: LocalSettings, shared: Mapping[str, str]) -> Part:
+    # In the run directory: its account and the state in Valkey must be removed together.
+    state = settings.run_dir / "paper" / "state.json"
+    state.parent.mkdir(parents=True, exist_ok=True)
+    port = str(settings.paper.port)
+    env = {"PAPER_STATE": str(state), **shared, "PAPER_PORT": port}
+    argv = (sys.executable, "-m", "sep_paper_broker", "--port", port)
+    return Part("paper", argv, env, http_responds("paper broker", settings.paper, "/healthz"))
+
+
+def _service(name: str, settings: LocalSettings, shared: Mapping[str, str]) -> Part:
+    address: Address = getattr(settings, name)
+    env = {**shared, "GRPC_LISTEN": str(address)}
+    if name != "gateway":  # the only one that connects to the broker
+        env.pop(_TOKEN, None)
+    return Part(name, (sys.executable, "-m", f"sep_{name}"), env)
+
+
+def _envoy(settings: LocalSettings, system: Mapping[str, str]) -> Part:
+    config = settings.run_dir / "envoy.json"
+    edge = edge_settings(settings)
+    write_pages(settings.run_dir / "pages")
+    config.write_text(render(edge))
+    # One thread is far more than four Python services need. The access log is flushed every half
+    # second instead of every ten seconds, for operators who follow it.
+    argv = (
+        "--file-flush-interval-msec",
+        "500",
+        "--disable-hot-restart",
+        "--concurrency",
+        "1",
+        "-l",
+        "warn",
+        "-c",
+        str(config),
+    )
+    drain_calls = partial(drain, edge.admin, DRAIN_SECONDS) if edge.admin else None
+    return Part("envoy", (str(envoy_binary()), *argv), system, drain=drain_calls)
+
+
+def edge_settings(settings: LocalSettings) -> EdgeSettings:
+    """Envoy's settings."""
+    sockets = socket_folder(settings.run_dir)
+    return EdgeSettings(
+        listen=settings.http,
+        transcoding=str(sockets / "transcoding.sock"),
+        gateway=settings.gateway,
+        evaluator=settings.evaluator,
+        allocator=settings.allocator,
+        guard=settings.guard,
+        descriptor_set=DESCRIPTOR_SET,
+        tls=settings.edge_tls,
+        grpc_tls=settings.grpc_tls,
+        admin=settings.envoy_admin or str(sockets / "admin.sock"),
+        pages=settings.run_dir / "pages",
+        cors_origins=settings.cors_origins,
+        cache=settings.edge_cache,
+        logged_reads=settings.edge_logged_reads,
+        write_limit=settings.edge_write_limit,
+    )

@@ -1,0 +1,121 @@
+"""``sep-stack up``: runs the whole stack in the foreground."""
+
+import asyncio
+import shutil
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from sep_edge.address import Address
+from sep_kit.settings.loading import environment_faults
+
+from sep_local.console import Console, PartLogs
+from sep_local.errors import StackError
+from sep_local.key_files import make_missing_keys
+from sep_local.parts import stack_addresses, stack_parts
+from sep_local.ports import check_ports
+from sep_local.probes import stack_is_healthy
+from sep_local.run_dir import locked
+from sep_local.settings import LocalSettings, read_settings
+from sep_local.supervisor import Supervisor, Timeouts
+
+
+def run_stack(env: Mapping[str, str], port_base: int | None, timeouts: Timeouts) -> int:
+    """Run the stack until it is stopped.
+
+    Returns:
+        The exit code: 0 after a requested stop, 1 after a failure.
+
+    Raises:
+        StackError: the settings have faults, a port is in use, or another stack is running.
+    """
+    settings = read_settings(env, port_base)
+    # Each service would refuse its own settings; this lists all faults before anything starts.
+    if faults := environment_faults(env):
+        raise StackError("the settings have faults:", faults)
+    with locked(settings.run_dir):
+        check_ports(settings.listeners())
+        make_missing_keys(settings.keys_dir)
+        return asyncio.run(_supervise(settings, env, timeouts))
+
+
+async def _supervise(settings: LocalSettings, env: Mapping[str, str], timeouts: Timeouts) -> int:
+    parts = stack_parts(settings, env)
+    names = [part.name for part in parts]
+    console = Console(names)
+    logs = PartLogs(settings.run_dir / "logs", names)
+
+    def sink(name: str, line: bytes) -> None:
+        logs.line(name, line)
+        console.line(name, line)
+
+    _warn(console, settings, env)
+    supervisor = Supervisor(
+        parts,
+        ready=stack_is_healthy(
+            Address.parse(settings.url.partition("//")[2]), tls=settings.edge_tls is not None
+        ),
+        sink=sink,
+        report=console.message,
+        timeouts=timeouts,
+    )
+    _stop_on_signals(supervisor)
+    try:
+        failure = await supervisor.run(lambda: console.message(ready_text(settings)))
+        console.message(f"failed: {failure}" if failure else "everything has stopped")
+        if failure:
+            console.message(f"each part's log is in {_shown(settings.run_dir)}/logs")
+    finally:
+        console.close()
+        logs.close()
+    return 1 if failure else 0
+
+
+def _warn(console: Console, settings: LocalSettings, env: Mapping[str, str]) -> None:
+    for name, address in stack_addresses(settings).items():
+        if env.get(name, address) != address:
+            console.message(f"{name} from the environment is ignored: the stack uses {address}")
+    if not settings.http.is_loopback:
+        console.message(f"{settings.http} is reachable from other machines, which may read")
+        if not settings.edge_tls:
+            console.message("keys are sent unencrypted; set EDGE_TLS_CERT and EDGE_TLS_KEY")
+
+
+def _stop_on_signals(supervisor: Supervisor) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+            continue  # started with nohup: it must outlive its terminal
+        name = "Ctrl-C" if number is signal.SIGINT else number.name
+        loop.add_signal_handler(number, supervisor.request_stop, name)
+
+
+def ready_text(settings: LocalSettings) -> str:
+    """Example commands, printed when the stack is ready."""
+    url = settings.url
+    scripts = Path(sys.executable).parent
+    buf = shutil.which("buf", path=str(scripts)) or "buf"
+    if Path(buf).is_relative_to(Path.cwd()):
+        buf = str(Path(buf).relative_to(Path.cwd()))
+    state, keys = _shown(settings.run_dir), _shown(settings.keys_dir)
+    return f"""
+SEP is ready on {url} ({settings.environment}). Try:
+  curl -s {url}/api/status
+  curl -s {url}/api/ranking/active
+  curl -s {url}/api/trade/readiness
+  curl -sN {url}/api/manifold/stream
+calls that change something need the key in {keys}/write:
+  KEY="Authorization: Bearer $(cat {keys}/write)"
+  curl -s -H "$KEY" {url}/api/trade/reconcile -d '{{"dry_run": true}}'
+  curl -s -H "$KEY" {url}/api/kill-switch -d '{{"kill_switch": true, "reason": "trying it"}}'
+the same over gRPC (grpcurl works too):
+  {buf} curl --protocol grpc --http2-prior-knowledge \\
+    {url}/sep.allocator.v1.AllocatorService/ListRanking
+all routes: {url}/docs   logs: {state}/logs   state: {state}/valkey   stop: Ctrl-C
+"""
+
+
+def _shown(path: Path) -> Path:
+    """The path, relative to the current directory where it is inside it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,248 @@
+"""The commands against an HTTP server of the test's own: calls, output and exit codes."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from sep_ops import connection
+from sep_ops.__main__ import COMMANDS
+from sep_ops.connection import CallError, StackClient
+from sep_ops.snapshot import ROUTES
+
+ROOT = Path(__file__).parents[3]
+SCRIPTS = ROOT / "scripts" / "ops"
+KEY = "k" * 32
+ENGAGED = {"kill_switch": True, "reason": "lunch", "actor": "alice", "ts_ms": 1.7e12}
+CLOSE = {
+    "instrument": "EUR_USD",
+    "current_units": "150000",
+    "close_units": "50000",
+    "margin_freed": "1666.5",
+    "reason": "OVER_INSTRUMENT_CAP",
+    "order_state": "",
+    "client_order_id": "",
+    "order_reason": "",
+}
+PLAN = {
+    "drain_id": "d1",
+    "margin_used": "5000",
+    "margin_cap": "3333.5",
+    "excess": "1666.5",
+    "closes": [CLOSE],
+    "kill_switch": True,
+    "ts_ms": 1.7e12,
+}
+
+
+def error(status: int, reason: str) -> tuple[int, object]:
+    details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason}]
+    return status, {"code": 9, "message": "not now", "details": details}
+
+
+@dataclass
+class FakeStack:
+    """Answers each route with what it is given, in turn; the last answer is repeated."""
+
+    url: str = ""
+    answers: dict[str, list[tuple[int, object]]] = field(default_factory=dict)
+    calls: list[tuple[str, str, Any]] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+
+    def will_answer(self, route: str, *answers: tuple[int, object]) -> None:
+        self.answers[route] = list(answers)
+
+    def answer(self, route: str) -> tuple[int, object]:
+        answers = self.answers.get(route, [error(404, "UNKNOWN_ROUTE")])
+        return answers[0] if len(answers) == 1 else answers.pop(0)
+
+
+@pytest.fixture
+def stack() -> Iterator[FakeStack]:
+    fake = FakeStack()
+
+    class Handler(BaseHTTPRequestHandler):
+        def handle_call(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            fake.calls.append((self.command, self.path, json.loads(body) if body else None))
+            fake.keys.add(self.headers.get("authorization", ""))
+            status, answer = fake.answer(self.path.partition("?")[0])
+            if status == 0:  # the connection breaks before the answer
+                self.close_connection = True
+                return
+            text = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("content-length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_POST = handle_call
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    fake.url = f"http://127.0.0.1:{server.server_port}"
+    yield fake
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "write"
+    path.write_text(f"{KEY}\n")
+    return path
+
+
+def run(*command: str | Path, stack: FakeStack, key_file: Path) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, *command, "--url", stack.url, "--key-file", key_file],
+        cwd=key_file.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.fixture
+def client(stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[StackClient]:
+    monkeypatch.setattr(connection, "_WRITER_PAUSES_S", (0.0, 0.0))
+    with StackClient(stack.url, KEY) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_subcommand_explains_itself_and_its_exit_codes(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sep_ops", name, "--help"],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert f"usage: sep-ops {name}" in done.stdout
+    assert "Exits with 0" in " ".join(done.stdout.split())
+
+
+def test_the_list_of_subcommands_names_every_exit_code() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sep_ops", "--help"],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    for name in (*COMMANDS, "130", "3 ", "SEP_URL", "SEP_KEY_FILE"):
+        assert name in done.stdout
+
+
+def test_a_script_and_its_subcommand_do_the_same(stack: FakeStack, key_file: Path) -> None:
+    stack.will_answer("/api/kill-switch", (200, ENGAGED))
+    arguments = ("engage", "--reason", "lunch")
+    script = run(SCRIPTS / "kill_switch.py", *arguments, stack=stack, key_file=key_file)
+    command = run("-m", "sep_ops", "kill-switch", *arguments, stack=stack, key_file=key_file)
+    assert script == command == (0, "kill switch engaged by alice: lunch\n")
+    call = ("POST", "/api/kill-switch", {"kill_switch": True, "reason": "lunch"})
+    assert stack.calls == [call, call]
+    assert stack.keys == {f"Bearer {KEY}"}
+
+
+def test_a_refused_call_names_the_call_and_the_reason(
+    client: StackClient, stack: FakeStack
+) -> None:
+    stack.will_answer("/api/kill-switch", error(401, "WRONG_KEY"))
+    with pytest.raises(CallError) as raised:
+        client.kill_switch()
+    assert str(raised.value) == "GET /api/kill-switch: not now (WRONG_KEY)"
+    assert (raised.value.reason, raised.value.status) == ("WRONG_KEY", 401)
+
+
+def test_an_answer_that_is_no_json_is_malformed(client: StackClient, stack: FakeStack) -> None:
+    stack.will_answer("/api/status", (200, b"<html>"))
+    with pytest.raises(CallError, match="MALFORMED"):
+        client.status()
+
+
+def test_a_read_is_not_repeated(client: StackClient, stack: FakeStack) -> None:
+    stack.will_answer("/api/status", error(503, "STORE_UNAVAILABLE"))
+    with pytest.raises(CallError, match="STORE_UNAVAILABLE"):
+        client.status()
+    assert len(stack.calls) == 1
+
+
+def test_a_write_is_repeated_until_it_reaches_the_writer(
+    client: StackClient, stack: FakeStack
+) -> None:
+    refusal = error(503, "NOT_THE_WRITER")
+    stack.will_answer("/api/kill-switch", refusal, refusal, (200, ENGAGED))
+    assert client.set_kill_switch(engaged=True, reason="lunch").kill_switch
+    assert len(stack.calls) == 3
+
+
+def test_a_write_that_never_reaches_the_writer_fails(client: StackClient, stack: FakeStack) -> None:
+    stack.will_answer("/api/kill-switch", error(503, "NOT_THE_WRITER"))
+    with pytest.raises(CallError, match="NOT_THE_WRITER"):
+        client.set_kill_switch(engaged=True, reason="lunch")
+    assert len(stack.calls) == 3
+
+
+def test_a_drain_repeats_a_close_whose_answer_is_lost_under_the_same_id(
+    stack: FakeStack, key_file: Path
+) -> None:
+    done = {**CLOSE, "order_state": "FILLED", "client_order_id": "c1"}
+    executed = {"drain_id": "d1", "closes": [done], "remaining_excess": "0", "ts_ms": 1.7e12}
+    stack.will_answer("/api/kill-switch", (200, ENGAGED))
+    stack.will_answer("/api/drain/plan", (200, PLAN), (200, {**PLAN, "closes": []}))
+    stack.will_answer("/api/drain/execute", (0, None), (200, executed))
+    code, output = run(SCRIPTS / "drain_overcap.py", stack=stack, key_file=key_file)
+    assert code == 0, output
+    assert "close EUR_USD 50000 of 150000: FILLED" in output
+    limits = {"buffer_pct": 5.0, "min_units": "1"}
+    execute = {"drain_id": "d1", "instrument": "EUR_USD", **limits}
+    assert stack.calls[1] == ("POST", "/api/drain/plan", limits)
+    assert stack.calls[2:4] == [("POST", "/api/drain/execute", execute)] * 2
+
+
+def test_a_drain_that_leaves_exposure_over_the_cap_exits_with_1(
+    stack: FakeStack, key_file: Path
+) -> None:
+    executed = {"drain_id": "d1", "closes": [], "remaining_excess": "9", "ts_ms": 1.7e12}
+    stack.will_answer("/api/kill-switch", (200, ENGAGED))
+    stack.will_answer("/api/drain/plan", (200, PLAN))
+    stack.will_answer("/api/drain/execute", (200, executed))
+    code, output = run(SCRIPTS / "drain_overcap.py", stack=stack, key_file=key_file)
+    assert code == 1, output
+    assert "still over the cap" in output
+
+
+@pytest.mark.parametrize("engaged_at_first", [False, True])
+def test_a_drain_is_refused_while_the_kill_switch_is_released(
+    stack: FakeStack, key_file: Path, engaged_at_first: bool
+) -> None:
+    stack.will_answer("/api/kill-switch", (200, {**ENGAGED, "kill_switch": engaged_at_first}))
+    stack.will_answer("/api/drain/plan", (200, PLAN))
+    stack.will_answer("/api/drain/execute", error(400, "KILL_SWITCH_RELEASED"))
+    code, output = run(SCRIPTS / "drain_overcap.py", stack=stack, key_file=key_file)
+    assert code == 3, output
+
+
+def test_a_snapshot_keeps_what_this_client_does_not_know_and_names_what_is_missing(
+    stack: FakeStack, key_file: Path
+) -> None:
+    for route in ROUTES:
+        stack.will_answer(route, (200, {"later_field": [1, {"deep": "0.10"}]}))
+    status = {"version": "1", "ts_ms": 1.7e12, "freshness": [], "leases": [], "parts": []}
+    stack.will_answer("/api/status", (200, status))
+    stack.will_answer("/api/oanda/account", error(503, "BROKER_UNAVAILABLE"))
+    code, output = run(SCRIPTS / "snapshot.py", "--out", "s", stack=stack, key_file=key_file)
+    assert code == 1, output
+    assert "missing /api/oanda/account: GET /api/oanda/account: not now" in output
+    taken = json.loads((key_file.parent / "s" / "2023-11-14T221320Z.json").read_text())
+    assert taken["health"] == {}
+    assert taken["/api/pairs"] == {"later_field": [1, {"deep": "0.10"}]}
+    assert "BROKER_UNAVAILABLE" in taken["/api/oanda/account"]["error"]

@@ -1,1 +1,0 @@
-"""The SEP stack as local processes, and Envoy's configuration."""

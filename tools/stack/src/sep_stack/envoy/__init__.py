@@ -1,1 +1,0 @@
-"""Envoy: its configuration made from settings and the contract, and how it is drained."""
