@@ -225,6 +225,7 @@ async def test_the_kill_switch_refuses_entries(stack: Stack) -> None:
 
 
 async def test_native_grpc_and_reflection_share_the_port(stack: Stack) -> None:
+    stack.post("/api/kill-switch", {"kill_switch": True, "reason": "test"})
     buf = Path(sys.executable).with_name("buf")
     url = f"{stack.url}/sep.guard.v1.GuardService/GetKillSwitch"
     done = await asyncio.create_subprocess_exec(
@@ -239,6 +240,7 @@ async def test_native_grpc_and_reflection_share_the_port(stack: Stack) -> None:
 
 @pytest.mark.parametrize("part", ["evaluator", "guard", "gateway"])
 async def test_a_killed_part_restarts_with_its_state(stack: Stack, part: str) -> None:
+    stack.post("/api/kill-switch", {"kill_switch": True, "reason": "test"})
     os.kill(stack.parts()[part], signal.SIGKILL)
     await eventually(lambda: stack.get("/health").status_code == 503, within_s=10)
     await eventually(lambda: stack.get("/health").status_code == 200, within_s=40)
