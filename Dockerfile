@@ -8,7 +8,7 @@ ARG PYTHON=3.13
 FROM python:${PYTHON}-slim AS base
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
-COPY requirements/constraints.txt requirements/
+COPY requirements/run.txt requirements/
 
 # --- Third-party packages -------------------------------------------------------------------------
 
@@ -27,7 +27,7 @@ RUN mkdir /lists && python third_party.py service protos libs/* library --out /l
 
 FROM base AS shared-dependencies
 COPY --from=lists /lists/shared.txt /lists/
-RUN pip wheel --constraint requirements/constraints.txt --requirement /lists/shared.txt \
+RUN pip wheel --constraint requirements/run.txt --requirement /lists/shared.txt \
         --wheel-dir /wheels \
     && pip install --no-index --no-deps --target /opt/shared-dependencies /wheels/*.whl
 
@@ -35,7 +35,7 @@ RUN pip wheel --constraint requirements/constraints.txt --requirement /lists/sha
 FROM shared-dependencies AS service-dependencies
 COPY --from=lists /lists/service.txt /lists/
 RUN mkdir -p /service-wheels /opt/service-dependencies \
-    && pip wheel --constraint requirements/constraints.txt --requirement /lists/service.txt \
+    && pip wheel --constraint requirements/run.txt --requirement /lists/service.txt \
         --find-links /wheels --wheel-dir /service-wheels \
     && for wheel in /wheels/*.whl; do rm -f "/service-wheels/${wheel##*/}"; done \
     && set -- /service-wheels/*.whl \

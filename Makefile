@@ -24,7 +24,7 @@ DEV_PROJECTS := $(filter libs/testing/%,$(PROJECTS))
 RUN_PROJECTS := $(filter-out $(DEV_PROJECTS),$(PROJECTS))
 SOURCES := $(wildcard $(ROOTS:%=%/*/src))
 TESTS := $(wildcard $(ROOTS:%=%/*/tests)) tests
-PROGRAMS := $(wildcard scripts deploy bench conftest.py requirements/*.py protos/*.py clients/*/*.py docs/*.py)
+PROGRAMS := $(wildcard scripts deploy bench conftest.py requirements/*.py protos/generate.py clients/*/*.py docs/*.py)
 PROTOS := $(wildcard protos/*.py protos/sep/*/v1/*.proto)
 CONTRACT := protos/gen/sep_protos/contract.binpb
 

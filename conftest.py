@@ -28,6 +28,12 @@ SLOW = (
     "services/allocator/tests/test_allocator_service.py",
     "services/guard/tests/test_scripted_day.py",
     "services/guard/tests/test_store_outage.py",
+    "services/guard/tests/test_cycle_properties.py",
+    "libs/kit/tests/test_candle_store.py",
+    "services/guard/tests/test_guard_service.py",
+    "services/gateway/tests/test_gateway_life.py",
+    "services/gateway/tests/test_gateway_orders.py",
+    "services/evaluator/tests/test_evaluator_loops.py",
 )
 # Each of these suites runs in one process, since its tests share a running stack. Of the others
 # each file does.

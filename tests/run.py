@@ -32,6 +32,7 @@ def main() -> int:
     started = time.monotonic()
     workers = os.environ.get("TEST_WORKERS") or str(_WORKERS_PER_CORE * (os.cpu_count() or 1))
     parallel = ("-n", workers, "--dist", "loadgroup", "--no-loadscope-reorder")
+    phases: dict[str, tuple[str, ...]]
     if fast:
         phases = {"fast": (*parallel, "-m", "not serial and not slow", "--fast")}
     else:

@@ -185,4 +185,4 @@ def _our_needs(pyproject: Path) -> tuple[str, list[str]]:
 
 def _build_tools() -> set[str]:
     lines = (ROOT / "requirements" / "build.txt").read_text().splitlines()
-    return _closure(line for line in lines if line and line[0] not in "#-")
+    return _closure(Requirement(line).name for line in lines if line and line[0] not in "#-")

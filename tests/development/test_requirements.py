@@ -11,13 +11,13 @@ FOLDER = Path(__file__).parents[2] / "requirements"
 
 def pinned(name: str) -> dict[str, str]:
     """Versions by canonical name; a line that pins nothing is an error."""
-    found = {}
+    found: dict[str, str] = {}
     for line in (FOLDER / f"{name}.txt").read_text().splitlines():
         if not line or line.startswith(("#", "-c ")):
             continue
         match = re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)", line)
         assert match, f"{name}.txt: {line!r} is not NAME==VERSION"
-        found[canonicalize_name(match[1])] = match[2]
+        found[canonicalize_name(match[1])] = str(match[2])
     return found
 
 

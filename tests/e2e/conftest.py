@@ -131,6 +131,15 @@ def stack(module_stack: Stack) -> Stack:
 
 
 @pytest.fixture
+def cold_stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack of its own that has just been started, with nothing stored and nothing compiled."""
+    running = Stack(tmp_path / "run")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
 def trading(stack: Stack) -> Stack:
     """The stack with entries allowed, as ``make run`` starts it."""
     return stack

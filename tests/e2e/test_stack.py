@@ -49,33 +49,33 @@ async def test_health_names_every_part(stack: Stack) -> None:
 
 
 async def test_metrics_gates_weights_and_a_filled_order_within_two_minutes(
-    trading: Stack,
+    cold_stack: Stack,
 ) -> None:
     def coherent() -> bool:
-        statuses = trading.get("/api/coherence/status").json()["statuses"]
+        statuses = cold_stack.get("/api/coherence/status").json()["statuses"]
         return sorted(s["instrument"] for s in statuses) == PAIRS and all(
             s.get("metrics") and s["fresh"] for s in statuses
         )
 
     def eligible() -> list[Any]:
-        ranking = trading.get("/api/ranking/active").json()["ranking"]
+        ranking = cold_stack.get("/api/ranking/active").json()["ranking"]
         return [r for r in ranking if r["eligible"]]
 
     def weighted() -> dict[str, float]:
-        status = trading.get("/api/risk/allocation-status").json()
+        status = cold_stack.get("/api/risk/allocation-status").json()
         assert status["total_allocation"] <= 0.30
         return {} if status["held"] else dict(status["weights"])
 
     def filled() -> int:
         # The ledger begins with the account and its cash; the rest are orders and fills.
-        account = trading.get("/api/oanda/account").json()
+        account = cold_stack.get("/api/oanda/account").json()
         return int(account["last_transaction_id"]) > 2
 
     for probe in (coherent, eligible, weighted, filled):
         await eventually(probe, within_s=120, every_s=0.5)
     thresholds = {
         c["name"]: c["threshold"]
-        for s in trading.get("/api/coherence/status").json()["statuses"]
+        for s in cold_stack.get("/api/coherence/status").json()["statuses"]
         for c in s["checks"]
     }
     assert thresholds == {"coherence": 0.55, "rupture": 0.60, "entropy": 0.75, "stability": 0.40}
@@ -225,6 +225,7 @@ async def test_the_kill_switch_refuses_entries(stack: Stack) -> None:
 
 
 async def test_native_grpc_and_reflection_share_the_port(stack: Stack) -> None:
+    stack.post("/api/kill-switch", {"kill_switch": True, "reason": "test"})
     buf = Path(sys.executable).with_name("buf")
     url = f"{stack.url}/sep.guard.v1.GuardService/GetKillSwitch"
     done = await asyncio.create_subprocess_exec(
@@ -239,6 +240,7 @@ async def test_native_grpc_and_reflection_share_the_port(stack: Stack) -> None:
 
 @pytest.mark.parametrize("part", ["evaluator", "guard", "gateway"])
 async def test_a_killed_part_restarts_with_its_state(stack: Stack, part: str) -> None:
+    stack.post("/api/kill-switch", {"kill_switch": True, "reason": "test"})
     os.kill(stack.parts()[part], signal.SIGKILL)
     await eventually(lambda: stack.get("/health").status_code == 503, within_s=10)
     await eventually(lambda: stack.get("/health").status_code == 200, within_s=40)

@@ -39,13 +39,13 @@ def folders() -> list[Path]:
 
 
 def pinned() -> dict[str, str]:
-    lines = (ROOT / "requirements" / "constraints.txt").read_text().splitlines()
+    lines = (ROOT / "requirements" / "run.txt").read_text().splitlines()
     found = [re.match(r"([A-Za-z0-9._-]+)==([^\s;\\]+)", line) for line in lines]
     return {canonicalize_name(match[1]): match[2] for match in found if match}
 
 
 def test_no_source_is_in_the_layers_of_third_party_packages() -> None:
-    assert copies("base") == {"requirements/constraints.txt"}
+    assert copies("base") == {"requirements/run.txt"}
     assert copies("shared-dependencies") == {"/lists/shared.txt"}
     assert copies("service-dependencies") == {"/lists/service.txt"}
 
