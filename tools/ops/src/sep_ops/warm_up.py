@@ -30,6 +30,7 @@ STEPS = ("backfill", "prime", "hydrate")
 
 _START_S = 20.0  # a stack that has just started may not know all its parts yet
 _UNAVAILABLE = 503
+_NO_ANSWER = ("UNREACHABLE", "TIMEOUT", "MALFORMED")
 
 
 def run(options: argparse.Namespace, clock: Clock) -> int:
@@ -68,7 +69,7 @@ def _scope(
     """The instruments and the history to warm up.
 
     Raises:
-        CallError: the stack refuses, or can't be reached, or is still unavailable after 20 s.
+        CallError: the stack refuses, or is still unavailable or out of reach after 20 s.
     """
     deadline = time.monotonic() + min(_START_S, options.wait)
     while True:
@@ -76,7 +77,8 @@ def _scope(
             pairs = options.pairs or [pair.instrument for pair in client.pairs().pairs]
             return list(pairs), _history(client, pairs, options, clock)
         except CallError as error:
-            if error.status < _UNAVAILABLE or time.monotonic() > deadline:
+            starting = error.status >= _UNAVAILABLE or error.reason in _NO_ANSWER
+            if not starting or time.monotonic() > deadline:
                 raise
         time.sleep(POLL_S)
 
