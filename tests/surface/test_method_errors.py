@@ -168,7 +168,17 @@ async def read_only(folder: Path, valkey: ValkeyServer) -> OutcomesBySituation:
 
 async def live_and_unreachable(folder: Path, valkey: ValkeyServer) -> OutcomesBySituation:
     """A live account without LIVE_TRADING_ENABLED, and a broker that was never reached."""
-    changed = {"OANDA_ENVIRONMENT": "live", "OANDA_API_URL": "http://127.0.0.1:1"}
+    nowhere = "https://127.0.0.1:1"
+    changed = {
+        "OANDA_ENVIRONMENT": "live",
+        "OANDA_ACCOUNT_ID": "001-001-0000001-001",
+        "OANDA_API_URL": nowhere,
+        "OANDA_STREAM_URL": nowhere,
+        # Settings that only paper allows.
+        "MARKET_CALENDAR": "fx",
+        "CANDLE_BACKFILL_DAYS": "1",
+        "PM_RECONCILE_SEC": "150",
+    }
     async with running_stack(folder, valkey, **changed) as stack:
         await until(stack, "GetStatus")
         return {

@@ -32,7 +32,7 @@ from sep_kit.logging import configure_logging, get_logger
 from sep_kit.loop import LoopMetrics, PeriodicLoop
 from sep_kit.ops.servicer import OpsServicer, StackView
 from sep_kit.ops.status import Limits
-from sep_kit.settings.loading import EX_CONFIG, ServiceSettings, load_settings_or_exit
+from sep_kit.settings.loading import EX_CONFIG, ServiceSettings, check_settings_or_exit
 from sep_kit.settings.shared.access import AccessKnobs, ApiAccess, TlsKnobs
 from sep_kit.settings.shared.connection import ConnectionKnobs
 from sep_kit.settings.shared.freshness import FreshnessKnobs
@@ -130,8 +130,13 @@ class Build(Protocol):
 
 def main(name: str, settings_kind: type[StackSettings], build: Build) -> None:
     """Run a service until SIGTERM or SIGINT. Exits with code 78 if its settings are invalid."""
-    settings = load_settings_or_exit(settings_kind)
+    checked = check_settings_or_exit(settings_kind)
+    settings = checked.settings
     configure_logging(name, settings.log_format, settings.log_level)
+    for warning in checked.warnings:
+        # One service speaks for all of them about what all of them see.
+        if not warning.shared or name == "gateway":
+            _log.warning("settings", warning=warning.text)
     try:
         uvloop.run(_run_until_signalled(name, settings, build))
     except BaseExceptionGroup as group:

@@ -84,7 +84,8 @@ def _valkey(settings: LocalSettings, system: Mapping[str, str]) -> Part:
         "port": str(settings.valkey.port),
         "dir": str(data),
         "appendonly": "yes",
-        "appendfsync": "everysec",
+        # An engaged kill switch is on disk before its caller reads that it is.
+        "appendfsync": "always",
         "save": "",  # the append-only file is enough
         "maxmemory-policy": "noeviction",  # every key is state, none a cache
         "loglevel": "warning",
