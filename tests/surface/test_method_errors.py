@@ -63,14 +63,15 @@ def order(units: str, *, reduce_only: bool = False) -> dict[str, Json]:
 
 
 async def call_all(stack: RunningStack, requests: dict[str, Json] | None = None) -> Outcomes:
-    """Call every method; SetKillSwitch last, since it changes the situation of the others."""
-    names = [m.name for m in METHODS.values() if m.name != "SetKillSwitch"]
+    """Call every method; what engages comes last, since it changes the situation of the others."""
+    engaging = ("SetKillSwitch", "EngageKillSwitch")
+    names = [m.name for m in METHODS.values() if m.name not in engaging]
     outcomes = await asyncio.gather(
         *(stack.call(name, (requests or {}).get(name)) for name in names)
     )
     return {
         **dict(zip(names, outcomes, strict=True)),
-        "SetKillSwitch": await stack.call("SetKillSwitch"),
+        **{name: await stack.call(name) for name in engaging},
     }
 
 

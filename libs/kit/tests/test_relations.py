@@ -39,7 +39,7 @@ def seen(kind: type[ServiceSettings], environ: dict[str, str]) -> tuple[list[str
 
 
 def of_broker(*values: str) -> list[str]:
-    return seen(GatewaySettings, TOKEN | dict(zip(NAMES, values, strict=True)))[0]
+    return seen(GatewaySettings, TOKEN | HALT_FOLDER | dict(zip(NAMES, values, strict=True)))[0]
 
 
 def everything(environment: str, **changed: str) -> tuple[list[str], list[str]]:
@@ -47,7 +47,7 @@ def everything(environment: str, **changed: str) -> tuple[list[str], list[str]]:
     return seen(all_settings(ServiceSettings), TOKEN | broker | HALT_FOLDER | changed)
 
 
-HALT_FOLDER: dict[str, str] = {}
+HALT_FOLDER = {"KILL_SWITCH_DIR": "/state"}
 
 
 @pytest.mark.parametrize("environment", ["paper", "practice", "live"])
@@ -109,8 +109,14 @@ def test_nothing_that_is_live_starts_under_another_name(
 ) -> None:
     if of_broker(environment, api, stream, account):
         return
-    is_live = LIVE_API == api or LIVE_STREAM == stream or account == LIVE_ACCOUNT
+    is_live = api == LIVE_API or stream == LIVE_STREAM or account == LIVE_ACCOUNT
     assert is_live == (environment == "live")
+
+
+def test_without_a_folder_an_engage_could_be_lost() -> None:
+    environ = {"OANDA_ENVIRONMENT": "practice"}
+    ((fault,), _) = seen(GuardSettings, environ)
+    assert fault.startswith("KILL_SWITCH_DIR=unset: an engage while Valkey is away")
 
 
 AT_ODDS = [

@@ -19,7 +19,7 @@ class EvaluatorSettings(ThresholdKnobs, StackSettings):
         Relation(
             names=("eval_span_days", "eval_long_run_days"),
             holds=lambda span, long_run: span <= long_run,
-            sentence="a slice lies inside the long run, so the span must not be longer",
+            sentence="a slice must not be longer than the long run",
             always=True,
         ),
         Relation(

@@ -12,6 +12,7 @@ from sep_kit.settings.broker_hosts import (
     is_encrypted_where_needed,
 )
 from sep_kit.settings.relations import Relation
+from sep_kit.settings.shared.safety import HaltKnobs
 
 _HEARTBEAT_S = 5
 """The broker sends a heartbeat on every stream in this interval."""
@@ -25,7 +26,7 @@ def _check_token(token: SecretStr) -> SecretStr:
     return token
 
 
-class GatewaySettings(StackSettings):
+class GatewaySettings(HaltKnobs, StackSettings):
     """Gateway: the broker and its candles."""
 
     relations: ClassVar[tuple[Relation, ...]] = (

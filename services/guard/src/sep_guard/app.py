@@ -16,12 +16,15 @@ from sep_kit.service import Context, Parts
 from sep_kit.store import keys
 from sep_kit.store.channel_watch import ChannelWatch
 from sep_kit.store.connection import Valkey, reply
+from sep_kit.store.durable_kill_switch import LATE_INTERVAL_S, DurableKillSwitch, Tell
+from sep_kit.store.halt_file import HaltFile
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import KillSwitchChange
 from sep_kit.subscription import Subscription
 
 from sep_guard.adapters.gateway import GatewayBroker
+from sep_guard.adapters.gateway_kill_switch import GatewayKillSwitch
 from sep_guard.adapters.risk_state import RiskStateStore
 from sep_guard.adapters.stored_inputs import StoredInputsReader
 from sep_guard.adapters.valkey_store import ValkeyGuardStore
@@ -48,6 +51,10 @@ def _new_id() -> str:
     return uuid.uuid4().hex
 
 
+async def _tell_nobody(_: KillSwitchChange) -> None:
+    """There is no gateway that holds an engage."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Resources:
     """What the guard is assembled from: store, lease, broker, clocks and ids.
@@ -62,6 +69,7 @@ class Resources:
     metrics: GuardMetrics
     elapsed: Callable[[], float] = time.monotonic
     new_id: Callable[[], str] = _new_id
+    tell_gateway: Tell = _tell_nobody
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +81,7 @@ class Guard:
     drain: Drain
     flatten: Flatten
     locks: InstrumentLocks
-    kill_switch: KillSwitch
+    kill_switch: DurableKillSwitch
     kill_switch_control: KillSwitchControl
 
 
@@ -82,7 +90,13 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
     valkey, clock, metrics = resources.valkey, resources.clock, resources.metrics
     limits, new_id = settings.limits(), resources.new_id
     store = ValkeyGuardStore(valkey, resources.lease)
-    kill_switch = KillSwitch(valkey)
+    folder = settings.kill_switch_dir
+    kill_switch = DurableKillSwitch(
+        KillSwitch(valkey),
+        None if folder is None else HaltFile(folder, "guard"),
+        clock,
+        resources.tell_gateway,
+    )
     open_orders = OpenOrders(store, resources.elapsed)
     stored_inputs = StoredInputsReader(
         valkey, settings.candle_granularity, open_orders.instruments, clock
@@ -119,7 +133,12 @@ def build(settings: GuardSettings, context: Context) -> Parts:
     channel = context.open_channel(settings.gateway_addr)
     metrics = GuardMetrics(context.registry)
     resources = Resources(
-        valkey=valkey, lease=lease, broker=GatewayBroker(channel), clock=clock, metrics=metrics
+        valkey=valkey,
+        lease=lease,
+        broker=GatewayBroker(channel),
+        clock=clock,
+        metrics=metrics,
+        tell_gateway=GatewayKillSwitch(channel).engage,
     )
     guard = assemble(settings, resources)
     servicer = GuardServicer(
@@ -141,11 +160,15 @@ def build(settings: GuardSettings, context: Context) -> Parts:
     async def prepare() -> None:
         """Seed the kill switch, then reconcile with the broker before the first decision."""
         # Once per start: a retry that waits for the broker must not undo a change by the API.
+        await guard.kill_switch.tick()
         while unseeded:
             await guard.kill_switch.seed(unseeded[0], force=settings.kill_switch_force_env)
             unseeded.clear()
         await guard.views.view()
 
+    late_engage = PeriodicLoop(
+        "kill_switch", guard.kill_switch.tick, LATE_INTERVAL_S, context.loops, vital=False
+    )
     loop = PeriodicLoop(
         "reconcile", guard.reconciler.tick, settings.pm_reconcile_sec, context.loops
     )
@@ -159,7 +182,7 @@ def build(settings: GuardSettings, context: Context) -> Parts:
 
     return Parts(
         handlers=[Handler(SERVICE, servicer, guard_pb2_grpc.add_GuardServiceServicer_to_server)],
-        loops=[loop, Subscription("weights_watch", watch.run, context.loops)],
+        loops=[loop, late_engage, Subscription("weights_watch", watch.run, context.loops)],
         prepare=prepare,
         checks={"valkey": ping_store},
         close=[partial(channel.close, None)],

@@ -8,7 +8,7 @@ from sep_kit.service import StackSettings
 from sep_kit.settings.fields import Knobs, Seconds
 from sep_kit.settings.relations import Relation
 from sep_kit.settings.shared.allocation import AllocationKnobs
-from sep_kit.settings.shared.safety import OandaEnvironment
+from sep_kit.settings.shared.safety import HaltKnobs, OandaEnvironment
 from sep_kit.settings.shared.thresholds import ThresholdKnobs
 
 from sep_guard.domain.limits import EntryLimits, GuardLimits, PortfolioLimits
@@ -66,7 +66,7 @@ class RiskKnobs(Knobs):
         )
 
 
-class GuardSettings(RiskKnobs, AllocationKnobs, ThresholdKnobs, StackSettings):
+class GuardSettings(RiskKnobs, AllocationKnobs, ThresholdKnobs, HaltKnobs, StackSettings):
     """Guard: kill switch, spread limit, reconciling and margin gate."""
 
     relations: ClassVar[tuple[Relation, ...]] = (

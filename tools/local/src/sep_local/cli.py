@@ -74,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--env-file", type=Path, required=True, metavar="FILE")
     check.add_argument(
-        "--token-in-file", action="store_true", help="the broker's token is given to the stack later"
+        "--token-in-file",
+        action="store_true",
+        help="the broker's token is given to the stack later",
     )
     check.set_defaults(command=_check)
     config = commands.add_parser(

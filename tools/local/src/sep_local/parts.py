@@ -73,6 +73,7 @@ def stack_addresses(settings: LocalSettings) -> dict[str, str]:
         "ALLOCATOR_ADDR": str(settings.allocator),
         "GUARD_ADDR": str(settings.guard),
         "API_KEYS_DIR": str(settings.keys_dir),
+        "KILL_SWITCH_DIR": str(settings.run_dir / "kill_switch"),
     }
 
 
