@@ -28,6 +28,7 @@ from sep_kit.grpc.keys import KeyRing
 from sep_kit.grpc.response_cache import ResponseCache
 from sep_kit.grpc.server import OPS_SERVICE, GrpcServer, Handler
 from sep_kit.grpc.tls import TlsFiles
+from sep_kit.holder_health import HolderHealth
 from sep_kit.logging import configure_logging, get_logger
 from sep_kit.loop import LoopMetrics, PeriodicLoop
 from sep_kit.ops.servicer import OpsServicer, StackView
@@ -233,11 +234,15 @@ async def _work(parts: Parts, context: Context, server: GrpcServer) -> None:
         "sep_serving", "1 while this service does its work", ["service"], registry=context.registry
     )
     serving.labels(context.name).set(0)
+    health = HolderHealth(asyncio.get_running_loop().time)
+    context.lease.works = health.works
+    context.lease.on_acquired(health.acquired)
     renewal = PeriodicLoop("lease", context.lease.renew, RENEW_SECONDS, context.loops)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(renewal.run())
         if parts.prepare is not None:
             await _until_prepared(parts.prepare)
+        health.begun([p for p in parts.loops if isinstance(p, PeriodicLoop) and p.vital])
         for loop in parts.loops:
             tasks.create_task(loop.run())
         tasks.create_task(_watch(parts, server, serving.labels(context.name)))
