@@ -39,8 +39,10 @@ from sep_kit.settings.shared.connection import ConnectionKnobs
 from sep_kit.settings.shared.freshness import FreshnessKnobs
 from sep_kit.settings.shared.market import MarketKnobs
 from sep_kit.settings.shared.safety import SafetyKnobs
+from sep_kit.store import stored_types
 from sep_kit.store.connection import Valkey, open_valkey
 from sep_kit.store.lease import RENEW_SECONDS, Lease
+from sep_kit.store.stored_types import StoredTypes
 
 _log = get_logger("Service")
 
@@ -112,6 +114,7 @@ class Parts:
             by raising ``StartRefusedError``.
         checks: health checks by name.
         close: runs last, in order.
+        stored: the type of each key that the service writes; other types are set aside.
     """
 
     handlers: Sequence[Handler]
@@ -119,6 +122,7 @@ class Parts:
     prepare: Callable[[], Awaitable[None]] | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
     close: Sequence[Callable[[], Awaitable[Any]]] = ()
+    stored: Mapping[str, str] = field(default_factory=dict)
 
 
 class Build(Protocol):
@@ -238,8 +242,13 @@ async def _work(parts: Parts, context: Context, server: GrpcServer) -> None:
     context.lease.works = health.works
     context.lease.on_acquired(health.acquired)
     renewal = PeriodicLoop("lease", context.lease.renew, RENEW_SECONDS, context.loops)
+    types = StoredTypes(context.store, context.lease, parts.stored)
+    repair = PeriodicLoop(
+        "stored_types", types.tick, stored_types.INTERVAL_S, context.loops, vital=False
+    )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(renewal.run())
+        tasks.create_task(repair.run())
         if parts.prepare is not None:
             await _until_prepared(parts.prepare)
         health.begun([p for p in parts.loops if isinstance(p, PeriodicLoop) and p.vital])

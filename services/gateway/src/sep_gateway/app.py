@@ -7,6 +7,7 @@ from sep_kit import service
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts, StartRefusedError
+from sep_kit.store import keys
 from sep_kit.store.candles import CandleStore
 from sep_kit.store.durable_kill_switch import LATE_INTERVAL_S, DurableKillSwitch
 from sep_kit.store.halt_file import HaltFile
@@ -135,6 +136,10 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
         prepare=prepare,
         checks={"valkey": check_store, "broker": link.check},
         close=[http.close, stream_http.close],
+        stored={
+            keys.candles(instrument, settings.candle_granularity): "hash"
+            for instrument in settings.hotband_pairs
+        },
     )
 
 

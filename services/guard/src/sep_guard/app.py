@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,7 +27,7 @@ from sep_guard.adapters.gateway import GatewayBroker
 from sep_guard.adapters.gateway_kill_switch import GatewayKillSwitch
 from sep_guard.adapters.risk_state import RiskStateStore
 from sep_guard.adapters.stored_inputs import StoredInputsReader
-from sep_guard.adapters.valkey_store import ValkeyGuardStore
+from sep_guard.adapters.valkey_store import STORED_TYPES, ValkeyGuardStore
 from sep_guard.adapters.view_reader import ViewReader, ViewSettings
 from sep_guard.application.breaker import Breaker
 from sep_guard.application.dispatcher import Dispatcher
@@ -83,6 +83,7 @@ class Guard:
     locks: InstrumentLocks
     kill_switch: DurableKillSwitch
     kill_switch_control: KillSwitchControl
+    recording: Callable[[], Awaitable[str | None]]
 
 
 def assemble(settings: GuardSettings, resources: Resources) -> Guard:
@@ -124,6 +125,7 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
         ),
         kill_switch=kill_switch,
         kill_switch_control=control,
+        recording=store.recording,
     )
 
 
@@ -184,7 +186,8 @@ def build(settings: GuardSettings, context: Context) -> Parts:
         handlers=[Handler(SERVICE, servicer, guard_pb2_grpc.add_GuardServiceServicer_to_server)],
         loops=[loop, late_engage, Subscription("weights_watch", watch.run, context.loops)],
         prepare=prepare,
-        checks={"valkey": ping_store},
+        checks={"valkey": ping_store, "recording": guard.recording},
+        stored=STORED_TYPES,
         close=[partial(channel.close, None)],
     )
 
