@@ -120,6 +120,11 @@ if ((observe)); then
     compose+=(--profile observe)
 fi
 
+# Every fault of the settings is named before anything is built or changed.
+if [[ -x $python ]]; then
+    "$python" -m sep_local check --env-file "$env_file" --token-in-file || refuse "see the settings above"
+fi
+
 absolute() { printf '%s/%s' "$(cd "$(dirname "$1")" && pwd)" "$(basename "$1")"; }
 
 SEP_ENV_FILE=$(absolute "$env_file")

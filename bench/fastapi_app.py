@@ -29,13 +29,14 @@ from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.connection import open_valkey
 from sep_kit.store.documents import read_document
+from sep_kit.store.durable_kill_switch import DurableKillSwitch
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import GatesBlob, WeightsRecord
 
 app = FastAPI()
 _store = open_valkey(os.environ["VALKEY_URL"])
-_kill_switch = KillSwitch(_store)
+_kill_switch = DurableKillSwitch(KillSwitch(_store), None, SystemClock())
 _clock = SystemClock()
 _settings = load_settings(GuardSettings)
 _limits = _settings.limits()

@@ -90,6 +90,7 @@ def test_methods_have_the_expected_access() -> None:
     assert sorted(by_access[Access.INTERNAL]) == [
         "ClosePosition",
         "CloseTrade",
+        "EngageKillSwitch",
         "GetOrder",
         "PlaceMarketOrder",
     ]

@@ -39,6 +39,7 @@ REQUESTS: dict[str, Json] = {
     "CheckEntry": {"instrument": "EUR_USD"},
     "Reconcile": {"dry_run": False},
     "SetKillSwitch": {"kill_switch": True, "reason": "a test"},
+    "EngageKillSwitch": {"reason": "a test", "ts_ms": 1},
     "ExecuteDrain": {"drain_id": "0" * 32},
     "PlaceMarketOrder": ORDER,
     "ClosePosition": CLOSE,

@@ -63,14 +63,15 @@ def order(units: str, *, reduce_only: bool = False) -> dict[str, Json]:
 
 
 async def call_all(stack: RunningStack, requests: dict[str, Json] | None = None) -> Outcomes:
-    """Call every method; SetKillSwitch last, since it changes the situation of the others."""
-    names = [m.name for m in METHODS.values() if m.name != "SetKillSwitch"]
+    """Call every method; what engages comes last, since it changes the situation of the others."""
+    engaging = ("SetKillSwitch", "EngageKillSwitch")
+    names = [m.name for m in METHODS.values() if m.name not in engaging]
     outcomes = await asyncio.gather(
         *(stack.call(name, (requests or {}).get(name)) for name in names)
     )
     return {
         **dict(zip(names, outcomes, strict=True)),
-        "SetKillSwitch": await stack.call("SetKillSwitch"),
+        **{name: await stack.call(name) for name in engaging},
     }
 
 
@@ -168,7 +169,17 @@ async def read_only(folder: Path, valkey: ValkeyServer) -> OutcomesBySituation:
 
 async def live_and_unreachable(folder: Path, valkey: ValkeyServer) -> OutcomesBySituation:
     """A live account without LIVE_TRADING_ENABLED, and a broker that was never reached."""
-    changed = {"OANDA_ENVIRONMENT": "live", "OANDA_API_URL": "http://127.0.0.1:1"}
+    nowhere = "https://127.0.0.1:1"
+    changed = {
+        "OANDA_ENVIRONMENT": "live",
+        "OANDA_ACCOUNT_ID": "001-001-0000001-001",
+        "OANDA_API_URL": nowhere,
+        "OANDA_STREAM_URL": nowhere,
+        # Settings that only paper allows.
+        "MARKET_CALENDAR": "fx",
+        "CANDLE_BACKFILL_DAYS": "1",
+        "PM_RECONCILE_SEC": "150",
+    }
     async with running_stack(folder, valkey, **changed) as stack:
         await until(stack, "GetStatus")
         return {

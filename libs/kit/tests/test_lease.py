@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 from sep_kit.errors import NotTheWriterError, StoreUnavailableError
@@ -164,3 +165,136 @@ async def test_tokens_keep_growing_after_a_restart_of_the_store(
     await after.renew()
     assert after.token > token
     await client.aclose()
+
+
+async def test_a_holder_that_does_not_work_yields_to_a_replica_that_waits(
+    store: Valkey, replicas: tuple[Lease, Lease]
+) -> None:
+    old, new = replicas
+    await old.renew()
+    first = old.token
+    await new.renew()
+    old.works = lambda: False
+    await old.renew()
+    assert not old.held
+    assert old.last_token == 0
+    # There is no moment without a holder: the lease is already the other's.
+    assert await store.hget(keys.lease("guard"), "holder") == b"new"
+    await new.renew()
+    assert new.token > first
+    with pytest.raises(NotTheWriterError):
+        await old.write(lambda pipe: pipe.set("x", "1"))
+    await new.write(lambda pipe: pipe.set("x", "2"))
+
+
+async def test_a_holder_that_does_not_work_stays_while_none_waits(
+    store: Valkey, replicas: tuple[Lease, Lease]
+) -> None:
+    old, new = replicas
+    old.works = lambda: False
+    await old.renew()
+    await old.renew()
+    assert old.held
+    # One that could not do the work either does not wait.
+    new.works = lambda: False
+    await new.renew()
+    await old.renew()
+    assert old.held
+    # Nor does one that waited and is gone.
+    new.works = lambda: True
+    await new.renew()
+    await store.hset(keys.lease("guard"), "waiting_until", "1")
+    await old.renew()
+    assert old.held
+
+
+async def test_without_the_store_the_last_token_still_identifies_the_writer(
+    valkey: ValkeyServer, clock: FakeClock
+) -> None:
+    """It allows reductions; entries need a lease that is held."""
+    async with open_valkey(valkey.url) as client:
+        lease = Lease(client, "guard", "a", clock)
+        await lease.renew()
+        token = lease.token
+        valkey.kill()
+        with pytest.raises(StoreUnavailableError):
+            await lease.renew()
+        clock.advance(60)
+        assert (lease.held, lease.token, lease.last_token) == (False, 0, token)
+
+
+async def lose_counter(store: Valkey) -> None:
+    await store.delete(keys.lease_counter("guard"))
+
+
+async def counter_as_text(store: Valkey) -> None:
+    await store.set(keys.lease_counter("guard"), "many")
+
+
+async def counter_as_list(store: Valkey) -> None:
+    await store.delete(keys.lease_counter("guard"))
+    await reply(store.lpush(keys.lease_counter("guard"), "x"))
+
+
+async def smaller_counter(store: Valkey) -> None:
+    await store.set(keys.lease_counter("guard"), "1")
+
+
+async def greater_counter(store: Valkey) -> None:
+    await reply(store.incrby(keys.lease_counter("guard"), 1000))
+
+
+async def lease_as_text(store: Valkey) -> None:
+    await store.set(keys.lease("guard"), "x")
+
+
+async def token_as_text(store: Valkey) -> None:
+    await reply(store.hset(keys.lease("guard"), "token", "x"))
+
+
+async def no_token(store: Valkey) -> None:
+    await reply(store.hdel(keys.lease("guard"), "token"))
+
+
+async def no_end(store: Valkey) -> None:
+    await store.persist(keys.lease("guard"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lose_counter, counter_as_text, counter_as_list, smaller_counter, greater_counter,
+        lease_as_text, token_as_text, no_token, no_end,
+    ],
+)  # fmt: skip
+async def test_a_damaged_lease_heals_and_tokens_never_repeat(
+    store: Valkey, replicas: tuple[Lease, Lease], damage: Callable[[Valkey], Awaitable[None]]
+) -> None:
+    old, _ = replicas
+    await old.renew()
+    token = old.token
+    await damage(store)
+    await old.renew()
+    assert old.held
+    assert old.token >= token
+    await old.write(lambda pipe: pipe.set("x", "1"))
+    assert 0 < await reply(store.pttl(keys.lease("guard"))) <= 10_000
+
+
+async def test_a_lease_without_an_end_and_without_a_holder_ends(
+    store: Valkey, replicas: tuple[Lease, Lease]
+) -> None:
+    await reply(store.hset(keys.lease("guard"), mapping={"holder": "gone", "token": "1"}))
+    await replicas[1].renew()
+    assert 0 < await reply(store.pttl(keys.lease("guard"))) <= 10_000
+
+
+async def test_an_acquisition_sent_twice_meets_its_own_claim(
+    store: Valkey, replicas: tuple[Lease, Lease]
+) -> None:
+    """A client library repeats a command whose answer was lost."""
+    old, _ = replicas
+    await old.renew()
+    token = old.token
+    await old.renew()
+    assert old.token == token

@@ -1,4 +1,5 @@
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from sep_kit.settings.loading import (
     EX_CONFIG,
     InvalidSettingsError,
     ServiceSettings,
+    check_settings,
+    check_settings_or_exit,
     load_settings,
-    load_settings_or_exit,
+    unknown_name,
 )
-from sep_kit.settings.names import own_prefixes
+from sep_kit.settings.names import unknown_names
 from sep_kit.settings.registry import all_settings, knob_groups, own_fields
 from sep_kit.settings.shared.allocation import AllocationKnobs
 from sep_kit.settings.shared.safety import OandaEnvironment
@@ -48,6 +51,19 @@ def faults(secrets: Path = NONE, /, **environ: str) -> list[str]:
     return refusal.value.faults
 
 
+def warnings(**environ: str) -> list[str]:
+    checked = check_settings(AllSettings, {"OANDA_API_TOKEN": TOKEN, **environ}, NONE)
+    return [warning.text for warning in checked.warnings]
+
+
+LIVE = {
+    "OANDA_ENVIRONMENT": "live",
+    "OANDA_ACCOUNT_ID": "001-001-0000001-001",
+    "OANDA_API_URL": "https://api-fxtrade.oanda.com",
+    "OANDA_STREAM_URL": "https://stream-fxtrade.oanda.com",
+}
+
+
 def test_every_setting_is_registered_once() -> None:
     names = all_names()
     assert len(names) == len(set(names))
@@ -67,31 +83,6 @@ def test_a_class_registers_the_fields_that_it_declares_itself() -> None:
         b: int = 2
 
     assert (own_fields(Base), own_fields(Derived)) == (["a"], ["b"])
-
-
-@pytest.mark.parametrize(
-    ("names", "prefixes"),
-    [
-        # A first word that several settings share marks a name as ours.
-        (["EVAL_A", "EVAL_B_C"], ["EVAL_"]),
-        # One that a single setting uses does not: READ_TIMEOUT may be another program's.
-        (["READ_ONLY"], ["READ_ONLY"]),
-        (["MAX_SPREAD_BPS"], ["MAX_SPREAD_"]),
-    ],
-)
-def test_prefixes_follow_from_the_names(names: list[str], prefixes: list[str]) -> None:
-    assert own_prefixes(names, names) == prefixes
-
-
-@pytest.mark.parametrize(
-    "prefix",
-    ["ALLOC_", "AUTO_", "CANDLE_", "EVAL_", "FRESH_", "GATES_BLOB_", "GUARD_", "HYSTERESIS_",
-     "KILL_SWITCH_", "MARGIN_HYST_", "MARKET_CALENDAR_", "MAX_SPREAD_", "OANDA_", "PM_",
-     "READ_ONLY_", "RISK_ALLOC_", "SESSION_"],
-)  # fmt: skip
-def test_an_unknown_name_with_a_prefix_of_ours_is_a_fault(prefix: str) -> None:
-    (fault,) = faults(**{f"{prefix}XYZZY_QWERTY": "1"})
-    assert fault.startswith(f"{prefix}XYZZY_QWERTY: is not a setting of this stack")
 
 
 def test_defaults_are_safe() -> None:
@@ -146,14 +137,21 @@ def test_the_process_environment_counts_when_none_is_given(
         ("VALKEY_URI", "VALKEY_URL"),
     ],
 )
-def test_an_unknown_name_is_a_fault_with_a_suggestion(name: str, suggestion: str) -> None:
-    assert faults(**{name: "1"}) == [
-        f"{name}: is not a setting of this stack; did you mean {suggestion}?"
-    ]
+def test_a_name_close_to_a_setting_is_a_warning_with_a_suggestion(
+    name: str, suggestion: str
+) -> None:
+    text = f"{name}: is not a setting of this stack; did you mean {suggestion}?"
+    assert warnings(**{name: "1"}) == [text]
 
 
-def test_an_unknown_name_like_nothing_else_has_no_suggestion() -> None:
-    assert faults(PM_XYZZY_QWERTY="1") == ["PM_XYZZY_QWERTY: is not a setting of this stack"]
+@pytest.mark.parametrize("name", ["ALLOC_TOPK", "VALKEY_URI", "LOGLEVEL"])
+def test_a_name_close_to_a_setting_is_a_fault_on_live(name: str) -> None:
+    assert faults(**{name: "1"}, **LIVE)[0].startswith(f"{name}: is not a setting of this stack")
+
+
+def test_in_an_env_file_of_ours_every_unknown_name_is_a_fault() -> None:
+    assert unknown_names(["ALLOC_TOP_K", "PM_XYZZY", "HTTP_PORT"], ["HTTP_PORT"]) == ["PM_XYZZY"]
+    assert unknown_name("PM_XYZZY_QWERTY") == "PM_XYZZY_QWERTY: is not a setting of this stack"
 
 
 @pytest.mark.parametrize(
@@ -161,6 +159,9 @@ def test_an_unknown_name_like_nothing_else_has_no_suggestion() -> None:
     [
         "PATH",
         "HOME",
+        "SESSION_MANAGER",
+        "PM_ID",
+        "GUARD_METRICS_SERVICE_HOST",
         "LOG_DIR",
         "GRPC_VERBOSITY",
         "VALKEY_PORT",
@@ -172,8 +173,9 @@ def test_an_unknown_name_like_nothing_else_has_no_suggestion() -> None:
         "HTTP_BIND",
     ],
 )
-def test_names_of_other_programs_are_not_faults(name: str) -> None:
-    load(**{name: "1"})
+def test_names_of_other_programs_are_ignored_on_live_too(name: str) -> None:
+    assert warnings(**{name: "1"}) == []
+    load(**{name: "1"}, **LIVE)
 
 
 MALFORMED = [
@@ -255,15 +257,18 @@ def test_the_bounds_of_a_range_are_allowed(name: str, lowest: str, highest: str)
 
 def test_all_faults_are_listed_at_once() -> None:
     found = faults(
+        **LIVE,
         ALLOC_TOPK="3",
         ALLOC_TOP_K="x",
         READ_ONLY="?",
         MARGIN_HYST_LOW="0.4",
         EVAL_SPAN_DAYS="91",
+        CANDLE_BACKFILL_DAYS="5",
     )
-    assert sorted(f.split(":")[0].split(" ")[0] for f in found) == [
+    assert sorted(re.split("[:= ]", f)[0] for f in found) == [
         "ALLOC_TOPK",
         "ALLOC_TOP_K",
+        "CANDLE_BACKFILL_DAYS",
         "EVAL_SPAN_DAYS",
         "MARGIN_HYST_LOW",
         "READ_ONLY",
@@ -272,8 +277,8 @@ def test_all_faults_are_listed_at_once() -> None:
 
 def test_every_contradiction_is_listed() -> None:
     assert faults(MARGIN_HYST_LOW="0.4", EVAL_SPAN_DAYS="91") == [
-        "EVAL_SPAN_DAYS 91 is above EVAL_LONG_RUN_DAYS 90; a slice lies inside the long run",
-        "MARGIN_HYST_LOW 0.4 is above MARGIN_HYST_HIGH 0.30; low must not exceed high",
+        "EVAL_SPAN_DAYS=91, EVAL_LONG_RUN_DAYS=90: a slice must not be longer than the long run",
+        "MARGIN_HYST_LOW=0.4, MARGIN_HYST_HIGH=0.30: low must not exceed high",
     ]
 
 
@@ -283,7 +288,7 @@ def test_a_malformed_value_is_not_reported_as_a_contradiction_too() -> None:
 
 
 def test_a_contradiction_is_refused_by_direct_validation_too() -> None:
-    with pytest.raises(ValidationError, match=r"MARGIN_HYST_LOW 0\.4 is above MARGIN_HYST_HIGH"):
+    with pytest.raises(ValidationError, match=r"MARGIN_HYST_LOW=0\.4, MARGIN_HYST_HIGH=0\.30"):
         AllSettings.model_validate({"oanda_api_token": TOKEN, "margin_hyst_low": "0.4"})
 
 
@@ -327,7 +332,7 @@ def test_an_unreadable_secret_file_is_a_fault_without_its_content(
     "break_it",
     [
         lambda folder: {"ALLOC_TOP_K": "x"},
-        lambda folder: {"OANDA_API_TOKE": TOKEN},
+        lambda folder: {"OANDA_API_TOKE": TOKEN, **LIVE},
         lambda folder: {"VALKEY_URL": f"http://user:{TOKEN}@valkey:6379"},
         lambda folder: {"VALKEY_URL": f"user:{TOKEN}@valkey:6379"},
         lambda folder: {"VALKEY_URL": f"http://valkey:6379?password={TOKEN}"},
@@ -357,7 +362,7 @@ def test_faults_go_to_stderr_with_exit_code_78(
     monkeypatch.setenv("READ_ONLY", "?")
     monkeypatch.setenv("OANDA_API_TOKEN", TOKEN)
     with pytest.raises(SystemExit) as stop:
-        load_settings_or_exit(AllSettings)
+        check_settings_or_exit(AllSettings)
     assert stop.value.code == EX_CONFIG == 78
     out, err = capsys.readouterr()
     assert out == ""

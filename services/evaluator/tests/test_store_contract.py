@@ -225,3 +225,17 @@ async def test_the_stored_evaluation_calls_the_published_gate_eligible(
     record = json.loads(await reply(store.get(keys.backtest_summary(EUR))))
     assert record["eligible"] is False
     assert await reply(store.get(keys.gate_memory("eligible", EUR))) == b"1"
+
+
+async def test_a_cooldown_of_a_wrong_type_costs_its_instrument_alone(
+    store: Valkey, clock: FakeClock
+) -> None:
+    """It counts as running for its full length, and the next evaluation writes it anew."""
+    backend = ValkeyBackend(store, clock)
+    await backend.lease.renew()
+    now = now_ms(clock)
+    await store.set(keys.gate_memory("eligible", EUR), "1")
+    await reply(store.lpush(keys.cooldown(JPY), "x"))
+    memory = await backend.store.load_gate_memory([EUR, JPY], now)
+    assert memory[EUR].state.eligible
+    assert memory[JPY].state.cooldown_until == now + COOLDOWN_MS

@@ -25,6 +25,12 @@ from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer
 
 TOKEN = "a-secret-broker-token"
+PAPER_ACCOUNT = "101-001-0000001-001"
+LIVE = {
+    "OANDA_ACCOUNT_ID": "001-001-0000001-001",
+    "OANDA_API_URL": "https://api-fxtrade.oanda.com",
+    "OANDA_STREAM_URL": "https://stream-fxtrade.oanda.com",
+}
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,15 @@ def gateway_settings(
             "CANDLE_BACKFILL_DAYS": "0.02",
             **changed,
         }
-        return load_settings(GatewaySettings, environment)
+        if environment.get("OANDA_ENVIRONMENT") != "live":
+            return load_settings(GatewaySettings, environment)
+        # Settings of a live account need its hosts. They are checked with those, and only then
+        # sent to the paper broker.
+        settings = load_settings(GatewaySettings, environment | LIVE)
+        return settings.model_copy(
+            update={"oanda_api_url": broker.url, "oanda_stream_url": broker.url,
+                    "oanda_account_id": PAPER_ACCOUNT}
+        )  # fmt: skip
 
     return make
 

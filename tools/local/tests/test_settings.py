@@ -1,13 +1,20 @@
 """Settings of the local stack, and the environment of its parts."""
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from sep_edge.address import Address
+from sep_local.check import check_environment
 from sep_local.env_file import read_env_file
 from sep_local.errors import StackError
 from sep_local.parts import service_environment, stack_parts
-from sep_local.settings import DEFAULT_PORTS, read_settings
+from sep_local.settings import DEFAULT_PORTS, PAPER_NAMES, read_settings
+
+DEMO = Path(__file__).parents[3] / "deploy" / "demo.env"
 
 
 def test_defaults_are_loopback_and_paper() -> None:
@@ -112,8 +119,60 @@ def test_address_reads_what_it_writes() -> None:
 
 
 def test_demo_settings_are_read_and_safe() -> None:
-    demo = read_env_file(Path(__file__).parents[3] / "deploy" / "demo.env")
+    demo = read_env_file(DEMO)
     settings = read_settings(demo)
     assert settings.paper_trading
     assert settings.http.is_loopback
     assert demo["OANDA_API_TOKEN"] == "demo-token-not-a-secret"
+
+
+def test_demo_settings_warn_of_the_calendar_alone() -> None:
+    """It is simulated on purpose; every other warning would hide the ones that matter."""
+    demo = read_env_file(DEMO)
+    warnings = check_environment(service_environment(read_settings(demo), demo), demo)
+    assert [warning.partition(":")[0] for warning in warnings] == ["MARKET_CALENDAR=24x7"]
+
+
+def test_an_env_file_may_only_set_settings_of_ours() -> None:
+    env = {"OANDA_API_TOKEN": "x", "PM_XYZZY": "1", "HTTP_PORT": "8000", "PAPER_SEED": "1"}
+    check_environment(env)
+    with pytest.raises(StackError) as refusal:
+        check_environment(env, env)
+    assert str(refusal.value).count("is not a setting of this stack") == 1
+    assert "PM_XYZZY: is not a setting" in str(refusal.value)
+
+
+def test_names_of_the_paper_broker_are_known() -> None:
+    source = (Path(__file__).parents[3] / "simulators/paper_broker/src/sep_paper_broker").joinpath(
+        "settings.py"
+    )
+    read = set(re.findall(r'_Source\("(PAPER_[A-Z0-9_]+)"', source.read_text()))
+    assert read
+    assert read == PAPER_NAMES | {"PAPER_PORT"}
+
+
+def run_check(folder: Path, text: str, **environ: str) -> tuple[int, str]:
+    (folder / "own.env").write_text(text)
+    command = (sys.executable, "-m", "sep_local", "check", "--env-file", "own.env")
+    done = subprocess.run(
+        [*command, "--token-in-file"], cwd=folder, env={"PATH": os.environ["PATH"], **environ},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+def test_check_names_every_fault_of_an_env_file_with_both_values(tmp_path: Path) -> None:
+    text = "OANDA_ENVIRONMENT=practice\nEVAL_INTERVAL_SEC=600\nPM_XYZZY=1\n"
+    code, shown = run_check(tmp_path, text, OANDA_API_URL="https://api-fxtrade.oanda.com")
+    assert code == 1
+    assert "EVAL_INTERVAL_SEC=600, GATES_BLOB_MAX_AGE_SEC=180" in shown
+    assert "OANDA_ENVIRONMENT=practice, OANDA_API_URL=https://api-fxtrade.oanda.com" in shown
+    assert "PM_XYZZY" in shown
+
+
+def test_check_accepts_a_desktop_and_warns(tmp_path: Path) -> None:
+    desktop = {"SESSION_MANAGER": "local/desk:@x", "PM_ID": "1", "LOGLEVEL": "info",
+               "GUARD_METRICS_SERVICE_HOST": "10.0.0.1"}  # fmt: skip
+    code, shown = run_check(tmp_path, "MARKET_CALENDAR=24x7\n", **desktop)
+    assert code == 0
+    assert re.findall(r"warning: (\w+)", shown) == ["LOGLEVEL", "MARKET_CALENDAR"]

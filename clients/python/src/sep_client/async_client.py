@@ -37,7 +37,7 @@ class AsyncClient(Endpoints, AsyncSender):
         retries: int = 2,
         http: httpx.AsyncClient | None = None,
     ) -> None:
-        self._http = http or httpx.AsyncClient()
+        self._http = http or httpx.AsyncClient(trust_env=False)
         self._retries = retries
         configure(self._http, url, key, timeout)
 

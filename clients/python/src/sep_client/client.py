@@ -48,7 +48,7 @@ class Client(Endpoints, Sender):
         retries: int = 2,
         http: httpx.Client | None = None,
     ) -> None:
-        self._http = http or httpx.Client()
+        self._http = http or httpx.Client(trust_env=False)
         self._retries = retries
         configure(self._http, url, key, timeout)
 

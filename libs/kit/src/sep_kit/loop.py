@@ -66,6 +66,11 @@ class PeriodicLoop:
         self._failed_before = False
         self._succeeded_at: float | None = None
 
+    @property
+    def succeeded_at(self) -> float | None:
+        """When the last tick succeeded, by the event loop's clock; None before the first."""
+        return self._succeeded_at
+
     def wake(self) -> None:
         """Tick now, or directly after the running tick."""
         self._wake.set()

@@ -28,18 +28,21 @@ from sep_kit.grpc.keys import KeyRing
 from sep_kit.grpc.response_cache import ResponseCache
 from sep_kit.grpc.server import OPS_SERVICE, GrpcServer, Handler
 from sep_kit.grpc.tls import TlsFiles
+from sep_kit.holder_health import HolderHealth
 from sep_kit.logging import configure_logging, get_logger
 from sep_kit.loop import LoopMetrics, PeriodicLoop
 from sep_kit.ops.servicer import OpsServicer, StackView
 from sep_kit.ops.status import Limits
-from sep_kit.settings.loading import EX_CONFIG, ServiceSettings, load_settings_or_exit
+from sep_kit.settings.loading import EX_CONFIG, ServiceSettings, check_settings_or_exit
 from sep_kit.settings.shared.access import AccessKnobs, ApiAccess, TlsKnobs
 from sep_kit.settings.shared.connection import ConnectionKnobs
 from sep_kit.settings.shared.freshness import FreshnessKnobs
 from sep_kit.settings.shared.market import MarketKnobs
 from sep_kit.settings.shared.safety import SafetyKnobs
+from sep_kit.store import stored_types
 from sep_kit.store.connection import Valkey, open_valkey
 from sep_kit.store.lease import RENEW_SECONDS, Lease
+from sep_kit.store.stored_types import StoredTypes
 
 _log = get_logger("Service")
 
@@ -111,6 +114,7 @@ class Parts:
             by raising ``StartRefusedError``.
         checks: health checks by name.
         close: runs last, in order.
+        stored: the type of each key that the service writes; other types are set aside.
     """
 
     handlers: Sequence[Handler]
@@ -118,6 +122,7 @@ class Parts:
     prepare: Callable[[], Awaitable[None]] | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
     close: Sequence[Callable[[], Awaitable[Any]]] = ()
+    stored: Mapping[str, str] = field(default_factory=dict)
 
 
 class Build(Protocol):
@@ -130,8 +135,13 @@ class Build(Protocol):
 
 def main(name: str, settings_kind: type[StackSettings], build: Build) -> None:
     """Run a service until SIGTERM or SIGINT. Exits with code 78 if its settings are invalid."""
-    settings = load_settings_or_exit(settings_kind)
+    checked = check_settings_or_exit(settings_kind)
+    settings = checked.settings
     configure_logging(name, settings.log_format, settings.log_level)
+    for warning in checked.warnings:
+        # One service speaks for all of them about what all of them see.
+        if not warning.shared or name == "gateway":
+            _log.warning("settings", warning=warning.text)
     try:
         uvloop.run(_run_until_signalled(name, settings, build))
     except BaseExceptionGroup as group:
@@ -228,11 +238,20 @@ async def _work(parts: Parts, context: Context, server: GrpcServer) -> None:
         "sep_serving", "1 while this service does its work", ["service"], registry=context.registry
     )
     serving.labels(context.name).set(0)
+    health = HolderHealth(asyncio.get_running_loop().time)
+    context.lease.works = health.works
+    context.lease.on_acquired(health.acquired)
     renewal = PeriodicLoop("lease", context.lease.renew, RENEW_SECONDS, context.loops)
+    types = StoredTypes(context.store, context.lease, parts.stored)
+    repair = PeriodicLoop(
+        "stored_types", types.tick, stored_types.INTERVAL_S, context.loops, vital=False
+    )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(renewal.run())
+        tasks.create_task(repair.run())
         if parts.prepare is not None:
             await _until_prepared(parts.prepare)
+        health.begun([p for p in parts.loops if isinstance(p, PeriodicLoop) and p.vital])
         for loop in parts.loops:
             tasks.create_task(loop.run())
         tasks.create_task(_watch(parts, server, serving.labels(context.name)))

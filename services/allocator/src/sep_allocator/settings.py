@@ -1,7 +1,10 @@
 """Settings of the allocator: cadence, score weights and allocation limits."""
 
+from typing import ClassVar
+
 from sep_kit.service import StackSettings
 from sep_kit.settings.fields import Finite, Seconds
+from sep_kit.settings.relations import Relation
 from sep_kit.settings.shared.allocation import AllocationKnobs
 
 from sep_allocator.domain.allocation import AllocationLimits
@@ -10,6 +13,14 @@ from sep_allocator.domain.score import ScoreWeights
 
 class AllocatorSettings(AllocationKnobs, StackSettings):
     """Allocator: cadence and score weights."""
+
+    relations: ClassVar[tuple[Relation, ...]] = (
+        Relation(
+            names=("alloc_interval_sec", "gates_blob_max_age_sec"),
+            holds=lambda interval, age: interval < age,
+            sentence="weights expire before they are made anew; allocate more often",
+        ),
+    )
 
     alloc_interval_sec: Seconds = 60
     """Seconds between allocations; a new gates blob triggers one at once."""

@@ -9,6 +9,7 @@ from sep_kit import service
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
+from sep_kit.store import keys
 from sep_kit.store.candles import CandleStore
 from sep_kit.store.connection import reply
 from sep_kit.subscription import Subscription
@@ -107,6 +108,11 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
         prepare=prepare,
         checks={"valkey": check_valkey},
         close=[partial(channel.close, None)],
+        stored={
+            name: "zset"
+            for instrument in settings.hotband_pairs
+            for name in (keys.signal_index(instrument), keys.backtest_history(instrument))
+        },
     )
 
 

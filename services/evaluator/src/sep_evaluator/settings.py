@@ -1,10 +1,11 @@
 """Settings of the evaluator: cadence, backtest spans, gate floors and hysteresis."""
 
-from collections.abc import Iterator
+from typing import ClassVar
 
 from pydantic import Field, Json
 from sep_kit.service import StackSettings
 from sep_kit.settings.fields import Finite, InstrumentName, Seconds
+from sep_kit.settings.relations import Relation
 from sep_kit.settings.shared.thresholds import ThresholdKnobs
 
 from sep_evaluator.domain.evaluation import GateLimits
@@ -13,6 +14,35 @@ from sep_evaluator.domain.floors import BaseFloors
 
 class EvaluatorSettings(ThresholdKnobs, StackSettings):
     """Evaluator: cadence, spans, floors and hysteresis."""
+
+    relations: ClassVar[tuple[Relation, ...]] = (
+        Relation(
+            names=("eval_span_days", "eval_long_run_days"),
+            holds=lambda span, long_run: span <= long_run,
+            sentence="a slice must not be longer than the long run",
+            always=True,
+        ),
+        Relation(
+            names=("eval_interval_sec", "gates_blob_max_age_sec"),
+            holds=lambda interval, age: interval < age,
+            sentence="gates expire before they are made anew; evaluate more often",
+        ),
+        Relation(
+            names=("eval_manifold_interval_sec", "fresh_max_ws_age_sec"),
+            holds=lambda interval, age: interval < age,
+            sentence="live manifolds expire before they are made anew; make them more often",
+        ),
+        Relation(
+            names=("eval_signal_ttl_sec", "fresh_max_signal_age_sec"),
+            holds=lambda ttl, age: ttl > age,
+            sentence="signals are deleted while they may still be used; store them longer",
+        ),
+        Relation(
+            names=("candle_backfill_days", "eval_long_run_days"),
+            holds=lambda backfill, long_run: backfill >= long_run,
+            sentence="the long run needs all of its days as candles; fetch more days",
+        ),
+    )
 
     eval_interval_sec: Seconds = 60
     """Seconds between evaluations."""
@@ -34,14 +64,6 @@ class EvaluatorSettings(ThresholdKnobs, StackSettings):
     """Buffer around the floors, clamped to [0, 0.30]."""
     hysteresis_pair_json: Json[dict[InstrumentName, Finite]] = Field(default_factory=dict)
     """Buffers by instrument, such as `{"EUR_USD": 0.2}`."""
-
-    def contradictions(self) -> Iterator[str]:
-        """Faults that no single field shows."""
-        if self.eval_span_days > self.eval_long_run_days:
-            yield (
-                f"EVAL_SPAN_DAYS {self.eval_span_days} is above "
-                f"EVAL_LONG_RUN_DAYS {self.eval_long_run_days}; a slice lies inside the long run"
-            )
 
     def gate_limits(self) -> GateLimits:
         """The limits that evaluations are checked against."""

@@ -7,7 +7,10 @@ from sep_kit import service
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts, StartRefusedError
+from sep_kit.store import keys
 from sep_kit.store.candles import CandleStore
+from sep_kit.store.durable_kill_switch import LATE_INTERVAL_S, DurableKillSwitch
+from sep_kit.store.halt_file import HaltFile
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.subscription import Subscription
 
@@ -82,7 +85,13 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
     )
     candle_store = CandleStore(store)
     loader = CandleLoader(broker, candle_store, clock, metrics)
-    orders, lookup = _order_services(settings, context, broker, instruments, link, metrics)
+    folder = settings.kill_switch_dir
+    kill_switch = DurableKillSwitch(
+        KillSwitch(store), None if folder is None else HaltFile(folder, "gateway"), clock
+    )
+    orders, lookup = _order_services(
+        settings, context, broker, instruments, link, metrics, kill_switch
+    )
     servicer = GatewayServicer(
         universe,
         broker=broker,
@@ -93,6 +102,7 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
         lookup=lookup,
         ledger=LedgerReader(broker, ValkeyOrderClaimStore(store), prices),
         clock=clock,
+        kill_switch=kill_switch,
     )
     ownership = ValkeyStoreOwnership(
         store,
@@ -116,6 +126,9 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
                 "instruments", instruments.refresh_if_due, _INSTRUMENTS_CHECK_S, context.loops
             ),
             *_candle_loops(settings, context, universe, instruments, candle_store, loader, metrics),
+            PeriodicLoop(
+                "kill_switch", kill_switch.tick, LATE_INTERVAL_S, context.loops, vital=False
+            ),
             # Without streams the gateway polls: slower, but it works.
             Subscription("price_stream", price_stream.run, context.loops),
             Subscription("ledger_stream", ledger_stream.run, context.loops),
@@ -123,6 +136,10 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
         prepare=prepare,
         checks={"valkey": check_store, "broker": link.check},
         close=[http.close, stream_http.close],
+        stored={
+            keys.candles(instrument, settings.candle_granularity): "hash"
+            for instrument in settings.hotband_pairs
+        },
     )
 
 
@@ -143,12 +160,13 @@ def _order_services(
     instruments: InstrumentCache,
     link: BrokerLink,
     metrics: GatewayMetrics,
+    kill_switch: DurableKillSwitch,
 ) -> tuple[OrderService, OrderLookup]:
     """Order placement, and the lookup of order outcomes."""
     claim_store = ValkeyOrderClaimStore(context.store)
     lookup = OrderLookup(broker, claim_store, context.clock, timeout_s=settings.oanda_timeout_sec)
     claims = OrderClaims(claim_store, lookup, link.last_transaction_id, context.clock)
-    checks = OrderChecks(settings, KillSwitch(context.store))
+    checks = OrderChecks(settings, kill_switch)
     return OrderService(broker, instruments, checks, claims, lookup, metrics), lookup
 
 

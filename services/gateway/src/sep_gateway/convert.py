@@ -9,6 +9,7 @@ from sep_fx.instants import NS_PER_MS, NS_PER_SECOND, format_rfc3339, parse_rfc3
 from sep_fx.instrument import Instrument
 from sep_kit.errors import InvalidArgumentError
 from sep_kit.store.candle_chunks import Candle
+from sep_kit.store.records import KillSwitchChange
 
 from sep_gateway.application.candle_service import CandleQuery, FetchedCandles
 from sep_gateway.application.ledger_reader import LedgerEntry
@@ -27,6 +28,13 @@ _STATES = {
     OrderState.NOT_FOUND: pb.ORDER_STATE_NOT_FOUND,
     OrderState.PENDING: pb.ORDER_STATE_PENDING,
 }
+
+
+def engage_of(request: pb.EngageKillSwitchRequest) -> KillSwitchChange:
+    """The change that a request puts into force."""
+    return KillSwitchChange(
+        ts=int(request.ts_ms), engaged=True, reason=request.reason, actor=request.actor
+    )
 
 
 def candle_query(request: pb.ListCandlesRequest, default: Granularity) -> CandleQuery:

@@ -4,6 +4,7 @@ import grpc
 from sep.gateway.v1 import gateway_pb2 as pb
 from sep.gateway.v1 import gateway_pb2_grpc
 from sep_kit.clock import Clock
+from sep_kit.store.durable_kill_switch import DurableKillSwitch
 
 from sep_gateway import convert
 from sep_gateway.application.candle_service import CandleService
@@ -33,7 +34,9 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         lookup: OrderLookup,
         ledger: LedgerReader,
         clock: Clock,
+        kill_switch: DurableKillSwitch,
     ) -> None:
+        self._kill_switch = kill_switch
         self._ledger = ledger
         self._universe = universe
         self._broker = broker
@@ -163,6 +166,15 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         since = int(request.since_transaction_id) if request.since_transaction_id else None
         result = await self._lookup.find(request.client_order_id, since)
         return pb.GetOrderResponse(result=convert.result_message(result))
+
+    async def EngageKillSwitch(
+        self,
+        request: pb.EngageKillSwitchRequest,
+        context: grpc.aio.ServicerContext[pb.EngageKillSwitchRequest, pb.EngageKillSwitchResponse],
+    ) -> pb.EngageKillSwitchResponse:
+        """Put an engage into force that the store has not taken yet."""
+        await self._kill_switch.hold(convert.engage_of(request))
+        return pb.EngageKillSwitchResponse()
 
     async def ListTransactions(
         self,

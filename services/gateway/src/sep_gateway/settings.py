@@ -1,11 +1,21 @@
 """Settings of the gateway: the broker's URLs, account and token, and fetching of candles."""
 
 import re
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, SecretStr
 from sep_fx.granularity import Granularity
 from sep_kit.service import StackSettings
+from sep_kit.settings.broker_hosts import (
+    environments_of_account,
+    environments_of_host,
+    is_encrypted_where_needed,
+)
+from sep_kit.settings.relations import Relation
+from sep_kit.settings.shared.safety import HaltKnobs
+
+_HEARTBEAT_S = 5
+"""The broker sends a heartbeat on every stream in this interval."""
 
 
 def _check_token(token: SecretStr) -> SecretStr:
@@ -16,8 +26,53 @@ def _check_token(token: SecretStr) -> SecretStr:
     return token
 
 
-class GatewaySettings(StackSettings):
+class GatewaySettings(HaltKnobs, StackSettings):
     """Gateway: the broker and its candles."""
+
+    relations: ClassVar[tuple[Relation, ...]] = (
+        *(
+            Relation(
+                names=("oanda_environment", url),
+                holds=lambda environment, url: environment in environments_of_host(url),
+                sentence="the host serves another environment",
+                always=True,
+            )
+            for url in ("oanda_api_url", "oanda_stream_url")
+        ),
+        *(
+            Relation(
+                names=("oanda_environment", url),
+                holds=is_encrypted_where_needed,
+                sentence="live accounts and the broker's own hosts need https",
+                always=True,
+            )
+            for url in ("oanda_api_url", "oanda_stream_url")
+        ),
+        Relation(
+            names=("oanda_api_url", "oanda_stream_url"),
+            holds=lambda api, stream: bool(
+                environments_of_host(api) & environments_of_host(stream)
+            ),
+            sentence="both must be hosts of the same environment",
+            always=True,
+        ),
+        Relation(
+            names=("oanda_environment", "oanda_account_id"),
+            holds=lambda environment, account: environment in environments_of_account(account),
+            sentence="accounts 101-... are practice (or paper), accounts 001-... are live",
+            always=True,
+        ),
+        Relation(
+            names=("oanda_stream_silence_sec",),
+            holds=lambda silence: silence > _HEARTBEAT_S,
+            sentence=f"heartbeats come every {_HEARTBEAT_S} s, so a shorter silence is normal",
+        ),
+        Relation(
+            names=("candle_poll_sec", "candle_granularity"),
+            holds=lambda poll, bar: poll is None or poll <= bar.seconds,
+            sentence="candles must be polled at least once a bar",
+        ),
+    )
 
     oanda_api_url: str = Field("http://127.0.0.1:18080", pattern=r"^https?://")
     """URL of the broker's REST API."""

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,15 +16,18 @@ from sep_kit.service import Context, Parts
 from sep_kit.store import keys
 from sep_kit.store.channel_watch import ChannelWatch
 from sep_kit.store.connection import Valkey, reply
+from sep_kit.store.durable_kill_switch import LATE_INTERVAL_S, DurableKillSwitch, Tell
+from sep_kit.store.halt_file import HaltFile
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import KillSwitchChange
 from sep_kit.subscription import Subscription
 
 from sep_guard.adapters.gateway import GatewayBroker
+from sep_guard.adapters.gateway_kill_switch import GatewayKillSwitch
 from sep_guard.adapters.risk_state import RiskStateStore
 from sep_guard.adapters.stored_inputs import StoredInputsReader
-from sep_guard.adapters.valkey_store import ValkeyGuardStore
+from sep_guard.adapters.valkey_store import STORED_TYPES, ValkeyGuardStore
 from sep_guard.adapters.view_reader import ViewReader, ViewSettings
 from sep_guard.application.breaker import Breaker
 from sep_guard.application.dispatcher import Dispatcher
@@ -48,6 +51,10 @@ def _new_id() -> str:
     return uuid.uuid4().hex
 
 
+async def _tell_nobody(_: KillSwitchChange) -> None:
+    """There is no gateway that holds an engage."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Resources:
     """What the guard is assembled from: store, lease, broker, clocks and ids.
@@ -62,6 +69,7 @@ class Resources:
     metrics: GuardMetrics
     elapsed: Callable[[], float] = time.monotonic
     new_id: Callable[[], str] = _new_id
+    tell_gateway: Tell = _tell_nobody
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +81,9 @@ class Guard:
     drain: Drain
     flatten: Flatten
     locks: InstrumentLocks
-    kill_switch: KillSwitch
+    kill_switch: DurableKillSwitch
     kill_switch_control: KillSwitchControl
+    recording: Callable[[], Awaitable[str | None]]
 
 
 def assemble(settings: GuardSettings, resources: Resources) -> Guard:
@@ -82,7 +91,13 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
     valkey, clock, metrics = resources.valkey, resources.clock, resources.metrics
     limits, new_id = settings.limits(), resources.new_id
     store = ValkeyGuardStore(valkey, resources.lease)
-    kill_switch = KillSwitch(valkey)
+    folder = settings.kill_switch_dir
+    kill_switch = DurableKillSwitch(
+        KillSwitch(valkey),
+        None if folder is None else HaltFile(folder, "guard"),
+        clock,
+        resources.tell_gateway,
+    )
     open_orders = OpenOrders(store, resources.elapsed)
     stored_inputs = StoredInputsReader(
         valkey, settings.candle_granularity, open_orders.instruments, clock
@@ -110,6 +125,7 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
         ),
         kill_switch=kill_switch,
         kill_switch_control=control,
+        recording=store.recording,
     )
 
 
@@ -119,7 +135,12 @@ def build(settings: GuardSettings, context: Context) -> Parts:
     channel = context.open_channel(settings.gateway_addr)
     metrics = GuardMetrics(context.registry)
     resources = Resources(
-        valkey=valkey, lease=lease, broker=GatewayBroker(channel), clock=clock, metrics=metrics
+        valkey=valkey,
+        lease=lease,
+        broker=GatewayBroker(channel),
+        clock=clock,
+        metrics=metrics,
+        tell_gateway=GatewayKillSwitch(channel).engage,
     )
     guard = assemble(settings, resources)
     servicer = GuardServicer(
@@ -141,11 +162,15 @@ def build(settings: GuardSettings, context: Context) -> Parts:
     async def prepare() -> None:
         """Seed the kill switch, then reconcile with the broker before the first decision."""
         # Once per start: a retry that waits for the broker must not undo a change by the API.
+        await guard.kill_switch.tick()
         while unseeded:
             await guard.kill_switch.seed(unseeded[0], force=settings.kill_switch_force_env)
             unseeded.clear()
         await guard.views.view()
 
+    late_engage = PeriodicLoop(
+        "kill_switch", guard.kill_switch.tick, LATE_INTERVAL_S, context.loops, vital=False
+    )
     loop = PeriodicLoop(
         "reconcile", guard.reconciler.tick, settings.pm_reconcile_sec, context.loops
     )
@@ -159,9 +184,10 @@ def build(settings: GuardSettings, context: Context) -> Parts:
 
     return Parts(
         handlers=[Handler(SERVICE, servicer, guard_pb2_grpc.add_GuardServiceServicer_to_server)],
-        loops=[loop, Subscription("weights_watch", watch.run, context.loops)],
+        loops=[loop, late_engage, Subscription("weights_watch", watch.run, context.loops)],
         prepare=prepare,
-        checks={"valkey": ping_store},
+        checks={"valkey": ping_store, "recording": guard.recording},
+        stored=STORED_TYPES,
         close=[partial(channel.close, None)],
     )
 

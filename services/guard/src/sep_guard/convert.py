@@ -5,10 +5,10 @@ from decimal import Decimal
 
 from sep.guard.v1 import guard_pb2
 from sep_kit.store.kill_switch import KillSwitchState
-from sep_kit.store.records import KillSwitchChange
 
 from sep_guard.application.drain import Closed
 from sep_guard.application.flatten import Flattened
+from sep_guard.application.kill_switch import Changed
 from sep_guard.application.queries import BudgetReport, Readiness
 from sep_guard.application.reconcile import Cycle, Done
 from sep_guard.domain.actions import Kind
@@ -140,10 +140,15 @@ def kill_switch_message(state: KillSwitchState) -> guard_pb2.GetKillSwitchRespon
     )
 
 
-def kill_switch_change_message(change: KillSwitchChange) -> guard_pb2.SetKillSwitchResponse:
+def kill_switch_change_message(changed: Changed) -> guard_pb2.SetKillSwitchResponse:
     """A change of the kill switch."""
+    change = changed.change
     return guard_pb2.SetKillSwitchResponse(
-        kill_switch=change.engaged, reason=change.reason, actor=change.actor, ts_ms=change.ts
+        kill_switch=change.engaged,
+        reason=change.reason,
+        actor=change.actor,
+        ts_ms=change.ts,
+        durable=changed.durable,
     )
 
 

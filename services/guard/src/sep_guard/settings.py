@@ -1,14 +1,14 @@
 """Settings of the guard: reconciling, margin gate, spread limit and the kill switch's seed."""
 
-from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from sep_kit.service import StackSettings
 from sep_kit.settings.fields import Knobs, Seconds
+from sep_kit.settings.relations import Relation
 from sep_kit.settings.shared.allocation import AllocationKnobs
-from sep_kit.settings.shared.safety import OandaEnvironment
+from sep_kit.settings.shared.safety import HaltKnobs, OandaEnvironment
 from sep_kit.settings.shared.thresholds import ThresholdKnobs
 
 from sep_guard.domain.limits import EntryLimits, GuardLimits, PortfolioLimits
@@ -66,13 +66,32 @@ class RiskKnobs(Knobs):
         )
 
 
-class GuardSettings(RiskKnobs, AllocationKnobs, ThresholdKnobs, StackSettings):
+class GuardSettings(RiskKnobs, AllocationKnobs, ThresholdKnobs, HaltKnobs, StackSettings):
     """Guard: kill switch, spread limit, reconciling and margin gate."""
+
+    relations: ClassVar[tuple[Relation, ...]] = (
+        Relation(
+            names=("margin_hyst_low", "margin_hyst_high"),
+            holds=lambda low, high: low <= high,
+            sentence="low must not exceed high",
+            always=True,
+        ),
+        Relation(
+            names=("pm_reconcile_sec", "session_exit_minutes"),
+            holds=lambda cycle, minutes: minutes == 0 or cycle <= minutes * 60 / 2,
+            sentence="a cycle must fit twice into the minutes before a session ends",
+        ),
+        Relation(
+            names=("kill_switch_force_env", "kill_switch"),
+            holds=lambda force, engaged: engaged or not force,
+            sentence="the environment can force the kill switch on, never off",
+        ),
+    )
 
     kill_switch: bool = True
     """Seeds `ops:kill_switch` where it is absent; afterwards only the API changes it."""
     kill_switch_force_env: bool = False
-    """`1`: at start KILL_SWITCH replaces the stored state."""
+    """`1`: each start engages the kill switch, whatever is stored, while KILL_SWITCH is 1."""
     max_spread_bps: Decimal = Field(Decimal("3.0"), gt=0, le=1000)
     """Widest spread of an entry, in basis points of the mid."""
     pm_ramp_step_pct: Decimal = Field(Decimal("0.25"), gt=0, le=1)
@@ -87,14 +106,6 @@ class GuardSettings(RiskKnobs, AllocationKnobs, ThresholdKnobs, StackSettings):
     """The margin gate opens again below this utilisation."""
     margin_hyst_high: Decimal = Field(Decimal("0.30"), gt=0, lt=1)
     """The margin gate closes at this utilisation."""
-
-    def contradictions(self) -> Iterator[str]:
-        """Faults that no single field shows."""
-        if self.margin_hyst_low > self.margin_hyst_high:
-            yield (
-                f"MARGIN_HYST_LOW {self.margin_hyst_low} is above "
-                f"MARGIN_HYST_HIGH {self.margin_hyst_high}; low must not exceed high"
-            )
 
     @property
     def live_allowed(self) -> bool:

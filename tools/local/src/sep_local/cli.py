@@ -6,10 +6,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sep_local.check import check_environment
 from sep_local.env_file import read_env_file
 from sep_local.envoy_config import write_envoy_config
 from sep_local.errors import StackError
-from sep_local.settings import DEFAULT_PORTS, LOOPBACK
+from sep_local.parts import service_environment
+from sep_local.settings import DEFAULT_PORTS, LOOPBACK, read_settings
 from sep_local.supervisor import Timeouts
 from sep_local.up import run_stack
 
@@ -64,6 +66,19 @@ def _parser() -> argparse.ArgumentParser:
         help="fail when the stack is not ready by then (%(default)g)",
     )
     up.set_defaults(command=_up)
+    check = commands.add_parser(
+        "check",
+        help="check an env file, and what the environment changes of it",
+        description="Check every setting of the stack and what must hold between them, as each"
+        " service does at its start. Exits with 1 and lists all faults; warnings change nothing.",
+    )
+    check.add_argument("--env-file", type=Path, required=True, metavar="FILE")
+    check.add_argument(
+        "--token-in-file",
+        action="store_true",
+        help="the broker's token is given to the stack later",
+    )
+    check.set_defaults(command=_check)
     config = commands.add_parser(
         "envoy-config",
         help="write Envoy's configuration for containers",
@@ -79,7 +94,18 @@ def _parser() -> argparse.ArgumentParser:
 def _up(arguments: argparse.Namespace) -> int:
     from_file = read_env_file(arguments.env_file) if arguments.env_file else {}
     timeouts = Timeouts(ready_within=arguments.ready_within)
-    return run_stack({**from_file, **os.environ}, arguments.port_base, timeouts)
+    return run_stack({**from_file, **os.environ}, arguments.port_base, timeouts, from_file)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from_file = read_env_file(arguments.env_file)
+    env = {**from_file, **os.environ}
+    if arguments.token_in_file:
+        env["OANDA_API_TOKEN"] = "in-a-file"  # noqa: S105  not the token
+    env = service_environment(read_settings(env), env)
+    for warning in check_environment(env, from_file):
+        print(f"sep-stack: warning: {warning}", file=sys.stderr)
+    return 0
 
 
 def _envoy_config(arguments: argparse.Namespace) -> int:

@@ -73,6 +73,7 @@ def stack_addresses(settings: LocalSettings) -> dict[str, str]:
         "ALLOCATOR_ADDR": str(settings.allocator),
         "GUARD_ADDR": str(settings.guard),
         "API_KEYS_DIR": str(settings.keys_dir),
+        "KILL_SWITCH_DIR": str(settings.run_dir / "kill_switch"),
     }
 
 
@@ -84,7 +85,8 @@ def _valkey(settings: LocalSettings, system: Mapping[str, str]) -> Part:
         "port": str(settings.valkey.port),
         "dir": str(data),
         "appendonly": "yes",
-        "appendfsync": "everysec",
+        # An engaged kill switch is on disk before its caller reads that it is.
+        "appendfsync": "always",
         "save": "",  # the append-only file is enough
         "maxmemory-policy": "noeviction",  # every key is state, none a cache
         "loglevel": "warning",

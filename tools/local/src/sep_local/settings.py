@@ -42,6 +42,20 @@ LOCAL_NAMES = frozenset(
 )
 """Settings that are read here only; services don't know them."""
 
+PAPER_NAMES = frozenset(
+    {
+        "PAPER_HOST",
+        "PAPER_ADMIN_PORT",
+        "PAPER_SEED",
+        "PAPER_BALANCE",
+        "PAPER_STATE",
+        "PAPER_CANDLES_DIR",
+        "PAPER_HEDGING",
+        "PAPER_MT4_ACCOUNT",
+    }
+)
+"""Settings that only the paper broker reads; a test compares them with its own."""
+
 _PORT_RANGE = range(1, 65_536)
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?")
 

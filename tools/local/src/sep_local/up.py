@@ -4,16 +4,15 @@ import asyncio
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from sep_edge.address import Address
-from sep_kit.settings.loading import environment_faults
 
+from sep_local.check import check_environment
 from sep_local.console import Console, PartLogs
-from sep_local.errors import StackError
 from sep_local.key_files import make_missing_keys
-from sep_local.parts import stack_addresses, stack_parts
+from sep_local.parts import service_environment, stack_addresses, stack_parts
 from sep_local.ports import check_ports
 from sep_local.probes import stack_is_healthy
 from sep_local.run_dir import locked
@@ -21,8 +20,16 @@ from sep_local.settings import LocalSettings, read_settings
 from sep_local.supervisor import Supervisor, Timeouts
 
 
-def run_stack(env: Mapping[str, str], port_base: int | None, timeouts: Timeouts) -> int:
+def run_stack(
+    env: Mapping[str, str],
+    port_base: int | None,
+    timeouts: Timeouts,
+    from_file: Collection[str] = (),
+) -> int:
     """Run the stack until it is stopped.
+
+    Args:
+        from_file: the names in ``env`` that an env file sets.
 
     Returns:
         The exit code: 0 after a requested stop, 1 after a failure.
@@ -32,8 +39,8 @@ def run_stack(env: Mapping[str, str], port_base: int | None, timeouts: Timeouts)
     """
     settings = read_settings(env, port_base)
     # Each service would refuse its own settings; this lists all faults before anything starts.
-    if faults := environment_faults(env):
-        raise StackError("the settings have faults:", faults)
+    # Warnings are logged by the services.
+    check_environment(service_environment(settings, env), from_file)
     with locked(settings.run_dir):
         check_ports(settings.listeners())
         make_missing_keys(settings.keys_dir)

@@ -15,6 +15,8 @@ Response = TypeVar("Response")
 
 DEADLINE_S = 5.0
 _OPTIONS = (
+    # Peers are reached directly, whatever http_proxy says.
+    ("grpc.enable_http_proxy", 0),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     # Reconnect quickly to a peer that restarts.

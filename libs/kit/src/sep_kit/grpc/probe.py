@@ -17,11 +17,12 @@ from sep_kit.grpc.tls import DNS_NAME, TlsFiles
 def _probe(address: str, service: str, timeout_s: float, tls: TlsFiles | None) -> str:
     # Not sep_kit.grpc.client: importing it takes longer than the check, which container engines
     # run every few seconds.
+    direct = (("grpc.enable_http_proxy", 0),)
     if tls is None:
-        channel = grpc.insecure_channel(address)
+        channel = grpc.insecure_channel(address, options=direct)
     else:
         named = (("grpc.ssl_target_name_override", DNS_NAME),)
-        channel = grpc.secure_channel(address, tls.client(), options=named)
+        channel = grpc.secure_channel(address, tls.client(), options=(*direct, *named))
     with channel:
         try:
             response = health_pb2_grpc.HealthStub(channel).Check(

@@ -9,20 +9,20 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from sep_fx.instrument import is_instrument_name
 
+from sep_kit.settings.relations import Relation
+
 
 class Knobs(BaseModel):
     """Base of every class that declares settings.
 
     The docstring of a field is its description on the reference page, and the first line of the
-    class's docstring is the heading above. A method ``contradictions`` yields the faults that no
-    single field shows.
+    class's docstring is the heading above. ``relations`` states what must hold between fields.
     """
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    generic_names: ClassVar[bool] = False
-    """True for a class whose prefixes other programs use too, such as LOG_DIR; not inherited.
-    Unknown names with the prefixes of all other classes are faults."""
+    relations: ClassVar[tuple[Relation, ...]] = ()
+    """What must hold between settings; not inherited, since each base is checked by itself."""
 
 
 def _check_port(address: str) -> str:

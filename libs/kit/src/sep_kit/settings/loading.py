@@ -3,9 +3,9 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -17,8 +17,9 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from sep_kit.settings.names import suggestion, unknown_names
-from sep_kit.settings.registry import all_settings
+from sep_kit.settings import shared
+from sep_kit.settings.names import default_of, misspelled_names, suggestion
+from sep_kit.settings.relations import Violation, stops_the_start, violations
 
 EX_CONFIG = 78
 """Exit code for invalid settings, as in sysexits.h: a restart would not help."""
@@ -42,7 +43,9 @@ class ServiceSettings(BaseModel):
 
     @model_validator(mode="after")
     def _no_contradiction(self) -> Self:
-        if faults := [fault for check in _checks(type(self)) for fault in check(self)]:
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        found = violations(type(self), values)
+        if faults := [v.text for v in found if stops_the_start(v, _environment(values))]:
             raise ValueError("; ".join(faults))
         return self
 
@@ -50,51 +53,89 @@ class ServiceSettings(BaseModel):
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
 
-def load_settings(
+@dataclass(frozen=True, slots=True)
+class SettingsWarning:
+    """What is allowed on paper only; ``shared`` if every service of the stack sees it."""
+
+    text: str
+    shared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Checked(Generic[Settings]):
+    """Valid settings, and what a person should know about them."""
+
+    settings: Settings
+    warnings: tuple[SettingsWarning, ...]
+
+
+def check_settings(
     kind: type[Settings], environ: Mapping[str, str] | None = None, secrets: Path = SECRETS
-) -> Settings:
-    """The settings of a service.
+) -> Checked[Settings]:
+    """The settings of a service, with warnings.
 
     Args:
         environ: the process environment if None.
         secrets: folder of files named like settings; the environment takes precedence.
 
     Raises:
-        InvalidSettingsError: values are unknown, malformed or contradictory; lists all of them.
+        InvalidSettingsError: values are malformed or contradictory; lists all of them. On a live
+            account a name that is close to a setting's is one too.
     """
     environ = os.environ if environ is None else environ
-    values = {name: environ[name.upper()] for name in kind.model_fields if name.upper() in environ}
-    faults = [_unknown(name) for name in unknown_names(environ)]
+    texts = {name: environ[name.upper()] for name in kind.model_fields if name.upper() in environ}
+    faults = []
     for name, path in _secret_files(kind, secrets):
         try:
-            values.setdefault(name, path.read_text("utf-8").strip())
+            texts.setdefault(name, path.read_text("utf-8").strip())
         except (OSError, UnicodeDecodeError) as error:
             what = error.strerror if isinstance(error, OSError) else "not UTF-8"
             faults.append(f"{name.upper()}: can't be read from {path}: {what}")
+    settings: Settings | None = None
+    malformed: list[ErrorDetails] = []
     try:
-        settings = kind.model_validate(values)
+        settings = kind.model_validate(texts)
     except ValidationError as error:
         malformed = [e for e in error.errors() if e["loc"]]
-        faults += [_describe(kind, values, environ, e) for e in malformed]
-        faults += _contradictions(kind, values, {str(e["loc"][0]) for e in malformed})
-    if faults:
+        faults += [_describe(kind, texts, environ, e) for e in malformed]
+    values = _well_formed(kind, texts, {str(e["loc"][0]) for e in malformed})
+    environment = _environment(values)
+    misspelled = [unknown_name(name) for name in misspelled_names(environ)]
+    if environment is not None and environment != "live":
+        warnings = [SettingsWarning(text, True) for text in misspelled]
+    else:
+        warnings, faults = [], [*misspelled, *faults]
+    for violation in violations(kind, values | _foreign(kind, environ)):
+        if stops_the_start(violation, environment):
+            faults.append(violation.text)
+        else:
+            warnings.append(SettingsWarning(violation.text, _is_shared(violation)))
+    if settings is None or faults:
         raise InvalidSettingsError(faults)
-    return settings
+    return Checked(settings, tuple(warnings))
 
 
-def environment_faults(environ: Mapping[str, str], secrets: Path = SECRETS) -> list[str]:
-    """Every fault that any service would report for an environment that all of them share."""
+def load_settings(
+    kind: type[Settings], environ: Mapping[str, str] | None = None, secrets: Path = SECRETS
+) -> Settings:
+    """The settings of a service, without the warnings of ``check_settings``.
+
+    Raises:
+        InvalidSettingsError: as ``check_settings`` does.
+    """
+    return check_settings(kind, environ, secrets).settings
+
+
+def unknown_name(name: str) -> str:
+    """The fault of a name that no setting has."""
+    close = suggestion(name)
+    return f"{name}: is not a setting of this stack{f'; did you mean {close}?' if close else ''}"
+
+
+def check_settings_or_exit(kind: type[Settings]) -> Checked[Settings]:
+    """Check the settings, or print the faults to stderr and exit with code 78."""
     try:
-        load_settings(all_settings(ServiceSettings), environ, secrets)
-    except InvalidSettingsError as error:
-        return error.faults
-    return []
-
-
-def load_settings_or_exit(kind: type[Settings]) -> Settings:
-    """Load the settings, or print the faults to stderr and exit with code 78."""
-    try:
-        return load_settings(kind)
+        return check_settings(kind)
     except InvalidSettingsError as error:
         print("The settings are invalid:", file=sys.stderr)
         for fault in error.faults:
@@ -102,28 +143,42 @@ def load_settings_or_exit(kind: type[Settings]) -> Settings:
         raise SystemExit(EX_CONFIG) from None
 
 
-def _checks(kind: type[BaseModel]) -> Iterator[Any]:
-    """The ``contradictions`` method of every class in the hierarchy, not only the most derived."""
-    return (vars(g)["contradictions"] for g in kind.__mro__ if "contradictions" in vars(g))
+def _environment(values: Mapping[str, Any]) -> str | None:
+    """The kind of account; None where the settings have none or it is malformed."""
+    return values.get("oanda_environment")
 
 
-def _contradictions(
-    kind: type[ServiceSettings], values: Mapping[str, str], malformed: set[str]
-) -> Iterator[str]:
-    """Contradictions among the well-formed values."""
-    valid = SimpleNamespace()
+def _is_shared(violation: Violation) -> bool:
+    return violation.owner.__module__.startswith(shared.__name__)
+
+
+def _well_formed(
+    kind: type[ServiceSettings], texts: Mapping[str, str], malformed: set[str]
+) -> dict[str, Any]:
+    """The values, defaults included, without those that have been reported already."""
+    values = {}
     for name, info in kind.model_fields.items():
-        if name in values and name not in malformed:
-            annotated: Any = Annotated[info.annotation, info]
-            setattr(valid, name, TypeAdapter(annotated).validate_python(values[name]))
-        elif name not in malformed:
-            setattr(valid, name, info.get_default(call_default_factory=True, validated_data={}))
-    for check in _checks(kind):
-        try:
-            yield from check(valid)
-        except AttributeError:
-            # It needs a malformed value, which has been reported already.
+        if name in malformed:
             continue
+        if name in texts:
+            annotated: Any = Annotated[info.annotation, info]
+            values[name] = TypeAdapter(annotated).validate_python(texts[name])
+        elif not info.is_required():
+            values[name] = info.get_default(call_default_factory=True, validated_data={})
+    return values
+
+
+def _foreign(kind: type[ServiceSettings], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Numbers of other services that relations of this one name; malformed ones are left out."""
+    relations = (r for owner in kind.__mro__ for r in vars(owner).get("relations", ()))
+    found = {}
+    for name in {n for relation in relations for n in relation.names} - set(kind.model_fields):
+        text = environ.get(name.upper(), default_of(name.upper()))
+        try:
+            found[name] = float(text or "")
+        except ValueError:
+            continue
+    return found
 
 
 def _secret_files(kind: type[ServiceSettings], folder: Path) -> Iterator[tuple[str, Path]]:
@@ -131,11 +186,6 @@ def _secret_files(kind: type[ServiceSettings], folder: Path) -> Iterator[tuple[s
         for path in (folder / name, folder / name.upper()):
             if path.is_file():
                 yield name, path
-
-
-def _unknown(name: str) -> str:
-    close = suggestion(name)
-    return f"{name}: is not a setting of this stack{f'; did you mean {close}?' if close else ''}"
 
 
 def _describe(

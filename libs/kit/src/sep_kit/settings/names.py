@@ -8,7 +8,6 @@ makes from all registered classes. A test compares the two.
 import difflib
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
@@ -17,22 +16,38 @@ from sep_kit.settings.registry import knob_groups, own_fields
 
 _FILE = "known_settings.json"
 _MISSPELLED = 0.85
-"""A name at least this similar to a setting is a misspelling, whatever its prefix."""
+"""A name at least this similar to a setting is a misspelling."""
 _SUGGESTED = 0.6
 """A setting at least this similar to an unknown name is suggested for it."""
 
 
-def unknown_names(environ: Iterable[str]) -> list[str]:
-    """The variables that look like settings but are none, sorted."""
-    known, prefixes = _known()
+def misspelled_names(environ: Iterable[str]) -> list[str]:
+    """The variables of an environment that are close to a setting's name and none, sorted.
+
+    Other programs' variables share our prefixes: SESSION_MANAGER is on every Linux desktop.
+    """
+    known, _ = _known()
     injected = _injected_by_kubernetes()
     return sorted(
         name
         for name in environ
-        if name not in known
-        and not injected.fullmatch(name)
-        and (name.startswith(prefixes) or _closest(name, _MISSPELLED))
+        if name not in known and not injected.fullmatch(name) and _closest(name, _MISSPELLED)
     )
+
+
+def unknown_names(names: Iterable[str], others: Iterable[str] = ()) -> list[str]:
+    """The names of an env file of ours that are no setting, sorted.
+
+    Args:
+        others: names that the file may have beside settings of services.
+    """
+    return sorted(set(names) - set(_known()[0]) - set(others))
+
+
+def default_of(name: str) -> str | None:
+    """The default of a setting that relations of other services name; None where there is none."""
+    default: str | None = _known()[1].get(name)
+    return default
 
 
 def suggestion(name: str) -> str | None:
@@ -41,38 +56,25 @@ def suggestion(name: str) -> str | None:
 
 
 def render() -> str:
-    """The content of ``known_settings.json``: every name, and every prefix of ours alone."""
+    """The content of ``known_settings.json``: every name, and defaults that relations compare."""
     names = sorted(name.upper() for group in knob_groups() for name in own_fields(group))
-    distinctive = [
-        name.upper()
+    related = {n for group in knob_groups() for r in vars(group).get("relations", ())
+               for n in r.names}  # fmt: skip
+    defaults = {
+        name.upper(): str(group.model_fields[name].default)
         for group in knob_groups()
-        if not vars(group).get("generic_names")
         for name in own_fields(group)
-    ]
-    known = {"names": names, "prefixes": own_prefixes(distinctive, names)}
+        if name in related and type(group.model_fields[name].default) in (int, float)
+    }
+    known = {"names": names, "defaults": dict(sorted(defaults.items()))}
     return json.dumps(known, indent=1) + "\n"
 
 
-def own_prefixes(distinctive: Iterable[str], names: Iterable[str]) -> list[str]:
-    """The prefixes that mark a name as meant for this stack.
-
-    The first word of a name, if other settings share it; else its first two words, since a
-    single word such as MAX or READ is used by other programs too.
-    """
-    sharing = Counter(name.split("_")[0] for name in names)
-    prefixes = set()
-    for name in distinctive:
-        words = name.split("_")
-        used = words[: 1 if sharing[words[0]] > 1 else 2]
-        prefixes.add("_".join(used) + ("_" if len(words) > len(used) else ""))
-    return sorted(prefixes)
-
-
 @cache
-def _known() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names and prefixes."""
+def _known() -> tuple[tuple[str, ...], dict[str, str]]:
+    """Names, and defaults by name."""
     content = json.loads(files(__package__ or "").joinpath(_FILE).read_text("utf-8"))
-    return tuple(content["names"]), tuple(content["prefixes"])
+    return tuple(content["names"]), content["defaults"]
 
 
 @cache

@@ -9,13 +9,20 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from sep_kit.settings.registry import knob_groups, own_fields
+from sep_kit.settings.relations import Relation
 
 _HEAD = """\
 # Settings
 
-Every setting is an environment variable, read once at start. If a value is unknown, malformed or
-contradictory, the service does not start: it lists every fault and exits with code 78. This page is
-generated from the settings classes, and a test compares the two.
+Every setting is an environment variable, read once at start. If a value is malformed or
+contradictory, the service does not start: it lists every fault and exits with code 78. So does an
+unknown name in an env file. In the environment, which other programs share, a name close to a
+setting's is a warning, and a fault on a live account. This page is generated from the settings
+classes, and a test compares the two.
+
+Below a table stands what must hold between settings. Where it does not, a practice or live account
+stops the start and paper warns; "always" stops it on paper too. `sep-stack check --env-file FILE`
+checks all of it.
 """
 
 
@@ -27,7 +34,14 @@ def render() -> str:
         parts.append("| name | default | allowed | meaning |\n|---|---|---|---|")
         parts += [_row(name, group.model_fields[name]) for name in own_fields(group)]
         parts.append("")
+        if relations := vars(group).get("relations", ()):
+            parts += [*map(_relation, relations), ""]
     return "\n".join(parts)
+
+
+def _relation(relation: Relation) -> str:
+    names = ", ".join(f"`{name.upper()}`" for name in relation.names)
+    return f"- {names}: {relation.sentence}{' (always)' if relation.always else ''}."
 
 
 def _row(name: str, info: FieldInfo) -> str:

@@ -20,7 +20,7 @@ from sep_kit.errors import CorruptRecordError, StoreUnavailableError
 from sep_kit.logging import get_logger
 from sep_kit.store import candle_chunks, keys
 from sep_kit.store.candle_chunks import BARS_PER_CHUNK, Candle, CandleColumns, chunk_start
-from sep_kit.store.connection import Pipeline, Valkey, reply, store_errors
+from sep_kit.store.connection import Pipeline, Valkey, reply, store_errors, wrong_type
 
 _log = get_logger("CandleStore")
 _LAST, _REWRITES = b"last", b"rewrites"
@@ -73,7 +73,12 @@ class CandleStore:
         async with store_errors(), self._store.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.hmget(keys.candles(name, granularity), [_LAST, _REWRITES])
-            found = await pipe.execute()
+            found = await pipe.execute(raise_on_error=False)
+        for i, head in enumerate(found):
+            if isinstance(head, Exception):
+                if not wrong_type(head):
+                    raise StoreUnavailableError(f"Valkey refused: {head}") from head
+                found[i] = (None, None)
         return {
             name: Head(last, _number(rewrites, name) or 0)
             for name, (raw, rewrites) in zip(names, found, strict=True)

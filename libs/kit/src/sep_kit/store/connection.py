@@ -51,6 +51,11 @@ async def store_errors() -> AsyncIterator[None]:
         raise StoreUnavailableError(f"Valkey refused: {error}") from error
 
 
+def wrong_type(error: Exception) -> bool:
+    """Whether a command failed because its key holds a value of another type."""
+    return isinstance(error, RedisError) and str(error).startswith("WRONGTYPE")
+
+
 async def reply(command: Awaitable[Any]) -> Any:
     """Await a command and return its reply, typed ``Any``: the client's own types are imprecise.
 
@@ -61,4 +66,4 @@ async def reply(command: Awaitable[Any]) -> Any:
         return await command
 
 
-__all__ = ["Pipeline", "Valkey", "open_valkey", "reply", "store_errors"]
+__all__ = ["Pipeline", "Valkey", "open_valkey", "reply", "store_errors", "wrong_type"]

@@ -4,8 +4,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sep_kit.errors import CorruptRecordError
-from sep_kit.store.connection import Valkey, reply
+from sep_kit.errors import CorruptRecordError, StoreUnavailableError
+from sep_kit.store.connection import Valkey, reply, wrong_type
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -42,7 +42,12 @@ async def read_document(store: Valkey, kind: type[D], key: str) -> D | None:
         CorruptRecordError: the stored document is malformed.
         StoreUnavailableError: Valkey does not answer.
     """
-    raw = await reply(store.get(key))
+    try:
+        raw = await reply(store.get(key))
+    except StoreUnavailableError as error:
+        if isinstance(error.__cause__, Exception) and wrong_type(error.__cause__):
+            raise CorruptRecordError(f"{key} is of a wrong type", key=key) from None
+        raise
     return None if raw is None else parse_document(kind, key, raw)
 
 

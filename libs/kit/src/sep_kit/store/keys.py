@@ -29,6 +29,11 @@ GATES_CHANNEL = "opt:rolling:gates"
 WEIGHTS_CHANNEL = "risk:weights"
 
 
+def damaged(key: str) -> str:
+    """Where a value of a wrong type is set aside, for a person to look at."""
+    return f"{key}:damaged"
+
+
 def candles(instrument: str, granularity: str) -> str:
     """HASH of packed candle chunks."""
     return f"md:candles:{instrument}:{granularity}"

@@ -16,25 +16,58 @@ _log = get_logger("Lease")
 # Acquires the lease if it is free and renews it if this replica holds it. Returns the token, or 0
 # if another replica holds the lease. A token is issued once, and a write with an older one is
 # refused. Tokens are at least the server time in ms, so that a wiped store does not repeat one.
+# - A replica that waits says so with each attempt. A holder that does not work hands the lease over
+#   to it, with a new token; without one it stays, since a poor holder is better than none.
+# - Damage heals: a key of another type is set aside, a lost or smaller counter is written again, a
+#   token that can't be read is replaced by a new one, and a lease without an end gets one.
 _ACQUIRE = """
-local holder = redis.call('HGET', KEYS[1], 'holder')
-if holder == ARGV[1] then
-  redis.call('PEXPIRE', KEYS[1], ARGV[2])
-  return tonumber(redis.call('HGET', KEYS[1], 'token'))
+local holder_id, ttl, working = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+for i, wanted in ipairs({'hash', 'string'}) do
+  local kind = redis.call('TYPE', KEYS[i])['ok']
+  if kind ~= wanted and kind ~= 'none' then redis.call('RENAME', KEYS[i], KEYS[i + 2]) end
 end
-if holder then return 0 end
-local now = redis.call('TIME')
-local token = math.max(
-  now[1] * 1000 + math.floor(now[2] / 1000), (tonumber(redis.call('GET', KEYS[2])) or 0) + 1
-)
-redis.call('SET', KEYS[2], string.format('%.0f', token))
-redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'token', string.format('%.0f', token))
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return token
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local counter = tonumber(redis.call('GET', KEYS[2])) or 0
+
+local function hold(holder)
+  local token = string.format('%.0f', math.max(now, counter + 1))
+  redis.call('SET', KEYS[2], token)
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[1], 'holder', holder, 'token', token)
+  redis.call('PEXPIRE', KEYS[1], ttl)
+  return token
+end
+
+local holder = redis.call('HGET', KEYS[1], 'holder')
+if not holder or holder == '' then return hold(holder_id) end
+if holder ~= holder_id then
+  if working == '1' then
+    redis.call('HSET', KEYS[1], 'waiting', holder_id, 'waiting_until', now + ttl)
+  end
+  if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ttl) end
+  return 0
+end
+if working ~= '1' then
+  local waiting = redis.call('HGET', KEYS[1], 'waiting')
+  local fresh = (tonumber(redis.call('HGET', KEYS[1], 'waiting_until')) or 0) > now
+  if waiting and waiting ~= holder_id and fresh then
+    hold(waiting)
+    return 0
+  end
+end
+local token = tonumber(redis.call('HGET', KEYS[1], 'token'))
+if not token or token ~= token or token < 1 or token > 2^53 or counter > token then
+  return hold(holder_id)
+end
+if counter < token then redis.call('SET', KEYS[2], string.format('%.0f', token)) end
+redis.call('PEXPIRE', KEYS[1], ttl)
+return string.format('%.0f', token)
 """
 
 _RELEASE = """
-if redis.call('HGET', KEYS[1], 'holder') == ARGV[1] then redis.call('DEL', KEYS[1]) end
+if redis.call('TYPE', KEYS[1])['ok'] == 'hash' and redis.call('HGET', KEYS[1], 'holder') == ARGV[1]
+then redis.call('DEL', KEYS[1]) end
 return 0
 """
 
@@ -53,9 +86,18 @@ class Lease:
     Args:
         name: name of the service.
         holder: id of this replica, unique across restarts.
+        works: whether this replica does the work of a holder. One that does not yields to one that
+            waits, and does not wait itself.
     """
 
-    def __init__(self, store: Valkey, name: str, holder: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Valkey,
+        name: str,
+        holder: str,
+        clock: Clock,
+        works: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._store = store
         self._key = keys.lease(name)
         self._counter = keys.lease_counter(name)
@@ -64,6 +106,7 @@ class Lease:
         self.holder = holder
         self._token = 0
         self._until_ns = 0
+        self.works = works
         self.store_unavailable = False
         """Whether the last renewal failed because Valkey does not answer, so that the holder of
         the lease is unknown."""
@@ -81,6 +124,14 @@ class Lease:
         """The fencing token; 0 while the lease is not held."""
         return self._token if self.held else 0
 
+    @property
+    def last_token(self) -> int:
+        """The token of the last time this replica held the lease; 0 once another one holds it.
+
+        While the store is away it still identifies the writer: it allows reductions and no entry.
+        """
+        return self._token
+
     def on_acquired(self, callback: Callable[[], None]) -> None:
         """Register a callback for each time this replica acquires the lease."""
         self._acquired_callbacks.append(callback)
@@ -95,7 +146,15 @@ class Lease:
         try:
             token = int(
                 await reply(
-                    self._acquire(keys=[self._key, self._counter], args=[self.holder, _TTL_MS])
+                    self._acquire(
+                        keys=[
+                            self._key,
+                            self._counter,
+                            keys.damaged(self._key),
+                            keys.damaged(self._counter),
+                        ],
+                        args=[self.holder, _TTL_MS, int(self.works())],
+                    )
                 )
             )
         except StoreUnavailableError:
@@ -109,7 +168,9 @@ class Lease:
             for callback in self._acquired_callbacks:
                 callback()
         elif before and not token:
-            _log.warning("lease lost", lease=self.name, holder=self.holder)
+            # A holder that does not work has yielded to a replica that waits.
+            yielded = not self.works()
+            _log.warning("lease lost", lease=self.name, holder=self.holder, yielded=yielded)
 
     async def release(self) -> None:
         """Release the lease, so that another replica need not wait until it expires."""
@@ -129,7 +190,7 @@ class Lease:
             # Watch the token counter: acquiring the lease changes it, renewing does not.
             await pipe.watch(self._counter)
             token = await _now(pipe.get(self._counter))
-            if not self.held or token is None or int(token) != self._token:
+            if not self.held or token != str(self._token).encode():
                 raise self._not_the_writer()
             pipe.multi()  # type: ignore[no-untyped-call]
             queue(pipe)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from sep_fx.granularity import Granularity
 from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
 
-from sep_kit.errors import CorruptRecordError
+from sep_kit.errors import CorruptRecordError, StoreUnavailableError
 from sep_kit.store import keys
-from sep_kit.store.connection import Pipeline, Valkey, store_errors
+from sep_kit.store.connection import Pipeline, Valkey, store_errors, wrong_type
 from sep_kit.store.documents import read_documents
 from sep_kit.store.records import ManifoldRecord, SignalRecord
 
@@ -32,12 +32,23 @@ class SignalStore:
         async with store_errors(), self._store.pipeline(transaction=False) as pipe:
             for instrument in instruments:
                 pipe.zrange(keys.signal_index(instrument), -1, -1)
-            newest = [found[0].decode() if found else None for found in await pipe.execute()]
+            indexes = await pipe.execute(raise_on_error=False)
+        for index in indexes:
+            if isinstance(index, Exception) and not wrong_type(index):
+                raise StoreUnavailableError(f"Valkey refused: {index}") from index
+        newest = [
+            found[0].decode() if found and not isinstance(found, Exception) else None
+            for found in indexes
+        ]
         records = await read_documents(self._store, SignalRecord, [k for k in newest if k])
         left = iter(records)
         return {
-            instrument: next(left) if key else None
-            for instrument, key in zip(instruments, newest, strict=True)
+            instrument: _damaged(instrument)
+            if isinstance(index, Exception)
+            else next(left)
+            if key
+            else None
+            for instrument, key, index in zip(instruments, newest, indexes, strict=True)
         }
 
     async def manifolds(self, instruments: Sequence[str]) -> Manifolds:
@@ -46,6 +57,11 @@ class SignalStore:
             self._store, ManifoldRecord, [keys.manifold(i) for i in instruments]
         )
         return dict(zip(instruments, found, strict=True))
+
+
+def _damaged(instrument: str) -> CorruptRecordError:
+    key = keys.signal_index(instrument)
+    return CorruptRecordError(f"{key} is of a wrong type", key=key)
 
 
 def signal_end_ns(ts_ns: int, granularity: Granularity) -> int:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from redis.asyncio.client import Pipeline
+from sep_kit.errors import StoreUnavailableError
 from sep_kit.logging import get_logger
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, store_errors
+from sep_kit.store.connection import Valkey, store_errors, wrong_type
 
 from sep_evaluator.adapters.gate_history import GateHistory, queue_sample
 from sep_evaluator.domain.evaluation import Evaluation, GateMemory
@@ -41,7 +42,9 @@ class StoredGateMemory:
                 pipe.mget([keys.gate_memory(c, instrument) for c in _COUNTERS])
                 pipe.get(keys.cooldown(instrument))
                 pipe.pttl(keys.cooldown(instrument))
-            found = await pipe.execute()
+            found = await pipe.execute(raise_on_error=False)
+        if lost := [e for e in found if isinstance(e, Exception) and not wrong_type(e)]:
+            raise StoreUnavailableError(f"Valkey refused: {lost[0]}")
         floors = await self._history.load(instruments, now_ms)
         rows = zip(found[::3], found[1::3], found[2::3], strict=True)
         return {
@@ -76,7 +79,7 @@ def queue_memory(pipe: Pipeline, evaluation: Evaluation, now_ms: int) -> None:
 def _state(
     instrument: str,
     counters: list[bytes | None],
-    cooldown: bytes | None,
+    cooldown: bytes | Exception | None,
     ttl_ms: int,
     now_ms: int,
 ) -> GateState:
@@ -87,6 +90,9 @@ def _state(
     eligible, passes, fails, misses, watermark = (
         None if raw is None or unreadable else int(raw) for raw in found.values()
     )
+    if isinstance(cooldown, Exception):
+        _log.error("cooldown of a wrong type counts as running", instrument=instrument)
+        cooldown = b"of a wrong type"
     until = _cooldown_end(cooldown, ttl_ms, now_ms)
     if until is not None:
         return GateState(watermark=watermark, cooldown_until=until)

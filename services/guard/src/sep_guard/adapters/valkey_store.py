@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from redis.asyncio.client import Pipeline
-from sep_kit.errors import CorruptRecordError
+from sep_kit.errors import CorruptRecordError, NotTheWriterError, StoreUnavailableError
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import parse_document
@@ -29,6 +29,14 @@ from sep_guard.domain.view import View
 from sep_guard.ports import StoredOrders, Writes
 
 _LOG_LENGTH = 20_000
+STORED_TYPES = {
+    keys.GUARD_DECISIONS: "stream",
+    keys.KILL_SWITCH_AUDIT: "stream",
+    keys.ALLOC_BUDGET: "hash",
+    keys.MARGIN_GATE: "string",
+    keys.MANAGED_UNITS: "hash",
+    keys.OPEN_ORDERS: "hash",
+}
 
 
 class ValkeyGuardStore:
@@ -37,6 +45,11 @@ class ValkeyGuardStore:
     def __init__(self, store: Valkey, lease: Lease) -> None:
         self._store = store
         self._lease = lease
+        self._not_recorded: str | None = None
+
+    async def recording(self) -> str | None:
+        """Why the last write failed; None while decisions are recorded."""
+        return self._not_recorded
 
     @property
     def is_writer(self) -> bool:
@@ -55,7 +68,15 @@ class ValkeyGuardStore:
             NotTheWriterError: another replica holds the lease; nothing was written.
             StoreUnavailableError: Valkey does not answer; it may have written.
         """
-        await self._lease.write(lambda pipe: writes(_PipelineTransaction(pipe)))
+        try:
+            await self._lease.write(lambda pipe: writes(_PipelineTransaction(pipe)))
+        except StoreUnavailableError as error:
+            self._not_recorded = f"decisions can't be recorded: {error}"
+            raise
+        except NotTheWriterError:
+            self._not_recorded = None  # the other replica records
+            raise
+        self._not_recorded = None
 
     async def open_orders(self) -> dict[str, StoredOrders]:
         """Persisted orders of unknown outcome, by instrument.

@@ -9,7 +9,7 @@ from sep_fx.sessions import SessionCalendar
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import SepError, StoreUnavailableError
 from sep_kit.logging import get_logger
-from sep_kit.store.kill_switch import KillSwitch
+from sep_kit.store.durable_kill_switch import DurableKillSwitch
 
 from sep_guard.adapters.stored_inputs import StoredInputs, StoredInputsReader
 from sep_guard.application.risk_monitor import RiskMonitor
@@ -43,7 +43,7 @@ class ViewReader:
         settings: ViewSettings,
         broker: Broker,
         stored_inputs: StoredInputsReader,
-        kill_switch: KillSwitch,
+        kill_switch: DurableKillSwitch,
         risk: RiskMonitor,
         clock: Clock,
     ) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sep_kit.clock import Clock, now_ms
-from sep_kit.errors import PreconditionError, SepError
+from sep_kit.errors import PreconditionError
 from sep_kit.logging import get_logger
-from sep_kit.store.kill_switch import KillSwitch
+from sep_kit.store.durable_kill_switch import DurableKillSwitch
 from sep_kit.store.records import KillSwitchChange
 
 from sep_guard.application.dispatcher import Dispatcher
@@ -39,7 +39,7 @@ class Breaker:
         states: RiskStates,
         store: GuardStore,
         dispatcher: Dispatcher,
-        kill_switch: KillSwitch,
+        kill_switch: DurableKillSwitch,
         limits: RiskLimits,
         new_id: Callable[[], str],
         clock: Clock,
@@ -128,11 +128,7 @@ class Breaker:
         change = KillSwitchChange(
             ts=now_ms(self._clock), engaged=True, reason=tripped.reason, actor="breaker"
         )
-        try:
-            await self._kill_switch.set(change)
-        except SepError as error:
-            _log.error("kill switch not engaged yet: entries are refused", error=str(error))
-            return
+        await self._kill_switch.set(change)
         self._metrics.show_kill_switch(True)
         _log.error("kill switch engaged", actor="breaker", reason=tripped.reason)
 

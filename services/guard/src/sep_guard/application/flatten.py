@@ -75,7 +75,7 @@ class Flatten:
         """
         if not reason.strip():
             raise InvalidArgumentError("reason: must be given to flatten")
-        await self._kill_switch.set(engaged=True, reason=f"flatten: {reason}", actor=actor)
+        await self._kill_switch.engage(f"flatten: {reason}", actor)
         return await self.close_all(flatten_id or self._new_id(), include_manual=include_manual)
 
     async def close_all(self, flatten_id: str, *, include_manual: bool) -> Flattened:

@@ -1,6 +1,5 @@
 """API keys, response caching and mutual TLS."""
 
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
@@ -10,6 +9,7 @@ from pydantic import FilePath
 from sep_kit.grpc.access import Reads
 from sep_kit.grpc.tls import TlsFiles
 from sep_kit.settings.fields import Knobs
+from sep_kit.settings.relations import Relation
 
 
 class ApiAccess(StrEnum):
@@ -22,7 +22,13 @@ class ApiAccess(StrEnum):
 class AccessKnobs(Knobs):
     """API keys and response caching."""
 
-    generic_names: ClassVar[bool] = True
+    relations: ClassVar[tuple[Relation, ...]] = (
+        Relation(
+            names=("api_access",),
+            holds=lambda access: access is not ApiAccess.OPEN,
+            sentence="every client that reaches the port may write; use keys",
+        ),
+    )
 
     api_access: ApiAccess = ApiAccess.KEYS
     """`keys`: writing needs a key of API_KEYS_DIR. `open`: every client may write."""
@@ -37,7 +43,14 @@ class AccessKnobs(Knobs):
 class TlsKnobs(Knobs):
     """Mutual TLS between the services; all three files or none."""
 
-    generic_names: ClassVar[bool] = True
+    relations: ClassVar[tuple[Relation, ...]] = (
+        Relation(
+            names=("grpc_tls_cert", "grpc_tls_key", "grpc_tls_ca"),
+            holds=lambda *files: all(files) or not any(files),
+            sentence="the three go together: all of them or none",
+            always=True,
+        ),
+    )
 
     grpc_tls_cert: FilePath | None = None
     """Certificate of this service, with the DNS name `sep`."""
@@ -51,9 +64,3 @@ class TlsKnobs(Knobs):
         if not (self.grpc_tls_cert and self.grpc_tls_key and self.grpc_tls_ca):
             return None
         return TlsFiles(self.grpc_tls_cert, self.grpc_tls_key, self.grpc_tls_ca)
-
-    def contradictions(self) -> Iterator[str]:
-        """Faults that no single field shows."""
-        files = (self.grpc_tls_cert, self.grpc_tls_key, self.grpc_tls_ca)
-        if any(files) and not all(files):
-            yield "GRPC_TLS_CERT, GRPC_TLS_KEY and GRPC_TLS_CA go together: all of them or none"

@@ -1,7 +1,5 @@
 """Addresses of the services and the store, and logging."""
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from sep_kit.logging import LogFormat
@@ -10,8 +8,6 @@ from sep_kit.settings.fields import Address, Knobs
 
 class ConnectionKnobs(Knobs):
     """Addresses and logging."""
-
-    generic_names: ClassVar[bool] = True
 
     valkey_url: str = Field("redis://127.0.0.1:16379/0", pattern=r"^(redis|rediss|valkey|unix)://")
     """URL of Valkey."""
