@@ -9,6 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
 from sep_guard.app import Resources, assemble
+from sep_guard.application.queries import GuardQueries
 from sep_guard.application.reconcile import Done
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import Broker
@@ -167,6 +168,9 @@ class GuardHarness:
         )
         guard = assemble(settings, resources)
         self.views, self.reconciler, self.drain = guard.views, guard.reconciler, guard.drain
+        self.flatten, self.locks = guard.flatten, guard.locks
+        self.kill_switch = guard.kill_switch_control
+        self.queries = GuardQueries(guard.views, settings.hotband_pairs, settings.limits())
 
     async def cycle(self, dry_run: bool = False) -> dict[str, Done]:
         """Renew the lease and run one cycle; returns what was done, by instrument."""
@@ -180,6 +184,20 @@ def kind_and_reasons(done: Done) -> tuple[str, tuple[str, ...]]:
 
 
 async def log(store: Valkey) -> list[dict[str, Any]]:
+    """``guard:decisions`` without the events of the risk limits, oldest first."""
+    return [record for record in await full_log(store) if record["event"] != "risk"]
+
+
+async def risk_log(store: Valkey) -> list[tuple[str, str, str]]:
+    """Kind, cause and instrument of each event of the risk limits, oldest first."""
+    return [
+        (record["kind"], record["cause"], record["instrument"])
+        for record in await full_log(store)
+        if record["event"] == "risk"
+    ]
+
+
+async def full_log(store: Valkey) -> list[dict[str, Any]]:
     """``guard:decisions``, oldest first."""
     entries = await reply(store.xrange(keys.GUARD_DECISIONS))
     return [json.loads(fields[b"decision"]) for _, fields in entries]

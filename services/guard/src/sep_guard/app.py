@@ -102,7 +102,9 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
     flatten = Flatten(views, dispatcher, control, store, new_id, metrics)
     return Guard(
         views=views,
-        reconciler=Reconciler(views, dispatcher, limits, store, new_id, metrics, breaker, flatten),
+        reconciler=Reconciler(
+            views, dispatcher, limits, store, new_id, metrics, breaker, flatten, control
+        ),
         drain=Drain(views, dispatcher, limits.portfolio, store, new_id, metrics),
         flatten=flatten,
         locks=InstrumentLocks(

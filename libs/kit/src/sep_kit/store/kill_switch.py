@@ -104,7 +104,7 @@ class KillSwitch:
             if await reply(self._store.exists(keys.KILL_SWITCH)):
                 return
             pipe.multi()  # type: ignore[no-untyped-call]
-            _queue(pipe, change)
+            queue_kill_switch(pipe, change)
             # A concurrent change takes precedence over the default.
             with contextlib.suppress(WatchError):
                 await pipe.execute()
@@ -120,7 +120,8 @@ def _change(entries: list[Any]) -> KillSwitchChange | None:
         return None
 
 
-def _queue(pipe: Pipeline, change: KillSwitchChange) -> None:
+def queue_kill_switch(pipe: Pipeline, change: KillSwitchChange) -> None:
+    """Queue a change and its audit entry, for a transaction that writes more than the switch."""
     pipe.set(keys.KILL_SWITCH, _value(change))
     pipe.xadd(
         keys.KILL_SWITCH_AUDIT,

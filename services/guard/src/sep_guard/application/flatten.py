@@ -65,7 +65,7 @@ class Flatten:
     async def execute(
         self, *, reason: str, actor: str, include_manual: bool, flatten_id: str = ""
     ) -> Flattened:
-        """Engage the kill switch, then close.
+        """Engage the kill switch, then close. Without Valkey it closes as well.
 
         Raises:
             InvalidArgumentError: no reason.
@@ -75,7 +75,7 @@ class Flatten:
         """
         if not reason.strip():
             raise InvalidArgumentError("reason: must be given to flatten")
-        await self._kill_switch.set(engaged=True, reason=f"flatten: {reason}", actor=actor)
+        await self._kill_switch.engage(f"flatten: {reason}", actor)
         return await self.close_all(flatten_id or self._new_id(), include_manual=include_manual)
 
     async def close_all(self, flatten_id: str, *, include_manual: bool) -> Flattened:
@@ -90,7 +90,7 @@ class Flatten:
             if not self._store.is_away:
                 await self._dispatcher.settle()
             view, closes = await self.plan(include_manual=include_manual)
-            if view.controls.read_only:
+            if closes and view.controls.read_only:
                 raise ReadOnlyError("READ_ONLY=1 refuses every order; restart without it")
             closed = tuple([await self._close(flatten_id, close, view) for close in closes])
             view, remaining = await self.plan(include_manual=include_manual)

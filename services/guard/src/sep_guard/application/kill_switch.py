@@ -1,7 +1,7 @@
 """Changes of the kill switch by a person: checked, persisted, shown and logged."""
 
 from sep_kit.clock import Clock, now_ms
-from sep_kit.errors import InvalidArgumentError
+from sep_kit.errors import InvalidArgumentError, StoreUnavailableError
 from sep_kit.logging import get_logger
 from sep_kit.store.kill_switch import KillSwitch, KillSwitchState
 from sep_kit.store.records import KillSwitchChange
@@ -22,6 +22,38 @@ class KillSwitchControl:
         self._breaker = breaker
         self._clock = clock
         self._metrics = metrics
+        self._unwritten: KillSwitchChange | None = None
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether an engage waits for the store; entries wait for it, too."""
+        return self._unwritten is not None
+
+    async def engage(self, reason: str, actor: str) -> None:
+        """Engage. While the store is away it holds in this process, and ``catch_up`` writes it."""
+        try:
+            await self.set(engaged=True, reason=reason, actor=actor)
+        except StoreUnavailableError as error:
+            self._unwritten = KillSwitchChange(
+                ts=now_ms(self._clock), engaged=True, reason=reason, actor=actor
+            )
+            self._metrics.show_kill_switch(True)
+            _log.error(
+                "kill switch engaged, not written yet: this guard sends no entry until it is",
+                actor=actor, reason=reason, error=str(error),
+            )  # fmt: skip
+
+    async def catch_up(self) -> None:
+        """Write an engage that waits for the store, if there is one and the store takes it."""
+        if self._unwritten is None:
+            return
+        try:
+            await self._kill_switch.set(self._unwritten)
+        except StoreUnavailableError as error:
+            _log.warning("kill switch not written yet", error=str(error))
+            return
+        _log.warning("kill switch written", reason=self._unwritten.reason)
+        self._unwritten = None
 
     async def read(self) -> KillSwitchState:
         """The current state; unreadable counts as engaged."""
@@ -54,6 +86,8 @@ class KillSwitchControl:
             actor=actor or "unnamed",
         )
         await self._kill_switch.set(change)
+        # A later change takes the place of one that waits.
+        self._unwritten = None
         self._metrics.show_kill_switch(change.engaged)
         _log.warning(
             "kill switch engaged" if change.engaged else "kill switch released",

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sep_kit.errors import NotTheWriterError
+from sep_kit.errors import NotTheWriterError, ReadOnlyError
 from sep_kit.logging import get_logger
 
 from sep_guard.application.breaker import Breaker
 from sep_guard.application.dispatcher import Dispatcher
 from sep_guard.application.flatten import Flatten
+from sep_guard.application.kill_switch import KillSwitchControl
 from sep_guard.domain.actions import Action, Kind, Plan
 from sep_guard.domain.cycle import plan_cycle
 from sep_guard.domain.limits import GuardLimits
@@ -70,7 +71,9 @@ class Reconciler:
         metrics: GuardMetrics,
         breaker: Breaker,
         flatten: Flatten,
+        kill_switch: KillSwitchControl,
     ) -> None:
+        self._kill_switch = kill_switch
         self._breaker = breaker
         self._flatten = flatten
         self._tripped = False
@@ -85,13 +88,21 @@ class Reconciler:
     async def tick(self) -> None:
         """Reconcile on the lease holder, or while the store is away; else show the kill switch."""
         if self._mode() is None:
+            await self._kill_switch.catch_up()
+            self._breaker.stand_by()
             self._metrics.clear_account()
             self._metrics.show_kill_switch((await self._source.controls()).kill_switch)
             return
         await self.reconcile(dry_run=False)
         if self._tripped and self._limits.risk.breaker_action is BreakerAction.FLATTEN:
-            # Each cycle, until nothing is held: what was cut short goes on.
+            await self._flatten_all()
+
+    async def _flatten_all(self) -> None:
+        # Each cycle, until nothing is held: what was cut short goes on.
+        try:
             await self._flatten.close_all(self._new_id(), include_manual=False)
+        except ReadOnlyError as error:
+            _manager.error("breaker tripped, positions are not closed", error=str(error))
 
     async def reconcile(self, *, dry_run: bool) -> Cycle:
         """Run one cycle; cycles and drains never overlap.
@@ -105,6 +116,7 @@ class Reconciler:
             UnavailableError: the broker does not answer.
         """
         async with self._dispatcher.exclusive_plan():
+            await self._kill_switch.catch_up()
             mode = _Mode.DRY_RUN if dry_run else self._mode()
             if mode is None:
                 raise NotTheWriterError("this guard does not hold the writer lease; ask again")
@@ -131,7 +143,7 @@ class Reconciler:
     def _mode(self) -> _Mode | None:
         # First: a lease that can't be renewed allows no entries, and waiting for a store that
         # is known to be away would only delay reductions.
-        if self._store.is_away:
+        if self._store.is_away or (self._kill_switch.unwritten and self._store.is_writer):
             return _Mode.REDUCTIONS
         return _Mode.FULL if self._store.is_writer else None
 
@@ -169,7 +181,7 @@ class Reconciler:
     async def _obstacle(self) -> str | None:
         # The plan may be seconds old by now; an engaged kill switch must hold within one.
         controls = await self._source.controls()
-        if controls.kill_switch:
+        if controls.kill_switch or self._kill_switch.unwritten:
             return "KILL_SWITCH"
         return None if self._store.is_writer else "NOT_THE_WRITER"
 
