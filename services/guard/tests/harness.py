@@ -54,6 +54,8 @@ class Feed:
     def __init__(self, store: Valkey, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self.price: Callable[[str], float] = lambda _: 1.1
+        """Close of the last candle and price of the live manifold."""
 
     async def signal(
         self, instrument: str = "EUR_USD", direction: int = 1, stop: float = 0.01, **metrics: float
@@ -63,7 +65,7 @@ class Feed:
         signal = SignalRecord.model_validate(
             {
                 "ts_ns": (now - 60_000) * NS_PER_MS,
-                "price": 1.1,
+                "price": self.price(instrument),
                 "metrics": {**METRICS, **metrics},
                 "coeffs": COEFFS,
                 "slope_bps": 3.0,
@@ -83,7 +85,8 @@ class Feed:
         """A live manifold of now."""
         manifold = ManifoldRecord.model_validate(
             {
-                "instrument": instrument, "ts_ms": now_ms(self._clock), "price": "1.1",
+                "instrument": instrument, "ts_ms": now_ms(self._clock),
+                "price": str(self.price(instrument)),
                 "metrics": METRICS, "coeffs": COEFFS,
             }
         )  # fmt: skip
