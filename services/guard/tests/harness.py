@@ -149,10 +149,11 @@ class GuardHarness:
         holder: str = "a",
         on_new_id: Callable[[], None] = lambda: None,
         elapsed: Callable[[], float] | None = None,
+        lease_type: type[Lease] = Lease,
     ) -> None:
         self.store, self.clock = store, clock
         self.on_new_id = on_new_id
-        self.lease = Lease(store, "guard", holder, clock)
+        self.lease = lease_type(store, "guard", holder, clock)
         self.registry = CollectorRegistry()
         ids = itertools.count(1)
 

@@ -56,9 +56,7 @@ def run(options: argparse.Namespace, _clock: Clock) -> int:
     return DONE
 
 
-def _execute(
-    client: StackClient, options: argparse.Namespace, flatten_id: str
-) -> FlattenResponse:
+def _execute(client: StackClient, options: argparse.Namespace, flatten_id: str) -> FlattenResponse:
     """Flatten; the id makes it safe to repeat a call without an answer."""
     for attempt in range(_ATTEMPTS):
         try:

@@ -168,9 +168,7 @@ class Breaker:
     def _show(self, view: View, state: RiskState | None) -> None:
         if state is not None:
             self._metrics.show_risk(state, view.now_ms)
-        rows = limit_rows(
-            view.markets.values(), state, view.account.nav, self._limits, view.now_ms
-        )
+        rows = limit_rows(view.markets.values(), state, view.account.nav, self._limits, view.now_ms)
         self._metrics.show_headroom(rows)
 
 

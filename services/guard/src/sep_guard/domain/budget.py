@@ -29,13 +29,16 @@ class Capacity:
 
     ``headroom`` is the margin that entries may still take; ``base`` is the margin that will
     be available once every weight is filled, of which weights are fractions. ``exposure`` and
-    ``planned_value`` (value opened) include the entries decided before this one.
+    ``planned_value`` (value opened) include the entries decided before this one. ``reduced`` is
+    the exposure once the cycle's reductions are filled too, None without any: closing one side
+    of a hedge raises the net exposure in a currency.
     """
 
     headroom: Decimal
     base: Decimal
     exposure: Exposure = NO_EXPOSURE
     planned_value: Decimal = ZERO
+    reduced: Exposure | None = None
 
 
 NO_CAPACITY = Capacity(headroom=ZERO, base=ZERO)
