@@ -2,8 +2,8 @@
 
 Each alert has a scenario in which its fault begins while the market is open and lasts into the
 weekend. The alert must fire once its ``for`` duration has passed and not before, and must stop when
-the market closes, except for what a person has to end. A healthy stack must not raise any alert. The clock of promtool begins on
-Thursday, 1970-01-01, 00:00 UTC.
+the market closes, except for the limits of the account, which a person has to look into. A healthy
+stack must not raise any alert. The clock of promtool begins on Thursday, 1970-01-01, 00:00 UTC.
 """
 
 from collections.abc import Mapping

@@ -56,7 +56,7 @@ class RiskEnvironment:
         self.clock.advance(30)
         for instrument in (EUR, GBP):
             await self.feed.signal(instrument)
-        await self.feed.weights(**weights)
+        await self.feed.weights(held=False, **weights)
         await self.feed.link()
         await self.store.set(keys.MARGIN_GATE, "open")
         return await self.guard.cycle()

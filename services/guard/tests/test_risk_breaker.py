@@ -68,7 +68,7 @@ async def test_a_release_needs_an_acknowledgement_which_begins_new_baselines(
     assert ("BREAKER_ACKNOWLEDGED", "daily_loss", "") in await risk_log(env.store)
     assert (await env.cycle(**ENTRIES))[GBP].result is not None
     assert await gauge(env.guard, "sep_risk_breaker", limit="daily_loss") == 0
-    rows = {row.limit: row for row in await env.guard.queries.limits()}
+    rows = {row.limit.value: row for row in await env.guard.queries.limits()}
     assert rows["daily_loss"].observed == 0
 
 
@@ -195,7 +195,7 @@ async def test_a_replica_without_the_lease_changes_nothing(env: RiskEnvironment)
             engaged=False, reason="r", actor="ann", acknowledge_breaker=True
         )
     # It shows the limits as the writer would measure them.
-    rows = {row.limit: row for row in await standby.queries.limits()}
+    rows = {row.limit.value: row for row in await standby.queries.limits()}
     assert rows["daily_loss"].observed == 5
 
 

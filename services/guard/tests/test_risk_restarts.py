@@ -87,7 +87,7 @@ async def test_a_death_at_any_commit_changes_no_verdict(
         assert env.held(GBP) == 0, at
         events = [e for e in await risk_log(store) if e[0] != "BASELINE_STARTED"]
         assert events == [("LOCKED", "rejects", GBP), ("BREAKER_TRIPPED", "daily_loss", "")], at
-        rows = {row.limit: row for row in await env.guard.queries.limits()}
+        rows = {row.limit.value: row for row in await env.guard.queries.limits()}
         opened = sum(abs(i.units) for i in env.broker.placed if not i.reduce_only)
         observed = rows["turnover"].observed
         assert observed is not None

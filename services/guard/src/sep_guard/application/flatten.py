@@ -90,7 +90,7 @@ class Flatten:
             if not self._store.is_away:
                 await self._dispatcher.settle()
             view, closes = await self.plan(include_manual=include_manual)
-            if closes and view.controls.read_only:
+            if view.controls.read_only:
                 raise ReadOnlyError("READ_ONLY=1 refuses every order; restart without it")
             closed = tuple([await self._close(flatten_id, close, view) for close in closes])
             view, remaining = await self.plan(include_manual=include_manual)
