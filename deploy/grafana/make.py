@@ -121,6 +121,31 @@ TRADING = Dashboard(
             steps=_OFF_ON,
         ),
         Panel(
+            "Headroom of the risk limits",
+            {"{{limit}}": "min by (limit) (sep_risk_headroom_ratio)"},
+            about="Share of each limit that is left. At 0 the limit cuts, locks, or trips.",
+            unit="percentunit",
+            bounds=(0, 1),
+            steps=((None, "red"), (0.2, "green")),
+        ),
+        Panel(
+            "Breaker",
+            {"{{limit}}": "max by (limit) (sep_risk_breaker)"},
+            about="1 from a trip until a person acknowledges it.",
+            kind="state-timeline",
+            steps=_OFF_ON,
+        ),
+        Panel(
+            "Locks",
+            {
+                "{{instrument}} {{cause}}": "max by (instrument, cause) (sep_risk_lock)"
+                " or sum by (instrument) (sep_allocator_cooldown) * 0"
+            },
+            about="1 while the instrument takes no entry.",
+            kind="state-timeline",
+            steps=_OFF_ON,
+        ),
+        Panel(
             "Gate changes",
             {
                 "{{instrument}} to {{to}}": "sum by (instrument, to) "

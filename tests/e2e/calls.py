@@ -19,6 +19,8 @@ BODIES: dict[str, Any] = {
     "/api/kill-switch": {"kill_switch": True, "reason": "test"},
     "/api/candles/fetch": {"instruments": ["EUR_USD"], "count": 10},
     "/api/drain/plan": {},
+    "/api/risk/locks": {"instrument": "EUR_USD", "locked": False, "reason": "test"},
+    "/api/flatten": {"reason": "test", "dry_run": True},
 }
 REST = [m for m in METHODS.values() if m.route and not m.streams]
 

@@ -16,6 +16,8 @@ from tests.operations.sigint import sigint_of_children
 ROOT = Path(__file__).parents[2]
 SCRIPTS = {
     "drain_overcap": ("drain",),
+    "flatten_all": ("flatten", "--reason", "test"),
+    "locks": ("locks", "list"),
     "kill_switch": ("kill-switch", "engage", "--reason", "test"),
     "snapshot": ("snapshot", "--out", os.devnull),
     "verify_stack": ("verify",),

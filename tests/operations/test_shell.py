@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = [ROOT / "deploy.sh", ROOT / "bin" / "drain_overcap_only.sh", ROOT / ".ci" / "run"]
+SCRIPTS = [
+    ROOT / "deploy.sh",
+    ROOT / "bin" / "drain_overcap_only.sh",
+    ROOT / "bin" / "flatten_all.sh",
+    ROOT / ".ci" / "run",
+]
 
 
 def run(*command: str | Path, **env: str) -> tuple[int, str]:

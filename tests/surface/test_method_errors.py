@@ -36,6 +36,7 @@ Outcomes = dict[str, tuple[Outcome, Outcome | None]]
 """By method: its outcome over gRPC, and over REST if it has a route."""
 OutcomesBySituation = dict[str, Outcomes]
 
+RELEASE: Json = {"kill_switch": False, "reason": "a test"}
 UNKNOWN_PAIR: Json = {"instrument": "XXX_YYY"}
 UNKNOWN_INSTRUMENT: dict[str, Json] = {
     "GetManifoldCoeffs": UNKNOWN_PAIR,
@@ -45,6 +46,7 @@ UNKNOWN_INSTRUMENT: dict[str, Json] = {
     "FetchCandles": {"instruments": ["XXX_YYY"]},
     "GetPricing": {"instruments": ["XXX_YYY"]},
     "CheckEntry": UNKNOWN_PAIR,
+    "SetLock": {**UNKNOWN_PAIR, "locked": True, "reason": "a test"},
     "PlaceMarketOrder": {**UNKNOWN_PAIR, "units": "1", "client_order_id": "surface-2"},
     "ClosePosition": {**CLOSE, **UNKNOWN_PAIR},
 }
@@ -63,15 +65,15 @@ def order(units: str, *, reduce_only: bool = False) -> dict[str, Json]:
 
 
 async def call_all(stack: RunningStack, requests: dict[str, Json] | None = None) -> Outcomes:
-    """Call every method; what engages comes last, since it changes the situation of the others."""
-    engaging = ("SetKillSwitch", "EngageKillSwitch")
-    names = [m.name for m in METHODS.values() if m.name not in engaging]
+    """Call every method; those last that engage the kill switch, which changes the situation."""
+    last = ("Flatten", "SetKillSwitch", "EngageKillSwitch")
+    names = [m.name for m in METHODS.values() if m.name not in last]
     outcomes = await asyncio.gather(
         *(stack.call(name, (requests or {}).get(name)) for name in names)
     )
     return {
         **dict(zip(names, outcomes, strict=True)),
-        **{name: await stack.call(name) for name in engaging},
+        **{name: await stack.call(name) for name in last},
     }
 
 
@@ -97,13 +99,19 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
     async with running_stack(folder, valkey) as stack:
         await until(stack, "GetBudget", "GetStatus")
         seen["another replica has the lease, and nothing is stored yet"] = await call_all(stack)
+        seen["another replica has the lease, and the breaker is acknowledged"] = await call_some(
+            stack, {"SetKillSwitch": {**RELEASE, "acknowledge_breaker": True}}
+        )
         await reply(store.delete(*map(keys.lease, SERVICES)))
         await until(stack, "GetHealth", "GetManifoldCoeffs", "ListGates", "ExecuteDrain")
         seen["normal operation"] = await call_all(stack, order("5", reduce_only=True))
         seen["the instrument is unknown"] = await call_all(stack, UNKNOWN_INSTRUMENT)
         seen["the order is too small"] = await call_some(stack, order("0.1"))
         seen["the order is too large"] = await call_some(stack, order("1000000001"))
-        await stack.call("SetKillSwitch", {"kill_switch": False, "reason": "a test"})
+        await reply(store.set(keys.RISK_BREAKER, "{"))
+        seen["the breaker is tripped"] = await call_some(stack, {"SetKillSwitch": RELEASE})
+        await reply(store.delete(keys.RISK_BREAKER))
+        await stack.call("SetKillSwitch", RELEASE)
         seen["the kill switch is released"] = await call_all(stack)
         seen["stored records are corrupt"] = await with_corruption(stack)
         valkey.freeze()

@@ -133,6 +133,8 @@ METHODS = {(m.verb, m.route): m for m in read_contract().methods.values() if m.r
 ARGUMENTS: dict[str, Any] = {
     "instrument": "EUR_USD", "instruments": ["EUR_USD"], "granularity": "M1", "limit": 1,
     "since": 1, "until": 2, "count": 1, "dry_run": True, "engaged": True, "reason": "lunch",
+    "locked": True, "until_ms": 1.0, "include_manual": True, "flatten_id": "0" * 32,
+    "acknowledge_breaker": False,
     "drain_id": "0" * 32, "buffer_pct": 1.0, "min_units": Decimal(1),
 }  # fmt: skip
 

@@ -2,8 +2,8 @@
 
 Each alert has a scenario in which its fault begins while the market is open and lasts into the
 weekend. The alert must fire once its ``for`` duration has passed and not before, and must stop when
-the market closes. A healthy stack must not raise any alert. The clock of promtool begins on
-Thursday, 1970-01-01, 00:00 UTC.
+the market closes, except for the limits of the account, which a person has to look into. A healthy
+stack must not raise any alert. The clock of promtool begins on Thursday, 1970-01-01, 00:00 UTC.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from typing import Any
 PAIRS = ("EUR_USD", "USD_JPY", "GBP_USD", "EUR_JPY", "USD_CAD", "NZD_USD", "AUD_USD", "USD_CHF")
 SERVICES = ("gateway", "evaluator", "allocator", "guard")
 LOOPS = {"candles": "evaluator", "evaluation": "evaluator", "reconcile": "guard"}
+ACCOUNT_LIMITS = ("daily_loss", "drawdown", "turnover")
 OPEN, CLOSED = 90, 60
 """Minutes of open market, then of weekend, in each scenario."""
 
@@ -29,6 +30,7 @@ class Scenario:
     delay: int
     labels: dict[str, str]
     summary: str
+    ends_with_the_market: bool = True
 
 
 def healthy() -> dict[str, str]:
@@ -51,6 +53,12 @@ def healthy() -> dict[str, str]:
         series[f"sep_allocator_selected{label}"] = f"{int(pair < 'EUR_K')}x{whole}"
         series[gate(pair, 1)] = f"1x{OPEN} _x{CLOSED}"
         series[gate(pair, 0)] = f"_x{OPEN + 1} 1x{CLOSED - 1}"
+        for cause in ("rejects", "stop_outs"):
+            series[lock(pair, cause)] = f"_x{whole}"
+    for limit in (*ACCOUNT_LIMITS, "leverage"):
+        series[headroom(limit)] = f"{0.05 if limit == 'leverage' else 0.9}x{whole}"
+    for limit in (*ACCOUNT_LIMITS, "equity"):
+        series[breaker(limit)] = f"0x{whole}"
     for service in SERVICES:
         series[f'sep_serving{{service="{service}"}}'] = f"1x{whole}"
     for loop, service in LOOPS.items():
@@ -62,6 +70,21 @@ def healthy() -> dict[str, str]:
 def gate(pair: str, eligible: int) -> str:
     """The name of a gate's series."""
     return f'sep_rolling_gate{{instrument="{pair}",eligible="{eligible}",buf="0.10"}}'
+
+
+def lock(pair: str, cause: str) -> str:
+    """The name of a lock's series."""
+    return f'sep_risk_lock{{instrument="{pair}",cause="{cause}"}}'
+
+
+def breaker(limit: str) -> str:
+    """The name of the breaker's series."""
+    return f'sep_risk_breaker{{limit="{limit}"}}'
+
+
+def headroom(limit: str) -> str:
+    """The name of a limit's headroom."""
+    return f'sep_risk_headroom_ratio{{limit="{limit}"}}'
 
 
 def scenarios() -> list[Scenario]:
@@ -93,6 +116,28 @@ def scenarios() -> list[Scenario]:
         Scenario(
             "SepWeightsHeld", {"sep_allocation_held": f"1x{whole}"}, 5, page,
             "The allocator holds its previous weights because the gates blob is not valid",
+        ),
+        Scenario(
+            "SepBreakerTripped", {breaker("drawdown"): f"1x{whole}"}, 0,
+            {**page, "limit": "drawdown"},
+            "The breaker is tripped by drawdown; entries are refused until it is acknowledged",
+            ends_with_the_market=False,
+        ),
+        Scenario(
+            "SepInstrumentLocked", {lock("EUR_USD", "stop_outs"): f"1x{whole}"}, 0,
+            {**ticket, "instrument": "EUR_USD", "cause": "stop_outs"},
+            "EUR_USD takes no entry: locked by stop_outs",
+        ),
+        Scenario(
+            "SepEqualRejects", {lock("USD_JPY", "rejects"): f"1x{whole}"}, 0,
+            {**page, "instrument": "USD_JPY"},
+            "The broker refuses every entry in USD_JPY for the same reason",
+        ),
+        Scenario(
+            "SepRiskHeadroomLow", {headroom("daily_loss"): f"0.15x{whole}"}, 5,
+            {**ticket, "limit": "daily_loss"},
+            "daily_loss: 15% of the limit is left before the breaker trips",
+            ends_with_the_market=False,
         ),
         Scenario(
             "SepLoopStalled", {stalled: f"0x{whole}"}, 7,
@@ -130,9 +175,13 @@ def scenario_test(scenario: Scenario) -> dict[str, Any]:
             "runbook": f"docs/operations/runbook.md#{anchor}",
         },
     }
-    moments = {scenario.delay - 1: [], OPEN - 10: [expected], OPEN + 20: [], OPEN + 50: []}
+    weekend = [] if scenario.ends_with_the_market else [expected]
+    moments = {OPEN - 10: [expected], OPEN + 20: weekend, OPEN + 50: weekend}
+    if scenario.delay:
+        moments = {scenario.delay - 1: [], **moments}
+    ends = "stops when the market closes" if scenario.ends_with_the_market else "goes on"
     return {
-        "name": f"{scenario.alert} fires, and stops when the market closes",
+        "name": f"{scenario.alert} fires, and {ends}",
         "interval": "1m",
         "input_series": as_input(series),
         "alert_rule_test": [

@@ -9,6 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
 from sep_guard.app import Resources, assemble
+from sep_guard.application.queries import GuardQueries
 from sep_guard.application.reconcile import Done
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import Broker
@@ -53,6 +54,8 @@ class Feed:
     def __init__(self, store: Valkey, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self.price: Callable[[str], float] = lambda _: 1.1
+        """Close of the last candle and price of the live manifold."""
 
     async def signal(
         self, instrument: str = "EUR_USD", direction: int = 1, stop: float = 0.01, **metrics: float
@@ -62,7 +65,7 @@ class Feed:
         signal = SignalRecord.model_validate(
             {
                 "ts_ns": (now - 60_000) * NS_PER_MS,
-                "price": 1.1,
+                "price": self.price(instrument),
                 "metrics": {**METRICS, **metrics},
                 "coeffs": COEFFS,
                 "slope_bps": 3.0,
@@ -82,7 +85,8 @@ class Feed:
         """A live manifold of now."""
         manifold = ManifoldRecord.model_validate(
             {
-                "instrument": instrument, "ts_ms": now_ms(self._clock), "price": "1.1",
+                "instrument": instrument, "ts_ms": now_ms(self._clock),
+                "price": str(self.price(instrument)),
                 "metrics": METRICS, "coeffs": COEFFS,
             }
         )  # fmt: skip
@@ -145,10 +149,11 @@ class GuardHarness:
         holder: str = "a",
         on_new_id: Callable[[], None] = lambda: None,
         elapsed: Callable[[], float] | None = None,
+        lease_type: type[Lease] = Lease,
     ) -> None:
         self.store, self.clock = store, clock
         self.on_new_id = on_new_id
-        self.lease = Lease(store, "guard", holder, clock)
+        self.lease = lease_type(store, "guard", holder, clock)
         self.registry = CollectorRegistry()
         ids = itertools.count(1)
 
@@ -167,6 +172,9 @@ class GuardHarness:
         )
         guard = assemble(settings, resources)
         self.views, self.reconciler, self.drain = guard.views, guard.reconciler, guard.drain
+        self.flatten, self.locks = guard.flatten, guard.locks
+        self.kill_switch = guard.kill_switch_control
+        self.queries = GuardQueries(guard.views, settings.hotband_pairs, settings.limits())
 
     async def cycle(self, dry_run: bool = False) -> dict[str, Done]:
         """Renew the lease and run one cycle; returns what was done, by instrument."""
@@ -180,6 +188,20 @@ def kind_and_reasons(done: Done) -> tuple[str, tuple[str, ...]]:
 
 
 async def log(store: Valkey) -> list[dict[str, Any]]:
+    """``guard:decisions`` without the events of the risk limits, oldest first."""
+    return [record for record in await full_log(store) if record["event"] != "risk"]
+
+
+async def risk_log(store: Valkey) -> list[tuple[str, str, str]]:
+    """Kind, cause and instrument of each event of the risk limits, oldest first."""
+    return [
+        (record["kind"], record["cause"], record["instrument"])
+        for record in await full_log(store)
+        if record["event"] == "risk"
+    ]
+
+
+async def full_log(store: Valkey) -> list[dict[str, Any]]:
     """``guard:decisions``, oldest first."""
     entries = await reply(store.xrange(keys.GUARD_DECISIONS))
     return [json.loads(fields[b"decision"]) for _, fields in entries]

@@ -54,6 +54,9 @@ class MemoryBroker:
         self._placing = False
         self.overlapped = False
         self.events: list[LedgerEvent] = []
+        self.nav: Decimal | None = None
+        """NAV as the broker sends it; the balance when None."""
+        self.ledger_down = False
         self.trades: dict[str, OwnTrade] = {}
 
     def transfer(self, amount: int) -> None:
@@ -90,7 +93,7 @@ class MemoryBroker:
         )
         return Account(
             balance=self.balance,
-            nav=self.balance,
+            nav=self.balance if self.nav is None else self.nav,
             margin_used=used,
             margin_available=self.balance - used,
             last_transaction_id=str(len(self.events)),
@@ -136,6 +139,8 @@ class MemoryBroker:
 
     async def ledger(self, since_id: int, through_id: int) -> LedgerPage:
         self._check_available()
+        if self.ledger_down:
+            raise BrokerUnavailableError("no ledger")
         found = [e for e in self.events if since_id < e.transaction_id <= through_id]
         return LedgerPage(events=found, through_id=through_id)
 

@@ -13,6 +13,7 @@ from sep_guard.domain.risk.state import RiskState
 from sep_guard.domain.view import View
 from sep_guard.ports import StoredOrders, Writes
 from sep_kit.errors import NotTheWriterError, StoreUnavailableError
+from sep_kit.store.records import KillSwitchChange
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class StoredState:
     records: tuple[tuple[str, str, str], ...] = ()
     orders: dict[str, Intent] = field(default_factory=dict)
     risk: RiskState = field(default_factory=RiskState)
+    kill_switch: KillSwitchChange | None = None
 
 
 class MemoryGuardStore:
@@ -90,6 +92,9 @@ class _MemoryTransaction:
 
     def save_risk_state(self, state: RiskState) -> None:
         self._change(risk=state)
+
+    def engage_kill_switch(self, change: KillSwitchChange) -> None:
+        self._change(kill_switch=change)
 
     def record_risk_event(self, event: RiskEvent) -> None:
         self._append(event.id, "risk", event.kind)

@@ -121,6 +121,7 @@ class TradingDay:
         self.guard, self.allocator = stubs["guard"], stubs["allocator"]
         self.guard_ops, self.allocator_ops = stubs["guard_ops"], stubs["allocator_ops"]
         self.feed = Feed(store, clock)
+        self.feed.price = self.mid
         self.http = http
         self.market = WideMarket(paper.broker.market)
         paper.broker.market = self.market
@@ -148,6 +149,12 @@ class TradingDay:
         dry = pb.ReconcileRequest(dry_run=True)
         await call(self.guard.Reconcile, dry, peer="guard", deadline_s=20)
         return await self.step()
+
+    def mid(self, instrument: str) -> float:
+        """The broker's price now."""
+        quote = self.paper.broker.quote(instrument)
+        assert quote is not None
+        return float((quote.bid + quote.ask) / 2)
 
     async def trade_manually(self, instrument: str, units: int) -> None:
         """Trade manually at the broker."""

@@ -80,9 +80,46 @@ def kill_switch() -> Call[m.GetKillSwitchResponse]:
     return Call(m.GetKillSwitchResponse, "/api/kill-switch")
 
 
-def set_kill_switch(*, engaged: bool, reason: str) -> Call[m.SetKillSwitchResponse]:
-    """Engage or release the kill switch. Needs a write key."""
+def risk_limits() -> Call[m.GetRiskLimitsResponse]:
+    """Each risk limit with what is observed, allowed and left."""
+    return Call(m.GetRiskLimitsResponse, "/api/risk/limits")
+
+
+def locks() -> Call[m.ListLocksResponse]:
+    """The instruments that take no entry now, and why."""
+    return Call(m.ListLocksResponse, "/api/risk/locks")
+
+
+def set_lock(
+    instrument: str, *, locked: bool, reason: str, until_ms: float | None = None
+) -> Call[m.SetLockResponse]:
+    """Lock an instrument by hand, or lift all of its locks. Needs a write key."""
+    body = {"instrument": instrument, "locked": locked, "reason": reason}
+    return Call(m.SetLockResponse, "/api/risk/locks", body=body | _without_none(until_ms=until_ms))
+
+
+def flatten(
+    *,
+    reason: str,
+    include_manual: bool = False,
+    flatten_id: str | None = None,
+    dry_run: bool = False,
+) -> Call[m.FlattenResponse]:
+    """Engage the kill switch, then close everything. Needs a write key, also for a dry run."""
+    body = {"reason": reason, "include_manual": include_manual, "dry_run": dry_run}
+    return Call(m.FlattenResponse, "/api/flatten", body=body | _without_none(flatten_id=flatten_id))
+
+
+def set_kill_switch(
+    *, engaged: bool, reason: str, acknowledge_breaker: bool | None = None
+) -> Call[m.SetKillSwitchResponse]:
+    """Engage or release the kill switch. Needs a write key.
+
+    Args:
+        acknowledge_breaker: reset a tripped breaker, which a release then needs.
+    """
     body = {"kill_switch": engaged, "reason": reason}
+    body |= _without_none(acknowledge_breaker=acknowledge_breaker)
     return Call(m.SetKillSwitchResponse, "/api/kill-switch", body=body)
 
 

@@ -238,9 +238,9 @@ class FlattenResponse(Answer):
     flatten_id: str
     """Id with which it can be continued."""
     closes: tuple[DrainClose, ...]
-    """The closes that were sent, with the broker's answers."""
+    """The closes that were sent, with the broker's answers; none in a dry run."""
     remaining: tuple[DrainClose, ...]
-    """What is still held of what was to be closed."""
+    """What is still held of what was to be closed; in a dry run, what would be closed."""
     complete: bool
     """Whether nothing is left."""
     ts_ms: float

@@ -256,6 +256,7 @@ def transaction_message(entry: LedgerEntry) -> pb.Transaction:
         account_balance=_text(details.account_balance),
         reduce_only=details.reduce_only,
         own=entry.own,
+        fault=details.fault,
         trades_closed=[
             pb.TradeClosed(
                 trade_id=trade.trade_id,

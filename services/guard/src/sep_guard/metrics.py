@@ -48,8 +48,6 @@ class GuardMetrics:
             "sep_risk_lock", "1 while the instrument is locked", ["instrument", "cause"],
             registry=registry,
         )  # fmt: skip
-        for cause in BreakerCause:
-            self._breaker.labels(cause).set(0)
         self._kill_switch.set(1)
         self.clear_account()
 
@@ -79,9 +77,11 @@ class GuardMetrics:
         self._utilisation.set(float(utilisation(account)))
 
     def clear_account(self) -> None:
-        """Set the account's gauges to NaN: another replica reads the account."""
+        """Set the account's gauges to NaN and drop the limits': another replica reads them."""
         for gauge in (self._nav, self._utilisation, self._budget):
             gauge.set(float("nan"))
+        for gauge in (self._headroom, self._breaker, self._locks):
+            gauge.clear()
 
     def show_kill_switch(self, engaged: bool) -> None:
         """Set the kill switch's gauge."""

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from sep_fx.instrument import Instrument
+from sep_kit.store.records import KillSwitchChange
 
 from sep_guard.domain.actions import Action, Plan
 from sep_guard.domain.drain import Close, DrainLimits
@@ -119,6 +120,10 @@ class Transaction(Protocol):
 
     def save_risk_state(self, state: RiskState) -> None:
         """What the risk limits remember, all of it."""
+        ...
+
+    def engage_kill_switch(self, change: KillSwitchChange) -> None:
+        """Engage the kill switch, with its audit entry."""
         ...
 
     def record_risk_event(self, event: RiskEvent) -> None:

@@ -6,7 +6,7 @@ from sep_kit.clock import Clock, now_ms
 from sep_kit.grpc.call_context import caller_name
 
 from sep_guard.application.drain import Drain
-from sep_guard.application.flatten import Flatten
+from sep_guard.application.flatten import Flatten, Flattened
 from sep_guard.application.instrument_locks import InstrumentLocks
 from sep_guard.application.kill_switch import KillSwitchControl
 from sep_guard.application.queries import GuardQueries
@@ -163,6 +163,10 @@ class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
         context: grpc.aio.ServicerContext[guard_pb2.FlattenRequest, guard_pb2.FlattenResponse],
     ) -> guard_pb2.FlattenResponse:
         """Engage the kill switch and close what the stack manages."""
+        if request.dry_run:
+            _, closes = await self._flatten.plan(include_manual=request.include_manual)
+            planned = Flattened(id=request.flatten_id, closed=(), remaining=closes)
+            return flattened_message(planned, now_ms(self._clock))
         done = await self._flatten.execute(
             reason=request.reason,
             actor=caller_name() or "unnamed",

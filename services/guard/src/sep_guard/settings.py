@@ -41,8 +41,7 @@ class RiskKnobs(Knobs):
     risk_max_currency_leverage: Multiple = Decimal(10)
     """Net exposure in any single currency in NAVs; an entry is cut down to it."""
     risk_price_collar_bps: Annotated[Decimal, Field(gt=0, lt=10_000)] = Decimal(30)
-    """Distance of a quote from its last candle and live manifold beyond which nothing is entered
-    or rebalanced, in basis points; six times the bar's volatility where that is wider."""
+    """Basis points from candle or manifold beyond which a quote is not traded on, or 6 sigma."""
     risk_lock_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
     """Length of an instrument's first lock; it doubles when the cause returns within a day."""
     risk_breaker_action: BreakerAction = BreakerAction.HALT

@@ -106,4 +106,14 @@ def test_a_transfer_between_readings_hides_no_loss(
         expected *= (nav - transfer) / before
         peak = max(peak, expected)
 
-    assert abs(equity.drawdown(state) - (1 - expected / peak)) < Decimal("1e-9")
+    assert abs(state.unit_value - expected) < Decimal("1e-9")
+    assert equity.drawdown(state) > 1 - expected / peak - Decimal("1e-9")
+
+
+def test_a_deposit_hides_no_loss_of_the_day() -> None:
+    """2.5 % of NAV at 17:00 is more than 2 %, however large the account is by now."""
+    state = equity.begin(Decimal(100_000), NOON)
+    state = equity.read(state, Decimal(1_100_000), Decimal(1_000_000), NOON + 1)
+    assert equity.daily_loss(state) == 0
+    state = equity.read(state, Decimal(1_097_500), Decimal(0), NOON + 2)
+    assert equity.daily_loss(state) == Decimal("0.025")

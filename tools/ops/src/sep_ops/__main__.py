@@ -7,7 +7,16 @@ from pathlib import Path
 
 from sep_kit.clock import SystemClock
 
-from sep_ops import drain, kill_switch, snapshot, verification, warm_up, why_no_trade
+from sep_ops import (
+    drain,
+    flatten,
+    kill_switch,
+    locks,
+    snapshot,
+    verification,
+    warm_up,
+    why_no_trade,
+)
 from sep_ops.command import Command
 from sep_ops.interrupts import run_interruptible
 
@@ -18,6 +27,8 @@ COMMANDS = {
         verification.COMMAND,
         kill_switch.COMMAND,
         drain.COMMAND,
+        flatten.COMMAND,
+        locks.COMMAND,
         why_no_trade.COMMAND,
         snapshot.COMMAND,
     )

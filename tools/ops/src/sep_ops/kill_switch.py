@@ -2,7 +2,7 @@
 
 The stack records who changed it (the name of the key), when and why, and keeps that over restarts.
 Exits with 0 once the switch is as requested, with 1 when it can't be read or set, with 2 when the
-call itself is wrong.
+call itself is wrong. While the breaker is tripped, a release needs --acknowledge-breaker.
 """
 
 import argparse
@@ -32,7 +32,11 @@ def run(options: argparse.Namespace, _clock: Clock) -> int:
                 state = client.kill_switch()
             else:
                 engaged = options.action == "engage"
-                state = client.set_kill_switch(engaged=engaged, reason=options.reason)
+                state = client.set_kill_switch(
+                    engaged=engaged,
+                    reason=options.reason,
+                    acknowledge_breaker=True if _acknowledges(options) else None,
+                )
     except CallError as error:
         console.print(f"FAILED: {error}", style="red", markup=False)
         return FAILED
@@ -41,6 +45,10 @@ def run(options: argparse.Namespace, _clock: Clock) -> int:
     reason = state.reason or "no reason"
     console.print(f"kill switch {position}{actor}: {reason}", markup=False)
     return DONE
+
+
+def _acknowledges(options: argparse.Namespace) -> bool:
+    return options.action == "release" and bool(options.acknowledge_breaker)
 
 
 def add_options(parser: argparse.ArgumentParser, project: Path) -> None:
@@ -52,6 +60,11 @@ def add_options(parser: argparse.ArgumentParser, project: Path) -> None:
             action.add_argument(
                 "--reason", required=True, metavar="TEXT", help="recorded with the change"
             )
+        if name == "release":
+            action.add_argument(
+                "--acknowledge-breaker", action="store_true",
+                help="reset a tripped breaker: its limits are measured anew from now on",
+            )  # fmt: skip
         add_connection_options(action, project)
 
 

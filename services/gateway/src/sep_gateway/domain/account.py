@@ -6,7 +6,10 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSummary:
-    """Account totals; at a ``margin_closeout_percent`` of 1 the broker closes all trades."""
+    """Account totals; at a ``margin_closeout_percent`` of 1 the broker closes all trades.
+
+    ``nav`` is NaN where the broker sent a text that is no finite number.
+    """
 
     id: str
     currency: str

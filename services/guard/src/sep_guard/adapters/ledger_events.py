@@ -13,6 +13,7 @@ from sep_guard.domain.risk.ledger_events import (
     Opened,
     Refused,
     Transfer,
+    Unreadable,
 )
 
 OWN_TAG = "sep"
@@ -21,6 +22,7 @@ OWN_TAG = "sep"
 OWN_ORDER = "sep-"
 """How the client ids of this stack's orders begin."""
 
+_COUNTED = ("ORDER_FILL", "TRANSFER_FUNDS")
 _STOPS = ("STOP_LOSS_ORDER", "GUARANTEED_STOP_LOSS_ORDER", "TRAILING_STOP_LOSS_ORDER")
 _CLOSEOUTS = ("MARKET_ORDER_MARGIN_CLOSEOUT", "MARKET_ORDER_DELAYED_TRADE_CLOSE")
 
@@ -33,6 +35,11 @@ def ledger_page(response: gateway_pb2.ListTransactionsResponse, through_id: int)
 
 def _events(transaction: gateway_pb2.Transaction) -> Iterator[LedgerEvent]:
     at, ts_ms = int(transaction.id), int(transaction.ts_ms)
+    if transaction.fault:
+        # One odd entry costs what it counts for, never the ledger.
+        if transaction.type in _COUNTED:
+            yield Unreadable(transaction_id=at, ts_ms=ts_ms, fault=transaction.fault)
+        return
     if transaction.type == "TRANSFER_FUNDS":
         yield Transfer(transaction_id=at, ts_ms=ts_ms, amount=Decimal(transaction.amount))
     elif transaction.type == "ORDER_FILL":

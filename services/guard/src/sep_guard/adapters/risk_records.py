@@ -23,6 +23,8 @@ class EquityRecord(Document):
     day_nav: Decimal = Field(gt=0)
     peak_unit_value: Decimal = Field(ge=0)
     peak_nav: Decimal = Field(gt=0)
+    day_transfers: Decimal
+    peak_transfers: Decimal
 
     @classmethod
     def of(cls, state: EquityState) -> "EquityRecord":

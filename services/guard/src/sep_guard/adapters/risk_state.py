@@ -1,8 +1,11 @@
 """The risk state in Valkey."""
 
+from collections.abc import Awaitable
+from typing import Any
+
 from redis.asyncio.client import Pipeline
 from redis.exceptions import ResponseError
-from sep_kit.errors import CorruptRecordError
+from sep_kit.errors import CorruptRecordError, StoreUnavailableError
 from sep_kit.logging import get_logger
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
@@ -25,9 +28,9 @@ _log = get_logger("RiskLimits")
 class RiskStateStore:
     """Reads the risk state.
 
-    A missing part is a state that has not begun. A damaged baseline or count is named in
-    ``RiskState.damaged``, a damaged breaker counts as tripped, and damaged locks of an instrument
-    as a lock that a person has to lift.
+    A missing state has not begun. A damaged baseline or count, or counts that are missing while
+    a baseline exists, are named in ``RiskState.damaged``; a damaged breaker counts as tripped, and
+    damaged locks of an instrument as a lock that a person has to lift.
     """
 
     def __init__(self, store: Valkey) -> None:
@@ -42,19 +45,23 @@ class RiskStateStore:
         damaged: list[str] = []
         equity = await self._document(EquityRecord, keys.RISK_EQUITY, damaged)
         activity = await self._document(ActivityRecord, keys.RISK_ACTIVITY, damaged)
+        if activity is None and equity is not None and not damaged:
+            # Written together: without the counts, transfers since then would look like losses.
+            damaged.append(f"{keys.RISK_ACTIVITY} (missing)")
+        locks = await self._locks(damaged)
         return RiskState(
             equity=None if equity is None else equity.to_state(),
             activity=None if activity is None else activity.to_state(),
             trip=await self._trip(),
-            locks=await self._locks(),
+            locks=locks,
             damaged=tuple(damaged),
         )
 
     async def _document(self, schema: type[D], key: str, damaged: list[str]) -> D | None:
         try:
-            raw = await reply(self._store.get(key))
+            raw = await _value(self._store.get(key), key)
             return None if raw is None else parse_document(schema, key, raw)
-        except (CorruptRecordError, ResponseError) as error:
+        except CorruptRecordError as error:
             _log.error("risk state unreadable", key=key, error=str(error))
             damaged.append(key)
             return None
@@ -72,8 +79,13 @@ class RiskStateStore:
             )
         return None if record is None else record.to_trip()
 
-    async def _locks(self) -> dict[str, tuple[Lock, ...]]:
-        stored = await reply(self._store.hgetall(keys.RISK_LOCKS))
+    async def _locks(self, damaged: list[str]) -> dict[str, tuple[Lock, ...]]:
+        try:
+            stored = await _value(self._store.hgetall(keys.RISK_LOCKS), keys.RISK_LOCKS)
+        except CorruptRecordError as error:
+            _log.error("locks unreadable", error=str(error))
+            damaged.append(keys.RISK_LOCKS)
+            return {}
         found = {}
         for field, raw in stored.items():
             instrument = field.decode(errors="replace")
@@ -83,6 +95,16 @@ class RiskStateStore:
             except CorruptRecordError as error:
                 found[instrument] = (unreadable_lock(instrument, str(error)),)
         return found
+
+
+async def _value(command: Awaitable[Any], key: str) -> Any:
+    """The reply; ``CorruptRecordError`` where the key holds another type."""
+    try:
+        return await reply(command)
+    except StoreUnavailableError as error:
+        if isinstance(error.__cause__, ResponseError) and "WRONGTYPE" in str(error.__cause__):
+            raise CorruptRecordError(f"{key} has another type", key=key) from error
+        raise
 
 
 def queue_risk_state(pipe: Pipeline, state: RiskState) -> None:

@@ -7,7 +7,9 @@ from sep_kit.errors import CorruptRecordError, NotTheWriterError, StoreUnavailab
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import parse_document
+from sep_kit.store.kill_switch import queue_kill_switch
 from sep_kit.store.lease import Lease
+from sep_kit.store.records import KillSwitchChange
 
 from sep_guard.adapters.decision_records import (
     DecisionRecord,
@@ -124,6 +126,9 @@ class _PipelineTransaction:
 
     def save_risk_state(self, state: RiskState) -> None:
         queue_risk_state(self._pipe, state)
+
+    def engage_kill_switch(self, change: KillSwitchChange) -> None:
+        queue_kill_switch(self._pipe, change)
 
     def record_risk_event(self, event: RiskEvent) -> None:
         self._append(RiskRecord.of(event))

@@ -65,7 +65,7 @@ class Flatten:
     async def execute(
         self, *, reason: str, actor: str, include_manual: bool, flatten_id: str = ""
     ) -> Flattened:
-        """Engage the kill switch, then close.
+        """Engage the kill switch, then close. Without Valkey it closes as well.
 
         Raises:
             InvalidArgumentError: no reason.

@@ -7,11 +7,13 @@ from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import InvalidArgumentError, UnknownInstrumentError
 from sep_kit.logging import get_logger
 
-from sep_guard.application.breaker import save
+from sep_guard.application.breaker import engaged_by, save
 from sep_guard.application.dispatcher import Dispatcher
 from sep_guard.domain.risk import events, locks
+from sep_guard.domain.risk.events import RiskEvent
 from sep_guard.domain.risk.locks import Lock, LockCause
 from sep_guard.domain.risk.monitor import with_damage
+from sep_guard.domain.risk.state import RiskState
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import GuardStore, RiskStates
 
@@ -66,12 +68,13 @@ class InstrumentLocks:
         if until_ms is not None and until_ms <= now:
             raise InvalidArgumentError("until_ms: must lie ahead; leave it out for no end")
         async with self._dispatcher.exclusive_plan():
-            state = with_damage(await self._states.load(), now)
+            loaded = await self._states.load()
+            state = with_damage(loaded, now)
             changed = locks.impose_by_hand(state.locks, instrument, reason, actor, until_ms, now)
             held = locks.active(changed, now, instrument)
             by_hand = next(lock for lock in held if lock.cause is LockCause.MANUAL)
             state = replace(state, locks=changed)
-            await self._store.commit(save(state, [events.locked(self._new_id(), by_hand)]))
+            await self._commit(loaded, state, events.locked(self._new_id(), by_hand), now)
         self._metrics.show_risk(state, now)
         _log.warning("locked", instrument=instrument, actor=actor, reason=reason)
         return held
@@ -84,13 +87,25 @@ class InstrumentLocks:
         now = now_ms(self._clock)
         self._check(instrument, reason)
         async with self._dispatcher.exclusive_plan():
-            state = with_damage(await self._states.load(), now)
+            loaded = await self._states.load()
+            state = with_damage(loaded, now)
             state = replace(state, locks=locks.lift(state.locks, instrument, now))
             event = events.unlocked(self._new_id(), instrument, reason, actor, now)
-            await self._store.commit(save(state, [event]))
+            await self._commit(loaded, state, event, now)
         self._metrics.show_risk(state, now)
         _log.warning("unlocked", instrument=instrument, actor=actor, reason=reason)
         return locks.active(state.locks, now, instrument)
+
+    async def _commit(
+        self, loaded: RiskState, state: RiskState, event: RiskEvent, now: int
+    ) -> None:
+        """Persist a change. Damage that was found on the way trips the breaker for good."""
+        if state.trip is None or loaded.trip is not None:
+            await self._store.commit(save(state, [event]))
+            return
+        found = events.tripped(self._new_id(), state.trip)
+        await self._store.commit(save(state, [event, found], engaged_by(state.trip, now)))
+        _log.error("breaker tripped", cause=found.cause, reason=found.reason)
 
     def _check(self, instrument: str, reason: str) -> None:
         if instrument not in self._instruments:

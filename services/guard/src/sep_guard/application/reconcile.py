@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sep_kit.errors import NotTheWriterError
+from sep_kit.errors import NotTheWriterError, ReadOnlyError
 from sep_kit.logging import get_logger
 
 from sep_guard.application.breaker import Breaker
@@ -85,13 +85,20 @@ class Reconciler:
     async def tick(self) -> None:
         """Reconcile on the lease holder, or while the store is away; else show the kill switch."""
         if self._mode() is None:
+            self._breaker.stand_by()
             self._metrics.clear_account()
             self._metrics.show_kill_switch((await self._source.controls()).kill_switch)
             return
         await self.reconcile(dry_run=False)
         if self._tripped and self._limits.risk.breaker_action is BreakerAction.FLATTEN:
-            # Each cycle, until nothing is held: what was cut short goes on.
+            await self._flatten_all()
+
+    async def _flatten_all(self) -> None:
+        # Each cycle, until nothing is held: what was cut short goes on.
+        try:
             await self._flatten.close_all(self._new_id(), include_manual=False)
+        except ReadOnlyError as error:
+            _manager.error("breaker tripped, positions are not closed", error=str(error))
 
     async def reconcile(self, *, dry_run: bool) -> Cycle:
         """Run one cycle; cycles and drains never overlap.

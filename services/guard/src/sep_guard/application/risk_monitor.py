@@ -45,9 +45,16 @@ class RiskMonitor:
                 page = LedgerPage(events=(), through_id=through)
                 return Reading(nav=account.nav, ledger=page, trades=trades)
             since = state.activity.through_id
+            if through < since:
+                # Its NAV does not know of transfers that are counted already.
+                _log.warning(
+                    "the account is older than the ledger: no entry passes",
+                    account=through, counted=since,
+                )  # fmt: skip
+                return Reading(nav=account.nav, ledger=None, trades=())
             page = (
                 LedgerPage(events=(), through_id=since)
-                if through <= since
+                if through == since
                 else await self._broker.ledger(since, through)
             )
         except SepError as error:

@@ -29,13 +29,16 @@ class Capacity:
 
     ``headroom`` is the margin that entries may still take; ``base`` is the margin that will
     be available once every weight is filled, of which weights are fractions. ``exposure`` and
-    ``planned_value`` (value opened) include the entries decided before this one.
+    ``planned_value`` (value opened) include the entries decided before this one. ``reduced`` is
+    the exposure once the cycle's reductions are filled too, None without any: closing one side
+    of a hedge raises the net exposure in a currency.
     """
 
     headroom: Decimal
     base: Decimal
     exposure: Exposure = NO_EXPOSURE
     planned_value: Decimal = ZERO
+    reduced: Exposure | None = None
 
 
 NO_CAPACITY = Capacity(headroom=ZERO, base=ZERO)
@@ -62,7 +65,8 @@ def drain_budget_of(account: Account, limits: PortfolioLimits) -> Budget:
     drain, an account far over its cap would close about twice as much as it has to.
     """
     now, pct = budget_of(account, limits), limits.target_pct
-    freed = max(ZERO, min(account.balance, account.nav / (1 + pct))) * pct
+    equity = account.nav if account.nav.is_finite() else account.balance
+    freed = max(ZERO, min(account.balance, equity / (1 + pct))) * pct
     total = max(now.total, freed)
     return replace(now, total=total, per_instrument=_cap(total, limits))
 
@@ -84,7 +88,9 @@ def sizing_base(account: Account, *, held: Decimal, weights: Decimal) -> Decimal
         weights: the sum of those weights.
     """
     # Some brokers never report a negative margin available; NAV minus margin used is then true.
-    available = min(account.margin_available, account.nav - account.margin_used)
+    available = account.margin_available
+    if account.nav.is_finite():
+        available = min(available, account.nav - account.margin_used)
     return max(ZERO, min(account.balance, (available + held) / (1 + weights)))
 
 

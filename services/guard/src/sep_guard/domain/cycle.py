@@ -1,5 +1,6 @@
 """PortfolioManager: one reconcile cycle as a pure plan, reductions before increases."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ from sep_guard.domain.decision import decide
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
 from sep_guard.domain.margin_gate import margin_gate_open, utilisation
 from sep_guard.domain.market import ZERO, Market
-from sep_guard.domain.risk.exposure import with_entry
+from sep_guard.domain.risk.exposure import with_entry, with_reduction
 from sep_guard.domain.risk.passed_limits import PassedLimits
 from sep_guard.domain.view import View
 
@@ -32,10 +33,13 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
         base=_sizing_base(view, portfolio),
         exposure=view.risk.exposure,
     )
-    reductions: list[Action] = []
+    reductions = _reductions(view, limits, capacity)
+    capacity = _after_reductions(view, capacity, reductions)
     others: list[Action] = []
     passed = PassedLimits()
     for name in _by_weight(view):
+        if name in reductions:
+            continue
         market = view.markets[name]
         action = decide(view, market, limits, capacity)
         capacity = _after(capacity, market, action)
@@ -43,9 +47,9 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
         if passed.trip is not None:
             # The breaker holds from here on, for the entries of this cycle as well.
             view = replace(view, risk=replace(view.risk, tripped=passed.trip.cause))
-        (reductions if action.kind is Kind.REDUCTION else others).append(action)
+        others.append(action)
     return Plan(
-        actions=(*reductions, *others),
+        actions=(*reductions.values(), *others),
         budget=budget,
         margin_open=margin_gate_open(view, portfolio),
         utilisation=utilisation(view.account),
@@ -54,16 +58,37 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
     )
 
 
+def _reductions(view: View, limits: GuardLimits, capacity: Capacity) -> dict[str, Action]:
+    """The reductions of a cycle: they depend on no entry, and entries depend on them."""
+    held = (n for n in _by_weight(view) if managed_units(view.markets[n], limits.portfolio))
+    decided = {name: decide(view, view.markets[name], limits, capacity) for name in held}
+    return {name: a for name, a in decided.items() if a.kind is Kind.REDUCTION}
+
+
+def _after_reductions(view: View, capacity: Capacity, reductions: Mapping[str, Action]) -> Capacity:
+    if not reductions:
+        return capacity
+    reduced = capacity.exposure
+    for name, action in reductions.items():
+        unit_value = view.markets[name].value_per_unit
+        if unit_value is not None:
+            reduced = with_reduction(reduced, name, action.order, unit_value)
+    return replace(capacity, reduced=reduced)
+
+
 def _after(capacity: Capacity, market: Market, action: Action) -> Capacity:
     """What an entry leaves for the next decision."""
     unit_value = market.value_per_unit
     if action.kind is not Kind.ENTRY or unit_value is None:
         return capacity
-    units = abs(action.order)
+    units, name = abs(action.order), market.instrument.name
     return replace(
         capacity,
         headroom=capacity.headroom - max(ZERO, action.margin),
-        exposure=with_entry(capacity.exposure, market.instrument.name, action.order, unit_value),
+        exposure=with_entry(capacity.exposure, name, action.order, unit_value),
+        reduced=None
+        if capacity.reduced is None
+        else with_entry(capacity.reduced, name, action.order, unit_value),
         planned_value=capacity.planned_value + units * unit_value,
     )
 

@@ -6,7 +6,7 @@ invalid input; ``parsing`` turns these into one error.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sep_fx.instants import parse_rfc3339
@@ -17,6 +17,8 @@ from sep_gateway.domain.account import AccountSummary, OpenTrades, Position, Pos
 from sep_gateway.domain.pricing import HomeConversion, Price, Pricing, best_price, faulty
 
 Json = dict[str, Any]
+
+_NOT_A_NUMBER = Decimal("NaN")
 
 
 @contextmanager
@@ -55,7 +57,7 @@ def account_summary(response: Json) -> AccountSummary:
         id=str(account["id"]),
         currency=str(account["currency"]),
         balance=finite(account["balance"]),
-        nav=finite(account["NAV"]),
+        nav=_net_asset_value(account["NAV"]),
         unrealized_pl=finite(account["unrealizedPL"]),
         pl=finite(account["pl"]),
         margin_used=finite(account["marginUsed"]),
@@ -66,6 +68,20 @@ def account_summary(response: Json) -> AccountSummary:
         open_position_count=int(account["openPositionCount"]),
         last_transaction_id=int(response["lastTransactionID"]),
     )
+
+
+def _net_asset_value(text: str) -> Decimal:
+    """NAV as sent; NaN for a text that is no finite number, which halts the guard's entries.
+
+    A NAV that is missing is an account that can't be read.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r} is not a decimal string")
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return _NOT_A_NUMBER
+    return value if value.is_finite() else _NOT_A_NUMBER
 
 
 def positions(response: Json) -> Positions:

@@ -17,6 +17,7 @@ from sep_guard.domain.risk.ledger_events import (
     Opened,
     Refused,
     Transfer,
+    Unreadable,
 )
 from sep_guard.domain.risk.limits import RiskLimits
 from sep_guard.domain.risk.locks import LockCause, Trigger
@@ -61,7 +62,8 @@ class ActivityState:
         through_id: newest transaction that is counted.
         day_start_ms: 17:00 New York that the day's counts belong to.
         opened_value: value opened since then, in home currency.
-        unvalued: fills since then whose value is not known; while there are any, no entry passes.
+        unvalued: transactions since then that can't be read, or fills without a known value;
+            while there are any, no entry passes.
         instruments: counts by instrument; one without counts may be absent.
     """
 
@@ -163,6 +165,8 @@ def _count(
         return _count_closed(state, event, limits)
     if isinstance(event, Refused):
         return _count_refused(state, event, limits)
+    if isinstance(event, Unreadable):
+        return replace(state, unvalued=state.unvalued + 1), None
     return state, None
 
 

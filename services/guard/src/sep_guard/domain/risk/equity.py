@@ -3,13 +3,16 @@
 The account is treated as a fund: its unit value starts at 1 and changes by
 ``(nav - transfers) / previous nav`` from reading to reading. A deposit or withdrawal changes NAV
 and leaves the unit value alone, so it never trips a limit; a loss after a withdrawal counts
-against the smaller account, so a transfer never hides one.
+against the smaller account, so a withdrawal never hides one. So that a deposit hides none either,
+the loss is also measured in money, against the NAV that the day or the peak had; the larger of the
+two counts.
 """
 
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 
+from sep_guard.domain.market import ZERO
 from sep_guard.domain.risk.limits import LimitName, RiskLimits
 from sep_guard.domain.risk.trading_day import day_start_ms
 
@@ -34,9 +37,11 @@ class EquityState:
         unit_value: growth since the state began, transfers taken out.
         day_start_ms: 17:00 New York that the day's baseline belongs to.
         day_unit_value: unit value that the day's loss is measured from.
-        day_nav: NAV of the same reading, for display.
+        day_nav: NAV of the same reading.
+        day_transfers: cash moved in and out since then.
         peak_unit_value: highest unit value since the last acknowledgement.
-        peak_nav: NAV at that peak, for display.
+        peak_nav: NAV at that peak.
+        peak_transfers: cash moved in and out since then.
     """
 
     nav: Decimal
@@ -47,6 +52,8 @@ class EquityState:
     day_nav: Decimal
     peak_unit_value: Decimal
     peak_nav: Decimal
+    day_transfers: Decimal = ZERO
+    peak_transfers: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +97,13 @@ def read(state: EquityState, nav: Decimal, transfers: Decimal, now_ms: int) -> E
     """
     day = day_start_ms(now_ms)
     if day > state.day_start_ms:
-        state = replace(state, day_start_ms=day, day_unit_value=state.unit_value, day_nav=state.nav)
+        state = replace(
+            state,
+            day_start_ms=day,
+            day_unit_value=state.unit_value,
+            day_nav=state.nav,
+            day_transfers=ZERO,
+        )
     growth = max(Decimal(0), nav - transfers) / state.nav
     unit_value = (state.unit_value * growth).quantize(_UNIT_STEP, ROUND_DOWN)
     at_peak = unit_value >= state.peak_unit_value
@@ -101,17 +114,21 @@ def read(state: EquityState, nav: Decimal, transfers: Decimal, now_ms: int) -> E
         unit_value=unit_value,
         peak_unit_value=unit_value if at_peak else state.peak_unit_value,
         peak_nav=nav if at_peak else state.peak_nav,
+        day_transfers=state.day_transfers + transfers,
+        peak_transfers=ZERO if at_peak else state.peak_transfers + transfers,
     )
 
 
 def daily_loss(state: EquityState) -> Decimal:
     """Loss since 17:00 New York as a share of NAV then; 0 while there is a gain."""
-    return _fall(state.day_unit_value, state.unit_value)
+    lost = state.day_nav + state.day_transfers - state.nav
+    return max(_fall(state.day_unit_value, state.unit_value), lost / state.day_nav)
 
 
 def drawdown(state: EquityState) -> Decimal:
     """Fall from the peak since the last acknowledgement, as a share of it."""
-    return _fall(state.peak_unit_value, state.unit_value)
+    lost = state.peak_nav + state.peak_transfers - state.nav
+    return max(_fall(state.peak_unit_value, state.unit_value), lost / state.peak_nav)
 
 
 def breach(state: EquityState, limits: RiskLimits) -> EquityBreach | None:

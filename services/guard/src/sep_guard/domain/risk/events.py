@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sep_guard.domain.risk.breaker import Trip
+from sep_guard.domain.risk.equity import EquityState
 from sep_guard.domain.risk.locks import Lock
 
 
@@ -14,6 +15,7 @@ class RiskEventKind(StrEnum):
     BREAKER_ACKNOWLEDGED = "BREAKER_ACKNOWLEDGED"
     LOCKED = "LOCKED"
     UNLOCKED = "UNLOCKED"
+    BASELINE_STARTED = "BASELINE_STARTED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,20 @@ def tripped(event_id: str, trip: Trip) -> RiskEvent:
         instrument="",
         reason=trip.reason,
         actor="breaker",
+    )
+
+
+def baseline_started(event_id: str, equity: EquityState) -> RiskEvent:
+    """The day's loss, or the drawdown as well, is measured from a new baseline."""
+    return RiskEvent(
+        id=event_id,
+        ts_ms=equity.read_ms,
+        kind=RiskEventKind.BASELINE_STARTED,
+        cause="",
+        instrument="",
+        reason=f"daily loss is measured from NAV {equity.day_nav:f}, "
+        f"drawdown from its peak {equity.peak_nav:f}",
+        actor="guard",
     )
 
 

@@ -89,6 +89,15 @@ def with_entry(
     return replace(exposure, gross=exposure.gross + abs(units) * unit_value, by_currency=net)
 
 
+def with_reduction(
+    exposure: Exposure, instrument: str, units: Decimal, unit_value: Decimal
+) -> Exposure:
+    """The exposure once signed ``units`` of a reduction are filled; ``gross`` is left as it is."""
+    net = dict(exposure.by_currency)
+    _add(net, instrument, units * unit_value)
+    return replace(exposure, by_currency=net)
+
+
 def bounds(
     request: ExposureRequest, exposure: Exposure, nav: Decimal, limits: RiskLimits
 ) -> tuple[Bound, ...]:

@@ -70,7 +70,16 @@ class Refused:
     reason: str
 
 
-LedgerEvent = Transfer | Opened | Closed | Refused
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A fill or transfer that can't be read: until tomorrow no entry can be measured."""
+
+    transaction_id: int
+    ts_ms: int
+    fault: str
+
+
+LedgerEvent = Transfer | Opened | Closed | Refused | Unreadable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +87,8 @@ class LedgerPage:
     """Events in transaction order, and the newest transaction that the page covers.
 
     Attributes:
-        whole: False where transactions between the last known one and ``through_id`` can't
-            be read; counts made from such a page are too low.
+        whole: False where transactions between the last known one and ``through_id`` are
+            missing, as right after an order: such a page is read again.
     """
 
     events: Sequence[LedgerEvent]

@@ -31,9 +31,16 @@ def leverage(request: EntryRequest, margin: Decimal) -> Limited:
 
 
 def currency(request: EntryRequest, margin: Decimal) -> Limited:
-    """Net exposure in both currencies stays within its multiple of NAV."""
-    wanted, exposure = exposure_request(request, margin), request.case.capacity.exposure
-    bound = by_currency(wanted, exposure, _nav(request), request.case.limits.risk)
+    """Net exposure in both currencies stays within its multiple of NAV.
+
+    Whether or not the cycle's reductions are filled first.
+    """
+    wanted, capacity = exposure_request(request, margin), request.case.capacity
+    nav, limits = _nav(request), request.case.limits.risk
+    bound = by_currency(wanted, capacity.exposure, nav, limits)
+    if capacity.reduced is not None:
+        reduced = by_currency(wanted, capacity.reduced, nav, limits)
+        bound = min(bound, reduced, key=lambda found: found.units)
     return _limited(request, margin, bound)
 
 

@@ -8,6 +8,7 @@ from sep_guard.domain.market import ZERO
 from sep_guard.domain.risk import activity, equity
 from sep_guard.domain.risk.activity import OwnTrade
 from sep_guard.domain.risk.breaker import BreakerCause, Trip, trip_of_fault, trip_of_share
+from sep_guard.domain.risk.equity import EquityState
 from sep_guard.domain.risk.ledger_events import LedgerPage
 from sep_guard.domain.risk.limits import RiskLimits
 from sep_guard.domain.risk.locks import Lock, active, forget_old, impose
@@ -37,12 +38,15 @@ class Observed:
         readable: whether everything that the limits need could be read; entries need it.
         tripped: the trip of this observation; None where there is none, or was one before.
         locked: locks that this observation imposed.
+        baseline: the equity whose day or peak begins with this observation; None for a later
+            reading of the same day.
     """
 
     state: RiskState
     readable: bool
     tripped: Trip | None
     locked: tuple[Lock, ...]
+    baseline: EquityState | None = None
 
 
 def observe(state: RiskState, reading: Reading, limits: RiskLimits, now_ms: int) -> Observed:
@@ -55,6 +59,9 @@ def observe(state: RiskState, reading: Reading, limits: RiskLimits, now_ms: int)
     state = with_damage(state, now_ms)
     transfers = ZERO
     ledger = reading.ledger
+    if ledger is not None and not ledger.whole:
+        # Counted from, it would hide what is missing for good. The next cycle reads it again.
+        ledger = None
     if ledger is not None:
         if state.activity is None:
             counted = activity.begin(ledger.through_id, reading.trades, now_ms)
@@ -66,11 +73,8 @@ def observe(state: RiskState, reading: Reading, limits: RiskLimits, now_ms: int)
             for trigger in folded.triggers:
                 locks = impose(locks, trigger, limits.lock_minutes, now_ms)
             state = replace(state, activity=folded.activity, locks=locks)
-        if state.activity is not None and not ledger.whole:
-            # Counts from a page with a gap are too low: turnover can't be told until tomorrow.
-            state = replace(state, activity=replace(state.activity, unvalued=1))
-    if reading.nav is not None and ledger is not None:
-        state = _with_nav(state, reading.nav, transfers, limits, now_ms)
+    if reading.nav is not None:
+        state = _with_nav(state, reading.nav, None if ledger is None else transfers, limits, now_ms)
     state = replace(state, locks=forget_old(state.locks, now_ms))
     return Observed(
         state=state,
@@ -84,6 +88,7 @@ def observe(state: RiskState, reading: Reading, limits: RiskLimits, now_ms: int)
             for lock in active(state.locks, now_ms)
             if lock not in before.locks.get(lock.instrument, ())
         ),
+        baseline=_begun(before.equity, state.equity),
     )
 
 
@@ -97,7 +102,12 @@ def with_damage(state: RiskState, now_ms: int) -> RiskState:
 
 
 def acknowledge(state: RiskState) -> RiskState:
-    """The state after a person acknowledged the breaker: new baselines from the next reading."""
+    """The state after a person acknowledged the breaker: new baselines from the next reading.
+
+    Without a trip there is nothing to acknowledge, and the baselines stay.
+    """
+    if state.trip is None:
+        return state
     counted = state.activity
     return replace(
         state,
@@ -113,12 +123,20 @@ def trip(state: RiskState, found: Trip) -> RiskState:
     return replace(state, trip=state.trip or found)
 
 
+def _begun(before: EquityState | None, after: EquityState | None) -> EquityState | None:
+    same_day = before and after and before.day_start_ms == after.day_start_ms
+    return None if same_day else after
+
+
 def _with_nav(
-    state: RiskState, nav: Decimal, transfers: Decimal, limits: RiskLimits, now_ms: int
+    state: RiskState, nav: Decimal, transfers: Decimal | None, limits: RiskLimits, now_ms: int
 ) -> RiskState:
     fault = equity.fault_of(nav)
     if fault is not None:
         return trip(state, trip_of_fault(BreakerCause.EQUITY, f"{fault.value}: {nav}", now_ms))
+    if transfers is None:
+        # Without the ledger a withdrawal can't be told from a loss: measured next time.
+        return state
     read = (
         equity.begin(nav, now_ms)
         if state.equity is None
