@@ -174,6 +174,7 @@ class GuardHarness:
         self.views, self.reconciler, self.drain = guard.views, guard.reconciler, guard.drain
         self.flatten, self.locks = guard.flatten, guard.locks
         self.kill_switch = guard.kill_switch_control
+        self.durable_kill_switch = guard.kill_switch
         self.queries = GuardQueries(guard.views, settings.hotband_pairs, settings.limits())
 
     async def cycle(self, dry_run: bool = False) -> dict[str, Done]:

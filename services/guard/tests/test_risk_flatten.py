@@ -147,8 +147,10 @@ async def test_without_the_store_it_closes_and_the_engage_is_written_later(
         valkey.start()
     else:
         valkey.thaw()
-    # The store still says released: the first cycle on it engages before it plans.
+    # The store still says released: the pending engage holds until its loop has written it.
     await lonely.cycle(EUR_USD=0.10, GBP_USD=0.10)
+    assert lonely.held() == lonely.held(GBP) == 0
+    await lonely.guard.durable_kill_switch.tick()
     assert await lonely.switch() == (True, "ann")
     await lonely.cycle(EUR_USD=0.10, GBP_USD=0.10)
     assert lonely.held() == lonely.held(GBP) == 0
