@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from sep_fx.instrument import Instrument
+
+from sep_gateway.domain.left_out import LeftOut
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSummary:
@@ -42,6 +46,7 @@ class Positions:
 
     positions: tuple[Position, ...]
     last_transaction_id: int
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +72,12 @@ class OpenTrades:
 
     trades: tuple[Trade, ...]
     last_transaction_id: int
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """Tradeable instruments, sorted by name."""
+
+    instruments: tuple[Instrument, ...]
+    left_out: tuple[LeftOut, ...] = ()

@@ -4,9 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from sep_gateway.domain.left_out import LeftOut
 from sep_gateway.domain.orders import OrderResult, OrderState
 
 DUPLICATE = "CLIENT_ORDER_ID_ALREADY_EXISTS"
+
+UNREADABLE = "UNREADABLE"
+"""Type of a transaction of which only the id can be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +77,14 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class TransactionPage:
-    """Transactions in id order; ``last_id`` is the account's newest."""
+    """Transactions in id order; ``last_id`` is the account's newest.
+
+    A transaction of which only the id can be read is among the transactions, and left out.
+    """
 
     transactions: tuple[Transaction, ...]
     last_id: int
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def result_of(client_order_id: str, transaction: Transaction) -> OrderResult | None:
@@ -108,12 +116,12 @@ def outcome_in_ledger(
     """
     found = list(transactions)
     created = {
-        t.id for t in found if t.client_order_id == client_order_id and t.type.endswith("_ORDER")
+        str(t.id) for t in found if t.client_order_id == client_order_id and t.type.endswith("_ORDER")
     }
     about = [
         t
         for t in found
-        if t.client_order_id == client_order_id or (t.order_id and int(t.order_id) in created)
+        if t.client_order_id == client_order_id or t.order_id in created
     ]
     for ending in ("ORDER_FILL", "ORDER_CANCEL"):
         for transaction in about:
