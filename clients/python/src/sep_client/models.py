@@ -232,6 +232,22 @@ class FetchCandlesResponse(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class FlattenResponse(Answer):
+    """What was closed."""
+
+    flatten_id: str
+    """Id with which it can be continued."""
+    closes: tuple[DrainClose, ...]
+    """The closes that were sent, with the broker's answers."""
+    remaining: tuple[DrainClose, ...]
+    """What is still held of what was to be closed."""
+    complete: bool
+    """Whether nothing is left."""
+    ts_ms: float
+    """When the positions were read last, in ms."""
+
+
+@dataclass(frozen=True, slots=True)
 class Freshness(Answer):
     """Age of one value and its verdict."""
 
@@ -278,6 +294,16 @@ class GetAccountResponse(Answer):
     """Id of the last transaction."""
     ts_ms: float
     """When the broker was queried, in ms."""
+    margin_rate: Decimal | None
+    """The account's own margin rate, a decimal; empty if it has none. The larger of this one and
+    the instrument's counts."""
+    unsupported_kinds: tuple[str, ...]
+    """What the account is that this stack can't trade: HEDGING, GUARANTEED_STOPS_REQUIRED, MT4,
+    FIFO, UNKNOWN_KIND. Empty for an account that can be traded. Entries are refused otherwise."""
+    hedging_enabled: bool
+    """Whether the account can hold both sides of an instrument."""
+    guaranteed_stop_mode: str
+    """DISABLED, ALLOWED or REQUIRED, as OANDA names it; empty if the broker gave none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,6 +438,18 @@ class HomeConversion(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut(Answer):
+    """A member of a broker's list that can't be read, and is left out of the answer."""
+
+    name: str
+    """Its name or id, "*" if that can't be read either."""
+    instrument: str
+    """Its instrument, "*" if that can't be read: any instrument may be meant."""
+    fault: str
+    """What is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Price(Answer):
     """The price of one instrument."""
 
@@ -437,6 +475,8 @@ class GetPricingResponse(Answer):
     """One entry per instrument."""
     home_conversions: tuple[HomeConversion, ...]
     """One entry per currency."""
+    left_out: tuple[LeftOut, ...]
+    """Prices and conversions that can't be read, and instruments that the account does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -461,6 +501,37 @@ class GetReadinessResponse(Answer):
 
     readiness: tuple[Readiness, ...]
     """One entry per instrument, sorted by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class RiskLimit(Answer):
+    """One risk limit."""
+
+    limit: str
+    """Its name."""
+    allowed: float
+    """What is allowed."""
+    state: str
+    """`ok`, `reached`, `tripped` (the breaker stands because of it), `locked` (an instrument is),
+    or `unreadable`."""
+    unit: str
+    """Unit of observed and allowed."""
+    subject: str
+    """Instrument or currency that observed belongs to; empty for the account."""
+    observed: float | None = None
+    """What is observed now, in the unit of the limit's knob: the largest of all instruments or
+    currencies. Unset when it can't be told."""
+    headroom: float | None = None
+    """Share of the limit that is left, 0 to 1. Unset when it can't be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetRiskLimitsResponse(Answer):
+    """The risk limits, in the order daily_loss, drawdown, turnover, order_rate, rejects, stop_outs,
+    loss_at_stop, leverage, currency, reference_price."""
+
+    limits: tuple[RiskLimit, ...]
+    """One entry a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -535,6 +606,8 @@ class Instrument(Answer):
     """Maximum units of an order, a decimal."""
     margin_rate: Decimal
     """Margin rate: margin / position value, a decimal."""
+    guaranteed_stop_mode: str
+    """Guaranteed stop mode of the instrument, as OANDA names it; empty if the broker gave none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -555,6 +628,34 @@ class ListInstrumentsResponse(Answer):
 
     instruments: tuple[Instrument, ...]
     """The instruments."""
+    left_out: tuple[LeftOut, ...]
+    """Members that can't be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock(Answer):
+    """A lock: the instrument takes no entry while it runs."""
+
+    instrument: str
+    """Instrument name."""
+    cause: str
+    """`order_rate`, `rejects`, `stop_outs`, `foreign_close`, or `manual`."""
+    reason: str
+    """Why, with the figures."""
+    actor: str
+    """Who locked it; `guard` for a limit."""
+    since_ms: float
+    """When it began, in ms."""
+    until_ms: float | None = None
+    """When it ends by itself, in ms; unset for a lock that a person has to lift."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListLocksResponse(Answer):
+    """The running locks."""
+
+    locks: tuple[Lock, ...]
+    """By instrument and cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -583,6 +684,14 @@ class Trade(Answer):
     """Price of the stop loss; empty if there is none."""
     take_profit_price: Decimal | None
     """Price of the take profit; empty if there is none."""
+    stop_loss_state: str
+    """State of the stop loss order, such as PENDING, as OANDA names it; empty if there is none."""
+    take_profit_state: str
+    """State of the take profit order; empty if there is none."""
+    financing: Decimal
+    """Financing paid or charged since the opening, in home currency."""
+    margin_used: Decimal | None
+    """Margin in use, in home currency; empty if the broker gave none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -593,6 +702,8 @@ class ListOpenTradesResponse(Answer):
     """The trades, oldest first."""
     last_transaction_id: str
     """Id of the last transaction included."""
+    left_out: tuple[LeftOut, ...]
+    """Members that can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -661,6 +772,8 @@ class ListPositionsResponse(Answer):
     """One entry per instrument with open units."""
     last_transaction_id: str
     """Id of the last transaction included."""
+    left_out: tuple[LeftOut, ...]
+    """Members that can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -762,6 +875,14 @@ class SetKillSwitchResponse(Answer):
     """Who set it."""
     ts_ms: float
     """When it was set, in ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetLockResponse(Answer):
+    """The instrument's running locks after the change."""
+
+    locks: tuple[Lock, ...]
+    """By cause."""
 
 
 @dataclass(frozen=True, slots=True)
