@@ -75,7 +75,22 @@ def account_summary(response: Json) -> AccountSummary:
         open_trade_count=int(account["openTradeCount"]),
         open_position_count=int(account["openPositionCount"]),
         last_transaction_id=int(response["lastTransactionID"]),
+        margin_rate=_readable(account.get("marginRate")),
+        hedging=_flag(account.get("hedgingEnabled", False)),
+        guaranteed_stop_mode=str(account.get("guaranteedStopLossOrderMode", "")),
     )
+
+
+def _readable(text: Any) -> Decimal | None:
+    """A decimal above zero; None for anything else, which must not stop the heartbeat."""
+    try:
+        return positive(text)
+    except PARSE_ERRORS:
+        return None
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 def positions(response: Json) -> Positions:
@@ -106,8 +121,15 @@ def open_trades(response: Json) -> OpenTrades:
     return OpenTrades(tuple(found), int(response["lastTransactionID"]), left_out)
 
 
+def open_trade(response: Json) -> Trade | None:
+    """Parses ``/trades/{id}``; None for a trade that is closed."""
+    entry = response["trade"]
+    return _trade(entry) if entry.get("state", "OPEN") == "OPEN" else None
+
+
 def _trade(trade: Json) -> Trade:
     extensions = trade.get("clientExtensions") or {}
+    stop, target = (trade.get(name) or {} for name in ("stopLossOrder", "takeProfitOrder"))
     return Trade(
         id=int(trade["id"]),
         instrument=str(trade["instrument"]),
@@ -118,16 +140,18 @@ def _trade(trade: Json) -> Trade:
         opened_ns=parse_rfc3339(trade["openTime"]),
         client_id=str(extensions.get("id", "")),
         client_tag=str(extensions.get("tag", "")),
-        stop_loss_price=_optional((trade.get("stopLossOrder") or {}).get("price")),
-        take_profit_price=_optional((trade.get("takeProfitOrder") or {}).get("price")),
+        stop_loss_price=_optional(stop.get("price")),
+        take_profit_price=_optional(target.get("price")),
+        stop_loss_state=str(stop.get("state", "")),
+        take_profit_state=str(target.get("state", "")),
+        financing=finite(trade.get("financing", "0")),
+        margin_used=_optional(trade.get("marginUsed")),
     )
 
 
 def instruments(response: Json) -> Instruments:
     """Parses ``/instruments``."""
-    found, left_out = read_members(
-        "instrument", response["instruments"], _instrument, name="name"
-    )
+    found, left_out = read_members("instrument", response["instruments"], _instrument, name="name")
     found.sort(key=lambda i: i.name)
     return Instruments(tuple(found), left_out)
 
