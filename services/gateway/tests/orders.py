@@ -36,9 +36,7 @@ async def close_trade(
     gateway: Any, trade_id: str, client_order_id: str = "", **fields: Any
 ) -> pb.OrderResult:
     """Close a trade, or a part of it."""
-    request = pb.CloseTradeRequest(
-        trade_id=trade_id, client_order_id=client_order_id, **fields
-    )
+    request = pb.CloseTradeRequest(trade_id=trade_id, client_order_id=client_order_id, **fields)
     response = await call(gateway.stub.CloseTrade, request, peer="gateway", deadline_s=15)
     return response.result  # type: ignore[no-any-return]
 
@@ -62,15 +60,13 @@ async def outcome(gateway: Any, client_order_id: str, since: str = "") -> pb.Ord
 async def open_trades(gateway: Any, **fields: Any) -> pb.ListOpenTradesResponse:
     """The open trades."""
     request = pb.ListOpenTradesRequest(**fields)
-    response = await call(gateway.stub.ListOpenTrades, request, peer="gateway", deadline_s=15)
-    return response  # type: ignore[no-any-return]
+    return await call(gateway.stub.ListOpenTrades, request, peer="gateway", deadline_s=15)
 
 
 async def ledger(gateway: Any, since: str = "1") -> pb.ListTransactionsResponse:
     """The ledger after a transaction."""
     request = pb.ListTransactionsRequest(since_transaction_id=since)
-    response = await call(gateway.stub.ListTransactions, request, peer="gateway", deadline_s=15)
-    return response  # type: ignore[no-any-return]
+    return await call(gateway.stub.ListTransactions, request, peer="gateway", deadline_s=15)
 
 
 async def reason_of(attempt: Any) -> str:

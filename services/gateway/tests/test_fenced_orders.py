@@ -1,7 +1,6 @@
 """Orders of a replaced writer, and entries decided too long ago, are not sent."""
 
 import asyncio
-import time
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sep_gateway.domain.order_age import AHEAD_S, age_fault
+from sep_kit.clock import SystemClock, now_ms
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
 from sep_paper_broker.app import RunningBroker
@@ -18,7 +18,7 @@ from .orders import FILLED, close_trade, fills, open_trades, place, reason_of, s
 
 
 def ago(seconds: float) -> float:
-    return time.time() * 1000 - seconds * 1000
+    return now_ms(SystemClock()) - seconds * 1000
 
 
 @given(st.floats(1, 60), st.floats(0, 1e5))

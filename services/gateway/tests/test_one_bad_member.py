@@ -129,12 +129,11 @@ async def test_bad_price_costs_one_instrument(
         pricing = await call(gateway.stub.GetPricing, pb.GetPricingRequest(), peer="gateway")
         prices = {p.instrument: p for p in pricing.prices}
         assert prices["EUR_USD"].bid
-        assert not (prices["USD_JPY"].bid or prices["USD_JPY"].tradeable)
+        assert not prices["USD_JPY"].bid
+        assert not prices["USD_JPY"].tradeable
 
 
-async def test_bad_conversion_costs_one_currency(
-    start_gateway: Any, broker: RunningBroker
-) -> None:
+async def test_bad_conversion_costs_one_currency(start_gateway: Any, broker: RunningBroker) -> None:
     broker.faults.add({"kind": "status", "status": 503, "path": "pricing/stream"})
     broker.faults.add(
         {"kind": "odd_member", "members": "homeConversions", "field": "positionValue", "text": "0"}

@@ -6,6 +6,7 @@ import pytest
 from sep.gateway.v1 import gateway_pb2 as pb
 from sep_kit.grpc.client import call
 from sep_paper_broker.app import RunningBroker
+from sep_testing.eventually import eventually
 
 from .orders import FILLED, admin_fault, open_trades, place, reason_of
 
@@ -64,8 +65,6 @@ async def test_view_waits_for_a_transaction_of_the_stream(
     async def known() -> bool:
         metrics = await gateway.metrics("sep_newest_transaction")
         return metrics["sep_newest_transaction"] > int(placed.last_transaction_id)
-
-    from sep_testing.eventually import eventually
 
     await eventually(known)
     found = await open_trades(gateway, min_transaction_id=placed.last_transaction_id)
