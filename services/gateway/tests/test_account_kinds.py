@@ -22,20 +22,22 @@ from sep_testing.eventually import eventually
 from .orders import FILLED, by_hand, close_trade, open_trades, place, reason_of
 
 TOKEN = "a-secret-broker-token"
+ONE = Decimal(1)
 SUMMARY = AccountSummary(
     id="101-001-0000001-001",
     currency="USD",
-    **dict.fromkeys(
-        (
-            "balance", "nav", "unrealized_pl", "pl", "margin_used", "margin_available",
-            "position_value", "margin_closeout_percent",
-        ),
-        Decimal(1),
-    ),
+    balance=ONE,
+    nav=ONE,
+    unrealized_pl=ONE,
+    pl=ONE,
+    margin_used=ONE,
+    margin_available=ONE,
+    position_value=ONE,
+    margin_closeout_percent=ONE,
     open_trade_count=0,
     open_position_count=0,
     last_transaction_id=1,
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,7 @@ async def test_clock_skew_is_measured_and_published(start_gateway: Any, store: V
         async def measured() -> bool:
             link = json.loads(await reply(store.get(keys.BROKER_LINK)) or "{}")
             metric = await gateway.metrics("sep_broker_clock_skew_seconds")
-            return (
+            return bool(
                 abs((link.get("clock_skew_s") or 0) - 30) < 2
                 and abs(metric["sep_broker_clock_skew_seconds"] - 30) < 2
             )

@@ -97,7 +97,7 @@ async def test_age_never_stops_a_reduction(gateway: Any, broker: RunningBroker) 
     placed = await place(gateway, "an-order-2", "-10", reduce_only=True, decided_at_ms=old)
     assert placed.state == FILLED
     closed = await close_trade(gateway, trade.id, "a-close-1", decided_at_ms=old)
-    assert (closed.state, Decimal(closed.filled_units)) == (FILLED, -90)
+    assert (closed.state, Decimal(closed.filled_units)) == (FILLED, Decimal(-90))
 
 
 async def test_maximum_age_is_a_knob(start_gateway: Any) -> None:

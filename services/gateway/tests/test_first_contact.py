@@ -101,7 +101,7 @@ async def test_access_lost_later_does_not_end_the_gateway(
 
         async def denied() -> bool:
             metrics = await gateway.metrics("sep_broker_access_denied")
-            return metrics["sep_broker_access_denied"] == 1
+            return bool(metrics["sep_broker_access_denied"] == 1)
 
         await eventually(denied)
         broker.faults.remove(fault.id)

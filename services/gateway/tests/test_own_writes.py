@@ -64,7 +64,7 @@ async def test_view_waits_for_a_transaction_of_the_stream(
 
     async def known() -> bool:
         metrics = await gateway.metrics("sep_newest_transaction")
-        return metrics["sep_newest_transaction"] > int(placed.last_transaction_id)
+        return bool(metrics["sep_newest_transaction"] > int(placed.last_transaction_id))
 
     await eventually(known)
     found = await open_trades(gateway, min_transaction_id=placed.last_transaction_id)
