@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from sep.gateway.v1 import gateway_pb2 as pb
+from sep_kit.errors import SepError
 from sep_kit.grpc.client import call
 from sep_paper_broker.app import RunningBroker
 from sep_testing.eventually import eventually
@@ -69,3 +70,19 @@ async def test_view_waits_for_a_transaction_of_the_stream(
     await eventually(known)
     found = await open_trades(gateway, min_transaction_id=placed.last_transaction_id)
     assert trade.id not in {t.id for t in found.trades}
+
+
+async def test_transaction_that_does_not_exist_is_demanded_for_seconds_only(gateway: Any) -> None:
+    """A broker's answer that names a wrong id must not stop every read for ever."""
+    placed = await place(gateway, "an-order-1")
+    wrong = str(int(placed.last_transaction_id) + 1000)
+
+    async def answered() -> bool:
+        try:
+            found = await open_trades(gateway, min_transaction_id=wrong)
+        except SepError as error:
+            return error.reason != "VIEW_STALE"
+        return bool(found.last_transaction_id == placed.last_transaction_id)
+
+    assert not await answered()
+    await eventually(answered, within_s=15)
