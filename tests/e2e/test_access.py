@@ -93,6 +93,7 @@ def test_methods_have_the_expected_access() -> None:
         "EngageKillSwitch",
         "GetOrder",
         "PlaceMarketOrder",
+        "SetTradeStop",
     ]
 
 

@@ -63,8 +63,16 @@ class BrokerLink(Answer):
     """Whether the last call succeeded and is recent."""
     error: str
     """The last error; empty while connected."""
+    left_out: tuple[str, ...]
+    """What could not be read of the broker's newest answers, such as "instrument XAU_USD: the
+    account does not have it"; at most fifty. The rest of those answers is used."""
+    unsupported_kinds: tuple[str, ...]
+    """Why the account can't be traded: HEDGING, GUARANTEED_STOPS_REQUIRED, MT4, FIFO, UNKNOWN_KIND.
+    Entries are refused, exits work."""
     last_contact_ms: float | None = None
     """When the broker last answered the gateway, in ms; unset if never."""
+    clock_skew_seconds: float | None = None
+    """Seconds that the broker's clock is ahead of the gateway's; unset while that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +302,16 @@ class GetAccountResponse(Answer):
     """Id of the last transaction."""
     ts_ms: float
     """When the broker was queried, in ms."""
+    margin_rate: Decimal | None
+    """The account's own margin rate, a decimal; empty if it has none. The larger of this one and
+    the instrument's counts."""
+    unsupported_kinds: tuple[str, ...]
+    """What the account is that this stack can't trade: HEDGING, GUARANTEED_STOPS_REQUIRED, MT4,
+    FIFO, UNKNOWN_KIND. Empty for an account that can be traded. Entries are refused otherwise."""
+    hedging_enabled: bool
+    """Whether the account can hold both sides of an instrument."""
+    guaranteed_stop_mode: str
+    """DISABLED, ALLOWED or REQUIRED, as OANDA names it; empty if the broker gave none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,6 +446,18 @@ class HomeConversion(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut(Answer):
+    """A member of a broker's list that can't be read, and is left out of the answer."""
+
+    name: str
+    """Its name or id, "*" if that can't be read either."""
+    instrument: str
+    """Its instrument, "*" if that can't be read: any instrument may be meant."""
+    fault: str
+    """What is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Price(Answer):
     """The price of one instrument."""
 
@@ -453,6 +483,8 @@ class GetPricingResponse(Answer):
     """One entry per instrument."""
     home_conversions: tuple[HomeConversion, ...]
     """One entry per currency."""
+    left_out: tuple[LeftOut, ...]
+    """Prices and conversions that can't be read, and instruments that the account does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -582,6 +614,8 @@ class Instrument(Answer):
     """Maximum units of an order, a decimal."""
     margin_rate: Decimal
     """Margin rate: margin / position value, a decimal."""
+    guaranteed_stop_mode: str
+    """Guaranteed stop mode of the instrument, as OANDA names it; empty if the broker gave none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -602,6 +636,8 @@ class ListInstrumentsResponse(Answer):
 
     instruments: tuple[Instrument, ...]
     """The instruments."""
+    left_out: tuple[LeftOut, ...]
+    """Members that can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -656,6 +692,14 @@ class Trade(Answer):
     """Price of the stop loss; empty if there is none."""
     take_profit_price: Decimal | None
     """Price of the take profit; empty if there is none."""
+    stop_loss_state: str
+    """State of the stop loss order, such as PENDING, as OANDA names it; empty if there is none."""
+    take_profit_state: str
+    """State of the take profit order; empty if there is none."""
+    financing: Decimal
+    """Financing paid or charged since the opening, in home currency."""
+    margin_used: Decimal | None
+    """Margin in use, in home currency; empty if the broker gave none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -666,6 +710,8 @@ class ListOpenTradesResponse(Answer):
     """The trades, oldest first."""
     last_transaction_id: str
     """Id of the last transaction included."""
+    left_out: tuple[LeftOut, ...]
+    """Members that can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -734,6 +780,8 @@ class ListPositionsResponse(Answer):
     """One entry per instrument with open units."""
     last_transaction_id: str
     """Id of the last transaction included."""
+    left_out: tuple[LeftOut, ...]
+    """Members that can't be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Converts between protobuf messages and the gateway's values."""
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from sep.gateway.v1 import gateway_pb2 as pb
@@ -8,16 +9,30 @@ from sep_fx.granularity import Granularity
 from sep_fx.instants import NS_PER_MS, NS_PER_SECOND, format_rfc3339, parse_rfc3339
 from sep_fx.instrument import Instrument
 from sep_kit.errors import InvalidArgumentError
-from sep_kit.store.candle_chunks import Candle
+from sep_kit.store.candle_chunks import CandleColumns
 from sep_kit.store.records import KillSwitchChange
 
 from sep_gateway.application.candle_service import CandleQuery, FetchedCandles
 from sep_gateway.application.ledger_reader import LedgerEntry
 from sep_gateway.domain.account import AccountSummary, Position, Trade
-from sep_gateway.domain.orders import MarketOrder, OrderResult, OrderState, PositionClose
+from sep_gateway.domain.account_kind import AccountKind
+from sep_gateway.domain.left_out import LeftOut
+from sep_gateway.domain.orders import (
+    Decided,
+    MarketOrder,
+    OrderResult,
+    OrderState,
+    PositionClose,
+    TradeClose,
+    TradeStop,
+)
 from sep_gateway.domain.pricing import HomeConversion, Price
 
 _DEFAULT_LIMIT = 120
+# In place of a name or an instrument that can't be read.
+_ILLEGIBLE = "*"
+# Candles that are converted at once: a millisecond.
+_SLICE = 200
 _MS = re.compile(r"\d{1,15}(?:\.\d{1,6})?")
 
 _STATES = {
@@ -103,19 +118,38 @@ def stored_candles_message(fetched: FetchedCandles, granularity: Granularity) ->
     )
 
 
-def candle_message(candle: Candle) -> pb.Candle:
-    """A stored candle."""
-    o, h, low, c = (format(p, "f") for p in candle.prices[:4])
-    ask_o, ask_h, ask_low, ask_c = (format(p, "f") for p in candle.prices[4:])
-    return pb.Candle(
-        ts_ms=candle.time * 1000,
-        bid=pb.Ohlc(o=o, h=h, l=low, c=c),
-        ask=pb.Ohlc(o=ask_o, h=ask_h, l=ask_low, c=ask_c),
-        volume=candle.volume,
-    )
+def slices(columns: Iterable[CandleColumns]) -> Iterator[CandleColumns]:
+    """The candles in parts that take a millisecond to convert."""
+    for part in columns:
+        for first in range(0, len(part), _SLICE):
+            cut = slice(first, first + _SLICE)
+            yield CandleColumns(part.time[cut], part.points[cut], part.volume[cut], part.digits)
 
 
-def account_message(account: AccountSummary, requested_ns: int) -> pb.GetAccountResponse:
+def add_candles(response: pb.ListCandlesResponse, columns: CandleColumns) -> None:
+    """Add stored candles to a response."""
+    rows = zip(columns.time.tolist(), columns.points.tolist(), columns.volume.tolist(), strict=True)
+    for time, points, volume in rows:
+        bid_o, bid_h, bid_l, bid_c, ask_o, ask_h, ask_l, ask_c = _prices(points, columns.digits)
+        response.candles.add(
+            ts_ms=time * 1000,
+            bid=pb.Ohlc(o=bid_o, h=bid_h, l=bid_l, c=bid_c),
+            ask=pb.Ohlc(o=ask_o, h=ask_h, l=ask_l, c=ask_c),
+            volume=volume,
+        )
+
+
+def _prices(points: list[int], digits: int) -> list[str]:
+    """Prices in units of their last digit as text: exact, and five times as fast as decimals."""
+    if not digits:
+        return list(map(str, points))
+    width = digits + 1
+    return [f"{(text := str(p).zfill(width))[:-digits]}.{text[-digits:]}" for p in points]
+
+
+def account_message(
+    account: AccountSummary, unsupported: Sequence[AccountKind], requested_ns: int
+) -> pb.GetAccountResponse:
     """The account summary, dated by when it was requested."""
     return pb.GetAccountResponse(
         id=account.id,
@@ -132,7 +166,25 @@ def account_message(account: AccountSummary, requested_ns: int) -> pb.GetAccount
         open_position_count=account.open_position_count,
         last_transaction_id=str(account.last_transaction_id),
         ts_ms=requested_ns // NS_PER_MS,
+        margin_rate=_text(account.margin_rate),
+        unsupported_kinds=[kind.value for kind in unsupported],
+        hedging_enabled=account.hedging is not False,
+        guaranteed_stop_mode=account.guaranteed_stop_mode,
     )
+
+
+def left_out_message(member: LeftOut) -> pb.LeftOut:
+    """A member that was left out."""
+    return pb.LeftOut(
+        name=member.name or _ILLEGIBLE,
+        instrument=member.instrument or _ILLEGIBLE,
+        fault=f"{member.kind}: {member.text}",
+    )
+
+
+def transaction_id(text: str) -> int | None:
+    """The transaction id of a request; None if the text is empty."""
+    return int(text) if text else None
 
 
 def position_message(position: Position) -> pb.Position:
@@ -162,6 +214,10 @@ def trade_message(trade: Trade) -> pb.Trade:
         client_tag=trade.client_tag,
         stop_loss_price=_text(trade.stop_loss_price),
         take_profit_price=_text(trade.take_profit_price),
+        stop_loss_state=trade.stop_loss_state,
+        take_profit_state=trade.take_profit_state,
+        financing=_text(trade.financing),
+        margin_used=_text(trade.margin_used),
     )
 
 
@@ -219,6 +275,34 @@ def position_close(request: pb.ClosePositionRequest) -> PositionClose:
     )
 
 
+def trade_close(request: pb.CloseTradeRequest) -> TradeClose:
+    """The trade close of a request."""
+    return TradeClose(
+        trade_id=int(request.trade_id),
+        units=Decimal(request.units) if request.units else None,
+        client_order_id=request.client_order_id,
+    )
+
+
+def trade_stop(request: pb.SetTradeStopRequest) -> TradeStop:
+    """The stop of a request."""
+    return TradeStop(
+        trade_id=int(request.trade_id),
+        price=Decimal(request.stop_loss_price),
+        client_order_id=request.client_order_id,
+    )
+
+
+def decided(
+    request: pb.PlaceMarketOrderRequest
+    | pb.ClosePositionRequest
+    | pb.CloseTradeRequest
+    | pb.SetTradeStopRequest,
+) -> Decided:
+    """Under which token an order was decided, and when."""
+    return Decided(token=request.fencing_token, at_ms=request.decided_at_ms)
+
+
 def result_message(result: OrderResult) -> pb.OrderResult:
     """The result of an order."""
     return pb.OrderResult(
@@ -228,6 +312,8 @@ def result_message(result: OrderResult) -> pb.OrderResult:
         filled_units=_text(result.filled_units),
         fill_price=_text(result.fill_price),
         transaction_id=str(result.transaction_id) if result.transaction_id else "",
+        message=result.message,
+        last_transaction_id=str(result.last_transaction_id) if result.last_transaction_id else "",
     )
 
 
@@ -257,6 +343,7 @@ def transaction_message(entry: LedgerEntry) -> pb.Transaction:
         reduce_only=details.reduce_only,
         own=entry.own,
         fault=details.fault,
+        client_tag=transaction.tag,
         trades_closed=[
             pb.TradeClosed(
                 trade_id=trade.trade_id,
