@@ -120,9 +120,13 @@ if ((observe)); then
     compose+=(--profile observe)
 fi
 
-# Every fault of the settings is named before anything is built or changed.
+# Every fault of the settings is named before anything is built or changed. Containers see the env
+# file and the URLs, not this shell's environment.
 if [[ -x $python ]]; then
-    "$python" -m sep_local check --env-file "$env_file" --token-in-file || refuse "see the settings above"
+    env -i PATH="$PATH" OANDA_API_URL="${OANDA_API_URL-http://127.0.0.1:18080}" \
+        OANDA_STREAM_URL="${OANDA_STREAM_URL-http://127.0.0.1:18080}" KILL_SWITCH_DIR=/state \
+        "$python" -m sep_local check --env-file "$env_file" --token-in-file \
+        || refuse "the settings in $env_file have faults"
 fi
 
 absolute() { printf '%s/%s' "$(cd "$(dirname "$1")" && pwd)" "$(basename "$1")"; }

@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,24 @@ def test_a_second_deploy_at_the_same_time_is_refused(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         code, output = run("./deploy.sh", SEP_DEPLOY_DIR=str(tmp_path))
     assert (code, "another deploy runs" in output) == (2, True), output
+
+
+def test_a_deploy_refuses_settings_at_odds_before_anything_is_changed(tmp_path: Path) -> None:
+    """Every fault with its values, in a dry run as well."""
+    own = tmp_path / "own.env"
+    own.write_text("OANDA_ENVIRONMENT=practice\nOANDA_ACCOUNT_ID=001-001-0000001-001\nPM_XYZ=1\n")
+    token = tmp_path / "token"
+    token.write_text("token")
+    code, output = run(
+        ROOT / "deploy.sh", "--dry-run", "--profile", "practice",
+        "--env-file", own, "--token-file", token,
+        SEP_PYTHON=sys.executable, ALLOC_TOP_K="not the containers'",
+    )  # fmt: skip
+    assert code == 2, output
+    assert "OANDA_ENVIRONMENT=practice, OANDA_ACCOUNT_ID=001-001-0000001-001" in output
+    assert "PM_XYZ: is not a setting" in output
+    assert "ALLOC_TOP_K" not in output
+    own.write_text("OANDA_ENVIRONMENT=practice\nOANDA_ACCOUNT_ID=101-001-0000001-001\n")
+    command = ("--dry-run", "--profile", "practice", "--env-file", own, "--token-file", token)
+    code, output = run(ROOT / "deploy.sh", *command, SEP_PYTHON=sys.executable)
+    assert "have faults" not in output

@@ -91,6 +91,7 @@ async def running_stack(
         environment = {
             "VALKEY_URL": valkey.url,
             "API_KEYS_DIR": str(make_keys(folder / "keys")),
+            "KILL_SWITCH_DIR": str(folder / "halt"),
             "API_KEEP_ANSWERS": "0",
             "HOTBAND_PAIRS": "EUR_USD,USD_JPY",
             "MARKET_CALENDAR": "24x7",

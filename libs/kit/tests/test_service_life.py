@@ -236,6 +236,29 @@ async def test_a_standby_replica_takes_over_from_one_that_stops(
         await eventually(lambda: held(second), within_s=15)
 
 
+async def test_a_holder_whose_work_fails_yields_to_a_replica_whose_work_succeeds(
+    store: Valkey, shared_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It renews its lease all the while, so the lease alone would never end."""
+    monkeypatch.setattr(service, "_HOLDER_GRACE_S", 0.5)
+    first, second = Builder(), Builder()
+    wanted = settings(shared_valkey)
+
+    def held(build: Builder) -> bool:
+        return build.context is not None and build.context.lease.held
+
+    async with running_service("guard", wanted, first):
+        await eventually(lambda: held(first))
+        first.tick.error = StoreUnavailableError("the gateway can't be reached")
+        # Alone it stays: a poor holder is better than none.
+        failures = first.tick.calls + 100
+        await eventually(lambda: first.tick.calls > failures, within_s=30)
+        assert held(first)
+        async with running_service("guard", wanted, second):
+            await eventually(lambda: held(second) and not held(first), within_s=30)
+            assert await reply(store.exists(keys.lease("guard")))
+
+
 async def test_a_service_can_stop_while_the_store_is_down(valkey: ValkeyServer) -> None:
     build = Builder()
     async with asyncio.timeout(20):

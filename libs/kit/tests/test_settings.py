@@ -28,6 +28,7 @@ from sep_kit.settings.shared.safety import OandaEnvironment
 
 NONE = Path("/nonexistent")
 TOKEN = "s3cr3t-t0ken"
+ALWAYS = {"OANDA_API_TOKEN": TOKEN, "KILL_SWITCH_DIR": "/state"}
 
 
 class AllSettings(  # type: ignore[misc]  # limits() differs
@@ -42,7 +43,7 @@ def all_names() -> list[str]:
 
 
 def load(secrets: Path = NONE, /, **environ: str) -> AllSettings:
-    return load_settings(AllSettings, {"OANDA_API_TOKEN": TOKEN, **environ}, secrets)
+    return load_settings(AllSettings, {**ALWAYS, **environ}, secrets)
 
 
 def faults(secrets: Path = NONE, /, **environ: str) -> list[str]:
@@ -52,7 +53,7 @@ def faults(secrets: Path = NONE, /, **environ: str) -> list[str]:
 
 
 def warnings(**environ: str) -> list[str]:
-    checked = check_settings(AllSettings, {"OANDA_API_TOKEN": TOKEN, **environ}, NONE)
+    checked = check_settings(AllSettings, {**ALWAYS, **environ}, NONE)
     return [warning.text for warning in checked.warnings]
 
 

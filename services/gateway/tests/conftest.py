@@ -27,6 +27,7 @@ from sep_testing.valkey import ValkeyServer
 TOKEN = "a-secret-broker-token"
 PAPER_ACCOUNT = "101-001-0000001-001"
 LIVE = {
+    "KILL_SWITCH_DIR": "/nonexistent",
     "OANDA_ACCOUNT_ID": "001-001-0000001-001",
     "OANDA_API_URL": "https://api-fxtrade.oanda.com",
     "OANDA_STREAM_URL": "https://stream-fxtrade.oanda.com",

@@ -28,7 +28,7 @@ from sep_kit.grpc.keys import KeyRing
 from sep_kit.grpc.response_cache import ResponseCache
 from sep_kit.grpc.server import OPS_SERVICE, GrpcServer, Handler
 from sep_kit.grpc.tls import TlsFiles
-from sep_kit.holder_health import HolderHealth
+from sep_kit.holder_health import GRACE_S, HolderHealth
 from sep_kit.logging import configure_logging, get_logger
 from sep_kit.loop import LoopMetrics, PeriodicLoop
 from sep_kit.ops.servicer import OpsServicer, StackView
@@ -54,6 +54,7 @@ _GRACE_S = 2.0
 _RETRY_S = 1.0
 _CHECK_EVERY_S = 1.0
 _CHECK_TIMEOUT_S = 3.0
+_HOLDER_GRACE_S = GRACE_S
 
 
 class StackSettings(
@@ -235,7 +236,7 @@ async def _work(parts: Parts, context: Context, server: GrpcServer) -> None:
         "sep_serving", "1 while this service does its work", ["service"], registry=context.registry
     )
     serving.labels(context.name).set(0)
-    health = HolderHealth(asyncio.get_running_loop().time)
+    health = HolderHealth(asyncio.get_running_loop().time, _HOLDER_GRACE_S)
     context.lease.works = health.works
     context.lease.on_acquired(health.acquired)
     renewal = PeriodicLoop("lease", context.lease.renew, RENEW_SECONDS, context.loops)
