@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from sep_kit.errors import SepError
+from sep_kit.errors import CorruptRecordError, SepError, StoreUnavailableError
 
 from sep_gateway.application.price_cache import PriceCache
 from sep_gateway.domain.transactions import Transaction
@@ -52,24 +52,33 @@ class LedgerReader:
         found = _with_orders(found)
         valued = [await self._valued(t) for t in found]
         ids = [t.id for t in found]
+        own = await self._own(valued)
         return LedgerPart(
-            entries=tuple([LedgerEntry(transaction=t, own=await self._own(t)) for t in valued]),
+            entries=tuple(LedgerEntry(transaction=t, own=t.id in own) for t in valued),
             last_id=page.last_id,
             whole=ids == list(range(since + 1, last + 1)),
         )
 
-    async def _own(self, transaction: Transaction) -> bool:
-        keys = [transaction.client_order_id]
-        if transaction.details.trade_close_id:
-            keys.append(trade_close_claim(transaction.details.trade_close_id))
-        for key in filter(None, keys):
+    async def _own(self, transactions: Sequence[Transaction]) -> set[int]:
+        """Ids of the transactions whose order, or close of a trade, this stack claimed.
+
+        Where claims can't be read, all count as claimed: an order is not another writer's for
+        that, and a store that hangs is asked once.
+        """
+        own = set[int]()
+        for transaction in transactions:
+            keys = [transaction.client_order_id]
+            if transaction.details.trade_close_id:
+                keys.append(trade_close_claim(transaction.details.trade_close_id))
             try:
-                if await self._claims.read(key) is not None:
-                    return True
-            except SepError:
-                # A claim that can't be read is one: an order is not another writer's for that.
-                return True
-        return False
+                for key in filter(None, keys):
+                    if await self._claims.read(key) is not None:
+                        own.add(transaction.id)
+            except CorruptRecordError:
+                own.add(transaction.id)
+            except StoreUnavailableError:
+                return {t.id for t in transactions}
+        return own
 
     async def _valued(self, transaction: Transaction) -> Transaction:
         """With a conversion of the quote currency, where a fill has none of its own."""
