@@ -138,7 +138,7 @@ TRADING = Dashboard(
         Panel(
             "Locks",
             {
-                "{{instrument}} {{cause}}": "max by (instrument, cause) (sep_risk_lock)"
+                "{{instrument}}": "max by (instrument) (sep_risk_lock)"
                 " or sum by (instrument) (sep_allocator_cooldown) * 0"
             },
             about="1 while the instrument takes no entry.",

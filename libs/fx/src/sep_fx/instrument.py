@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 
 _NAME = re.compile(r"[A-Z0-9]{2,12}_[A-Z0-9]{2,12}")
 
@@ -12,6 +13,7 @@ def is_instrument_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+@lru_cache(maxsize=1024)
 def split_name(name: str) -> tuple[str, str]:
     """Base and quote currency of ``EUR_USD``.
 
@@ -22,6 +24,12 @@ def split_name(name: str) -> tuple[str, str]:
         raise ValueError(f"{name!r} is not an instrument name like EUR_USD")
     base, quote = name.split("_")
     return base, quote
+
+
+@lru_cache(maxsize=64)
+def _step(digits: int) -> Decimal:
+    """The smallest step with so many digits after the point."""
+    return Decimal(1).scaleb(-digits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +58,8 @@ class Instrument:
 
     def round_price(self, price: Decimal) -> Decimal:
         """The price rounded half to even to the broker's precision."""
-        return price.quantize(Decimal(1).scaleb(-self.display_precision), ROUND_HALF_EVEN)
+        return price.quantize(_step(self.display_precision), ROUND_HALF_EVEN)
 
     def round_units(self, units: Decimal) -> Decimal:
         """The units rounded toward zero to the broker's precision."""
-        return units.quantize(Decimal(1).scaleb(-self.trade_units_precision), ROUND_DOWN)
+        return units.quantize(_step(self.trade_units_precision), ROUND_DOWN)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sep_kit.clock import Clock, now_ms
-from sep_kit.errors import SepError
+from sep_kit.errors import CorruptRecordError, SepError, StoreUnavailableError
 
 from sep_gateway.application.left_out_members import LeftOutMembers
 from sep_gateway.application.price_cache import PriceCache
@@ -29,8 +29,8 @@ class LedgerEntry:
 class LedgerPart:
     """Entries by id.
 
-    ``whole`` is False where an entry of the range is missing. One that can't be read has a
-    fault in its details. ``last_id`` is the account's newest transaction.
+    ``whole`` is False where an entry of the range is missing or can't be read. ``last_id`` is
+    the account's newest transaction.
     """
 
     entries: tuple[LedgerEntry, ...]
@@ -78,26 +78,39 @@ class LedgerReader:
         found = [t for t in _with_orders(page.transactions) if since < t.id <= last]
         valued = [await self._valued(t) for t in found]
         ids = [t.id for t in found]
+        own = await self._own(valued)
         return LedgerPart(
-            entries=tuple([LedgerEntry(transaction=t, own=await self._own(t)) for t in valued]),
+            entries=tuple(LedgerEntry(transaction=t, own=t.id in own) for t in valued),
             last_id=page.last_id,
-            whole=ids == list(range(since + 1, last + 1)),
+            whole=ids == list(range(since + 1, last + 1))
+            and not any(t.details.fault for t in found),
         )
 
-    async def _own(self, transaction: Transaction) -> bool:
+    async def _own(self, transactions: Sequence[Transaction]) -> set[int]:
+        """Ids of the transactions whose order, or close of a trade, this stack claimed.
+
+        Where claims can't be read, all count as claimed: an order is not another writer's for
+        that, and a store that hangs is asked once.
+        """
+        own = set[int]()
+        for transaction in transactions:
+            try:
+                if await self._claimed(transaction):
+                    own.add(transaction.id)
+            except CorruptRecordError:
+                own.add(transaction.id)
+            except StoreUnavailableError:
+                return {t.id for t in transactions}
+        return own
+
+    async def _claimed(self, transaction: Transaction) -> bool:
+        if now_ms(self._clock) - transaction.details.ts_ms > self._claims_live_ms:
+            return True
         keys = [transaction.client_order_id]
         if transaction.details.trade_close_id:
             keys.append(trade_close_claim(transaction.details.trade_close_id))
-        if now_ms(self._clock) - transaction.details.ts_ms > self._claims_live_ms:
-            return True
         for key in filter(None, keys):
-            if self._unclaimed.get(key) is not None:
-                return True
-            try:
-                if await self._claims.read(key) is not None:
-                    return True
-            except SepError:
-                # A claim that can't be read is one: an order is not another writer's for that.
+            if self._unclaimed.get(key) is not None or await self._claims.read(key) is not None:
                 return True
         return False
 

@@ -82,8 +82,8 @@ def _after(capacity: Capacity, market: Market, action: Action) -> Capacity:
     if action.kind is not Kind.ENTRY or unit_value is None:
         return capacity
     units, name = abs(action.order), market.instrument.name
-    return replace(
-        capacity,
+    return Capacity(
+        base=capacity.base,
         headroom=capacity.headroom - max(ZERO, action.margin),
         exposure=with_entry(capacity.exposure, name, action.order, unit_value),
         reduced=None

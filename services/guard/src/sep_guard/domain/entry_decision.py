@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from sep_guard.domain.actions import Action, Kind
-from sep_guard.domain.brackets import brackets_of
 from sep_guard.domain.checks import failed
 from sep_guard.domain.entry_checks import check_entry
 from sep_guard.domain.entry_limiters import limit_entry
@@ -31,7 +30,7 @@ def decide_entry(request: EntryRequest) -> Action:
         order=size.order,
         reasons=(Cause.REBALANCE if case.side else case.wanted.cause, *size.reasons),
         checks=checks,
-        brackets=brackets_of(case),
+        brackets=request.brackets,
         margin=size.margin,
         bounds=size.bounds,
     )

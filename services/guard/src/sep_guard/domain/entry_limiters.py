@@ -8,7 +8,6 @@ added to the list. A limit that only allows or forbids an entry is a check
 from collections.abc import Sequence
 from decimal import Decimal
 
-from sep_guard.domain.budget import budget_of
 from sep_guard.domain.entry_request import (
     PASSED,
     EntryRequest,
@@ -32,7 +31,7 @@ def outside_band(request: EntryRequest, margin: Decimal) -> Limited:  # noqa: AR
 
 def ramp_step(request: EntryRequest, margin: Decimal) -> Limited:
     """At most one ramp step a cycle."""
-    step = budget_of(request.case.view.account, request.case.limits.portfolio).ramp_step
+    step = request.budget.ramp_step
     return cut(step, SizeReason.RAMP_LIMITED) if step < margin else PASSED
 
 
@@ -44,7 +43,7 @@ def budget_left(request: EntryRequest, margin: Decimal) -> Limited:
     """
     case, per_unit = request.case, request.margin_per_unit
     portfolio = case.limits.portfolio
-    cap = budget_of(case.view.account, portfolio).per_instrument
+    cap = request.budget.per_instrument
     left = min(case.capacity.headroom, cap - abs(case.current) * per_unit)
     if left >= margin:
         return PASSED

@@ -6,7 +6,7 @@ from decimal import Decimal
 from sep_guard.domain.checks import Candidate, Check, Refusal
 from sep_guard.domain.market import ZERO
 from sep_guard.domain.risk.exposure import signed_net
-from sep_guard.domain.risk.locks import LockCause
+from sep_guard.domain.risk.locks import Lock, LockCause
 from sep_guard.domain.risk.price_reference import collar_bps, deviation_bps
 
 _LOCKED = {
@@ -16,23 +16,30 @@ _LOCKED = {
     LockCause.MANUAL: Refusal.LOCKED_BY_HAND,
 }
 _UNKNOWN = "unknown"
+# The same for every instrument in most cycles.
+_NO_LOCKS: dict[LockCause, Lock] = {}
+_READ = Check(Refusal.RISK_UNREADABLE, True, "read", "read")
+_NOT_TRIPPED = Check(Refusal.BREAKER_TRIPPED, True, "none", "none")
+_UNLOCKED = {cause: Check(reason, True, "none", "no lock") for cause, reason in _LOCKED.items()}
 
 
 def check_risk_state(candidate: Candidate) -> Iterator[Check]:
     """Readable equity and ledger, and no tripped breaker."""
     risk, nav = candidate.view.risk, candidate.view.account.nav
     readable = risk.readable and nav.is_finite() and nav > 0
-    yield Check(Refusal.RISK_UNREADABLE, readable, "read" if readable else "unreadable", "read")
-    yield Check(Refusal.BREAKER_TRIPPED, not risk.tripped, risk.tripped or "none", "none")
+    yield _READ if readable else Check(Refusal.RISK_UNREADABLE, False, "unreadable", "read")
+    tripped = risk.tripped
+    yield Check(Refusal.BREAKER_TRIPPED, False, tripped, "none") if tripped else _NOT_TRIPPED
 
 
 def check_locks(candidate: Candidate) -> Iterator[Check]:
     """No running lock, and fewer entries within the hour than allowed."""
     name, risk = candidate.market.instrument.name, candidate.view.risk
-    locks = {lock.cause: lock for lock in risk.locks.get(name, ())}
-    for cause, reason in _LOCKED.items():
+    held_locks = risk.locks.get(name)
+    locks = {lock.cause: lock for lock in held_locks} if held_locks else _NO_LOCKS
+    for cause, unlocked in _UNLOCKED.items():
         lock = locks.get(cause)
-        yield Check(reason, lock is None, "none" if lock is None else lock.reason, "no lock")
+        yield unlocked if lock is None else Check(_LOCKED[cause], False, lock.reason, "no lock")
     lock = locks.get(LockCause.ORDER_RATE)
     entries = risk.entries_last_hour.get(name, 0)
     most = candidate.limits.risk.max_entries_per_hour

@@ -2,11 +2,17 @@
 
 from decimal import Decimal
 
-from sep_guard.domain.brackets import brackets_of
 from sep_guard.domain.checks import Refusal
 from sep_guard.domain.entry_request import PASSED, EntryRequest, Limited, cut, refuse
 from sep_guard.domain.market import ZERO
-from sep_guard.domain.risk.exposure import Bound, ExposureRequest, at_stop, by_currency, by_gross
+from sep_guard.domain.risk.exposure import (
+    Bound,
+    ExposureRequest,
+    at_stop,
+    by_currency,
+    by_gross,
+    signed_net,
+)
 from sep_guard.domain.risk.limits import LimitName
 from sep_guard.domain.sizing import entry_units
 
@@ -19,15 +25,22 @@ _REASONS = {
 
 def loss_at_stop(request: EntryRequest, margin: Decimal) -> Limited:
     """The position's loss at its stop stays within its share of NAV."""
-    wanted = exposure_request(request, margin)
-    return _limited(request, margin, at_stop(wanted, _nav(request), request.case.limits.risk))
+    limits, nav, loss = request.case.limits.risk, request.nav, request.unit_loss
+    units = margin / request.margin_per_unit
+    if loss and 0 < (abs(request.case.current) + units) * loss <= limits.max_loss_per_trade * nav:
+        return PASSED
+    return _limited(request, margin, at_stop(exposure_request(request, margin), nav, limits))
 
 
 def leverage(request: EntryRequest, margin: Decimal) -> Limited:
     """Gross position value stays within its multiple of NAV."""
-    wanted, exposure = exposure_request(request, margin), request.case.capacity.exposure
-    bound = by_gross(wanted, exposure, _nav(request), request.case.limits.risk)
-    return _limited(request, margin, bound)
+    limits, nav, exposure = request.case.limits.risk, request.nav, request.case.capacity.exposure
+    value = margin / request.margin_per_unit * request.unit_value
+    if exposure.gross + value <= limits.max_leverage * nav:
+        return PASSED
+    return _limited(
+        request, margin, by_gross(exposure_request(request, margin), exposure, nav, limits)
+    )
 
 
 def currency(request: EntryRequest, margin: Decimal) -> Limited:
@@ -35,8 +48,14 @@ def currency(request: EntryRequest, margin: Decimal) -> Limited:
 
     Whether or not the cycle's reductions are filled first.
     """
-    wanted, capacity = exposure_request(request, margin), request.case.capacity
-    nav, limits = _nav(request), request.case.limits.risk
+    case, nav = request.case, request.nav
+    limits, capacity, name = case.limits.risk, case.capacity, case.market.instrument.name
+    value = margin / request.margin_per_unit * request.unit_value
+    most = limits.max_currency_leverage * nav - value
+    base, quote = signed_net(capacity.exposure, name, case.wanted.side)
+    if capacity.reduced is None and base <= most and quote <= most:
+        return PASSED
+    wanted = exposure_request(request, margin)
     bound = by_currency(wanted, capacity.exposure, nav, limits)
     if capacity.reduced is not None:
         reduced = by_currency(wanted, capacity.reduced, nav, limits)
@@ -49,10 +68,9 @@ def turnover(request: EntryRequest, margin: Decimal) -> Limited:
 
     An entry that would pass it is refused, and trips the breaker.
     """
-    case, nav = request.case, _nav(request)
-    wanted = exposure_request(request, margin)
+    case, nav = request.case, request.nav
     value = case.view.risk.opened_value + case.capacity.planned_value
-    value += wanted.units * wanted.unit_value
+    value += margin / request.margin_per_unit * request.unit_value
     allowed = case.limits.risk.max_turnover
     if nav and value <= allowed * nav:
         return PASSED
@@ -62,23 +80,15 @@ def turnover(request: EntryRequest, margin: Decimal) -> Limited:
 
 
 def exposure_request(request: EntryRequest, margin: Decimal) -> ExposureRequest:
-    """The entry at the size that is left, as the exposure limits read it.
-
-    The loss of a unit is counted from the worst fill that the order allows.
-    """
+    """The entry at the size that is left, as the exposure limits read it."""
     case = request.case
-    market, brackets = case.market, brackets_of(case)
-    unit_loss = None
-    if brackets is not None and market.home_per_quote is not None:
-        distance = (brackets.price_bound - brackets.stop_loss) * case.wanted.side
-        unit_loss = distance * market.home_per_quote
     return ExposureRequest(
-        instrument=market.instrument.name,
+        instrument=case.market.instrument.name,
         side=case.wanted.side,
         units=margin / request.margin_per_unit,
         current=abs(case.current),
-        unit_value=market.value_per_unit or ZERO,
-        unit_loss=unit_loss,
+        unit_value=request.unit_value,
+        unit_loss=request.unit_loss,
     )
 
 
@@ -90,9 +100,3 @@ def _limited(request: EntryRequest, margin: Decimal, bound: Bound) -> Limited:
     if not entry_units(request.case.market.instrument, bound.units):
         return refuse(reason, bound)
     return cut(allowed, reason, bound)
-
-
-def _nav(request: EntryRequest) -> Decimal:
-    """NAV, or 0 where it can't be right: then no limit allows anything."""
-    nav = request.case.view.account.nav
-    return nav if nav.is_finite() and nav > 0 else ZERO

@@ -22,6 +22,8 @@ class PassedLimits:
 
     def after(self, action: Action, now_ms: int) -> "PassedLimits":
         """What follows once this action is decided."""
+        if action.kind is not Kind.REFUSAL:
+            return self
         if _only(action, Refusal.RISK_TURNOVER) and self.trip is None:
             bound = next((b for b in action.bounds if b.limit is LimitName.TURNOVER), None)
             if bound is not None:
