@@ -81,6 +81,11 @@ class Lease:
         """The fencing token; 0 while the lease is not held."""
         return self._token if self.held else 0
 
+    @property
+    def last_token(self) -> int:
+        """The token held last, also while the store is away; 0 once another replica holds it."""
+        return self._token
+
     def on_acquired(self, callback: Callable[[], None]) -> None:
         """Register a callback for each time this replica acquires the lease."""
         self._acquired_callbacks.append(callback)

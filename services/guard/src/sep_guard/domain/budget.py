@@ -29,13 +29,15 @@ class Capacity:
 
     ``headroom`` is the margin that entries may still take; ``base`` is the margin that will
     be available once every weight is filled, of which weights are fractions. ``exposure`` and
-    ``planned_value`` (value opened) include the entries decided before this one.
+    ``planned_value`` (value opened) include the entries decided before this one. ``share`` is
+    what may stay of each managed position, below 1 while margin is over the ceiling.
     """
 
     headroom: Decimal
     base: Decimal
     exposure: Exposure = NO_EXPOSURE
     planned_value: Decimal = ZERO
+    share: Decimal = Decimal(1)
 
 
 NO_CAPACITY = Capacity(headroom=ZERO, base=ZERO)
@@ -52,6 +54,24 @@ def budget_of(account: Account, limits: PortfolioLimits) -> Budget:
         per_instrument=_cap(total, limits),
         ramp_step=limits.ramp_step_pct * total,
         ceiling=max(ZERO, min(total, equity * pct / (1 + pct))),
+    )
+
+
+def budget_at_ceiling(account: Account, limits: PortfolioLimits) -> Budget:
+    """The budget once the margin in use is at its ceiling.
+
+    Closing frees margin and raises the budget: this is where both meet, so that a reduction
+    closes neither too much nor too little.
+    """
+    pct = limits.target_pct
+    # A margin available that is never reported below 0 would hide how far over it is.
+    equity = min(account.margin_available + account.margin_used, account.nav)
+    ceiling = max(ZERO, min(account.balance * pct, equity * pct / (1 + pct)))
+    return Budget(
+        total=ceiling,
+        per_instrument=_cap(ceiling, limits),
+        ramp_step=limits.ramp_step_pct * ceiling,
+        ceiling=ceiling,
     )
 
 

@@ -8,6 +8,7 @@ from sep_guard.domain.budget import Capacity, budget_of, capped_weight, sizing_b
 from sep_guard.domain.case import managed_units
 from sep_guard.domain.decision import decide
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
+from sep_guard.domain.margin_ceiling import share_to_keep
 from sep_guard.domain.margin_gate import margin_gate_open, utilisation
 from sep_guard.domain.market import ZERO, Market
 from sep_guard.domain.risk.exposure import with_entry
@@ -31,6 +32,7 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
         headroom=max(ZERO, budget.ceiling - view.account.margin_used),
         base=_sizing_base(view, portfolio),
         exposure=view.risk.exposure,
+        share=share_to_keep(view.account, view.markets.values(), portfolio),
     )
     reductions: list[Action] = []
     others: list[Action] = []
