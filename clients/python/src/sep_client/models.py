@@ -63,8 +63,16 @@ class BrokerLink(Answer):
     """Whether the last call succeeded and is recent."""
     error: str
     """The last error; empty while connected."""
+    left_out: tuple[str, ...]
+    """What could not be read of the broker's newest answers, such as "instrument XAU_USD: the
+    account does not have it"; at most fifty. The rest of those answers is used."""
+    unsupported_kinds: tuple[str, ...]
+    """Why the account can't be traded: HEDGING, GUARANTEED_STOPS_REQUIRED, MT4, FIFO, UNKNOWN_KIND.
+    Entries are refused, exits work."""
     last_contact_ms: float | None = None
     """When the broker last answered the gateway, in ms; unset if never."""
+    clock_skew_seconds: float | None = None
+    """Seconds that the broker's clock is ahead of the gateway's; unset while that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,15 @@
     ├── PreconditionError         FAILED_PRECONDITION  PRECONDITION_FAILED
     │   ├── ReadOnlyError                              READ_ONLY
     │   ├── LiveTradingDisabledError                   LIVE_TRADING_DISABLED
-    │   └── KillSwitchEngagedError                     KILL_SWITCH
+    │   ├── KillSwitchEngagedError                     KILL_SWITCH
+    │   ├── StaleTokenError                            STALE_TOKEN
+    │   ├── OrderTooOldError                           ORDER_TOO_OLD
+    │   ├── AccountKindError                           ACCOUNT_KIND
+    │   └── ForeignTradeError                          FOREIGN_TRADE
     ├── UnavailableError          UNAVAILABLE          UNAVAILABLE
     │   ├── StoreUnavailableError                      STORE_UNAVAILABLE
     │   ├── BrokerUnavailableError                     BROKER_UNAVAILABLE
+    │   ├── StaleViewError                             VIEW_STALE
     │   ├── PeerUnavailableError                       PEER_UNAVAILABLE
     │   ├── NotTheWriterError                          NOT_THE_WRITER
     │   ├── NotReadyError                              NOT_READY
@@ -130,6 +135,30 @@ class KillSwitchEngagedError(PreconditionError):
     reason = "KILL_SWITCH"
 
 
+class StaleTokenError(PreconditionError):
+    """The order comes from a writer that another one has replaced."""
+
+    reason = "STALE_TOKEN"
+
+
+class OrderTooOldError(PreconditionError):
+    """The entry was decided too long ago."""
+
+    reason = "ORDER_TOO_OLD"
+
+
+class AccountKindError(PreconditionError):
+    """The stack can't trade an account of this kind."""
+
+    reason = "ACCOUNT_KIND"
+
+
+class ForeignTradeError(PreconditionError):
+    """The trade was not opened by this stack."""
+
+    reason = "FOREIGN_TRADE"
+
+
 class UnavailableError(SepError):
     """A dependency of the request is unavailable; a retry may succeed."""
 
@@ -147,6 +176,12 @@ class BrokerUnavailableError(UnavailableError):
     """The broker does not answer, or answers with a server error."""
 
     reason = "BROKER_UNAVAILABLE"
+
+
+class StaleViewError(UnavailableError):
+    """The broker's view of the account does not include a transaction that is known."""
+
+    reason = "VIEW_STALE"
 
 
 class PeerUnavailableError(UnavailableError):

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sep_kit.cancellation import cancellation_requested, raise_if_cancelled
 from sep_kit.logging import get_logger
+from sep_kit.refusal import StartRefusedError
 
 _log = get_logger("Loop")
 
@@ -37,8 +38,8 @@ class PeriodicLoop:
     """Runs ``tick`` every ``interval_s`` seconds, and immediately when woken.
 
     A failure is logged when ticks begin to fail and when they work again, not in between, and
-    never ends the loop. A tick that takes longer than the interval delays the next one; ticks
-    never overlap.
+    never ends the loop, unless it is a ``StartRefusedError``, which ends the service. A tick that
+    takes longer than the interval delays the next one; ticks never overlap.
 
     Args:
         vital: whether the service counts as working only while this loop does.
@@ -101,6 +102,8 @@ class PeriodicLoop:
         started = loop.time()
         try:
             await self._tick()
+        except StartRefusedError:
+            raise
         except (Exception, asyncio.CancelledError) as error:
             # A cancellation that nobody requested of this task is a failure like any other.
             if isinstance(error, asyncio.CancelledError) and cancellation_requested():

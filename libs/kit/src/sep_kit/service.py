@@ -32,6 +32,7 @@ from sep_kit.logging import configure_logging, get_logger
 from sep_kit.loop import LoopMetrics, PeriodicLoop
 from sep_kit.ops.servicer import OpsServicer, StackView
 from sep_kit.ops.status import Limits
+from sep_kit.refusal import StartRefusedError
 from sep_kit.settings.loading import EX_CONFIG, ServiceSettings, load_settings_or_exit
 from sep_kit.settings.shared.access import AccessKnobs, ApiAccess, TlsKnobs
 from sep_kit.settings.shared.connection import ConnectionKnobs
@@ -62,10 +63,6 @@ class StackSettings(
     ServiceSettings,
 ):
     """Settings that every service reads."""
-
-
-class StartRefusedError(Exception):
-    """The service can't run with these settings in the state it found; a restart would not help."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,17 @@
 """Wires the gateway together."""
 
 import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
 from sep.gateway.v1 import gateway_pb2_grpc
 from sep_kit import service
+from sep_kit.clock import Clock
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
-from sep_kit.service import Context, Parts, StartRefusedError
+from sep_kit.service import Context, Parts
 from sep_kit.store.candles import CandleStore
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.subscription import Subscription
@@ -17,9 +22,12 @@ from sep_gateway.adapters.oanda.broker import OandaBroker
 from sep_gateway.adapters.oanda.http import OandaHttp
 from sep_gateway.adapters.oanda.streams import OandaStreams
 from sep_gateway.adapters.oanda.throttle import Throttles
-from sep_gateway.adapters.order_claim_store import ValkeyOrderClaimStore
+from sep_gateway.adapters.order_claim_store import CLAIM_TTL_S, ValkeyOrderClaimStore
+from sep_gateway.adapters.order_fence_store import ValkeyFenceStore
 from sep_gateway.adapters.store_ownership import AccountRecord, ValkeyStoreOwnership
 from sep_gateway.application import broker_link
+from sep_gateway.application.account_kinds import AccountKinds
+from sep_gateway.application.account_reader import AccountReader
 from sep_gateway.application.broker_link import BrokerLink
 from sep_gateway.application.candle_audit import CandleAudit
 from sep_gateway.application.candle_fetcher import CandleFetcher
@@ -28,15 +36,23 @@ from sep_gateway.application.candle_service import CandleService
 from sep_gateway.application.instrument_cache import InstrumentCache
 from sep_gateway.application.ledger_monitor import LedgerMonitor
 from sep_gateway.application.ledger_reader import LedgerReader
+from sep_gateway.application.left_out_members import LeftOutMembers
+from sep_gateway.application.newest_transaction import NewestTransaction
 from sep_gateway.application.order_checks import OrderChecks
 from sep_gateway.application.order_claims import OrderClaims
+from sep_gateway.application.order_fence import OrderFence
 from sep_gateway.application.order_lookup import OrderLookup
 from sep_gateway.application.order_service import OrderService
+from sep_gateway.application.order_submission import OrderSubmitter
 from sep_gateway.application.price_cache import PriceCache
+from sep_gateway.application.startup import Startup
 from sep_gateway.application.stream_supervisor import StreamSupervisor
+from sep_gateway.application.trade_service import TradeService
+from sep_gateway.application.unclaimed_orders import UnclaimedOrders
+from sep_gateway.domain.clock_skew import ClockSkew
 from sep_gateway.domain.universe import Universe
 from sep_gateway.metrics import GatewayMetrics
-from sep_gateway.ports import Broker, StoreOwnership
+from sep_gateway.ports import Broker
 from sep_gateway.servicer import GatewayServicer
 from sep_gateway.settings import GatewaySettings
 
@@ -53,12 +69,20 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
         history_days=settings.candle_backfill_days,
     )
     metrics = GatewayMetrics(context.registry)
-    http, stream_http = _connections(settings, metrics)
+    skew = ClockSkew()
+    http, stream_http = _connections(settings, metrics, _DateOf(skew, clock))
     broker = OandaBroker(http, settings.oanda_account_id)
     streams = OandaStreams(
         stream_http, settings.oanda_account_id, settings.oanda_stream_silence_sec
     )
-    instruments = InstrumentCache(broker, clock)
+    left_out = LeftOutMembers(metrics)
+    newest = NewestTransaction(broker, metrics)
+    kinds = AccountKinds(broker, clock, metrics)
+    instruments = InstrumentCache(universe, broker, clock, left_out)
+
+    def on_heartbeat(broker_ns: int) -> None:
+        skew.heartbeat(broker_ns, clock.now_ns())
+
     prices = PriceCache(
         universe,
         broker,
@@ -67,40 +91,56 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
         silence_s=settings.oanda_stream_silence_sec,
         clock=clock,
         metrics=metrics,
+        left_out=left_out,
+        on_heartbeat=on_heartbeat,
     )
-    ledger = LedgerMonitor(broker, streams, metrics)
+    ledger = LedgerMonitor(
+        broker, streams, metrics, newest=newest, left_out=left_out, on_heartbeat=on_heartbeat
+    )
     price_stream = StreamSupervisor("prices", prices.follow, metrics, random.random)
     ledger_stream = StreamSupervisor("transactions", ledger.follow, metrics, random.random)
+    ownership = ValkeyStoreOwnership(
+        store,
+        AccountRecord(environment=settings.oanda_environment, account_id=settings.oanda_account_id),
+    )
+    startup = Startup(broker, ownership, kinds, settings.what_to_check())
     link = BrokerLink(
         broker,
         ledger,
         price_stream,
         ValkeyBrokerLinkStore(store),
+        kinds,
+        left_out,
+        skew,
+        startup.refusal,
         lease=context.lease,
         clock=clock,
         metrics=metrics,
     )
     candle_store = CandleStore(store)
-    loader = CandleLoader(broker, candle_store, clock, metrics)
-    orders, lookup = _order_services(settings, context, broker, instruments, link, metrics)
+    loader = CandleLoader(broker, candle_store, clock, metrics, left_out)
+    orders = _order_services(settings, context, broker, instruments, newest, kinds, metrics)
     servicer = GatewayServicer(
         universe,
-        broker=broker,
+        account=AccountReader(broker, newest, left_out, metrics),
+        kinds=kinds,
         instruments=instruments,
         prices=prices,
         candles=CandleService(universe, instruments, loader, candle_store),
-        orders=orders,
-        lookup=lookup,
-        ledger=LedgerReader(broker, ValkeyOrderClaimStore(store), prices),
+        orders=orders.orders,
+        trades=orders.trades,
+        lookup=orders.lookup,
+        ledger=LedgerReader(
+            broker,
+            orders.claim_store,
+            orders.unclaimed,
+            prices,
+            left_out,
+            clock,
+            claims_live_s=CLAIM_TTL_S,
+        ),
         clock=clock,
     )
-    ownership = ValkeyStoreOwnership(
-        store,
-        AccountRecord(environment=settings.oanda_environment, account_id=settings.oanda_account_id),
-    )
-
-    async def prepare() -> None:
-        await _refuse_foreign_store(ownership)
 
     async def check_store() -> str | None:
         # Claimed repeatedly, so that a wiped store is claimed again.
@@ -120,20 +160,47 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
             Subscription("price_stream", price_stream.run, context.loops),
             Subscription("ledger_stream", ledger_stream.run, context.loops),
         ],
-        prepare=prepare,
+        prepare=startup.run,
         checks={"valkey": check_store, "broker": link.check},
         close=[http.close, stream_http.close],
     )
 
 
-def _connections(settings: GatewaySettings, metrics: GatewayMetrics) -> tuple[OandaHttp, OandaHttp]:
+@dataclass(frozen=True, slots=True)
+class _DateOf:
+    """Notes the ``Date`` header of a response; one that is no date is ignored."""
+
+    skew: ClockSkew
+    clock: Clock
+
+    def __call__(self, header: str) -> None:
+        with suppress(ValueError):
+            self.skew.date(parsedate_to_datetime(header).timestamp(), self.clock.now_ns())
+
+
+def _connections(
+    settings: GatewaySettings, metrics: GatewayMetrics, on_date: Callable[[str], None]
+) -> tuple[OandaHttp, OandaHttp]:
     """Connections to the REST host and to the stream host, which share the rate limits."""
     throttles = Throttles.for_oanda(metrics)
     rest, stream = (
-        OandaHttp(url, settings.oanda_api_token, settings.oanda_timeout_sec, throttles, metrics)
+        OandaHttp(
+            url, settings.oanda_api_token, settings.oanda_timeout_sec, throttles, metrics, on_date
+        )
         for url in (settings.oanda_api_url, settings.oanda_stream_url)
     )
     return rest, stream
+
+
+@dataclass(frozen=True, slots=True)
+class _Orders:
+    """Order placement, trades, and the lookup of order outcomes."""
+
+    orders: OrderService
+    trades: TradeService
+    lookup: OrderLookup
+    claim_store: ValkeyOrderClaimStore
+    unclaimed: UnclaimedOrders
 
 
 def _order_services(
@@ -141,15 +208,34 @@ def _order_services(
     context: Context,
     broker: Broker,
     instruments: InstrumentCache,
-    link: BrokerLink,
+    newest: NewestTransaction,
+    kinds: AccountKinds,
     metrics: GatewayMetrics,
-) -> tuple[OrderService, OrderLookup]:
-    """Order placement, and the lookup of order outcomes."""
+) -> _Orders:
     claim_store = ValkeyOrderClaimStore(context.store)
-    lookup = OrderLookup(broker, claim_store, context.clock, timeout_s=settings.oanda_timeout_sec)
-    claims = OrderClaims(claim_store, lookup, link.last_transaction_id, context.clock)
-    checks = OrderChecks(settings, KillSwitch(context.store))
-    return OrderService(broker, instruments, checks, claims, lookup, metrics), lookup
+    unclaimed = UnclaimedOrders(claim_store)
+    lookup = OrderLookup(
+        broker, claim_store, unclaimed, context.clock, timeout_s=settings.oanda_timeout_sec
+    )
+    claims = OrderClaims(claim_store, unclaimed, lookup, newest.known, context.clock)
+    checks = OrderChecks(settings, KillSwitch(context.store), kinds)
+    fence = OrderFence(ValkeyFenceStore(context.store), context.clock, settings.order_max_age_sec)
+    submitter = OrderSubmitter(checks, fence, claims, lookup, metrics, newest.note)
+    return _Orders(
+        OrderService(broker, instruments, checks, submitter),
+        TradeService(
+            broker,
+            instruments,
+            checks,
+            fence,
+            submitter,
+            note_close=kinds.note_close,
+            note_transaction=newest.note,
+        ),
+        lookup,
+        claim_store,
+        unclaimed,
+    )
 
 
 def _candle_loops(
@@ -192,17 +278,6 @@ def _candle_loops(
         "candle_audit", audit.tick, settings.audit_seconds(), context.loops, vital=False
     )
     return [fetching, auditing]
-
-
-async def _refuse_foreign_store(ownership: StoreOwnership) -> None:
-    """Refuse to start on another account's state.
-
-    Raises:
-        StartRefusedError: the store belongs to another account.
-        StoreUnavailableError: Valkey does not respond.
-    """
-    if (fault := await ownership.check()) is not None:
-        raise StartRefusedError(fault)
 
 
 def main() -> None:

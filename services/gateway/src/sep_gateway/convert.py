@@ -1,6 +1,7 @@
 """Converts between protobuf messages and the gateway's values."""
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 
 from sep.gateway.v1 import gateway_pb2 as pb
@@ -13,10 +14,22 @@ from sep_kit.store.candle_chunks import Candle
 from sep_gateway.application.candle_service import CandleQuery, FetchedCandles
 from sep_gateway.application.ledger_reader import LedgerEntry
 from sep_gateway.domain.account import AccountSummary, Position, Trade
-from sep_gateway.domain.orders import MarketOrder, OrderResult, OrderState, PositionClose
+from sep_gateway.domain.account_kind import AccountKind
+from sep_gateway.domain.left_out import LeftOut
+from sep_gateway.domain.orders import (
+    Decided,
+    MarketOrder,
+    OrderResult,
+    OrderState,
+    PositionClose,
+    TradeClose,
+    TradeStop,
+)
 from sep_gateway.domain.pricing import HomeConversion, Price
 
 _DEFAULT_LIMIT = 120
+# In place of a name or an instrument that can't be read.
+_ILLEGIBLE = "*"
 _MS = re.compile(r"\d{1,15}(?:\.\d{1,6})?")
 
 _STATES = {
@@ -107,7 +120,9 @@ def candle_message(candle: Candle) -> pb.Candle:
     )
 
 
-def account_message(account: AccountSummary, requested_ns: int) -> pb.GetAccountResponse:
+def account_message(
+    account: AccountSummary, unsupported: Sequence[AccountKind], requested_ns: int
+) -> pb.GetAccountResponse:
     """The account summary, dated by when it was requested."""
     return pb.GetAccountResponse(
         id=account.id,
@@ -124,7 +139,25 @@ def account_message(account: AccountSummary, requested_ns: int) -> pb.GetAccount
         open_position_count=account.open_position_count,
         last_transaction_id=str(account.last_transaction_id),
         ts_ms=requested_ns // NS_PER_MS,
+        margin_rate=_text(account.margin_rate),
+        unsupported_kinds=[kind.value for kind in unsupported],
+        hedging_enabled=account.hedging is not False,
+        guaranteed_stop_mode=account.guaranteed_stop_mode,
     )
+
+
+def left_out_message(member: LeftOut) -> pb.LeftOut:
+    """A member that was left out."""
+    return pb.LeftOut(
+        name=member.name or _ILLEGIBLE,
+        instrument=member.instrument or _ILLEGIBLE,
+        fault=f"{member.kind}: {member.text}",
+    )
+
+
+def transaction_id(text: str) -> int | None:
+    """The transaction id of a request; None if the text is empty."""
+    return int(text) if text else None
 
 
 def position_message(position: Position) -> pb.Position:
@@ -154,6 +187,10 @@ def trade_message(trade: Trade) -> pb.Trade:
         client_tag=trade.client_tag,
         stop_loss_price=_text(trade.stop_loss_price),
         take_profit_price=_text(trade.take_profit_price),
+        stop_loss_state=trade.stop_loss_state,
+        take_profit_state=trade.take_profit_state,
+        financing=_text(trade.financing),
+        margin_used=_text(trade.margin_used),
     )
 
 
@@ -211,6 +248,34 @@ def position_close(request: pb.ClosePositionRequest) -> PositionClose:
     )
 
 
+def trade_close(request: pb.CloseTradeRequest) -> TradeClose:
+    """The trade close of a request."""
+    return TradeClose(
+        trade_id=int(request.trade_id),
+        units=Decimal(request.units) if request.units else None,
+        client_order_id=request.client_order_id,
+    )
+
+
+def trade_stop(request: pb.SetTradeStopRequest) -> TradeStop:
+    """The stop of a request."""
+    return TradeStop(
+        trade_id=int(request.trade_id),
+        price=Decimal(request.stop_loss_price),
+        client_order_id=request.client_order_id,
+    )
+
+
+def decided(
+    request: pb.PlaceMarketOrderRequest
+    | pb.ClosePositionRequest
+    | pb.CloseTradeRequest
+    | pb.SetTradeStopRequest,
+) -> Decided:
+    """Under which token an order was decided, and when."""
+    return Decided(token=request.fencing_token, at_ms=request.decided_at_ms)
+
+
 def result_message(result: OrderResult) -> pb.OrderResult:
     """The result of an order."""
     return pb.OrderResult(
@@ -220,6 +285,8 @@ def result_message(result: OrderResult) -> pb.OrderResult:
         filled_units=_text(result.filled_units),
         fill_price=_text(result.fill_price),
         transaction_id=str(result.transaction_id) if result.transaction_id else "",
+        message=result.message,
+        last_transaction_id=str(result.last_transaction_id) if result.last_transaction_id else "",
     )
 
 
@@ -248,6 +315,7 @@ def transaction_message(entry: LedgerEntry) -> pb.Transaction:
         account_balance=_text(details.account_balance),
         reduce_only=details.reduce_only,
         own=entry.own,
+        client_tag=transaction.tag,
         trades_closed=[
             pb.TradeClosed(
                 trade_id=trade.trade_id,

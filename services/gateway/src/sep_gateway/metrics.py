@@ -94,3 +94,48 @@ class GatewayMetrics:
             "Transactions that the stream missed and a lookup recovered",
             registry=registry,
         )
+        self.left_out = Gauge(
+            "sep_left_out",
+            "Members of the broker's newest answers that are left out, by kind",
+            ["kind"],
+            registry=registry,
+        )
+        self.left_out_total = Counter(
+            "sep_members_left_out_total",
+            "Members of the broker's answers that were left out",
+            ["kind"],
+            registry=registry,
+        )
+        self.newest_transaction = Gauge(
+            "sep_newest_transaction",
+            "Id of the account's newest transaction that the broker has named",
+            registry=registry,
+        )
+        self.stale_views = Counter(
+            "sep_stale_views_total",
+            "Views of the account that stayed older than a known transaction",
+            ["view"],
+            registry=registry,
+        )
+        self.account_unsupported = Gauge(
+            "sep_account_unsupported",
+            "1 while the account is of a kind that the stack can't trade",
+            ["kind"],
+            registry=registry,
+        )
+        self.clock_skew = Gauge(
+            "sep_broker_clock_skew_seconds",
+            "How far the broker's clock is ahead of ours",
+            registry=registry,
+        )
+        self.access_denied = Gauge(
+            "sep_broker_access_denied",
+            "1 while the broker refuses the token or the account",
+            registry=registry,
+        )
+        self.refused_orders = Counter(
+            "sep_orders_refused_total",
+            "Orders that the gateway refused to send",
+            ["reason"],
+            registry=registry,
+        )

@@ -1,20 +1,45 @@
 """Interfaces that the application needs from the broker and the store."""
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from sep_fx.granularity import Granularity
-from sep_fx.instrument import Instrument
+from sep_kit.errors import BrokerUnavailableError
 from sep_kit.store.candle_chunks import Candle, CandleColumns
 
-from sep_gateway.domain.account import AccountSummary, OpenTrades, Positions
+from sep_gateway.domain.account import (
+    AccountSummary,
+    Instruments,
+    OpenTrades,
+    Positions,
+    Trade,
+)
 from sep_gateway.domain.broker_link import LinkState
 from sep_gateway.domain.candle_page import CandlePage
 from sep_gateway.domain.coverage import BackwardPage, Coverage, ForwardPage
-from sep_gateway.domain.orders import MarketOrder, OrderResult, PositionClose
+from sep_gateway.domain.left_out import LeftOut
+from sep_gateway.domain.orders import (
+    MarketOrder,
+    OrderResult,
+    PositionClose,
+    TradeClose,
+    TradeStop,
+)
 from sep_gateway.domain.pricing import Price, Pricing
 from sep_gateway.domain.transactions import Transaction, TransactionPage
+
+
+class BrokerRefusedError(BrokerUnavailableError):
+    """The broker answered, and refused the request."""
+
+
+class BrokerAccessError(BrokerRefusedError):
+    """The broker knows the token or the account not, or does not let the token use the account."""
+
+
+BeforeSending = Callable[[], None]
+"""Called right before an order leaves; raises when it must not be sent any more."""
 
 
 class Broker(Protocol):
@@ -32,7 +57,15 @@ class Broker(Protocol):
         """Open trades."""
         ...
 
-    async def instruments(self) -> tuple[Instrument, ...]:
+    async def trade(self, trade_id: int) -> Trade | None:
+        """One trade; None when the broker knows no such open trade."""
+        ...
+
+    async def is_mt4(self) -> bool:
+        """Whether the account belongs to MetaTrader 4."""
+        ...
+
+    async def instruments(self) -> Instruments:
         """Tradeable instruments."""
         ...
 
@@ -50,11 +83,13 @@ class Broker(Protocol):
         """Up to ``count`` candles, oldest first; the newest may be incomplete."""
         ...
 
-    async def create_market_order(self, order: MarketOrder) -> OrderResult:
+    async def create_market_order(
+        self, order: MarketOrder, before_sending: BeforeSending | None = None
+    ) -> OrderResult:
         """Send an order once.
 
         An error means that the broker did not execute it; if that is not certain, the result
-        is UNKNOWN.
+        is UNKNOWN. ``before_sending`` runs after every wait, and its error is raised.
         """
         ...
 
@@ -62,8 +97,12 @@ class Broker(Protocol):
         """Close one side of a position, once; errors and UNKNOWN as for an order."""
         ...
 
-    async def close_trade(self, trade_id: int) -> OrderResult:
-        """Close a trade, once; errors and UNKNOWN as for an order."""
+    async def close_trade(self, close: TradeClose) -> OrderResult:
+        """Close a trade or a part of it, once; errors and UNKNOWN as for an order."""
+        ...
+
+    async def set_trade_stop(self, stop: TradeStop) -> OrderResult:
+        """Give a trade a stop loss in place of the one it has; PENDING when it is in place."""
         ...
 
     async def find_order(self, client_order_id: str) -> OrderResult | None:
@@ -98,12 +137,14 @@ class Heartbeat:
 class Streams(Protocol):
     """The broker's streams; each ends with a ``BrokerUnavailableError``."""
 
-    def prices(self, instruments: Sequence[str]) -> AsyncGenerator[Price | Heartbeat, None]:
-        """The current prices, then every new one."""
+    def prices(
+        self, instruments: Sequence[str]
+    ) -> AsyncGenerator[Price | Heartbeat | LeftOut, None]:
+        """The current prices, then every new one; LeftOut for a line that can't be read."""
         ...
 
-    def transactions(self) -> AsyncGenerator[Transaction | Heartbeat, None]:
-        """Every new transaction."""
+    def transactions(self) -> AsyncGenerator[Transaction | Heartbeat | LeftOut, None]:
+        """Every new transaction; LeftOut for a line without a legible id."""
         ...
 
 
@@ -141,10 +182,16 @@ class CoverageStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OrderClaim:
-    """Recorded before an order is sent: when, and the account's newest transaction by then."""
+    """Recorded before an order is sent: when, and the account's newest transaction by then.
+
+    ``trade_id`` is that of the trade that the order closes, 0 for an order that names none;
+    ``units`` says how much of it, empty for all.
+    """
 
     ts_ms: int
     since_transaction_id: int
+    trade_id: int = 0
+    units: str = ""
 
 
 class OrderClaimStore(Protocol):
@@ -164,6 +211,18 @@ class OrderClaimStore(Protocol):
 
     async def release(self, client_order_id: str) -> None:
         """Delete the claim of an order that was not sent."""
+        ...
+
+    async def record(self, key: str, claim: OrderClaim) -> None:
+        """Store a claim whatever was there before."""
+        ...
+
+
+class FenceStore(Protocol):
+    """The newest fencing token of an order; calls raise ``StoreUnavailableError``."""
+
+    async def admit(self, token: int) -> int:
+        """Record a token unless a newer one is known; returns the newest."""
         ...
 
 

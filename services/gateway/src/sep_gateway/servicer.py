@@ -6,14 +6,16 @@ from sep.gateway.v1 import gateway_pb2_grpc
 from sep_kit.clock import Clock
 
 from sep_gateway import convert
+from sep_gateway.application.account_kinds import AccountKinds
+from sep_gateway.application.account_reader import AccountReader
 from sep_gateway.application.candle_service import CandleService
 from sep_gateway.application.instrument_cache import InstrumentCache
 from sep_gateway.application.ledger_reader import LedgerReader
 from sep_gateway.application.order_lookup import OrderLookup
 from sep_gateway.application.order_service import OrderService
 from sep_gateway.application.price_cache import PriceCache
+from sep_gateway.application.trade_service import TradeService
 from sep_gateway.domain.universe import Universe
-from sep_gateway.ports import Broker
 
 _DEFAULT_COUNT = 500
 
@@ -25,22 +27,26 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         self,
         universe: Universe,
         *,
-        broker: Broker,
+        account: AccountReader,
+        kinds: AccountKinds,
         instruments: InstrumentCache,
         prices: PriceCache,
         candles: CandleService,
         orders: OrderService,
+        trades: TradeService,
         lookup: OrderLookup,
         ledger: LedgerReader,
         clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._universe = universe
-        self._broker = broker
+        self._account = account
+        self._kinds = kinds
         self._instruments = instruments
         self._prices = prices
         self._candles = candles
         self._orders = orders
+        self._trades = trades
         self._lookup = lookup
         self._clock = clock
 
@@ -79,7 +85,8 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> pb.GetAccountResponse:
         """The account summary."""
         requested_ns = self._clock.now_ns()
-        return convert.account_message(await self._broker.account(), requested_ns)
+        found = await self._account.account(convert.transaction_id(request.min_transaction_id))
+        return convert.account_message(found, self._kinds.current, requested_ns)
 
     async def ListPositions(
         self,
@@ -87,10 +94,11 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         context: grpc.aio.ServicerContext[pb.ListPositionsRequest, pb.ListPositionsResponse],
     ) -> pb.ListPositionsResponse:
         """Open positions."""
-        found = await self._broker.positions()
+        found = await self._account.positions(convert.transaction_id(request.min_transaction_id))
         return pb.ListPositionsResponse(
             positions=[convert.position_message(p) for p in found.positions],
             last_transaction_id=str(found.last_transaction_id),
+            left_out=[convert.left_out_message(m) for m in found.left_out],
         )
 
     async def ListOpenTrades(
@@ -99,10 +107,11 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         context: grpc.aio.ServicerContext[pb.ListOpenTradesRequest, pb.ListOpenTradesResponse],
     ) -> pb.ListOpenTradesResponse:
         """Open trades."""
-        found = await self._broker.open_trades()
+        found = await self._account.open_trades(convert.transaction_id(request.min_transaction_id))
         return pb.ListOpenTradesResponse(
             trades=[convert.trade_message(t) for t in found.trades],
             last_transaction_id=str(found.last_transaction_id),
+            left_out=[convert.left_out_message(m) for m in found.left_out],
         )
 
     async def ListInstruments(
@@ -112,7 +121,8 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> pb.ListInstrumentsResponse:
         """Tradeable instruments."""
         return pb.ListInstrumentsResponse(
-            instruments=[convert.instrument_message(i) for i in await self._instruments.all()]
+            instruments=[convert.instrument_message(i) for i in await self._instruments.all()],
+            left_out=[convert.left_out_message(m) for m in self._instruments.left_out],
         )
 
     async def GetPricing(
@@ -125,6 +135,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         return pb.GetPricingResponse(
             prices=[convert.price_message(p) for p in pricing.prices],
             home_conversions=[convert.conversion_message(c) for c in pricing.conversions],
+            left_out=[convert.left_out_message(m) for m in pricing.left_out],
         )
 
     async def PlaceMarketOrder(
@@ -133,7 +144,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         context: grpc.aio.ServicerContext[pb.PlaceMarketOrderRequest, pb.PlaceMarketOrderResponse],
     ) -> pb.PlaceMarketOrderResponse:
         """Send a market order."""
-        result = await self._orders.place(convert.market_order(request))
+        result = await self._orders.place(convert.market_order(request), convert.decided(request))
         return pb.PlaceMarketOrderResponse(result=convert.result_message(result))
 
     async def ClosePosition(
@@ -142,7 +153,9 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         context: grpc.aio.ServicerContext[pb.ClosePositionRequest, pb.ClosePositionResponse],
     ) -> pb.ClosePositionResponse:
         """Close one side of a position."""
-        result = await self._orders.close_position(convert.position_close(request))
+        result = await self._orders.close_position(
+            convert.position_close(request), convert.decided(request)
+        )
         return pb.ClosePositionResponse(result=convert.result_message(result))
 
     async def CloseTrade(
@@ -150,9 +163,18 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         request: pb.CloseTradeRequest,
         context: grpc.aio.ServicerContext[pb.CloseTradeRequest, pb.CloseTradeResponse],
     ) -> pb.CloseTradeResponse:
-        """Close a trade."""
-        result = await self._orders.close_trade(int(request.trade_id))
+        """Close a trade, or a part of it."""
+        result = await self._trades.close(convert.trade_close(request), convert.decided(request))
         return pb.CloseTradeResponse(result=convert.result_message(result))
+
+    async def SetTradeStop(
+        self,
+        request: pb.SetTradeStopRequest,
+        context: grpc.aio.ServicerContext[pb.SetTradeStopRequest, pb.SetTradeStopResponse],
+    ) -> pb.SetTradeStopResponse:
+        """Give a trade a stop loss."""
+        result = await self._trades.set_stop(convert.trade_stop(request), convert.decided(request))
+        return pb.SetTradeStopResponse(result=convert.result_message(result))
 
     async def GetOrder(
         self,
@@ -160,7 +182,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         context: grpc.aio.ServicerContext[pb.GetOrderRequest, pb.GetOrderResponse],
     ) -> pb.GetOrderResponse:
         """The outcome of an order."""
-        since = int(request.since_transaction_id) if request.since_transaction_id else None
+        since = convert.transaction_id(request.since_transaction_id)
         result = await self._lookup.find(request.client_order_id, since)
         return pb.GetOrderResponse(result=convert.result_message(result))
 
@@ -170,7 +192,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         context: grpc.aio.ServicerContext[pb.ListTransactionsRequest, pb.ListTransactionsResponse],
     ) -> pb.ListTransactionsResponse:
         """The account's ledger between two transactions."""
-        through = int(request.through_transaction_id) if request.through_transaction_id else None
+        through = convert.transaction_id(request.through_transaction_id)
         part = await self._ledger.read(int(request.since_transaction_id), through)
         return pb.ListTransactionsResponse(
             transactions=[convert.transaction_message(entry) for entry in part.entries],

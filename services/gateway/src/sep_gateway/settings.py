@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 from sep_fx.granularity import Granularity
@@ -16,13 +17,26 @@ def _check_token(token: SecretStr) -> SecretStr:
     return token
 
 
+def _check_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        rest = url.split(parts.netloc, 1)[1] if parts.netloc else url
+        raise ValueError(
+            f"must be the host alone, without {rest!r}: the gateway adds the paths, /v3 included"
+        )
+    return url
+
+
+_BrokerUrl = Annotated[str, AfterValidator(_check_url)]
+
+
 class GatewaySettings(StackSettings):
     """Gateway: the broker and its candles."""
 
-    oanda_api_url: str = Field("http://127.0.0.1:18080", pattern=r"^https?://")
-    """URL of the broker's REST API."""
-    oanda_stream_url: str = Field("http://127.0.0.1:18080", pattern=r"^https?://")
-    """URL of the broker's streams."""
+    oanda_api_url: _BrokerUrl = Field("http://127.0.0.1:18080", pattern=r"^https?://")
+    """URL of the broker's REST API, without a path."""
+    oanda_stream_url: _BrokerUrl = Field("http://127.0.0.1:18080", pattern=r"^https?://")
+    """URL of the broker's streams, without a path."""
     oanda_api_token: Annotated[SecretStr, AfterValidator(_check_token)]
     """The token; never logged. Also read from the file /run/secrets/oanda_api_token."""
     oanda_account_id: str = Field(
@@ -33,10 +47,20 @@ class GatewaySettings(StackSettings):
     """Timeout of a request to the broker, in seconds."""
     oanda_stream_silence_sec: float = Field(12, gt=0, le=60, allow_inf_nan=False)
     """Seconds without data after which a stream is reconnected; heartbeats come every 5 s."""
+    order_max_age_sec: float = Field(10, gt=0, le=60, allow_inf_nan=False)
+    """Seconds after its decision in which an entry may be sent; age never stops a reduction."""
     candle_poll_sec: float | None = Field(None, gt=0, le=3600, allow_inf_nan=False)
     """Seconds between polls for candles; derived from the granularity when unset."""
     candle_backfill_days: float = Field(90, gt=0, le=400, allow_inf_nan=False)
     """Days of history that are fetched at first start."""
+
+    def what_to_check(self) -> str:
+        """The settings behind a broker that denies access, with their values, the token hidden."""
+        return (
+            f"OANDA_API_TOKEN (is it of this environment, and not revoked?), OANDA_ACCOUNT_ID "
+            f"({self.oanda_account_id}) and OANDA_ENVIRONMENT ({self.oanda_environment.value}, "
+            f"with OANDA_API_URL {self.oanda_api_url})"
+        )
 
     def poll_seconds(self) -> float:
         """Seconds between polls for new candles."""

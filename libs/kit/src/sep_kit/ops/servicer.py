@@ -113,6 +113,9 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
                 connected=link is not None and link.connected,
                 last_contact_ms=link.last_contact_ms if link else None,
                 error=link.error if link else stored.no_link,
+                left_out=link.left_out if link else (),
+                unsupported_kinds=link.unsupported_kinds if link else (),
+                clock_skew_seconds=link.clock_skew_s if link else None,
             ),
             leases=[
                 ops_pb2.Lease(

@@ -106,6 +106,9 @@ class BrokerLinkRecord(Document):
     ledger_contiguous: bool = True
     last_transaction_id: int | None = None
     price_stream_connected: bool = False
+    left_out: tuple[str, ...] = ()
+    unsupported_kinds: tuple[str, ...] = ()
+    clock_skew_s: float | None = None
 
 
 class KillSwitchChange(Document):

@@ -23,5 +23,8 @@ class ValkeyBrokerLinkStore:
             ledger_contiguous=state.ledger_contiguous,
             last_transaction_id=state.last_transaction_id,
             price_stream_connected=state.price_stream_connected,
+            left_out=state.left_out,
+            unsupported_kinds=state.unsupported_kinds,
+            clock_skew_s=state.clock_skew_s,
         )
         await reply(self._store.set(keys.BROKER_LINK, record.model_dump_json()))

@@ -10,7 +10,7 @@ from sep_kit.store.documents import Document, parse_document, read_document
 
 from sep_gateway.ports import OrderClaim
 
-_TTL_S = 7 * 86_400
+CLAIM_TTL_S = 7 * 86_400
 
 # Replace a claim only if it has not changed.
 _REPLACE = """
@@ -25,6 +25,8 @@ class ClaimRecord(Document):
 
     ts: int
     since: int
+    trade: int = 0
+    units: str = ""
 
 
 class ValkeyOrderClaimStore:
@@ -37,7 +39,7 @@ class ValkeyOrderClaimStore:
     async def claim(self, client_order_id: str, claim: OrderClaim) -> OrderClaim | None:
         """Claim an id; the earlier claim if it is taken, None on success."""
         key = keys.order_claim(client_order_id)
-        earlier = await reply(self._store.set(key, _json(claim), nx=True, get=True, ex=_TTL_S))
+        earlier = await reply(self._store.set(key, _json(claim), nx=True, get=True, ex=CLAIM_TTL_S))
         if earlier is None:
             return None
         return _claim(parse_document(ClaimRecord, key, earlier))
@@ -53,7 +55,7 @@ class ValkeyOrderClaimStore:
             await reply(
                 self._replace(
                     keys=[keys.order_claim(client_order_id)],
-                    args=[_json(old), _json(new), _TTL_S],
+                    args=[_json(old), _json(new), CLAIM_TTL_S],
                 )
             )
         )
@@ -62,10 +64,20 @@ class ValkeyOrderClaimStore:
         """Delete the claim of an order that was not sent."""
         await reply(self._store.delete(keys.order_claim(client_order_id)))
 
+    async def record(self, key: str, claim: OrderClaim) -> None:
+        """Store a claim whatever was there before."""
+        await reply(self._store.set(keys.order_claim(key), _json(claim), ex=CLAIM_TTL_S))
+
 
 def _json(claim: OrderClaim) -> str:
-    return ClaimRecord(ts=claim.ts_ms, since=claim.since_transaction_id).model_dump_json()
+    record = ClaimRecord(
+        ts=claim.ts_ms,
+        since=claim.since_transaction_id,
+        trade=claim.trade_id,
+        units=claim.units,
+    )
+    return record.model_dump_json(exclude_defaults=True)
 
 
 def _claim(record: ClaimRecord) -> OrderClaim:
-    return OrderClaim(record.ts, record.since)
+    return OrderClaim(record.ts, record.since, record.trade, record.units)

@@ -56,7 +56,7 @@ class CandleAudit:
         self._queue.rotate(-1)
         granularity = self._universe.granularity
         covered = await self._coverage.read(name, granularity)
-        if covered is None:
+        if covered is None or name not in await self._instruments.traded_universe():
             return
         seconds = granularity.seconds
         # Not beyond the coverage: storing newer bars is the fetcher's job, which leaves no gap.

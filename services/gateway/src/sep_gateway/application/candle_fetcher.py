@@ -71,10 +71,17 @@ class CandleFetcher:
         Raises:
             SepError: no instrument could be updated for 15 s.
         """
-        names = self._universe.instruments
-        self._last_times = await self._store.last_times(names, self._universe.granularity)
+        self._last_times = await self._store.last_times(
+            self._universe.instruments, self._universe.granularity
+        )
         if not self._lease.held:
             return False
+        try:
+            # One that the account lacks is left out, and named in the status.
+            names = await self._instruments.traded_universe()
+        except SepError:
+            # The error of each is reported and tolerated below.
+            names = self._universe.instruments
         deadline = asyncio.get_running_loop().time() + _TICK_S
         results = await asyncio.gather(
             *(self._advance(name, deadline) for name in names), return_exceptions=True
@@ -88,7 +95,7 @@ class CandleFetcher:
             self._progress.report(name, result)
         self._progress.report_backfill()
         now = asyncio.get_running_loop().time()
-        if len(errors) < len(names):
+        if len(errors) < len(names) or not names:
             self._succeeded_at = now
         elif self._succeeded_at is None or now - self._succeeded_at > _TOLERANCE_S:
             raise errors[0]
@@ -139,18 +146,19 @@ class _Progress:
     def __init__(self) -> None:
         self.through: dict[str, int] = {}
         """Last covered bar of each instrument, in seconds."""
-        self._faults: dict[str, str] = {}
+        self._causes: dict[str, set[str]] = {}
         self._behind: set[str] = set()
 
     def report(self, name: str, result: bool | BaseException) -> None:
         """Record one instrument's result of a tick: an error, or whether it is still behind."""
-        fault = str(result) if isinstance(result, BaseException) else ""
-        if fault != self._faults.get(name, ""):
-            self._faults[name] = fault
-            if fault:
-                _log.warning("candle fetch failed", instrument=name, error=fault)
-            else:
-                _log.info("candle fetch recovered", instrument=name)
+        if isinstance(result, BaseException):
+            # Once per cause until it recovers: causes alternate while the broker is away.
+            cause, logged = type(result).__name__, self._causes.setdefault(name, set())
+            if cause not in logged:
+                logged.add(cause)
+                _log.warning("candle fetch failed", instrument=name, error=str(result))
+        elif self._causes.pop(name, None):
+            _log.info("candle fetch recovered", instrument=name)
         if result is True:
             self._behind.add(name)
         elif result is False and name in self._behind:

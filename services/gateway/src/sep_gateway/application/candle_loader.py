@@ -11,15 +11,19 @@ from sep_kit.clock import Clock
 from sep_kit.logging import get_logger
 from sep_kit.store.candle_chunks import CandleColumns
 
+from sep_gateway.application.left_out_members import LeftOutMembers
 from sep_gateway.domain.candle_check import CheckedPage, Quarantined, check_page
 from sep_gateway.domain.candle_page import CandlePage
 from sep_gateway.domain.coverage import PAGE, BackwardPage, ForwardPage
+from sep_gateway.domain.left_out import LeftOut
 from sep_gateway.metrics import GatewayMetrics
 from sep_gateway.ports import Broker, CandleStore
 
 _log = get_logger("CandleFetcher")
 
 _CONCURRENT_PAGES = 4
+# Of the quarantined candles of a page, those that the status names.
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +50,15 @@ class CandleLoader:
     """
 
     def __init__(
-        self, broker: Broker, store: CandleStore, clock: Clock, metrics: GatewayMetrics
+        self,
+        broker: Broker,
+        store: CandleStore,
+        clock: Clock,
+        metrics: GatewayMetrics,
+        left_out: LeftOutMembers,
     ) -> None:
         self._broker = broker
+        self._left_out = left_out
         self._store = store
         self._clock = clock
         self._metrics = metrics
@@ -125,6 +135,18 @@ class CandleLoader:
         self, instrument: str, granularity: Granularity, quarantined: Sequence[Quarantined]
     ) -> None:
         """Count every quarantined candle; log each reason once a page."""
+        self._left_out.report(
+            f"candles {instrument} {granularity.value}",
+            [
+                LeftOut(
+                    kind="candle",
+                    name="" if bad.time_ns is None else format_rfc3339(bad.time_ns),
+                    instrument=instrument,
+                    text=f"{bad.reason}: {bad.text}",
+                )
+                for bad in quarantined[:_MOST_NAMED]
+            ],
+        )
         by_reason: dict[str, list[Quarantined]] = {}
         for bad in quarantined:
             by_reason.setdefault(bad.reason, []).append(bad)

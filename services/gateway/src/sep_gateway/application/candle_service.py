@@ -91,7 +91,7 @@ class CandleService:
             UnknownInstrumentError: the broker does not trade one of them; nothing was fetched.
             BrokerUnavailableError, StoreUnavailableError: what was stored before stays.
         """
-        names = tuple(dict.fromkeys(names)) or self._universe.instruments
+        names = tuple(dict.fromkeys(names)) or await self._instruments.traded_universe()
         instruments = [await self._instruments.get(name) for name in names]
         loads = await asyncio.gather(
             *(self._loader.load_latest(i, granularity, count) for i in instruments)

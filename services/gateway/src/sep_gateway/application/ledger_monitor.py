@@ -7,8 +7,11 @@ from contextlib import aclosing
 from sep_kit.errors import BrokerUnavailableError
 from sep_kit.logging import get_logger
 
+from sep_gateway.application.left_out_members import LeftOutMembers
+from sep_gateway.application.newest_transaction import NewestTransaction
 from sep_gateway.domain.ledger import Ledger, disagreement
-from sep_gateway.domain.transactions import Transaction, TransactionPage
+from sep_gateway.domain.left_out import LeftOut
+from sep_gateway.domain.transactions import UNREADABLE, Transaction, TransactionPage
 from sep_gateway.metrics import GatewayMetrics
 from sep_gateway.ports import Broker, Heartbeat, Streams
 
@@ -23,10 +26,25 @@ class LedgerMonitor:
     The stream only makes it fast: the account summary names the newest id as well, and missing
     transactions are requested by id. Until they have arrived the ledger is not contiguous, and
     nothing may be opened.
+
+    Args:
+        on_heartbeat: called with the broker's time of each heartbeat of the stream.
     """
 
-    def __init__(self, broker: Broker, streams: Streams, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        streams: Streams,
+        metrics: GatewayMetrics,
+        *,
+        newest: NewestTransaction,
+        left_out: LeftOutMembers,
+        on_heartbeat: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._broker = broker
+        self._newest = newest
+        self._left_out = left_out
+        self._on_heartbeat = on_heartbeat
         self._streams = streams
         self._ledger: Ledger | None = None
         self._recovery = asyncio.Lock()
@@ -60,6 +78,8 @@ class LedgerMonitor:
             # A single lower id is a delayed response; a series of them is another account.
             _log.warning("ledger reset", previous=self._started().seen, now=transaction_id)
             self._set(Ledger(transaction_id, transaction_id))
+            self._newest.reset(transaction_id)
+        self._newest.note(transaction_id)
         self._set(self._started().announced(transaction_id))
         await self._catch_up()
 
@@ -72,16 +92,24 @@ class LedgerMonitor:
         Raises:
             BrokerUnavailableError: it broke, or a gap could not be closed.
         """
+        self._left_out.report("transaction stream", ())
         async with aclosing(self._streams.transactions()) as stream:
             async for item in stream:
                 on_line()
-                if not isinstance(item, Heartbeat):
+                if isinstance(item, LeftOut):
+                    # The next heartbeat or summary shows that a transaction is missing.
+                    self._left_out.add("transaction stream", item)
+                elif not isinstance(item, Heartbeat):
                     await self._receive(item)
                 elif item.last_transaction_id is not None:
+                    self._on_heartbeat(item.time_ns)
                     # The first heartbeat comes at once, so a new stream starts without a gap.
                     await self.announce(item.last_transaction_id)
 
     async def _receive(self, transaction: Transaction) -> None:
+        self._newest.note(transaction.id)
+        if transaction.type == UNREADABLE:
+            self._report_unreadable(transaction)
         if self._ledger is None:
             self._set(Ledger(transaction.id, transaction.id))
         elif transaction.id > self._ledger.seen:
@@ -114,6 +142,9 @@ class LedgerMonitor:
     async def _missing(self, seen: int) -> TransactionPage:
         """Transactions after ``seen``; the list and the account changes must agree on them."""
         page = await self._broker.transactions_since(seen)
+        self._left_out.report("transactions", page.left_out)
+        if any(not member.name for member in page.left_out):
+            raise BrokerUnavailableError(f"a transaction after {seen} has no id that can be read")
         changes = await self._broker.changes_since(seen)
         if ids := disagreement(page, changes):
             raise BrokerUnavailableError(
@@ -129,6 +160,12 @@ class LedgerMonitor:
     def _set(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._contiguous.set(ledger.contiguous)
+
+    def _report_unreadable(self, transaction: Transaction) -> None:
+        self._left_out.add(
+            "transaction stream",
+            LeftOut(kind="transaction", name=str(transaction.id), text=transaction.details.fault),
+        )
 
     def _log(self, transaction: Transaction, source: str) -> None:
         if transaction.type in ("ORDER_FILL", "ORDER_CANCEL") or "MARGIN_CALL" in transaction.type:

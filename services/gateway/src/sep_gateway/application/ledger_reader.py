@@ -4,11 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import SepError
 
+from sep_gateway.application.left_out_members import LeftOutMembers
 from sep_gateway.application.price_cache import PriceCache
+from sep_gateway.application.unclaimed_orders import UnclaimedOrders
+from sep_gateway.domain.trade_closes import trade_close_claim
 from sep_gateway.domain.transactions import Transaction
 from sep_gateway.ports import Broker, OrderClaimStore
+
+_ORDER_BEFORE_FILL = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +39,29 @@ class LedgerPart:
 
 
 class LedgerReader:
-    """Reads transactions by id."""
+    """Reads transactions by id.
 
-    def __init__(self, broker: Broker, claims: OrderClaimStore, prices: PriceCache) -> None:
+    Args:
+        claims_live_s: an older transaction's claim is gone, so it counts as this stack's.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        claims: OrderClaimStore,
+        unclaimed: UnclaimedOrders,
+        prices: PriceCache,
+        left_out: LeftOutMembers,
+        clock: Clock,
+        *,
+        claims_live_s: float,
+    ) -> None:
         self._broker = broker
         self._claims = claims
+        self._unclaimed = unclaimed
+        self._left_out = left_out
+        self._clock = clock
+        self._claims_live_ms = claims_live_s * 1000
         self._prices = prices
 
     async def read(self, since: int, through: int | None) -> LedgerPart:
@@ -46,10 +70,12 @@ class LedgerReader:
         Raises:
             BrokerUnavailableError: the broker does not respond.
         """
-        page = await self._broker.transactions_since(since)
+        await self._unclaimed.flush()
+        # A fill tells less than the order before it, which may end the part that was read before.
+        page = await self._broker.transactions_since(max(0, since - _ORDER_BEFORE_FILL))
+        self._left_out.report("ledger", page.left_out)
         last = page.last_id if through is None else min(through, page.last_id)
-        found = [t for t in page.transactions if since < t.id <= last]
-        found = _with_orders(found)
+        found = [t for t in _with_orders(page.transactions) if since < t.id <= last]
         valued = [await self._valued(t) for t in found]
         ids = [t.id for t in found]
         return LedgerPart(
@@ -63,7 +89,11 @@ class LedgerReader:
         keys = [transaction.client_order_id]
         if transaction.details.trade_close_id:
             keys.append(trade_close_claim(transaction.details.trade_close_id))
+        if now_ms(self._clock) - transaction.details.ts_ms > self._claims_live_ms:
+            return True
         for key in filter(None, keys):
+            if self._unclaimed.get(key) is not None:
+                return True
             try:
                 if await self._claims.read(key) is not None:
                     return True
@@ -90,11 +120,6 @@ class LedgerReader:
         return rates[0] if rates else None
 
 
-def trade_close_claim(trade_id: str) -> str:
-    """The claim of a trade's close, which takes no client order id."""
-    return f"close-trade-{trade_id}"
-
-
 def _with_orders(transactions: Sequence[Transaction]) -> list[Transaction]:
     """Fills, cancels and rejects with what only the creation of their order says."""
     created = {t.id: t for t in transactions if t.type.endswith("_ORDER")}
@@ -106,6 +131,7 @@ def _with_orders(transactions: Sequence[Transaction]) -> list[Transaction]:
                 transaction,
                 instrument=transaction.instrument or order.instrument,
                 client_order_id=transaction.client_order_id or order.client_order_id,
+                tag=transaction.tag or order.tag,
                 details=replace(
                     transaction.details,
                     reduce_only=order.details.reduce_only,

@@ -2,6 +2,7 @@
 
 from sep_fx.instrument import Instrument
 from sep_kit.errors import (
+    AccountKindError,
     InvalidArgumentError,
     KillSwitchEngagedError,
     LiveTradingDisabledError,
@@ -9,6 +10,7 @@ from sep_kit.errors import (
 )
 from sep_kit.settings.shared.safety import OandaEnvironment, SafetyKnobs
 
+from sep_gateway.application.account_kinds import AccountKinds
 from sep_gateway.domain.order_rules import Refusal, fit_order
 from sep_gateway.domain.orders import MarketOrder
 from sep_gateway.ports import KillSwitch
@@ -25,9 +27,10 @@ class OrderRefusedError(InvalidArgumentError):
 class OrderChecks:
     """Trading modes, the kill switch and the instrument's limits."""
 
-    def __init__(self, safety: SafetyKnobs, kill_switch: KillSwitch) -> None:
+    def __init__(self, safety: SafetyKnobs, kill_switch: KillSwitch, kinds: AccountKinds) -> None:
         self._safety = safety
         self._kill_switch = kill_switch
+        self._kinds = kinds
 
     def check_modes(self) -> None:
         """Refuse every order while orders are disabled.
@@ -44,12 +47,18 @@ class OrderChecks:
                 "OANDA_ENVIRONMENT=live needs LIVE_TRADING_ENABLED=1: no order is sent"
             )
 
-    async def check_kill_switch(self) -> None:
-        """Refuse an entry while the kill switch is engaged or can't be read.
+    async def check_entry(self) -> None:
+        """Refuse an entry into an account that can't be traded, or while the kill switch is on.
 
         Raises:
-            KillSwitchEngagedError: it is.
+            AccountKindError: the account is of an unsupported kind.
+            KillSwitchEngagedError: the kill switch is engaged or can't be read.
         """
+        if kinds := self._kinds.current:
+            raise AccountKindError(
+                f"the account is {', '.join(kinds)}: only reductions are sent",
+                kinds=",".join(kinds),
+            )
         if await self._kill_switch.engaged():
             raise KillSwitchEngagedError("the kill switch is engaged: only reductions are sent")
 

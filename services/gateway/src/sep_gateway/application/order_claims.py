@@ -1,13 +1,16 @@
 """Claims on client order ids, so that no id is sent twice."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from sep_kit.clock import Clock, now_ms
-from sep_kit.errors import StoreUnavailableError
+from sep_kit.errors import CorruptRecordError, StoreUnavailableError
 from sep_kit.logging import get_logger
 
 from sep_gateway.application.order_lookup import OrderLookup
-from sep_gateway.domain.orders import OrderState
+from sep_gateway.application.unclaimed_orders import UnclaimedOrders
+from sep_gateway.domain.orders import OrderState, TradeClose
+from sep_gateway.domain.trade_closes import trade_close_claim
 from sep_gateway.ports import OrderClaim, OrderClaimStore
 
 _log = get_logger("OrderService")
@@ -25,29 +28,61 @@ class OrderClaims:
     def __init__(
         self,
         store: OrderClaimStore,
+        unclaimed: UnclaimedOrders,
         lookup: OrderLookup,
         last_transaction_id: Callable[[], Awaitable[int]],
         clock: Clock,
     ) -> None:
         self._store = store
+        self._unclaimed = unclaimed
         self._lookup = lookup
         self._last_transaction_id = last_transaction_id
         self._clock = clock
 
-    async def new_claim(self) -> OrderClaim:
-        """A claim as of now.
+    async def claim_entry(self, client_order_id: str) -> bool:
+        """Claim an entry's id; False when an order was, or may have been, sent under it.
+
+        Raises:
+            StoreUnavailableError, CorruptRecordError: whether it is taken is not known.
+            BrokerUnavailableError: the newest transaction is not known.
+        """
+        return await self._acquire(client_order_id, await self._new_claim())
+
+    async def claim_reduction(self, client_order_id: str, close: TradeClose | None = None) -> bool:
+        """Claim a reduction's id, as ``claim_entry``; in memory where the store does not answer.
+
+        Args:
+            close: the trade that it closes, which the ledger then names instead of the id.
 
         Raises:
             BrokerUnavailableError: the newest transaction is not known.
         """
+        claim = await self._new_claim()
+        if close is not None:
+            units = "" if close.units is None else format(close.units, "f")
+            claim = replace(claim, trade_id=close.trade_id, units=units)
+            await self._mark(trade_close_claim(str(close.trade_id)), claim)
+        if not client_order_id:
+            return True
+        try:
+            return await self._acquire(client_order_id, claim)
+        except (StoreUnavailableError, CorruptRecordError):
+            # Reductions must work without the store.
+            return self._unclaimed.add(client_order_id, claim)
+
+    async def release(self, client_order_id: str) -> None:
+        """Release the id of an order that was not sent; a failure is logged."""
+        try:
+            await self._store.release(client_order_id)
+        except StoreUnavailableError as error:
+            _log.warning("claim not released", client_order_id=client_order_id, error=str(error))
+
+    async def _new_claim(self) -> OrderClaim:
         return OrderClaim(now_ms(self._clock), await self._last_transaction_id())
 
-    async def acquire(self, client_order_id: str, claim: OrderClaim) -> bool:
-        """Claim an id; False when an order was, or may have been, sent under it.
-
-        Raises:
-            StoreUnavailableError, CorruptRecordError: whether it is taken is not known.
-        """
+    async def _acquire(self, client_order_id: str, claim: OrderClaim) -> bool:
+        if self._unclaimed.get(client_order_id) is not None:
+            return False
         earlier = await self._store.claim(client_order_id, claim)
         if earlier is None:
             return True
@@ -59,9 +94,8 @@ class OrderClaims:
             return False
         return await self._store.replace(client_order_id, earlier, claim)
 
-    async def release(self, client_order_id: str) -> None:
-        """Release the id of an order that was not sent; a failure is logged."""
+    async def _mark(self, key: str, claim: OrderClaim) -> None:
         try:
-            await self._store.release(client_order_id)
-        except StoreUnavailableError as error:
-            _log.warning("claim not released", client_order_id=client_order_id, error=str(error))
+            await self._store.record(key, claim)
+        except StoreUnavailableError:
+            self._unclaimed.add(key, claim)

@@ -1,11 +1,15 @@
 """Finds the outcome of an order that may have been sent."""
 
 import asyncio
+from dataclasses import replace
+from decimal import Decimal
 
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import BrokerUnavailableError, CorruptRecordError, StoreUnavailableError
 
+from sep_gateway.application.unclaimed_orders import UnclaimedOrders
 from sep_gateway.domain.orders import OrderResult, OrderState
+from sep_gateway.domain.trade_closes import close_in_ledger
 from sep_gateway.domain.transactions import outcome_in_ledger
 from sep_gateway.ports import Broker, OrderClaim, OrderClaimStore
 
@@ -25,10 +29,17 @@ class OrderLookup:
     """
 
     def __init__(
-        self, broker: Broker, claims: OrderClaimStore, clock: Clock, *, timeout_s: float
+        self,
+        broker: Broker,
+        claims: OrderClaimStore,
+        unclaimed: UnclaimedOrders,
+        clock: Clock,
+        *,
+        timeout_s: float,
     ) -> None:
         self._broker = broker
         self._claims = claims
+        self._unclaimed = unclaimed
         self._clock = clock
         self._in_flight_ms = (timeout_s + _IN_FLIGHT_GRACE_S) * 1000
 
@@ -41,20 +52,25 @@ class OrderLookup:
         Raises:
             BrokerUnavailableError: the broker does not respond.
         """
-        claim = await self._read_claim(client_order_id)
+        claim, claim_error = await self._read_claim(client_order_id)
         if since is None and claim is not None:
             since = claim.since_transaction_id
         lookup_error: BrokerUnavailableError | None = None
         found: OrderResult | None = None
-        try:
-            found = await self._by_client_id(client_order_id)
-        except BrokerUnavailableError as error:
-            lookup_error = error
-        found = found or await self._in_ledger(client_order_id, since)
+        # The broker knows the close of a trade by no client id.
+        if claim is None or not claim.trade_id:
+            try:
+                found = await self._by_client_id(client_order_id)
+            except BrokerUnavailableError as error:
+                lookup_error = error
+        found = found or await self._in_ledger(client_order_id, since, claim)
         if found is not None:
             return found
         if lookup_error is not None:
             raise lookup_error
+        if claim_error:
+            # Without its claim the close of a trade is not recognised.
+            return OrderResult(client_order_id, OrderState.UNKNOWN, "CLAIM_UNREADABLE")
         if claim is not None and now_ms(self._clock) - claim.ts_ms < self._in_flight_ms:
             return OrderResult(client_order_id, OrderState.UNKNOWN, "MAY_BE_IN_FLIGHT")
         return OrderResult(client_order_id, OrderState.NOT_FOUND)
@@ -74,14 +90,28 @@ class OrderLookup:
                 return found
         return None
 
-    async def _in_ledger(self, client_order_id: str, since: int | None) -> OrderResult | None:
+    async def _in_ledger(
+        self, client_order_id: str, since: int | None, claim: OrderClaim | None
+    ) -> OrderResult | None:
         if since is None:
             since = max(0, await self._broker.last_transaction_id() - _TRANSACTIONS_BACK)
         page = await self._broker.transactions_since(since)
-        return outcome_in_ledger(client_order_id, page.transactions)
+        if claim is not None and claim.trade_id:
+            units = Decimal(claim.units) if claim.units else None
+            found = close_in_ledger(client_order_id, claim.trade_id, units, page.transactions)
+        else:
+            found = outcome_in_ledger(client_order_id, page.transactions)
+        if found is None and page.left_out:
+            # What can't be read may be about this order.
+            return OrderResult(client_order_id, OrderState.UNKNOWN, "LEDGER_UNREADABLE")
+        return None if found is None else replace(found, last_transaction_id=page.last_id)
 
-    async def _read_claim(self, client_order_id: str) -> OrderClaim | None:
+    async def _read_claim(self, client_order_id: str) -> tuple[OrderClaim | None, bool]:
+        """The claim of an id, and whether it could not be read."""
+        unclaimed = self._unclaimed.get(client_order_id)
+        if unclaimed is not None:
+            return unclaimed, False
         try:
-            return await self._claims.read(client_order_id)
+            return await self._claims.read(client_order_id), False
         except (StoreUnavailableError, CorruptRecordError):
-            return None
+            return None, True

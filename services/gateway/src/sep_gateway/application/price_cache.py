@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from sep_fx.instants import NS_PER_SECOND
 from sep_kit.clock import Clock
@@ -10,10 +11,12 @@ from sep_kit.errors import BrokerUnavailableError
 from sep_kit.logging import get_logger
 
 from sep_gateway.application.instrument_cache import InstrumentCache
+from sep_gateway.application.left_out_members import LeftOutMembers
+from sep_gateway.domain.left_out import LeftOut
 from sep_gateway.domain.pricing import HomeConversion, Price, Pricing
 from sep_gateway.domain.universe import Universe
 from sep_gateway.metrics import GatewayMetrics
-from sep_gateway.ports import Broker, Heartbeat, Streams
+from sep_gateway.ports import Broker, BrokerRefusedError, Heartbeat, Streams
 
 _log = get_logger("PriceCache")
 
@@ -29,6 +32,7 @@ class PriceCache:
     Args:
         universe: its instruments are streamed.
         silence_s: after this long without a line the stream counts as broken.
+        on_heartbeat: called with the broker's time of each heartbeat.
     """
 
     def __init__(
@@ -41,9 +45,13 @@ class PriceCache:
         silence_s: float,
         clock: Clock,
         metrics: GatewayMetrics,
+        left_out: LeftOutMembers,
+        on_heartbeat: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._universe = universe
         self._broker = broker
+        self._left_out = left_out
+        self._on_heartbeat = on_heartbeat
         self._instruments = instruments
         self._streams = streams
         self._fresh_s = min(silence_s, _STREAM_FRESH_S)
@@ -66,40 +74,64 @@ class PriceCache:
         """
         loop = asyncio.get_running_loop()
         # The broker refuses a stream that names an unknown instrument.
-        known = {i.name for i in await self._instruments.all()}
-        names = [name for name in self._universe.instruments if name in known]
+        names = await self._instruments.traded_universe()
         try:
             async with aclosing(self._streams.prices(names)) as stream:
                 async for item in stream:
                     on_line()
+                    if isinstance(item, LeftOut):
+                        self._left_out.add("price stream", item)
+                        continue
                     self._received_at = loop.time()
                     self._newest_ns = max(self._newest_ns, item.time_ns)
-                    if not isinstance(item, Heartbeat):
+                    if isinstance(item, Heartbeat):
+                        self._on_heartbeat(item.time_ns)
+                    else:
                         self._put(item)
+        except BrokerRefusedError:
+            await self._instruments.refresh()
+            raise
         finally:
             # Prices of a broken stream may be outdated.
             self._prices.clear()
+            self._left_out.report("price stream", ())
 
     async def pricing(self, names: Sequence[str]) -> Pricing:
         """Current prices and the conversions of their currencies.
+
+        An instrument that the account lacks is left out where it belongs to the universe, or was
+        traded before.
 
         Args:
             names: instruments; none means the universe.
 
         Raises:
-            UnknownInstrumentError: the broker does not trade one of them.
+            UnknownInstrumentError: the broker does not trade another one of them.
             BrokerUnavailableError: the stream is not fresh, and the broker does not respond in
                 time.
         """
         names = tuple(dict.fromkeys(names)) or self._universe.instruments
-        for name in names:
-            await self._instruments.get(name)
-        return self._from_stream(names) or await self._request(names)
+        traded, lacking = await self._instruments.split(names)
+        if not traded:
+            return Pricing((), (), tuple(lacking))
+        pricing = self._from_stream(traded)
+        if pricing is None:
+            try:
+                pricing = await self._request(traded)
+            except BrokerRefusedError:
+                # It refuses all of them for one that it has stopped trading.
+                await self._instruments.refresh()
+                still, lacking = await self._instruments.split(names)
+                if not still or still == traded:
+                    raise
+                pricing = await self._request(still)
+        return replace(pricing, left_out=(*pricing.left_out, *lacking))
 
     def _put(self, price: Price) -> None:
         self._report(price)
         known = self._prices.get(price.instrument)
-        if known is None or price.time_ns >= known.time_ns:
+        # Behind an invalid price there is no valid one, whatever its time says.
+        if known is None or price.fault or price.time_ns >= known.time_ns:
             self._prices[price.instrument] = price
 
     def _from_stream(self, names: Sequence[str]) -> Pricing | None:
@@ -121,6 +153,7 @@ class PriceCache:
         now = asyncio.get_running_loop().time()
         if now - sent_at > self._fresh_s:
             raise BrokerUnavailableError(f"the prices arrived after {now - sent_at:.1f} s")
+        self._left_out.report("prices", pricing.left_out)
         for price in pricing.prices:
             self._report(price)
         for conversion in pricing.conversions:

@@ -3,10 +3,18 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from sep_fx.instrument import Instrument
+
+from sep_gateway.domain.left_out import LeftOut
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSummary:
-    """Account totals; at a ``margin_closeout_percent`` of 1 the broker closes all trades."""
+    """Account totals; at a ``margin_closeout_percent`` of 1 the broker closes all trades.
+
+    ``margin_rate`` is the account's own, None if it has none. ``hedging`` is None if it can't be
+    read.
+    """
 
     id: str
     currency: str
@@ -21,6 +29,9 @@ class AccountSummary:
     open_trade_count: int
     open_position_count: int
     last_transaction_id: int
+    margin_rate: Decimal | None = None
+    hedging: bool | None = False
+    guaranteed_stop_mode: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +53,7 @@ class Positions:
 
     positions: tuple[Position, ...]
     last_transaction_id: int
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +71,10 @@ class Trade:
     client_tag: str
     stop_loss_price: Decimal | None
     take_profit_price: Decimal | None
+    stop_loss_state: str = ""
+    take_profit_state: str = ""
+    financing: Decimal = Decimal(0)
+    margin_used: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +83,12 @@ class OpenTrades:
 
     trades: tuple[Trade, ...]
     last_transaction_id: int
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """Tradeable instruments, sorted by name."""
+
+    instruments: tuple[Instrument, ...]
+    left_out: tuple[LeftOut, ...] = ()

@@ -1,4 +1,4 @@
-"""Market orders, position closes and their results."""
+"""Market orders, closes, stops of trades, and their results."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,6 +21,14 @@ class MarketOrder:
     price_bound: Decimal | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """Under which fencing token an order was decided, and when in ms; 0 where it is not known."""
+
+    token: int = 0
+    at_ms: float = 0
+
+
 @dataclass(frozen=True, slots=True)
 class PositionClose:
     """A request to close one whole side of a position; the key is as in ``MarketOrder``."""
@@ -28,6 +36,24 @@ class PositionClose:
     client_order_id: str
     instrument: str
     long: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeClose:
+    """A request to close a trade, or ``units`` of it (above 0); the key may be empty without."""
+
+    trade_id: int
+    units: Decimal | None = None
+    client_order_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeStop:
+    """A request to give a trade a stop loss; the id names the decision behind it."""
+
+    trade_id: int
+    price: Decimal
+    client_order_id: str
 
 
 class OrderState(Enum):
@@ -48,7 +74,8 @@ class OrderState(Enum):
 class OrderResult:
     """``reason`` is the broker's reason for a cancel or reject, or why the outcome is unknown.
 
-    ``transaction_id`` is that of the fill, cancel or reject; 0 when not known.
+    ``transaction_id`` is that of the fill, cancel or reject, ``last_transaction_id`` the newest in
+    the broker's answer; 0 when not known. ``message`` holds the broker's own words, if any.
     """
 
     client_order_id: str
@@ -57,3 +84,5 @@ class OrderResult:
     filled_units: Decimal = Decimal(0)
     fill_price: Decimal | None = None
     transaction_id: int = 0
+    message: str = ""
+    last_transaction_id: int = 0

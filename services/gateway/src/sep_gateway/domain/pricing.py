@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from sep_gateway.domain.left_out import LeftOut
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
@@ -38,6 +40,7 @@ class Pricing:
 
     prices: tuple[Price, ...]
     conversions: tuple[HomeConversion, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def faulty(instrument: str, time_ns: int, fault: str) -> Price:

@@ -4,9 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from sep_gateway.domain.left_out import LeftOut
 from sep_gateway.domain.orders import OrderResult, OrderState
 
 DUPLICATE = "CLIENT_ORDER_ID_ALREADY_EXISTS"
+
+OWN_TAG = "sep"
+"""Client tag of every order of this stack, and of the trades that they open."""
+
+UNREADABLE = "UNREADABLE"
+"""Type of a transaction of which only the id can be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +41,9 @@ class LedgerDetails:
     """What the ledger adds to an order's outcome; money in home currency.
 
     ``home_per_quote`` is the value of one unit of the quote currency at a fill, None where the
-    broker gave none. ``fault`` says what could not be read; empty for a sound entry.
+    broker gave none. ``trade_close_id`` is the trade that an order closes, and
+    ``trade_close_units`` how much of it, None for all. ``fault`` says what could not be read;
+    empty for a sound entry.
     """
 
     ts_ms: int = 0
@@ -45,6 +54,7 @@ class LedgerDetails:
     home_per_quote: Decimal | None = None
     reduce_only: bool = False
     trade_close_id: str = ""
+    trade_close_units: Decimal | None = None
     fault: str = ""
 
 
@@ -57,7 +67,7 @@ class Transaction:
 
     ``client_order_id`` is the id that the order was sent with, set on its creation, reject,
     fill or cancel. ``units`` and ``price`` belong to a fill; the price is the average of the
-    trades that it opened or closed.
+    trades that it opened or closed. ``tag`` is the client tag of the order behind it.
     """
 
     id: int
@@ -68,15 +78,20 @@ class Transaction:
     units: Decimal = Decimal(0)
     price: Decimal | None = None
     reason: str = ""
+    tag: str = ""
     details: LedgerDetails = NO_DETAILS
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionPage:
-    """Transactions in id order; ``last_id`` is the account's newest."""
+    """Transactions in id order; ``last_id`` is the account's newest.
+
+    A transaction of which only the id can be read is among the transactions, and left out.
+    """
 
     transactions: tuple[Transaction, ...]
     last_id: int
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def result_of(client_order_id: str, transaction: Transaction) -> OrderResult | None:
@@ -108,13 +123,11 @@ def outcome_in_ledger(
     """
     found = list(transactions)
     created = {
-        t.id for t in found if t.client_order_id == client_order_id and t.type.endswith("_ORDER")
-    }
-    about = [
-        t
+        str(t.id)
         for t in found
-        if t.client_order_id == client_order_id or (t.order_id and int(t.order_id) in created)
-    ]
+        if t.client_order_id == client_order_id and t.type.endswith("_ORDER")
+    }
+    about = [t for t in found if t.client_order_id == client_order_id or t.order_id in created]
     for ending in ("ORDER_FILL", "ORDER_CANCEL"):
         for transaction in about:
             if transaction.type == ending:

@@ -1,7 +1,7 @@
 """HTTP requests to the broker: throttled, timed, measured, and retried where that is safe."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,15 +18,18 @@ from tenacity import (
 )
 from tenacity.wait import wait_random_exponential
 
+from sep_gateway.adapters.oanda.broker_words import broker_words
 from sep_gateway.adapters.oanda.failures import (
+    AccessDeniedError,
     CircuitOpenError,
     NoResponseError,
     NotSentError,
     RefusedError,
 )
-from sep_gateway.adapters.oanda.throttle import ThrottledTransport, Throttles
+from sep_gateway.adapters.oanda.throttle import URGENT, ThrottledTransport, Throttles
 from sep_gateway.domain.circuit import Circuit
 from sep_gateway.metrics import GatewayMetrics
+from sep_gateway.ports import BeforeSending
 
 _log = get_logger("Oanda")
 
@@ -39,6 +42,7 @@ _BACKOFF = wait_random_exponential(multiplier=0.1, max=1.0)
 # A page of candles is a megabyte, which takes longer on a slow connection.
 _TOTAL_TIMEOUT_FACTOR = 4.0
 _TOO_MANY_REQUESTS = 429
+_ACCESS_DENIED = (401, 403)
 _LONGEST_LINE = 1 << 20
 
 
@@ -48,6 +52,7 @@ class OandaHttp:
     Args:
         timeout_s: timeout of each step of a request (connect, write, read); a whole GET may
             take four times as long.
+        on_date: called with the ``Date`` header of each response.
     """
 
     def __init__(
@@ -57,9 +62,12 @@ class OandaHttp:
         timeout_s: float,
         throttles: Throttles,
         metrics: GatewayMetrics,
+        on_date: Callable[[str], None] | None = None,
     ) -> None:
         self._timeout_s = timeout_s
+        self._token = token
         self._metrics = metrics
+        self._on_date = on_date
         self._requests = throttles.requests
         self._circuit = Circuit()
         self._client = httpx.AsyncClient(
@@ -86,11 +94,13 @@ class OandaHttp:
         *,
         attempts: int = ATTEMPTS,
         timeout_s: float | None = None,
+        urgent: bool = False,
     ) -> Json:
         """The response to a GET; retried on 429, 5xx and no response.
 
         Args:
             endpoint: name of the endpoint in metrics and messages; must not contain an id.
+            urgent: goes before other reads, as orders do.
 
         Raises:
             NotSentError, NoResponseError, RefusedError: from the last attempt.
@@ -102,16 +112,26 @@ class OandaHttp:
             reraise=True,
         ):
             with attempt:
-                return await self._get_once(endpoint, path, params, timeout_s or self._timeout_s)
+                return await self._get_once(
+                    endpoint, path, params, timeout_s or self._timeout_s, urgent=urgent
+                )
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def send_once(
-        self, method: str, endpoint: str, path: str, body: Json, *, force: bool
+        self,
+        method: str,
+        endpoint: str,
+        path: str,
+        body: Json,
+        *,
+        force: bool,
+        before_sending: BeforeSending | None = None,
     ) -> Json:
-        """POST or PUT once, without a retry. Its result does not move the circuit.
+        """POST or PUT once, without a retry, before all reads. The circuit is not moved.
 
         Args:
             force: send even while the circuit is open.
+            before_sending: called after the rate limit's wait.
 
         Raises:
             NotSentError, RefusedError: it was not executed.
@@ -120,7 +140,14 @@ class OandaHttp:
         if not force:
             self._check_circuit(endpoint)
         request = self._client.build_request(method, path, json=body)
-        return await self._send(endpoint, request, self._timeout_s, self._timeout_s)
+        return await self._send(
+            endpoint,
+            request,
+            self._timeout_s,
+            self._timeout_s,
+            urgent=True,
+            before_sending=before_sending,
+        )
 
     async def stream_lines(
         self, endpoint: str, path: str, params: Mapping[str, str], silence_s: float
@@ -151,7 +178,13 @@ class OandaHttp:
             raise NoResponseError(f"{endpoint}: the stream ended")
 
     async def _get_once(
-        self, endpoint: str, path: str, params: Mapping[str, str] | None, timeout_s: float
+        self,
+        endpoint: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        timeout_s: float,
+        *,
+        urgent: bool,
     ) -> Json:
         """Send a GET once, unless the circuit is open; its result moves the circuit."""
         now = asyncio.get_running_loop().time
@@ -159,9 +192,8 @@ class OandaHttp:
         self._circuit = self._circuit.admitted(now())
         total_s = timeout_s * _TOTAL_TIMEOUT_FACTOR
         try:
-            response = await self._send(
-                endpoint, self._client.build_request("GET", path, params=params), timeout_s, total_s
-            )
+            request = self._client.build_request("GET", path, params=params)
+            response = await self._send(endpoint, request, timeout_s, total_s, urgent=urgent)
         except (NotSentError, NoResponseError):
             self._set_circuit(self._circuit.failed(now()))
             raise
@@ -172,11 +204,21 @@ class OandaHttp:
         return response
 
     async def _send(
-        self, endpoint: str, request: httpx.Request, timeout_s: float, total_s: float
+        self,
+        endpoint: str,
+        request: httpx.Request,
+        timeout_s: float,
+        total_s: float,
+        *,
+        urgent: bool,
+        before_sending: BeforeSending | None = None,
     ) -> Json:
         """Send once; each step may take ``timeout_s``, the whole request ``total_s``."""
         request.extensions["timeout"] = httpx.Timeout(timeout_s).as_dict()
-        await self._requests.wait()
+        request.extensions[URGENT] = urgent
+        await self._requests.wait(urgent=urgent)
+        if before_sending is not None:
+            before_sending()
         started = asyncio.get_running_loop().time()
         try:
             async with self._mapped_errors(endpoint), asyncio.timeout(total_s):
@@ -209,26 +251,37 @@ class OandaHttp:
     def _decode(self, endpoint: str, response: httpx.Response) -> Json:
         status = response.status_code
         self._count(endpoint, f"{status // 100}xx")
+        if self._on_date is not None and "date" in response.headers:
+            self._on_date(response.headers["date"])
+        body = _json_object(response.content)
+        if status < httpx.codes.MULTIPLE_CHOICES and body is not None:
+            return body
+        words = broker_words(response.content, body, self._token.get_secret_value())
+        said = f": {words}" if words else ""
+        retry_after = _retry_after(response.headers)
         if status >= httpx.codes.INTERNAL_SERVER_ERROR:
             raise NoResponseError(
-                f"{endpoint}: the broker responded with {status}", _retry_after(response.headers)
+                f"{endpoint}: the broker responded with {status}{said}", retry_after, words=words
             )
-        body = _json_object(response.content)
         if status == _TOO_MANY_REQUESTS:
             # Refused before it was executed, whatever the body contains.
             raise RefusedError(
-                f"{endpoint}: too many requests", status, body or {}, _retry_after(response.headers)
+                f"{endpoint}: too many requests (429){said}",
+                status,
+                body or {},
+                retry_after,
+                words=words,
             )
-        if body is None:
+        if body is None and status not in _ACCESS_DENIED:
             raise NoResponseError(
-                f"{endpoint}: the broker's response ({status}) is not a JSON object"
+                f"{endpoint}: the broker's response ({status}) is not a JSON object{said}",
+                words=words,
             )
-        if status >= httpx.codes.BAD_REQUEST:
-            text = str(body.get("errorMessage", ""))[:200]
-            raise RefusedError(f"{endpoint}: the broker refused ({status}): {text}", status, body)
-        if status >= httpx.codes.MULTIPLE_CHOICES:
+        if status < httpx.codes.BAD_REQUEST:
             raise NoResponseError(f"{endpoint}: the broker responded with a redirect ({status})")
-        return body
+        kind = AccessDeniedError if status in _ACCESS_DENIED else RefusedError
+        message = f"{endpoint}: the broker refused ({status}){said}"
+        raise kind(message, status, body or {}, words=words)
 
     def _count(self, endpoint: str, status: str) -> None:
         self._metrics.requests.labels(endpoint, status).inc()

@@ -1,16 +1,24 @@
 """Requests that trade, and the results in their responses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sep_gateway.adapters.oanda import parse_transactions
 from sep_gateway.adapters.oanda.failures import RefusedError
-from sep_gateway.domain.orders import MarketOrder, OrderResult, OrderState, PositionClose
-from sep_gateway.domain.transactions import result_of
+from sep_gateway.domain.orders import (
+    MarketOrder,
+    OrderResult,
+    OrderState,
+    PositionClose,
+    TradeClose,
+    TradeStop,
+)
+from sep_gateway.domain.transactions import OWN_TAG, result_of
 
 Json = dict[str, Any]
 
-TAG = "sep"
+# A trade that is gone has one reason, whichever request found out.
+_GONE = {"NO_SUCH_TRADE": "TRADE_DOESNT_EXIST"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +47,7 @@ def market_order_request(order: MarketOrder) -> TradeRequest:
         "instrument": order.instrument,
         "units": format(order.units, "f"),
         "timeInForce": "FOK",
-        "positionFill": "REDUCE_ONLY" if order.reduce_only else "DEFAULT",
+        "positionFill": "REDUCE_ONLY" if order.reduce_only else "OPEN_ONLY",
         "clientExtensions": extensions,
     }
     if not order.reduce_only:
@@ -81,14 +89,37 @@ def position_close_request(close: PositionClose) -> TradeRequest:
     )
 
 
-def trade_close_request(trade_id: int) -> TradeRequest:
-    """The request that closes a whole trade."""
+def trade_close_request(close: TradeClose) -> TradeRequest:
+    """The request that closes a trade, or a part of it."""
     return TradeRequest(
         method="PUT",
         endpoint="trades/close",
-        path=f"trades/{trade_id}/close",
-        body={"units": "ALL"},
+        path=f"trades/{close.trade_id}/close",
+        body={"units": "ALL" if close.units is None else format(close.units, "f")},
         force=True,
+        client_order_id=close.client_order_id,
+    )
+
+
+def trade_stop_request(stop: TradeStop) -> TradeRequest:
+    """The request that gives a trade a stop loss in place of the one it has.
+
+    The stop has neither id nor tag of its own, like one attached to an entry: its fill is not an
+    order of this stack.
+    """
+    return TradeRequest(
+        method="PUT",
+        endpoint="trades/orders",
+        path=f"trades/{stop.trade_id}/orders",
+        body={
+            "stopLoss": {
+                "price": format(stop.price, "f"),
+                "timeInForce": "GTC",
+                "clientExtensions": {"comment": stop.client_order_id},
+            }
+        },
+        force=True,
+        client_order_id=stop.client_order_id,
     )
 
 
@@ -98,34 +129,76 @@ def created_result(request: TradeRequest, response: Json) -> OrderResult:
     Raises:
         ValueError: the response contains none of them.
     """
+    last = last_transaction(response)
     for name in ("orderFillTransaction", "orderCancelTransaction"):
         key = _prefixed(request.prefix, name)
         if key in response:
             transaction = parse_transactions.transaction(response[key])
             result = result_of(request.client_order_id, transaction)
             if result is not None:
-                return result
+                return replace(result, last_transaction_id=last)
     if _prefixed(request.prefix, "orderCreateTransaction") not in response:
         raise ValueError("no transaction in the response")
-    return OrderResult(request.client_order_id, OrderState.PENDING)
+    return OrderResult(request.client_order_id, OrderState.PENDING, last_transaction_id=last)
+
+
+def stop_result(request: TradeRequest, response: Json) -> OrderResult:
+    """The result of a trade's new stop: PENDING, or what became of it at once.
+
+    Raises:
+        ValueError: the response contains no stop.
+    """
+    last = last_transaction(response)
+    for name in ("stopLossOrderFillTransaction", "stopLossOrderCreatedCancelTransaction"):
+        if name in response:
+            transaction = parse_transactions.transaction(response[name])
+            result = result_of(request.client_order_id, transaction)
+            if result is not None:
+                return replace(result, last_transaction_id=last)
+    if "stopLossOrderTransaction" not in response:
+        raise ValueError("no stop in the response")
+    return OrderResult(request.client_order_id, OrderState.PENDING, last_transaction_id=last)
 
 
 def rejected_result(request: TradeRequest, error: RefusedError) -> OrderResult:
     """The result of a request that the broker refused with 400 or 404."""
-    entry = error.body.get(_prefixed(request.prefix, "orderRejectTransaction"))
+    last = last_transaction(error.body)
+    entry = next(
+        (error.body[key] for key in _reject_names(request.prefix) if key in error.body), None
+    )
     if entry is None:
         # Refused before it became an order, such as an invalid body.
-        reason = error.error_code or f"HTTP_{error.status}"
-        return OrderResult(request.client_order_id, OrderState.REJECTED, reason)
+        reason = _GONE.get(error.error_code, error.error_code) or f"HTTP_{error.status}"
+        return OrderResult(
+            request.client_order_id,
+            OrderState.REJECTED,
+            reason,
+            message=error.words,
+            last_transaction_id=last,
+        )
     rejected = parse_transactions.transaction(entry)
-    reason = rejected.reason or error.error_code
     return OrderResult(
-        request.client_order_id, OrderState.REJECTED, reason, transaction_id=rejected.id
+        request.client_order_id,
+        OrderState.REJECTED,
+        rejected.reason or error.error_code,
+        transaction_id=rejected.id,
+        message=error.words,
+        last_transaction_id=last,
     )
 
 
+def last_transaction(response: Json) -> int:
+    """``lastTransactionID`` of a response; 0 if it has none that can be read."""
+    text = str(response.get("lastTransactionID", ""))
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _reject_names(prefix: str) -> tuple[str, ...]:
+    return (_prefixed(prefix, "orderRejectTransaction"), "stopLossOrderRejectTransaction")
+
+
 def _extensions(client_order_id: str) -> Json:
-    return {"id": client_order_id, "tag": TAG, "comment": "sent by the SEP gateway"}
+    return {"id": client_order_id, "tag": OWN_TAG, "comment": "sent by the SEP gateway"}
 
 
 def _prefixed(prefix: str, name: str) -> str:

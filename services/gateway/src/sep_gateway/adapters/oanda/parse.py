@@ -1,7 +1,7 @@
 """Parses the broker's JSON: exact decimals, times in nanoseconds, ids as integers.
 
-Every function raises ``KeyError``, ``TypeError``, ``ValueError`` or ``ArithmeticError`` on
-invalid input; ``parsing`` turns these into one error.
+Every function raises one of ``PARSE_ERRORS`` on invalid input; ``parsing`` turns these into one
+error. A member of a list that can't be read is left out, and named.
 """
 
 from collections.abc import Iterator
@@ -10,13 +10,23 @@ from decimal import Decimal
 from typing import Any
 
 from sep_fx.instants import parse_rfc3339
-from sep_fx.instrument import Instrument
+from sep_fx.instrument import Instrument, split_name
 
 from sep_gateway.adapters.oanda.failures import NoResponseError
-from sep_gateway.domain.account import AccountSummary, OpenTrades, Position, Positions, Trade
+from sep_gateway.adapters.oanda.members import PARSE_ERRORS, read_members
+from sep_gateway.domain.account import (
+    AccountSummary,
+    Instruments,
+    OpenTrades,
+    Position,
+    Positions,
+    Trade,
+)
 from sep_gateway.domain.pricing import HomeConversion, Price, Pricing, best_price, faulty
 
 Json = dict[str, Any]
+
+_MOST_DIGITS = 12
 
 
 @contextmanager
@@ -24,7 +34,7 @@ def parsing(endpoint: str) -> Iterator[None]:
     """Raise ``NoResponseError`` in place of parse errors."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+    except PARSE_ERRORS as error:
         raise NoResponseError(
             f"{endpoint}: the broker's response can't be parsed ({error!r})"
         ) from error
@@ -65,13 +75,29 @@ def account_summary(response: Json) -> AccountSummary:
         open_trade_count=int(account["openTradeCount"]),
         open_position_count=int(account["openPositionCount"]),
         last_transaction_id=int(response["lastTransactionID"]),
+        margin_rate=_readable(account.get("marginRate")),
+        hedging=_flag(account.get("hedgingEnabled", False)),
+        guaranteed_stop_mode=str(account.get("guaranteedStopLossOrderMode", "")),
     )
+
+
+def _readable(text: Any) -> Decimal | None:
+    """A decimal above zero; None for anything else, which must not stop the heartbeat."""
+    try:
+        return positive(text)
+    except PARSE_ERRORS:
+        return None
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 def positions(response: Json) -> Positions:
     """Parses ``/openPositions``."""
-    found = sorted((_position(p) for p in response["positions"]), key=lambda p: p.instrument)
-    return Positions(tuple(found), int(response["lastTransactionID"]))
+    found, left_out = read_members("position", response["positions"], _position, name="instrument")
+    found.sort(key=lambda p: p.instrument)
+    return Positions(tuple(found), int(response["lastTransactionID"]), left_out)
 
 
 def _position(position: Json) -> Position:
@@ -90,12 +116,20 @@ def _position(position: Json) -> Position:
 
 def open_trades(response: Json) -> OpenTrades:
     """Parses ``/openTrades``."""
-    found = sorted((_trade(t) for t in response["trades"]), key=lambda t: t.id)
-    return OpenTrades(tuple(found), int(response["lastTransactionID"]))
+    found, left_out = read_members("trade", response["trades"], _trade, name="id")
+    found.sort(key=lambda t: t.id)
+    return OpenTrades(tuple(found), int(response["lastTransactionID"]), left_out)
+
+
+def open_trade(response: Json) -> Trade | None:
+    """Parses ``/trades/{id}``; None for a trade that is closed."""
+    entry = response["trade"]
+    return _trade(entry) if entry.get("state", "OPEN") == "OPEN" else None
 
 
 def _trade(trade: Json) -> Trade:
     extensions = trade.get("clientExtensions") or {}
+    stop, target = (trade.get(name) or {} for name in ("stopLossOrder", "takeProfitOrder"))
     return Trade(
         id=int(trade["id"]),
         instrument=str(trade["instrument"]),
@@ -106,51 +140,76 @@ def _trade(trade: Json) -> Trade:
         opened_ns=parse_rfc3339(trade["openTime"]),
         client_id=str(extensions.get("id", "")),
         client_tag=str(extensions.get("tag", "")),
-        stop_loss_price=_optional((trade.get("stopLossOrder") or {}).get("price")),
-        take_profit_price=_optional((trade.get("takeProfitOrder") or {}).get("price")),
+        stop_loss_price=_optional(stop.get("price")),
+        take_profit_price=_optional(target.get("price")),
+        stop_loss_state=str(stop.get("state", "")),
+        take_profit_state=str(target.get("state", "")),
+        financing=finite(trade.get("financing", "0")),
+        margin_used=_optional(trade.get("marginUsed")),
     )
 
 
-def instruments(response: Json) -> tuple[Instrument, ...]:
-    """Parses ``/instruments``; sorted by name."""
-    found = (
-        Instrument(
-            name=str(i["name"]),
-            display_precision=int(i["displayPrecision"]),
-            trade_units_precision=int(i["tradeUnitsPrecision"]),
-            minimum_trade_size=finite(i["minimumTradeSize"]),
-            margin_rate=positive(i["marginRate"]),
-            maximum_order_units=finite(i["maximumOrderUnits"]),
-        )
-        for i in response["instruments"]
+def instruments(response: Json) -> Instruments:
+    """Parses ``/instruments``."""
+    found, left_out = read_members("instrument", response["instruments"], _instrument, name="name")
+    found.sort(key=lambda i: i.name)
+    return Instruments(tuple(found), left_out)
+
+
+def _instrument(entry: Json) -> Instrument:
+    name = str(entry["name"])
+    split_name(name)
+    return Instrument(
+        name=name,
+        display_precision=_digits(entry["displayPrecision"]),
+        trade_units_precision=_digits(entry["tradeUnitsPrecision"]),
+        minimum_trade_size=positive(entry["minimumTradeSize"]),
+        margin_rate=positive(entry["marginRate"]),
+        maximum_order_units=positive(entry["maximumOrderUnits"]),
     )
-    return tuple(sorted(found, key=lambda i: i.name))
+
+
+def _digits(value: Any) -> int:
+    digits = int(value)
+    if not 0 <= digits <= _MOST_DIGITS:
+        raise ValueError(f"a precision of {digits} decimals")
+    return digits
 
 
 def pricing(response: Json) -> Pricing:
     """Parses ``/pricing``."""
+    prices, bad_prices = read_members("price", response["prices"], price, name="instrument")
+    conversions, bad_conversions = read_members(
+        "home conversion", response.get("homeConversions", []), _conversion, name="currency"
+    )
     return Pricing(
-        tuple(sorted((price(p) for p in response["prices"]), key=lambda p: p.instrument)),
-        tuple(
-            HomeConversion(
-                str(c["currency"]),
-                positive(c["accountGain"]),
-                positive(c["accountLoss"]),
-                positive(c["positionValue"]),
-            )
-            for c in response.get("homeConversions", ())
-        ),
+        tuple(sorted(prices, key=lambda p: p.instrument)),
+        tuple(conversions),
+        bad_prices + bad_conversions,
+    )
+
+
+def _conversion(entry: Json) -> HomeConversion:
+    return HomeConversion(
+        str(entry["currency"]),
+        positive(entry["accountGain"]),
+        positive(entry["accountLoss"]),
+        positive(entry["positionValue"]),
     )
 
 
 def price(entry: Json) -> Price:
-    """One price of ``/pricing`` or of the stream; ``bids`` and ``asks`` may be empty."""
-    instrument, time_ns = str(entry["instrument"]), parse_rfc3339(entry["time"])
+    """One price of ``/pricing`` or of the stream; ``bids`` and ``asks`` may be empty.
+
+    A price whose time can't be read has time 0: too old for any use.
+    """
+    instrument, time_ns = str(entry["instrument"]), 0
     try:
+        time_ns = parse_rfc3339(entry["time"])
         bids, asks = (
             [Decimal(level["price"]) for level in entry.get(side, ())] for side in ("bids", "asks")
         )
-    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
+    except PARSE_ERRORS:
         # An invalid price of one instrument must not discard the others.
         return faulty(instrument, time_ns, "malformed")
     # Older responses have a status instead.

@@ -5,14 +5,57 @@ from typing import Any
 
 from sep_fx.instants import NS_PER_MS, parse_rfc3339
 
+from sep_gateway.adapters.oanda.members import PARSE_ERRORS, fault_text
 from sep_gateway.adapters.oanda.parse import finite
+from sep_gateway.domain.left_out import LeftOut
 from sep_gateway.domain.orders import OrderResult, OrderState
-from sep_gateway.domain.transactions import LedgerDetails, TradeClosed, TradeOpened, Transaction
+from sep_gateway.domain.transactions import (
+    UNREADABLE,
+    LedgerDetails,
+    TradeClosed,
+    TradeOpened,
+    Transaction,
+)
 
 Json = dict[str, Any]
 
 # Average prices are rounded to this; the broker's prices have at most five decimals.
 _PRICE_DIGITS = Decimal("0.0000001")
+
+
+def transactions(entries: object) -> tuple[list[Transaction], list[LeftOut]]:
+    """The transactions by id, and those that can't be read.
+
+    One of which only the id can be read is in both: it is not missing, but says nothing.
+
+    Raises:
+        TypeError: there is no list.
+    """
+    if not isinstance(entries, list):
+        raise TypeError("the transactions are not a list")
+    found: list[Transaction] = []
+    left_out: list[LeftOut] = []
+    for entry in entries:
+        read = transaction_or_left_out(entry)
+        if isinstance(read, LeftOut):
+            left_out.append(read)
+            continue
+        found.append(read)
+        if read.type == UNREADABLE:
+            left_out.append(LeftOut(kind="transaction", name=str(read.id), text=read.details.fault))
+    return sorted(found, key=lambda t: t.id), left_out
+
+
+def transaction_or_left_out(entry: Any) -> Transaction | LeftOut:
+    """A transaction; UNREADABLE if only its id can be read, left out if not even that."""
+    try:
+        return transaction(entry)
+    except PARSE_ERRORS as error:
+        fault = fault_text(error)
+    try:
+        return Transaction(int(entry["id"]), UNREADABLE, details=LedgerDetails(fault=fault))
+    except PARSE_ERRORS:
+        return LeftOut(kind="transaction", name="", text=fault)
 
 
 def transaction(entry: Json) -> Transaction:
@@ -31,6 +74,7 @@ def transaction(entry: Json) -> Transaction:
         units=finite(entry["units"]) if kind == "ORDER_FILL" else Decimal(0),
         price=fill_price(entry) if kind == "ORDER_FILL" else None,
         reason=str(reason),
+        tag=str(extensions.get("tag", "")),
         details=ledger_details(entry),
     )
 
@@ -51,9 +95,10 @@ def ledger_details(entry: Json) -> LedgerDetails:
             home_per_quote=_optional(entry, "lossQuoteHomeConversionFactor"),
             reduce_only=entry.get("positionFill") == "REDUCE_ONLY" or bool(trade_close),
             trade_close_id=str(trade_close.get("tradeID", "")),
+            trade_close_units=_close_units(trade_close.get("units", "ALL")),
         )
-    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
-        return LedgerDetails(fault=f"{type(error).__name__}: {error}")
+    except PARSE_ERRORS as error:
+        return LedgerDetails(fault=fault_text(error))
 
 
 def _opened(trade: Json) -> TradeOpened:
@@ -73,6 +118,10 @@ def _closed(trade: Json) -> TradeClosed:
         price=finite(trade["price"]),
         realized_pl=finite(trade.get("realizedPL", "0")),
     )
+
+
+def _close_units(text: str) -> Decimal | None:
+    return None if text == "ALL" else abs(finite(text))
 
 
 def _optional(entry: Json, name: str) -> Decimal | None:

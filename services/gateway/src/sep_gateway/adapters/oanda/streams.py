@@ -9,7 +9,9 @@ from sep_fx.instants import parse_rfc3339
 
 from sep_gateway.adapters.oanda import parse
 from sep_gateway.adapters.oanda.http import OandaHttp
-from sep_gateway.adapters.oanda.parse_transactions import transaction
+from sep_gateway.adapters.oanda.members import PARSE_ERRORS, fault_text
+from sep_gateway.adapters.oanda.parse_transactions import transaction_or_left_out
+from sep_gateway.domain.left_out import LeftOut
 from sep_gateway.domain.pricing import Price
 from sep_gateway.domain.transactions import Transaction
 from sep_gateway.ports import Heartbeat
@@ -29,27 +31,25 @@ class OandaStreams:
         self._account = f"/v3/accounts/{account_id}"
         self._silence_s = silence_s
 
-    async def prices(self, instruments: Sequence[str]) -> AsyncGenerator[Price | Heartbeat, None]:
-        """The current prices, then every new one."""
+    async def prices(
+        self, instruments: Sequence[str]
+    ) -> AsyncGenerator[Price | Heartbeat | LeftOut, None]:
+        """The current prices, then every new one; a line that can't be read is left out."""
         params = {"instruments": ",".join(instruments), "snapshot": "true"}
         async with aclosing(self._entries("pricing/stream", params)) as entries:
             async for entry in entries:
-                with parse.parsing("pricing/stream"):
-                    if entry["type"] == "HEARTBEAT":
-                        yield Heartbeat(parse_rfc3339(entry["time"]))
-                    else:
-                        yield parse.price(entry)
+                yield _price(entry)
 
-    async def transactions(self) -> AsyncGenerator[Transaction | Heartbeat, None]:
+    async def transactions(self) -> AsyncGenerator[Transaction | Heartbeat | LeftOut, None]:
         """Every new transaction; heartbeats name the newest id."""
         async with aclosing(self._entries("transactions/stream", {})) as entries:
             async for entry in entries:
+                if entry.get("type") != "HEARTBEAT":
+                    yield transaction_or_left_out(entry)
+                    continue
                 with parse.parsing("transactions/stream"):
-                    if entry["type"] == "HEARTBEAT":
-                        newest = int(entry["lastTransactionID"])
-                        yield Heartbeat(parse_rfc3339(entry["time"]), newest)
-                    else:
-                        yield transaction(entry)
+                    newest = int(entry["lastTransactionID"])
+                    yield Heartbeat(parse_rfc3339(entry["time"]), newest)
 
     async def _entries(self, endpoint: str, params: dict[str, str]) -> AsyncGenerator[Json, None]:
         path = f"{self._account}/{endpoint}"
@@ -57,4 +57,16 @@ class OandaStreams:
         async with aclosing(lines):
             async for line in lines:
                 with parse.parsing(endpoint):
-                    yield json.loads(line)
+                    entry = json.loads(line)
+                    if not isinstance(entry, dict):
+                        raise TypeError("a line is not a JSON object")
+                yield entry
+
+
+def _price(entry: Json) -> Price | Heartbeat | LeftOut:
+    try:
+        if entry.get("type") == "HEARTBEAT":
+            return Heartbeat(parse_rfc3339(entry["time"]))
+        return parse.price(entry)
+    except PARSE_ERRORS as error:
+        return LeftOut(kind="price", name="", text=fault_text(error))

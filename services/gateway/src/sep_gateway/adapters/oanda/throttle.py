@@ -1,10 +1,12 @@
 """Throttles for requests and new connections, within the broker's rate limits."""
 
 import asyncio
+import heapq
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from typing import Any, Self
 
 import httpcore
@@ -18,26 +20,64 @@ from sep_gateway.metrics import GatewayMetrics
 REQUESTS = RateLimit(per_second=90, burst=10)
 CONNECTIONS = RateLimit(per_second=2, burst=2)
 
+URGENT = "sep_urgent"
+"""Extension of a request that goes before the others."""
+
 _KEEP_ALIVE_S = 60.0
+_URGENT_CONNECTIONS = 3
 
 
 class Throttle:
-    """Delays callers, first come first served, so that together they stay within a limit."""
+    """Delays callers so that together they stay within a limit.
+
+    Urgent callers go first; among equals the one that came first.
+    """
 
     def __init__(self, name: str, limit: RateLimit, metrics: GatewayMetrics) -> None:
         self._limit = limit
         self._next_at = 0.0
+        self._waiting: list[tuple[bool, int, asyncio.Future[None]]] = []
+        self._arrivals = count()
+        self._timer: asyncio.TimerHandle | None = None
         self._waits = metrics.limiter_waits.labels(name)
         self._seconds = metrics.limiter_wait_seconds.labels(name)
 
-    async def wait(self) -> None:
+    async def wait(self, *, urgent: bool = False) -> None:
         """Return when the caller may proceed."""
-        slot = reserve(self._limit, self._next_at, asyncio.get_running_loop().time())
-        self._next_at = slot.next_at
-        if slot.wait_s > 0:
-            self._waits.inc()
-            self._seconds.inc(slot.wait_s)
-            await asyncio.sleep(slot.wait_s)
+        loop = asyncio.get_running_loop()
+        if not self._waiting and self._take(loop.time()) == 0:
+            return
+        came = loop.time()
+        turn = loop.create_future()
+        heapq.heappush(self._waiting, (not urgent, next(self._arrivals), turn))
+        self._admit()
+        await turn
+        self._waits.inc()
+        self._seconds.inc(loop.time() - came)
+
+    def _take(self, now: float) -> float:
+        """Take the next slot if it is due; the time until it is."""
+        slot = reserve(self._limit, self._next_at, now)
+        if slot.wait_s <= 0:
+            self._next_at = slot.next_at
+        return slot.wait_s
+
+    def _admit(self) -> None:
+        """Admit those whose turn it is, and come back for the next one."""
+        loop = asyncio.get_running_loop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiting:
+            turn = self._waiting[0][2]
+            if not turn.done():
+                wait_s = self._take(loop.time())
+                if wait_s > 0:
+                    self._timer = loop.call_later(wait_s, self._admit)
+                    return
+                turn.set_result(None)
+            # One that was cancelled while waiting takes no slot.
+            heapq.heappop(self._waiting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +98,9 @@ class Throttles:
 class _ThrottledBackend(httpcore.AsyncNetworkBackend):
     """Opens connections no faster than the broker allows."""
 
-    def __init__(self, throttle: Throttle) -> None:
+    def __init__(self, throttle: Throttle, *, urgent: bool) -> None:
         self._throttle = throttle
+        self._urgent = urgent
         self._inner = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -70,7 +111,7 @@ class _ThrottledBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        await self._throttle.wait()
+        await self._throttle.wait(urgent=self._urgent)
         return await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
 
     async def sleep(self, seconds: float) -> None:
@@ -83,17 +124,36 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-class ThrottledTransport(httpx.AsyncHTTPTransport):
-    """The httpx transport over a pool whose new connections are throttled."""
+class ThrottledTransport(httpx.AsyncBaseTransport):
+    """Pools of connections whose opening is throttled: one for urgent requests, one for the rest.
+
+    So an order never waits for a connection that slow reads hold.
+    """
 
     def __init__(self, throttle: Throttle, connections: int) -> None:
-        context = _tls()
-        super().__init__(verify=context)
-        # httpx has no parameter for the network backend; test_throttle.py checks that this works.
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=_KEEP_ALIVE_S,
-            network_backend=_ThrottledBackend(throttle),
-        )
+        self._urgent = _pooled(throttle, _URGENT_CONNECTIONS, urgent=True)
+        self._others = _pooled(throttle, connections - _URGENT_CONNECTIONS, urgent=False)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request over a connection of its pool."""
+        pool = self._urgent if request.extensions.get(URGENT) else self._others
+        return await pool.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._urgent.aclose()
+        await self._others.aclose()
+
+
+def _pooled(throttle: Throttle, connections: int, *, urgent: bool) -> httpx.AsyncHTTPTransport:
+    context = _tls()
+    transport = httpx.AsyncHTTPTransport(verify=context)
+    # httpx has no parameter for the network backend; test_throttle.py checks that this works.
+    transport._pool = httpcore.AsyncConnectionPool(  # noqa: SLF001
+        ssl_context=context,
+        max_connections=connections,
+        max_keepalive_connections=connections,
+        keepalive_expiry=_KEEP_ALIVE_S,
+        network_backend=_ThrottledBackend(throttle, urgent=urgent),
+    )
+    return transport

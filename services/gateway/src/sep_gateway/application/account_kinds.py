@@ -1,0 +1,80 @@
+"""Whether the account is of a kind that the stack can't trade."""
+
+from sep_fx.instants import NS_PER_SECOND
+from sep_kit.clock import Clock
+from sep_kit.errors import BrokerUnavailableError
+from sep_kit.logging import get_logger
+
+from sep_gateway.domain.account import AccountSummary
+from sep_gateway.domain.account_kind import AccountKind, unsupported_kinds
+from sep_gateway.domain.orders import OrderResult, OrderState
+from sep_gateway.metrics import GatewayMetrics
+from sep_gateway.ports import Broker
+
+_log = get_logger("AccountKind")
+
+_REFRESH_S = 3600
+
+
+class AccountKinds:
+    """The kinds as far as the broker has said; logged when they change."""
+
+    def __init__(self, broker: Broker, clock: Clock, metrics: GatewayMetrics) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._gauge = metrics.account_unsupported
+        self._summary: AccountSummary | None = None
+        self._mt4 = False
+        self._mt4_read_at_ns = 0
+        self._fifo = False
+        self._current: tuple[AccountKind, ...] = ()
+
+    @property
+    def current(self) -> tuple[AccountKind, ...]:
+        """The kinds that the stack can't trade."""
+        return self._current
+
+    def observe(self, summary: AccountSummary) -> None:
+        """Note what an account summary says."""
+        self._summary = summary
+        self._update()
+
+    def note_close(self, result: OrderResult) -> None:
+        """Note a trade's close; one cancelled for FIFO shows that trades can't be chosen."""
+        if result.state is OrderState.CANCELLED and result.reason.startswith("FIFO_VIOLATION"):
+            self._fifo = True
+            self._update()
+        elif result.state is OrderState.FILLED and self._fifo:
+            self._fifo = False
+            self._update()
+
+    async def refresh_if_due(self) -> None:
+        """Ask once an hour whether the account belongs to MetaTrader 4.
+
+        A token may not be allowed to list accounts, so a failure says nothing.
+        """
+        now = self._clock.now_ns()
+        if self._mt4_read_at_ns and now - self._mt4_read_at_ns < _REFRESH_S * NS_PER_SECOND:
+            return
+        try:
+            self._mt4 = await self._broker.is_mt4()
+        except BrokerUnavailableError:
+            return
+        self._mt4_read_at_ns = now
+        self._update()
+
+    def _update(self) -> None:
+        if self._summary is None:
+            return
+        before = self._current
+        self._current = unsupported_kinds(self._summary, mt4=self._mt4, fifo=self._fifo)
+        for kind in AccountKind:
+            self._gauge.labels(kind.value).set(kind in self._current)
+        if self._current and self._current != before:
+            _log.warning(
+                "this kind of account is not supported: entries are refused, exits work",
+                account=self._summary.id,
+                kinds=[kind.value for kind in self._current],
+            )
+        elif before and not self._current:
+            _log.info("the account is supported again", account=self._summary.id)

@@ -1,0 +1,42 @@
+"""Closes of trades by their id, which take no client order id of their own."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from sep_gateway.domain.orders import OrderResult, OrderState
+from sep_gateway.domain.transactions import Transaction, result_of
+
+
+def trade_close_claim(trade_id: str) -> str:
+    """The claim of a trade's close: says that this stack closed it, or a part of it."""
+    return f"close-trade-{trade_id}"
+
+
+def close_in_ledger(
+    client_order_id: str, trade_id: int, units: Decimal | None, transactions: Iterable[Transaction]
+) -> OrderResult | None:
+    """The outcome of a close, from the transactions since it was claimed; None if there is none.
+
+    Args:
+        units: how much of the trade was to be closed; None for all of it.
+    """
+    found = list(transactions)
+    for order in found:
+        if not _asks_for(order, str(trade_id), units):
+            continue
+        if order.type.endswith("_ORDER_REJECT"):
+            return result_of(client_order_id, order)
+        for ending in found:
+            if ending.order_id == str(order.id):
+                result = result_of(client_order_id, ending)
+                if result is not None:
+                    return result
+        return OrderResult(client_order_id, OrderState.PENDING)
+    return None
+
+
+def _asks_for(order: Transaction, trade_id: str, units: Decimal | None) -> bool:
+    details = order.details
+    if details.trade_close_id != trade_id or not order.type.startswith("MARKET_ORDER"):
+        return False
+    return details.trade_close_units == units
