@@ -80,7 +80,7 @@ async def test_writes_of_an_outage_are_committed_in_order_with_the_next_write(
 async def test_a_store_known_to_be_away_is_not_written_to(env: Environment) -> None:
     env.store.is_away = True
     async with env.dispatcher.exclusive_plan():
-        assert not await env.dispatcher.persist(intent(env), decision)
+        assert not await env.dispatcher.persist((intent(env),), decision)
     assert env.events() == []
 
 
@@ -116,7 +116,8 @@ async def test_an_unsettled_order_is_persisted_again_after_a_wipe(env: Environme
     env.store.state = MemoryGuardStore().state
     async with env.dispatcher.exclusive_plan():
         await env.dispatcher.settle()
-    assert list(env.store.state.orders.values()) == [order]
+    token = env.store.fencing_token
+    assert list(env.store.state.orders.values()) == [replace(order, fencing_token=token)]
     env.clock.advance(61)
     async with env.dispatcher.exclusive_plan():
         await env.dispatcher.settle()

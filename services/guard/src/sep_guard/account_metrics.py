@@ -42,10 +42,6 @@ class AccountMetrics:
             "sep_order_unknown_seconds", "Age of the oldest order of unknown outcome",
             ["instrument"], registry=registry,
         )  # fmt: skip
-        self._kinds = Gauge(
-            "sep_account_unsupported", "1 for a kind of account that can't be traded",
-            ["kind"], registry=registry,
-        )  # fmt: skip
         self._left_out = Gauge(
             "sep_instrument_left_out", "1 for an instrument that decisions can't use",
             ["instrument"], registry=registry,
@@ -64,9 +60,6 @@ class AccountMetrics:
         ratio = margin_ratio(account, view.markets.values())
         self._ratio.set(_UNKNOWN if ratio is None else float(ratio))
         _set(self._outside, {n: _outside(m, view.now_ms) for n, m in view.markets.items()})
-        self._kinds.clear()
-        for kind in account.unsupported:
-            self._kinds.labels(kind).set(1)
         unusable = {n for n, m in view.markets.items() if not m.listed or m.holding.left_out}
         _set(self._left_out, dict.fromkeys({*unusable, *view.left_out}, Decimal(1)))
 
@@ -94,7 +87,7 @@ class AccountMetrics:
         """Forget the account: another replica reads it."""
         for gauge in (self._margin_used, self._ceiling, self._ratio):
             gauge.set(_UNKNOWN)
-        for labelled in (self._stops, self._outside, self._unknown, self._kinds, self._left_out):
+        for labelled in (self._stops, self._outside, self._unknown, self._left_out):
             labelled.clear()
 
 
