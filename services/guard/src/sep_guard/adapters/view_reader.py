@@ -27,6 +27,7 @@ from sep_guard.ports import Broker, Prices
 
 _log = get_logger("PortfolioManager")
 _INSTRUMENTS_MAX_AGE_MS = 3_600_000
+_SOON_MS = _INSTRUMENTS_MAX_AGE_MS - 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,9 @@ class ViewReader:
         # An instrument that is held stays in every decision, whether it is still listed or not.
         names = sorted(listed | holdings.keys())
         prices = await self._prices(sorted(listed))
+        if listed - prices.quotes.keys():
+            # Perhaps not listed any more: asked for again within a minute, not within the hour.
+            self._rules_ms = min(self._rules_ms, now_ms(self._clock) - _SOON_MS)
         stored = await self._stored_inputs.read(names)
         # A store that did not answer is not asked for the kill switch either.
         controls = await self.controls() if stored else self.controls_without_store()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sep_kit.errors import SepError, UnavailableError
+from sep_kit.errors import SepError, StaleViewError
 from sep_kit.logging import get_logger
 
 from sep_guard.application.watermark import Watermark
@@ -17,12 +17,6 @@ _READING_S = 3.0
 _PAUSES_S = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6)
 BEHIND_AFTER_S = 60.0
 """After this long the view is used as it is, for exits by trade id alone."""
-
-
-class StaleViewError(UnavailableError):
-    """The broker's view of the account does not include a transaction that is known."""
-
-    reason = "VIEW_STALE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,15 +64,21 @@ def budget_at_ceiling(account: Account, limits: PortfolioLimits) -> Budget:
     closes neither too much nor too little.
     """
     pct = limits.target_pct
-    # A margin available that is never reported below 0 would hide how far over it is.
-    equity = min(account.margin_available + account.margin_used, account.nav)
-    ceiling = max(ZERO, min(account.balance * pct, equity * pct / (1 + pct)))
+    ceiling = max(ZERO, min(account.balance * pct, equity_of(account) * pct / (1 + pct)))
     return Budget(
         total=ceiling,
         per_instrument=_cap(ceiling, limits),
         ramp_step=limits.ramp_step_pct * ceiling,
         ceiling=ceiling,
     )
+
+
+def equity_of(account: Account) -> Decimal:
+    """What margin in use and margin available come to.
+
+    A margin available that is never reported below 0 would hide how far over it is.
+    """
+    return min(account.margin_available + account.margin_used, account.nav)
 
 
 def drain_budget_of(account: Account, limits: PortfolioLimits) -> Budget:

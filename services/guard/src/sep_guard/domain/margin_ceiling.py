@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from sep_guard.domain.budget import budget_at_ceiling, budget_of
+from sep_guard.domain.budget import budget_at_ceiling, budget_of, equity_of
 from sep_guard.domain.limits import PortfolioLimits
 from sep_guard.domain.market import ZERO, Account, Market
 
@@ -42,11 +42,16 @@ def share_to_keep(account: Account, markets: Iterable[Market], limits: Portfolio
 def share_under_cap(account: Account, market: Market, limits: PortfolioLimits) -> Decimal:
     """The share of one managed position that fits under the instrument's cap; 1 within the band.
 
-    The cap is the one of now or of the ceiling, whichever is larger: closing raises the first.
+    The cap is the one of now, or the one that holds once the position is cut down to it:
+    closing frees margin, and raises the cap.
     """
-    now, at_ceiling = budget_of(account, limits), budget_at_ceiling(account, limits)
-    cap = max(now.per_instrument, at_ceiling.per_instrument)
     margin = managed_margin(market, limits)
+    others = min(account.margin_used - margin, budget_at_ceiling(account, limits).ceiling)
+    share = limits.target_pct * min(1 / Decimal(limits.top_k), limits.max_per_position_pct)
+    once_cut = min(
+        account.balance * share, (equity_of(account) - max(ZERO, others)) * share / (1 + share)
+    )
+    cap = max(ZERO, budget_of(account, limits).per_instrument, once_cut)
     return cap / margin if margin > _tolerated(cap, limits) else ALL
 
 
