@@ -233,7 +233,7 @@ async def test_a_delisted_instrument_that_is_held_is_closed_and_stays_in_every_d
 ) -> None:
     async with holding_eur(stack):
         pass
-    stack.paper.faults.add({"kind": "delisted", "instrument": EUR})
+    stack.paper.broker.delisted = frozenset({EUR})
     # A gateway that has just started does not know that it was listed.
     async with (
         serve_gateway(shared_valkey, stack.paper) as gateway,
