@@ -7,17 +7,26 @@ from decimal import Decimal
 
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
+from sep_fx.granularity import Granularity
 from sep_gateway.adapters.oanda.broker import OandaBroker
 from sep_gateway.adapters.oanda.http import OandaHttp
 from sep_gateway.adapters.oanda.throttle import Throttle, Throttles
 from sep_gateway.adapters.order_claim_store import ValkeyOrderClaimStore
+from sep_gateway.adapters.order_fence_store import ValkeyFenceStore
+from sep_gateway.application.account_kinds import AccountKinds
 from sep_gateway.application.instrument_cache import InstrumentCache
+from sep_gateway.application.left_out_members import LeftOutMembers
+from sep_gateway.application.newest_transaction import NewestTransaction
 from sep_gateway.application.order_checks import OrderChecks
 from sep_gateway.application.order_claims import OrderClaims
+from sep_gateway.application.order_fence import OrderFence
 from sep_gateway.application.order_lookup import OrderLookup
 from sep_gateway.application.order_service import OrderService
-from sep_gateway.domain.orders import MarketOrder, OrderState
+from sep_gateway.application.order_submission import OrderSubmitter
+from sep_gateway.application.unclaimed_orders import UnclaimedOrders
+from sep_gateway.domain.orders import Decided, MarketOrder, OrderState
 from sep_gateway.domain.rate_limit import RateLimit
+from sep_gateway.domain.universe import Universe
 from sep_gateway.metrics import GatewayMetrics
 from sep_kit.clock import SystemClock
 from sep_kit.settings.shared.safety import SafetyKnobs
@@ -47,31 +56,37 @@ async def test_thousand_orders_with_lost_responses_fill_exactly_once(
     oanda = OandaBroker(http, broker.settings.account)
     clock = SystemClock()
     await store.set(keys.KILL_SWITCH, "0")
-    instruments = InstrumentCache(oanda, clock)
+    universe = Universe(instruments=("EUR_USD",), granularity=Granularity.M1, history_days=1)
+    instruments = InstrumentCache(universe, oanda, clock, LeftOutMembers(metrics))
     claim_store = ValkeyOrderClaimStore(store)
-    lookup = OrderLookup(oanda, claim_store, clock, timeout_s=5.0)
-    orders = OrderService(
-        oanda,
-        instruments,
-        OrderChecks(SafetyKnobs(), KillSwitch(store)),
-        OrderClaims(claim_store, lookup, oanda.last_transaction_id, clock),
+    unclaimed = UnclaimedOrders(claim_store)
+    lookup = OrderLookup(oanda, claim_store, unclaimed, clock, timeout_s=5.0)
+    newest = NewestTransaction(oanda, metrics)
+    checks = OrderChecks(SafetyKnobs(), KillSwitch(store), AccountKinds(oanda, clock, metrics))
+    submitter = OrderSubmitter(
+        checks,
+        OrderFence(ValkeyFenceStore(store), clock, 10),
+        OrderClaims(claim_store, unclaimed, lookup, newest.known, clock),
         lookup,
         metrics,
+        newest.note,
     )
+    orders = OrderService(oanda, instruments, checks, submitter)
     slots = asyncio.Semaphore(AT_ONCE)
     placed: Counter[OrderState] = Counter()
 
     async def trade(number: int) -> None:
-        units = Decimal(10 if number % 2 else -10)
+        units = Decimal(10)
         order = MarketOrder(
             client_order_id=f"thousand-{number:04}", instrument="EUR_USD", units=units
         )
         async with slots:
-            placed[(await orders.place(order)).state] += 1
+            placed[(await orders.place(order, Decided())).state] += 1
             found = await lookup.find(order.client_order_id)
             assert (found.state, found.filled_units) == (OrderState.FILLED, units)
             if number % 10 == 0:
-                assert await orders.place(order) == found
+                again = await orders.place(order, Decided())
+                assert again.transaction_id == found.transaction_id
 
     started = time.monotonic()
     async with asyncio.TaskGroup() as tasks:

@@ -136,3 +136,45 @@ async def test_token_is_in_no_error_and_no_repr(broker: RunningBroker) -> None:
         shown = "".join(traceback.format_exception(failure.value)) + repr(vars(http))
         assert secret not in shown
         await http.close()
+
+
+async def test_urgent_requests_go_before_those_that_wait() -> None:
+    throttle = Throttle("slow", RateLimit(20, 1), GatewayMetrics(CollectorRegistry()))
+    order: list[str] = []
+
+    async def go(name: str, *, urgent: bool = False) -> None:
+        await throttle.wait(urgent=urgent)
+        order.append(name)
+
+    reads = [asyncio.create_task(go(f"read {n}")) for n in range(6)]
+    await asyncio.sleep(0)
+    cancelled = reads.pop(2)
+    cancelled.cancel()
+    started = asyncio.get_running_loop().time()
+    await go("order", urgent=True)
+    assert asyncio.get_running_loop().time() - started < 0.15
+    await asyncio.gather(*reads)
+    assert order == ["read 0", "order", "read 1", "read 3", "read 4", "read 5"]
+    # The one that was cancelled took no slot: five waits of 50 ms.
+    assert asyncio.get_running_loop().time() - started < 0.4
+
+
+async def test_order_does_not_wait_for_connections_that_slow_reads_hold(
+    broker: RunningBroker,
+) -> None:
+    metrics = GatewayMetrics(CollectorRegistry())
+    fast = Throttle("fast", RateLimit(1000, 100), metrics)
+    http = OandaHttp(
+        broker.url, SecretStr(broker.settings.token), 3.0, Throttles(fast, fast), metrics
+    )
+    oanda = OandaBroker(http, broker.settings.account)
+    broker.faults.add({"kind": "latency", "seconds": 2, "path": "openPositions"})
+    reads = [asyncio.create_task(oanda.positions()) for _ in range(20)]
+    await asyncio.sleep(0.1)
+    order = MarketOrder(client_order_id="an-order-1", instrument="EUR_USD", units=Decimal(1))
+    async with asyncio.timeout(1):
+        assert (await oanda.create_market_order(order)).state is OrderState.FILLED
+    for read in reads:
+        read.cancel()
+    await asyncio.gather(*reads, return_exceptions=True)
+    await http.close()

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from sep_fx.granularity import Granularity
 from sep_kit.errors import BrokerUnavailableError
-from sep_kit.store.candle_chunks import Candle, CandleColumns
+from sep_kit.store.candle_chunks import CandleColumns
 
 from sep_gateway.domain.account import (
     AccountSummary,
@@ -161,9 +161,9 @@ class CandleStore(Protocol):
         """Start in seconds of the newest bar of each instrument that has one."""
         ...
 
-    async def read_candles(
+    async def read_columns(
         self, instrument: str, granularity: Granularity, since: int, until: int
-    ) -> list[Candle]:
+    ) -> list[CandleColumns]:
         """Candles with ``since <= start < until``, oldest first."""
         ...
 

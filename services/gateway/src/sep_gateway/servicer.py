@@ -1,5 +1,7 @@
 """GatewayService: converts requests, calls the application, converts results."""
 
+import asyncio
+
 import grpc
 from sep.gateway.v1 import gateway_pb2 as pb
 from sep.gateway.v1 import gateway_pb2_grpc
@@ -49,6 +51,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         self._trades = trades
         self._lookup = lookup
         self._clock = clock
+        self._candle_turn = asyncio.Lock()
 
     async def ListCandles(
         self,
@@ -57,12 +60,16 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> pb.ListCandlesResponse:
         """Stored candles, oldest first."""
         query = convert.candle_query(request, self._universe.granularity)
-        candles = await self._candles.stored(query)
-        return pb.ListCandlesResponse(
-            instrument=query.instrument,
-            granularity=query.granularity.value,
-            candles=[convert.candle_message(c) for c in candles],
+        response = pb.ListCandlesResponse(
+            instrument=query.instrument, granularity=query.granularity.value
         )
+        # One at a time: a flood of reads waits here, and not in front of orders.
+        async with self._candle_turn:
+            for part in convert.slices(await self._candles.stored(query)):
+                convert.add_candles(response, part)
+                # Orders and other reads go on between the slices.
+                await asyncio.sleep(0)
+        return response
 
     async def FetchCandles(
         self,

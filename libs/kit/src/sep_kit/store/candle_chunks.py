@@ -208,6 +208,16 @@ def pack_bars(bars: Bars, start: int, bar_seconds: int, digits: int) -> bytes:
     return encode(Chunk(digits, records))
 
 
+def columns_of(chunk: Chunk, start: int, bar_seconds: int) -> CandleColumns:
+    """The chunk's bars as columns."""
+    return CandleColumns(
+        start + chunk.records["slot"].astype(np.int64) * bar_seconds,
+        chunk.records["prices"].astype(np.int64),
+        chunk.records["volume"].astype(np.int64),
+        chunk.digits,
+    )
+
+
 def candles_of(chunk: Chunk, start: int, bar_seconds: int) -> list[Candle]:
     """The chunk's bars as exact decimals."""
     unit = Decimal(1).scaleb(-chunk.digits)

@@ -141,6 +141,18 @@ class CandleStore:
             )
         ]
 
+    async def read_columns(
+        self, instrument: str, granularity: Granularity, since: int, until: int
+    ) -> list[CandleColumns]:
+        """As ``read_candles``, in columns, of which each has its own precision."""
+        seconds = granularity.seconds
+        return [
+            candle_chunks.columns_of(
+                chunk.between(since - start, until - start, seconds), start, seconds
+            )
+            for start, chunk in await self._chunks(instrument, granularity, since, until)
+        ]
+
     async def _chunks(
         self, instrument: str, granularity: Granularity, since: int, until: int | None
     ) -> list[tuple[int, candle_chunks.Chunk]]:

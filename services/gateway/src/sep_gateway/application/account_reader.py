@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from sep_kit.errors import StaleViewError
+from sep_kit.errors import BrokerUnavailableError, StaleViewError
 from sep_kit.logging import get_logger
 
 from sep_gateway.application.left_out_members import LeftOutMembers
@@ -15,6 +15,8 @@ from sep_gateway.ports import Broker
 
 _log = get_logger("AccountReader")
 
+# How long the ledger has to contradict a transaction id before it is taken for a mistake.
+_DOUBT_S = 5.0
 # The broker's views lag behind its transactions by fractions of a second.
 _DELAYS_S = (0.05, 0.1, 0.15, 0.3, 0.4)
 
@@ -41,6 +43,7 @@ class AccountReader:
         self._newest = newest
         self._left_out = left_out
         self._stale = metrics.stale_views
+        self._doubted_at: float | None = None
 
     async def account(self, at_least: int | None = None) -> AccountSummary:
         """The account summary.
@@ -76,7 +79,9 @@ class AccountReader:
             await asyncio.sleep(delay)
             view = await read()
         self._newest.note(view.last_transaction_id)
-        if view.last_transaction_id < wanted:
+        if view.last_transaction_id >= wanted:
+            self._doubted_at = None
+        elif not await self._is_current(view.last_transaction_id):
             self._stale.labels(name).inc()
             if at_least is not None:
                 raise StaleViewError(
@@ -86,3 +91,26 @@ class AccountReader:
                     last=str(view.last_transaction_id),
                 )
         return view
+
+    async def _is_current(self, last_id: int) -> bool:
+        """Whether the ledger has for seconds had nothing after a view that seems too old.
+
+        Then the newer transaction does not exist: an answer named it by mistake, and no view will
+        ever include it.
+        """
+        now = asyncio.get_running_loop().time()
+        try:
+            page = await self._broker.transactions_since(last_id)
+        except BrokerUnavailableError:
+            return False
+        if page.last_id > last_id:
+            self._doubted_at = None
+            return False
+        if self._doubted_at is None:
+            self._doubted_at = now
+        if now - self._doubted_at < _DOUBT_S:
+            return False
+        if self._newest.id > last_id:
+            _log.warning("a transaction that was named does not exist", named=self._newest.id)
+            self._newest.reset(last_id)
+        return True

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sep_fx.granularity import Granularity
 from sep_kit.errors import BrokerUnavailableError
-from sep_kit.store.candle_chunks import Candle
+from sep_kit.store.candle_chunks import CandleColumns
 
 from sep_gateway.application.candle_loader import CandleLoader, LoadResult
 from sep_gateway.application.instrument_cache import InstrumentCache
@@ -54,7 +54,7 @@ class CandleService:
         self._loader = loader
         self._store = store
 
-    async def stored(self, query: CandleQuery) -> list[Candle]:
+    async def stored(self, query: CandleQuery) -> list[CandleColumns]:
         """Stored candles, oldest first.
 
         Raises:
@@ -74,9 +74,10 @@ class CandleService:
         span = query.limit * seconds
         while True:
             begin = max(start, end - span)
-            found = await self._store.read_candles(query.instrument, query.granularity, begin, end)
-            if len(found) >= query.limit or begin <= start:
-                return found[-query.limit :]
+            found = await self._store.read_columns(query.instrument, query.granularity, begin, end)
+            surplus = sum(map(len, found)) - query.limit
+            if surplus >= 0 or begin <= start:
+                return _without_first(found, surplus)
             span *= _SPAN_GROWTH
 
     async def fetch(
@@ -109,3 +110,18 @@ class CandleService:
             # The traded instruments and their stored candles are known without the broker.
             if instrument not in self._universe.instruments:
                 raise
+
+
+def _without_first(columns: Sequence[CandleColumns], surplus: int) -> list[CandleColumns]:
+    """The columns without their first ``surplus`` candles; none are left out below 1."""
+    left = []
+    for part in columns:
+        skipped = min(max(0, surplus), len(part))
+        surplus -= skipped
+        if skipped < len(part):
+            left.append(
+                CandleColumns(
+                    part.time[skipped:], part.points[skipped:], part.volume[skipped:], part.digits
+                )
+            )
+    return left

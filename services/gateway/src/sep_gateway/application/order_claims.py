@@ -61,9 +61,11 @@ class OrderClaims:
         if close is not None:
             units = "" if close.units is None else format(close.units, "f")
             claim = replace(claim, trade_id=close.trade_id, units=units)
-            await self._mark(trade_close_claim(str(close.trade_id)), claim)
-        if not client_order_id:
-            return True
+            stored = await self._mark(trade_close_claim(str(close.trade_id)), claim)
+            if not client_order_id:
+                return True
+            if not stored:
+                return self._unclaimed.add(client_order_id, claim)
         try:
             return await self._acquire(client_order_id, claim)
         except (StoreUnavailableError, CorruptRecordError):
@@ -94,8 +96,11 @@ class OrderClaims:
             return False
         return await self._store.replace(client_order_id, earlier, claim)
 
-    async def _mark(self, key: str, claim: OrderClaim) -> None:
+    async def _mark(self, key: str, claim: OrderClaim) -> bool:
+        """Record that this stack closes a trade; False when the store does not answer."""
         try:
             await self._store.record(key, claim)
         except StoreUnavailableError:
             self._unclaimed.add(key, claim)
+            return False
+        return True

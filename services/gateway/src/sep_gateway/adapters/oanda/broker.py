@@ -97,7 +97,7 @@ class OandaBroker:
         try:
             response = await self._get("trade", f"trades/{trade_id}", urgent=True)
         except RefusedError as error:
-            if _is_missing(error):
+            if is_missing(error):
                 return None
             raise
         with parse.parsing("trade"):
@@ -215,7 +215,7 @@ class OandaBroker:
                 "order", f"orders/@{quote(client_order_id, safe='')}", urgent=True
             )
         except RefusedError as error:
-            if _is_missing(error):
+            if is_missing(error):
                 return None
             raise
         with parse.parsing("order"):
@@ -281,6 +281,6 @@ class OandaBroker:
         )
 
 
-def _is_missing(error: RefusedError) -> bool:
+def is_missing(error: RefusedError) -> bool:
     """Whether a 404 is about what was asked for, and not about the account."""
     return error.status == _NOT_FOUND and bool(error.words) and "account" not in error.words.lower()

@@ -6,7 +6,7 @@ error. A member of a list that can't be read is left out, and named.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sep_fx.instants import parse_rfc3339
@@ -44,7 +44,10 @@ def finite(text: str) -> Decimal:
     """A finite decimal."""
     if not isinstance(text, str):
         raise TypeError(f"{text!r} is not a decimal string")
-    value = Decimal(text)
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text[:40]!r} is not a decimal") from None
     if not value.is_finite():
         raise ValueError(f"{text!r} is not finite")
     return value
