@@ -88,7 +88,7 @@ def result(outcome: Outcome, reason: str = "", filled: int = 0) -> Result:
 def test_a_trade_that_a_stop_has_taken_does_not_spoil_the_exit_of_the_others() -> None:
     gone, closed = result(Outcome.REJECTED, TRADE_GONE), result(Outcome.FILLED, filled=-300)
     both = combined([gone, closed])
-    assert (both.outcome, both.filled_units, both.reason) == (Outcome.FILLED, -300, TRADE_GONE)
+    assert (both.outcome, both.filled_units, both.reason) == (Outcome.FILLED, D(-300), TRADE_GONE)
     assert combined([closed, result(Outcome.UNKNOWN)]).outcome is Outcome.UNKNOWN
     assert combined([gone, gone]).outcome is Outcome.REJECTED
     assert combined([closed, closed]).filled_units == -600
@@ -223,7 +223,7 @@ def test_stops_are_remembered_while_a_trade_may_still_come_of_their_entry() -> N
 
 def test_hedged_trades_by_hand_do_not_cancel_out() -> None:
     held = holding_of(EUR, OpenTrades(trades=(trade(1, 500, own=False), trade(2, -500, own=False))))
-    assert (held.manual, held.manual_units, held.manual_hedged) == (0, 1000, True)
+    assert (held.manual, held.manual_units, held.manual_hedged) == (D(0), D(1000), True)
     both = market(trade(1, 500, own=False), trade(2, -500, own=False))
     assert [c.current for c in plan_flatten([both], include_manual=True)] == [500, -500]
     assert not plan_flatten([both], include_manual=False)

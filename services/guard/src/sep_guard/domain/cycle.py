@@ -28,11 +28,14 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
     """
     portfolio = limits.portfolio
     budget = budget_of(view.account, portfolio)
+    share = share_to_keep(view.account, view.markets.values(), portfolio)
+    free = max(ZERO, budget.ceiling - view.account.margin_used)
     capacity = Capacity(
-        headroom=max(ZERO, budget.ceiling - view.account.margin_used),
+        # Nothing is opened while margin has to be freed.
+        headroom=free if share == 1 else ZERO,
         base=_sizing_base(view, portfolio),
         exposure=view.risk.exposure,
-        share=share_to_keep(view.account, view.markets.values(), portfolio),
+        share=share,
     )
     reductions: list[Action] = []
     others: list[Action] = []
