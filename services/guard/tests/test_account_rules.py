@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sep_fx.instrument import Instrument
 from sep_fx.sessions import SessionState, fx_week_closes_at
 from sep_guard.domain.actions import Kind
 from sep_guard.domain.budget import budget_at_ceiling
@@ -122,9 +123,8 @@ def test_margin_over_the_ceiling_is_gone_after_one_cycle(pair: tuple[GuardLimits
 
 
 def account(used: str, **changed: object) -> Account:
-    base = Account(
-        balance=D(100_000), nav=D(100_000), margin_used=D(used), margin_available=D(100_000) - D(used)
-    )  # fmt: skip
+    nav, in_use = D(100_000), D(used)
+    base = Account(balance=nav, nav=nav, margin_used=in_use, margin_available=nav - in_use)
     return replace(base, **changed)  # type: ignore[arg-type]
 
 
@@ -144,8 +144,6 @@ def test_near_the_closeout_nothing_stays(pair: tuple[GuardLimits, View]) -> None
 
 
 def market(*held: Trade, bid: str = "1.10", rate: str = "0.02", **changed: object) -> Market:
-    from sep_fx.instrument import Instrument
-
     base = Market(
         instrument=Instrument(EUR, 5, 0, D(1), D(rate)),
         session=SessionState(True, NOW // 1000 + 90_000, None, ()),
@@ -272,8 +270,9 @@ def test_the_fx_week_ends_before_weekends_and_holidays(now: str, ends: str | Non
 
 def test_positions_are_closed_before_the_week_ends_with_an_open_session() -> None:
     now_s = NOW // 1000
-    for left, near in ((ENTRY.exit_minutes * 60 + 1, False), (ENTRY.exit_minutes * 60, True), (1, True)):  # fmt: skip
-        assert near_week_end(market(week_closes_s=now_s + int(left)), NOW, ENTRY) is near
+    window = int(ENTRY.exit_minutes * 60)
+    for left, near in ((window + 1, False), (window, True), (1, True)):
+        assert near_week_end(market(week_closes_s=now_s + left), NOW, ENTRY) is near
     assert near_week_end(market(week_closes_s=now_s), NOW, ENTRY)
     assert not near_week_end(market(week_closes_s=now_s, quote=None), NOW, ENTRY)
     assert not near_week_end(market(week_closes_s=None), NOW, ENTRY)
