@@ -92,6 +92,7 @@ def test_methods_have_the_expected_access() -> None:
         "CloseTrade",
         "GetOrder",
         "PlaceMarketOrder",
+        "SetTradeStop",
     ]
 
 

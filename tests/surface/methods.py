@@ -32,6 +32,7 @@ CLOSE: Json = {
     "side": "POSITION_SIDE_LONG",
 }
 TRADE: Json = {"trade_id": "1"}
+STOP: Json = {"trade_id": "1", "stop_loss_price": "0.5", "client_order_id": "surface-8"}
 REQUESTS: dict[str, Json] = {
     "GetManifoldCoeffs": {"instrument": "EUR_USD"},
     "ListCandles": {"instrument": "EUR_USD", "limit": 5},
@@ -43,6 +44,7 @@ REQUESTS: dict[str, Json] = {
     "PlaceMarketOrder": ORDER,
     "ClosePosition": CLOSE,
     "CloseTrade": TRADE,
+    "SetTradeStop": STOP,
     "GetOrder": {"client_order_id": "surface-1"},
 }
 """Requests of the methods whose empty request is invalid or means something else."""

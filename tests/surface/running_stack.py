@@ -20,7 +20,7 @@ from sep_guard import app as guard_app
 from sep_guard.settings import GuardSettings
 from sep_kit.settings.loading import load_settings
 from sep_kit.store.connection import Valkey, open_valkey
-from sep_paper_broker.app import serve_paper_broker
+from sep_paper_broker.app import RunningBroker, serve_paper_broker
 from sep_paper_broker.settings import Settings as PaperSettings
 from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer, free_port
@@ -54,6 +54,7 @@ class RunningStack:
     channel: grpc.aio.Channel
     valkey: ValkeyServer
     store: Valkey
+    broker: RunningBroker
     parts: dict[str, AsyncExitStack] = field(default_factory=dict)
 
     async def stop(self, part: str) -> None:
@@ -122,7 +123,7 @@ async def running_stack(
             httpx.AsyncClient(base_url=envoy.url, trust_env=False, timeout=20)
         )
         channel = await resources.enter_async_context(grpc.aio.insecure_channel(envoy.address))
-        yield RunningStack(http, channel, valkey, store, parts)
+        yield RunningStack(http, channel, valkey, store, broker, parts)
 
 
 async def _stop_all(parts: dict[str, AsyncExitStack]) -> None:

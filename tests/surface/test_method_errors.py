@@ -7,6 +7,7 @@ each. A documented error that no situation provokes fails its test, and so does 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from itertools import count
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest_asyncio
 from sep_contract import Method
 from sep_kit.store import keys
 from sep_kit.store.connection import open_valkey, reply
+from sep_paper_broker.orders.requests import MarketOrderRequest
 from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer
 
@@ -22,6 +24,8 @@ from tests.surface.methods import (
     CLOSE,
     METHODS,
     OK,
+    ORDER,
+    STOP,
     TRADE,
     DocumentedError,
     Json,
@@ -104,6 +108,7 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         seen["the order is too large"] = await call_some(stack, order("1000000001"))
         await stack.call("SetKillSwitch", {"kill_switch": False, "reason": "a test"})
         seen["the kill switch is released"] = await call_all(stack)
+        seen |= await with_refused_orders(stack)
         seen["stored records are corrupt"] = await with_corruption(stack)
         valkey.freeze()
         seen["the store does not respond"] = await call_all(stack)
@@ -111,6 +116,57 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         seen["the store is down"] = await call_all(stack)
         await store.aclose()
     return seen
+
+
+async def with_refused_orders(stack: RunningStack) -> OutcomesBySituation:
+    """Views that are too old, and orders that the gateway does not send."""
+    seen: OutcomesBySituation = {}
+    demanding: Json = {"min_transaction_id": "999999999"}
+    views = dict.fromkeys(("GetAccount", "ListPositions", "ListOpenTrades"), demanding)
+    # At the same time: after some seconds it is clear that the transaction does not exist.
+    outcomes = await asyncio.gather(*(stack.call(name, body) for name, body in views.items()))
+    seen["a view is older than a transaction"] = dict(zip(views, outcomes, strict=True))
+    await reply(stack.store.set(keys.ORDER_FENCE, "7"))
+    old: dict[str, Json] = {"PlaceMarketOrder": ORDER, "ClosePosition": CLOSE}
+    old |= {"CloseTrade": TRADE, "SetTradeStop": STOP}
+    seen["another replica has ordered"] = await call_some(
+        stack, {name: {**body, "fencing_token": 6} for name, body in old.items()}
+    )
+    aged = {**ORDER, "client_order_id": "surface-old", "decided_at_ms": 1000}
+    seen["the entry is too old"] = await call_some(stack, {"PlaceMarketOrder": aged})
+    hand = MarketOrderRequest(instrument="EUR_USD", units=Decimal(1))
+    opened = stack.broker.broker.account.submit(hand, stack.broker.broker.advance()).fill
+    assert opened is not None
+    trade = {**STOP, "trade_id": str(max(map(int, stack.broker.broker.account.book.trades)))}
+    seen["the trade was opened by hand"] = await call_some(stack, {"SetTradeStop": trade})
+    seen["the account is of another kind"] = await with_another_kind_of_account(stack)
+    return seen
+
+
+async def with_another_kind_of_account(stack: RunningStack) -> Outcomes:
+    """Repeated until the gateway has noticed, and again until it has noticed the end."""
+    fault = stack.broker.faults.add({"kind": "guaranteed_stop_required"})
+    kind = Outcome("FAILED_PRECONDITION", "ACCOUNT_KIND")
+    numbers = count(100)
+
+    async def placed() -> Outcomes:
+        return await call_some(
+            stack,
+            {"PlaceMarketOrder": {**ORDER, "client_order_id": f"surface-{next(numbers)}"}},
+        )
+
+    async def refused() -> Outcomes | None:
+        outcomes = await placed()
+        return outcomes if kind in outcomes["PlaceMarketOrder"] else None
+
+    outcomes = await eventually(refused, within_s=30, every_s=0.2) or {}
+    stack.broker.faults.remove(fault.id)
+
+    async def over() -> bool:
+        return kind not in (await placed())["PlaceMarketOrder"]
+
+    await eventually(over, within_s=30, every_s=0.2)
+    return outcomes
 
 
 async def with_corruption(stack: RunningStack) -> Outcomes:
