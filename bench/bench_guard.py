@@ -24,6 +24,8 @@ from sep_guard.domain.orders import Intent, Outcome, Result
 from sep_guard.domain.risk.activity import OwnTrade
 from sep_guard.domain.risk.context import RiskContext
 from sep_guard.domain.risk.ledger_events import LedgerPage
+from sep_guard.domain.stop_guard import StopOrder, StopSet
+from sep_guard.domain.trades import OpenTrades
 from sep_guard.domain.view import View
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import Prices
@@ -78,7 +80,7 @@ class _Broker:
         self.arrived = asyncio.Event()
         self.arrived_at = 0.0
 
-    async def account(self) -> Account:
+    async def account(self, since_id: int = 0) -> Account:
         return Account(
             balance=_D(100_000),
             nav=_D(100_000),
@@ -87,8 +89,11 @@ class _Broker:
             last_transaction_id="7",
         )
 
-    async def holdings(self) -> Mapping[str, Holding]:
-        return {}
+    async def trades(self, since_id: int = 0) -> OpenTrades:
+        return OpenTrades(last_transaction_id="7")
+
+    async def set_stop(self, stop: StopOrder) -> StopSet:
+        return StopSet(in_place=True)
 
     async def prices(self, instruments: Sequence[str]) -> Prices:
         quote = Quote(

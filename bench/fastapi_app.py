@@ -20,8 +20,10 @@ from sep_guard.adapters.risk_state import RiskStateStore
 from sep_guard.adapters.stored_inputs import StoredInputsReader
 from sep_guard.adapters.valkey_store import ValkeyGuardStore
 from sep_guard.adapters.view_reader import ViewReader, ViewSettings
+from sep_guard.application.account_view import AccountViewReader
 from sep_guard.application.open_orders import OpenOrders
 from sep_guard.application.risk_monitor import RiskMonitor
+from sep_guard.application.watermark import Watermark
 from sep_guard.domain.entry_checks import check_entry
 from sep_guard.settings import GuardSettings
 from sep_kit.clock import SystemClock, now_ms
@@ -64,8 +66,10 @@ def _reader() -> ViewReader:
     inputs = StoredInputsReader(_store, _settings.candle_granularity, orders.instruments, _clock)
     broker = GatewayBroker(grpc.aio.insecure_channel(_settings.gateway_addr))
     limits = _settings.limits().risk
-    monitor = RiskMonitor(broker, RiskStateStore(_store), limits, _clock)
-    return ViewReader(settings, broker, inputs, _kill_switch, monitor, _clock)
+    monitor = RiskMonitor(broker, RiskStateStore(_store), limits, _clock, frozenset)
+    watermark = Watermark()
+    accounts = AccountViewReader(broker, watermark, time.monotonic)
+    return ViewReader(settings, broker, inputs, _kill_switch, monitor, accounts, watermark, _clock)
 
 
 class AllocationStatus(BaseModel):

@@ -22,7 +22,8 @@ OPEN, CLOSED = 90, 60
 class Scenario:
     """How the series differ from a healthy stack's, and the alert that must fire.
 
-    ``delay`` is in minutes; a series with the value None is missing.
+    ``delay`` is in minutes; a series with the value None is missing. ``always`` means that the
+    alert stands at the weekend too, ``at_once`` that it waits for nothing.
     """
 
     alert: str
@@ -30,7 +31,8 @@ class Scenario:
     delay: int
     labels: dict[str, str]
     summary: str
-    ends_with_the_market: bool = True
+    always: bool = False
+    at_once: bool = False
 
 
 def healthy() -> dict[str, str]:
@@ -121,7 +123,7 @@ def scenarios() -> list[Scenario]:
             "SepBreakerTripped", {breaker("drawdown"): f"1x{whole}"}, 0,
             {**page, "limit": "drawdown"},
             "The breaker is tripped by drawdown; entries are refused until it is acknowledged",
-            ends_with_the_market=False,
+            always=True,
         ),
         Scenario(
             "SepInstrumentLocked", {lock("EUR_USD", "stop_outs"): f"1x{whole}"}, 0,
@@ -137,7 +139,7 @@ def scenarios() -> list[Scenario]:
             "SepRiskHeadroomLow", {headroom("daily_loss"): f"0.15x{whole}"}, 5,
             {**ticket, "limit": "daily_loss"},
             "daily_loss: 15% of the limit is left before the breaker trips",
-            ends_with_the_market=False,
+            always=True,
         ),
         Scenario(
             "SepLoopStalled", {stalled: f"0x{whole}"}, 7,
@@ -156,6 +158,74 @@ def scenarios() -> list[Scenario]:
             "SepBrokerLinkDown", {"sep_broker_connected": f"0x{whole}"}, 1, page, link
         ),
         Scenario("SepBrokerLinkDown", {"sep_broker_connected": None}, 1, page, link),
+        Scenario(
+            "SepMarginAboveCeiling",
+            {'sep_margin_used': f"12000x{whole}", 'sep_margin_ceiling': f"10000x{whole}"},
+            2, page,
+            "Margin in use 12k is above the budget's ceiling and its band",
+        ),
+        Scenario(
+            "SepMarginMismatch",
+            {'sep_margin_model_ratio': f"1.5x{whole}"},
+            5, ticket,
+            "The broker counts 50% more or less margin than the guard",
+        ),
+        Scenario(
+            "SepOrdersRefused",
+            {'sep_guard_orders_total{instrument="EUR_USD",outcome="REJECTED"}': f"0+1x{whole}"},
+            5, {**ticket, "instrument": "EUR_USD"},
+            "The broker refuses orders in EUR_USD again and again",
+            at_once=True,
+        ),
+        Scenario(
+            "SepOrderUnknown",
+            {'sep_order_unknown_seconds{instrument="EUR_USD"}': f"61x{whole}"},
+            1, {**page, "instrument": "EUR_USD"},
+            "The outcome of an order in EUR_USD is unknown for more than a minute", at_once=True,
+        ),
+        Scenario(
+            "SepStopMissing",
+            {'sep_trade_stop_faults{fault="STOP_MISSING",instrument="EUR_USD"}': f"1x{whole}"},
+            1, {**page, "instrument": "EUR_USD", "fault": "STOP_MISSING"},
+            "EUR_USD: 1 trades have no stop, or one that was moved away",
+        ),
+        Scenario(
+            "SepSecondWriter",
+            {'sep_risk_breaker{limit="second_writer"}': f"1x{whole}"},
+            1, {**page, "limit": "second_writer"},
+            "Another writer fills orders as this stack on the same account; entries are stopped",
+            at_once=True,
+        ),
+        Scenario(
+            "SepAccountUnsupported",
+            {'sep_account_unsupported{kind="HEDGING"}': f"1x{whole}"},
+            1, {**page, "kind": "HEDGING"},
+            "The account is of a kind that can't be traded: HEDGING",
+        ),
+        Scenario(
+            "SepInstrumentLeftOut",
+            {'sep_instrument_left_out{instrument="XAU_USD"}': f"1x{whole}"},
+            5, {**ticket, "instrument": "XAU_USD"},
+            "XAU_USD is left out: not listed by the broker, or a trade can't be read",
+        ),
+        Scenario(
+            "SepBrokerClockSkew",
+            {'sep_broker_clock_skew_seconds': f"-3x{whole}"},
+            5, ticket,
+            "This clock differs from the broker's by 3 s",
+        ),
+        Scenario(
+            "SepBrokerAccessDenied",
+            {'sep_broker_access_denied': f"1x{whole}"},
+            1, page,
+            "The broker refuses the token or the account",
+        ),
+        Scenario(
+            "SepUnitsOutsideSession",
+            {'sep_units_outside_session{instrument="EUR_USD"}': f"1000x{whole}"},
+            5, {**page, "instrument": "EUR_USD"},
+            "1k units of EUR_USD are held while its session is closed", always=True,
+        ),
     ]  # fmt: skip
 
 
@@ -175,13 +245,13 @@ def scenario_test(scenario: Scenario) -> dict[str, Any]:
             "runbook": f"docs/operations/runbook.md#{anchor}",
         },
     }
-    weekend = [] if scenario.ends_with_the_market else [expected]
+    weekend = [expected] if scenario.always else []
     moments = {OPEN - 10: [expected], OPEN + 20: weekend, OPEN + 50: weekend}
-    if scenario.delay:
+    if scenario.delay and not scenario.at_once:
         moments = {scenario.delay - 1: [], **moments}
-    ends = "stops when the market closes" if scenario.ends_with_the_market else "goes on"
     return {
-        "name": f"{scenario.alert} fires, and {ends}",
+        "name": f"{scenario.alert} fires, and "
+        + ("stands on the weekend" if scenario.always else "stops when the market closes"),
         "interval": "1m",
         "input_series": as_input(series),
         "alert_rule_test": [

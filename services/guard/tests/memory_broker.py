@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sep_fx.instrument import Instrument
-from sep_guard.domain.market import ZERO, Account, Holding, Quote
-from sep_guard.domain.orders import Intent, Outcome, Result
+from sep_guard.domain.market import ZERO, Account, Quote, Trade
+from sep_guard.domain.orders import TRADE_GONE, Intent, Outcome, Result
 from sep_guard.domain.risk.activity import OwnTrade
 from sep_guard.domain.risk.ledger_events import (
     Closed,
@@ -18,6 +18,8 @@ from sep_guard.domain.risk.ledger_events import (
     Refused,
     Transfer,
 )
+from sep_guard.domain.stop_guard import StopOrder, StopSet
+from sep_guard.domain.trades import OpenTrades
 from sep_guard.ports import Prices
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import BrokerUnavailableError
@@ -57,7 +59,10 @@ class MemoryBroker:
         self.nav: Decimal | None = None
         """NAV as the broker sends it; the balance when None."""
         self.ledger_down = False
-        self.trades: dict[str, OwnTrade] = {}
+        self.open_trades: dict[str, OwnTrade] = {}
+        self.client_ids: dict[str, str] = {}
+        self.stops: dict[str, Decimal | None] = {}
+        self.stops_set: list[StopOrder] = []
 
     def transfer(self, amount: int) -> None:
         """Move cash in or out, as the ledger then says."""
@@ -76,14 +81,14 @@ class MemoryBroker:
 
     def close_foreign(self, instrument: str, reason: CloseReason) -> None:
         """Close this stack's trades as a stop, a closeout or a person would."""
-        for trade in [t for t in self.trades.values() if t.instrument == instrument]:
+        for trade in [t for t in self.open_trades.values() if t.instrument == instrument]:
             self._close_trade(trade, abs(trade.units), reason)
         self.positions[instrument].managed = ZERO
 
     def trade_manually(self, instrument: str, units: int) -> None:
         self.positions[instrument].manual += units
 
-    async def account(self) -> Account:
+    async def account(self, since_id: int = 0) -> Account:
         self._check_available()
         # No plan may read the account while an order of another plan is in flight.
         self.overlapped |= self._placing
@@ -99,13 +104,25 @@ class MemoryBroker:
             last_transaction_id=str(len(self.events)),
         )
 
-    async def holdings(self) -> Mapping[str, Holding]:
+    async def trades(self, since_id: int = 0) -> OpenTrades:
         self._check_available()
-        return {
-            i: Holding(managed=p.managed, manual=p.manual)
-            for i, p in self.positions.items()
-            if p.managed or p.manual
-        }
+        own = [
+            Trade(
+                id=t.trade_id, instrument=t.instrument, units=t.units, own=True,
+                client_id=self.client_ids.get(t.trade_id, ""),
+                stop_loss=self.stops.get(t.trade_id),
+            )
+            for t in self.open_trades.values()
+        ]  # fmt: skip
+        by_hand = [
+            Trade(id=_hand_id(name), instrument=name, units=p.manual, own=False)
+            for name, p in self.positions.items()
+            if p.manual
+        ]
+        return OpenTrades(
+            trades=tuple(sorted([*own, *by_hand], key=lambda t: int(t.id))),
+            last_transaction_id=str(len(self.events)),
+        )
 
     async def prices(self, instruments: Sequence[str]) -> Prices:
         self._check_available()
@@ -133,9 +150,16 @@ class MemoryBroker:
         finally:
             self._placing = False
 
+    async def set_stop(self, stop: StopOrder) -> StopSet:
+        self.stops_set.append(stop)
+        if stop.trade_id not in self.open_trades:
+            return StopSet(in_place=False, reason=TRADE_GONE)
+        self.stops[stop.trade_id] = stop.price
+        return StopSet(in_place=True)
+
     async def own_trades(self) -> Sequence[OwnTrade]:
         self._check_available()
-        return list(self.trades.values())
+        return list(self.open_trades.values())
 
     async def ledger(self, since_id: int, through_id: int) -> LedgerPage:
         self._check_available()
@@ -164,20 +188,49 @@ class MemoryBroker:
         return unknown if fault == "lost_response" else result
 
     def _fill(self, intent: Intent) -> Result:
+        refused = self._refusal_of(intent)
+        if refused:
+            outcome = Outcome.REJECTED if refused == TRADE_GONE else Outcome.CANCELLED
+            result = Result(outcome=outcome, reason=refused, filled_units=ZERO, fill_price=None)
+        elif intent.trade_id:
+            result = self._fill_trade(intent)
+        else:
+            result = self._fill_position(intent)
+        self.fills[intent.client_order_id] = result
+        return result
+
+    def _refusal_of(self, intent: Intent) -> str:
+        """The reason for which the broker cancels or rejects an order; empty for none."""
+        held = self._net(self.positions[intent.instrument])
+        if intent.trade_id:
+            by_hand = intent.trade_id == _hand_id(intent.instrument) and held
+            return "" if intent.trade_id in self.open_trades or by_hand else TRADE_GONE
+        if intent.reduce_only:
+            return "TIME_IN_FORCE_EXPIRED" if held * intent.units >= 0 else ""
+        # An entry can only open.
+        if held * intent.units < 0:
+            return "FIFO_VIOLATION"
+        used = (abs(held) + abs(intent.units)) * self.mids[intent.instrument] * RATE
+        return "INSUFFICIENT_MARGIN" if used > self.balance else ""
+
+    def _fill_trade(self, intent: Intent) -> Result:
+        position = self.positions[intent.instrument]
+        trade = self.open_trades.get(intent.trade_id)
+        held = position.manual if trade is None else trade.units
+        part = min(abs(held), abs(held) if intent.whole_trade else abs(intent.units))
+        units = -part.copy_sign(held)
+        if trade is None:
+            position.manual += units
+        else:
+            position.managed += units
+            self._close_trade(trade, part, CloseReason.OWN_ORDER)
+        return self._filled(intent.instrument, units)
+
+    def _fill_position(self, intent: Intent) -> Result:
         position, units = self.positions[intent.instrument], intent.units
         before = self._net(position)
         if intent.reduce_only:
-            held = before
-            if held * units >= 0:
-                result = Result(
-                    outcome=Outcome.CANCELLED,
-                    reason="REDUCE_ONLY_NOTHING_TO_REDUCE",
-                    filled_units=ZERO,
-                    fill_price=None,
-                )
-                self.fills[intent.client_order_id] = result
-                return result
-            units = max(units, -held) if held > 0 else min(units, -held)
+            units = max(units, -before) if before > 0 else min(units, -before)
         # Managed trades are closed first, then manual ones; the rest opens a managed trade.
         managed = position.managed
         for kind in ("managed", "manual"):
@@ -187,16 +240,20 @@ class MemoryBroker:
                 setattr(position, kind, held + part)
                 units -= part
         position.managed += units
-        self._record_fill(intent.instrument, managed, position.managed)
-        units = self._net(position) - before
-        result = Result(
+        opened = self._record_fill(intent.instrument, managed, position.managed)
+        if opened:
+            self.client_ids[opened] = intent.client_order_id
+            self.stops[opened] = intent.stop_loss
+        return self._filled(intent.instrument, self._net(position) - before)
+
+    def _filled(self, instrument: str, units: Decimal) -> Result:
+        return Result(
             outcome=Outcome.FILLED,
             reason="",
             filled_units=units,
-            fill_price=self.mids[intent.instrument],
+            fill_price=self.mids[instrument],
+            last_id=len(self.events),
         )
-        self.fills[intent.client_order_id] = result
-        return result
 
     @staticmethod
     def _net(position: Position) -> Decimal:
@@ -213,20 +270,22 @@ class MemoryBroker:
     def _append(self, event: LedgerEvent) -> None:
         self.events.append(event)
 
-    def _record_fill(self, instrument: str, before: Decimal, after: Decimal) -> None:
-        """The ledger of a change of managed units: closes first, oldest trade first."""
+    def _record_fill(self, instrument: str, before: Decimal, after: Decimal) -> str:
+        """The ledger of a change of managed units: closes first; the id of an opened trade."""
         change = after - before
         closing = min(abs(change), abs(before)) if before * change < 0 else ZERO
-        for trade in [t for t in self.trades.values() if t.instrument == instrument]:
+        for trade in [t for t in self.open_trades.values() if t.instrument == instrument]:
             part = min(closing, abs(trade.units))
             if part:
                 self._close_trade(trade, part, CloseReason.OWN_ORDER)
                 closing -= part
         opened = change if before * change >= 0 else after if after * before < 0 else ZERO
         if not opened:
-            return
+            return ""
         trade_id = str(self._next_id)
-        self.trades[trade_id] = OwnTrade(instrument=instrument, trade_id=trade_id, units=opened)
+        self.open_trades[trade_id] = OwnTrade(
+            instrument=instrument, trade_id=trade_id, units=opened
+        )
         self._append(
             Opened(
                 transaction_id=self._next_id,
@@ -237,13 +296,14 @@ class MemoryBroker:
                 value=abs(opened) * self.mids[instrument],
             )
         )
+        return trade_id
 
     def _close_trade(self, trade: OwnTrade, units: Decimal, reason: CloseReason) -> None:
         left = abs(trade.units) - units
         if left:
-            self.trades[trade.trade_id] = replace(trade, units=left.copy_sign(trade.units))
+            self.open_trades[trade.trade_id] = replace(trade, units=left.copy_sign(trade.units))
         else:
-            del self.trades[trade.trade_id]
+            del self.open_trades[trade.trade_id]
         self._append(
             Closed(
                 transaction_id=self._next_id,
@@ -253,3 +313,8 @@ class MemoryBroker:
                 reason=reason,
             )
         )
+
+
+def _hand_id(instrument: str) -> str:
+    """Id of the one trade that stands for what was opened by hand in an instrument."""
+    return str(10**9 + sum(instrument.encode()))

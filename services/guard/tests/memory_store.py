@@ -1,6 +1,8 @@
 """In-memory twin of the ``GuardStore`` port."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 from sep_guard.domain.actions import Action, Plan
@@ -10,6 +12,7 @@ from sep_guard.domain.limits import GuardLimits, PortfolioLimits
 from sep_guard.domain.orders import Intent, Outcome, Result
 from sep_guard.domain.risk.events import RiskEvent
 from sep_guard.domain.risk.state import RiskState
+from sep_guard.domain.stop_guard import StopRepair
 from sep_guard.domain.view import View
 from sep_guard.ports import StoredOrders, Writes
 from sep_kit.errors import NotTheWriterError, StoreUnavailableError
@@ -24,6 +27,7 @@ class StoredState:
     margin_open: bool | None = None
     records: tuple[tuple[str, str, str], ...] = ()
     orders: dict[str, Intent] = field(default_factory=dict)
+    stops: dict[str, Decimal] = field(default_factory=dict)
     risk: RiskState = field(default_factory=RiskState)
     kill_switch: KillSwitchChange | None = None
 
@@ -37,6 +41,10 @@ class MemoryGuardStore:
         self.is_writer = True
         self.is_away = False
         self.available = True
+
+    @property
+    def fencing_token(self) -> int:
+        return 1
 
     async def commit(self, writes: Writes) -> None:
         self._check_available()
@@ -101,6 +109,17 @@ class _MemoryTransaction:
 
     def record_outcome(self, intent: Intent, result: Result, ts_ms: int) -> None:
         self._append(intent.decision_id, "order", Outcome(result.outcome))
+
+    def record_stop(self, decision_id: str, repair: StopRepair, outcome: str, ts_ms: int) -> None:
+        self._append(decision_id, "stop", repair.step)
+
+    def save_trade_stop(self, intent: Intent) -> None:
+        if intent.stop_loss is not None:
+            self._change(stops={**self.state.stops, intent.client_order_id: intent.stop_loss})
+
+    def delete_trade_stops(self, client_order_ids: Sequence[str]) -> None:
+        left = {i: s for i, s in self.state.stops.items() if i not in client_order_ids}
+        self._change(stops=left)
 
     def save_open_order(self, intent: Intent) -> None:
         self._change(orders={**self.state.orders, intent.client_order_id: intent})

@@ -1,7 +1,7 @@
 """Contract of the ``Broker`` port: the in-memory twin, and the gateway with a paper broker."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -12,7 +12,9 @@ from sep_fx.sessions import MarketCalendar
 from sep_gateway.app import build as build_gateway
 from sep_gateway.settings import GatewaySettings
 from sep_guard.adapters.gateway import GatewayBroker
+from sep_guard.domain.market import Holding
 from sep_guard.domain.orders import Intent, Outcome, client_order_id
+from sep_guard.domain.trades import holdings_of
 from sep_guard.ports import Broker
 from sep_kit.clock import SystemClock
 from sep_kit.errors import UnavailableError
@@ -104,6 +106,10 @@ async def is_ready(broker: Broker) -> bool:
         return False
 
 
+async def holdings(tested: BrokerUnderTest) -> Mapping[str, Holding]:
+    return holdings_of(await tested.broker.trades())
+
+
 async def intent(
     tested: BrokerUnderTest, name: str, units: int, reduce_only: bool = False
 ) -> Intent:
@@ -135,7 +141,7 @@ async def test_account_rules_and_prices_can_be_read(tested: BrokerUnderTest) -> 
     assert quote.tradeable
     assert abs(time.time_ns() // 10**6 - quote.ts_ms) < 10_000
     assert prices.home_per_unit["USD"] == 1
-    assert await tested.broker.holdings() == {}
+    assert await holdings(tested) == {}
 
 
 async def test_an_entry_is_filled_managed_and_found_by_a_look_up(tested: BrokerUnderTest) -> None:
@@ -143,7 +149,7 @@ async def test_an_entry_is_filled_managed_and_found_by_a_look_up(tested: BrokerU
     result = await tested.broker.place(order)
     assert (result.outcome, result.filled_units) == (Outcome.FILLED, Decimal(1000))
     assert result.fill_price is not None
-    held = (await tested.broker.holdings())[EUR]
+    held = (await holdings(tested))[EUR]
     assert (held.managed, held.manual) == (Decimal(1000), Decimal(0))
     assert (await tested.broker.account()).margin_used > 0
     found = await tested.broker.look_up(order)
@@ -158,18 +164,18 @@ async def test_the_same_client_order_id_never_trades_twice(tested: BrokerUnderTe
     first = await tested.broker.place(order)
     again = await tested.broker.place(order)
     assert (again.outcome, again.fill_price) == (first.outcome, first.fill_price)
-    assert (await tested.broker.holdings())[EUR].managed == 1000
+    assert (await holdings(tested))[EUR].managed == 1000
 
 
 async def test_a_reduction_never_opens_a_position(tested: BrokerUnderTest) -> None:
     nothing = await tested.broker.place(await intent(tested, "exit-1", -500, reduce_only=True))
     assert nothing.outcome in (Outcome.CANCELLED, Outcome.REJECTED)
-    assert await tested.broker.holdings() == {}
+    assert await holdings(tested) == {}
     await tested.broker.place(await intent(tested, "entry", 1000))
     part = await tested.broker.place(await intent(tested, "exit-2", -400, reduce_only=True))
     assert (part.outcome, part.filled_units) == (Outcome.FILLED, Decimal(-400))
     await tested.broker.place(await intent(tested, "exit-3", -600, reduce_only=True))
-    assert await tested.broker.holdings() == {}
+    assert await holdings(tested) == {}
 
 
 async def test_an_order_that_was_never_sent_is_not_known(tested: BrokerUnderTest) -> None:
@@ -188,15 +194,15 @@ async def test_a_lost_response_is_unknown_and_found_by_a_look_up(
         return result is not None and result.outcome is Outcome.FILLED
 
     await eventually(found)
-    assert (await tested.broker.holdings())[EUR].managed == 1000
+    assert (await holdings(tested))[EUR].managed == 1000
 
 
 async def test_manual_trades_are_separate_from_managed_ones(tested: BrokerUnderTest) -> None:
     tested.trade_manually(300)
-    held = (await tested.broker.holdings())[EUR]
+    held = (await holdings(tested))[EUR]
     assert (held.managed, held.manual) == (Decimal(0), Decimal(300))
     await tested.broker.place(await intent(tested, "entry", 1000))
-    held = (await tested.broker.holdings())[EUR]
+    held = (await holdings(tested))[EUR]
     assert (held.managed, held.manual) == (Decimal(1000), Decimal(300))
 
 

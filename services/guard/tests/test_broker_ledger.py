@@ -101,7 +101,7 @@ async def test_an_entry_and_its_own_exit(ledger: Ledger) -> None:
     opened, closed = (await ledger.page()).events
     assert isinstance(opened, Opened)
     assert isinstance(closed, Closed)
-    assert (opened.instrument, opened.units) == (EUR, 1000)
+    assert (opened.instrument, opened.units) == (EUR, Decimal(1000))
     assert opened.value is not None
     assert abs(opened.value / 1000 - 1) < Decimal("0.5")
     assert (closed.trade_id, closed.reason) == (opened.trade_id, CloseReason.OWN_ORDER)
@@ -177,7 +177,7 @@ async def test_a_nav_that_is_no_number_comes_through(ledger: Ledger, text: str) 
         path = f"{ledger.paper.url}/v3/accounts/{settings.account}/summary"
         body = (await http.get(path)).json()
     body["account"]["NAV"] = text
-    assert account_message(parse.account_summary(body), 0).nav == "NaN"
+    assert account_message(parse.account_summary(body), (), 0).nav == "NaN"
     del body["account"]["NAV"]
     with pytest.raises(KeyError):
         parse.account_summary(body)

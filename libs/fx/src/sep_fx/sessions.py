@@ -49,6 +49,7 @@ NEW_YORK_SESSION = Session("New York", NEW_YORK, time(8), time(17))
 
 _WEEK_OPENS = time(17, 5)
 _BREAK_STARTS = time(16, 58)
+_LONGEST_BREAK_S = 3_600
 _HOLIDAYS = ((12, 25), (1, 1))
 _FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6
 
@@ -156,6 +157,26 @@ def fx_week_open(at: int) -> bool:
     week = _weeks(at // 86_400 // _CHUNK_DAYS)
     i = bisect_right(week, (at, _ALWAYS_TO)) - 1
     return i >= 0 and at < week[i][1]
+
+
+def fx_week_closes_at(at: int) -> int | None:
+    """When the FX week ends, at a weekend or a holiday; None while it is closed for one.
+
+    The daily break of minutes ends no week.
+    """
+    week = _weeks(at // 86_400 // _CHUNK_DAYS)
+    i = bisect_right(week, (at, _ALWAYS_TO)) - 1
+    if i < 0:
+        return None
+    if at >= week[i][1]:
+        # In a daily break, or closed.
+        following = week[i + 1 : i + 2]
+        if not following or following[0][0] - week[i][1] > _LONGEST_BREAK_S:
+            return None
+        i += 1
+    while i + 1 < len(week) and week[i + 1][0] - week[i][1] <= _LONGEST_BREAK_S:
+        i += 1
+    return week[i][1]
 
 
 @lru_cache(maxsize=512)

@@ -300,7 +300,7 @@ def decided(
     | pb.SetTradeStopRequest,
 ) -> Decided:
     """Under which token an order was decided, and when."""
-    return Decided(token=request.fencing_token, at_ms=request.decided_at_ms)
+    return Decided(token=int(request.fencing_token), at_ms=request.decided_at_ms)
 
 
 def result_message(result: OrderResult) -> pb.OrderResult:

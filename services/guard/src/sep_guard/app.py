@@ -29,6 +29,7 @@ from sep_guard.adapters.risk_state import RiskStateStore
 from sep_guard.adapters.stored_inputs import StoredInputsReader
 from sep_guard.adapters.valkey_store import STORED_TYPES, ValkeyGuardStore
 from sep_guard.adapters.view_reader import ViewReader, ViewSettings
+from sep_guard.application.account_view import AccountViewReader
 from sep_guard.application.breaker import Breaker
 from sep_guard.application.dispatcher import Dispatcher
 from sep_guard.application.drain import Drain
@@ -39,6 +40,8 @@ from sep_guard.application.open_orders import OpenOrders
 from sep_guard.application.queries import GuardQueries
 from sep_guard.application.reconcile import Reconciler
 from sep_guard.application.risk_monitor import RiskMonitor
+from sep_guard.application.stop_keeper import StopKeeper
+from sep_guard.application.watermark import Watermark
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import Broker
 from sep_guard.servicer import GuardServicer
@@ -109,15 +112,22 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
         live_allowed=settings.live_allowed,
     )
     states = RiskStateStore(valkey)
-    monitor = RiskMonitor(resources.broker, states, limits.risk, clock)
-    views = ViewReader(view_settings, resources.broker, stored_inputs, kill_switch, monitor, clock)
-    dispatcher = Dispatcher(resources.broker, store, open_orders, clock, metrics)
+    broker, watermark = resources.broker, Watermark()
+    monitor = RiskMonitor(broker, states, limits.risk, clock, lambda: open_orders.sent_ids)
+    accounts = AccountViewReader(broker, watermark, time.monotonic)
+    views = ViewReader(
+        view_settings, broker, stored_inputs, kill_switch, monitor, accounts, watermark, clock
+    )
+    dispatcher = Dispatcher(broker, store, open_orders, clock, metrics, watermark)
+    stops = StopKeeper(broker, dispatcher, metrics)
     breaker = Breaker(states, store, dispatcher, kill_switch, limits.risk, new_id, clock, metrics)
     control = KillSwitchControl(kill_switch, breaker, clock, metrics)
     flatten = Flatten(views, dispatcher, control, store, new_id, metrics)
     return Guard(
         views=views,
-        reconciler=Reconciler(views, dispatcher, limits, store, new_id, metrics, breaker, flatten),
+        reconciler=Reconciler(
+            views, dispatcher, limits, store, new_id, metrics, breaker, flatten, stops
+        ),
         drain=Drain(views, dispatcher, limits.portfolio, store, new_id, metrics),
         flatten=flatten,
         locks=InstrumentLocks(

@@ -1,17 +1,20 @@
 """Prometheus metrics of the guard."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from sep_guard.account_metrics import AccountMetrics
 from sep_guard.domain.actions import Action, Plan
 from sep_guard.domain.drain import Close
+from sep_guard.domain.limits import PortfolioLimits
 from sep_guard.domain.margin_gate import utilisation
 from sep_guard.domain.market import Account
 from sep_guard.domain.risk.breaker import BreakerCause
 from sep_guard.domain.risk.locks import active
 from sep_guard.domain.risk.report import LimitRow
 from sep_guard.domain.risk.state import RiskState
+from sep_guard.domain.stop_guard import StopRepair
 from sep_guard.domain.view import View
 
 
@@ -19,6 +22,7 @@ class GuardMetrics:
     """Account, controls, decisions and orders."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._state = AccountMetrics(registry)
         self._nav = Gauge("sep_nav", "Net asset value in home currency", registry=registry)
         self._utilisation = Gauge(
             "sep_margin_utilization", "marginUsed / (marginUsed + marginAvailable)",
@@ -51,9 +55,10 @@ class GuardMetrics:
         self._kill_switch.set(1)
         self.clear_account()
 
-    def show_cycle(self, view: View, plan: Plan) -> None:
+    def show_cycle(self, view: View, plan: Plan, limits: PortfolioLimits) -> None:
         """Set the gauges to the view and budget of a cycle."""
         self.show_account(view.account)
+        self._state.show(view, limits)
         self._kill_switch.set(view.controls.kill_switch)
         self._budget.set(float(plan.budget.total))
 
@@ -82,6 +87,19 @@ class GuardMetrics:
             gauge.set(float("nan"))
         for gauge in (self._headroom, self._breaker, self._locks):
             gauge.clear()
+        self._state.clear()
+
+    def show_stops(self, repairs: Iterable[StopRepair]) -> None:
+        """Set the trades whose stop is lost or moved."""
+        self._state.show_stops(repairs)
+
+    def show_unknown_orders(self, ages: Mapping[str, float]) -> None:
+        """Set the ages of orders whose outcome is unknown."""
+        self._state.show_unknown_orders(ages)
+
+    def count_skipped(self, reason: str) -> None:
+        """Count a cycle that was left out."""
+        self._state.count_skipped(reason)
 
     def show_kill_switch(self, engaged: bool) -> None:
         """Set the kill switch's gauge."""

@@ -11,12 +11,14 @@ from sep_kit.store.records import KillSwitchChange
 from sep_guard.domain.actions import Action, Plan
 from sep_guard.domain.drain import Close, DrainLimits
 from sep_guard.domain.limits import Controls, GuardLimits, PortfolioLimits
-from sep_guard.domain.market import Account, Holding, Quote
+from sep_guard.domain.market import Account, Quote
 from sep_guard.domain.orders import Intent, Result
 from sep_guard.domain.risk.activity import OwnTrade
 from sep_guard.domain.risk.events import RiskEvent
 from sep_guard.domain.risk.ledger_events import LedgerPage
 from sep_guard.domain.risk.state import RiskState
+from sep_guard.domain.stop_guard import StopOrder, StopRepair, StopSet
+from sep_guard.domain.trades import OpenTrades
 from sep_guard.domain.view import View
 
 
@@ -31,12 +33,12 @@ class Prices:
 class Broker(Protocol):
     """The broker's account, and orders to it. Every read may raise ``UnavailableError``."""
 
-    async def account(self) -> Account:
-        """The account now."""
+    async def account(self, since_id: int = 0) -> Account:
+        """The account now, with transaction ``since_id`` where the broker shows it in time."""
         ...
 
-    async def holdings(self) -> Mapping[str, Holding]:
-        """Open units by instrument, managed and manual."""
+    async def trades(self, since_id: int = 0) -> OpenTrades:
+        """Open trades of all kinds, as ``account`` reads the account."""
         ...
 
     async def prices(self, instruments: Sequence[str]) -> Prices:
@@ -56,7 +58,14 @@ class Broker(Protocol):
         ...
 
     async def place(self, intent: Intent) -> Result:
-        """Send an order. A failure that does not prove a refusal is UNKNOWN, never raised."""
+        """Send an order. A failure that does not prove a refusal is UNKNOWN, never raised.
+
+        With a trade id it closes units of that trade, and touches no other.
+        """
+        ...
+
+    async def set_stop(self, stop: StopOrder) -> StopSet:
+        """Give a trade of this stack a stop in place of the one it may have; never raises."""
         ...
 
     async def look_up(self, intent: Intent) -> Result | None:
@@ -159,6 +168,18 @@ class Transaction(Protocol):
         """Append the outcome of an order, as far as it is known, to the decision log."""
         ...
 
+    def record_stop(self, decision_id: str, repair: StopRepair, outcome: str, ts_ms: int) -> None:
+        """Append what was done about a lost or moved stop to the decision log."""
+        ...
+
+    def save_trade_stop(self, intent: Intent) -> None:
+        """Remember the stop of an entry, for as long as its trade is open."""
+        ...
+
+    def delete_trade_stops(self, client_order_ids: Sequence[str]) -> None:
+        """Forget the stops of entries whose trades are gone."""
+        ...
+
     def save_open_order(self, intent: Intent) -> None:
         """Persist an order whose outcome is not known."""
         ...
@@ -183,6 +204,11 @@ class GuardStore(Protocol):
     @property
     def is_away(self) -> bool:
         """Whether the last renewal of the lease failed because the store did not answer."""
+        ...
+
+    @property
+    def fencing_token(self) -> int:
+        """Token of the lease that this replica held last; 0 for none."""
         ...
 
     async def commit(self, writes: Writes) -> None:

@@ -22,6 +22,8 @@ RISK_BREAKER = "guard:risk:breaker"
 """JSON of the tripped breaker; absent while there is none."""
 RISK_LOCKS = "guard:locks"
 """HASH of locks as JSON, by instrument."""
+TRADE_STOPS = "guard:trade_stops"
+"""HASH of the stops that entries were sent with as JSON, by client order id."""
 OPEN_ORDERS = "guard:open_orders"
 """HASH of orders whose outcome is unknown, by ``{instrument}:{client_order_id}``."""
 

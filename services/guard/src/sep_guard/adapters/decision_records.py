@@ -9,6 +9,7 @@ from typing import Literal
 
 from sep_kit.store.documents import Document
 
+from sep_guard.adapters.order_records import StopRecord
 from sep_guard.domain.actions import Action, Brackets, Kind
 from sep_guard.domain.budget import Capacity
 from sep_guard.domain.checks import Check
@@ -59,6 +60,7 @@ class DecisionRecord(Document):
     controls: Controls
     limits: GuardLimits
     risk: RiskContext = UNREADABLE_RISK
+    behind: bool = False
 
     @classmethod
     def of(
@@ -96,6 +98,7 @@ class DecisionRecord(Document):
             controls=view.controls,
             limits=limits,
             risk=view.risk.only(action.instrument),
+            behind=view.behind,
         )
 
     def to_action(self) -> Action:
@@ -135,6 +138,7 @@ class DecisionRecord(Document):
             now_ms=self.ts,
             link_sound=self.link_sound,
             risk=self.risk,
+            behind=self.behind,
         )
 
 
@@ -151,6 +155,8 @@ class OrderRecord(Document):
     reason: str
     filled_units: Decimal
     fill_price: Decimal | None
+    trade_id: str = ""
+    message: str = ""
 
     @classmethod
     def of(cls, intent: Intent, result: Result, ts_ms: int) -> "OrderRecord":
@@ -165,6 +171,8 @@ class OrderRecord(Document):
             reason=result.reason,
             filled_units=result.filled_units,
             fill_price=result.fill_price,
+            trade_id=intent.trade_id,
+            message=result.message,
         )
 
 
@@ -259,29 +267,5 @@ class RiskRecord(Document):
         )
 
 
-class IntentRecord(Document):
-    """The stored form of an order of unknown outcome, in ``guard:open_orders``."""
-
-    client_order_id: str
-    decision_id: str
-    instrument: str
-    units: Decimal
-    reduce_only: bool
-    stop_loss: Decimal | None
-    take_profit: Decimal | None
-    price_bound: Decimal | None
-    since_transaction_id: str
-    sent_ms: int
-
-    @classmethod
-    def of(cls, intent: Intent) -> "IntentRecord":
-        """The record of an order."""
-        return cls.model_validate(intent, from_attributes=True)
-
-    def to_intent(self) -> Intent:
-        """The recorded order."""
-        return Intent(**self.model_dump())
-
-
-LogRecord = DecisionRecord | OrderRecord | DrainRecord | FlattenRecord | RiskRecord
+LogRecord = DecisionRecord | OrderRecord | DrainRecord | FlattenRecord | RiskRecord | StopRecord
 """A record of ``guard:decisions``."""

@@ -13,6 +13,7 @@ from sep_guard.domain.risk.ledger_events import (
     Opened,
     Refused,
     Transfer,
+    Unclaimed,
     Unreadable,
 )
 
@@ -54,6 +55,14 @@ def _events(transaction: gateway_pb2.Transaction) -> Iterator[LedgerEvent]:
 
 
 def _fill(transaction: gateway_pb2.Transaction, at: int, ts_ms: int) -> Iterator[LedgerEvent]:
+    by_broker = transaction.reason in (*_STOPS, "TAKE_PROFIT_ORDER", *_CLOSEOUTS)
+    if is_marked_as_ours(transaction) and not transaction.own and not by_broker:
+        yield Unclaimed(
+            transaction_id=at,
+            ts_ms=ts_ms,
+            instrument=transaction.instrument,
+            client_order_id=transaction.client_order_id,
+        )
     reason = _close_reason(transaction)
     for trade in transaction.trades_closed:
         yield Closed(
@@ -75,6 +84,12 @@ def _fill(transaction: gateway_pb2.Transaction, at: int, ts_ms: int) -> Iterator
         )
 
 
+def is_marked_as_ours(transaction: gateway_pb2.Transaction) -> bool:
+    """Whether the order behind a fill has the tag or the client id of this stack's orders."""
+    tagged: bool = transaction.client_tag == OWN_TAG
+    return tagged or transaction.client_order_id.startswith(OWN_ORDER)
+
+
 def _close_reason(transaction: gateway_pb2.Transaction) -> CloseReason:
     if transaction.reason in _STOPS:
         return CloseReason.STOP_LOSS
@@ -82,7 +97,7 @@ def _close_reason(transaction: gateway_pb2.Transaction) -> CloseReason:
         return CloseReason.TAKE_PROFIT
     if transaction.reason in _CLOSEOUTS:
         return CloseReason.MARGIN_CLOSEOUT
-    if transaction.own or transaction.client_order_id.startswith(OWN_ORDER):
+    if transaction.own or is_marked_as_ours(transaction):
         return CloseReason.OWN_ORDER
     return CloseReason.BY_HAND
 

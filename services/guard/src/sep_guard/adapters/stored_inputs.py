@@ -11,12 +11,14 @@ from sep_kit.logging import get_logger
 from sep_kit.ops.status import StatusReader
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
-from sep_kit.store.documents import read_document
+from sep_kit.store.documents import parse_document, read_document
 from sep_kit.store.records import ManifoldRecord, SignalRecord, WeightsRecord
 from sep_kit.store.signals import SignalStore
 
 from sep_guard.adapters.input_records import manifold_of, signal_of, weights_of
+from sep_guard.adapters.order_records import TradeStopRecord
 from sep_guard.domain.market import Manifold, Signal, Weights
+from sep_guard.domain.stop_guard import DecidedStop
 
 _log = get_logger("PortfolioManager")
 # A hanging store must not delay reductions.
@@ -36,6 +38,7 @@ class StoredInputs:
     margin_open: bool = False
     unknown_orders: frozenset[str] = frozenset()
     link_sound: bool = False
+    decided_stops: Mapping[str, DecidedStop] | None = None
 
 
 class StoredInputsReader:
@@ -88,7 +91,30 @@ class StoredInputsReader:
             margin_open=gate == b"open",
             unknown_orders=unknown_orders,
             link_sound=link_sound,
+            decided_stops=await self._decided_stops(),
         )
+
+    async def newest_transaction(self) -> int:
+        """The newest transaction that the gateway has heard of; 0 where that is not known."""
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                link = await self._status.broker_link()
+        except (UnavailableError, TimeoutError):
+            return 0
+        return 0 if link is None else link.last_transaction_id or 0
+
+    async def _decided_stops(self) -> dict[str, DecidedStop]:
+        stored = await reply(self._store.hgetall(keys.TRADE_STOPS))
+        found = {}
+        for field_, raw in stored.items():
+            client_id = field_.decode(errors="replace")
+            try:
+                record = parse_document(TradeStopRecord, f"{keys.TRADE_STOPS} {client_id}", raw)
+                found[client_id] = record.to_stop()
+            except CorruptRecordError as error:
+                # The trade's stop is then made from the current signal when it is lost.
+                _log.warning("stop of a trade unreadable", error=str(error))
+        return found
 
     async def _weights(self) -> Weights | None:
         try:

@@ -1,6 +1,7 @@
 """The guard's state in Valkey, written under the writer lease."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from redis.asyncio.client import Pipeline
 from sep_kit.errors import CorruptRecordError, NotTheWriterError, StoreUnavailableError
@@ -15,11 +16,11 @@ from sep_guard.adapters.decision_records import (
     DecisionRecord,
     DrainRecord,
     FlattenRecord,
-    IntentRecord,
     LogRecord,
     OrderRecord,
     RiskRecord,
 )
+from sep_guard.adapters.order_records import IntentRecord, StopRecord, TradeStopRecord
 from sep_guard.adapters.risk_state import queue_risk_state
 from sep_guard.domain.actions import Action, Plan
 from sep_guard.domain.drain import Close, DrainLimits
@@ -27,6 +28,7 @@ from sep_guard.domain.limits import GuardLimits, PortfolioLimits
 from sep_guard.domain.orders import Intent, Result
 from sep_guard.domain.risk.events import RiskEvent
 from sep_guard.domain.risk.state import RiskState
+from sep_guard.domain.stop_guard import StopRepair
 from sep_guard.domain.view import View
 from sep_guard.ports import StoredOrders, Writes
 
@@ -62,6 +64,11 @@ class ValkeyGuardStore:
     def is_away(self) -> bool:
         """Whether the last renewal of the lease failed because Valkey did not answer."""
         return self._lease.store_unavailable
+
+    @property
+    def fencing_token(self) -> int:
+        """Token of the lease that this replica held last; 0 for none."""
+        return self._lease.last_token
 
     async def commit(self, writes: Writes) -> None:
         """Carry out the writes in one transaction.
@@ -159,6 +166,19 @@ class _PipelineTransaction:
 
     def record_outcome(self, intent: Intent, result: Result, ts_ms: int) -> None:
         self._append(OrderRecord.of(intent, result, ts_ms))
+
+    def record_stop(self, decision_id: str, repair: StopRepair, outcome: str, ts_ms: int) -> None:
+        self._append(StopRecord.of(decision_id, repair, outcome, ts_ms))
+
+    def save_trade_stop(self, intent: Intent) -> None:
+        if intent.stop_loss is None:
+            return
+        text = TradeStopRecord(stop=intent.stop_loss, ts=intent.sent_ms).model_dump_json()
+        self._pipe.hset(keys.TRADE_STOPS, mapping={intent.client_order_id: text})
+
+    def delete_trade_stops(self, client_order_ids: Sequence[str]) -> None:
+        if client_order_ids:
+            self._pipe.hdel(keys.TRADE_STOPS, *client_order_ids)
 
     def save_open_order(self, intent: Intent) -> None:
         text = IntentRecord.of(intent).model_dump_json()

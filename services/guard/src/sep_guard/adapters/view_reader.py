@@ -1,28 +1,33 @@
 """Reads a view: account and prices from the broker, the rest from Valkey."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sep_fx.instrument import Instrument
-from sep_fx.sessions import SessionCalendar
+from sep_fx.sessions import MarketCalendar, SessionCalendar, fx_week_closes_at
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import SepError, StoreUnavailableError
 from sep_kit.logging import get_logger
 from sep_kit.store.durable_kill_switch import DurableKillSwitch
 
 from sep_guard.adapters.stored_inputs import StoredInputs, StoredInputsReader
+from sep_guard.application.account_view import AccountViewReader
 from sep_guard.application.risk_monitor import RiskMonitor
+from sep_guard.application.watermark import Watermark
+from sep_guard.domain.held_instruments import rules_for, with_decided_stops, with_margin_of_broker
 from sep_guard.domain.limits import Controls
 from sep_guard.domain.market import Account, Holding, Market
 from sep_guard.domain.risk.context import UNREADABLE_RISK, context_of
 from sep_guard.domain.risk.exposure import exposure_of
 from sep_guard.domain.risk.monitor import Observed
+from sep_guard.domain.stop_guard import DecidedStop
+from sep_guard.domain.trades import holding_of, holdings_of
 from sep_guard.domain.view import View
 from sep_guard.ports import Broker, Prices
 
 _log = get_logger("PortfolioManager")
 _INSTRUMENTS_MAX_AGE_MS = 3_600_000
+_SOON_MS = _INSTRUMENTS_MAX_AGE_MS - 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +50,12 @@ class ViewReader:
         stored_inputs: StoredInputsReader,
         kill_switch: DurableKillSwitch,
         risk: RiskMonitor,
+        accounts: AccountViewReader,
+        watermark: Watermark,
         clock: Clock,
     ) -> None:
+        self._accounts = accounts
+        self._watermark = watermark
         self._settings = settings
         self._broker = broker
         self._stored_inputs = stored_inputs
@@ -55,6 +64,8 @@ class ViewReader:
         self._clock = clock
         self._rules: Mapping[str, Instrument] = {}
         self._rules_ms = 0
+        self._decided_stops: Mapping[str, DecidedStop] = {}
+        self._left_out: tuple[str, ...] = ()
 
     async def view(self) -> View:
         """All inputs of a cycle.
@@ -63,20 +74,39 @@ class ViewReader:
             UnavailableError: the broker's account can't be read, so nothing can be decided.
         """
         rules = await self._instrument_rules()
-        account, holdings = await asyncio.gather(self._broker.account(), self._broker.holdings())
-        names = sorted(i for i in {*self._settings.instruments, *holdings} if i in rules)
-        prices = await self._prices(names)
+        self._watermark.note(await self._stored_inputs.newest_transaction())
+        seen = await self._accounts.read()
+        account, holdings = seen.account, holdings_of(seen.trades)
+        listed = {i for i in {*self._settings.instruments, *holdings} if i in rules}
+        # An instrument that is held stays in every decision, whether it is still listed or not.
+        names = sorted(listed | holdings.keys())
+        prices = await self._prices(sorted(listed))
+        if listed - prices.quotes.keys():
+            # Perhaps not listed any more: asked for again within a minute, not within the hour.
+            self._rules_ms = min(self._rules_ms, now_ms(self._clock) - _SOON_MS)
         stored = await self._stored_inputs.read(names)
         # A store that did not answer is not asked for the kill switch either.
         controls = await self.controls() if stored else self.controls_without_store()
         stored_at_all = stored is not None
         stored = stored or StoredInputs(unknown_orders=frozenset(names))
         observed = await self._observe(account) if stored_at_all else None
+        if stored.decided_stops is not None:
+            self._decided_stops = stored.decided_stops
         now = now_ms(self._clock)
-        markets = {
-            name: self._market(rules[name], stored, prices, holdings.get(name, Holding()), now)
-            for name in names
-        }
+        markets = with_margin_of_broker(
+            account,
+            {
+                name: self._market(
+                    rules_for(name, rules, account),
+                    stored,
+                    prices,
+                    with_decided_stops(holding_of(name, seen.trades), self._decided_stops),
+                    now,
+                    listed=name in listed,
+                )
+                for name in names
+            },
+        )
         exposure = exposure_of(markets.values())
         return View(
             account=account,
@@ -88,6 +118,9 @@ class ViewReader:
             link_sound=stored.link_sound,
             risk=UNREADABLE_RISK if observed is None else context_of(observed, exposure, now),
             observed=observed,
+            behind=seen.behind,
+            decided_stops=self._decided_stops,
+            left_out=self._left_out,
         )
 
     async def _observe(self, account: Account) -> Observed | None:
@@ -115,7 +148,14 @@ class ViewReader:
         )
 
     def _market(
-        self, rules: Instrument, stored: StoredInputs, prices: Prices, holding: Holding, now: int
+        self,
+        rules: Instrument,
+        stored: StoredInputs,
+        prices: Prices,
+        holding: Holding,
+        now: int,
+        *,
+        listed: bool,
     ) -> Market:
         name = rules.name
         manifold = stored.manifolds.get(name)
@@ -129,7 +169,15 @@ class ViewReader:
             home_per_quote=prices.home_per_unit.get(rules.quote),
             holding=holding,
             order_unknown=name in stored.unknown_orders,
+            listed=listed,
+            week_closes_s=self._week_closes_s(now // 1000),
         )
+
+    def _week_closes_s(self, at: int) -> int | None:
+        if self._settings.calendar.calendar is MarketCalendar.ALWAYS:
+            return None
+        # Closed for a weekend or a holiday: the week has ended by now.
+        return fx_week_closes_at(at) or at
 
     async def _instrument_rules(self) -> Mapping[str, Instrument]:
         now = now_ms(self._clock)
@@ -142,6 +190,7 @@ class ViewReader:
                 _log.warning(
                     "instruments can't be read: the last known ones are used", error=str(error)
                 )
+            self._left_out = tuple(sorted(set(self._settings.instruments) - self._rules.keys()))
             for instrument in sorted(i for i in self._settings.instruments if i not in self._rules):
                 _log.error("the broker does not list an instrument", instrument=instrument)
         return self._rules

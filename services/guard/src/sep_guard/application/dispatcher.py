@@ -2,16 +2,18 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import NotTheWriterError, SepError
 from sep_kit.logging import get_logger
 
 from sep_guard.application.open_orders import OpenOrders
+from sep_guard.application.watermark import Watermark
 from sep_guard.domain.market import ZERO
-from sep_guard.domain.orders import Intent, Outcome, Result, settle
+from sep_guard.domain.orders import Intent, Outcome, Result, combined, settle
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import Broker, GuardStore, Transaction, Writes
 
@@ -35,10 +37,13 @@ class Dispatcher:
         open_orders: OpenOrders,
         clock: Clock,
         metrics: GuardMetrics,
+        watermark: Watermark,
     ) -> None:
         self._broker = broker
         self._store = store
         self._open_orders = open_orders
+        self._watermark = watermark
+        self._token = 0
         self._clock = clock
         self._metrics = metrics
         self._lock = asyncio.Lock()
@@ -55,7 +60,15 @@ class Dispatcher:
         async with self._lock:
             # The store may time out once per plan: a hanging store must not delay reductions.
             self._store_failed = False
+            # The token of this moment: an order that is delayed until another replica holds the
+            # lease is then refused by the gateway.
+            self._token = self._store.fencing_token
             yield
+
+    @property
+    def token(self) -> int:
+        """Fencing token of the plan that is carried out."""
+        return self._token
 
     async def settle(self) -> None:
         """Look up every order whose response was lost."""
@@ -74,10 +87,11 @@ class Dispatcher:
                 _log.error("open order unreadable", instrument=instrument, faults=orders.faults)
             for intent in orders.intents:
                 await self._settle(intent)
+        self._metrics.show_unknown_orders(self._open_orders.unknown_for_s())
         self._logged_faults = {i: o.faults for i, o in found.items() if o.faults}
 
-    async def persist(self, intent: Intent, record: Writes) -> bool:
-        """Persist a decision and its order in one transaction.
+    async def persist(self, intents: Sequence[Intent], record: Writes) -> bool:
+        """Persist a decision and its orders in one transaction.
 
         Returns:
             Whether they were written; if not, they are in the backlog.
@@ -85,20 +99,29 @@ class Dispatcher:
 
         def writes(transaction: Transaction) -> None:
             record(transaction)
-            transaction.save_open_order(intent)
+            for intent in intents:
+                transaction.save_open_order(intent)
+                if not intent.reduce_only:
+                    transaction.save_trade_stop(intent)
 
-        return await self._write_or_queue(writes)
+        return await self.write_or_queue(writes)
+
+    async def close(self, intents: Sequence[Intent]) -> Result:
+        """Send every order of one reduction; what one of them comes to stops no other."""
+        return combined([await self.send(intent) for intent in intents])
 
     async def send(self, intent: Intent) -> Result:
         """Send an order and record its outcome, as far as that is known."""
+        intent = replace(intent, fencing_token=self._token)
         self._open_orders.sending(intent)
         result = await self._broker.place(intent)
+        self._watermark.note(result.last_id)
         self._metrics.count_order(intent.instrument, result.outcome)
         _log.info(
             "order", instrument=intent.instrument, units=str(intent.units),
             reduce_only=intent.reduce_only, outcome=result.outcome, reason=result.reason,
             price=str(result.fill_price or ""), client_order_id=intent.client_order_id,
-            decision_id=intent.decision_id,
+            trade_id=intent.trade_id, message=result.message, decision_id=intent.decision_id,
         )  # fmt: skip
         await self._record(intent, result)
         return result
@@ -134,7 +157,12 @@ class Dispatcher:
         self._backlog.clear()
         return True
 
-    async def _write_or_queue(self, writes: Writes) -> bool:
+    def note(self, transaction_id: int) -> None:
+        """Take the newest transaction of an answer into account."""
+        self._watermark.note(transaction_id)
+
+    async def write_or_queue(self, writes: Writes) -> bool:
+        """As ``write``; what can't be written now is written with the next writes."""
         written = await self.write(writes)
         if not written:
             self._backlog.append(writes)
@@ -163,6 +191,8 @@ class Dispatcher:
             "order settled", instrument=intent.instrument, outcome=outcome,
             client_order_id=intent.client_order_id, decision_id=intent.decision_id,
         )  # fmt: skip
+        if found is not None:
+            self._watermark.note(found.last_id)
         unfound = Result(outcome=outcome, reason="", filled_units=ZERO, fill_price=None)
         await self._record(intent, found or unfound)
 
@@ -177,4 +207,4 @@ class Dispatcher:
             if known:
                 transaction.delete_open_order(intent)
 
-        await self._write_or_queue(writes)
+        await self.write_or_queue(writes)

@@ -10,7 +10,7 @@ from sep_guard.application.dispatcher import Dispatcher
 from sep_guard.domain.budget import drain_budget_of
 from sep_guard.domain.drain import Close, DrainLimits, DrainPlan, plan_drain
 from sep_guard.domain.limits import PortfolioLimits
-from sep_guard.domain.orders import Result, intent_of_close
+from sep_guard.domain.orders import Result, intents_of_close
 from sep_guard.domain.view import View
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import GuardStore, Transaction, ViewSource
@@ -26,7 +26,7 @@ class KillSwitchReleasedError(PreconditionError):
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A close and the result of its order."""
+    """A close, the client id of its first order, and the result of all of its orders."""
 
     close: Close
     client_order_id: str
@@ -117,7 +117,7 @@ class Drain:
 
     async def _close(self, drain_id: str, close: Close, view: View, limits: DrainLimits) -> Closed:
         decision_id = f"{drain_id}:{close.instrument}"
-        intent = intent_of_close(close, decision_id, view)
+        intents = intents_of_close(close, decision_id, view)
         _log.info(
             "drain", instrument=close.instrument, current=str(close.current),
             order=str(close.order), reasons=[close.reason.value], decision_id=decision_id,
@@ -128,6 +128,6 @@ class Drain:
             transaction.record_close(decision_id, close, view, self._limits, limits)
 
         # A reduction is sent even if it could not be persisted; it is then in the backlog.
-        await self._dispatcher.persist(intent, record)
-        result = await self._dispatcher.send(intent)
-        return Closed(close, intent.client_order_id, result)
+        await self._dispatcher.persist(intents, record)
+        result = await self._dispatcher.close(intents)
+        return Closed(close, intents[0].client_order_id, result)

@@ -11,7 +11,7 @@ from sep_guard.application.drain import Closed
 from sep_guard.application.kill_switch import KillSwitchControl
 from sep_guard.domain.drain import Close
 from sep_guard.domain.flatten import plan_flatten
-from sep_guard.domain.orders import intent_of_close
+from sep_guard.domain.orders import intents_of_close
 from sep_guard.domain.view import View
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import GuardStore, Transaction, ViewSource
@@ -99,7 +99,7 @@ class Flatten:
 
     async def _close(self, flatten_id: str, close: Close, view: View) -> Closed:
         decision_id = f"{flatten_id}:{close.instrument}"
-        intent = intent_of_close(close, decision_id, view)
+        intents = intents_of_close(close, decision_id, view)
         _log.warning(
             "flatten", instrument=close.instrument, current=str(close.current),
             order=str(close.order), decision_id=decision_id,
@@ -109,6 +109,6 @@ class Flatten:
         def record(transaction: Transaction) -> None:
             transaction.record_flatten(decision_id, close, view)
 
-        await self._dispatcher.persist(intent, record)
-        result = await self._dispatcher.send(intent)
-        return Closed(close, intent.client_order_id, result)
+        await self._dispatcher.persist(intents, record)
+        result = await self._dispatcher.close(intents)
+        return Closed(close, intents[0].client_order_id, result)

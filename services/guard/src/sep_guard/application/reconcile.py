@@ -4,16 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sep_kit.errors import NotTheWriterError, ReadOnlyError
+from sep_kit.errors import NotTheWriterError, ReadOnlyError, SepError
 from sep_kit.logging import get_logger
 
 from sep_guard.application.breaker import Breaker
 from sep_guard.application.dispatcher import Dispatcher
 from sep_guard.application.flatten import Flatten
+from sep_guard.application.stop_keeper import StopKeeper
 from sep_guard.domain.actions import Action, Kind, Plan
 from sep_guard.domain.cycle import plan_cycle
 from sep_guard.domain.limits import GuardLimits
-from sep_guard.domain.orders import Result, intent_of_action
+from sep_guard.domain.orders import Result, intents_of_action
+from sep_guard.domain.risk.breaker import BreakerCause
 from sep_guard.domain.risk.limits import BreakerAction
 from sep_guard.domain.view import View
 from sep_guard.metrics import GuardMetrics
@@ -30,7 +32,7 @@ class Done:
     """An action and the result of its order; ``result`` is None when there was no order.
 
     ``decision_id`` is empty when nothing was recorded: in a dry run, and for a hold.
-    ``client_order_id`` is empty when no order was sent.
+    ``client_order_id`` is empty when no order was sent, and that of the first of several.
     """
 
     action: Action
@@ -70,10 +72,12 @@ class Reconciler:
         metrics: GuardMetrics,
         breaker: Breaker,
         flatten: Flatten,
+        stops: StopKeeper,
     ) -> None:
+        self._stops = stops
         self._breaker = breaker
         self._flatten = flatten
-        self._tripped = False
+        self._flattens = False
         self._source = source
         self._dispatcher = dispatcher
         self._limits = limits
@@ -90,7 +94,7 @@ class Reconciler:
             self._metrics.show_kill_switch((await self._source.controls()).kill_switch)
             return
         await self.reconcile(dry_run=False)
-        if self._tripped and self._limits.risk.breaker_action is BreakerAction.FLATTEN:
+        if self._flattens and self._limits.risk.breaker_action is BreakerAction.FLATTEN:
             await self._flatten_all()
 
     async def _flatten_all(self) -> None:
@@ -117,23 +121,35 @@ class Reconciler:
                 raise NotTheWriterError("this guard does not hold the writer lease; ask again")
             if mode is _Mode.FULL:
                 await self._dispatcher.settle()
-            view = await self._source.view()
+            view = await self._view()
             plan = plan_cycle(view, self._limits)
             cycle_id = self._new_id()
             if mode is _Mode.DRY_RUN:
                 return Cycle(cycle_id, view.now_ms, True, tuple(Done(a) for a in plan.actions))
-            self._metrics.show_cycle(view, plan)
+            self._metrics.show_cycle(view, plan, self._limits.portfolio)
             actions = plan.actions
             if mode is _Mode.REDUCTIONS:
                 _manager.warning("Valkey is unavailable: only reductions are sent")
                 actions = tuple(a for a in actions if a.kind is not Kind.ENTRY)
             await self._save_state(view, plan)
-            self._tripped = await self._breaker.act(view, plan)
-            if self._tripped:
+            tripped = await self._breaker.act(view, plan)
+            # A second writer stops entries: its trades look like this stack's own.
+            self._flattens = tripped and view.risk.tripped != BreakerCause.SECOND_WRITER
+            if tripped:
                 # A breaker that tripped in this cycle holds for this cycle's entries.
                 actions = tuple(a for a in actions if a.kind is not Kind.ENTRY)
+            leaving = {a.instrument for a in actions if a.kind is Kind.REDUCTION and not a.target}
+            await self._stops.tend(cycle_id, view, leaving)
             done = [await self._carry_out(a, f"{cycle_id}:{a.instrument}", view) for a in actions]
             return Cycle(cycle_id, view.now_ms, False, tuple(done))
+
+    async def _view(self) -> View:
+        try:
+            return await self._source.view()
+        except SepError as error:
+            # A cycle that is left out is seen: by its reason here, and in the metric.
+            self._metrics.count_skipped(error.reason)
+            raise
 
     def _mode(self) -> _Mode | None:
         # First: a lease that can't be renewed allows no entries, and waiting for a store that
@@ -162,15 +178,17 @@ class Reconciler:
         if not action.order:
             await self._dispatcher.write(record)
             return Done(action, decision_id)
-        intent = intent_of_action(action, decision_id, view)
-        persisted = await self._dispatcher.persist(intent, record)
+        adopt = self._limits.portfolio.adopt_manual
+        intents = intents_of_action(action, decision_id, view, include_manual=adopt)
+        intent = intents[0]
+        persisted = await self._dispatcher.persist(intents, record)
         if action.kind is Kind.ENTRY:
             obstacle = await self._obstacle() if persisted else "NOT_RECORDED"
             if obstacle is not None:
                 _evaluator.warning("entry not sent", instrument=action.instrument, reason=obstacle)
                 withheld = await self._dispatcher.withhold(intent, obstacle)
                 return Done(action, decision_id, "", withheld)
-        result = await self._dispatcher.send(intent)
+        result = await self._dispatcher.close(intents)
         return Done(action, decision_id, intent.client_order_id, result)
 
     async def _obstacle(self) -> str | None:

@@ -1,5 +1,7 @@
 """Observes account and ledger against the risk limits, and acts on what they say."""
 
+from collections.abc import Callable, Collection
+
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import SepError
 from sep_kit.logging import get_logger
@@ -15,15 +17,25 @@ _log = get_logger("RiskLimits")
 
 
 class RiskMonitor:
-    """Reads one observation. It persists nothing: only a cycle's writer does."""
+    """Reads one observation. It persists nothing: only a cycle's writer does.
+
+    Args:
+        sent: client order ids that this process sent.
+    """
 
     def __init__(
-        self, broker: Broker, states: RiskStates, limits: RiskLimits, clock: Clock
+        self,
+        broker: Broker,
+        states: RiskStates,
+        limits: RiskLimits,
+        clock: Clock,
+        sent: Callable[[], Collection[str]],
     ) -> None:
         self._broker = broker
         self._states = states
         self._limits = limits
         self._clock = clock
+        self._sent = sent
 
     async def observe(self, account: Account) -> Observed:
         """The stored state with the account and the ledger up to it taken in.
@@ -60,4 +72,4 @@ class RiskMonitor:
         except SepError as error:
             _log.warning("the ledger can't be read: no entry passes", error=str(error))
             return Reading(nav=account.nav, ledger=None, trades=())
-        return Reading(nav=account.nav, ledger=page, trades=())
+        return Reading(nav=account.nav, ledger=page, trades=(), sent=self._sent())

@@ -31,7 +31,8 @@ class Capacity:
     be available once every weight is filled, of which weights are fractions. ``exposure`` and
     ``planned_value`` (value opened) include the entries decided before this one. ``reduced`` is
     the exposure once the cycle's reductions are filled too, None without any: closing one side
-    of a hedge raises the net exposure in a currency.
+    of a hedge raises the net exposure in a currency. ``share`` is what may stay of each managed
+    position, below 1 while margin is over the ceiling.
     """
 
     headroom: Decimal
@@ -39,6 +40,7 @@ class Capacity:
     exposure: Exposure = NO_EXPOSURE
     planned_value: Decimal = ZERO
     reduced: Exposure | None = None
+    share: Decimal = Decimal(1)
 
 
 NO_CAPACITY = Capacity(headroom=ZERO, base=ZERO)
@@ -56,6 +58,30 @@ def budget_of(account: Account, limits: PortfolioLimits) -> Budget:
         ramp_step=limits.ramp_step_pct * total,
         ceiling=max(ZERO, min(total, equity * pct / (1 + pct))),
     )
+
+
+def budget_at_ceiling(account: Account, limits: PortfolioLimits) -> Budget:
+    """The budget once the margin in use is at its ceiling.
+
+    Closing frees margin and raises the budget: this is where both meet, so that a reduction
+    closes neither too much nor too little.
+    """
+    pct = limits.target_pct
+    ceiling = max(ZERO, min(account.balance * pct, equity_of(account) * pct / (1 + pct)))
+    return Budget(
+        total=ceiling,
+        per_instrument=_cap(ceiling, limits),
+        ramp_step=limits.ramp_step_pct * ceiling,
+        ceiling=ceiling,
+    )
+
+
+def equity_of(account: Account) -> Decimal:
+    """What margin in use and margin available come to.
+
+    A margin available that is never reported below 0 would hide how far over it is.
+    """
+    return min(account.margin_available + account.margin_used, account.nav)
 
 
 def drain_budget_of(account: Account, limits: PortfolioLimits) -> Budget:

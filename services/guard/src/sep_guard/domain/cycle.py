@@ -9,6 +9,7 @@ from sep_guard.domain.budget import Capacity, budget_of, capped_weight, sizing_b
 from sep_guard.domain.case import managed_units
 from sep_guard.domain.decision import decide
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
+from sep_guard.domain.margin_ceiling import share_to_keep
 from sep_guard.domain.margin_gate import margin_gate_open, utilisation
 from sep_guard.domain.market import ZERO, Market
 from sep_guard.domain.risk.exposure import with_entry, with_reduction
@@ -28,10 +29,14 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
     """
     portfolio = limits.portfolio
     budget = budget_of(view.account, portfolio)
+    share = share_to_keep(view.account, view.markets.values(), portfolio)
+    free = max(ZERO, budget.ceiling - view.account.margin_used)
     capacity = Capacity(
-        headroom=max(ZERO, budget.ceiling - view.account.margin_used),
+        # Nothing is opened while margin has to be freed.
+        headroom=free if share == 1 else ZERO,
         base=_sizing_base(view, portfolio),
         exposure=view.risk.exposure,
+        share=share,
     )
     reductions = _reductions(view, limits, capacity)
     capacity = _after_reductions(view, capacity, reductions)

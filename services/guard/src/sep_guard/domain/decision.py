@@ -12,6 +12,7 @@ from sep_guard.domain.entry_checks import check_entry
 from sep_guard.domain.entry_decision import decide_entry
 from sep_guard.domain.entry_request import EntryRequest
 from sep_guard.domain.limits import GuardLimits
+from sep_guard.domain.margin_ceiling import near_closeout, share_under_cap
 from sep_guard.domain.market import ZERO, Market
 from sep_guard.domain.risk.price_reference import off_reference
 from sep_guard.domain.sizing import SizeReason, reduction
@@ -39,17 +40,36 @@ def exit_position(case: Case) -> Action | None:
     return _reduce(case, ZERO, case.wanted.cause)
 
 
+def reduce_margin(case: Case) -> Action | None:
+    """Reduce a position whose margin is over the budget's ceiling or the instrument's cap."""
+    if not case.side:
+        return None
+    account, portfolio = case.view.account, case.limits.portfolio
+    under_cap = share_under_cap(account, case.market, portfolio)
+    share = min(case.capacity.share, under_cap)
+    if share >= 1:
+        return None
+    cause = Cause.MARGIN_OVER_CAP if share == under_cap else Cause.MARGIN_OVER_CEILING
+    if near_closeout(account):
+        cause = Cause.MARGIN_CLOSEOUT_NEAR
+    # Rounded toward 0, so that what is left is under the ceiling.
+    target = case.market.instrument.round_units(case.current * share)
+    return _reduce(case, target, cause, band=ZERO)
+
+
 def report_manual(case: Case) -> Action | None:
     """Report a position opened by hand that no weight asks for, and leave it alone."""
-    manual, portfolio = case.market.holding.manual, case.limits.portfolio
-    if case.side or case.weight or not manual or portfolio.adopt_manual:
+    holding, portfolio = case.market.holding, case.limits.portfolio
+    adopted = portfolio.adopt_manual and not holding.manual_hedged
+    if case.side or case.weight or not holding.manual_units or adopted:
         return None
-    margin = abs(manual * (case.market.margin_per_unit or ZERO))
+    margin = holding.manual_units * (case.market.margin_per_unit or ZERO)
     over = margin > budget_of(case.view.account, portfolio).per_instrument
     return Action(
         instrument=case.market.instrument.name,
         kind=Kind.MANUAL,
-        current=manual,
+        # Hedged trades of one size come to 0 units: the absolute ones are reported instead.
+        current=holding.manual_units if holding.manual_hedged else holding.manual,
         target=ZERO,
         order=ZERO,
         reasons=(Refusal.MANUAL_POSITION, *((SizeReason.OVER_CAP,) if over else ())),
@@ -88,6 +108,7 @@ def move_to_target(case: Case) -> Action | None:
 
 RULES: tuple[Rule, ...] = (
     exit_position,
+    reduce_margin,
     report_manual,
     hold_without_weight,
     hold_without_price,
@@ -96,9 +117,12 @@ RULES: tuple[Rule, ...] = (
 """Every rule, in order. The last one decides whatever the others left."""
 
 
-def _reduce(case: Case, target: Decimal, cause: Cause) -> Action:
+def _reduce(case: Case, target: Decimal, cause: Cause, band: Decimal | None = None) -> Action:
     market = case.market
-    size = reduction(market.instrument, case.current, target, case.limits.portfolio.rebalance_band)
+    if target and case.view.behind:
+        return case.hold(target, (Refusal.VIEW_STALE, cause))
+    tolerated = case.limits.portfolio.rebalance_band if band is None else band
+    size = reduction(market.instrument, case.current, target, tolerated)
     if not size.order:
         return case.hold(target, size.reasons)
     if case.view.controls.read_only:

@@ -30,13 +30,17 @@ class DrainLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Close:
-    """Units to close of a position; ``current`` is signed, ``units`` above 0."""
+    """Units to close of a position; ``current`` is signed, ``units`` above 0.
+
+    ``include_manual`` means that trades opened by hand are closed too, after the stack's own.
+    """
 
     instrument: str
     current: Decimal
     units: Decimal
     margin_freed: Decimal
     reason: DrainReason
+    include_manual: bool = True
 
     @property
     def order(self) -> Decimal:

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from sep_fx.instants import is_fresh
 
+from sep_guard.domain.account_checks import check_account, check_trades
 from sep_guard.domain.checks import Candidate, Check, EntryCheck, Refusal
 from sep_guard.domain.limits import GuardLimits
 from sep_guard.domain.margin_gate import margin_gate_open
@@ -20,6 +21,7 @@ from sep_guard.domain.risk.checks import (
     check_reference_price,
     check_risk_state,
 )
+from sep_guard.domain.target_side import near_week_end
 from sep_guard.domain.view import View
 
 _MISSING = "missing"
@@ -112,7 +114,8 @@ def check_session(candidate: Candidate) -> Iterator[Check]:
     left = session.seconds_to_close(now_s)
     yield Check(
         Refusal.NEAR_CLOSE,
-        not session.near_close(now_s, limits.exit_minutes),
+        not session.near_close(now_s, limits.exit_minutes)
+        and not near_week_end(candidate.market, candidate.view.now_ms, limits),
         "no close" if left is None or left > _NO_CLOSE_S else f"{left / 60:.1f} min",
         f"> {limits.exit_minutes:g} min",
     )
@@ -141,8 +144,16 @@ def check_position(candidate: Candidate) -> Iterator[Check]:
         "an order of unknown outcome" if market.order_unknown else "none",
         "none",
     )
-    manual, adopted = market.holding.manual, candidate.limits.portfolio.adopt_manual
-    yield Check(Refusal.MANUAL_POSITION, adopted or not manual, f"{manual} units", "0 units")
+    holding = market.holding
+    adopted = candidate.limits.portfolio.adopt_manual and not holding.manual_hedged
+    yield Check(
+        Refusal.MANUAL_POSITION,
+        adopted or not holding.manual_units,
+        f"{holding.manual_units} units on both sides"
+        if holding.manual_hedged
+        else f"{holding.manual} units",
+        "0 units",
+    )
 
 
 CHECKS: tuple[EntryCheck, ...] = (
@@ -158,6 +169,8 @@ CHECKS: tuple[EntryCheck, ...] = (
     check_locks,
     check_reference_price,
     check_exposure,
+    check_account,
+    check_trades,
 )
 """Every condition of an entry, in the order they are recorded and listed."""
 

@@ -52,8 +52,16 @@ def budget_left(request: EntryRequest, margin: Decimal) -> Limited:
     return cut(left, SizeReason.BUDGET_LIMITED)
 
 
+def margin_mismatch(request: EntryRequest, margin: Decimal) -> Limited:
+    """Says that the broker counts margin otherwise; the size is made with the larger count."""
+    if request.case.market.margin_factor == 1:
+        return PASSED
+    return cut(margin, SizeReason.MARGIN_MISMATCH)
+
+
 LIMITERS: tuple[Limiter, ...] = (
     outside_band,
+    margin_mismatch,
     ramp_step,
     budget_left,
     loss_at_stop,

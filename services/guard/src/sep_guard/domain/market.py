@@ -14,21 +14,81 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The broker's account, in home currency."""
+    """The broker's account, in home currency.
+
+    Attributes:
+        margin_rate: the account's own, None where it has none.
+        closeout_percent: 1 is where the broker closes all positions; None where it is not known.
+        unsupported: what the account is that this stack can't trade; empty for none.
+    """
 
     balance: Decimal
     nav: Decimal
     margin_used: Decimal
     margin_available: Decimal
     last_transaction_id: str = ""
+    margin_rate: Decimal | None = None
+    closeout_percent: Decimal | None = None
+    unsupported: tuple[str, ...] = ()
+
+    @property
+    def last_id(self) -> int:
+        """The newest transaction that is included, as a number."""
+        return int(self.last_transaction_id or 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """An open trade; ``units`` are signed, ``own`` means that this stack opened it.
+
+    ``stop_loss`` is the price of its stop, None without one; ``decided_stop`` the stop that its
+    entry was decided with, None where that is not known.
+    """
+
+    id: str
+    instrument: str
+    units: Decimal
+    own: bool
+    client_id: str = ""
+    stop_loss: Decimal | None = None
+    decided_stop: Decimal | None = None
+    margin_used: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A trade that can't be read; the instrument is ``*`` where it may be any."""
+
+    instrument: str
+    name: str
+    fault: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """Signed units of one instrument: ``managed`` opened by this stack, ``manual`` by others."""
+    """Signed units of one instrument: ``managed`` opened by this stack, ``manual`` by others.
+
+    Attributes:
+        manual_gross: absolute units opened by others, long and short added up.
+        trades: the open trades behind it, oldest first; none where they are not known one by one.
+        left_out: trades that can't be read and may belong to it.
+    """
 
     managed: Decimal = ZERO
     manual: Decimal = ZERO
+    manual_gross: Decimal = ZERO
+    trades: tuple[Trade, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def manual_units(self) -> Decimal:
+        """Absolute units opened by others; hedged ones do not cancel out."""
+        return max(self.manual_gross, abs(self.manual))
+
+    @property
+    def manual_hedged(self) -> bool:
+        """Whether others hold both sides."""
+        return self.manual_gross > abs(self.manual)
 
     @property
     def total(self) -> Decimal:
@@ -101,6 +161,9 @@ class Market:
 
     ``manifold_ms`` and ``manifold_price`` are time and price of the live manifold,
     ``home_per_quote`` the value of one unit of the quote currency in home currency.
+    ``margin_factor`` is what the broker's margin is of the modelled one, 1 while they agree.
+    ``listed`` is False for an instrument that the broker does not list any more.
+    ``week_closes_s`` is when the FX week ends, in seconds; None for a market without one.
     """
 
     instrument: Instrument
@@ -112,6 +175,9 @@ class Market:
     holding: Holding
     order_unknown: bool
     manifold_price: Decimal | None = None
+    margin_factor: Decimal = Decimal(1)
+    listed: bool = True
+    week_closes_s: int | None = None
 
     @property
     def value_per_unit(self) -> Decimal | None:
@@ -130,10 +196,19 @@ class Market:
         )
 
     @property
-    def margin_per_unit(self) -> Decimal | None:
-        """Margin of one unit in home currency; None without a quote or a conversion rate."""
+    def modelled_margin_per_unit(self) -> Decimal | None:
+        """Margin of one unit by its margin rate; None without a quote or a conversion rate."""
         unit_value = self.value_per_unit
         return None if unit_value is None else unit_value * self.instrument.margin_rate
+
+    @property
+    def margin_per_unit(self) -> Decimal | None:
+        """Margin of one unit in home currency; None without a quote or a conversion rate.
+
+        The larger of the modelled margin and of what the broker's own count makes of it.
+        """
+        modelled = self.modelled_margin_per_unit
+        return None if modelled is None else modelled * max(Decimal(1), self.margin_factor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ class SizeReason(StrEnum):
     BUDGET_EXHAUSTED = "BUDGET_EXHAUSTED"
     UNITS_BELOW_MINIMUM = "UNITS_BELOW_MINIMUM"
     OVER_CAP = "OVER_CAP"
+    MARGIN_MISMATCH = "MARGIN_MISMATCH"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

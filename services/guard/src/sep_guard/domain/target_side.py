@@ -9,6 +9,9 @@ from sep_guard.domain.limits import EntryLimits
 from sep_guard.domain.market import Market
 from sep_guard.domain.view import View
 
+MIN_EXIT_MINUTES = 5.0
+"""Least time before the end of the FX week at which positions are closed."""
+
 
 class Cause(StrEnum):
     """Why a position is opened, kept, resized or closed."""
@@ -20,6 +23,11 @@ class Cause(StrEnum):
     WEIGHT_GONE = "WEIGHT_GONE"
     REVERSAL = "REVERSAL"
     RUPTURE = "RUPTURE"
+    EXIT_BEFORE_WEEKEND = "EXIT_BEFORE_WEEKEND"
+    DELISTED = "DELISTED"
+    MARGIN_OVER_CEILING = "MARGIN_OVER_CEILING"
+    MARGIN_OVER_CAP = "MARGIN_OVER_CAP"
+    MARGIN_CLOSEOUT_NEAR = "MARGIN_CLOSEOUT_NEAR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +54,9 @@ def target_side(view: View, market: Market, side: int, limits: EntryLimits) -> T
 
 def _exit_cause(view: View, market: Market, side: int, limits: EntryLimits) -> Cause | None:
     signal, weights, now_ms = market.signal, view.weights, view.now_ms
-    if market.session.near_close(now_ms // 1000, limits.exit_minutes) or _left_over(market):
-        return Cause.EXIT_BEFORE_CLOSE
+    forced = _forced_exit(market, now_ms, limits)
+    if forced is not None:
+        return forced
     if weights is not None and not weights.held and not view.weight(market.instrument.name):
         return Cause.WEIGHT_GONE
     if signal is None or not is_fresh(signal.ended_ms, limits.max_signal_age_s, now_ms):
@@ -57,6 +66,30 @@ def _exit_cause(view: View, market: Market, side: int, limits: EntryLimits) -> C
     if signal.rupture > limits.max_rupture or signal.stability < limits.min_stability:
         return Cause.RUPTURE
     return None
+
+
+def _forced_exit(market: Market, now_ms: int, limits: EntryLimits) -> Cause | None:
+    """An exit that no signal is asked for."""
+    if not market.listed:
+        return Cause.DELISTED
+    if near_week_end(market, now_ms, limits):
+        return Cause.EXIT_BEFORE_WEEKEND
+    near = market.session.near_close(now_ms // 1000, limits.exit_minutes)
+    return Cause.EXIT_BEFORE_CLOSE if near or _left_over(market) else None
+
+
+def near_week_end(market: Market, now_ms: int, limits: EntryLimits) -> bool:
+    """Whether the FX week ends within the exit window, or is over and the broker still trades.
+
+    Holds whatever the session gating says.
+    """
+    closes = market.week_closes_s
+    if closes is None:
+        return False
+    left = closes - now_ms // 1000
+    if left > 0:
+        return left <= max(limits.exit_minutes, MIN_EXIT_MINUTES) * 60
+    return market.quote is not None and market.quote.tradeable
 
 
 def _left_over(market: Market) -> bool:

@@ -17,6 +17,7 @@ from sep_guard.domain.risk.ledger_events import (
     Opened,
     Refused,
     Transfer,
+    Unclaimed,
     Unreadable,
 )
 from sep_guard.domain.risk.limits import RiskLimits
@@ -115,7 +116,7 @@ def fold(state: ActivityState, page: LedgerPage, limits: RiskLimits, now_ms: int
             continue
         if isinstance(event, Transfer):
             transfers += event.amount
-        else:
+        elif not isinstance(event, Unclaimed):
             state, trigger = _count(state, event, limits)
             if trigger is not None:
                 triggers.append(trigger)

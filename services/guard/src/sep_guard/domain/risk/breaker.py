@@ -6,13 +6,15 @@ from enum import StrEnum
 
 
 class BreakerCause(StrEnum):
-    """What trips the breaker: a limit, or equity that no limit can be measured on."""
+    """What trips the breaker: a limit, equity that no limit can be measured on, or
+    fills of another writer."""
 
     DAILY_LOSS = "daily_loss"
     DRAWDOWN = "drawdown"
     TURNOVER = "turnover"
     EQUITY = "equity"
     BASELINE = "baseline"
+    SECOND_WRITER = "second_writer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

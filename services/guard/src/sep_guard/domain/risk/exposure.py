@@ -69,13 +69,13 @@ def exposure_of(markets: Iterable[Market]) -> Exposure:
     gross, net, unvalued = ZERO, dict[str, Decimal](), []
     for market in markets:
         managed, manual = market.holding.managed, market.holding.manual
-        if not managed and not manual:
+        if not managed and not market.holding.manual_units:
             continue
         unit_value = market.value_per_unit
         if unit_value is None:
             unvalued.append(market.instrument.name)
             continue
-        gross += (abs(managed) + abs(manual)) * unit_value
+        gross += (abs(managed) + market.holding.manual_units) * unit_value
         _add(net, market.instrument.name, (managed + manual) * unit_value)
     return Exposure(gross=gross, by_currency=net, unvalued=tuple(unvalued))
 

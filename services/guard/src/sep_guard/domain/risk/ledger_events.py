@@ -79,7 +79,17 @@ class Unreadable:
     fault: str
 
 
-LedgerEvent = Transfer | Opened | Closed | Refused | Unreadable
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unclaimed:
+    """A fill that is marked as this stack's and that this stack never claimed."""
+
+    transaction_id: int
+    ts_ms: int
+    instrument: str
+    client_order_id: str
+
+
+LedgerEvent = Transfer | Opened | Closed | Refused | Unreadable | Unclaimed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

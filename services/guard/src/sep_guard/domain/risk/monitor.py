@@ -1,6 +1,6 @@
 """One observation: the account and its ledger against the limits."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -8,6 +8,7 @@ from sep_guard.domain.market import ZERO
 from sep_guard.domain.risk import activity, equity
 from sep_guard.domain.risk.activity import OwnTrade
 from sep_guard.domain.risk.breaker import BreakerCause, Trip, trip_of_fault, trip_of_share
+from sep_guard.domain.risk.drop_copy import second_writer
 from sep_guard.domain.risk.equity import EquityState
 from sep_guard.domain.risk.ledger_events import LedgerPage
 from sep_guard.domain.risk.limits import RiskLimits
@@ -23,11 +24,13 @@ class Reading:
         nav: NAV in home currency as the broker sent it; None where the account can't be read.
         ledger: transactions since the last observation; None where they can't be read.
         trades: open trades of this stack, as of the ledger's newest transaction.
+        sent: client order ids that this process sent.
     """
 
     nav: Decimal | None
     ledger: LedgerPage | None
     trades: Sequence[OwnTrade]
+    sent: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +66,15 @@ def observe(state: RiskState, reading: Reading, limits: RiskLimits, now_ms: int)
         # Counted from, it would hide what is missing for good. The next cycle reads it again.
         ledger = None
     if ledger is not None:
-        if state.activity is None:
-            counted = activity.begin(ledger.through_id, reading.trades, now_ms)
-            state = replace(state, activity=counted)
+        counted = state.activity
+        if counted is None:
+            begun = activity.begin(ledger.through_id, reading.trades, now_ms)
+            state = replace(state, activity=begun)
         else:
-            folded = activity.fold(state.activity, ledger, limits, now_ms)
+            other = second_writer(ledger, counted.through_id, reading.sent, now_ms)
+            if other is not None:
+                state = trip(state, other)
+            folded = activity.fold(counted, ledger, limits, now_ms)
             transfers = folded.transfers
             locks = state.locks
             for trigger in folded.triggers:
