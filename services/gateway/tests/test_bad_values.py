@@ -8,7 +8,6 @@ from sep.gateway.v1 import gateway_pb2 as pb
 from sep_fx.granularity import Granularity
 from sep_gateway.adapters.oanda import parse
 from sep_kit.clock import SystemClock, now_s
-from sep_kit.errors import BrokerUnavailableError
 from sep_kit.grpc.client import call
 from sep_kit.store.candles import CandleStore
 from sep_kit.store.connection import Valkey
@@ -120,7 +119,7 @@ async def test_bad_price_is_never_served_and_other_instruments_keep_theirs(
 
 
 @pytest.mark.parametrize("worth", ["0", "-1", "NaN", "x"])
-def test_invalid_conversion_rate_is_rejected(worth: str) -> None:
+def test_invalid_conversion_rate_is_left_out(worth: str) -> None:
     """Order sizes are divided by it."""
     conversion = {
         "currency": "JPY",
@@ -128,5 +127,6 @@ def test_invalid_conversion_rate_is_rejected(worth: str) -> None:
         "accountLoss": "0.0066",
         "positionValue": worth,
     }
-    with pytest.raises(BrokerUnavailableError), parse.parsing("pricing"):
-        parse.pricing({"prices": [], "homeConversions": [conversion]})
+    pricing = parse.pricing({"prices": [], "homeConversions": [conversion]})
+    assert not pricing.conversions
+    assert [m.name for m in pricing.left_out] == ["JPY"]

@@ -76,21 +76,6 @@ async def test_gateway_refuses_to_start_on_the_state_of_another_account(
     assert json.loads(await reply(store.get(keys.STORE_ACCOUNT))) == recorded
 
 
-async def test_unknown_account_is_not_recorded_in_the_store(
-    start_gateway: Any, broker: RunningBroker, store: Valkey
-) -> None:
-    """Otherwise a mistyped account id would lock out the correct one."""
-    async with start_gateway(OANDA_ACCOUNT_ID="101-001-9999999-001") as gateway:
-        label = 'sep_oanda_requests_total{endpoint="summary",status="4xx"}'
-
-        async def refused() -> bool:
-            return bool((await gateway.metrics("sep_oanda_requests_total")).get(label, 0) >= 2)
-
-        await eventually(refused)
-        assert not await gateway.serves()
-    assert await reply(store.get(keys.STORE_ACCOUNT)) is None
-
-
 async def test_wiped_store_is_claimed_again(gateway: Any, store: Valkey) -> None:
     await eventually(lambda: reply(store.get(keys.STORE_ACCOUNT)))
     await store.flushdb()

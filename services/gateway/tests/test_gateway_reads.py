@@ -101,16 +101,15 @@ async def test_positions_and_trades_show_an_opened_trade(gateway: Any) -> None:
 
 
 async def test_refused_token_is_never_shown(
-    start_gateway: Any, capfd: pytest.CaptureFixture[str]
+    gateway: Any, broker: RunningBroker, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    secret = "hunter2-hunter2"
-    async with start_gateway(OANDA_API_TOKEN=secret) as gateway:
-        with pytest.raises(SepError) as failure:
-            await call(gateway.stub.GetAccount, pb.GetAccountRequest(), peer="gateway")
+    broker.faults.add({"kind": "status", "status": 401})
+    with pytest.raises(SepError) as failure:
+        await call(gateway.stub.GetAccount, pb.GetAccountRequest(), peer="gateway")
     assert failure.value.reason == "BROKER_UNAVAILABLE"
     assert "401" in str(failure.value)
     output = capfd.readouterr()
-    assert secret not in str(failure.value) + output.out + output.err
+    assert broker.settings.token not in str(failure.value) + output.out + output.err
 
 
 async def test_unreachable_broker_is_unavailable_until_it_recovers(

@@ -14,6 +14,7 @@ from sep_gateway.application.account_reader import AccountReader
 from sep_gateway.application.candle_service import CandleService
 from sep_gateway.application.instrument_cache import InstrumentCache
 from sep_gateway.application.ledger_reader import LedgerReader
+from sep_gateway.application.newest_first import NewestFirst
 from sep_gateway.application.order_lookup import OrderLookup
 from sep_gateway.application.order_service import OrderService
 from sep_gateway.application.price_cache import PriceCache
@@ -54,7 +55,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         self._trades = trades
         self._lookup = lookup
         self._clock = clock
-        self._candle_turn = asyncio.Lock()
+        self._candle_reads = NewestFirst()
 
     async def ListCandles(
         self,
@@ -67,7 +68,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
             instrument=query.instrument, granularity=query.granularity.value
         )
         # One at a time: a flood of reads waits here, and not in front of orders.
-        async with self._candle_turn:
+        async with self._candle_reads.turn():
             for part in convert.slices(await self._candles.stored(query)):
                 convert.add_candles(response, part)
                 # Orders and other reads go on between the slices.
