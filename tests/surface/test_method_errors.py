@@ -118,6 +118,7 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         await stack.call("SetKillSwitch", RELEASE)
         seen["the kill switch is released"] = await call_all(stack)
         seen |= await with_refused_orders(stack)
+        seen["the guard's view is older than a fill"] = await with_a_stale_view(stack)
         seen["stored records are corrupt"] = await with_corruption(stack)
         valkey.freeze()
         seen["the store does not respond"] = await call_all(stack)
@@ -150,6 +151,35 @@ async def with_refused_orders(stack: RunningStack) -> OutcomesBySituation:
     seen["the trade was opened by hand"] = await call_some(stack, {"SetTradeStop": trade})
     seen["the account is of another kind"] = await with_another_kind_of_account(stack)
     return seen
+
+
+async def with_a_stale_view(stack: RunningStack) -> Outcomes:
+    """Repeated until the gateway has heard of a fill that the account does not show."""
+    fault = stack.broker.faults.add({"kind": "stale_views", "seconds": 3600})
+    hand = MarketOrderRequest(instrument="EUR_USD", units=Decimal(1))
+    opened = stack.broker.broker.account.submit(hand, stack.broker.broker.advance()).fill
+    assert opened is not None
+    stale = Outcome("UNAVAILABLE", "VIEW_STALE")
+
+    async def refused() -> bool:
+        return stale in await stack.call("GetBudget")
+
+    await eventually(refused, within_s=30)
+    names = (
+        "GetBudget", "GetReadiness", "GetRiskLimits", "CheckEntry",
+        "Reconcile", "PlanDrain", "Flatten", "ExecuteDrain",
+    )  # fmt: skip
+    # A flatten engages the kill switch, which a drain needs.
+    outcomes = await asyncio.gather(*(stack.call(name) for name in names[:-1]))
+    outcomes.append(await stack.call(names[-1]))
+    stack.broker.faults.remove(fault.id)
+
+    async def over() -> bool:
+        return OK in await stack.call("GetBudget")
+
+    await eventually(over, within_s=30)
+    await stack.call("SetKillSwitch", {"kill_switch": False, "reason": "a test"})
+    return dict(zip(names, outcomes, strict=True))
 
 
 async def with_another_kind_of_account(stack: RunningStack) -> Outcomes:

@@ -82,7 +82,7 @@ class MemoryBroker:
     def close_foreign(self, instrument: str, reason: CloseReason) -> None:
         """Close this stack's trades as a stop, a closeout or a person would."""
         for trade in [t for t in self.open_trades.values() if t.instrument == instrument]:
-            self._close_trade(trade, abs(trade.units), reason)
+            self.close_trade(trade, abs(trade.units), reason)
         self.positions[instrument].managed = ZERO
 
     def trade_manually(self, instrument: str, units: int) -> None:
@@ -223,7 +223,7 @@ class MemoryBroker:
             position.manual += units
         else:
             position.managed += units
-            self._close_trade(trade, part, CloseReason.OWN_ORDER)
+            self.close_trade(trade, part, CloseReason.OWN_ORDER)
         return self._filled(intent.instrument, units)
 
     def _fill_position(self, intent: Intent) -> Result:
@@ -277,7 +277,7 @@ class MemoryBroker:
         for trade in [t for t in self.open_trades.values() if t.instrument == instrument]:
             part = min(closing, abs(trade.units))
             if part:
-                self._close_trade(trade, part, CloseReason.OWN_ORDER)
+                self.close_trade(trade, part, CloseReason.OWN_ORDER)
                 closing -= part
         opened = change if before * change >= 0 else after if after * before < 0 else ZERO
         if not opened:
@@ -298,7 +298,8 @@ class MemoryBroker:
         )
         return trade_id
 
-    def _close_trade(self, trade: OwnTrade, units: Decimal, reason: CloseReason) -> None:
+    def close_trade(self, trade: OwnTrade, units: Decimal, reason: CloseReason) -> None:
+        """Close units of a trade, with its ledger."""
         left = abs(trade.units) - units
         if left:
             self.open_trades[trade.trade_id] = replace(trade, units=left.copy_sign(trade.units))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import redis
 from sep_guard.domain.orders import SETTLE_MS, Intent, Outcome
+from sep_guard.domain.risk.ledger_events import CloseReason
 from sep_kit.errors import BrokerUnavailableError, NotTheWriterError
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
@@ -515,3 +516,24 @@ async def test_a_standby_replica_shows_no_account_and_the_current_kill_switch(
     await standby.reconciler.tick()
     assert series(standby, "sep_nav") != series(standby, "sep_nav")
     assert series(standby, "sep_kill_switch") == 0
+
+
+async def test_an_exit_goes_on_when_a_stop_has_taken_one_of_its_trades(env: Environment) -> None:
+    await env.feed.all_clear(EUR_USD=0.10)
+    for _ in range(3):
+        await env.guard.cycle()
+    first, *others = list(env.broker.open_trades.values())
+    assert others
+
+    async def stop_takes_the_first(_: Any) -> None:
+        if first.trade_id in env.broker.open_trades:
+            env.broker.positions[EUR].managed -= first.units
+            env.broker.close_trade(first, abs(first.units), CloseReason.STOP_LOSS)
+
+    env.broker.before_place = stop_takes_the_first
+    await env.feed.weights()
+    done = (await env.guard.cycle())[EUR]
+    assert done.result is not None
+    assert (done.result.outcome, done.result.reason) == (Outcome.FILLED, "TRADE_DOESNT_EXIST")
+    assert env.held() == 0
+    assert not env.broker.open_trades

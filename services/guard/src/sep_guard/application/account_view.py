@@ -13,7 +13,7 @@ from sep_guard.domain.trades import OpenTrades
 from sep_guard.ports import Broker
 
 _log = get_logger("PortfolioManager")
-_READING_S = 3.0
+_READING_S = 1.5
 _PAUSES_S = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6)
 BEHIND_AFTER_S = 60.0
 """After this long the view is used as it is, for exits by trade id alone."""
