@@ -101,7 +101,8 @@ async def test_an_entry_and_its_own_exit(ledger: Ledger) -> None:
     opened, closed = (await ledger.page()).events
     assert isinstance(opened, Opened)
     assert isinstance(closed, Closed)
-    assert (opened.instrument, opened.units) == (EUR, Decimal(1000))
+    assert opened.instrument == EUR
+    assert opened.units == 1000
     assert opened.value is not None
     assert abs(opened.value / 1000 - 1) < Decimal("0.5")
     assert (closed.trade_id, closed.reason) == (opened.trade_id, CloseReason.OWN_ORDER)

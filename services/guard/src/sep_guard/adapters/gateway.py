@@ -10,7 +10,7 @@ from sep_kit.errors import PeerUnavailableError, RemoteError, SepError
 from sep_kit.grpc.client import call
 from sep_kit.logging import get_logger
 
-from sep_guard.adapters.ledger_events import OWN_TAG, ledger_page
+from sep_guard.adapters.gateway_ledger import OWN_TAG, GatewayLedger
 from sep_guard.domain.market import ZERO, Account, LeftOut, Quote, Trade
 from sep_guard.domain.orders import Intent, Outcome, Result
 from sep_guard.domain.risk.activity import OwnTrade
@@ -35,6 +35,7 @@ class GatewayBroker:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = gateway_pb2_grpc.GatewayServiceStub(channel)
+        self._ledger = GatewayLedger(channel)
 
     async def account(self, since_id: int = 0) -> Account:
         """The account now, with transaction ``since_id`` where the broker shows it in time."""
@@ -113,14 +114,7 @@ class GatewayBroker:
 
     async def ledger(self, since_id: int, through_id: int) -> LedgerPage:
         """What the ledger says between two transactions, the first excluded."""
-        response = await call(
-            self._stub.ListTransactions,
-            gateway_pb2.ListTransactionsRequest(
-                since_transaction_id=str(since_id), through_transaction_id=str(through_id)
-            ),
-            peer=_PEER,
-        )
-        return ledger_page(response, through_id)
+        return await self._ledger.page(since_id, through_id)
 
     async def place(self, intent: Intent) -> Result:
         """Send an order. A failure that does not prove a refusal is UNKNOWN, never raised."""

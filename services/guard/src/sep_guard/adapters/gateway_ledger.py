@@ -1,9 +1,11 @@
-"""The gateway's transactions as ledger events of the risk limits."""
+"""The broker's ledger, through the gateway over gRPC, as events of the risk limits."""
 
 from collections.abc import Iterator
 from decimal import Decimal
 
-from sep.gateway.v1 import gateway_pb2
+import grpc
+from sep.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from sep_kit.grpc.client import call
 
 from sep_guard.domain.risk.ledger_events import (
     Closed,
@@ -26,6 +28,24 @@ OWN_ORDER = "sep-"
 _COUNTED = ("ORDER_FILL", "TRANSFER_FUNDS")
 _STOPS = ("STOP_LOSS_ORDER", "GUARANTEED_STOP_LOSS_ORDER", "TRAILING_STOP_LOSS_ORDER")
 _CLOSEOUTS = ("MARKET_ORDER_MARGIN_CLOSEOUT", "MARKET_ORDER_DELAYED_TRADE_CLOSE")
+
+
+class GatewayLedger:
+    """The ledger over the gateway's gRPC service."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = gateway_pb2_grpc.GatewayServiceStub(channel)
+
+    async def page(self, since_id: int, through_id: int) -> LedgerPage:
+        """The events between two transactions, the first excluded."""
+        response = await call(
+            self._stub.ListTransactions,
+            gateway_pb2.ListTransactionsRequest(
+                since_transaction_id=str(since_id), through_transaction_id=str(through_id)
+            ),
+            peer="gateway",
+        )
+        return ledger_page(response, through_id)
 
 
 def ledger_page(response: gateway_pb2.ListTransactionsResponse, through_id: int) -> LedgerPage:
