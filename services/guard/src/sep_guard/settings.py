@@ -109,7 +109,7 @@ class GuardSettings(RiskKnobs, AllocationKnobs, ThresholdKnobs, StackSettings):
                 max_rupture=self.auto_max_rupture,
                 max_entropy=self.auto_max_entropy,
                 min_stability=self.auto_min_stability,
-                max_signal_age_s=self.fresh_max_signal_age_sec,
+                max_signal_age_s=self.max_bar_age_s,
                 max_manifold_age_s=self.fresh_max_ws_age_sec,
                 max_weights_age_s=self.gates_blob_max_age_sec,
                 max_spread_bps=self.max_spread_bps,

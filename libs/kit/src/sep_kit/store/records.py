@@ -81,8 +81,20 @@ class GatesBlob(Document):
         return self
 
 
+class ChallengeRecord(Document):
+    """A challenger's claim on an incumbent's slot, and for how many blobs in a row it stood."""
+
+    challenger: str
+    incumbent: str
+    evaluations: Annotated[int, Field(ge=0)]
+
+
 class WeightsRecord(Document):
-    """``risk:allocation_weights``; weights are fractions of margin available, times in ms."""
+    """``risk:allocation_weights``; weights are fractions of margin available, times in ms.
+
+    ``held`` means that all weights are the previous ones, ``held_instruments`` names single
+    ones. ``challenges`` are kept for the next allocation.
+    """
 
     ts: int
     gates_ts: int | None
@@ -91,6 +103,8 @@ class WeightsRecord(Document):
     top_k: int
     held: bool
     held_reason: str = ""
+    held_instruments: list[str] = Field(default_factory=list)
+    challenges: list[ChallengeRecord] = Field(default_factory=list)
 
 
 class BrokerLinkRecord(Document):

@@ -24,6 +24,9 @@ class SwitchLimits:
     evaluations: int
 
 
+SWITCH_BY_DEFAULT = SwitchLimits(margin=0.05, evaluations=3)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """The instruments selected, best first, and the challenges that run.
