@@ -25,7 +25,15 @@ SIGNAL = Signal(window=Window(0.6, 0.9, 0.8, 0.1, 0.05), sigma_eff=0.001, slope_
 MADE = Allocation(8, 7, {EUR: 0.1}, {EUR: 0.7, GBP: 0.2}, False, None)
 HELD = Allocation(8, 7, {EUR: 0.1}, {EUR: 0.7}, True, HoldReason.BLOB_STALE)
 CONTESTED = Allocation(
-    8, 7, {EUR: 0.1}, {EUR: 0.7}, False, None, retained=(EUR,), challenges={(GBP, EUR): 2}
+    8,
+    7,
+    {EUR: 0.1},
+    {EUR: 0.7},
+    False,
+    None,
+    retained=(EUR,),
+    challenges={(GBP, EUR): 2},
+    displaced=(GBP,),
 )
 
 

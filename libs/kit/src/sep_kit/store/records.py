@@ -93,7 +93,7 @@ class WeightsRecord(Document):
     """``risk:allocation_weights``; weights are fractions of margin available, times in ms.
 
     ``held`` means that all weights are the previous ones, ``held_instruments`` names single
-    ones. ``challenges`` are kept for the next allocation.
+    ones. ``challenges`` and ``displaced`` are what the next allocation needs of this one.
     """
 
     ts: int
@@ -105,6 +105,7 @@ class WeightsRecord(Document):
     held_reason: str = ""
     held_instruments: list[str] = Field(default_factory=list)
     challenges: list[ChallengeRecord] = Field(default_factory=list)
+    displaced: list[str] = Field(default_factory=list)
 
 
 class BrokerLinkRecord(Document):

@@ -54,6 +54,7 @@ def record_of(allocation: Allocation, top_k: int) -> WeightsRecord:
             ChallengeRecord(challenger=challenger, incumbent=incumbent, evaluations=count)
             for (challenger, incumbent), count in allocation.challenges.items()
         ],
+        displaced=list(allocation.displaced),
     )
 
 
@@ -75,6 +76,7 @@ def allocation_of(record: WeightsRecord | None) -> Allocation:
         reason,
         retained=tuple(record.held_instruments),
         challenges={(c.challenger, c.incumbent): c.evaluations for c in record.challenges},
+        displaced=tuple(record.displaced),
     )
 
 

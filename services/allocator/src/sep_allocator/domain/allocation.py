@@ -64,6 +64,8 @@ class Allocation:
 
     ``retained`` are the instruments whose weight is the previous one, because their candles
     are too old to judge them. ``challenges`` are those of ``incumbents.Selection``.
+    ``displaced`` have lost their slot to a challenger and have not been closed since: their
+    units don't count.
     """
 
     ts: int
@@ -74,6 +76,7 @@ class Allocation:
     held_reason: HoldReason | None
     retained: tuple[str, ...] = ()
     challenges: Mapping[Challenge, int] = field(default_factory=dict)
+    displaced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +143,11 @@ def allocate(
         and _tradeable(sessions.get(i), limits.exit_minutes, now_ms // 1000)
     }
     retained = _retained(gates, previous, limits)
+    held = _held(managed, previous, limits, now_ms)
+    displaced = [i for i in previous.displaced if i in held]
     selection = select(
         candidates,
-        _held(managed, previous, limits, now_ms),
+        [i for i in held if i not in displaced],
         previous.challenges,
         max(0, limits.top_k - len(retained)),
         limits.switch,
@@ -158,6 +163,11 @@ def allocate(
         None,
         retained=tuple(retained),
         challenges=selection.challenges,
+        displaced=tuple(
+            i
+            for i in dict.fromkeys((*displaced, selection.displaced))
+            if i and i not in selection.selected
+        ),
     )
 
 
