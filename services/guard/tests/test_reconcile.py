@@ -514,3 +514,11 @@ async def test_a_standby_replica_shows_no_account_and_the_current_kill_switch(
     await standby.reconciler.tick()
     assert series(standby, "sep_nav") != series(standby, "sep_nav")
     assert series(standby, "sep_kill_switch") == 0
+
+
+async def test_managed_units_include_an_entry_as_soon_as_it_has_filled(env: Environment) -> None:
+    """Else the allocator could give its slot away before the next cycle."""
+    await env.feed.all_clear(EUR_USD=0.10)
+    await env.guard.cycle()
+    stored = await reply(env.store.hgetall(keys.MANAGED_UNITS))
+    assert D(stored[EUR.encode()].decode()) == env.held() > 0

@@ -114,6 +114,7 @@ class GuardSettings(RiskKnobs, AllocationKnobs, ThresholdKnobs, StackSettings):
                 max_weights_age_s=self.gates_blob_max_age_sec,
                 max_spread_bps=self.max_spread_bps,
                 exit_minutes=self.session_exit_minutes,
+                bar_s=self.candle_granularity.seconds,
             ),
             portfolio=PortfolioLimits(
                 top_k=self.alloc_top_k,

@@ -2,6 +2,7 @@
 
 from sep_guard.domain.actions import Brackets
 from sep_guard.domain.case import Case
+from sep_guard.domain.thresholds import in_force
 
 
 def brackets_of(case: Case) -> Brackets | None:
@@ -16,6 +17,6 @@ def brackets_of(case: Case) -> Brackets | None:
         take_profit=round_price(entry + side * signal.bracket.take_profit),
         # No fill may be further from the quote than the widest spread allowed.
         price_bound=round_price(
-            entry + side * quote.mid * case.limits.entry.max_spread_bps / 10_000
+            entry + side * quote.mid * in_force(case.limits.entry, signal).max_spread_bps / 10_000
         ),
     )

@@ -8,7 +8,10 @@ from sep_guard.domain.risk.limits import RiskLimits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryLimits:
-    """Thresholds of an entry. Ages are in seconds, ``exit_minutes`` before a session's close."""
+    """Thresholds of an entry. Ages are in seconds, ``exit_minutes`` before a session's close.
+
+    ``bar_s`` is the length of the bars that signals are made from.
+    """
 
     min_coherence: float
     max_rupture: float
@@ -19,6 +22,7 @@ class EntryLimits:
     max_weights_age_s: float
     max_spread_bps: Decimal
     exit_minutes: float
+    bar_s: int = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
