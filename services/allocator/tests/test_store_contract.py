@@ -36,6 +36,11 @@ CONTESTED = Allocation(
     displaced=(GBP,),
 )
 
+Fields = dict[
+    bytes | bytearray | memoryview | str | int | float,
+    bytes | bytearray | memoryview | str | int | float,
+]
+
 
 class Backend(Protocol):
     """One implementation of the store, and how its surroundings change."""
@@ -212,16 +217,14 @@ async def test_an_unknown_hold_reason_can_be_reported_but_not_held(store: Valkey
 async def test_managed_units_are_read_as_the_guard_writes_them(store: Valkey) -> None:
     adapter = ValkeyAllocatorStore(store, Lease(store, "allocator", "a", FakeClock()))
     assert await adapter.read_managed_units() is None
-    units = {EUR: "1500", GBP: "0", "ts": "7"}
+    units: Fields = {EUR: "1500", GBP: "0", "ts": "7"}
     await reply(store.hset(keys.MANAGED_UNITS, mapping=units))
     found = await adapter.read_managed_units()
     assert found == ManagedUnits(ts=7, instruments=frozenset({EUR}))
 
 
 @pytest.mark.parametrize("fields", [{"ts": "x"}, {EUR: "1"}, {EUR: "much", "ts": "7"}])
-async def test_damaged_managed_units_count_as_unknown(
-    store: Valkey, fields: dict[str, str]
-) -> None:
+async def test_damaged_managed_units_count_as_unknown(store: Valkey, fields: Fields) -> None:
     adapter = ValkeyAllocatorStore(store, Lease(store, "allocator", "a", FakeClock()))
     await reply(store.hset(keys.MANAGED_UNITS, mapping=fields))
     assert await adapter.read_managed_units() is None

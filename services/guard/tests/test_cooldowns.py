@@ -102,7 +102,7 @@ def test_reversal_and_rupture_wait_for_the_exit_cooldown(cause: Cause) -> None:
     turned = {"direction": -1} if cause is Cause.REVERSAL else {"rupture": 0.65}
     one = replace(
         one,
-        signal=replace(one.signal, **turned),  # type: ignore[arg-type]
+        signal=replace(one.signal, **turned),
         holding=Holding(managed=D(1000)),
     )
     early, due = ENDED - MINUTE + 2_000, ENDED - 2 * MINUTE + 2_000

@@ -1,7 +1,6 @@
 """Acts on what observations and plans say about the limits, and takes acknowledgements."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import PreconditionError, SepError
@@ -16,7 +15,7 @@ from sep_guard.domain.risk.breaker import Trip
 from sep_guard.domain.risk.events import RiskEvent
 from sep_guard.domain.risk.limits import RiskLimits
 from sep_guard.domain.risk.locks import Lock
-from sep_guard.domain.risk.monitor import acknowledge, trip
+from sep_guard.domain.risk.monitor import acknowledge, with_passed
 from sep_guard.domain.risk.state import RiskState
 from sep_guard.domain.view import View
 from sep_guard.metrics import GuardMetrics
@@ -63,7 +62,7 @@ class Breaker:
         observed = view.observed
         if observed is None:
             return bool(view.risk.tripped)
-        state = self._with_plan(observed.state, plan, view.now_ms)
+        state = with_passed(observed.state, plan.trip, plan.triggers, self._limits, view.now_ms)
         imposed = (*observed.locked, *_added(observed.state, state, view.now_ms))
         new_trip = observed.tripped
         if observed.state.trip is None:
@@ -114,14 +113,6 @@ class Breaker:
                 recorded.append(events.acknowledged(self._new_id(), state.trip, reason, actor, now))
             await self._store.commit(save(acknowledge(state), recorded))
         _log.warning("breaker acknowledged", actor=actor, reason=reason)
-
-    def _with_plan(self, state: RiskState, plan: Plan, now: int) -> RiskState:
-        if plan.trip is not None:
-            state = trip(state, plan.trip)
-        for trigger in plan.triggers:
-            imposed = locks.impose(state.locks, trigger, self._limits.lock_minutes, now)
-            state = replace(state, locks=imposed)
-        return state
 
     async def _engage(self, tripped: Trip) -> None:
         # Tried again in each cycle: while the trip stands, the switch is not released alone.
