@@ -64,6 +64,10 @@ class EvaluationStage:
         for instrument in self.instruments:
             self._evaluate(instrument, now)
 
+    def run(self, instrument: str) -> StrictSpanRun:
+        """An instrument's backtest so far."""
+        return self._runs[instrument]
+
     @property
     def any_open(self) -> bool:
         """Whether any published gate is open."""

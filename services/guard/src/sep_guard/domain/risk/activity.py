@@ -112,8 +112,10 @@ def fold(state: ActivityState, page: LedgerPage, limits: RiskLimits, now_ms: int
     """Counts after a page of the ledger; events that were counted before are skipped."""
     state = _new_day(state, now_ms)
     transfers, triggers = ZERO, []
+    # One fill may close several trades and open one: events share their transaction.
+    counted = state.through_id
     for event in page.events:
-        if event.transaction_id <= state.through_id:
+        if event.transaction_id <= counted:
             continue
         if isinstance(event, Transfer):
             transfers += event.amount
