@@ -11,6 +11,7 @@ from sep_guard.domain.risk import activity
 from sep_guard.domain.risk.context import RiskContext
 from sep_guard.domain.risk.exposure import exposure_of
 from sep_guard.domain.risk.ledger_events import LedgerPage
+from sep_guard.domain.sizing import SizeReason
 from sep_guard.domain.target_side import Cause
 from sep_guard.domain.view import View
 
@@ -93,6 +94,15 @@ def test_without_a_cooldown_an_entry_still_needs_a_signal_after_the_exit() -> No
 def test_ramp_steps_of_a_held_position_need_no_cooldown() -> None:
     one = replace(judged(), holding=Holding(managed=D(1000)))
     assert only(with_times(one, last_exit_ms=ENDED - 1)).kind is Kind.ENTRY
+
+
+def test_a_position_grows_by_the_steps_of_its_entry_alone() -> None:
+    one = replace(judged(), holding=Holding(managed=D(1000)))
+    ramping = replace(LIMITS, portfolio=replace(LIMITS.portfolio, ramp_s=90))
+    assert only(with_times(one, last_entry_ms=NOW - 89_999), ramping).kind is Kind.ENTRY
+    late = only(with_times(one, last_entry_ms=NOW - 90_000), ramping)
+    assert (late.kind, late.reasons) == (Kind.HOLD, (SizeReason.RAMP_ENDED,))
+    assert only(view(one), ramping).kind is Kind.ENTRY
 
 
 @pytest.mark.parametrize("cause", [Cause.REVERSAL, Cause.RUPTURE])

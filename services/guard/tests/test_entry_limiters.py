@@ -13,6 +13,7 @@ from sep_guard.domain.entry_limiters import (
     budget_left,
     limit_entry,
     outside_band,
+    ramp_ended,
     ramp_step,
 )
 from sep_guard.domain.entry_request import PASSED, EntryRequest, Limited, cut, hold, refuse
@@ -78,7 +79,7 @@ def test_a_cut_below_the_minimum_trade_size_orders_nothing() -> None:
 
 def test_the_limiters_in_force_are_band_ramp_and_budget_then_the_risk_limits() -> None:
     risk = (loss_at_stop, leverage, currency, turnover)
-    assert (outside_band, ramp_step, budget_left, *risk) == LIMITERS
+    assert (outside_band, ramp_ended, ramp_step, budget_left, *risk) == LIMITERS
     assert outside_band(request(105_000, 100_000), D(100)) == hold(SizeReason.WITHIN_BAND)
     # A quarter of the budget of 30,000.
     assert ramp_step(request(), D(7_501)) == cut(D("7500.0000"), SizeReason.RAMP_LIMITED)

@@ -90,8 +90,7 @@ def guard_positions(replay: Replay) -> list[Position]:
     for event in replay.journal.events:
         if event.topic is Topic.ORDER and event.data["filled"]:
             fill, reason = event.data["answer"], str(event.data["reasons"][0])
-        elif event.topic is Topic.FILL and isinstance(event.data["transaction"].body
-            if hasattr(event.data["transaction"], "body") else event.data["transaction"], OrderFill):
+        elif event.topic is Topic.FILL and isinstance(event.data["transaction"], OrderFill):
             fill = event.data["transaction"]
             reason = str(fill.reason)
         else:

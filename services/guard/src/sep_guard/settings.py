@@ -1,5 +1,6 @@
 """Settings of the guard: reconciling, margin gate, spread limit and the kill switch's seed."""
 
+import math
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated
@@ -101,6 +102,12 @@ class GuardSettings(RiskKnobs, AllocationKnobs, ThresholdKnobs, StackSettings):
         """Whether orders may be sent to the configured account."""
         return self.oanda_environment is not OandaEnvironment.LIVE or self.live_trading_enabled
 
+    @property
+    def _ramp_s(self) -> float:
+        """Cycles from nothing to the cap of one instrument and one to spare, in seconds."""
+        cap = min(Decimal(1) / self.alloc_top_k, self.pm_max_per_pos_pct)
+        return (math.ceil(cap / self.pm_ramp_step_pct) + 1) * self.pm_reconcile_sec
+
     def limits(self) -> GuardLimits:
         """The limits that decisions are checked against."""
         return GuardLimits(
@@ -125,6 +132,7 @@ class GuardSettings(RiskKnobs, AllocationKnobs, ThresholdKnobs, StackSettings):
                 margin_low=self.margin_hyst_low,
                 margin_high=self.margin_hyst_high,
                 adopt_manual=self.pm_adopt_manual,
+                ramp_s=self._ramp_s,
             ),
             risk=self.risk_limits(),
         )

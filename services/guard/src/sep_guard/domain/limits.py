@@ -32,7 +32,8 @@ class PortfolioLimits:
     ``target_pct`` is the budget as a fraction of margin available; ``max_per_position_pct``
     and ``ramp_step_pct`` are fractions of the budget; ``rebalance_band`` is a fraction of the
     target units. The margin gate closes at a utilisation of ``margin_high`` and opens below
-    ``margin_low``.
+    ``margin_low``. ``ramp_s`` is how long an entry may take to grow to its cap, in seconds; None
+    for any time.
     """
 
     top_k: int
@@ -43,6 +44,7 @@ class PortfolioLimits:
     margin_low: Decimal
     margin_high: Decimal
     adopt_manual: bool
+    ramp_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
