@@ -5,6 +5,7 @@ may pass its limit by what the positions open then lose at their stops, and by s
 """
 
 from decimal import Decimal
+from io import StringIO
 
 import numpy as np
 import pytest
@@ -19,24 +20,19 @@ from sep_replay.report import print_report
 from .markets import Floats, path_tape
 from .played import BALANCE, played
 
-DAY_BARS = 1440
 DAILY_LOSS, LOSS_AT_STOP = Decimal("0.02"), Decimal("0.005")
 # An entry may fill up to the widest spread of 3 basis points away.
 SLIPPAGE = Decimal("0.002")
 
 
-def saw(bars: int, period: int, size: float, seed: int = 1) -> Floats:
-    """A price that runs for a period and back: it turns when a signal has followed it."""
-    rng = np.random.default_rng(seed)
-    steps = np.where((np.arange(bars) // period) % 2 == 0, size, -size)
-    return 1.1 * np.exp(np.cumsum(steps + rng.normal(0, size / 20, bars)))
+def stairs(sides: Floats, size: float, period: int = 14) -> Floats:
+    """Steps every other bar, ``period`` bars to a side: coherent, and over when it is followed."""
+    signs = np.repeat(sides, period)
+    return 1.1 * np.exp(np.cumsum(np.where(np.arange(len(signs)) % 2 == 0, size, 0.0) * signs))
 
 
-def coin_toss(bars: int, seed: int) -> Floats:
-    """A random walk whose runs are long enough for signals, and mean nothing."""
-    rng = np.random.default_rng(seed)
-    runs = np.repeat(rng.choice([-1.0, 1.0], bars // 12 + 1), 12)[:bars]
-    return 1.1 * np.exp(np.cumsum(runs * 4e-5 + rng.normal(0, 2e-6, bars)))
+FLIPPING = np.where(np.arange(60) % 2 == 0, 1.0, -1.0)
+COIN = np.random.default_rng(3).choice([-1.0, 1.0], 60)
 
 
 def limits_named(replay: Replay) -> set[str]:
@@ -53,27 +49,19 @@ def loss(replay: Replay) -> Decimal:
 
 
 def report_of(replay: Replay) -> str:
-    console = Console(width=200, record=True, quiet=True)
-    print_report(console, replay.journal, replay.evaluations.values())
-    return console.export_text()
-
-
-# Spread of 3 basis points: each flip pays it.
-DEAR = {"spread": 0.00030}
+    out = StringIO()
+    print_report(Console(width=200, file=out), replay.journal, replay.evaluations.values())
+    return out.getvalue()
 
 
 @pytest.mark.parametrize(
-    ("mids", "spread"),
-    [
-        (saw(DAY_BARS, 13, 5e-5), 0.00030),
-        (saw(DAY_BARS, 25, 4e-5), 0.00030),
-        (coin_toss(DAY_BARS, 3), 0.00030),
-        (coin_toss(DAY_BARS, 4), 0.00008),
-    ],
-    ids=["flipping", "slow_flipping", "dear_coin_toss", "coin_toss"],
+    "mids",
+    [stairs(FLIPPING, 1e-4), stairs(FLIPPING, 2e-4), stairs(COIN, 2e-4)],
+    ids=["flipping", "wide_flipping", "coin_toss"],
 )
-def test_a_direction_that_is_always_wrong_ends_at_a_limit(mids: Floats, spread: float) -> None:
-    replay = played(path_tape(mids, spread=spread), {}, open_gates=True)
+def test_a_direction_that_is_always_wrong_ends_at_a_limit(mids: Floats) -> None:
+    """Each turn pays a spread of almost 3 basis points."""
+    replay = played(path_tape(mids, spread=0.0003), {}, open_gates=True)
     assert entries(replay)
     assert loss(replay) <= DAILY_LOSS + LOSS_AT_STOP + SLIPPAGE
     _within_the_order_limits(replay)
