@@ -40,7 +40,7 @@ def _bars_of(
     candles = Candles.of(ticks, CandleGrid(granularity))
     point = float(10 ** LISTINGS[pair].instrument.display_precision)
     bid, ask = candles.bid / point, candles.ask / point
-    return Bars(candles.start, *bid, *ask, candles.volume)
+    return Bars.from_rows(candles.start, np.vstack([bid, ask]), candles.volume)
 
 
 def path_tape(
@@ -58,4 +58,7 @@ def path_tape(
     time = start + granularity.seconds * np.arange(len(first), dtype=np.int64)
     columns = (first, high, low, last)
     bid, ask = ([column + side * half for column in columns] for side in (-1, 1))
-    return Tape(granularity, {pair: Bars(time, *bid, *ask, np.full(len(time), 9, np.int64))})
+    return Tape(
+        granularity,
+        {pair: Bars.from_rows(time, np.array([*bid, *ask]), np.full(len(time), 9, np.int64))},
+    )
