@@ -17,8 +17,8 @@ from sep_replay.engine import Replay
 from sep_replay.journal import Event, Topic
 from sep_replay.report import print_report
 
-from .markets import Floats, path_tape
-from .played import BALANCE, played
+from .markets import MONDAY, Floats, path_tape
+from .played import BALANCE, guard_positions, played
 
 DAILY_LOSS, LOSS_AT_STOP = Decimal("0.02"), Decimal("0.005")
 # An entry may fill up to the widest spread of 3 basis points away.
@@ -101,9 +101,17 @@ def held_before(replay: Replay, time: int) -> Decimal:
     return abs(units) * price
 
 
+def _bar_of_a_position() -> int:
+    """A bar in the middle of a position of the undisturbed trend."""
+    calm = played(path_tape(rising_then(np.ones(1))), {}, open_gates=True)
+    position = next(p for p in guard_positions(calm) if p.exited is not None)
+    assert position.exited is not None
+    return ((position.signalled + position.exited) // 2 - MONDAY) // 60
+
+
 def test_in_a_gap_the_loss_is_the_positions_value_times_the_gap_and_nothing_follows() -> None:
     """7 % through the stop between two bars; the trend then goes on below."""
-    bars = 400
+    bars = _bar_of_a_position()
     after = 0.93 * np.exp(np.cumsum(np.where(np.arange(600) % 2 == 0, 5e-5, 0.0)))
     tape = path_tape(rising_then(after, bars))
     # The step from the last bar of the head to the first of the tail is a gap, not a move.
