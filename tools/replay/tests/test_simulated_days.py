@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 from sep_guard.domain.actions import Kind
 from sep_paper_broker.orders.conditions import OrderConditions
+from sep_paper_broker.orders.fill_records import OrderFill
 from sep_paper_broker.orders.reasons import CancelReason
 from sep_replay.engine import Replay
 from sep_replay.journal import Event, Topic
@@ -96,7 +97,7 @@ def held_before(replay: Replay, time: int) -> Decimal:
     units, price = Decimal(0), Decimal(0)
     for event in replay.journal.events:
         body = event.data.get("answer") or event.data.get("transaction")
-        if event.time < time and hasattr(body, "units") and hasattr(body, "full_vwap"):
+        if event.time < time and isinstance(body, OrderFill):
             units, price = units + body.units, body.price
     return abs(units) * price
 

@@ -67,12 +67,12 @@ class RiskStage:
             for reason in [] if others else limits:
                 check = next((c for c in action.checks if c.reason == reason), None)
                 name = reason.removeprefix(_RISK).lower()
-                bound = next((b for b in action.bounds if b.limit == name), None)
+                passed = next((b for b in action.bounds if b.limit == name), None)
                 seen: tuple[object, object] = ("", "")
                 if check is not None and not check.passed:
                     seen = check.observed, check.allowed
-                elif bound is not None:
-                    seen = bound.observed, bound.allowed
+                elif passed is not None:
+                    seen = passed.observed, passed.allowed
                 self._add(now, "REFUSED", name, action.instrument, *seen)
 
     def _take(self, before: RiskState, after: RiskState, now: int) -> None:
