@@ -88,11 +88,11 @@ def record_weeks(start_s: int, warm_up_days: int, days: int) -> Recording:
     due = next(moments, None)
     for now in range(begin + STEP_S, end, STEP_S):
         clock.advance(STEP_S)
-        while due is not None and due[0] <= now:
-            replay.take_in(due[1], now)
+        while due is not None and due.time <= now:
+            replay.take_in(due)
             due = next(moments, None)
         replay.evaluation.evaluate(now)
-        replay.allocation.allocate(now)
+        replay.allocation.allocate(now, now, replay.account.held())
         replay.trading.reconcile(now)
         if now < start_s:
             continue

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sep_fx.freshness import CLOCK_SKEW_S, Freshness, age_of
+from sep_fx.freshness import CLOCK_SKEW_S, Freshness, age_of, bar_age_limit
 from sep_fx.instants import is_fresh
 
 MS = st.integers(-(2**50), 2**50)
@@ -42,3 +42,13 @@ def test_is_fresh_is_the_same_rule(made_ms: int, now_ms: int, limit_s: float) ->
     fresh = is_fresh(made_ms, limit_s, now_ms)
     assert fresh is age_of(made_ms, now_ms, limit_s).fresh
     assert fresh is (-CLOCK_SKEW_S <= (now_ms - made_ms) / 1000 < limit_s)
+
+
+@pytest.mark.parametrize(
+    ("limit_s", "granularity_s", "expected"),
+    [(300, 60, 300), (300, 600, 660), (5, 10, 70), (300, 3600, 3660), (300, 240, 300)],
+)
+def test_what_comes_once_a_bar_may_be_a_bar_and_a_minute_old(
+    limit_s: float, granularity_s: float, expected: float
+) -> None:
+    assert bar_age_limit(limit_s, granularity_s) == expected

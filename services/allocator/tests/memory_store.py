@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sep_allocator.domain.allocation import NOTHING, Allocation, Gates, StoredWeights
+from sep_allocator.domain.allocation import NOTHING, Allocation, Gates, ManagedUnits, StoredWeights
 from sep_allocator.domain.score import Signal
 from sep_kit.errors import CorruptRecordError, NotTheWriterError
 
@@ -15,6 +15,7 @@ class InMemoryAllocatorStore:
         self.gates: Gates | CorruptRecordError | None = None
         self.signals: Mapping[str, Signal] = {}
         self.allocation: Allocation | CorruptRecordError | None = None
+        self.managed: ManagedUnits | None = None
         self.notified: list[int] = []
 
     async def read_gates(self) -> Gates | None:
@@ -24,6 +25,9 @@ class InMemoryAllocatorStore:
 
     async def latest_signals(self, instruments: Sequence[str]) -> dict[str, Signal]:
         return {i: self.signals[i] for i in instruments if i in self.signals}
+
+    async def read_managed_units(self) -> ManagedUnits | None:
+        return self.managed
 
     async def read_allocation(self) -> Allocation:
         if isinstance(self.allocation, CorruptRecordError):

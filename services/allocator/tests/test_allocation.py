@@ -12,6 +12,7 @@ from sep_allocator.domain.allocation import (
     AllocationLimits,
     Gates,
     HoldReason,
+    ManagedUnits,
     allocate,
     weights_of,
 )
@@ -149,3 +150,65 @@ def test_no_weights_ever_pass_the_cap_or_the_target(
     exact = [Decimal(w) for w in weights.values()]
     assert all(0 <= w <= limits.cap + Decimal("1e-15") for w in exact)
     assert sum(exact) <= target + Decimal("1e-15")
+
+
+def managed(*instruments: str, ts: int = NOW) -> ManagedUnits:
+    return ManagedUnits(ts=ts, instruments=frozenset(instruments))
+
+
+BETTER = {p: replace(WINDOW, coherence=0.9) for p in PAIRS if p != "USD_JPY"} | {"USD_JPY": WINDOW}
+
+
+def test_a_held_instrument_stays_until_three_blobs_in_a_row_show_a_better_one() -> None:
+    result, selections = NOTHING, []
+    for blob in range(3):
+        ts = NOW + blob * 60_000
+        units = managed("USD_JPY", ts=ts)
+        limits = replace(LIMITS, top_k=1)
+        for _ in range(2):  # the same blob again counts once
+            result = allocate(gates(ts=ts), BETTER, SESSIONS, result, limits, ts, managed=units)
+        selections.append(tuple(result.weights))
+    assert selections == [("USD_JPY",), ("USD_JPY",), ("AUD_USD",)]
+    assert result.challenges == {}
+
+
+@pytest.mark.parametrize("units", [None, managed("AUD_USD", ts=NOW - 180_000)])
+def test_without_recent_units_the_previous_selection_holds_the_slots(
+    units: ManagedUnits | None,
+) -> None:
+    previous = replace(PREVIOUS, weights={"USD_JPY": 0.1})
+    limits = replace(LIMITS, top_k=1)
+    result = allocate(gates(), BETTER, SESSIONS, previous, limits, NOW, managed=units)
+    assert list(result.weights) == ["USD_JPY"]
+    flat = allocate(gates(), BETTER, SESSIONS, previous, limits, NOW, managed=managed())
+    assert list(flat.weights) == ["AUD_USD"]
+
+
+def stale(*instruments: str, reasons: tuple[str, ...] = ("CANDLES_STALE",)) -> Gates:
+    blob = gates(closed=instruments)
+    return replace(blob, reasons=dict.fromkeys(instruments, reasons))
+
+
+def test_old_candles_alone_leave_the_weight_and_its_slot_as_they_were() -> None:
+    previous = replace(PREVIOUS, weights={"EUR_USD": 0.07})
+    result = allocate(stale("EUR_USD"), ALL, SESSIONS, previous, LIMITS, NOW, managed=managed())
+    assert (result.weights["EUR_USD"], result.retained) == (0.07, ("EUR_USD",))
+    assert len(result.weights) == 3
+    more = stale("EUR_USD", reasons=("CALMAR_LOW", "CANDLES_STALE"))
+    assert "EUR_USD" not in allocate(more, ALL, SESSIONS, previous, LIMITS, NOW).weights
+    unknown = gates(closed=("EUR_USD",))
+    assert "EUR_USD" not in allocate(unknown, ALL, SESSIONS, previous, LIMITS, NOW).weights
+
+
+@given(
+    st.dictionaries(st.sampled_from(PAIRS), st.floats(0, 1)), st.sets(st.sampled_from(PAIRS)),
+    st.sets(st.sampled_from(PAIRS)), st.integers(1, 5),
+)  # fmt: skip
+def test_retained_weights_never_lift_the_sum_over_the_target(
+    weights: dict[str, float], old: set[str], held: set[str], top_k: int
+) -> None:
+    previous = replace(PREVIOUS, weights=weights)
+    limits = replace(LIMITS, top_k=top_k)
+    result = allocate(stale(*old), ALL, SESSIONS, previous, limits, NOW, managed=managed(*held))
+    assert len(result.weights) <= top_k
+    assert sum(Decimal(w) for w in result.weights.values()) <= limits.target_pct + Decimal("1e-8")

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pytest
 from sep_allocator.adapters.valkey_store import ValkeyAllocatorStore
-from sep_allocator.domain.allocation import NOTHING, Allocation, Gates, HoldReason
+from sep_allocator.domain.allocation import NOTHING, Allocation, Gates, HoldReason, ManagedUnits
 from sep_allocator.domain.score import Signal, Window
 from sep_allocator.ports import AllocatorStore
 from sep_kit.errors import CorruptRecordError, NotTheWriterError
@@ -24,6 +24,22 @@ GATES = Gates(7, {EUR: True, GBP: False}, {EUR: False, GBP: True}, {EUR: [], GBP
 SIGNAL = Signal(window=Window(0.6, 0.9, 0.8, 0.1, 0.05), sigma_eff=0.001, slope_bps=2.5)
 MADE = Allocation(8, 7, {EUR: 0.1}, {EUR: 0.7, GBP: 0.2}, False, None)
 HELD = Allocation(8, 7, {EUR: 0.1}, {EUR: 0.7}, True, HoldReason.BLOB_STALE)
+CONTESTED = Allocation(
+    8,
+    7,
+    {EUR: 0.1},
+    {EUR: 0.7},
+    False,
+    None,
+    retained=(EUR,),
+    challenges={(GBP, EUR): 2},
+    displaced=(GBP,),
+)
+
+Fields = dict[
+    bytes | bytearray | memoryview | str | int | float,
+    bytes | bytearray | memoryview | str | int | float,
+]
 
 
 class Backend(Protocol):
@@ -147,7 +163,7 @@ async def test_gates_and_signals_are_read_as_published(backend: Backend) -> None
     assert await backend.store.latest_signals([EUR, GBP]) == {EUR: SIGNAL}
 
 
-@pytest.mark.parametrize("allocation", [MADE, HELD], ids=["made", "held"])
+@pytest.mark.parametrize("allocation", [MADE, HELD, CONTESTED], ids=["made", "held", "contested"])
 async def test_published_weights_are_read_back(backend: Backend, allocation: Allocation) -> None:
     await backend.store.publish_weights(allocation, top_k=3, notify=True)
     assert await backend.store.read_allocation() == allocation
@@ -196,3 +212,21 @@ async def test_an_unknown_hold_reason_can_be_reported_but_not_held(store: Valkey
     assert stored.held_reason == "X"
     with pytest.raises(CorruptRecordError, match="held_reason"):
         await adapter.read_allocation()
+
+
+async def test_managed_units_are_read_as_the_guard_writes_them(store: Valkey) -> None:
+    adapter = ValkeyAllocatorStore(store, Lease(store, "allocator", "a", FakeClock()))
+    assert await adapter.read_managed_units() is None
+    units: Fields = {EUR: "1500", GBP: "0", "ts": "7"}
+    await reply(store.hset(keys.MANAGED_UNITS, mapping=units))
+    found = await adapter.read_managed_units()
+    assert found == ManagedUnits(ts=7, instruments=frozenset({EUR}))
+
+
+@pytest.mark.parametrize("fields", [{"ts": "x"}, {EUR: "1"}, {EUR: "much", "ts": "7"}])
+async def test_damaged_managed_units_count_as_unknown(store: Valkey, fields: Fields) -> None:
+    adapter = ValkeyAllocatorStore(store, Lease(store, "allocator", "a", FakeClock()))
+    await reply(store.hset(keys.MANAGED_UNITS, mapping=fields))
+    assert await adapter.read_managed_units() is None
+    await reply(store.set(keys.MANAGED_UNITS, "not a hash"))
+    assert await adapter.read_managed_units() is None

@@ -1,6 +1,6 @@
 """In-memory twin of the ``GuardStore`` port."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -95,7 +95,7 @@ class _MemoryTransaction:
     def record_flatten(self, decision_id: str, close: Close, view: View) -> None:
         self._append(decision_id, "flatten", close.reason)
 
-    def save_managed_units(self, view: View) -> None:
+    def save_managed_units(self, units: Mapping[str, Decimal], ts_ms: int) -> None:
         pass
 
     def save_risk_state(self, state: RiskState) -> None:

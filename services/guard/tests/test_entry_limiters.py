@@ -14,6 +14,7 @@ from sep_guard.domain.entry_limiters import (
     limit_entry,
     margin_mismatch,
     outside_band,
+    ramp_ended,
     ramp_step,
 )
 from sep_guard.domain.entry_request import PASSED, EntryRequest, Limited, cut, hold, refuse
@@ -79,7 +80,8 @@ def test_a_cut_below_the_minimum_trade_size_orders_nothing() -> None:
 
 def test_the_limiters_in_force_are_band_ramp_and_budget_then_the_risk_limits() -> None:
     risk = (loss_at_stop, leverage, currency, turnover)
-    assert (outside_band, margin_mismatch, ramp_step, budget_left, *risk) == LIMITERS
+    expected = (outside_band, margin_mismatch, ramp_ended, ramp_step, budget_left, *risk)
+    assert expected == LIMITERS
     assert outside_band(request(105_000, 100_000), D(100)) == hold(SizeReason.WITHIN_BAND)
     # A quarter of the budget of 30,000.
     assert ramp_step(request(), D(7_501)) == cut(D("7500.0000"), SizeReason.RAMP_LIMITED)

@@ -537,3 +537,11 @@ async def test_an_exit_goes_on_when_a_stop_has_taken_one_of_its_trades(env: Envi
     assert (done.result.outcome, done.result.reason) == (Outcome.FILLED, "TRADE_DOESNT_EXIST")
     assert env.held() == 0
     assert not env.broker.open_trades
+
+
+async def test_managed_units_include_an_entry_as_soon_as_it_has_filled(env: Environment) -> None:
+    """Else the allocator could give its slot away before the next cycle."""
+    await env.feed.all_clear(EUR_USD=0.10)
+    await env.guard.cycle()
+    stored = await reply(env.store.hgetall(keys.MANAGED_UNITS))
+    assert D(stored[EUR.encode()].decode()) == env.held() > 0

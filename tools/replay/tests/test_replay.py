@@ -3,7 +3,7 @@
 import gzip
 import json
 import os
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,9 @@ def test_a_rising_market_opens_the_gate_and_fills_an_order_of_the_computed_size(
 
     decision = next(e for e in of(events, "decision") if e["id"] == order["id"])
     stop = Decimal(decision["market"]["signal"]["bracket"]["stop"])
-    assert Decimal(decision["brackets"]["stop_loss"]) == (ask - stop).quantize(Decimal("0.00001"))
+    assert Decimal(decision["brackets"]["stop_loss"]) == ask - stop.quantize(
+        Decimal("0.00001"), ROUND_CEILING
+    )
     # Every long position in a market that only rises gains.
     assert Decimal(of(events, "nav")[-1]["nav"]) > 100_000
     output = capsys.readouterr().out

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+BAR_GRACE_S = 60.0
+"""How long the next bar may take to be complete, fetched and judged."""
+
 CLOCK_SKEW_S = 5.0
 """Tolerated clock difference between two machines. A stamp further ahead is a fault."""
 
@@ -54,3 +57,16 @@ def age_of(
     else:
         verdict = Freshness.STALE
     return Age(verdict, seconds)
+
+
+def bar_age_limit(limit_s: float, granularity_s: float) -> float:
+    """Maximum age of a candle, or of what was computed from it, counted from its bar's end.
+
+    Between two bars the last one grows as old as a bar is long, so a limit in seconds alone
+    would call every value of long bars stale before the next one can exist.
+
+    Args:
+        limit_s: the configured limit.
+        granularity_s: length of a bar.
+    """
+    return max(limit_s, granularity_s + BAR_GRACE_S)

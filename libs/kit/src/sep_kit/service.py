@@ -18,6 +18,7 @@ import grpc
 import uvloop
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from sep.ops.v1 import ops_pb2_grpc
+from sep_fx.freshness import bar_age_limit
 
 from sep_kit.cancellation import raise_if_cancelled
 from sep_kit.clock import Clock, SystemClock
@@ -67,6 +68,11 @@ class StackSettings(
     ServiceSettings,
 ):
     """Settings that every service reads."""
+
+    @property
+    def max_bar_age_s(self) -> float:
+        """Maximum age of candles and signals, in seconds: never less than a bar and a minute."""
+        return bar_age_limit(self.fresh_max_signal_age_sec, self.candle_granularity.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +192,7 @@ async def run_service(
         Limits(
             settings.gates_blob_max_age_sec,
             settings.gates_blob_max_age_sec,
-            settings.fresh_max_signal_age_sec,
+            settings.max_bar_age_s,
         ),
         settings,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from sep_allocator.domain.allocation import Allocation, Gates, StoredWeights
+from sep_allocator.domain.allocation import Allocation, Gates, ManagedUnits, StoredWeights
 from sep_allocator.domain.score import Signal
 
 
@@ -28,6 +28,10 @@ class AllocatorStore(Protocol):
 
     async def latest_signals(self, instruments: Sequence[str]) -> dict[str, Signal]:
         """The newest signal of each instrument; missing and malformed ones are left out."""
+        ...
+
+    async def read_managed_units(self) -> ManagedUnits | None:
+        """Instruments in which the guard manages units; None if missing or malformed."""
         ...
 
     async def read_allocation(self) -> Allocation:

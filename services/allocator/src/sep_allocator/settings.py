@@ -2,12 +2,14 @@
 
 from typing import ClassVar
 
+from pydantic import Field
 from sep_kit.service import StackSettings
 from sep_kit.settings.fields import Finite, Seconds
 from sep_kit.settings.relations import Relation
 from sep_kit.settings.shared.allocation import AllocationKnobs
 
 from sep_allocator.domain.allocation import AllocationLimits
+from sep_allocator.domain.incumbents import SwitchLimits
 from sep_allocator.domain.score import ScoreWeights
 
 
@@ -34,6 +36,10 @@ class AllocatorSettings(AllocationKnobs, StackSettings):
     """Weight of 1 - entropy in the score."""
     alloc_score_weight_hazard: Finite = 0.0
     """Subtracted from the score per unit of lambda."""
+    alloc_switch_margin: float = Field(0.05, ge=0, le=1, allow_inf_nan=False)
+    """Distance by which a challenger's score must exceed that of a held instrument."""
+    alloc_switch_evals: int = Field(3, ge=1, le=10_000)
+    """Gates blobs in a row for which it must, before it takes the slot."""
 
     def limits(self) -> AllocationLimits:
         """The limits that allocations are checked against."""
@@ -50,4 +56,5 @@ class AllocatorSettings(AllocationKnobs, StackSettings):
                 self.alloc_score_weight_entropy,
                 self.alloc_score_weight_hazard,
             ),
+            SwitchLimits(margin=self.alloc_switch_margin, evaluations=self.alloc_switch_evals),
         )

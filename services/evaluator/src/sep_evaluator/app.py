@@ -71,7 +71,7 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
         rules=rules,
         thresholds=_thresholds(settings),
         freshness=FreshnessLimits(
-            signal_s=settings.fresh_max_signal_age_sec, manifold_s=settings.fresh_max_ws_age_sec
+            signal_s=settings.max_bar_age_s, manifold_s=settings.fresh_max_ws_age_sec
         ),
         store=store,
         feed=feed,

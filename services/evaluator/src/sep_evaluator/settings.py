@@ -70,6 +70,6 @@ class EvaluatorSettings(ThresholdKnobs, StackSettings):
         return GateLimits(
             BaseFloors(self.eval_min_trades, self.eval_calmar_min, self.eval_pnl_min),
             self.session_exit_minutes,
-            self.fresh_max_signal_age_sec,
+            self.max_bar_age_s,
             self.candle_granularity.seconds,
         )

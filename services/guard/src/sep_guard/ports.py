@@ -160,8 +160,8 @@ class Transaction(Protocol):
         """Append one close of a flatten to the decision log."""
         ...
 
-    def save_managed_units(self, view: View) -> None:
-        """The units that this stack answers for, which the allocator reads."""
+    def save_managed_units(self, units: Mapping[str, Decimal], ts_ms: int) -> None:
+        """The units that this stack answers for by instrument, which the allocator reads."""
         ...
 
     def record_outcome(self, intent: Intent, result: Result, ts_ms: int) -> None:

@@ -1,5 +1,6 @@
 """Settings of the guard: reconciling, margin gate, spread limit and the kill switch's seed."""
 
+import math
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
@@ -111,6 +112,12 @@ class GuardSettings(RiskKnobs, AllocationKnobs, ThresholdKnobs, HaltKnobs, Stack
         """Whether orders may be sent to the configured account."""
         return self.oanda_environment is not OandaEnvironment.LIVE or self.live_trading_enabled
 
+    @property
+    def _ramp_s(self) -> float:
+        """Cycles from nothing to the cap of one instrument and one to spare, in seconds."""
+        cap = min(Decimal(1) / self.alloc_top_k, self.pm_max_per_pos_pct)
+        return (math.ceil(cap / self.pm_ramp_step_pct) + 1) * self.pm_reconcile_sec
+
     def limits(self) -> GuardLimits:
         """The limits that decisions are checked against."""
         return GuardLimits(
@@ -119,11 +126,12 @@ class GuardSettings(RiskKnobs, AllocationKnobs, ThresholdKnobs, HaltKnobs, Stack
                 max_rupture=self.auto_max_rupture,
                 max_entropy=self.auto_max_entropy,
                 min_stability=self.auto_min_stability,
-                max_signal_age_s=self.fresh_max_signal_age_sec,
+                max_signal_age_s=self.max_bar_age_s,
                 max_manifold_age_s=self.fresh_max_ws_age_sec,
                 max_weights_age_s=self.gates_blob_max_age_sec,
                 max_spread_bps=self.max_spread_bps,
                 exit_minutes=self.session_exit_minutes,
+                bar_s=self.candle_granularity.seconds,
             ),
             portfolio=PortfolioLimits(
                 top_k=self.alloc_top_k,
@@ -134,6 +142,7 @@ class GuardSettings(RiskKnobs, AllocationKnobs, ThresholdKnobs, HaltKnobs, Stack
                 margin_low=self.margin_hyst_low,
                 margin_high=self.margin_hyst_high,
                 adopt_manual=self.pm_adopt_manual,
+                ramp_s=self._ramp_s,
             ),
             risk=self.risk_limits(),
         )

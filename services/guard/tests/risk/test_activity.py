@@ -165,3 +165,10 @@ def test_pages_cut_anywhere_and_read_twice_count_the_same(
     assert state.opened_value == at_once.activity.opened_value
     assert transfers == at_once.transfers
     assert triggers == [t.reason for t in at_once.triggers]
+
+
+def test_one_fill_may_close_several_trades() -> None:
+    events: list[LedgerEvent] = [opened(1), opened(2), closed(3, 1), closed(3, 2), opened(4)]
+    counts = folded(events).activity.of(EUR)
+    assert counts.trades == {"4": Decimal(100)}
+    assert len(counts.entries_ms) == 2

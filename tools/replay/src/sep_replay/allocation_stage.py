@@ -1,7 +1,7 @@
 """The allocator of a replay: weights from the gates and signals of the evaluation."""
 
 from sep_allocator.adapters.records import gates_of, record_of, window_of
-from sep_allocator.domain.allocation import NOTHING, Allocation, allocate
+from sep_allocator.domain.allocation import NOTHING, Allocation, ManagedUnits, allocate
 from sep_allocator.settings import AllocatorSettings
 from sep_fx.sessions import SessionCalendar
 from sep_kit.store.records import WeightsRecord
@@ -37,22 +37,28 @@ class AllocationStage:
             return None
         return record_of(self.latest, self._settings.alloc_top_k)
 
-    def allocate(self, now: int) -> None:
-        """Allocate from the last evaluations; ``now`` in seconds."""
+    def allocate(self, now: int, blob_at: int, held: frozenset[str]) -> None:
+        """Allocate; times in seconds.
+
+        Args:
+            blob_at: when the last evaluations were made.
+            held: instruments with an open position.
+        """
         before, evaluation = self.latest, self._evaluation
-        if not before.weights and not any(e.gate for e in evaluation.evaluations.values()):
+        if not before.weights and not evaluation.any_open:
             # No candidate and no previous weights: an empty allocation of now, without scoring.
-            self.latest = Allocation(now * 1000, now * 1000, {}, {}, False, None)
+            self.latest = Allocation(now * 1000, blob_at * 1000, {}, {}, False, None)
             return
         instruments = evaluation.instruments
         self.latest = allocate(
-            gates_of(evaluation.blob(now)),
+            gates_of(evaluation.blob(blob_at)),
             {i: window_of(s) for i in instruments if (s := evaluation.signal(i))},
             {i: self._calendar.state(i, now) for i in instruments},
             before,
             self._settings.limits(),
             now * 1000,
             market_open=self._calendar.market_open(now),
+            managed=ManagedUnits(ts=now * 1000, instruments=held),
         )
         if set(self.latest.weights) != set(before.weights):
             self._journal.add(

@@ -32,6 +32,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("candles", type=Path, metavar="DIR", help="folder of candle files")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", type=_pair)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole decision log")
+    parser.add_argument(
+        "--params", type=Path, metavar="FILE",
+        help="JSON object of promoted parameters by instrument, as in opt:best_config",
+    )  # fmt: skip
+    parser.add_argument(
+        "--open-gates", action="store_true", help="publish every gate as open: what would trade"
+    )
     parser.add_argument("--balance", type=_amount, default=Decimal(100_000), metavar="USD")
     parser.add_argument("--skip-bad", action="store_true", help="leave malformed rows out")
     args = parser.parse_args(argv)
@@ -58,16 +65,24 @@ def _replay(args: argparse.Namespace) -> int:
     from sep_replay.engine import Replay, ReplaySettings
     from sep_replay.report import print_report
     from sep_replay.tape import load_tape
+    from sep_replay.winners import read_winners
 
     configure_logging("replay", LogFormat.CONSOLE, "WARNING")
-    environ = {**os.environ, **dict(args.set)}
+    tape = load_tape(args.candles, skip_bad=args.skip_bad)
+    environ = {"CANDLE_GRANULARITY": tape.granularity.value, **os.environ, **dict(args.set)}
+    if environ["CANDLE_GRANULARITY"] != tape.granularity.value:
+        raise ValueError(
+            f"CANDLE_GRANULARITY is {environ['CANDLE_GRANULARITY']}, but the candles are "
+            f"{tape.granularity.value}"
+        )
     settings = ReplaySettings(
         load_settings(EvaluatorSettings, environ),
         load_settings(AllocatorSettings, environ),
         load_settings(GuardSettings, environ),
         args.balance,
+        params=read_winners(args.params) if args.params else {},
+        open_gates=args.open_gates,
     )
-    tape = load_tape(args.candles, skip_bad=args.skip_bad)
     replay = Replay(tape, settings)
     columns = (
         TextColumn("replay"), BarColumn(), MofNCompleteColumn(), TextColumn("bars"),

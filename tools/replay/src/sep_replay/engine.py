@@ -1,22 +1,26 @@
 """The loop of the stack, driven by a tape instead of a clock."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from sep_allocator.settings import AllocatorSettings
 from sep_evaluator.domain.evaluation import Evaluation
+from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.settings import EvaluatorSettings
 from sep_fx.instants import format_seconds
 from sep_fx.sessions import SessionCalendar
 from sep_guard.settings import GuardSettings
+from sep_paper_broker.account.transactions import Transaction
 from sep_paper_broker.market.instruments import LISTINGS
+from sep_paper_broker.orders.conditions import NORMAL, OrderConditions
 
 from sep_replay.allocation_stage import AllocationStage
 from sep_replay.evaluation_stage import EvaluationStage
 from sep_replay.journal import Journal, Topic
 from sep_replay.paper_account import PaperAccount
-from sep_replay.tape import Tape
+from sep_replay.schedule import Cadence, Cadences, moments_of
+from sep_replay.tape import Moment, Tape
 from sep_replay.trading_stage import TradingStage
 
 
@@ -26,12 +30,19 @@ class UnlistedInstrumentError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ReplaySettings:
-    """The settings of the services, as they would run, and the opening balance."""
+    """The settings of the services, as they would run, and the opening balance.
+
+    ``params`` are the promoted parameters by instrument; ``open_gates`` opens every gate;
+    ``conditions`` is how the broker treats each order.
+    """
 
     evaluator: EvaluatorSettings
     allocator: AllocatorSettings
     guard: GuardSettings
     balance: Decimal
+    params: Mapping[str, StrategyParams] = field(default_factory=dict)
+    open_gates: bool = False
+    conditions: OrderConditions = NORMAL
 
 
 class Replay:
@@ -57,8 +68,11 @@ class Replay:
         )
         opened = min((int(b.time[0]) for b in tape.bars.values() if len(b)), default=0)
         rules = {i: LISTINGS[i].instrument for i in tape.instruments}
-        self.account = PaperAccount(rules, settings.balance, opened)
-        self.evaluation = EvaluationStage(tape, evaluator, self.calendar, self.journal)
+        self.account = PaperAccount(rules, settings.balance, opened, settings.conditions)
+        self.evaluation = EvaluationStage(
+            tape, evaluator, self.calendar, self.journal, settings.params,
+            open_gates=settings.open_gates,
+        )  # fmt: skip
         self.allocation = AllocationStage(
             self.evaluation, settings.allocator, self.calendar, self.journal
         )
@@ -66,6 +80,12 @@ class Replay:
             self.account, self.evaluation, self.allocation, settings.guard, self.calendar,
             self.journal,
         )  # fmt: skip
+        self._cadences = Cadences(
+            evaluation=Cadence(evaluator.eval_interval_sec),
+            allocation=Cadence(settings.allocator.alloc_interval_sec),
+            reconcile=Cadence(settings.guard.pm_reconcile_sec),
+        )
+        self._evaluated = 0
 
     def run(self, progress: Callable[[int], None] = lambda _: None) -> Journal:
         """Play the tape to its end.
@@ -73,10 +93,10 @@ class Replay:
         Args:
             progress: called once a day with the number of bars played since the last call.
         """
-        evaluated = reconciled = -(2**60)
         day = ""
         now = played = 0
-        for now, ended in self._tape.moments():
+        for moment in moments_of(self._tape, self._cadences):
+            now = moment.time
             # A bar that ends at midnight belongs to the day before.
             today = format_seconds(now - 1)[:10]
             if day and today != day:
@@ -84,28 +104,41 @@ class Replay:
                 progress(played)
                 played = 0
             day = today
-            self.take_in(ended, now)
-            if now - evaluated >= self._settings.evaluator.eval_interval_sec:
-                evaluated = now
-                self.evaluation.evaluate(now)
-                self.allocation.allocate(now)
-            if now - reconciled >= self._settings.guard.pm_reconcile_sec:
-                reconciled = now
-                self.trading.reconcile(now)
-            played += len(ended)
+            self.take_in(moment)
+            self.act(now)
+            played += len(moment.ended)
         if day:
             self._record_nav(now, day)
         progress(played)
         return self.journal
 
-    def take_in(self, ended: dict[str, int], now: int) -> None:
-        """Play the bars that end at ``now``, given as indices by instrument."""
-        seconds = self._tape.granularity.seconds
-        for instrument, at in ended.items():
+    def act(self, now: int) -> None:
+        """Run the services whose interval has passed; ``now`` in seconds."""
+        due = self._cadences
+        evaluated = due.evaluation.due(now)
+        if evaluated:
+            self._evaluated = now
+            self.evaluation.evaluate(now)
+        # The allocator acts at its interval, and at once on new gates.
+        if due.allocation.due(now) or evaluated:
+            self.allocation.allocate(now, self._evaluated, self.account.held())
+        if due.reconcile.due(now):
+            self.trading.reconcile(now)
+
+    def take_in(self, moment: Moment) -> None:
+        """Play the bars that end and begin at a moment."""
+        seconds, now = self._tape.granularity.seconds, moment.time
+        for instrument, at in moment.ended.items():
             bars = self._tape.bars[instrument]
-            for done in self.account.observe(instrument, bars, at, seconds):
-                self.journal.add(now, Topic.FILL, instrument, transaction=done.body)
+            self._record_fills(instrument, self.account.observe(instrument, bars, at, seconds), now)
             self.evaluation.extend(instrument, bars.slice(at, at + 1))
+        for instrument, at in moment.begun.items():
+            bars = self._tape.bars[instrument]
+            self._record_fills(instrument, self.account.begin(instrument, bars, at, seconds), now)
+
+    def _record_fills(self, instrument: str, done: Iterable[Transaction], now: int) -> None:
+        for transaction in done:
+            self.journal.add(now, Topic.FILL, instrument, transaction=transaction.body)
 
     @property
     def evaluations(self) -> dict[str, Evaluation]:

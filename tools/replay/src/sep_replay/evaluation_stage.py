@@ -1,5 +1,7 @@
 """The evaluator of a replay: gates and signals of every instrument of the tape."""
 
+from collections.abc import Mapping
+
 from sep_evaluator.adapters.gates_blob import blob_of
 from sep_evaluator.adapters.signal_records import signal_record
 from sep_evaluator.application.buffers import Buffers
@@ -20,7 +22,12 @@ from sep_replay.trading_hours import TradingHours
 
 
 class EvaluationStage:
-    """Evaluates every instrument, and records gates whose verdict changed."""
+    """Evaluates every instrument, and records gates whose verdict changed.
+
+    Args:
+        params: by instrument, as promoted; the defaults where there are none.
+        open_gates: publish every gate as open, whatever the evaluation says.
+    """
 
     def __init__(
         self,
@@ -28,7 +35,13 @@ class EvaluationStage:
         settings: EvaluatorSettings,
         calendar: SessionCalendar,
         journal: Journal,
+        params: Mapping[str, StrategyParams],
+        *,
+        open_gates: bool = False,
     ) -> None:
+        self._params = params
+        self._open_gates = open_gates
+        self._signals: dict[str, tuple[int | None, SignalRecord | None]] = {}
         self.granularity = tape.granularity
         self.instruments = tape.instruments
         self.evaluations: dict[str, Evaluation] = {}
@@ -51,17 +64,40 @@ class EvaluationStage:
         for instrument in self.instruments:
             self._evaluate(instrument, now)
 
+    def run(self, instrument: str) -> StrictSpanRun:
+        """An instrument's backtest so far."""
+        return self._runs[instrument]
+
+    @property
+    def any_open(self) -> bool:
+        """Whether any published gate is open."""
+        return self._open_gates or any(e.gate for e in self.evaluations.values())
+
     def blob(self, now: int) -> GatesBlob:
         """The gates blob of the last evaluations."""
-        return blob_of(list(self.evaluations.values()), now * 1000)
+        blob = blob_of(list(self.evaluations.values()), now * 1000)
+        if not self._open_gates:
+            return blob
+        return blob.model_copy(
+            update={
+                "gates": dict.fromkeys(blob.gates, 1),
+                "cooldowns": dict.fromkeys(blob.cooldowns, 0),
+                "reasons": {i: [] for i in blob.reasons},
+            }
+        )
 
     def signal(self, instrument: str) -> SignalRecord | None:
-        """The signal of the last bar; computed on demand."""
-        return next(map(signal_record, newest_signals(self._runs[instrument], 1)), None)
+        """The signal of the last bar; computed on demand, once a bar."""
+        run = self._runs[instrument]
+        watermark, record = self._signals.get(instrument, (None, None))
+        if watermark is None or watermark != run.watermark:
+            record = next(map(signal_record, newest_signals(run, 1)), None)
+            self._signals[instrument] = run.watermark, record
+        return record
 
     def _new_run(self, instrument: str) -> StrictSpanRun:
         return StrictSpanRun(
-            StrategyParams(),
+            self._params.get(instrument, StrategyParams()),
             self.granularity.seconds,
             instrument,
             self._hours[instrument],

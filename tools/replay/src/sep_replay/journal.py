@@ -18,6 +18,7 @@ class Topic(StrEnum):
     ORDER = "order"
     FILL = "fill"
     NAV = "nav"
+    LIMIT = "limit"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """An account of the paper broker, driven by candles, behind the guard's view of a broker."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from sep_fx.bars import Bars
@@ -13,6 +14,7 @@ from sep_paper_broker.account.book import AccountProfile
 from sep_paper_broker.account.conversion import HomeConversion, NoConversionError
 from sep_paper_broker.account.transactions import Transaction
 from sep_paper_broker.market.quote_bar import Ohlc, QuoteBar
+from sep_paper_broker.orders.conditions import NORMAL, OrderConditions
 from sep_paper_broker.orders.outcomes import OrderOutcome
 from sep_paper_broker.orders.requests import (
     ClientExtensions,
@@ -38,14 +40,25 @@ class _Prices(dict[float, Decimal]):
 
 
 class PaperAccount:
-    """A paper account in event time."""
+    """A paper account in event time.
+
+    Args:
+        conditions: how the broker treats each order.
+    """
 
     def __init__(
-        self, instruments: Mapping[str, Instrument], balance: Decimal, opened_s: int
+        self,
+        instruments: Mapping[str, Instrument],
+        balance: Decimal,
+        opened_s: int,
+        conditions: OrderConditions = NORMAL,
     ) -> None:
         profile = AccountProfile("101-001-0000001-001", _HOME, opened_s * NS_PER_SECOND)
         self._account = Account.open(profile, instruments, balance)
         self._prices = {name: _Prices(rules) for name, rules in instruments.items()}
+        self._conditions = conditions
+        self._live_until: dict[str, int] = {}
+        self._ordered_ns = 0
 
     @property
     def nav(self) -> Decimal:
@@ -62,18 +75,51 @@ class PaperAccount:
         """Whether no position is open."""
         return not self._account.book.instruments_held()
 
-    def observe(self, instrument: str, bars: Bars, at: int, bar_seconds: int) -> list[Transaction]:
-        """Play one bar; returns the transactions it caused (stops, take profits, financing)."""
+    def begin(
+        self, instrument: str, bars: Bars, at: int, bar_seconds: int
+    ) -> Sequence[Transaction]:
+        """Open a bar: its first price is the live one until it ends.
+
+        A tape has no prices inside a bar. Orders of that time fill at the opening price, as
+        orders of the backtest do.
+
+        Returns:
+            The transactions it caused: stops and take profits that the open lies beyond.
+        """
+        bar = self._bar(instrument, bars, at, bar_seconds)
+        self._live_until[instrument] = bar.end_ns
+        return self._account.observe([bar.opening])
+
+    def observe(
+        self, instrument: str, bars: Bars, at: int, bar_seconds: int
+    ) -> Sequence[Transaction]:
+        """Play the rest of a bar; returns the transactions it caused, financing included."""
+        bar = self._bar(instrument, bars, at, bar_seconds)
+        # Without a trade no stop or take profit can be reached within the bar.
+        if self.is_flat:
+            return self._account.observe([bar.closing])
+        # What was ordered within the bar comes before the rest of it.
+        return self._account.observe_bar(replace(bar, start_ns=max(bar.start_ns, self._ordered_ns)))
+
+    def _bar(self, instrument: str, bars: Bars, at: int, bar_seconds: int) -> QuoteBar:
         prices = self._prices[instrument]
         bid = Ohlc(*(prices[c[at]] for c in (bars.bid_o, bars.bid_h, bars.bid_l, bars.bid_c)))
         ask = Ohlc(*(prices[c[at]] for c in (bars.ask_o, bars.ask_h, bars.ask_l, bars.ask_c)))
         start = int(bars.time[at]) * NS_PER_SECOND
-        end = start + bar_seconds * NS_PER_SECOND
-        bar = QuoteBar(instrument, start, end, bid, ask)
-        # Without a trade no stop or take profit can be reached within the bar.
-        if self.is_flat:
-            return self._account.observe([bar.closing])
-        return self._account.observe_bar(bar)
+        return QuoteBar(instrument, start, start + bar_seconds * NS_PER_SECOND, bid, ask)
+
+    @property
+    def last_transaction_id(self) -> int:
+        """The newest transaction."""
+        return int(self._account.last_transaction_id)
+
+    def transactions_since(self, transaction_id: int) -> Sequence[Transaction]:
+        """The transactions after one, oldest first."""
+        return self._account.book.ledger.since(transaction_id)
+
+    def held(self) -> frozenset[str]:
+        """Instruments with an open position."""
+        return frozenset(self._account.book.instruments_held())
 
     def state(self) -> market.Account:
         """The account as the guard reads it."""
@@ -90,15 +136,17 @@ class PaperAccount:
         """Units held in an instrument, all of them managed."""
         return market.Holding(managed=self._account.book.position_units(instrument))
 
-    def quote(self, instrument: str) -> market.Quote | None:
-        """The last quote, None before the first."""
+    def quote(self, instrument: str, now_s: int) -> market.Quote | None:
+        """The last quote, None before the first; while a bar is forming it is one of now."""
         quote = self._account.book.quotes.get(instrument)
         if quote is None:
             return None
+        now_ns = now_s * NS_PER_SECOND
+        live = now_ns < self._live_until.get(instrument, 0)
         return market.Quote(
             bid=quote.bid,
             ask=quote.ask,
-            ts_ms=quote.time_ns // NS_PER_MS,
+            ts_ms=(now_ns if live else quote.time_ns) // NS_PER_MS,
             tradeable=quote.tradeable,
         )
 
@@ -125,4 +173,5 @@ class PaperAccount:
             stop_loss_on_fill=None if stop is None else StopLossDetails(price=stop),
             take_profit_on_fill=None if profit is None else TakeProfitDetails(price=profit),
         )
-        return self._account.submit(request, now_s * NS_PER_SECOND)
+        self._ordered_ns = now_s * NS_PER_SECOND
+        return self._account.submit(request, self._ordered_ns, conditions=self._conditions)

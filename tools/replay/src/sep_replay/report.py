@@ -29,6 +29,13 @@ def print_report(console: Console, journal: Journal, evaluations: Iterable[Evalu
     )
     _print_rows(
         console,
+        "Limits that bound or tripped",
+        ("limit", "what", "times", "first", "last", "last instrument", "last figures"),
+        _limits(journal.of(Topic.LIMIT)),
+        max_rows=100,
+    )
+    _print_rows(
+        console,
         "NAV by day",
         ("day", "NAV", "change", "balance"),
         _days(journal.of(Topic.NAV)),
@@ -79,6 +86,23 @@ def _order(event: Event) -> tuple[str, ...]:
         ", ".join(data["reasons"]),
         f"{data['nav']:.2f}",
     )
+
+
+def _limits(events: list[Event]) -> Iterable[tuple[str, ...]]:
+    by_kind: dict[tuple[str, str], list[Event]] = {}
+    for event in events:
+        by_kind.setdefault((event.data["limit"], event.data["kind"]), []).append(event)
+    for (limit, kind), found in sorted(by_kind.items()):
+        last = found[-1]
+        figures = last.data["reason"] or " of ".join(
+            _figure(last.data[name]) for name in ("observed", "allowed")
+        )
+        times = format_seconds(found[0].time), format_seconds(last.time)
+        yield limit, kind.lower(), str(len(found)), *times, last.subject, figures
+
+
+def _figure(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, Decimal) else str(value)
 
 
 def _days(events: list[Event]) -> Iterable[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Recorded candles in time order: at each moment the bars that end there."""
+"""Recorded candles in time order: at each moment the bars that end and begin there."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,6 +8,15 @@ from pathlib import Path
 from sep_fx.bars import Bars
 from sep_fx.candle_csv import candle_files, granularity_of, read_candle_file
 from sep_fx.granularity import Granularity
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """An instant in seconds, with the bars that end and begin then, as indices by instrument."""
+
+    time: int
+    ended: Mapping[str, int]
+    begun: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +34,29 @@ class Tape:
     def __len__(self) -> int:
         return sum(len(b) for b in self.bars.values())
 
-    def moments(self) -> Iterator[tuple[int, dict[str, int]]]:
-        """Ends of bars in time order (seconds), each with the ended bar's index by instrument."""
-        indices = dict.fromkeys(self.instruments, 0)
-        ended: dict[str, int]
-        while starts := {
-            i: int(self.bars[i].time[at]) for i, at in indices.items() if at < len(self.bars[i])
-        }:
-            start = min(starts.values())
-            ended = {i: indices[i] for i, time in starts.items() if time == start}
-            for instrument in ended:
-                indices[instrument] += 1
-            yield start + self.granularity.seconds, ended
+    def moments(self) -> Iterator[Moment]:
+        """Moments at which bars end or begin, in time order."""
+        seconds = self.granularity.seconds
+        times = {i: bars.time for i, bars in self.bars.items() if len(bars)}
+        # By instrument: the bar that comes next, and whether it has begun.
+        at = dict.fromkeys(sorted(times), 0)
+        forming = dict.fromkeys(at, False)
+        while at:
+            due = {i: int(times[i][n]) + seconds * forming[i] for i, n in at.items()}
+            now = min(due.values())
+            ended, begun = dict[str, int](), dict[str, int]()
+            for instrument in [i for i, time in due.items() if time == now]:
+                if forming[instrument]:
+                    ended[instrument] = at[instrument]
+                    at[instrument] += 1
+                    forming[instrument] = False
+                    if at[instrument] == len(times[instrument]):
+                        del at[instrument]
+                        continue
+                if int(times[instrument][at[instrument]]) == now:
+                    begun[instrument] = at[instrument]
+                    forming[instrument] = True
+            yield Moment(now, ended, begun)
 
 
 def load_tape(directory: Path, *, skip_bad: bool = False) -> Tape:

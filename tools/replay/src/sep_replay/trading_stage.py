@@ -1,12 +1,18 @@
 """The guard of a replay: plans a cycle and sends its orders to the paper account."""
 
+from dataclasses import replace
+
 from sep_fx.sessions import SessionCalendar
 from sep_guard.adapters.input_records import signal_of, weights_of
 from sep_guard.domain.actions import Action, Kind
 from sep_guard.domain.cycle import plan_cycle
+from sep_guard.domain.flatten import plan_flatten
 from sep_guard.domain.limits import Controls
 from sep_guard.domain.market import Market
-from sep_guard.domain.orders import intent_of_action
+from sep_guard.domain.orders import Intent, intent_of_action, intents_of_close
+from sep_guard.domain.risk.context import context_of
+from sep_guard.domain.risk.exposure import exposure_of
+from sep_guard.domain.risk.limits import BreakerAction
 from sep_guard.domain.view import View
 from sep_guard.settings import GuardSettings
 from sep_paper_broker.market.instruments import LISTINGS
@@ -15,8 +21,7 @@ from sep_replay.allocation_stage import AllocationStage
 from sep_replay.evaluation_stage import EvaluationStage
 from sep_replay.journal import Journal, Topic
 from sep_replay.paper_account import PaperAccount
-
-_ALLOWED = Controls(kill_switch=False, read_only=False, live_allowed=True)
+from sep_replay.risk_stage import RiskStage
 
 
 class TradingStage:
@@ -39,19 +44,22 @@ class TradingStage:
         self._journal = journal
         self._margin_open = True
         self._cycle = 0
+        self._refused: dict[str, tuple[str, ...]] = {}
+        self.risk = RiskStage(account, self._limits.risk, journal)
 
     def reconcile(self, now: int) -> None:
         """Run one cycle; ``now`` in seconds."""
         self._cycle += 1
-        if self._allocation.is_empty and self._account.is_flat:
-            # No position and no weight: no decision; without margin in use the gate is open.
+        if self._account.is_flat and self.risk.up_to_date and self._nothing_to_enter(now):
+            # No position, no weight: no decision; without margin in use the gate is open.
             self._margin_open = True
             return
         view = self._view(now)
         plan = plan_cycle(view, self._limits)
         self._margin_open = plan.margin_open
+        self.risk.plan(plan, now)
         for action in plan.actions:
-            if action.kind in (Kind.HOLD, Kind.MANUAL):
+            if action.kind in (Kind.HOLD, Kind.MANUAL) or not self._changed(action):
                 continue
             decision_id = f"{self._cycle:08d}:{action.instrument}"
             self._journal.add(
@@ -62,39 +70,65 @@ class TradingStage:
                 market=view.markets[action.instrument], account=view.account,
                 budget=plan.budget,
             )  # fmt: skip
-            if action.order:
-                self._send(action, decision_id, view, now)
+            self.risk.record(action, now)
+            if action.order and not (action.kind is Kind.ENTRY and self.risk.tripped):
+                intent = intent_of_action(action, decision_id, view)
+                self._send(intent, action.kind, action.reasons, now)
+        if self.risk.tripped and self._limits.risk.breaker_action is BreakerAction.FLATTEN:
+            self._flatten(view, now)
 
-    def _send(self, action: Action, decision_id: str, view: View, now: int) -> None:
-        outcome = self._account.place(intent_of_action(action, decision_id, view), now)
+    def _nothing_to_enter(self, now: int) -> bool:
+        return self._allocation.is_empty or not self._calendar.market_open(now)
+
+    def _changed(self, action: Action) -> bool:
+        """Whether a decision is news: the same refusal again is not."""
+        refused = action.reasons if action.kind is Kind.REFUSAL else ()
+        before = self._refused.get(action.instrument, ())
+        self._refused[action.instrument] = refused
+        return not refused or refused != before
+
+    def _flatten(self, view: View, now: int) -> None:
+        markets = {i: self._market(i, now) for i in view.markets}
+        view = replace(view, markets=markets, account=self._account.state())
+        for close in plan_flatten(markets.values(), include_manual=False):
+            decision_id = f"{self._cycle:08d}:flatten:{close.instrument}"
+            for intent in intents_of_close(close, decision_id, view):
+                self._send(intent, Kind.REDUCTION, (close.reason,), now)
+
+    def _send(self, intent: Intent, kind: Kind, reasons: tuple[str, ...], now: int) -> None:
+        outcome = self._account.place(intent, now)
         transaction = outcome.fill or outcome.cancel or outcome.reject
         self._journal.add(
-            now, Topic.ORDER, action.instrument, id=decision_id, kind=action.kind,
-            units=action.order, reasons=action.reasons, filled=outcome.fill is not None,
+            now, Topic.ORDER, intent.instrument, id=intent.decision_id, kind=kind,
+            units=intent.units, reasons=reasons, filled=outcome.fill is not None,
             answer=transaction.body if transaction else None, nav=self._account.nav,
         )  # fmt: skip
 
     def _view(self, now: int) -> View:
         weights = self._allocation.record()
+        observed = self.risk.observe(now)
+        markets = {i: self._market(i, now) for i in self._evaluation.instruments}
         return View(
             account=self._account.state(),
-            markets={i: self._market(i, now) for i in self._evaluation.instruments},
+            markets=markets,
             weights=None if weights is None else weights_of(weights),
             margin_was_open=self._margin_open,
-            controls=_ALLOWED,
+            controls=Controls(kill_switch=self.risk.tripped, read_only=False, live_allowed=True),
             now_ms=now * 1000,
             link_sound=True,
+            risk=context_of(observed, exposure_of(markets.values()), now * 1000),
         )
 
     def _market(self, name: str, now: int) -> Market:
-        signal, quote = self._evaluation.signal(name), self._account.quote(name)
+        signal, quote = self._evaluation.signal(name), self._account.quote(name, now)
         rules = LISTINGS[name].instrument
         return Market(
             instrument=rules,
             session=self._calendar.state(name, now),
             signal=None if signal is None else signal_of(signal, self._evaluation.granularity),
-            # On a tape the last close is the live price.
+            # On a tape the live price is the manifold's.
             manifold_ms=None if quote is None else quote.ts_ms,
+            manifold_price=None if quote is None else quote.mid,
             quote=quote,
             home_per_quote=self._account.home_per_unit(rules.quote),
             holding=self._account.holding(name),

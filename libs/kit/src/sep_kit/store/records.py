@@ -38,12 +38,24 @@ class BracketRecord(Document):
     max_spread: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
 
 
+class SignalParamsRecord(Document):
+    """The parameters that the instrument is judged by, as far as an entry or exit needs them."""
+
+    c_min: UnitInterval
+    min_stability: UnitInterval
+    max_rupture: UnitInterval
+    max_entropy: UnitInterval
+    max_spread_bps: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    entry_cooldown_sec: Annotated[int, Field(ge=0)]
+    exit_cooldown_sec: Annotated[int, Field(ge=0)]
+
+
 class SignalRecord(Document):
     """``sep:signal:{instrument}:{ts_ns}``: the signal of one complete candle.
 
     ``ts_ns`` is the start of the bar and ``price`` its closing mid. ``slope_bps`` is absent, and
     ``direction`` 0, until coherence is known one lookback earlier. ``bracket`` is absent while the
-    price does not move.
+    price does not move. ``params`` is absent in signals of earlier versions.
     """
 
     ts_ns: int
@@ -53,6 +65,7 @@ class SignalRecord(Document):
     slope_bps: Finite | None = None
     direction: Literal[-1, 0, 1] = 0
     bracket: BracketRecord | None = None
+    params: SignalParamsRecord | None = None
 
 
 class ManifoldRecord(Document):
@@ -81,8 +94,20 @@ class GatesBlob(Document):
         return self
 
 
+class ChallengeRecord(Document):
+    """A challenger's claim on an incumbent's slot, and for how many blobs in a row it stood."""
+
+    challenger: str
+    incumbent: str
+    evaluations: Annotated[int, Field(ge=0)]
+
+
 class WeightsRecord(Document):
-    """``risk:allocation_weights``; weights are fractions of margin available, times in ms."""
+    """``risk:allocation_weights``; weights are fractions of margin available, times in ms.
+
+    ``held`` means that all weights are the previous ones, ``held_instruments`` names single
+    ones. ``challenges`` and ``displaced`` are what the next allocation needs of this one.
+    """
 
     ts: int
     gates_ts: int | None
@@ -91,6 +116,9 @@ class WeightsRecord(Document):
     top_k: int
     held: bool
     held_reason: str = ""
+    held_instruments: list[str] = Field(default_factory=list)
+    challenges: list[ChallengeRecord] = Field(default_factory=list)
+    displaced: list[str] = Field(default_factory=list)
 
 
 class BrokerLinkRecord(Document):

@@ -1,8 +1,18 @@
 """Stored records to domain values, and back."""
 
-from sep_kit.store.records import GatesBlob, SignalRecord, WeightsRecord
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 
-from sep_allocator.domain.allocation import NOTHING, Allocation, Gates, HoldReason, StoredWeights
+from sep_kit.store.records import ChallengeRecord, GatesBlob, SignalRecord, WeightsRecord
+
+from sep_allocator.domain.allocation import (
+    NOTHING,
+    Allocation,
+    Gates,
+    HoldReason,
+    ManagedUnits,
+    StoredWeights,
+)
 from sep_allocator.domain.score import Signal, Window
 
 
@@ -39,6 +49,12 @@ def record_of(allocation: Allocation, top_k: int) -> WeightsRecord:
         top_k=top_k,
         held=allocation.held,
         held_reason=allocation.held_reason or "",
+        held_instruments=list(allocation.retained),
+        challenges=[
+            ChallengeRecord(challenger=challenger, incumbent=incumbent, evaluations=count)
+            for (challenger, incumbent), count in allocation.challenges.items()
+        ],
+        displaced=list(allocation.displaced),
     )
 
 
@@ -52,7 +68,15 @@ def allocation_of(record: WeightsRecord | None) -> Allocation:
         return NOTHING
     reason = HoldReason(record.held_reason) if record.held_reason else None
     return Allocation(
-        record.ts, record.gates_ts, record.weights, record.scores, record.held, reason
+        record.ts,
+        record.gates_ts,
+        record.weights,
+        record.scores,
+        record.held,
+        reason,
+        retained=tuple(record.held_instruments),
+        challenges={(c.challenger, c.incumbent): c.evaluations for c in record.challenges},
+        displaced=tuple(record.displaced),
     )
 
 
@@ -61,3 +85,20 @@ def stored_weights_of(record: WeightsRecord) -> StoredWeights:
     return StoredWeights(
         ts=record.ts, weights=record.weights, held=record.held, held_reason=record.held_reason
     )
+
+
+def managed_units_of(fields: Mapping[bytes, bytes]) -> ManagedUnits | None:
+    """The guard's units as stored in a HASH by instrument, with ``ts``; None if it is empty.
+
+    Raises:
+        ValueError: a field is malformed.
+    """
+    if not fields:
+        return None
+    found = {name.decode(): value.decode() for name, value in fields.items()}
+    ts = int(found.pop("ts", ""))
+    try:
+        held = frozenset(i for i, units in found.items() if Decimal(units) != 0)
+    except InvalidOperation:
+        raise ValueError(f"units are not numbers: {found}") from None
+    return ManagedUnits(ts=ts, instruments=held)

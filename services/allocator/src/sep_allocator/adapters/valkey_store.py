@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from redis.asyncio.client import Pipeline
-from sep_kit.errors import CorruptRecordError
+from redis.exceptions import ResponseError
+from sep_kit.errors import CorruptRecordError, StoreUnavailableError
+from sep_kit.logging import get_logger
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey
+from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import read_document
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import GatesBlob, SignalRecord, WeightsRecord
@@ -14,12 +16,15 @@ from sep_kit.store.signals import SignalStore
 from sep_allocator.adapters.records import (
     allocation_of,
     gates_of,
+    managed_units_of,
     record_of,
     signal_of,
     stored_weights_of,
 )
-from sep_allocator.domain.allocation import Allocation, Gates, StoredWeights
+from sep_allocator.domain.allocation import Allocation, Gates, ManagedUnits, StoredWeights
 from sep_allocator.domain.score import Signal
+
+_log = get_logger("Allocator")
 
 
 class ValkeyAllocatorStore:
@@ -44,6 +49,18 @@ class ValkeyAllocatorStore:
         """The newest signal of each instrument; missing and malformed ones are left out."""
         found = await self._signals.latest(instruments)
         return {i: signal_of(s) for i, s in found.items() if isinstance(s, SignalRecord)}
+
+    async def read_managed_units(self) -> ManagedUnits | None:
+        """Instruments in which the guard manages units; None if missing or malformed."""
+        try:
+            return managed_units_of(await reply(self._store.hgetall(keys.MANAGED_UNITS)))
+        except (StoreUnavailableError, ValueError) as error:
+            if isinstance(error, StoreUnavailableError) and not isinstance(
+                error.__cause__, ResponseError
+            ):
+                raise
+            _log.warning("managed units unreadable", key=keys.MANAGED_UNITS, error=str(error))
+            return None
 
     async def read_allocation(self) -> Allocation:
         """The stored allocation, ``NOTHING`` if there is none."""

@@ -61,6 +61,7 @@ class AllocationLoop:
             self._limits,
             now,
             market_open=self._calendar.market_open(now // 1000),
+            managed=await self._store.read_managed_units(),
         )
         await self._store.publish_weights(
             allocation, top_k=self._limits.top_k, notify=allocation.ts != previous.ts

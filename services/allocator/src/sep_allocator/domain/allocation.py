@@ -1,17 +1,20 @@
 """Gates to weights: candidates, Top-K, shares and caps; or hold the previous weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
-from sep_fx.instants import CLOCK_SKEW_S
+from sep_fx.freshness import CLOCK_SKEW_S, age_of
 from sep_fx.sessions import SessionState
 
+from sep_allocator.domain.incumbents import SWITCH_BY_DEFAULT, Challenge, SwitchLimits, select
 from sep_allocator.domain.score import ScoreWeights, Window, score
 
 # Weights are rounded down to nine decimals, so that their sum can't exceed the target.
 _SCALE = 1_000_000_000
+# The gate's reason for candles that are too old. Alone it says nothing about the instrument.
+_STALE = ("CANDLES_STALE",)
 
 
 class HoldReason(StrEnum):
@@ -37,6 +40,7 @@ class AllocationLimits:
     max_blob_age_s: float
     exit_minutes: float
     score_weights: ScoreWeights
+    switch: SwitchLimits = SWITCH_BY_DEFAULT
 
     @property
     def cap(self) -> Decimal:
@@ -56,7 +60,13 @@ class Gates:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Weights as shares of margin available; ``ts`` and ``gates_ts`` in ms."""
+    """Weights as shares of margin available; ``ts`` and ``gates_ts`` in ms.
+
+    ``retained`` are the instruments whose weight is the previous one, because their candles
+    are too old to judge them. ``challenges`` are those of ``incumbents.Selection``.
+    ``displaced`` have lost their slot to a challenger and have not been closed since: their
+    units don't count.
+    """
 
     ts: int
     gates_ts: int | None
@@ -64,6 +74,17 @@ class Allocation:
     scores: Mapping[str, float]
     held: bool
     held_reason: HoldReason | None
+    retained: tuple[str, ...] = ()
+    challenges: Mapping[Challenge, int] = field(default_factory=dict)
+    displaced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagedUnits:
+    """Instruments in which the guard manages units, as of ``ts`` in ms."""
+
+    ts: int
+    instruments: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +109,12 @@ def allocate(
     now_ms: int,
     *,
     market_open: bool = True,
+    managed: ManagedUnits | None = None,
 ) -> Allocation:
     """Allocate by the gates, or hold the previous weights if the gates can't be trusted.
+
+    Instruments with managed units keep their slots, see ``incumbents``. One whose gate is
+    closed for old candles alone keeps its weight and its slot.
 
     While the whole market is closed there are no candidates. That is not a decision, so the
     previous weights stay as they are, not held, and get older.
@@ -100,28 +125,49 @@ def allocate(
     Args:
         gates: the published gates, or why they can't be read.
         previous: the previous allocation.
+        managed: the guard's units; while they are unknown or old, the previous selection counts.
     """
     reason = gates if isinstance(gates, HoldReason) else _hold_reason(gates, limits, now_ms)
     if reason is not None or isinstance(gates, HoldReason):
-        return Allocation(
-            previous.ts, previous.gates_ts, previous.weights, previous.scores, True, reason
-        )
+        return replace(previous, held=True, held_reason=reason)
     if not market_open and previous.ts:
         return replace(previous, held=False, held_reason=None)
     scores = {i: score(w, limits.score_weights) for i, w in windows.items()}
-    candidates = [
-        i
+    # A score of zero or less gives no share of the target.
+    candidates = {
+        i: scores[i]
         for i, gate in gates.gates.items()
         if gate
         and not gates.cooldowns.get(i, True)
-        and i in scores
+        and scores.get(i, 0) > 0
         and _tradeable(sessions.get(i), limits.exit_minutes, now_ms // 1000)
-    ]
-    # A score of zero or less gives no share of the target.
-    ranked = sorted((i for i in candidates if scores[i] > 0), key=lambda i: (-scores[i], i))
-    selected = ranked[: limits.top_k]
+    }
+    retained = _retained(gates, previous, limits)
+    held = _held(managed, previous, limits, now_ms)
+    displaced = [i for i in previous.displaced if i in held]
+    selection = select(
+        candidates,
+        [i for i in held if i not in displaced],
+        previous.challenges,
+        max(0, limits.top_k - len(retained)),
+        limits.switch,
+        new_blob=gates.ts != previous.gates_ts,
+    )
+    weights = weights_of({i: scores[i] for i in selection.selected}, limits)
     return Allocation(
-        now_ms, gates.ts, weights_of({i: scores[i] for i in selected}, limits), scores, False, None
+        now_ms,
+        gates.ts,
+        {**retained, **weights},
+        scores,
+        False,
+        None,
+        retained=tuple(retained),
+        challenges=selection.challenges,
+        displaced=tuple(
+            i
+            for i in dict.fromkeys((*displaced, selection.displaced))
+            if i and i not in selection.selected
+        ),
     )
 
 
@@ -139,6 +185,30 @@ def _hold_reason(gates: Gates, limits: AllocationLimits, now_ms: int) -> HoldRea
     if age_ms < -CLOCK_SKEW_S * 1000:
         return HoldReason.BLOB_FROM_FUTURE
     return HoldReason.BLOB_STALE if age_ms > limits.max_blob_age_s * 1000 else None
+
+
+def _held(
+    managed: ManagedUnits | None, previous: Allocation, limits: AllocationLimits, now_ms: int
+) -> Collection[str]:
+    """Instruments that hold a slot: those with managed units, as far as the guard says so."""
+    age = None if managed is None else age_of(managed.ts, now_ms, limits.max_blob_age_s)
+    if managed is None or age is None or not age.fresh:
+        return previous.weights.keys()
+    return managed.instruments
+
+
+def _retained(gates: Gates, previous: Allocation, limits: AllocationLimits) -> dict[str, float]:
+    """Previous weights of instruments whose gate is closed for old candles alone, best first.
+
+    Limits may have been lowered since, so each weight is at most today's cap.
+    """
+    stale = [
+        i
+        for i in previous.weights
+        if not gates.gates.get(i, False) and tuple(gates.reasons.get(i, ())) == _STALE
+    ]
+    largest = sorted(stale, key=lambda i: (-previous.weights[i], i))[: limits.top_k]
+    return {i: min(previous.weights[i], _floor(limits.cap)) for i in largest}
 
 
 def _tradeable(session: SessionState | None, exit_minutes: float, now_s: int) -> bool:

@@ -24,15 +24,20 @@ class SwitchLimits:
     evaluations: int
 
 
+SWITCH_BY_DEFAULT = SwitchLimits(margin=0.05, evaluations=3)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """The instruments selected, best first, and the challenges that run.
 
     ``challenges`` counts the blobs in a row in which a challenger was far enough above.
+    ``displaced`` is the incumbent that a challenger has just replaced, empty if none.
     """
 
     selected: tuple[str, ...]
     challenges: Mapping[Challenge, int]
+    displaced: str = ""
 
 
 def select(
@@ -71,9 +76,8 @@ def select(
             running[challenger, weakest] = before + 1 if new_blob else before
     for (challenger, _), count in running.items():
         if count >= limits.evaluations:
-            return Selection(
-                selected=_by_score(scores, [*incumbents[:-1], challenger]), challenges={}
-            )
+            switched = _by_score(scores, [*incumbents[:-1], challenger])
+            return Selection(selected=switched, challenges={}, displaced=weakest)
     return Selection(selected=_by_score(scores, incumbents), challenges=running)
 
 

@@ -5,16 +5,17 @@ from sep_kit.store.records import (
     CoeffsRecord,
     ManifoldRecord,
     MetricsRecord,
+    SignalParamsRecord,
     SignalRecord,
 )
 
 from sep_evaluator.domain.kernel import WindowFigures
-from sep_evaluator.domain.signals import Bracket, Manifold, Signal
+from sep_evaluator.domain.signals import Bracket, Manifold, Signal, SignalParams
 
 
 def signal_record(signal: Signal) -> SignalRecord:
     """The stored form of a signal."""
-    bracket = signal.bracket
+    bracket, params = signal.bracket, signal.params
     return SignalRecord.model_validate(
         {
             "ts_ns": signal.ts_ns,
@@ -24,6 +25,7 @@ def signal_record(signal: Signal) -> SignalRecord:
             "slope_bps": signal.slope_bps,
             "direction": signal.direction,
             "bracket": bracket and BracketRecord.model_validate(bracket, from_attributes=True),
+            "params": params and SignalParamsRecord.model_validate(params, from_attributes=True),
         }
     )
 
@@ -44,6 +46,7 @@ def signal_of(record: SignalRecord) -> Signal:
             take_profit_distance=bracket.take_profit_distance,
             max_spread=bracket.max_spread,
         ),
+        params=None if record.params is None else SignalParams(**record.params.model_dump()),
     )
 
 

@@ -1,7 +1,7 @@
 """Signals of complete bars and live manifolds, computed from a run."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from sep_fx.instants import NS_PER_SECOND
@@ -26,11 +26,30 @@ class Bracket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignalParams:
+    """The part of the strategy's parameters that binds an entry or exit; see ``StrategyParams``."""
+
+    c_min: float
+    min_stability: float
+    max_rupture: float
+    max_entropy: float
+    max_spread_bps: float
+    entry_cooldown_sec: int
+    exit_cooldown_sec: int
+
+    @classmethod
+    def of(cls, params: StrategyParams) -> "SignalParams":
+        """The part of all parameters."""
+        return cls(**{field.name: getattr(params, field.name) for field in fields(cls)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """The window that one complete bar ends.
 
     ``ts_ns`` is the start of the bar, ``price`` its closing mid. ``slope_bps`` is None before
-    the direction lookback; ``bracket`` is None while the price does not move at all.
+    the direction lookback; ``bracket`` is None while the price does not move at all. ``params``
+    are those that the instrument is judged by, None in signals of earlier versions.
     """
 
     ts_ns: int
@@ -39,6 +58,7 @@ class Signal:
     slope_bps: float | None
     direction: int
     bracket: Bracket | None
+    params: SignalParams | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +80,7 @@ def newest_signals(run: StrictSpanRun, count: int) -> list[Signal]:
     if first >= len(run):
         return []
     metrics, times, mid = run.metrics, run.times, run.mid
+    params = SignalParams.of(run.params)
     back = max(first - run.params.direction_lookback, 0)
     slope, direction = momentum(mid[back:], metrics.coherence[back:], run.params)
     return [
@@ -70,6 +91,7 @@ def newest_signals(run: StrictSpanRun, count: int) -> list[Signal]:
             slope_bps=None if math.isnan(slope[i - back]) else float(slope[i - back]),
             direction=int(direction[i - back]),
             bracket=_bracket(run.params, float(mid[i]), float(metrics.sigma_eff[i])),
+            params=params,
         )
         for i in range(first, len(run))
     ]

@@ -55,6 +55,7 @@ class DecisionRecord(Document):
     weights_ts: int | None
     gates_ts: int | None
     weights_held: bool | None
+    weight_held: bool = False
     margin_was_open: bool
     link_sound: bool
     controls: Controls
@@ -93,6 +94,7 @@ class DecisionRecord(Document):
             weights_ts=weights.ts if weights else None,
             gates_ts=weights.gates_ts if weights else None,
             weights_held=weights.held if weights else None,
+            weight_held=weights is not None and action.instrument in weights.held_instruments,
             margin_was_open=view.margin_was_open,
             link_sound=view.link_sound,
             controls=view.controls,
@@ -128,6 +130,7 @@ class DecisionRecord(Document):
                 gates_ts=self.gates_ts,
                 by_instrument=shares,
                 held=bool(self.weights_held),
+                held_instruments=frozenset({self.instrument} if self.weight_held else ()),
             )
         return View(
             account=self.account,

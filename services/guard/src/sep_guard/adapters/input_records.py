@@ -4,10 +4,16 @@ from decimal import Decimal, InvalidOperation
 
 from sep_fx.granularity import Granularity
 from sep_fx.instants import NS_PER_MS
-from sep_kit.store.records import BracketRecord, ManifoldRecord, SignalRecord, WeightsRecord
+from sep_kit.store.records import (
+    BracketRecord,
+    ManifoldRecord,
+    SignalParamsRecord,
+    SignalRecord,
+    WeightsRecord,
+)
 from sep_kit.store.signals import signal_end_ns
 
-from sep_guard.domain.market import Bracket, Manifold, Signal, Weights
+from sep_guard.domain.market import Bracket, Manifold, Signal, SignalParams, Weights
 
 
 def signal_of(record: SignalRecord, granularity: Granularity) -> Signal:
@@ -23,6 +29,7 @@ def signal_of(record: SignalRecord, granularity: Granularity) -> Signal:
         bracket=None if bracket is None else _bracket_of(bracket),
         close=Decimal(repr(record.price)),
         sigma_eff=Decimal(repr(record.coeffs.sigma_eff)),
+        params=None if record.params is None else _params_of(record.params),
     )
 
 
@@ -38,6 +45,7 @@ def weights_of(record: WeightsRecord) -> Weights:
         gates_ts=record.gates_ts,
         by_instrument={i: Decimal(repr(w)) for i, w in record.weights.items()},
         held=record.held,
+        held_instruments=frozenset(record.held_instruments),
     )
 
 
@@ -47,6 +55,18 @@ def _price_of(text: str) -> Decimal | None:
     except InvalidOperation:
         return None
     return price if price.is_finite() and price > 0 else None
+
+
+def _params_of(record: SignalParamsRecord) -> SignalParams:
+    return SignalParams(
+        c_min=record.c_min,
+        min_stability=record.min_stability,
+        max_rupture=record.max_rupture,
+        max_entropy=record.max_entropy,
+        max_spread_bps=Decimal(repr(record.max_spread_bps)),
+        entry_cooldown_s=record.entry_cooldown_sec,
+        exit_cooldown_s=record.exit_cooldown_sec,
+    )
 
 
 def _bracket_of(record: BracketRecord) -> Bracket:

@@ -44,6 +44,8 @@ class InstrumentActivityRecord(Document):
     stops_today: int = Field(0, ge=0)
     refusal: str = ""
     refusals: int = Field(0, ge=0)
+    last_entry_ms: int | None = None
+    last_exit_ms: int | None = None
 
 
 class ActivityRecord(Document):

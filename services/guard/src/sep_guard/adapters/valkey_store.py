@@ -1,7 +1,8 @@
 """The guard's state in Valkey, written under the writer lease."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 from redis.asyncio.client import Pipeline
 from sep_kit.errors import CorruptRecordError, NotTheWriterError, StoreUnavailableError
@@ -158,9 +159,9 @@ class _PipelineTransaction:
     def record_flatten(self, decision_id: str, close: Close, view: View) -> None:
         self._append(FlattenRecord.of(decision_id, close, view))
 
-    def save_managed_units(self, view: View) -> None:
-        values = {i: str(m.holding.managed) for i, m in view.markets.items() if m.holding.managed}
-        values["ts"] = str(view.now_ms)
+    def save_managed_units(self, units: Mapping[str, Decimal], ts_ms: int) -> None:
+        values = {i: f"{held:f}" for i, held in units.items() if held}
+        values["ts"] = str(ts_ms)
         self._pipe.delete(keys.MANAGED_UNITS)
         self._pipe.hset(keys.MANAGED_UNITS, mapping=values)  # type: ignore[arg-type]
 

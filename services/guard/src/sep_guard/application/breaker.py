@@ -1,7 +1,6 @@
 """Acts on what observations and plans say about the limits, and takes acknowledgements."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import PreconditionError
@@ -16,7 +15,7 @@ from sep_guard.domain.risk.breaker import Trip
 from sep_guard.domain.risk.events import RiskEvent
 from sep_guard.domain.risk.limits import RiskLimits
 from sep_guard.domain.risk.locks import Lock
-from sep_guard.domain.risk.monitor import Observed, acknowledge, trip, with_damage
+from sep_guard.domain.risk.monitor import Observed, acknowledge, trip, with_damage, with_passed
 from sep_guard.domain.risk.report import limit_rows
 from sep_guard.domain.risk.state import RiskState
 from sep_guard.domain.view import View
@@ -72,7 +71,7 @@ class Breaker:
         if observed is None:
             self._show(view, None)
             return self._tripped
-        state = self._with_plan(observed.state, plan, view.now_ms)
+        state = with_passed(observed.state, plan.trip, plan.triggers, self._limits, view.now_ms)
         if self._unwritten is not None:
             state = trip(state, self._unwritten)
         recorded = self._events(observed, state, view.now_ms)
@@ -145,14 +144,6 @@ class Breaker:
         if observed.baseline is not None:
             recorded.append(events.baseline_started(self._new_id(), observed.baseline))
         return recorded
-
-    def _with_plan(self, state: RiskState, plan: Plan, now: int) -> RiskState:
-        if plan.trip is not None:
-            state = trip(state, plan.trip)
-        for trigger in plan.triggers:
-            imposed = locks.impose(state.locks, trigger, self._limits.lock_minutes, now)
-            state = replace(state, locks=imposed)
-        return state
 
     async def _confirm(self, change: KillSwitchChange, *, written: bool) -> None:
         if not written:

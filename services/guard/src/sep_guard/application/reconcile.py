@@ -1,7 +1,8 @@
 """PortfolioManager: moves positions toward the weights, one cycle at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 from sep_kit.errors import NotTheWriterError, ReadOnlyError, SepError
@@ -12,8 +13,10 @@ from sep_guard.application.dispatcher import Dispatcher
 from sep_guard.application.flatten import Flatten
 from sep_guard.application.stop_keeper import StopKeeper
 from sep_guard.domain.actions import Action, Kind, Plan
+from sep_guard.domain.case import managed_units
 from sep_guard.domain.cycle import plan_cycle
 from sep_guard.domain.limits import GuardLimits
+from sep_guard.domain.market import ZERO
 from sep_guard.domain.orders import Result, intents_of_action
 from sep_guard.domain.risk.breaker import BreakerCause
 from sep_guard.domain.risk.limits import BreakerAction
@@ -141,6 +144,7 @@ class Reconciler:
             leaving = {a.instrument for a in actions if a.kind is Kind.REDUCTION and not a.target}
             await self._stops.tend(cycle_id, view, leaving)
             done = [await self._carry_out(a, f"{cycle_id}:{a.instrument}", view) for a in actions]
+            await self._save_entered(view, done)
             return Cycle(cycle_id, view.now_ms, False, tuple(done))
 
     async def _view(self) -> View:
@@ -162,9 +166,29 @@ class Reconciler:
         def writes(transaction: Transaction) -> None:
             transaction.save_budget(view, plan, self._limits.portfolio)
             transaction.save_margin_gate(plan.margin_open)
-            transaction.save_managed_units(view)
+            transaction.save_managed_units(self._managed(view), view.now_ms)
 
         await self._dispatcher.write(writes)
+
+    async def _save_entered(self, view: View, done: Sequence[Done]) -> None:
+        """Save managed units again once entries have filled.
+
+        The allocator would otherwise take their slots away until the next cycle.
+        """
+        filled = {
+            d.action.instrument: d.result.filled_units
+            for d in done
+            if d.action.kind is Kind.ENTRY and d.result is not None and d.result.filled_units
+        }
+        if not filled:
+            return
+        held = self._managed(view)
+        units = {i: held.get(i, ZERO) + filled.get(i, ZERO) for i in {*held, *filled}}
+        await self._dispatcher.write(lambda t: t.save_managed_units(units, view.now_ms))
+
+    def _managed(self, view: View) -> dict[str, Decimal]:
+        portfolio = self._limits.portfolio
+        return {i: managed_units(m, portfolio) for i, m in view.markets.items()}
 
     async def _carry_out(self, action: Action, decision_id: str, view: View) -> Done:
         changed = self._log_action(action)

@@ -95,6 +95,7 @@ def _inputs(record: DecisionRecord) -> Iterable[tuple[str, str]]:
     yield "weights made at", _time(record.weights_ts)
     yield "gates made at", _time(record.gates_ts)
     yield "weights held", _text(record.weights_held)
+    yield "weight of this instrument held", _text(record.weight_held)
     yield "margin gate before", "open" if record.margin_was_open else "closed"
     yield "broker link", "sound" if record.link_sound else "broken"
     yield "budget left", _text(record.action.room.headroom)

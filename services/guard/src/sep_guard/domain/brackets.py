@@ -1,21 +1,34 @@
 """Prices that go with an entry: stop, target, and the worst fill that it allows."""
 
+from decimal import ROUND_CEILING, Decimal
+
+from sep_fx.instrument import Instrument
+
 from sep_guard.domain.actions import Brackets
 from sep_guard.domain.case import Case
+from sep_guard.domain.thresholds import in_force
 
 
 def brackets_of(case: Case) -> Brackets | None:
-    """The brackets of an entry now; None without a quote or a bracket in the signal."""
+    """The brackets of an entry now; None without a quote or a bracket in the signal.
+
+    Stop and take profit are rounded away from the entry. Prices move in whole steps, so the
+    rounded level is reached exactly when the level of the backtest is.
+    """
     quote, signal, side = case.market.quote, case.market.signal, case.wanted.side
     if quote is None or signal is None or signal.bracket is None:
         return None
     entry = quote.ask if side > 0 else quote.bid
-    round_price = case.market.instrument.round_price
+    instrument = case.market.instrument
     return Brackets(
-        stop_loss=round_price(entry - side * signal.bracket.stop),
-        take_profit=round_price(entry + side * signal.bracket.take_profit),
+        stop_loss=entry - side * _steps_above(signal.bracket.stop, instrument),
+        take_profit=entry + side * _steps_above(signal.bracket.take_profit, instrument),
         # No fill may be further from the quote than the widest spread allowed.
-        price_bound=round_price(
-            entry + side * quote.mid * case.limits.entry.max_spread_bps / 10_000
+        price_bound=instrument.round_price(
+            entry + side * quote.mid * in_force(case.limits.entry, signal).max_spread_bps / 10_000
         ),
     )
+
+
+def _steps_above(distance: Decimal, instrument: Instrument) -> Decimal:
+    return distance.quantize(Decimal(1).scaleb(-instrument.display_precision), ROUND_CEILING)

@@ -12,6 +12,7 @@ from sep_fx.instants import is_fresh
 
 from sep_guard.domain.account_checks import check_account, check_trades
 from sep_guard.domain.checks import Candidate, Check, EntryCheck, Refusal
+from sep_guard.domain.cooldowns import check_entry_cooldown
 from sep_guard.domain.limits import GuardLimits
 from sep_guard.domain.margin_gate import margin_gate_open
 from sep_guard.domain.market import Market, Weights
@@ -22,6 +23,7 @@ from sep_guard.domain.risk.checks import (
     check_risk_state,
 )
 from sep_guard.domain.target_side import near_week_end
+from sep_guard.domain.thresholds import in_force
 from sep_guard.domain.view import View
 
 _MISSING = "missing"
@@ -50,7 +52,8 @@ def check_controls(candidate: Candidate) -> Iterator[Check]:
 
 def check_metrics(candidate: Candidate) -> Iterator[Check]:
     """Coherence, stability, rupture and entropy of the signal."""
-    signal, limits = candidate.market.signal, candidate.limits.entry
+    signal = candidate.market.signal
+    limits = in_force(candidate.limits.entry, signal)
     at_least = (
         (Refusal.COHERENCE_LOW, signal.coherence if signal else None, limits.min_coherence),
         (Refusal.STABILITY_LOW, signal.stability if signal else None, limits.min_stability),
@@ -71,7 +74,7 @@ def check_freshness(candidate: Candidate) -> Iterator[Check]:
     weights = candidate.view.weights
     signal = market.signal.ended_ms if market.signal else None
     quote = market.quote.ts_ms if market.quote else None
-    made = _weights_ms(weights, now_ms)
+    made = _weights_ms(weights, market.instrument.name, now_ms)
     yield _age(Refusal.SIGNAL_STALE, signal, limits.max_signal_age_s, now_ms)
     yield _age(Refusal.MANIFOLD_STALE, market.manifold_ms, limits.max_manifold_age_s, now_ms)
     yield _age(Refusal.PRICE_STALE, quote, limits.max_manifold_age_s, now_ms)
@@ -82,7 +85,8 @@ def check_freshness(candidate: Candidate) -> Iterator[Check]:
 
 def check_price(candidate: Candidate) -> Iterator[Check]:
     """Spread, tradeability, and the distance of the stop."""
-    market, limits = candidate.market, candidate.limits.entry
+    market = candidate.market
+    limits = in_force(candidate.limits.entry, market.signal)
     quote = market.quote
     bracket = market.signal.bracket if market.signal else None
     spread = quote.spread_bps if quote else None
@@ -165,6 +169,7 @@ CHECKS: tuple[EntryCheck, ...] = (
     check_margin_gate,
     check_broker_link,
     check_position,
+    check_entry_cooldown,
     check_risk_state,
     check_locks,
     check_reference_price,
@@ -179,9 +184,9 @@ def _off(reason: Refusal, on: bool) -> Check:
     return Check(reason, not on, "on" if on else "off", "off")
 
 
-def _weights_ms(weights: Weights | None, now_ms: int) -> int | None:
+def _weights_ms(weights: Weights | None, instrument: str, now_ms: int) -> int | None:
     """The older of the times of weights and gates blob; a time in the future if either is one."""
-    if weights is None or weights.gates_ts is None or weights.held:
+    if weights is None or weights.gates_ts is None or weights.holds(instrument):
         return None
     older, newer = sorted((weights.ts, weights.gates_ts))
     return newer if newer > now_ms else older

@@ -29,6 +29,22 @@ def outside_band(request: EntryRequest, margin: Decimal) -> Limited:  # noqa: AR
     return hold(SizeReason.WITHIN_BAND) if request.units < band * abs(request.target) else PASSED
 
 
+def ramp_ended(request: EntryRequest, margin: Decimal) -> Limited:  # noqa: ARG001
+    """A held position grows by the steps of its entry alone.
+
+    What is added later has a stop and a take profit of its own, so that the position is closed
+    in parts, which the backtest that opened the gate does not do. Where the entry's time or the
+    parameters are not known, the position grows.
+    """
+    case = request.case
+    signal, ramp_s = case.market.signal, case.limits.portfolio.ramp_s
+    entered = case.view.risk.last_entry_ms.get(case.market.instrument.name)
+    if not case.side or entered is None or ramp_s is None or not (signal and signal.params):
+        return PASSED
+    over = case.view.now_ms - entered >= ramp_s * 1000
+    return hold(SizeReason.RAMP_ENDED) if over else PASSED
+
+
 def ramp_step(request: EntryRequest, margin: Decimal) -> Limited:
     """At most one ramp step a cycle."""
     step = request.budget.ramp_step
@@ -62,6 +78,7 @@ def margin_mismatch(request: EntryRequest, margin: Decimal) -> Limited:
 LIMITERS: tuple[Limiter, ...] = (
     outside_band,
     margin_mismatch,
+    ramp_ended,
     ramp_step,
     budget_left,
     loss_at_stop,

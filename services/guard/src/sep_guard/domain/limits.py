@@ -8,7 +8,10 @@ from sep_guard.domain.risk.limits import RiskLimits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryLimits:
-    """Thresholds of an entry. Ages are in seconds, ``exit_minutes`` before a session's close."""
+    """Thresholds of an entry. Ages are in seconds, ``exit_minutes`` before a session's close.
+
+    ``bar_s`` is the length of the bars that signals are made from.
+    """
 
     min_coherence: float
     max_rupture: float
@@ -19,6 +22,7 @@ class EntryLimits:
     max_weights_age_s: float
     max_spread_bps: Decimal
     exit_minutes: float
+    bar_s: int = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +32,8 @@ class PortfolioLimits:
     ``target_pct`` is the budget as a fraction of margin available; ``max_per_position_pct``
     and ``ramp_step_pct`` are fractions of the budget; ``rebalance_band`` is a fraction of the
     target units. The margin gate closes at a utilisation of ``margin_high`` and opens below
-    ``margin_low``.
+    ``margin_low``. ``ramp_s`` is how long an entry may take to grow to its cap, in seconds; None
+    for any time.
     """
 
     top_k: int
@@ -39,6 +44,7 @@ class PortfolioLimits:
     margin_low: Decimal
     margin_high: Decimal
     adopt_manual: bool
+    ramp_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

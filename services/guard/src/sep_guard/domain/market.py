@@ -129,11 +129,29 @@ class Bracket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignalParams:
+    """The parameters that the instrument's gate was judged by.
+
+    Shares are in [0, 1]; the cooldowns run from an exit to the next entry, and from an entry
+    to an exit by reversal or rupture.
+    """
+
+    c_min: float
+    min_stability: float
+    max_rupture: float
+    max_entropy: float
+    max_spread_bps: Decimal
+    entry_cooldown_s: int
+    exit_cooldown_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """Metrics of the last complete window; ``ended_ms`` is the end of its last bar.
 
     ``direction`` is 1 for long, -1 for short, 0 for none. ``close`` is the closing mid of that
-    bar, ``sigma_eff`` the standard deviation of its window's log returns.
+    bar, ``sigma_eff`` the standard deviation of its window's log returns. ``params`` is None
+    in a signal of an earlier version.
     """
 
     ended_ms: int
@@ -145,6 +163,7 @@ class Signal:
     bracket: Bracket | None
     close: Decimal | None = None
     sigma_eff: Decimal | None = None
+    params: SignalParams | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,10 +235,16 @@ class Weights:
     """The allocator's weights, as fractions of margin available; times in ms.
 
     ``gates_ts`` is the time of the gates blob that they were made from; ``held`` means that
-    the allocator repeated its last weights because it could not make new ones.
+    the allocator repeated its last weights because it could not make new ones, and
+    ``held_instruments`` are single ones whose weight it repeated.
     """
 
     ts: int
     gates_ts: int | None
     by_instrument: Mapping[str, Decimal]
     held: bool
+    held_instruments: frozenset[str] = frozenset()
+
+    def holds(self, instrument: str) -> bool:
+        """Whether the weight of an instrument is a repeated one: nothing is entered on it."""
+        return self.held or instrument in self.held_instruments

@@ -5,8 +5,10 @@ from enum import StrEnum
 
 from sep_fx.instants import is_fresh
 
+from sep_guard.domain.cooldowns import may_exit_by_signal
 from sep_guard.domain.limits import EntryLimits
 from sep_guard.domain.market import Market
+from sep_guard.domain.thresholds import in_force
 from sep_guard.domain.view import View
 
 MIN_EXIT_MINUTES = 5.0
@@ -60,6 +62,13 @@ def _exit_cause(view: View, market: Market, side: int, limits: EntryLimits) -> C
     if weights is not None and not weights.held and not view.weight(market.instrument.name):
         return Cause.WEIGHT_GONE
     if signal is None or not is_fresh(signal.ended_ms, limits.max_signal_age_s, now_ms):
+        return None
+    return _signal_exit(view, market, side, limits)
+
+
+def _signal_exit(view: View, market: Market, side: int, limits: EntryLimits) -> Cause | None:
+    signal, limits = market.signal, in_force(limits, market.signal)
+    if signal is None or not may_exit_by_signal(view, market, limits):
         return None
     if signal.direction == -side:
         return Cause.REVERSAL

@@ -7,7 +7,7 @@ class FreshnessKnobs(Knobs):
     """Maximum ages of data, in seconds."""
 
     fresh_max_signal_age_sec: Seconds = 300
-    """Maximum age of the signal of an entry."""
+    """Maximum age of candles and signals; one bar and a minute where that is longer."""
     fresh_max_ws_age_sec: Seconds = 30
     """Maximum age of the live manifold, and of the price, of an entry."""
     gates_blob_max_age_sec: Seconds = 180

@@ -38,6 +38,8 @@ class InstrumentActivity:
         stops_today: stop-outs since 17:00 New York.
         refusal: the broker's reason for refusing the last entry; empty after a fill.
         refusals: how often in a row that reason came.
+        last_entry_ms: when the last position was opened; None where it is not known.
+        last_exit_ms: when the last position was closed.
     """
 
     trades: Mapping[str, Decimal] = field(default_factory=dict)
@@ -45,6 +47,8 @@ class InstrumentActivity:
     stops_today: int = 0
     refusal: str = ""
     refusals: int = 0
+    last_entry_ms: int | None = None
+    last_exit_ms: int | None = None
 
     @property
     def units(self) -> Decimal:
@@ -111,8 +115,10 @@ def fold(state: ActivityState, page: LedgerPage, limits: RiskLimits, now_ms: int
     """Counts after a page of the ledger; events that were counted before are skipped."""
     state = _new_day(state, now_ms)
     transfers, triggers = ZERO, []
+    # One fill may close several trades and open one: events share their transaction.
+    counted = state.through_id
     for event in page.events:
-        if event.transaction_id <= state.through_id:
+        if event.transaction_id <= counted:
             continue
         if isinstance(event, Transfer):
             transfers += event.amount
@@ -176,7 +182,14 @@ def _count_opened(state: ActivityState, event: Opened) -> ActivityState:
     new_position = before.units * event.units <= 0
     entries = (*before.entries_ms, event.ts_ms) if new_position else before.entries_ms
     trades = {**before.trades, event.trade_id: event.units}
-    after = replace(before, trades=trades, entries_ms=entries, refusal="", refusals=0)
+    after = replace(
+        before,
+        trades=trades,
+        entries_ms=entries,
+        refusal="",
+        refusals=0,
+        last_entry_ms=event.ts_ms if new_position else before.last_entry_ms,
+    )
     state = _with(state, event.instrument, after)
     if event.ts_ms < state.day_start_ms:
         return state
@@ -196,6 +209,8 @@ def _count_closed(
         return state, None
     before = state.of(instrument)
     after = replace(before, trades=_reduced(before.trades, event))
+    if not after.trades:
+        after = replace(after, last_exit_ms=event.ts_ms)
     trigger = None
     if event.reason is CloseReason.STOP_LOSS and event.ts_ms >= state.day_start_ms:
         after = replace(after, stops_today=after.stops_today + 1)

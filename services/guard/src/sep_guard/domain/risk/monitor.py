@@ -12,7 +12,7 @@ from sep_guard.domain.risk.drop_copy import second_writer
 from sep_guard.domain.risk.equity import EquityState
 from sep_guard.domain.risk.ledger_events import LedgerPage
 from sep_guard.domain.risk.limits import RiskLimits
-from sep_guard.domain.risk.locks import Lock, active, forget_old, impose
+from sep_guard.domain.risk.locks import Lock, Trigger, active, forget_old, impose
 from sep_guard.domain.risk.state import RiskState
 
 
@@ -106,6 +106,22 @@ def with_damage(state: RiskState, now_ms: int) -> RiskState:
     faults = ", ".join(state.damaged)
     fault = trip_of_fault(BreakerCause.BASELINE, f"stored and unreadable: {faults}", now_ms)
     return trip(replace(state, damaged=()), fault)
+
+
+def with_passed(
+    state: RiskState,
+    tripped: Trip | None,
+    triggers: Sequence[Trigger],
+    limits: RiskLimits,
+    now_ms: int,
+) -> RiskState:
+    """The state with the trip and the locks that follow from a plan."""
+    if tripped is not None:
+        state = trip(state, tripped)
+    locks = state.locks
+    for trigger in triggers:
+        locks = impose(locks, trigger, limits.lock_minutes, now_ms)
+    return replace(state, locks=locks)
 
 
 def acknowledge(state: RiskState) -> RiskState:

@@ -1,0 +1,171 @@
+"""Days made to hurt: the loss ends at a limit, and the report names it.
+
+In each the gates are open and the default limits are in force. Before the breaker trips the loss
+may pass its limit by what the positions open then lose at their stops, and by slippage.
+"""
+
+from decimal import Decimal
+from io import StringIO
+
+import numpy as np
+import pytest
+from rich.console import Console
+from sep_guard.domain.actions import Kind
+from sep_paper_broker.orders.conditions import OrderConditions
+from sep_paper_broker.orders.fill_records import OrderFill
+from sep_paper_broker.orders.reasons import CancelReason
+from sep_replay.engine import Replay
+from sep_replay.journal import Event, Topic
+from sep_replay.report import print_report
+
+from .markets import MONDAY, Floats, path_tape
+from .played import BALANCE, guard_positions, played
+
+DAILY_LOSS, LOSS_AT_STOP = Decimal("0.02"), Decimal("0.005")
+# An entry may fill up to the widest spread of 3 basis points away.
+SLIPPAGE = Decimal("0.002")
+
+
+def stairs(sides: Floats, size: float, period: int = 14) -> Floats:
+    """Steps every other bar, ``period`` bars to a side: coherent, and over when it is followed."""
+    signs = np.repeat(sides, period)
+    return 1.1 * np.exp(np.cumsum(np.where(np.arange(len(signs)) % 2 == 0, size, 0.0) * signs))
+
+
+FLIPPING = np.where(np.arange(60) % 2 == 0, 1.0, -1.0)
+COIN = np.random.default_rng(3).choice([-1.0, 1.0], 60)
+
+
+def limits_named(replay: Replay) -> set[str]:
+    return {str(e.data["limit"]) for e in replay.journal.of(Topic.LIMIT)}
+
+
+def entries(replay: Replay) -> list[Event]:
+    return [e for e in replay.journal.of(Topic.ORDER) if e.data["kind"] is Kind.ENTRY]
+
+
+def loss(replay: Replay) -> Decimal:
+    lowest = min([e.data["nav"] for e in replay.journal.events if "nav" in e.data], default=BALANCE)
+    return 1 - min(lowest, replay.account.nav) / BALANCE
+
+
+def report_of(replay: Replay) -> str:
+    out = StringIO()
+    print_report(Console(width=200, file=out), replay.journal, replay.evaluations.values())
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "mids",
+    [stairs(FLIPPING, 1e-4), stairs(FLIPPING, 2e-4), stairs(COIN, 2e-4)],
+    ids=["flipping", "wide_flipping", "coin_toss"],
+)
+def test_a_direction_that_is_always_wrong_ends_at_a_limit(mids: Floats) -> None:
+    """Each turn pays a spread of almost 3 basis points."""
+    replay = played(path_tape(mids, spread=0.0003), {}, open_gates=True)
+    assert entries(replay)
+    assert loss(replay) <= DAILY_LOSS + LOSS_AT_STOP + SLIPPAGE
+    _within_the_order_limits(replay)
+    assert limits_named(replay)
+    text = report_of(replay)
+    assert all(name in text for name in limits_named(replay))
+
+
+def _within_the_order_limits(replay: Replay) -> None:
+    times = [e.time for e in entries(replay) if e.data["filled"] and not _is_step(e)]
+    for at in times:
+        assert sum(at - 3600 < t <= at for t in times) <= 12
+    opened = sum(
+        abs(e.data["units"]) * e.data["answer"].price for e in entries(replay) if e.data["filled"]
+    )
+    assert opened <= 60 * BALANCE * Decimal("1.05")
+
+
+def _is_step(event: Event) -> bool:
+    return "REBALANCE" in [str(r) for r in event.data["reasons"]]
+
+
+def rising_then(tail: Floats, bars: int = 400) -> Floats:
+    """A trend with regular pauses, in which a position is opened, and what follows it."""
+    steps = np.where(np.arange(bars) % 2 == 0, 5e-5, 0.0)
+    head = 1.1 * np.exp(np.cumsum(steps))
+    return np.concatenate([head, head[-1] * tail])
+
+
+def held_before(replay: Replay, time: int) -> Decimal:
+    """Position value after the last order or fill before a time."""
+    units, price = Decimal(0), Decimal(0)
+    for event in replay.journal.events:
+        body = event.data.get("answer") or event.data.get("transaction")
+        if event.time < time and isinstance(body, OrderFill):
+            units, price = units + body.units, body.price
+    return abs(units) * price
+
+
+def _bar_of_a_position() -> int:
+    """A bar in the middle of a position of the undisturbed trend."""
+    calm = played(path_tape(rising_then(np.ones(1))), {}, open_gates=True)
+    position = next(p for p in guard_positions(calm) if p.exited is not None)
+    assert position.exited is not None
+    return ((position.signalled + position.exited) // 2 - MONDAY) // 60
+
+
+def test_in_a_gap_the_loss_is_the_positions_value_times_the_gap_and_nothing_follows() -> None:
+    """7 % through the stop between two bars; the trend then goes on below."""
+    bars = _bar_of_a_position()
+    after = 0.93 * np.exp(np.cumsum(np.where(np.arange(600) % 2 == 0, 5e-5, 0.0)))
+    tape = path_tape(rising_then(after, bars))
+    # The step from the last bar of the head to the first of the tail is a gap, not a move.
+    column = tape.bars["EUR_USD"]
+    for name in ("bid", "ask"):
+        for part in ("o", "h"):
+            getattr(column, f"{name}_{part}")[bars - 1] = getattr(column, f"{name}_c")[bars - 1]
+    gap_at = int(column.time[bars - 1])
+    replay = played(tape, {}, open_gates=True)
+    value = held_before(replay, gap_at)
+    assert value > 0
+    fall = BALANCE * (loss(replay))
+    assert fall <= value * Decimal("0.072") + BALANCE * SLIPPAGE
+    assert not [e for e in entries(replay) if e.time >= gap_at]
+    assert {"daily_loss"} <= limits_named(replay)
+    assert "daily_loss" in report_of(replay)
+
+
+def test_crash_and_recovery_trade_no_more_than_the_limit_loses() -> None:
+    down = np.exp(np.cumsum(np.full(60, -8e-4)))
+    up = down[-1] * np.exp(np.cumsum(np.full(60, 8e-4)))
+    replay = played(path_tape(rising_then(np.concatenate([down, up]))), {}, open_gates=True)
+    assert entries(replay)
+    assert loss(replay) <= DAILY_LOSS + LOSS_AT_STOP + SLIPPAGE
+
+
+def test_a_spread_storm_is_waited_out() -> None:
+    """Ten basis points of spread for an hour: no entry in it, and the loss is the stop's."""
+    mids = rising_then(np.exp(np.cumsum(np.where(np.arange(400) % 2 == 0, 5e-5, 0.0))))
+    spread = np.full(len(mids) - 1, 0.00008)
+    spread[420:480] = 0.0011
+    tape = path_tape(mids, spread=spread)
+    times = tape.bars["EUR_USD"].time
+    replay = played(tape, {}, open_gates=True)
+    storm = [e for e in entries(replay) if times[420] < e.time < times[480]]
+    assert entries(replay)
+    assert not storm
+    assert loss(replay) <= DAILY_LOSS + LOSS_AT_STOP + SLIPPAGE
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [CancelReason.FIFO_VIOLATION, CancelReason.BOUNDS_VIOLATION, CancelReason.MARKET_HALTED],
+)
+def test_a_broker_that_cancels_everything_is_not_asked_for_ever(reason: CancelReason) -> None:
+    """Three in a row lock the instrument for an hour, then two, then four."""
+    conditions = OrderConditions(cancel_opening=reason)
+    replay = played(
+        path_tape(rising_then(np.ones(1), 900)), {}, open_gates=True, conditions=conditions
+    )
+    sent = entries(replay)
+    assert 3 <= len(sent) <= 3 * 4
+    assert not [e for e in sent if e.data["filled"]]
+    assert replay.account.nav == BALANCE
+    assert "rejects" in limits_named(replay)
+    assert "rejects" in report_of(replay)
