@@ -232,6 +232,22 @@ class FetchCandlesResponse(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class FlattenResponse(Answer):
+    """What was closed."""
+
+    flatten_id: str
+    """Id with which it can be continued."""
+    closes: tuple[DrainClose, ...]
+    """The closes that were sent, with the broker's answers."""
+    remaining: tuple[DrainClose, ...]
+    """What is still held of what was to be closed."""
+    complete: bool
+    """Whether nothing is left."""
+    ts_ms: float
+    """When the positions were read last, in ms."""
+
+
+@dataclass(frozen=True, slots=True)
 class Freshness(Answer):
     """Age of one value and its verdict."""
 
@@ -464,6 +480,47 @@ class GetReadinessResponse(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class RiskLimit(Answer):
+    """One risk limit."""
+
+    limit: str
+    """Its name."""
+    allowed: float
+    """What is allowed."""
+    state: str
+    """`ok`, `reached`, `tripped` (the breaker stands because of it), `locked` (an instrument is),
+    or `unreadable`."""
+    unit: str
+    """Unit of observed and allowed."""
+    subject: str
+    """Instrument or currency that observed belongs to; empty for the account."""
+    observed: float | None = None
+    """What is observed now, in the unit of the limit's knob: the largest of all instruments or
+    currencies. Unset when it can't be told."""
+    headroom: float | None = None
+    """Share of the limit that is left, 0 to 1. Unset when it can't be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetRiskLimitsResponse(Answer):
+    """The risk limits, in the order daily_loss, drawdown, turnover, order_rate, rejects, stop_outs,
+    loss_at_stop, leverage, currency, reference_price."""
+
+    limits: tuple[RiskLimit, ...]
+    """One entry a limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFileFault(Answer):
+    """A file in the folder of API keys that is not used as a key."""
+
+    file: str
+    """Name of the file."""
+    reason: str
+    """Why it is not used, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lease(Answer):
     """Holder of a writer lease."""
 
@@ -505,6 +562,9 @@ class GetStatusResponse(Answer):
     """Holders of the writer leases; empty while the store can't be read."""
     parts: tuple[PartHealth, ...]
     """One entry per part, as in GetHealthResponse."""
+    key_file_faults: tuple[KeyFileFault, ...]
+    """Files in the folder of API keys that are not used as keys; read by the service that
+    answers."""
     modes: Modes | None = None
     """What the stack is allowed to do."""
     broker: BrokerLink | None = None
@@ -555,6 +615,32 @@ class ListInstrumentsResponse(Answer):
 
     instruments: tuple[Instrument, ...]
     """The instruments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock(Answer):
+    """A lock: the instrument takes no entry while it runs."""
+
+    instrument: str
+    """Instrument name."""
+    cause: str
+    """`order_rate`, `rejects`, `stop_outs`, `foreign_close`, or `manual`."""
+    reason: str
+    """Why, with the figures."""
+    actor: str
+    """Who locked it; `guard` for a limit."""
+    since_ms: float
+    """When it began, in ms."""
+    until_ms: float | None = None
+    """When it ends by itself, in ms; unset for a lock that a person has to lift."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListLocksResponse(Answer):
+    """The running locks."""
+
+    locks: tuple[Lock, ...]
+    """By instrument and cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -762,6 +848,14 @@ class SetKillSwitchResponse(Answer):
     """Who set it."""
     ts_ms: float
     """When it was set, in ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetLockResponse(Answer):
+    """The instrument's running locks after the change."""
+
+    locks: tuple[Lock, ...]
+    """By cause."""
 
 
 @dataclass(frozen=True, slots=True)
