@@ -25,6 +25,7 @@ from sep_kit.errors import SepError
 from sep_kit.grpc.access import AccessPolicy
 from sep_kit.grpc.client import open_channel
 from sep_kit.grpc.keys import KeyRing
+from sep_kit.grpc.limits import CallLimits
 from sep_kit.grpc.response_cache import ResponseCache
 from sep_kit.grpc.server import OPS_SERVICE, GrpcServer, Handler
 from sep_kit.grpc.tls import TlsFiles
@@ -166,7 +167,8 @@ async def run_service(
     store = open_valkey(settings.valkey_url)
     holder = f"{socket.gethostname()}:{uuid.uuid4().hex[:8]}"
     lease = Lease(store, name, holder, clock)
-    keys = KeyRing(settings.api_keys_dir, time.monotonic)
+    keys = KeyRing(settings.api_keys_dir, time.monotonic, name)
+    _export_key_faults(name, keys, registry)
     loops, tls = LoopMetrics(registry), settings.tls()
     context = Context(name, store, clock, registry, loops, lease, keys, tls)
     parts = build(settings, context)
@@ -183,14 +185,26 @@ async def run_service(
         settings,
     )
     ops = OpsServicer(
-        view, store, registry, clock, context.open_channel, is_writer=lambda: lease.held
+        view,
+        store,
+        registry,
+        clock,
+        context.open_channel,
+        is_writer=lambda: lease.held,
+        key_file_faults=keys.faults,
     )
     server = GrpcServer(
         [*parts.handlers, Handler(OPS_SERVICE, ops, ops_pb2_grpc.add_OpsServiceServicer_to_server)],
         registry,
-        AccessPolicy(keys, settings.api_reads) if settings.api_access is ApiAccess.KEYS else None,
+        AccessPolicy(
+            keys,
+            settings.api_reads,
+            open_writes=settings.api_access is ApiAccess.OPEN,
+            certificates=tls is not None,
+        ),
         ResponseCache(clock) if settings.api_keep_answers else None,
         tls,
+        CallLimits(settings.edge_write_limit, settings.edge_stream_limit, time.monotonic),
     )
     async with contextlib.AsyncExitStack() as closing:
         for close in reversed((*parts.close, ops.close, store.aclose)):
@@ -201,6 +215,16 @@ async def run_service(
             started(port)
         await _work_until(stop, parts, context, server)
     _log.info("stopped")
+
+
+def _export_key_faults(service: str, keys: KeyRing, registry: CollectorRegistry) -> None:
+    faults = Gauge(
+        "sep_api_key_file_faults",
+        "Files in the folder of API keys that are not used",
+        ["service"],
+        registry=registry,
+    )
+    faults.labels(service).set_function(lambda: len(keys.faults()))
 
 
 async def _work_until(

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import FilePath
+from pydantic import Field, FilePath
 
 from sep_kit.grpc.access import Reads
 from sep_kit.grpc.tls import TlsFiles
@@ -25,13 +25,20 @@ class AccessKnobs(Knobs):
     generic_names: ClassVar[bool] = True
 
     api_access: ApiAccess = ApiAccess.KEYS
-    """`keys`: writing needs a key of API_KEYS_DIR. `open`: every client may write."""
+    """`keys`: writing needs a key of API_KEYS_DIR. `open`: every client but web pages of another
+    origin may write; methods of the services among themselves need their key even then."""
     api_keys_dir: Path | None = None
-    """Folder of keys (`write`, `write.NAME`, `read.NAME`, `internal`); reloaded when it changes."""
+    """Folder of keys (`write`, `write.NAME`, `read.NAME`, `internal.SERVICE`), which other users of
+    the machine can't read; reloaded when it changes."""
     api_reads: Reads = Reads.OPEN
     """`key`: reading needs a key too, of any kind."""
     api_keep_answers: bool = True
     """`0` disables the response cache, so that every call is computed anew."""
+    edge_write_limit: int = Field(20, ge=1, le=10_000)
+    """Calls of each writing method that one key may make in ten seconds; an engage of the kill
+    switch never counts. As many calls without a valid key may one address make."""
+    edge_stream_limit: int = Field(20, ge=1, le=400)
+    """Streams that one key, or one address without a key, may have open at one service."""
 
 
 class TlsKnobs(Knobs):
@@ -40,7 +47,7 @@ class TlsKnobs(Knobs):
     generic_names: ClassVar[bool] = True
 
     grpc_tls_cert: FilePath | None = None
-    """Certificate of this service, with the DNS name `sep`."""
+    """Certificate of this service, with the DNS names `sep` and `SERVICE.sep`, as `guard.sep`."""
     grpc_tls_key: FilePath | None = None
     """Private key of the certificate."""
     grpc_tls_ca: FilePath | None = None
