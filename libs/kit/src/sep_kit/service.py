@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import signal
 import socket
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,13 +18,12 @@ import uvloop
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from sep.ops.v1 import ops_pb2_grpc
 
+from sep_kit.admission import access_policy, call_limits, open_key_ring
 from sep_kit.cancellation import raise_if_cancelled
 from sep_kit.clock import Clock, SystemClock
 from sep_kit.errors import SepError
-from sep_kit.grpc.access import AccessPolicy
 from sep_kit.grpc.client import open_channel
 from sep_kit.grpc.keys import KeyRing
-from sep_kit.grpc.limits import CallLimits
 from sep_kit.grpc.response_cache import ResponseCache
 from sep_kit.grpc.server import OPS_SERVICE, GrpcServer, Handler
 from sep_kit.grpc.tls import TlsFiles
@@ -34,7 +32,7 @@ from sep_kit.loop import LoopMetrics, PeriodicLoop
 from sep_kit.ops.servicer import OpsServicer, StackView
 from sep_kit.ops.status import Limits
 from sep_kit.settings.loading import EX_CONFIG, ServiceSettings, load_settings_or_exit
-from sep_kit.settings.shared.access import AccessKnobs, ApiAccess, TlsKnobs
+from sep_kit.settings.shared.access import AccessKnobs, TlsKnobs
 from sep_kit.settings.shared.connection import ConnectionKnobs
 from sep_kit.settings.shared.freshness import FreshnessKnobs
 from sep_kit.settings.shared.market import MarketKnobs
@@ -167,8 +165,7 @@ async def run_service(
     store = open_valkey(settings.valkey_url)
     holder = f"{socket.gethostname()}:{uuid.uuid4().hex[:8]}"
     lease = Lease(store, name, holder, clock)
-    keys = KeyRing(settings.api_keys_dir, time.monotonic, name)
-    _export_key_faults(name, keys, registry)
+    keys = open_key_ring(name, settings, registry)
     loops, tls = LoopMetrics(registry), settings.tls()
     context = Context(name, store, clock, registry, loops, lease, keys, tls)
     parts = build(settings, context)
@@ -196,15 +193,10 @@ async def run_service(
     server = GrpcServer(
         [*parts.handlers, Handler(OPS_SERVICE, ops, ops_pb2_grpc.add_OpsServiceServicer_to_server)],
         registry,
-        AccessPolicy(
-            keys,
-            settings.api_reads,
-            open_writes=settings.api_access is ApiAccess.OPEN,
-            certificates=tls is not None,
-        ),
+        access_policy(settings, keys, tls=tls is not None),
         ResponseCache(clock) if settings.api_keep_answers else None,
         tls,
-        CallLimits(settings.edge_write_limit, settings.edge_stream_limit, time.monotonic),
+        call_limits(settings),
     )
     async with contextlib.AsyncExitStack() as closing:
         for close in reversed((*parts.close, ops.close, store.aclose)):
@@ -215,16 +207,6 @@ async def run_service(
             started(port)
         await _work_until(stop, parts, context, server)
     _log.info("stopped")
-
-
-def _export_key_faults(service: str, keys: KeyRing, registry: CollectorRegistry) -> None:
-    faults = Gauge(
-        "sep_api_key_file_faults",
-        "Files in the folder of API keys that are not used",
-        ["service"],
-        registry=registry,
-    )
-    faults.labels(service).set_function(lambda: len(keys.faults()))
 
 
 async def _work_until(

@@ -43,7 +43,7 @@ def write_envoy_config(out: Path, env: Mapping[str, str]) -> None:
         cors_origins=settings.cors_origins,
         cache=settings.edge_cache,
         logged_reads=settings.edge_logged_reads,
-        write_limit=settings.edge_write_limit,
+        allowed_hosts=settings.allowed_hosts,
     )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

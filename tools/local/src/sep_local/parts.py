@@ -1,5 +1,6 @@
 """The parts of the stack: their order, arguments and environment."""
 
+import resource
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +9,7 @@ from functools import partial
 from sep_edge.address import Address
 from sep_edge.envoy.admin import drain
 from sep_edge.envoy.config import render
-from sep_edge.envoy.settings import EdgeSettings
+from sep_edge.envoy.settings import MAX_CONNECTIONS, EdgeSettings
 from sep_edge.openapi.write import write_pages
 from sep_protos import DESCRIPTOR_SET
 
@@ -21,6 +22,8 @@ from sep_local.settings import LOCAL_NAMES, LOOPBACK, LocalSettings
 DRAIN_SECONDS = 1.5
 """How long calls in progress may take once a stop is requested."""
 
+_OTHER_FILES = 256
+"""Files that Envoy needs beside its clients' connections."""
 _SERVICES = ("gateway", "evaluator", "allocator", "guard")
 _BROKER_URLS = {  # REST, streams
     "practice": ("https://api-fxpractice.oanda.com", "https://stream-fxpractice.oanda.com"),
@@ -135,6 +138,12 @@ def _envoy(settings: LocalSettings, system: Mapping[str, str]) -> Part:
     return Part("envoy", (str(envoy_binary()), *argv), system, drain=drain_calls)
 
 
+def _open_files() -> int:
+    """How many files a process of this user may have open."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if most == resource.RLIM_INFINITY else most
+
+
 def edge_settings(settings: LocalSettings) -> EdgeSettings:
     """Envoy's settings."""
     sockets = socket_folder(settings.run_dir)
@@ -153,5 +162,6 @@ def edge_settings(settings: LocalSettings) -> EdgeSettings:
         cors_origins=settings.cors_origins,
         cache=settings.edge_cache,
         logged_reads=settings.edge_logged_reads,
-        write_limit=settings.edge_write_limit,
+        allowed_hosts=settings.allowed_hosts,
+        max_connections=min(MAX_CONNECTIONS, _open_files() - _OTHER_FILES),
     )

@@ -1,6 +1,7 @@
 """``sep-stack up``: runs the whole stack in the foreground."""
 
 import asyncio
+import os
 import shutil
 import signal
 import sys
@@ -20,6 +21,9 @@ from sep_local.run_dir import locked
 from sep_local.settings import LocalSettings, read_settings
 from sep_local.supervisor import Supervisor, Timeouts
 
+_OWNER_ONLY = 0o077
+"""Logs, state and keys are for the user who runs the stack."""
+
 
 def run_stack(env: Mapping[str, str], port_base: int | None, timeouts: Timeouts) -> int:
     """Run the stack until it is stopped.
@@ -34,6 +38,7 @@ def run_stack(env: Mapping[str, str], port_base: int | None, timeouts: Timeouts)
     # Each service would refuse its own settings; this lists all faults before anything starts.
     if faults := environment_faults(env):
         raise StackError("the settings have faults:", faults)
+    os.umask(_OWNER_ONLY)
     with locked(settings.run_dir):
         check_ports(settings.listeners())
         make_missing_keys(settings.keys_dir)

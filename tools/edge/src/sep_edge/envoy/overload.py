@@ -1,9 +1,9 @@
 """What Envoy does before it runs out of memory, connections or time.
 
-The limits hold for the whole port. What they can't do: one port can't tell the operator's connection
-from another before it has accepted it, so no connections are reserved for the control plane. Instead
-the limit on connections is above what one client address has ports for in practice, and a connection
-without a request is closed after ten seconds, earlier while memory is short.
+The limits hold for the whole port. What they can't do: one port can't tell the operator's
+connection from another before it has accepted it, so no connections are reserved for the control
+plane. Instead the limit on connections is high, and a connection without a request is closed after
+ten seconds, earlier while memory is short.
 """
 
 from sep_edge.envoy.filters import Json, typed
@@ -47,9 +47,7 @@ def overload_manager(settings: EdgeSettings) -> Json:
     """
     return {
         "refresh_interval": "0.1s",
-        "buffer_factory_config": {
-            "minimum_account_to_track_power_of_two": _TRACK_FROM_BYTES_POWER
-        },
+        "buffer_factory_config": {"minimum_account_to_track_power_of_two": _TRACK_FROM_BYTES_POWER},
         "resource_monitors": [
             {
                 "name": _HEAP,

@@ -106,7 +106,9 @@ def _services(settings: EdgeSettings, contract: Contract) -> Iterable[Json]:
     for path, allowed in verbs.items():
         for verb in allowed:
             yield _for_verb(settings, _matching(rest, path), path, verb)
-        yield _method_not_allowed(settings, path, [*allowed, *(["HEAD"] if "GET" in allowed else [])])
+        yield _method_not_allowed(
+            settings, path, [*allowed, *(["HEAD"] if "GET" in allowed else [])]
+        )
     for route in service_routes(contract):
         yield _uncached(settings, route)
 
