@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from sep_kit.grpc.access import AccessPolicy
 from sep_kit.grpc.keys import KeyRing
 from sep_kit.grpc.limits import CallLimits
-from sep_kit.settings.shared.access import AccessKnobs, ApiAccess
+from sep_kit.settings.shared.access import AccessKnobs, ApiAccess, TlsKnobs
 
 
 def open_key_ring(service: str, settings: AccessKnobs, registry: CollectorRegistry) -> KeyRing:
@@ -23,13 +23,13 @@ def open_key_ring(service: str, settings: AccessKnobs, registry: CollectorRegist
     return keys
 
 
-def access_policy(settings: AccessKnobs, keys: KeyRing, *, tls: bool) -> AccessPolicy:
+def access_policy(settings: AccessKnobs, keys: KeyRing) -> AccessPolicy:
     """Who may call what."""
     return AccessPolicy(
         keys,
         settings.api_reads,
         open_writes=settings.api_access is ApiAccess.OPEN,
-        certificates=tls,
+        certificates=isinstance(settings, TlsKnobs) and settings.tls() is not None,
     )
 
 

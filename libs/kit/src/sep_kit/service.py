@@ -22,6 +22,7 @@ from sep_kit.admission import access_policy, call_limits, open_key_ring
 from sep_kit.cancellation import raise_if_cancelled
 from sep_kit.clock import Clock, SystemClock
 from sep_kit.errors import SepError
+from sep_kit.grpc.access import AccessPolicy
 from sep_kit.grpc.client import open_channel
 from sep_kit.grpc.keys import KeyRing
 from sep_kit.grpc.response_cache import ResponseCache
@@ -154,10 +155,12 @@ async def run_service(
     clock: Clock,
     stop: asyncio.Event,
     started: Callable[[int], None] | None = None,
+    policy: Callable[[AccessKnobs, KeyRing], AccessPolicy | None] = access_policy,
 ) -> None:
     """Run a service until ``stop`` is set.
 
     Args:
+        policy: decides who may call what; everyone may call everything where it returns None.
         started: called with the port once the server listens (still NOT_SERVING).
     """
     registry = CollectorRegistry()
@@ -193,7 +196,7 @@ async def run_service(
     server = GrpcServer(
         [*parts.handlers, Handler(OPS_SERVICE, ops, ops_pb2_grpc.add_OpsServiceServicer_to_server)],
         registry,
-        access_policy(settings, keys, tls=tls is not None),
+        policy(settings, keys),
         ResponseCache(clock) if settings.api_keep_answers else None,
         tls,
         call_limits(settings),

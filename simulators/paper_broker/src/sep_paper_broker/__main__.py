@@ -12,8 +12,8 @@ from sep_paper_broker.app import serve_paper_broker
 from sep_paper_broker.settings import Settings, SettingsError, read_settings
 
 _EPILOG = """\
-Every option can also come from the environment: PAPER_HOST, PAPER_PORT, PAPER_ADMIN, PAPER_ADMIN_PORT,
-PAPER_SEED, PAPER_STATE, PAPER_BALANCE, PAPER_CANDLES_DIR, PAPER_HEDGING,
+Every option can also come from the environment: PAPER_HOST, PAPER_PORT, PAPER_ADMIN,
+PAPER_ADMIN_PORT, PAPER_SEED, PAPER_STATE, PAPER_BALANCE, PAPER_CANDLES_DIR, PAPER_HEDGING,
 PAPER_MT4_ACCOUNT, OANDA_ACCOUNT_ID, MARKET_CALENDAR.
 The bearer token comes from OANDA_API_TOKEN alone (default: paper).
 """

@@ -34,7 +34,10 @@ def write_envoy_config(out: Path, env: Mapping[str, str]) -> None:
     edge = EdgeSettings(
         listen=settings.http,
         transcoding="@sep-transcoding",
-        **services,
+        gateway=services["gateway"],
+        evaluator=services["evaluator"],
+        allocator=services["allocator"],
+        guard=services["guard"],
         descriptor_set=out.with_name("contract.binpb"),
         tls=settings.edge_tls,
         grpc_tls=settings.grpc_tls,

@@ -23,16 +23,14 @@ def make_missing_keys(folder: Path) -> list[Path]:
     Raises:
         StackError: the folder can't be written.
     """
-    made = []
+    made: list[Path] = []
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         present = {path.name for path in folder.iterdir()}
         wanted = [f"internal.{service}" for service in SERVICES]
         if not any(name.partition(".")[0] == "write" for name in present):
             wanted.insert(0, "write")
-        for name in wanted:
-            if name not in present:
-                made.append(_make(folder, name))
+        made += [_make(folder, name) for name in wanted if name not in present]
     except OSError as error:
         raise StackError(f"can't create keys in {folder}: {error.strerror}") from error
     return made

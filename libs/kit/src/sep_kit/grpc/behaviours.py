@@ -76,7 +76,7 @@ def cached(
 
 
 def streamed(
-    accept: Accept, inner: Stream, admit_again: Callable[[Any], None]
+    accept: Accept, inner: Stream, admit_again: Callable[[Any], object]
 ) -> Callable[[Any, Any], AsyncIterator[Any]]:
     """Stream responses until the handler ends, the client disconnects or its key is revoked.
 
@@ -101,7 +101,7 @@ def streamed(
 
 
 async def _while_admitted(
-    responses: AsyncGenerator[Any, None], admit_again: Callable[[], None]
+    responses: AsyncGenerator[Any, None], admit_again: Callable[[], object]
 ) -> AsyncIterator[Any]:
     """The responses, with a check each second, whether or not there is a response."""
     following: asyncio.Task[Any] | None = None

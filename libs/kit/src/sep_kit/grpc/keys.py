@@ -1,8 +1,9 @@
 """API keys in a folder, one file per key, reloaded when the folder changes.
 
 A file name is a role, or a role and a name: ``write``, ``write.alice``, ``read.grafana``,
-``internal.guard``. The name of an internal key is the service that sends it. To rotate a key, add a second file, move its users to the new key, and delete the
-first file. No restart is needed. A file that can't be used costs its own key alone.
+``internal.guard``. The name of an internal key is the service that sends it. To rotate a key, add a
+second file, move its users to the new key, and delete the first file. No restart is needed. A file
+that can't be used costs its own key alone.
 """
 
 import hashlib

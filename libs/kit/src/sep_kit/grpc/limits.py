@@ -1,8 +1,8 @@
 """Limits on what one client may do: writes and failures in a time, streams at the same time.
 
-Writes are charged to the key, after it has been checked; without keys to the client's address. Calls
-that are refused for want of a key are charged to the address, in buckets of their own, so that they
-use up nothing of what holders of keys may do.
+Writes are charged to the key, after it has been checked; without keys to the client's address.
+Calls that are refused for want of a key are charged to the address, in buckets of their own, so
+that they use up nothing of what holders of keys may do.
 """
 
 from collections import Counter, OrderedDict
@@ -27,8 +27,7 @@ _MAX_STREAMS = 400
 class TokenBuckets:
     """A bucket of ``calls`` tokens for each owner, filled again evenly within ``PERIOD_S``.
 
-    Only the owners that were seen last have buckets; a bucket that is dropped was full, or its owner
-    is one of more than ten thousand.
+    Only the ten thousand owners that were seen last have buckets.
     """
 
     def __init__(self, calls: int, monotonic: Callable[[], float]) -> None:

@@ -1,7 +1,7 @@
 """Mutual TLS between the services: peers without a certificate of the stack's CA are refused.
 
 Services move between addresses, so all certificates carry the same DNS name, ``sep``. A service's
-certificate also carries its own, such as ``guard.sep``: methods that only the guard may call check it.
+certificate also carries its own, such as ``guard.sep``, which methods of the guard alone check.
 """
 
 from dataclasses import dataclass

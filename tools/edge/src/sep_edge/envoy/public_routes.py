@@ -117,7 +117,8 @@ def _head_of_a_stream(settings: EdgeSettings, path: str) -> Json:
     """HEAD of a stream, which has no end and so no response that could be measured."""
     return {
         "match": {"path": path, "headers": [header_equals(":method", "HEAD")]},
-        "direct_response": {"status": 200},
+        # Envoy sends a content type only with a body; of a HEAD it drops the body.
+        "direct_response": {"status": 200, "body": {"inline_string": "\n"}},
         "response_headers_to_add": [set_header("content-type", "text/event-stream")],
         **_neither_cached_nor_transcoded(settings),
     }
