@@ -156,7 +156,11 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         (keys / name).chmod(0o600)
     running.writer = "write.alice"
     running.start(
-        CORS_ORIGINS=ORIGIN, EDGE_LOGGED_READS="100", EDGE_WRITE_LIMIT="1000", LOG_LEVEL="DEBUG"
+        CORS_ORIGINS=ORIGIN,
+        EDGE_LOGGED_READS="100",
+        EDGE_READ_LIMIT="10000",
+        EDGE_WRITE_LIMIT="1000",
+        LOG_LEVEL="DEBUG",
     )
     running.wait_until_warm()
     yield running

@@ -59,7 +59,7 @@ async def running_envoy(
         guard=Address.parse(services["guard"]),
         descriptor_set=DESCRIPTOR_SET,
         admin=admin,
-        **options,
+        **{"read_limit": 10_000} | options,
     )
     config = bootstrap(settings)
     change(config)

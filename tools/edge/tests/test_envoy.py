@@ -33,8 +33,7 @@ from sep_edge.address import Address
 from sep_edge.envoy.admin import drain
 from sep_edge.envoy.clusters import OPS_SERVICE
 from sep_edge.envoy.config import render
-from sep_edge.envoy.rate_limit import PAGES
-from sep_edge.envoy.settings import EdgeSettings
+from sep_edge.envoy.settings import DEFAULT_READ_LIMIT, EdgeSettings
 from sep_edge.envoy.transcoding import MAX_REQUEST_BYTES
 from sep_edge.openapi.write import write_pages
 from sep_protos import DESCRIPTOR_SET
@@ -417,9 +416,12 @@ async def test_health_responds_while_any_service_runs(edge: RunningEdge) -> None
     assert {response.status_code for response in responses} == {httpx.codes.OK}
 
 
-async def test_pages_of_a_client_are_limited_and_reads_are_not(edge: RunningEdge) -> None:
-    """Each response is large, and is made without a service."""
-    responses = await asyncio.gather(*(edge.rest.get("/openapi.json") for _ in range(2 * PAGES)))
+@pytest.mark.parametrize("path", ["/openapi.json", "/metrics", "/api/candles?instrument=EUR_USD"])
+async def test_expensive_reads_of_a_client_are_limited_and_others_are_not(
+    edge: RunningEdge, path: str
+) -> None:
+    calls = range(2 * DEFAULT_READ_LIMIT)
+    responses = await asyncio.gather(*(edge.rest.get(path) for _ in calls))
     (refused, *_) = (r for r in responses if r.status_code != httpx.codes.OK)
     assert error_of(refused) == (429, 8, "RATE_LIMITED")
     assert (await edge.rest.get("/health")).status_code == httpx.codes.OK

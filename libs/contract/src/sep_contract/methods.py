@@ -53,6 +53,7 @@ class Method:
         unlimited_when: when the limit on writes does not count a call: ``always``, the name of a
             boolean field for calls that set it, or empty for never.
         callers: names of the services that may call an internal method; empty for all of them.
+        expensive: whether the proxy limits how often a client address may call it.
         errors: declared reasons by the name of their gRPC code, beside ``COMMON_ERRORS``.
         verb: ``GET`` or ``POST``; empty without a REST route.
         route: REST path such as ``/api/pairs``; empty without one.
@@ -74,6 +75,7 @@ class Method:
     control_plane: bool = False
     unlimited_when: str = ""
     callers: tuple[str, ...] = ()
+    expensive: bool = False
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False)
     verb: str = ""
     route: str = ""

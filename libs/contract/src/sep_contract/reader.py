@@ -119,6 +119,7 @@ def _method(
         control_plane=rule.control_plane,
         unlimited_when=rule.unlimited_when,
         callers=tuple(rule.callers),
+        expensive=rule.expensive,
         errors=errors,
         verb=verb.upper(),
         route=getattr(http, verb) if verb else "",

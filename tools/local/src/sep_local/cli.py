@@ -23,6 +23,7 @@ settings, from the environment or the env file (the environment wins):
   CORS_ORIGINS        origins of web pages that may call, comma-separated; none if unset
   EDGE_CACHE          0 disables Envoy's cache of reads; 1 if unset
   ALLOWED_HOSTS       host names of the public port, beside localhost and HTTP_BIND; * for any
+  EDGE_READ_LIMIT     calls of candles, of metrics, of pages an address may make in ten seconds; 50
   EDGE_LOGGED_READS   percentage of successful reads in the access log; 1 if unset
   ports               {", ".join(f"{name} ({port})" for name, port in DEFAULT_PORTS.items())}
 every other setting is passed on to the services.

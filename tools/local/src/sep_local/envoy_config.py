@@ -47,6 +47,7 @@ def write_envoy_config(out: Path, env: Mapping[str, str]) -> None:
         cache=settings.edge_cache,
         logged_reads=settings.edge_logged_reads,
         allowed_hosts=settings.allowed_hosts,
+        read_limit=settings.edge_read_limit,
     )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

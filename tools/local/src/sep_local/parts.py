@@ -163,5 +163,6 @@ def edge_settings(settings: LocalSettings) -> EdgeSettings:
         cache=settings.edge_cache,
         logged_reads=settings.edge_logged_reads,
         allowed_hosts=settings.allowed_hosts,
+        read_limit=settings.edge_read_limit,
         max_connections=min(MAX_CONNECTIONS, _open_files() - _OTHER_FILES),
     )

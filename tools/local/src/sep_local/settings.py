@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from sep_edge.address import Address
 from sep_edge.envoy.endpoints import Tls
 from sep_edge.envoy.hosts import is_host
+from sep_edge.envoy.settings import DEFAULT_READ_LIMIT
 
 from sep_local.errors import StackError
 
@@ -37,6 +38,7 @@ LOCAL_NAMES = frozenset(
         "EDGE_CACHE",
         "EDGE_LOGGED_READS",
         "ALLOWED_HOSTS",
+        "EDGE_READ_LIMIT",
         "CORS_ORIGINS",
     }
 )
@@ -67,6 +69,7 @@ class LocalSettings:
     edge_cache: bool
     edge_logged_reads: int
     allowed_hosts: tuple[str, ...]
+    edge_read_limit: int
 
     @property
     def paper_trading(self) -> bool:
@@ -126,6 +129,9 @@ def read_settings(env: Mapping[str, str], port_base: int | None = None) -> Local
     if not (logged.isdecimal() and int(logged) <= 100):
         faults.append(f"EDGE_LOGGED_READS={logged!r}: a percentage from 0 to 100")
     hosts = _hosts(env, faults)
+    limit = env.get("EDGE_READ_LIMIT", str(DEFAULT_READ_LIMIT))
+    if not (limit.isdecimal() and 1 <= int(limit) <= 1_000_000):
+        faults.append(f"EDGE_READ_LIMIT={limit!r}: calls in ten seconds, from 1 to 1000000")
     if faults:
         raise StackError("the settings have faults:", faults)
     admin_port = ports["ENVOY_ADMIN_PORT"]
@@ -147,6 +153,7 @@ def read_settings(env: Mapping[str, str], port_base: int | None = None) -> Local
         edge_cache=cache == "1",
         edge_logged_reads=int(logged),
         allowed_hosts=hosts,
+        edge_read_limit=int(limit),
     )
 
 

@@ -25,7 +25,9 @@ CONTROL = "-control"
 STREAMS = "-streams"
 """Suffix of the cluster of a service's streams."""
 
-_CALLS = 512
+# Calls in progress. A further one gets 503 at once.
+_CALLS = 256
+_METRICS_CALLS = 16
 _CONTROL_CALLS = 512
 _STREAM_CALLS = 512
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -52,9 +54,12 @@ def cluster_of(service: Service, method: Method) -> str:
 
 
 def _suffixes(contract: Contract, area: str) -> dict[str, int]:
-    """The clusters of an area, with the calls that may be in progress in each."""
+    """The clusters of an area, with the calls that may be in progress in each.
+
+    What is left of ops without its control plane is metrics, which are expensive, and reflection.
+    """
     methods = [m for s in contract.services if s.area == area for m in s.methods]
-    found = {"": _CALLS}
+    found = {"": _METRICS_CALLS if area == OPS_CLUSTER else _CALLS}
     if any(m.control_plane for m in methods):
         found[CONTROL] = _CONTROL_CALLS
     if any(m.streams for m in methods):

@@ -148,7 +148,7 @@ def _public_filters(settings: EdgeSettings, contract: Contract) -> list[Json]:
             },
         ),
         http_filter("envoy.filters.http.cors", "envoy.extensions.filters.http.cors.v3.Cors"),
-        # It has no bucket of its own and so limits nothing; the routes of pages have buckets.
+        # It has no bucket of its own and so limits nothing; expensive routes have buckets.
         http_filter(RATE_LIMIT, RATE_LIMIT_TYPE, stat_prefix="limit"),
         http_filter(
             "envoy.filters.http.compressor",

@@ -7,7 +7,7 @@ from sep_contract import Contract
 from sep_edge.envoy.clusters import TRANSCODING_CLUSTER
 from sep_edge.envoy.filters import DISABLED, Json, header_equals, set_header
 from sep_edge.envoy.hosts import other_hosts
-from sep_edge.envoy.rate_limit import RATE_LIMIT, page_limit
+from sep_edge.envoy.rate_limit import RATE_LIMIT, read_limit
 from sep_edge.envoy.response_cache import CACHE, cached_routes
 from sep_edge.envoy.rest_routes import rest_routes
 from sep_edge.envoy.service_routes import service_routes
@@ -89,7 +89,7 @@ def _pages(settings: EdgeSettings) -> Iterable[Json]:
             "typed_per_filter_config": _neither_cached_nor_transcoded(settings)[
                 "typed_per_filter_config"
             ]
-            | {RATE_LIMIT: page_limit()},
+            | {RATE_LIMIT: read_limit(settings.read_limit)},
         }
         yield _method_not_allowed(settings, path, ("GET", "HEAD"))
 
@@ -103,14 +103,18 @@ def _services(settings: EdgeSettings, contract: Contract) -> Iterable[Json]:
             verbs.setdefault(method.route, []).append(method.verb)
             if method.streams:
                 yield _head_of_a_stream(settings, method.route)
+    expensive = {m.route for m in contract.methods.values() if m.expensive}
     for path, allowed in verbs.items():
         for verb in allowed:
-            yield _for_verb(settings, _matching(rest, path), path, verb)
+            route = _for_verb(settings, _matching(rest, path), path, verb)
+            yield _limited(settings, route) if path in expensive else route
         yield _method_not_allowed(
             settings, path, [*allowed, *(["HEAD"] if "GET" in allowed else [])]
         )
-    for route in service_routes(contract):
-        yield _uncached(settings, route)
+    expensive = {m.path for m in contract.methods.values() if m.expensive}
+    for native in service_routes(contract):
+        route = _uncached(settings, native)
+        yield _limited(settings, route) if route["match"].get("path") in expensive else route
 
 
 def _head_of_a_stream(settings: EdgeSettings, path: str) -> Json:
@@ -148,6 +152,11 @@ def _verb(verb: str) -> Json:
     if verb != "GET":
         return header_equals(":method", verb)
     return {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
+
+
+def _limited(settings: EdgeSettings, route: Json) -> Json:
+    limit = {RATE_LIMIT: read_limit(settings.read_limit)}
+    return route | {"typed_per_filter_config": route.get("typed_per_filter_config", {}) | limit}
 
 
 def _uncached(settings: EdgeSettings, route: Json) -> Json:

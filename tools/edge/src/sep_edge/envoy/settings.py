@@ -6,6 +6,8 @@ from pathlib import Path
 from sep_edge.address import Address
 from sep_edge.envoy.endpoints import Endpoint, Tls
 
+DEFAULT_READ_LIMIT = 50
+"""Calls of each expensive read that one client address may make in ten seconds."""
 MAX_HEAP_BYTES = 320 * 1024 * 1024
 """Below the memory limit of Envoy's container, with room for what is not on the heap."""
 MAX_CONNECTIONS = 16_000
@@ -30,6 +32,7 @@ class EdgeSettings:
         logged_reads: percentage of successful reads in the access log.
         allowed_hosts: host names of the public port, beside the loopback names and the address
             that it binds; ``*`` for any.
+        read_limit: calls of each expensive read that a client address may make in ten seconds.
         max_heap_bytes: memory that Envoy may use.
         max_connections: connections of clients at the same time.
     """
@@ -49,6 +52,7 @@ class EdgeSettings:
     cache: bool = True
     logged_reads: int = 1
     allowed_hosts: tuple[str, ...] = ()
+    read_limit: int = DEFAULT_READ_LIMIT
     max_heap_bytes: int = MAX_HEAP_BYTES
     max_connections: int = MAX_CONNECTIONS
 

@@ -54,7 +54,7 @@ def reasons_of(method: Method) -> dict[int, list[str]]:
         found[401] = ["WRONG_KEY", "MISSING_KEY"]
     if method.access is Access.WRITE:
         found[403] = ["READ_KEY_ONLY", "FOREIGN_ORIGIN"]
-    if method.access in {Access.READ, Access.WRITE}:
+    if method.expensive or method.access in {Access.READ, Access.WRITE}:
         found[429] = ["RATE_LIMITED"]
     if method.streams:
         found[429].append("TOO_MANY_STREAMS")

@@ -27,7 +27,7 @@ end
 
 function envoy_on_request(handle)
   local headers, others = handle:headers(), {}
-  local foreign = is_foreign(headers, handle:filterContext()["origins"] or {})
+  local foreign = is_foreign(headers, handle:filterContext():get("origins") or {})
   for name, value in pairs(headers) do
     if name:sub(1, 1) ~= ":" and (not allowed[name] or value:find("[^\32-\126]")) then
       others[#others + 1] = name
