@@ -18,6 +18,7 @@ from sep_local.part import Part
 from sep_local.probes import all_listen, http_responds, valkey_responds
 from sep_local.run_dir import socket_folder
 from sep_local.settings import LOCAL_NAMES, LOOPBACK, LocalSettings
+from sep_local.valkey_users import make_users, url_file
 
 DRAIN_SECONDS = 1.5
 """How long calls in progress may take once a stop is requested."""
@@ -41,8 +42,10 @@ def stack_parts(settings: LocalSettings, env: Mapping[str, str]) -> list[Part]:
         env: the real environment over the env file.
     """
     system = {name: env[name] for name in _SYSTEM_NAMES if name in env}
+    # First: it makes the users that the services' environment names.
+    valkey = _valkey(settings, system)
     shared = service_environment(settings, env)
-    parts = [_valkey(settings, system)]
+    parts = [valkey]
     if settings.paper_trading:
         parts.append(_paper_broker(settings, shared))
     parts += [_service(name, settings, shared) for name in _SERVICES]
@@ -70,13 +73,19 @@ def service_environment(settings: LocalSettings, env: Mapping[str, str]) -> dict
 def stack_addresses(settings: LocalSettings) -> dict[str, str]:
     """The services' settings that follow from the local ones; the environment can't set them."""
     return {
-        "VALKEY_URL": f"redis://{settings.valkey}/0",
+        "VALKEY_URL": _valkey_url(settings),
         "GATEWAY_ADDR": str(settings.gateway),
         "EVALUATOR_ADDR": str(settings.evaluator),
         "ALLOCATOR_ADDR": str(settings.allocator),
         "GUARD_ADDR": str(settings.guard),
         "API_KEYS_DIR": str(settings.keys_dir),
     }
+
+
+def _valkey_url(settings: LocalSettings) -> str:
+    """The URL with the password of the services' user, once Valkey's users are made."""
+    made = url_file(settings.run_dir)
+    return made.read_text().strip() if made.is_file() else f"redis://{settings.valkey}/0"
 
 
 def _valkey(settings: LocalSettings, system: Mapping[str, str]) -> Part:
@@ -86,6 +95,7 @@ def _valkey(settings: LocalSettings, system: Mapping[str, str]) -> Part:
         "bind": LOOPBACK,
         "port": str(settings.valkey.port),
         "dir": str(data),
+        "aclfile": str(make_users(settings.run_dir, settings.valkey)),
         "appendonly": "yes",
         "appendfsync": "everysec",
         "save": "",  # the append-only file is enough

@@ -80,7 +80,9 @@ async def _supervise(settings: LocalSettings, env: Mapping[str, str], timeouts: 
 def _warn(console: Console, settings: LocalSettings, env: Mapping[str, str]) -> None:
     for name, address in stack_addresses(settings).items():
         if env.get(name, address) != address:
-            console.message(f"{name} from the environment is ignored: the stack uses {address}")
+            # The stack's URL of Valkey holds a password.
+            shown = "a Valkey of its own" if name == "VALKEY_URL" else address
+            console.message(f"{name} from the environment is ignored: the stack uses {shown}")
     if not settings.http.is_loopback:
         console.message(f"{settings.http} is reachable from other machines, which may read")
         if not settings.edge_tls:
