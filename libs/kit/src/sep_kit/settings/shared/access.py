@@ -25,18 +25,15 @@ class AccessKnobs(Knobs):
     generic_names: ClassVar[bool] = True
 
     api_access: ApiAccess = ApiAccess.KEYS
-    """`keys`: writing needs a key of API_KEYS_DIR. `open`: every client but web pages of another
-    origin may write; methods of the services among themselves need their key even then."""
+    """`keys`: writing needs a key of API_KEYS_DIR. `open`: every client but foreign pages may write."""
     api_keys_dir: Path | None = None
-    """Folder of keys (`write`, `write.NAME`, `read.NAME`, `internal.SERVICE`), which other users of
-    the machine can't read; reloaded when it changes."""
+    """Folder of keys: `write`, `write.NAME`, `read.NAME`, `internal.SERVICE`; mode 600, reloaded."""
     api_reads: Reads = Reads.OPEN
     """`key`: reading needs a key too, of any kind."""
     api_keep_answers: bool = True
     """`0` disables the response cache, so that every call is computed anew."""
     edge_write_limit: int = Field(20, ge=1, le=10_000)
-    """Calls of each writing method that one key may make in ten seconds; an engage of the kill
-    switch never counts. As many calls without a valid key may one address make."""
+    """Calls of each writing method that a key may make in ten seconds; an engage never counts."""
     edge_stream_limit: int = Field(20, ge=1, le=400)
     """Streams that one key, or one address without a key, may have open at one service."""
 
