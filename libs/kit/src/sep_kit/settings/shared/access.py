@@ -25,9 +25,9 @@ class AccessKnobs(Knobs):
     generic_names: ClassVar[bool] = True
 
     api_access: ApiAccess = ApiAccess.KEYS
-    """`keys`: writing needs a key of API_KEYS_DIR. `open`: every client but foreign pages may write."""
+    """`keys`: writing needs a key of API_KEYS_DIR. `open`: all but foreign web pages may write."""
     api_keys_dir: Path | None = None
-    """Folder of keys: `write`, `write.NAME`, `read.NAME`, `internal.SERVICE`; mode 600, reloaded."""
+    """Folder of keys: `write`, `write.NAME`, `read.NAME`, `internal.SERVICE`; mode 600."""
     api_reads: Reads = Reads.OPEN
     """`key`: reading needs a key too, of any kind."""
     api_keep_answers: bool = True
