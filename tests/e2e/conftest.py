@@ -151,6 +151,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     running = Stack(tmp_path_factory.mktemp("api") / "run")
     keys = running.run_dir / "keys"
     keys.mkdir(parents=True)
+    keys.chmod(0o700)
     for name, key in (("read.grafana", "r"), ("write.alice", "a")):
         (keys / name).write_text(key * 32)
         (keys / name).chmod(0o600)

@@ -172,16 +172,13 @@ async def run_service(
     loops, tls = LoopMetrics(registry), settings.tls()
     context = Context(name, store, clock, registry, loops, lease, keys, tls)
     parts = build(settings, context)
+    blob_s = settings.gates_blob_max_age_sec  # and of the weights
     view = StackView(
         name,
         settings.peers(),
         settings.hotband_pairs,
         settings.candle_granularity,
-        Limits(
-            settings.gates_blob_max_age_sec,
-            settings.gates_blob_max_age_sec,
-            settings.fresh_max_signal_age_sec,
-        ),
+        Limits(blob_s, blob_s, settings.fresh_max_signal_age_sec),
         settings,
     )
     ops = OpsServicer(
