@@ -416,7 +416,9 @@ async def test_health_responds_while_any_service_runs(edge: RunningEdge) -> None
     assert {response.status_code for response in responses} == {httpx.codes.OK}
 
 
-@pytest.mark.parametrize("path", ["/openapi.json", "/metrics", "/api/candles?instrument=EUR_USD"])
+@pytest.mark.parametrize(
+    "path", ["/openapi.json", "/metrics", "/api/candles?instrument=EUR_USD&limit=7"]
+)
 async def test_expensive_reads_of_a_client_are_limited_and_others_are_not(
     edge: RunningEdge, path: str
 ) -> None:
