@@ -134,6 +134,7 @@ def _stack(folder: Path) -> Iterator[int]:
         **os.environ,
         "SEP_RUN_DIR": str(folder / "run"),
         "EDGE_LOGGED_READS": "0",
+        "EDGE_READ_LIMIT": "1000000",
         "LOG_LEVEL": "WARNING",
         # The cadence of a live market, not of the demo.
         "EVAL_INTERVAL_SEC": "60",

@@ -151,8 +151,9 @@ def api(containers: Containers, stack: DeployedStack) -> Iterator[DeployedStack]
     folder.mkdir(parents=True)
     for name, key in KEYS.items():
         (folder / name).write_text(key)
+        (folder / name).chmod(0o600)
     keys = ("docker", "run", "--rm", "--network=none", "--volume=sep_keys:/keys", "--user=10001")
-    write = "; ".join(f"echo {key} >/keys/{name}" for name, key in KEYS.items())
+    write = "umask 077; " + "; ".join(f"echo {key} >/keys/{name}" for name, key in KEYS.items())
     remove = " ".join(f"/keys/{name}" for name in KEYS)
     assert containers.run(*keys, BASE, "sh", "-c", write) == (0, "")
     # Each service reloads its keys once a second.

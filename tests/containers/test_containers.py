@@ -5,6 +5,7 @@ import os
 import re
 import signal
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -143,7 +144,11 @@ def test_an_interrupted_drain_continues_when_it_is_run_again(
     before = {instrument: _units(containers, instrument) for instrument in held}
     faults = f"http://127.0.0.1:{containers.broker.port}/admin/faults"
     slow = {"kind": "latency", "method": "POST", "path": "orders$", "seconds": 1, "times": 100}
-    assert httpx.post(faults, json=slow, timeout=10).status_code == httpx.codes.CREATED
+    key = (Path(__file__).parents[2] / "deploy/paper_token").read_text().strip()
+    token = {"authorization": f"Bearer {key}"}
+    assert (
+        httpx.post(faults, json=slow, headers=token, timeout=10).status_code == httpx.codes.CREATED
+    )
     process = containers.start("bin/drain_overcap_only.sh", "--buffer-pct", "1")
     with process:
         assert process.stdout is not None
@@ -155,7 +160,7 @@ def test_an_interrupted_drain_continues_when_it_is_run_again(
     assert process.returncode == 130, output
     assert "Run it again to go on" in output
     assert 1 <= output.count("\nclose ") < len(held)
-    assert httpx.delete(faults, timeout=10).is_success
+    assert httpx.delete(faults, headers=token, timeout=10).is_success
 
     code, output = containers.run("bin/drain_overcap_only.sh", "--buffer-pct", "1")
     assert code == 0, output

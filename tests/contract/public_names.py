@@ -28,7 +28,7 @@ from tests.contract.sources import ROOT
 _SOURCE_FOLDERS = ("libs", "services", "simulators", "tools")
 _METRIC_KINDS = {"Counter", "Gauge", "Histogram", "Summary"}
 _KNOB = re.compile(
-    r"(?:PAPER|EDGE|SEP)_[A-Z_]*[A-Z]|CORS_ORIGINS|HTTP_BIND|HTTP_PORT"
+    r"(?:PAPER|EDGE|SEP)_[A-Z_]*[A-Z]|CORS_ORIGINS|ALLOWED_HOSTS|HTTP_BIND|HTTP_PORT"
     r"|(?:VALKEY|GATEWAY|EVALUATOR|ALLOCATOR|GUARD|ENVOY_ADMIN)_PORT"
 )
 _REASON_ENUM = re.compile(r"(Reason|Refusal)s?$")

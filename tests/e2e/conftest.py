@@ -151,11 +151,17 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     running = Stack(tmp_path_factory.mktemp("api") / "run")
     keys = running.run_dir / "keys"
     keys.mkdir(parents=True)
-    (keys / "read.grafana").write_text("r" * 32)
-    (keys / "write.alice").write_text("a" * 32)
+    keys.chmod(0o700)
+    for name, key in (("read.grafana", "r"), ("write.alice", "a")):
+        (keys / name).write_text(key * 32)
+        (keys / name).chmod(0o600)
     running.writer = "write.alice"
     running.start(
-        CORS_ORIGINS=ORIGIN, EDGE_LOGGED_READS="100", EDGE_WRITE_LIMIT="1000", LOG_LEVEL="DEBUG"
+        CORS_ORIGINS=ORIGIN,
+        EDGE_LOGGED_READS="100",
+        EDGE_READ_LIMIT="10000",
+        EDGE_WRITE_LIMIT="1000",
+        LOG_LEVEL="DEBUG",
     )
     running.wait_until_warm()
     yield running

@@ -122,6 +122,8 @@ async def test_a_key_is_rotated_without_a_restart(api: Stack) -> None:
 
     assert status("b" * 32) == 401
     (keys / "write.bob").write_text("b" * 32)
+    assert status("b" * 32) == 401  # others of the machine may read it
+    (keys / "write.bob").chmod(0o600)
     await eventually(lambda: status("b" * 32) == 200, within_s=5)
     (keys / "write.bob").unlink()
     await eventually(lambda: status("b" * 32) == 401, within_s=5)
@@ -129,7 +131,7 @@ async def test_a_key_is_rotated_without_a_restart(api: Stack) -> None:
 
 
 def test_keys_are_readable_by_their_owner_only_and_never_logged(api: Stack) -> None:
-    internal = api.run_dir / "keys" / "internal"
+    internal = api.run_dir / "keys" / "internal.guard"
     assert internal.stat().st_mode & 0o777 == 0o600
     httpx.get(f"{api.url}/api/status", headers=bearer("leaked-leaked-leaked-leaked"))
     logs = "".join(p.read_text() for p in (api.run_dir / "logs").glob("*.log"))

@@ -11,7 +11,7 @@ import grpc
 import httpx
 import pytest
 import trustme
-from sep_kit.grpc.tls import DNS_NAME, TlsFiles
+from sep_kit.grpc.tls import DNS_NAME, TlsFiles, service_name
 
 from tests.e2e.calls import reason
 from tests.e2e.conftest import Stack
@@ -24,7 +24,7 @@ GET_KILL_SWITCH = "/sep.guard.v1.GuardService/GetKillSwitch"
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
     """Certificate of a service, from the stack's own authority."""
-    return issue(tmp_path_factory.mktemp("tls"), DNS_NAME)
+    return issue(tmp_path_factory.mktemp("tls"), DNS_NAME, service_name("guard"))
 
 
 def issue(folder: Path, *names: str) -> TlsFiles:

@@ -15,6 +15,7 @@ from sep_testing.clock import FakeClock
 
 ALICE = Caller(Role.WRITE, "alice")
 KEY = "a" * MIN_KEY_LENGTH
+INTERNAL = [f"internal.{service}" for service in ("gateway", "evaluator", "allocator", "guard")]
 
 
 class FakeMonotonic:
@@ -27,6 +28,12 @@ class FakeMonotonic:
         return self.now
 
 
+def put(path: Path, key: str) -> None:
+    """Write a key file as it should be: for its owner alone."""
+    path.write_text(key)
+    path.chmod(0o600)
+
+
 @pytest.fixture
 def monotonic() -> FakeMonotonic:
     return FakeMonotonic()
@@ -34,7 +41,7 @@ def monotonic() -> FakeMonotonic:
 
 @pytest.fixture
 def ring(tmp_path: Path, monotonic: FakeMonotonic) -> KeyRing:
-    (tmp_path / "write.alice").write_text(KEY + "\n")
+    put(tmp_path / "write.alice", KEY + "\n")
     return KeyRing(tmp_path, monotonic)
 
 
@@ -50,7 +57,7 @@ def test_the_time_of_a_lookup_does_not_depend_on_the_keys(
 ) -> None:
     """Every key is compared in constant time, also after a match."""
     for name in ("internal", "read.grafana", "write.alice"):
-        (tmp_path / name).write_text(name[0] * MIN_KEY_LENGTH)
+        put(tmp_path / name, name[0] * MIN_KEY_LENGTH)
     ring, compared = KeyRing(tmp_path, FakeMonotonic()), []
 
     def counting(known: bytes, given: bytes) -> bool:
@@ -68,8 +75,8 @@ def test_added_and_removed_keys_take_effect_within_a_second(
     ring: KeyRing, tmp_path: Path, monotonic: FakeMonotonic
 ) -> None:
     assert ring.caller(KEY) == ALICE
-    (tmp_path / "write.bob").write_text("b" * MIN_KEY_LENGTH)
-    (tmp_path / "internal").write_text("i" * MIN_KEY_LENGTH)
+    put(tmp_path / "write.bob", "b" * MIN_KEY_LENGTH)
+    put(tmp_path / "internal", "i" * MIN_KEY_LENGTH)
     (tmp_path / "write.alice").unlink()
     assert ring.caller(KEY) == ALICE
     monotonic.now += 1.1
@@ -89,9 +96,62 @@ def test_added_and_removed_keys_take_effect_within_a_second(
     ],
 )
 def test_an_invalid_key_file_is_ignored(tmp_path: Path, name: str, content: str) -> None:
-    (tmp_path / name).write_text(content)
+    put(tmp_path / name, content)
     ring = KeyRing(tmp_path, FakeMonotonic())
     assert ring.caller(content.strip()) is None
+
+
+def damage(path: Path, how: str) -> None:
+    """Make the file one that can't be used."""
+    match how:
+        case "byte order mark":
+            path.write_bytes(b"\xef\xbb\xbf" + KEY.encode())
+            path.chmod(0o600)
+        case "dangling link":
+            path.symlink_to(path.parent / "nothing")
+        case "directory":
+            path.mkdir()
+        case "readable by all":
+            put(path, KEY)
+            path.chmod(0o644)
+        case "loop of links":
+            path.symlink_to(path)
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("byte order mark", "byte order mark"),
+        ("dangling link", "unreadable: No such file"),
+        ("directory", "not a file"),
+        ("readable by all", "chmod 600"),
+        ("loop of links", "unreadable: Too many levels"),
+    ],
+)
+def test_a_bad_file_costs_its_own_key_alone(
+    ring: KeyRing, tmp_path: Path, monotonic: FakeMonotonic, how: str, reason: str
+) -> None:
+    """Before, one such file cancelled every key, those of the services included."""
+    put(tmp_path / "internal.guard", "g" * MIN_KEY_LENGTH)
+    assert (ring.caller(KEY), ring.faults()) == (ALICE, ())
+    damage(tmp_path / "write.bob", how)
+    monotonic.now += 1.1
+    assert ring.caller(KEY) == ALICE
+    assert ring.caller("g" * MIN_KEY_LENGTH) == Caller(Role.INTERNAL, "guard")
+    (fault,) = ring.faults()
+    assert fault.file == "write.bob"
+    assert reason in fault.reason
+    bad = tmp_path / "write.bob"
+    bad.rmdir() if how == "directory" else bad.unlink()
+    monotonic.now += 1.1
+    assert ring.faults() == ()
+
+
+def test_a_service_sends_the_internal_key_of_its_name(tmp_path: Path) -> None:
+    put(tmp_path / "internal", "i" * MIN_KEY_LENGTH)
+    put(tmp_path / "internal.guard", "g" * MIN_KEY_LENGTH)
+    assert KeyRing(tmp_path, FakeMonotonic(), "guard").own_key() == "g" * MIN_KEY_LENGTH
+    assert KeyRing(tmp_path, FakeMonotonic(), "allocator").own_key() == "i" * MIN_KEY_LENGTH
 
 
 def test_removing_the_folder_removes_its_keys(
@@ -107,18 +167,18 @@ def test_removing_the_folder_removes_its_keys(
 def test_missing_keys_are_created_once_and_readable_by_their_owner_only(tmp_path: Path) -> None:
     folder = tmp_path / "keys"
     made = make_missing_keys(folder)
-    assert [p.name for p in made] == ["write", "internal"]
+    assert [p.name for p in made] == ["write", *INTERNAL]
     assert all(p.stat().st_mode & 0o777 == 0o600 for p in made)
     assert folder.stat().st_mode & 0o777 == 0o700
     assert make_missing_keys(folder) == []
-    ring = KeyRing(folder, FakeMonotonic())
+    ring = KeyRing(folder, FakeMonotonic(), "guard")
     assert ring.caller((folder / "write").read_text().strip()) == Caller(Role.WRITE, "write")
-    assert ring.own_key() == (folder / "internal").read_text().strip()
+    assert ring.own_key() == (folder / "internal.guard").read_text().strip()
 
 
 def test_no_key_is_created_for_a_role_that_has_a_named_key(tmp_path: Path) -> None:
-    (tmp_path / "write.alice").write_text(KEY)
-    assert [p.name for p in make_missing_keys(tmp_path)] == ["internal"]
+    put(tmp_path / "write.alice", KEY)
+    assert [p.name for p in make_missing_keys(tmp_path)] == INTERNAL
 
 
 async def test_simultaneous_callers_share_one_response(clock: FakeClock) -> None:

@@ -31,7 +31,8 @@ async def test_a_gap_in_a_long_history_is_found_and_filled(shell: OperatorShell)
     assert fetches_of_a_warm_up(shell) >= 1
     await eventually(lambda: fetches_of_a_warm_up(shell) == 0, within_s=60)
     key = "md:candles:EUR_GBP:M1"
-    with redis.Redis(port=shell.stack.port + 1, decode_responses=True) as store:
+    url = (shell.stack.run_dir / "valkey.url").read_text().strip()
+    with redis.Redis.from_url(url, decode_responses=True) as store:
         chunks = sorted((f for f in store.hkeys(key) if f.isdigit()), key=int)
         # A chunk is a day of M1 bars. Take one of a weekday: weekends need no candles.
         traded = next(c for c in chunks[1:-1] if fx_week_open(int(c) + 12 * 3600))

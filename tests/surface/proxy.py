@@ -50,7 +50,6 @@ async def running_envoy(
         options: further fields of ``EdgeSettings``.
     """
     listen, admin = (Address("127.0.0.1", free_port()) for _ in range(2))
-    defaults: Json = {"write_limit": 10_000}
     settings = EdgeSettings(
         listen=listen,
         transcoding=f"@sep-surface-{listen.port}",
@@ -60,7 +59,7 @@ async def running_envoy(
         guard=Address.parse(services["guard"]),
         descriptor_set=DESCRIPTOR_SET,
         admin=admin,
-        **defaults | options,
+        **{"read_limit": 10_000} | options,
     )
     config = bootstrap(settings)
     change(config)

@@ -41,8 +41,9 @@ SERVICES: dict[str, tuple[Any, Any]] = {
 
 def make_keys(folder: Path) -> Path:
     folder.mkdir()
-    for name, key in {"write": WRITE, "read": READ, "internal": INTERNAL}.items():
+    for name, key in {"write": WRITE, "read": READ, "internal.guard": INTERNAL}.items():
         (folder / name).write_text(key)
+        (folder / name).chmod(0o600)
     return folder
 
 
@@ -93,6 +94,7 @@ async def running_stack(
             "API_KEYS_DIR": str(make_keys(folder / "keys")),
             "KILL_SWITCH_DIR": str(folder / "halt"),
             "API_KEEP_ANSWERS": "0",
+            "EDGE_WRITE_LIMIT": "10000",
             "HOTBAND_PAIRS": "EUR_USD,USD_JPY",
             "MARKET_CALENDAR": "24x7",
             "CANDLE_GRANULARITY": "S5",

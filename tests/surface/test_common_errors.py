@@ -19,6 +19,7 @@ from sep_contract import Method
 from sep_edge.envoy.transcoding import MAX_REQUEST_BYTES
 from sep_kit.grpc.access import AccessPolicy, Reads
 from sep_kit.grpc.keys import KeyRing
+from sep_kit.grpc.limits import ALWAYS, CallLimits
 from sep_kit.grpc.server import GrpcServer
 
 from tests.surface.methods import (
@@ -57,7 +58,9 @@ class Proxies:
     Args:
         normal: without special settings.
         short_timeouts: calls end after 0.4 s.
-        one_write: each writing method may be called once.
+        one_call: each key may call a writing method once and have one stream, and one call without
+            a key is refused as such.
+        without_keys: every client may write.
         no_server: with nothing behind it.
         native: gRPC through the first proxy.
     """
@@ -65,7 +68,8 @@ class Proxies:
     behaviour: Behaviour
     normal: httpx.AsyncClient
     short_timeouts: httpx.AsyncClient
-    one_write: httpx.AsyncClient
+    one_call: httpx.AsyncClient
+    without_keys: httpx.AsyncClient
     no_server: httpx.AsyncClient
     native: grpc.aio.Channel
 
@@ -74,16 +78,26 @@ class Proxies:
 async def proxies(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Proxies]:
     folder, behaviour = tmp_path_factory.mktemp("proxies"), Behaviour()
     ring = KeyRing(make_keys(folder / "keys"), asyncio.get_running_loop().time)
-    policy = AccessPolicy(ring, Reads.KEY)
-    server = GrpcServer(servicers(behaviour), CollectorRegistry(), policy)
-    services = dict.fromkeys(SERVICES, f"127.0.0.1:{await server.start('127.0.0.1:0')}")
+    policy, handlers = AccessPolicy(ring, Reads.KEY), servicers(behaviour)
+    limits = CallLimits(1, 1, asyncio.get_running_loop().time)
+    servers = [
+        GrpcServer(handlers, CollectorRegistry(), policy),
+        GrpcServer(handlers, CollectorRegistry(), policy, limits=limits),
+        GrpcServer(handlers, CollectorRegistry(), AccessPolicy(ring, Reads.OPEN, open_writes=True)),
+    ]
+    normal_services, one_call_services, open_services = [
+        dict.fromkeys(SERVICES, f"127.0.0.1:{await server.start('127.0.0.1:0')}")
+        for server in servers
+    ]
     nowhere = dict.fromkeys(SERVICES, "127.0.0.1:1")
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(server.stop, 0)
+        for server in servers:
+            stack.push_async_callback(server.stop, 0)
         envoys = (
-            running_envoy(folder, services),
-            running_envoy(folder, services, short_timeouts),
-            running_envoy(folder, services, write_limit=1),
+            running_envoy(folder, normal_services),
+            running_envoy(folder, normal_services, short_timeouts),
+            running_envoy(folder, one_call_services, cache=False),
+            running_envoy(folder, open_services),
             running_envoy(folder, nowhere),
         )
         ready = [await stack.enter_async_context(envoy) for envoy in envoys]
@@ -92,14 +106,15 @@ async def proxies(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
             for envoy in ready
         ]
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(ready[0].address))
-        normal, short, one_write, no_server = clients
-        yield Proxies(behaviour, normal, short, one_write, no_server, channel)
+        normal, short, one_call, without_keys, no_server = clients
+        yield Proxies(behaviour, normal, short, one_call, without_keys, no_server, channel)
 
 
 async def call(http: httpx.AsyncClient, method: Method, **options: Any) -> httpx.Response:
     options = {"headers": BEARER} | options
-    if method.has_body and "content" not in options:
-        options["json"] = REQUESTS.get(method.name, {})
+    if method.has_body:
+        if not {"content", "json"} & set(options):
+            options["json"] = REQUESTS.get(method.name, {})
     elif "params" not in options:
         options["params"] = REQUESTS.get(method.name, {})
     return await http.request(method.verb, method.route, **options)
@@ -149,8 +164,33 @@ async def with_a_read_key(proxies: Proxies, method: Method) -> httpx.Response:
 
 
 async def too_often(proxies: Proxies, method: Method) -> httpx.Response:
-    await call(proxies.one_write, method)
-    return await call(proxies.one_write, method)
+    """A write with a key; a read without one. An engage is never limited, a release is."""
+    options: dict[str, Any] = {}
+    if not method.writes:
+        options["headers"] = {}
+    elif method.name == "SetKillSwitch":
+        options["json"] = {"kill_switch": False, "reason": "a test"}
+    elif method.unlimited_when == ALWAYS:
+        options["headers"] = {}
+    # The bucket may become full again between two calls, not between three.
+    for _ in range(3):
+        response = await call(proxies.one_call, method, **options)
+        if response.status_code == 429:
+            break
+    return response
+
+
+async def a_second_stream(proxies: Proxies, method: Method) -> httpx.Response:
+    """Of two streams at the same time one blocks, and the other is refused."""
+    proxies.behaviour.run = block
+    both = (call(proxies.one_call, method, timeout=1) for _ in range(2))
+    outcomes = await asyncio.gather(*both, return_exceptions=True)
+    (refused,) = (found for found in outcomes if isinstance(found, httpx.Response))
+    return refused
+
+
+async def from_another_origin(proxies: Proxies, method: Method) -> httpx.Response:
+    return await call(proxies.without_keys, method, headers={"origin": "https://evil.example"})
 
 
 async def too_large(proxies: Proxies, method: Method) -> httpx.Response:
@@ -166,7 +206,9 @@ PROVOKE: dict[str, Callable[[Proxies, Method], Awaitable[httpx.Response]]] = {
     "MISSING_KEY": without_a_key,
     "WRONG_KEY": with_a_wrong_key,
     "READ_KEY_ONLY": with_a_read_key,
+    "FOREIGN_ORIGIN": from_another_origin,
     "RATE_LIMITED": too_often,
+    "TOO_MANY_STREAMS": a_second_stream,
     "REQUEST_TOO_LARGE": too_large,
 }
 

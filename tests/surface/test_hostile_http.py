@@ -74,7 +74,7 @@ async def send(port: Port, raw: bytes) -> tuple[int, dict[str, str], bytes]:
 
 
 def http(line: str, *headers: str, body: bytes = b"", sized: bool = True) -> bytes:
-    lines = [f"{line} HTTP/1.1", "host: sep", *headers]
+    lines = [f"{line} HTTP/1.1", "host: localhost", *headers]
     if body and sized:
         lines.append(f"content-length: {len(body)}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin1") + body
@@ -243,40 +243,57 @@ async def test_unusual_but_valid_http_succeeds(port: Port, raw: bytes) -> None:
     assert status == 200, body
 
 
-@pytest.mark.parametrize("path", ["/api/kill-switch", "//api/kill-switch", "/api/k%69ll-switch",
-                                  "/api/./kill-switch", "/api/kill-switch/"])  # fmt: skip
-async def test_no_spelling_of_a_path_bypasses_the_write_limit(
-    tmp_path_factory: pytest.TempPathFactory, path: str
-) -> None:
-    no_server = dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), "127.0.0.1:1")
-    folder = tmp_path_factory.mktemp("limit")
-    async with (
-        running_envoy(folder, no_server, write_limit=2) as envoy,
-        grpc.aio.insecure_channel(envoy.address) as native,
-    ):
-        limited = Port(envoy.address, native)
-        raw = http(f"POST {path}", body=b'{"kill_switch": true}')
-        found = [(await send(limited, raw))[0] for _ in range(3)]
-    assert found in ([503, 503, 429], [404, 404, 404])
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "10.0.0.1",
+     "a@localhost", "localhost:x"],
+)  # fmt: skip
+@pytest.mark.parametrize("line", ["GET /api/oanda/account", "POST /api/kill-switch", "GET /docs",
+                                  "GET /api/pairs", "OPTIONS /api/status"])  # fmt: skip
+async def test_a_foreign_host_name_reads_nothing(port: Port, line: str, host: str) -> None:
+    """A page whose name was rebound to this machine sends that name."""
+    raw = http(line).replace(b"host: localhost", f"host: {host}".encode())
+    status, _, body = await send(port, raw)
+    assert (status, error_in(body)[0]) in {(421, "HOST_NOT_ALLOWED"), (400, "BAD_REQUEST")}
 
 
-async def test_the_write_limit_is_per_client_address_and_ignores_forwarding_headers(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    no_server = dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), "127.0.0.1:1")
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8000", "[::1]:80"])
+async def test_a_local_host_name_is_served(port: Port, host: str) -> None:
+    for line in ("GET /api/status", "GET /api/pairs"):
+        raw = http(line).replace(b"host: localhost", f"host: {host}".encode())
+        assert (await send(port, raw))[0] == 200
 
-    async def write(url: str, address: str, **headers: str) -> int:
-        transport = httpx.AsyncHTTPTransport(local_address=address)
-        async with httpx.AsyncClient(transport=transport, base_url=url, trust_env=False) as client:
-            return (await client.post("/api/kill-switch", headers=headers)).status_code
 
-    folder = tmp_path_factory.mktemp("addresses")
-    async with running_envoy(folder, no_server, write_limit=1) as envoy:
-        assert await write(envoy.url, "127.0.0.1") == 503
-        assert await write(envoy.url, "127.0.0.1") == 429
-        spoofed = {"x-forwarded-for": "127.0.0.3", "x-real-ip": "127.0.0.3"}
-        assert await write(envoy.url, "127.0.0.1", **spoofed) == 429
-        assert await write(envoy.url, "127.0.0.2") == 503
+@pytest.mark.parametrize("path", ["/api/status", "/api/pairs", "/api/candles?instrument=EUR_USD",
+                                  "/metrics", "/openapi.json", "/health"])  # fmt: skip
+async def test_head_is_get_without_a_body(port: Port, path: str) -> None:
+    got, headers, body = await send(port, http(f"GET {path}"))
+    status, head, _ = await send(port, http(f"HEAD {path}"))
+    assert (status, head["content-type"]) == (got, headers["content-type"])
+    if "content-length" in headers and path != "/metrics":
+        assert int(head.get("content-length", 0)) == len(body)
+
+
+async def test_head_over_http2_has_no_body(port: Port) -> None:
+    async with httpx.AsyncClient(base_url=f"http://{port.address}", http1=False, http2=True) as h2:
+        for path in ("/api/status", "/docs", "/health"):
+            response = await h2.head(path)
+            assert (response.status_code, response.content) == (200, b"")
+
+
+async def test_head_of_the_stream_ends(port: Port) -> None:
+    status, headers, _ = await send(port, http("HEAD /api/manifold/stream"))
+    assert (status, headers["content-type"]) == (200, "text/event-stream")
+
+
+@pytest.mark.parametrize("kind", ["application/grpc-web", "application/grpc-web+proto",
+                                  "application/grpc-web-text", "application/json"])  # fmt: skip
+async def test_grpc_web_gets_an_error_in_the_usual_shape(port: Port, kind: str) -> None:
+    for path in ("/sep.guard.v1.GuardService/GetKillSwitch", "/sep.nothing.v1.Nothing/Get"):
+        raw = http(f"POST {path}", f"content-type: {kind}", body=b"\0" * 5)
+        status, headers, body = await send(port, raw)
+        assert (status, headers["content-type"]) == (404, "application/json")
+        assert error_in(body)[0] == "UNKNOWN_ROUTE"
 
 
 async def test_invalid_native_calls_end_in_a_status(port: Port) -> None:

@@ -274,7 +274,7 @@ async def day(
 ) -> AsyncIterator[TradingDay]:
     clock = DayClock(MORNING)
     paper_settings = PaperSettings(
-        token=TOKEN, calendar=MarketCalendar.FX, poll_seconds=0.05, admin_port=0
+        admin=True, token=TOKEN, calendar=MarketCalendar.FX, poll_seconds=0.05, admin_port=0
     )
     common = {
         "GRPC_LISTEN": "127.0.0.1:0", "VALKEY_URL": shared_valkey.url,

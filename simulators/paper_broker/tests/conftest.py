@@ -94,7 +94,7 @@ def serve(clock: ManualClock) -> Serve:
 
     @asynccontextmanager
     async def start(**changes: Any) -> AsyncIterator[Client]:
-        settings = replace(Settings(token="secret", poll_seconds=0.02), **changes)
+        settings = replace(Settings(token="secret", admin=True, poll_seconds=0.02), **changes)
         async with serve_paper_broker(settings, clock=clock) as running:
             headers = {"Authorization": "Bearer secret"}
             # Plain HTTP: reading the system's certificates would take longer than the test.

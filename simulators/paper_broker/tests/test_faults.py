@@ -210,6 +210,21 @@ async def test_admin_can_have_a_separate_port(serve: Serve) -> None:
         assert shown.json() == {"faults": []}
 
 
+async def test_faults_are_off_by_default_and_need_the_token(serve: Serve) -> None:
+    """A web page or another user of the machine could halt the paper account otherwise."""
+    async with serve(admin=False) as client:
+        assert (await client.http.get("/admin/faults")).status_code == 404
+    async with serve() as client:
+        for url in (client.running.url, client.running.admin_url):
+            async with httpx.AsyncClient(base_url=url) as stranger:
+                fault = {"kind": "market_halted"}
+                refused = await stranger.post("/admin/faults", json=fault)
+            assert refused.status_code == 401
+        # No fault may lock out who removes it.
+        await client.fault(kind="status", status=500)
+        assert (await client.http.delete("/admin/faults")).is_success
+
+
 @pytest.mark.parametrize(
     "description",
     [{}, {"kind": "x"}, {"kind": "hang", "more": 1}, {"kind": "hang", "times": "2"},

@@ -543,6 +543,16 @@ class GetRiskLimitsResponse(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class KeyFileFault(Answer):
+    """A file in the folder of API keys that is not used as a key."""
+
+    file: str
+    """Name of the file."""
+    reason: str
+    """Why it is not used, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lease(Answer):
     """Holder of a writer lease."""
 
@@ -584,6 +594,9 @@ class GetStatusResponse(Answer):
     """Holders of the writer leases; empty while the store can't be read."""
     parts: tuple[PartHealth, ...]
     """One entry per part, as in GetHealthResponse."""
+    key_file_faults: tuple[KeyFileFault, ...]
+    """Files in the folder of API keys that are not used as keys; read by the service that
+    answers."""
     modes: Modes | None = None
     """What the stack is allowed to do."""
     broker: BrokerLink | None = None

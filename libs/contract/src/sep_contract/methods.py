@@ -24,7 +24,13 @@ class Access(StrEnum):
 COMMON_ERRORS: Mapping[str, Sequence[str]] = {
     "INVALID_ARGUMENT": ("INVALID_ARGUMENT",),
     "UNAUTHENTICATED": ("MISSING_KEY", "WRONG_KEY"),
-    "PERMISSION_DENIED": ("READ_KEY_ONLY", "INTERNAL_ONLY"),
+    "PERMISSION_DENIED": (
+        "READ_KEY_ONLY",
+        "INTERNAL_ONLY",
+        "CALLER_NOT_ALLOWED",
+        "FOREIGN_ORIGIN",
+    ),
+    "RESOURCE_EXHAUSTED": ("RATE_LIMITED", "TOO_MANY_STREAMS"),
     "DEADLINE_EXCEEDED": ("UPSTREAM_TIMEOUT",),
     "INTERNAL": ("INTERNAL",),
 }
@@ -43,6 +49,11 @@ class Method:
         access: who may call it.
         max_age_s: seconds that a response may be cached; 0 for a response that must be fresh.
         timeout_s: seconds that a call may take; None for a stream, which has no end.
+        control_plane: whether operators need it to see or stop the stack.
+        unlimited_when: when the limit on writes does not count a call: ``always``, the name of a
+            boolean field for calls that set it, or empty for never.
+        callers: names of the services that may call an internal method; empty for all of them.
+        expensive: whether the proxy limits how often a client address may call it.
         errors: declared reasons by the name of their gRPC code, beside ``COMMON_ERRORS``.
         verb: ``GET`` or ``POST``; empty without a REST route.
         route: REST path such as ``/api/pairs``; empty without one.
@@ -61,6 +72,10 @@ class Method:
     access: Access = Access.WRITE
     max_age_s: int = 0
     timeout_s: int | None = DEFAULT_TIMEOUT_S
+    control_plane: bool = False
+    unlimited_when: str = ""
+    callers: tuple[str, ...] = ()
+    expensive: bool = False
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False)
     verb: str = ""
     route: str = ""

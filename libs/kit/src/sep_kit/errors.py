@@ -7,7 +7,11 @@
     ├── UnauthenticatedError      UNAUTHENTICATED      MISSING_KEY
     │   └── WrongKeyError                              WRONG_KEY
     ├── PermissionDeniedError     PERMISSION_DENIED    READ_KEY_ONLY
-    │   └── InternalOnlyError                          INTERNAL_ONLY
+    │   ├── InternalOnlyError                          INTERNAL_ONLY
+    │   ├── CallerNotAllowedError                      CALLER_NOT_ALLOWED
+    │   └── ForeignOriginError                         FOREIGN_ORIGIN
+    ├── RateLimitedError          RESOURCE_EXHAUSTED   RATE_LIMITED
+    │   └── TooManyStreamsError                        TOO_MANY_STREAMS
     ├── NotFoundError             NOT_FOUND            NOT_FOUND
     │   └── UnknownInstrumentError                     UNKNOWN_INSTRUMENT
     ├── PreconditionError         FAILED_PRECONDITION  PRECONDITION_FAILED
@@ -89,6 +93,31 @@ class InternalOnlyError(PermissionDeniedError):
     """Only services of the stack may call the method."""
 
     reason = "INTERNAL_ONLY"
+
+
+class CallerNotAllowedError(PermissionDeniedError):
+    """The caller is not one of the services that may call the method."""
+
+    reason = "CALLER_NOT_ALLOWED"
+
+
+class ForeignOriginError(PermissionDeniedError):
+    """A web page of another origin sent the call, and no key is needed here."""
+
+    reason = "FOREIGN_ORIGIN"
+
+
+class RateLimitedError(SepError):
+    """The caller made too many calls; the same call succeeds later."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason: str = "RATE_LIMITED"
+
+
+class TooManyStreamsError(RateLimitedError):
+    """The caller has too many streams open."""
+
+    reason = "TOO_MANY_STREAMS"
 
 
 class NotFoundError(SepError):

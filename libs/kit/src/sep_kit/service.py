@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import signal
 import socket
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from sep.ops.v1 import ops_pb2_grpc
 from sep_fx.freshness import bar_age_limit
 
+from sep_kit.admission import access_policy, call_limits, open_key_ring
 from sep_kit.cancellation import raise_if_cancelled
 from sep_kit.clock import Clock, SystemClock
 from sep_kit.errors import SepError
@@ -36,7 +36,7 @@ from sep_kit.ops.servicer import OpsServicer, StackView
 from sep_kit.ops.status import Limits
 from sep_kit.refusal import StartRefusedError
 from sep_kit.settings.loading import EX_CONFIG, ServiceSettings, check_settings_or_exit
-from sep_kit.settings.shared.access import AccessKnobs, ApiAccess, TlsKnobs
+from sep_kit.settings.shared.access import AccessKnobs, TlsKnobs
 from sep_kit.settings.shared.connection import ConnectionKnobs
 from sep_kit.settings.shared.freshness import FreshnessKnobs
 from sep_kit.settings.shared.market import MarketKnobs
@@ -169,10 +169,12 @@ async def run_service(
     clock: Clock,
     stop: asyncio.Event,
     started: Callable[[int], None] | None = None,
+    policy: Callable[[AccessKnobs, KeyRing], AccessPolicy | None] = access_policy,
 ) -> None:
     """Run a service until ``stop`` is set.
 
     Args:
+        policy: decides who may call what; everyone may call everything where it returns None.
         started: called with the port once the server listens (still NOT_SERVING).
     """
     registry = CollectorRegistry()
@@ -180,31 +182,35 @@ async def run_service(
     store = open_valkey(settings.valkey_url)
     holder = f"{socket.gethostname()}:{uuid.uuid4().hex[:8]}"
     lease = Lease(store, name, holder, clock)
-    keys = KeyRing(settings.api_keys_dir, time.monotonic)
+    keys = open_key_ring(name, settings, registry)
     loops, tls = LoopMetrics(registry), settings.tls()
     context = Context(name, store, clock, registry, loops, lease, keys, tls)
     parts = build(settings, context)
+    blob_s = settings.gates_blob_max_age_sec  # and of the weights
     view = StackView(
         name,
         settings.peers(),
         settings.hotband_pairs,
         settings.candle_granularity,
-        Limits(
-            settings.gates_blob_max_age_sec,
-            settings.gates_blob_max_age_sec,
-            settings.max_bar_age_s,
-        ),
+        Limits(blob_s, blob_s, settings.max_bar_age_s),
         settings,
     )
     ops = OpsServicer(
-        view, store, registry, clock, context.open_channel, is_writer=lambda: lease.held
+        view,
+        store,
+        registry,
+        clock,
+        context.open_channel,
+        is_writer=lambda: lease.held,
+        key_file_faults=keys.faults,
     )
     server = GrpcServer(
         [*parts.handlers, Handler(OPS_SERVICE, ops, ops_pb2_grpc.add_OpsServiceServicer_to_server)],
         registry,
-        AccessPolicy(keys, settings.api_reads) if settings.api_access is ApiAccess.KEYS else None,
+        policy(settings, keys),
         ResponseCache(clock) if settings.api_keep_answers else None,
         tls,
+        call_limits(settings),
     )
     async with contextlib.AsyncExitStack() as closing:
         for close in reversed((*parts.close, ops.close, store.aclose)):

@@ -12,8 +12,8 @@ from sep_paper_broker.app import serve_paper_broker
 from sep_paper_broker.settings import Settings, SettingsError, read_settings
 
 _EPILOG = """\
-Every option can also come from the environment: PAPER_HOST, PAPER_PORT, PAPER_ADMIN_PORT,
-PAPER_SEED, PAPER_STATE, PAPER_BALANCE, PAPER_CANDLES_DIR, PAPER_HEDGING,
+Every option can also come from the environment: PAPER_HOST, PAPER_PORT, PAPER_ADMIN,
+PAPER_ADMIN_PORT, PAPER_SEED, PAPER_STATE, PAPER_BALANCE, PAPER_CANDLES_DIR, PAPER_HEDGING,
 PAPER_MT4_ACCOUNT, OANDA_ACCOUNT_ID, MARKET_CALENDAR.
 The bearer token comes from OANDA_API_TOKEN alone (default: paper).
 """
@@ -57,9 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", help="port to serve on; 0 picks a free one (default: 0)")
     parser.add_argument("--host", help="address to serve on (default: 127.0.0.1)")
     parser.add_argument(
-        "--admin-port",
-        help="serve /admin/faults on a separate loopback port; without it, on the "
-        "main port, to loopback clients only",
+        "--admin", help="1 serves /admin/faults to loopback clients with the token (default: 0)"
+    )
+    parser.add_argument(
+        "--admin-port", help="port of /admin/faults on loopback; without it the main port"
     )
     parser.add_argument(
         "--candles-dir",

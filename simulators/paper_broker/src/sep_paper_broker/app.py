@@ -75,10 +75,11 @@ async def serve_paper_broker(settings: Settings, *, clock: Clock) -> AsyncIterat
         )
         url = f"http://{_in_url(settings.host)}:{port}"
         admin_url = url
-        if settings.admin_port is not None:
-            admin = build_admin_application(broker, faults)
+        if settings.admin and settings.admin_port is not None:
+            own = Connections()
+            admin = build_admin_application(broker, settings, faults, own)
             admin_port = await stack.enter_async_context(
-                _serve_application(admin, "127.0.0.1", settings.admin_port, Connections())
+                _serve_application(admin, "127.0.0.1", settings.admin_port, own)
             )
             admin_url = f"http://127.0.0.1:{admin_port}"
         stack.enter_context(_advancing(broker, settings.poll_seconds))

@@ -22,6 +22,7 @@ class SettingsError(ValueError):
 class Settings:
     """The paper broker's settings.
 
+    ``admin`` serves /admin/faults, on ``admin_port`` if that is given.
     ``balance`` is in ``home_currency``. ``hedging`` and ``mt4_account`` choose the kind of account.
     ``heartbeat_seconds`` and ``poll_seconds`` are real time between heartbeats and between updates
     of a stream; only tests change them.
@@ -29,6 +30,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 0
+    admin: bool = False
     admin_port: int | None = None
     account: str = "101-001-0000001-001"
     token: str = field(default="paper", repr=False)
@@ -129,6 +131,7 @@ class _Source:
 _SOURCES = {
     "host": _Source("PAPER_HOST"),
     "port": _Source("PAPER_PORT", lambda text: _whole(text, 0, 65_535)),
+    "admin": _Source("PAPER_ADMIN", _flag),
     "admin_port": _Source("PAPER_ADMIN_PORT", lambda text: _whole(text, 0, 65_535)),
     "account": _Source("OANDA_ACCOUNT_ID", _account),
     "token": _Source("OANDA_API_TOKEN"),

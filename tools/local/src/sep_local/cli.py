@@ -24,7 +24,8 @@ settings, from the environment or the env file (the environment wins):
   API_KEYS_DIR        API keys; SEP_RUN_DIR/keys if unset, created on the first start
   CORS_ORIGINS        origins of web pages that may call, comma-separated; none if unset
   EDGE_CACHE          0 disables Envoy's cache of reads; 1 if unset
-  EDGE_WRITE_LIMIT    calls of each writing method a client may make in ten seconds; 20 if unset
+  ALLOWED_HOSTS       host names of the public port, beside localhost and HTTP_BIND; * for any
+  EDGE_READ_LIMIT     calls of candles, of metrics, of pages an address may make in ten seconds; 50
   EDGE_LOGGED_READS   percentage of successful reads in the access log; 1 if unset
   ports               {", ".join(f"{name} ({port})" for name, port in DEFAULT_PORTS.items())}
 every other setting is passed on to the services.

@@ -13,6 +13,13 @@ from sep_protos import DESCRIPTOR_SET
 from sep_local.errors import StackError
 from sep_local.settings import read_settings
 
+_INNER_HOSTS = (
+    *("envoy", "sep", "sep-envoy"),
+    *("envoy.sep", "envoy.sep.svc", "envoy.sep.svc.cluster.local"),
+)
+"""Names of Envoy inside the containers' network, for Prometheus and probes. None is a public name
+that a web page could have."""
+
 
 def write_envoy_config(out: Path, env: Mapping[str, str]) -> None:
     """Write the configuration, and beside it the descriptor set and the API's pages.
@@ -34,7 +41,10 @@ def write_envoy_config(out: Path, env: Mapping[str, str]) -> None:
     edge = EdgeSettings(
         listen=settings.http,
         transcoding="@sep-transcoding",
-        **services,
+        gateway=services["gateway"],
+        evaluator=services["evaluator"],
+        allocator=services["allocator"],
+        guard=services["guard"],
         descriptor_set=out.with_name("contract.binpb"),
         tls=settings.edge_tls,
         grpc_tls=settings.grpc_tls,
@@ -43,7 +53,8 @@ def write_envoy_config(out: Path, env: Mapping[str, str]) -> None:
         cors_origins=settings.cors_origins,
         cache=settings.edge_cache,
         logged_reads=settings.edge_logged_reads,
-        write_limit=settings.edge_write_limit,
+        allowed_hosts=(*_INNER_HOSTS, *settings.allowed_hosts),
+        read_limit=settings.edge_read_limit,
     )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

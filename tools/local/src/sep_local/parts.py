@@ -1,5 +1,6 @@
 """The parts of the stack: their order, arguments and environment."""
 
+import resource
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +9,7 @@ from functools import partial
 from sep_edge.address import Address
 from sep_edge.envoy.admin import drain
 from sep_edge.envoy.config import render
-from sep_edge.envoy.settings import EdgeSettings
+from sep_edge.envoy.settings import MAX_CONNECTIONS, EdgeSettings
 from sep_edge.openapi.write import write_pages
 from sep_protos import DESCRIPTOR_SET
 
@@ -17,10 +18,13 @@ from sep_local.part import Part
 from sep_local.probes import all_listen, http_responds, valkey_responds
 from sep_local.run_dir import socket_folder
 from sep_local.settings import LOCAL_NAMES, LOOPBACK, LocalSettings
+from sep_local.valkey_users import make_users, url_file
 
 DRAIN_SECONDS = 1.5
 """How long calls in progress may take once a stop is requested."""
 
+_OTHER_FILES = 256
+"""Files that Envoy needs beside its clients' connections."""
 _SERVICES = ("gateway", "evaluator", "allocator", "guard")
 _BROKER_URLS = {  # REST, streams
     "practice": ("https://api-fxpractice.oanda.com", "https://stream-fxpractice.oanda.com"),
@@ -38,8 +42,10 @@ def stack_parts(settings: LocalSettings, env: Mapping[str, str]) -> list[Part]:
         env: the real environment over the env file.
     """
     system = {name: env[name] for name in _SYSTEM_NAMES if name in env}
+    # First: it makes the users that the services' environment names.
+    valkey = _valkey(settings, system)
     shared = service_environment(settings, env)
-    parts = [_valkey(settings, system)]
+    parts = [valkey]
     if settings.paper_trading:
         parts.append(_paper_broker(settings, shared))
     parts += [_service(name, settings, shared) for name in _SERVICES]
@@ -67,7 +73,7 @@ def service_environment(settings: LocalSettings, env: Mapping[str, str]) -> dict
 def stack_addresses(settings: LocalSettings) -> dict[str, str]:
     """The services' settings that follow from the local ones; the environment can't set them."""
     return {
-        "VALKEY_URL": f"redis://{settings.valkey}/0",
+        "VALKEY_URL": _valkey_url(settings),
         "GATEWAY_ADDR": str(settings.gateway),
         "EVALUATOR_ADDR": str(settings.evaluator),
         "ALLOCATOR_ADDR": str(settings.allocator),
@@ -77,6 +83,12 @@ def stack_addresses(settings: LocalSettings) -> dict[str, str]:
     }
 
 
+def _valkey_url(settings: LocalSettings) -> str:
+    """The URL with the password of the services' user, once Valkey's users are made."""
+    made = url_file(settings.run_dir)
+    return made.read_text().strip() if made.is_file() else f"redis://{settings.valkey}/0"
+
+
 def _valkey(settings: LocalSettings, system: Mapping[str, str]) -> Part:
     data = settings.run_dir / "valkey"
     data.mkdir(parents=True, exist_ok=True)
@@ -84,6 +96,7 @@ def _valkey(settings: LocalSettings, system: Mapping[str, str]) -> Part:
         "bind": LOOPBACK,
         "port": str(settings.valkey.port),
         "dir": str(data),
+        "aclfile": str(make_users(settings.run_dir, settings.valkey)),
         "appendonly": "yes",
         # An engaged kill switch is on disk before its caller reads that it is.
         "appendfsync": "always",
@@ -137,6 +150,12 @@ def _envoy(settings: LocalSettings, system: Mapping[str, str]) -> Part:
     return Part("envoy", (str(envoy_binary()), *argv), system, drain=drain_calls)
 
 
+def _open_files() -> int:
+    """How many files a process of this user may have open."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if most == resource.RLIM_INFINITY else most
+
+
 def edge_settings(settings: LocalSettings) -> EdgeSettings:
     """Envoy's settings."""
     sockets = socket_folder(settings.run_dir)
@@ -155,5 +174,7 @@ def edge_settings(settings: LocalSettings) -> EdgeSettings:
         cors_origins=settings.cors_origins,
         cache=settings.edge_cache,
         logged_reads=settings.edge_logged_reads,
-        write_limit=settings.edge_write_limit,
+        allowed_hosts=settings.allowed_hosts,
+        read_limit=settings.edge_read_limit,
+        max_connections=min(MAX_CONNECTIONS, _open_files() - _OTHER_FILES),
     )

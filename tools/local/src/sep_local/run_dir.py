@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sep_local.errors import StackError
 
+_OWNER_ONLY = 0o700
 _LONGEST_FOLDER = 80
 """The path of a socket has at most 107 bytes."""
 
@@ -25,7 +26,10 @@ def locked(run_dir: Path) -> Iterator[None]:
     """
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        lock = os.open(run_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        if run_dir.stat().st_uid == os.getuid():
+            # Also one that an earlier version made.
+            run_dir.chmod(_OWNER_ONLY)
+        lock = os.open(run_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StackError(f"can't use the run directory {run_dir}: {error.strerror}") from error
     try:

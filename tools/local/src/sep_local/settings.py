@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from sep_edge.address import Address
 from sep_edge.envoy.endpoints import Tls
-from sep_edge.envoy.settings import DEFAULT_WRITE_LIMIT
+from sep_edge.envoy.hosts import is_host
+from sep_edge.envoy.settings import DEFAULT_READ_LIMIT
 
 from sep_local.errors import StackError
 
@@ -36,7 +37,8 @@ LOCAL_NAMES = frozenset(
         "EDGE_TLS_KEY",
         "EDGE_CACHE",
         "EDGE_LOGGED_READS",
-        "EDGE_WRITE_LIMIT",
+        "ALLOWED_HOSTS",
+        "EDGE_READ_LIMIT",
         "CORS_ORIGINS",
     }
 )
@@ -80,7 +82,8 @@ class LocalSettings:
     cors_origins: tuple[str, ...]
     edge_cache: bool
     edge_logged_reads: int
-    edge_write_limit: int
+    allowed_hosts: tuple[str, ...]
+    edge_read_limit: int
 
     @property
     def paper_trading(self) -> bool:
@@ -139,9 +142,10 @@ def read_settings(env: Mapping[str, str], port_base: int | None = None) -> Local
     logged = env.get("EDGE_LOGGED_READS", "1")
     if not (logged.isdecimal() and int(logged) <= 100):
         faults.append(f"EDGE_LOGGED_READS={logged!r}: a percentage from 0 to 100")
-    limit = env.get("EDGE_WRITE_LIMIT", str(DEFAULT_WRITE_LIMIT))
-    if not (limit.isdecimal() and 1 <= int(limit) <= 10_000):
-        faults.append(f"EDGE_WRITE_LIMIT={limit!r}: calls in ten seconds, from 1 to 10000")
+    hosts = _hosts(env, faults)
+    limit = env.get("EDGE_READ_LIMIT", str(DEFAULT_READ_LIMIT))
+    if not (limit.isdecimal() and 1 <= int(limit) <= 1_000_000):
+        faults.append(f"EDGE_READ_LIMIT={limit!r}: calls in ten seconds, from 1 to 1000000")
     if faults:
         raise StackError("the settings have faults:", faults)
     admin_port = ports["ENVOY_ADMIN_PORT"]
@@ -162,7 +166,8 @@ def read_settings(env: Mapping[str, str], port_base: int | None = None) -> Local
         cors_origins=origins,
         edge_cache=cache == "1",
         edge_logged_reads=int(logged),
-        edge_write_limit=int(limit),
+        allowed_hosts=hosts,
+        edge_read_limit=int(limit),
     )
 
 
@@ -186,6 +191,16 @@ def _origins(env: Mapping[str, str], faults: list[str]) -> tuple[str, ...]:
         if not _ORIGIN.fullmatch(origin)
     ]
     return origins
+
+
+def _hosts(env: Mapping[str, str], faults: list[str]) -> tuple[str, ...]:
+    hosts = tuple(h.strip() for h in env.get("ALLOWED_HOSTS", "").split(",") if h.strip())
+    faults += [
+        f"ALLOWED_HOSTS: {host!r} is not a host name without a port, such as desk.example"
+        for host in hosts
+        if not is_host(host)
+    ]
+    return hosts
 
 
 def _ports(env: Mapping[str, str], base: int | None, faults: list[str]) -> dict[str, int]:

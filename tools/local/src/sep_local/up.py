@@ -1,6 +1,7 @@
 """``sep-stack up``: runs the whole stack in the foreground."""
 
 import asyncio
+import os
 import shutil
 import signal
 import sys
@@ -18,6 +19,9 @@ from sep_local.probes import stack_is_healthy
 from sep_local.run_dir import locked
 from sep_local.settings import LocalSettings, read_settings
 from sep_local.supervisor import Supervisor, Timeouts
+
+_OWNER_ONLY = 0o077
+"""Logs, state and keys are for the user who runs the stack."""
 
 
 def run_stack(
@@ -41,6 +45,7 @@ def run_stack(
     # Each service would refuse its own settings; this lists all faults before anything starts.
     # Warnings are logged by the services.
     check_environment(service_environment(settings, env), from_file)
+    os.umask(_OWNER_ONLY)
     with locked(settings.run_dir):
         check_ports(settings.listeners())
         make_missing_keys(settings.keys_dir)
@@ -82,7 +87,9 @@ async def _supervise(settings: LocalSettings, env: Mapping[str, str], timeouts: 
 def _warn(console: Console, settings: LocalSettings, env: Mapping[str, str]) -> None:
     for name, address in stack_addresses(settings).items():
         if env.get(name, address) != address:
-            console.message(f"{name} from the environment is ignored: the stack uses {address}")
+            # The stack's URL of Valkey holds a password.
+            shown = "a Valkey of its own" if name == "VALKEY_URL" else address
+            console.message(f"{name} from the environment is ignored: the stack uses {shown}")
     if not settings.http.is_loopback:
         console.message(f"{settings.http} is reachable from other machines, which may read")
         if not settings.edge_tls:

@@ -4,9 +4,11 @@ Each function wraps a servicer's method. ``accept`` is the context manager that 
 maps its errors; it yields the call's context.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from email.utils import formatdate
+from functools import partial
 from typing import Any
 
 from sep_kit.grpc.call_context import CallContext
@@ -17,6 +19,9 @@ from sep_kit.grpc.response_cache import ResponseCache
 Accept = Callable[[Any, Any], AbstractAsyncContextManager[CallContext]]
 Unary = Callable[[Any, Any], Awaitable[Any]]
 Stream = Callable[[Any, Any], AsyncGenerator[Any, None]]
+_ADMIT_EVERY_S = 1.0
+_END = object()
+
 Encode = Callable[[Any], bytes] | None
 
 
@@ -70,19 +75,54 @@ def cached(
     return handle
 
 
-def streamed(accept: Accept, inner: Stream) -> Callable[[Any, Any], AsyncIterator[Any]]:
-    """Stream responses until the handler ends or the client disconnects."""
+def streamed(
+    accept: Accept, inner: Stream, admit_again: Callable[[Any], object]
+) -> Callable[[Any, Any], AsyncIterator[Any]]:
+    """Stream responses until the handler ends, the client disconnects or its key is revoked.
+
+    Args:
+        admit_again: raises if the caller of this context would be refused now.
+    """
 
     async def handle(request: Any, context: Any) -> AsyncIterator[Any]:
         async with (
-            accept(request, context),
+            accept(request, context) as call,
             # A disconnect ends the handler at once, not when the generator is collected.
             aclosing(inner(request, context)) as responses,
         ):
-            async for response in responses:
+            if call.caller is None:
+                async for response in responses:
+                    yield response
+                return
+            async for response in _while_admitted(responses, partial(admit_again, context)):
                 yield response
 
     return handle
+
+
+async def _while_admitted(
+    responses: AsyncGenerator[Any, None], admit_again: Callable[[], object]
+) -> AsyncIterator[Any]:
+    """The responses, with a check each second, whether or not there is a response."""
+    following: asyncio.Task[Any] | None = None
+    try:
+        while True:
+            following = following or asyncio.create_task(_next(responses))
+            await asyncio.wait([following], timeout=_ADMIT_EVERY_S)
+            admit_again()
+            if following.done():
+                response, following = following.result(), None
+                if response is _END:
+                    return
+                yield response
+    finally:
+        if following is not None:
+            following.cancel()
+            await asyncio.wait([following])
+
+
+async def _next(responses: AsyncGenerator[Any, None]) -> Any:
+    return await anext(responses, _END)
 
 
 def _key(inner: Unary, request: Any) -> tuple[Unary, bytes]:

@@ -12,6 +12,7 @@ import structlog
 from sep_kit.grpc.keys import Caller
 
 REQUEST_ID = "x-request-id"
+FORWARDED_FOR = "x-forwarded-for"
 _MAX_ID_LENGTH = 100
 _NO_DEADLINE_S = 86_400.0
 """gRPC reports a call without a deadline as one with years left."""
@@ -25,11 +26,18 @@ class CallContext:
         request_id: the same in every service that the call reaches, and in their logs.
         deadline: when the caller stops waiting, on the event loop's clock; None for never.
         caller: owner of the API key that the call carried.
+        address: address of the client, as the proxy saw it.
     """
 
     request_id: str
     deadline: float | None = None
     caller: Caller | None = None
+    address: str = ""
+
+    @property
+    def client(self) -> str:
+        """What limits are charged to: the key, or the client's address without one."""
+        return f"the key {self.caller.name!r}" if self.caller else self.address
 
     @property
     def caller_name(self) -> str:
@@ -46,14 +54,22 @@ class CallContext:
 _current: ContextVar[CallContext | None] = ContextVar("sep_call", default=None)
 
 
-def call_context(metadata: Mapping[str, Any], time_remaining: float | None) -> CallContext:
+def call_context(
+    metadata: Mapping[str, Any], time_remaining: float | None, peer: str = ""
+) -> CallContext:
     """The context of an incoming call, with a new request id unless it carries a valid one."""
     now = asyncio.get_running_loop().time()
     endless = time_remaining is None or time_remaining > _NO_DEADLINE_S
     return CallContext(
         clean_request_id(metadata.get(REQUEST_ID)) or secrets.token_hex(16),
         None if endless or time_remaining is None else now + time_remaining,
+        address=_client_address(metadata.get(FORWARDED_FOR, ""), peer),
     )
+
+
+def _client_address(forwarded: str, peer: str) -> str:
+    """The last address that the proxy added, else gRPC's ``ipv4:ADDRESS:PORT`` without the port."""
+    return forwarded.rpartition(",")[2].strip() or peer.rpartition(":")[0].partition(":")[2]
 
 
 def enter(call: CallContext) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -12,12 +12,14 @@ import grpc
 from prometheus_client import CollectorRegistry
 from sep_contract import Method, read_contract
 
-from sep_kit.errors import SepError
+from sep_kit.errors import PermissionDeniedError, SepError, UnauthenticatedError
 from sep_kit.grpc.access import AccessPolicy
 from sep_kit.grpc.behaviours import cached, coalesced, streamed, uncached
 from sep_kit.grpc.call_context import CallContext, call_context, enter
 from sep_kit.grpc.call_log import AccessLog, CallMetrics
 from sep_kit.grpc.coalescing import RequestCoalescer
+from sep_kit.grpc.keys import Caller
+from sep_kit.grpc.limits import CallLimits
 from sep_kit.grpc.response_cache import ResponseCache
 from sep_kit.grpc.status import DETAILS_KEY, shown_message, status_details
 from sep_kit.grpc.validation import RequestValidator, decoder
@@ -44,6 +46,7 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         access: who may call what; without it everyone may call everything.
         response_cache: for methods whose responses may be cached; without it no response is
             cached or coalesced.
+        limits: what one client may do; without it nothing is limited.
     """
 
     def __init__(
@@ -51,9 +54,11 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         registry: CollectorRegistry,
         access: AccessPolicy | None = None,
         response_cache: ResponseCache | None = None,
+        limits: CallLimits | None = None,
     ) -> None:
         self._contract = read_contract()
         self._access = access
+        self._limits = limits
         self._validator = RequestValidator()
         self._response_cache = response_cache
         self._coalescer = RequestCoalescer()
@@ -80,7 +85,8 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         accept = partial(self._accept, method)
         decode, encode = decoder(handler.request_deserializer), handler.response_serializer
         if not handler.unary_unary:
-            stream = streamed(accept, cast(Any, handler.unary_stream))
+            again = partial(self._admit, method)
+            stream = streamed(accept, cast(Any, handler.unary_stream), again)
             return grpc.unary_stream_rpc_method_handler(cast(Any, stream), decode, encode)
         inner, cache = cast(Any, handler.unary_unary), self._response_cache
         if cache is None or not method.reads:
@@ -100,17 +106,17 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         started = time.perf_counter()
         code = grpc.StatusCode.OK
         metadata = _metadata(context)
-        call = call_context(metadata, context.time_remaining())
+        call = call_context(metadata, context.time_remaining(), context.peer())
         enter(call)
         try:
             try:
-                if self._access is not None:
-                    caller = self._access.admit(method.access, metadata)
-                    if caller is not None:
-                        call = replace(call, caller=caller)
-                        enter(call)
-                self._validator.check(method, request, metadata)
-                yield call
+                caller = self._admitted(method, context, call)
+                if caller is not None:
+                    call = replace(call, caller=caller)
+                    enter(call)
+                with self._within_limits(method, request, call):
+                    self._validator.check(method, request, metadata)
+                    yield call
             except SepError as error:
                 code = error.code
                 if not method.documents(code.name, error.reason):
@@ -129,6 +135,37 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             seconds = time.perf_counter() - started
             self._metrics.record(method.path, code, seconds)
             self._access_log.record(method, code, call.caller_name, seconds)
+
+    def _admit(self, method: Method, context: Any) -> Caller | None:
+        """The caller, if any; raises if it may not call the method."""
+        if self._access is None:
+            return None
+        names = _certificate_names(context) if self._access.certificates else ()
+        return self._access.admit(method, _metadata(context), names)
+
+    def _admitted(self, method: Method, context: Any, call: CallContext) -> Caller | None:
+        """``_admit``, where a refusal is charged to the client's address."""
+        try:
+            return self._admit(method, context)
+        except (UnauthenticatedError, PermissionDeniedError):
+            if self._limits is not None:
+                self._limits.charge_failure(call.address)
+            raise
+
+    @contextmanager
+    def _within_limits(self, method: Method, request: Any, call: CallContext) -> Iterator[None]:
+        if self._limits is None:
+            yield
+            return
+        self._limits.charge(method, request, call.client)
+        with self._limits.stream(call.client) if method.streams else nullcontext():
+            yield
+
+
+def _certificate_names(context: Any) -> list[str]:
+    """The DNS names in the certificate that the caller presented."""
+    found = context.auth_context().get("x509_subject_alternative_name", ())
+    return [name.decode(errors="replace") for name in found]
 
 
 def _metadata(context: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from sep_contract import read_contract
 
 from sep_kit.grpc.access import AccessPolicy
 from sep_kit.grpc.interceptor import ContractInterceptor
+from sep_kit.grpc.limits import CallLimits
 from sep_kit.grpc.response_cache import ResponseCache
 from sep_kit.grpc.tls import TlsFiles
 
@@ -42,6 +43,7 @@ class GrpcServer:
         access: who may call what; without it everyone may call everything.
         response_cache: for methods whose responses may be cached; nothing is cached without it.
         tls: files for mutual TLS; plaintext without them.
+        limits: what one client may do; without it nothing is limited.
     """
 
     def __init__(
@@ -51,10 +53,11 @@ class GrpcServer:
         access: AccessPolicy | None = None,
         response_cache: ResponseCache | None = None,
         tls: TlsFiles | None = None,
+        limits: CallLimits | None = None,
     ) -> None:
         self._tls = tls
         self._server = grpc.aio.server(
-            interceptors=[ContractInterceptor(registry, access, response_cache)],
+            interceptors=[ContractInterceptor(registry, access, response_cache, limits)],
             options=(
                 # Two servers on one port would share its calls silently.
                 ("grpc.so_reuseport", 0),

@@ -1,6 +1,7 @@
 """Mutual TLS between the services: peers without a certificate of the stack's CA are refused.
 
-Services move between addresses, so all certificates carry the same DNS name, ``sep``.
+Services move between addresses, so all certificates carry the same DNS name, ``sep``. A service's
+certificate also carries its own, such as ``guard.sep``, which methods of the guard alone check.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,11 @@ import grpc
 
 DNS_NAME = "sep"
 """The DNS name in every service's certificate."""
+
+
+def service_name(service: str) -> str:
+    """The DNS name that only this service's certificate carries."""
+    return f"{service}.{DNS_NAME}"
 
 
 @dataclass(frozen=True, slots=True)

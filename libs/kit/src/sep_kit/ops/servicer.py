@@ -1,7 +1,7 @@
 """OpsService: health, status and metrics of the whole stack, answered by every service."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import grpc
@@ -15,6 +15,7 @@ from sep_kit import __version__
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import NotServingError, SepError, StoreUnavailableError
 from sep_kit.grpc.client import call, open_channel
+from sep_kit.grpc.keys import KeyFileFault
 from sep_kit.logging import get_logger
 from sep_kit.ops.exposition import merge_expositions
 from sep_kit.ops.replicas import Replicas, Resolve, addresses_of
@@ -51,7 +52,9 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         connect: Callable[[str], grpc.aio.Channel] = open_channel,
         is_writer: Callable[[], bool] = lambda: False,
         resolve: Resolve = addresses_of,
+        key_file_faults: Callable[[], Sequence[KeyFileFault]] = tuple,
     ) -> None:
+        self._key_file_faults = key_file_faults
         self._view = view
         self._registry = registry
         self._clock = clock
@@ -128,6 +131,8 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
             ],
             parts=[ops_pb2.PartHealth(name=n, state=s) for n, s in parts.items()],
         )
+        for fault in self._key_file_faults():
+            response.key_file_faults.add(file=fault.file, reason=fault.reason)
         for age in stored.ages:
             response.freshness.add(
                 name=age.name,

@@ -1,4 +1,4 @@
-"""/admin/faults: list, add and remove faults. Loopback clients only."""
+"""/admin/faults: list, add and remove faults. Loopback clients with the token only."""
 
 import dataclasses
 import ipaddress

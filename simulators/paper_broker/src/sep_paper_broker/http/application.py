@@ -33,7 +33,7 @@ from sep_paper_broker.settings import Settings
 def build_application(
     broker: Broker, settings: Settings, faults: FaultRegistry, connections: Connections
 ) -> ASGIApp:
-    """The v20 API; includes the admin API unless that has a separate port."""
+    """The v20 API; includes the admin API if it is on and has no separate port."""
     context = RouteContext(broker, settings, faults, connections)
     v3: list[BaseRoute] = [
         *AccountRoutes(context).routes(),
@@ -45,7 +45,7 @@ def build_application(
         *TransactionRoutes(context).routes(),
     ]
     routes: list[BaseRoute] = [_health(broker), Mount("/v3", routes=v3)]
-    if settings.admin_port is None:
+    if settings.admin and settings.admin_port is None:
         routes += AdminRoutes(broker, faults).routes()
     return RequestMiddleware(
         _application(routes),
@@ -56,9 +56,17 @@ def build_application(
     )
 
 
-def build_admin_application(broker: Broker, faults: FaultRegistry) -> ASGIApp:
+def build_admin_application(
+    broker: Broker, settings: Settings, faults: FaultRegistry, connections: Connections
+) -> ASGIApp:
     """The admin API only."""
-    return _application([_health(broker), *AdminRoutes(broker, faults).routes()])
+    return RequestMiddleware(
+        _application([_health(broker), *AdminRoutes(broker, faults).routes()]),
+        token=settings.token,
+        clock=broker.clock,
+        faults=faults,
+        connections=connections,
+    )
 
 
 def _health(broker: Broker) -> Route:

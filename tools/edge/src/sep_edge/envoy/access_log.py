@@ -42,7 +42,8 @@ def access_log(logged_reads: int, methods: Sequence[Method]) -> Json:
                     "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
                     "request_id": "%REQ(X-REQUEST-ID)%",
                     "method": "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)%",
-                    "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+                    # Without the query, which may hold a key that was sent in the wrong place.
+                    "path": "%PATH(NQ:ORIG_OR_PATH)%",
                     "protocol": "%PROTOCOL%",
                     "status": "%RESPONSE_CODE%",
                     "grpc_status": "%GRPC_STATUS(SNAKE_STRING)%",

@@ -1,6 +1,12 @@
-"""Envoy's clusters: the services, and the transcoding listener of the same Envoy."""
+"""Envoy's clusters: the services, and the transcoding listener of the same Envoy.
+
+A cluster's circuit breaker counts its calls, whoever makes them. So streams and the control plane
+have clusters of their own: no number of reads or streams takes ``/health`` or the kill switch away.
+"""
 
 from collections.abc import Sequence
+
+from sep_contract import Contract, Method, Service
 
 from sep_edge.address import Address
 from sep_edge.envoy.endpoints import Endpoint, Tls, address_json, client_tls
@@ -14,26 +20,63 @@ OPS_SERVICE = "sep.ops.v1.OpsService"
 OPS_CLUSTER = "ops"
 """All services: each of them can serve ``OpsService`` for the whole stack."""
 TRANSCODING_CLUSTER = "transcoding"
+CONTROL = "-control"
+"""Suffix of the cluster of a service's control-plane methods."""
+STREAMS = "-streams"
+"""Suffix of the cluster of a service's streams."""
 
+# Calls in progress. A further one gets 503 at once.
+_CALLS = 256
+_METRICS_CALLS = 16
+_CONTROL_CALLS = 512
+_STREAM_CALLS = 512
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
-def clusters(settings: EdgeSettings) -> list[Json]:
-    """Every cluster: one for each service, all services together, the transcoding listener."""
+def clusters(settings: EdgeSettings, contract: Contract) -> list[Json]:
+    """Every cluster: those of each service, of all services together, the transcoding listener."""
     services = settings.services()
-    found = [_service(name, [address], settings.grpc_tls) for name, address in services.items()]
-    found.append(_service(OPS_CLUSTER, list(services.values()), settings.grpc_tls))
-    found.append(_transcoding(settings.transcoding))
+    areas = {name: [address] for name, address in services.items()}
+    areas[OPS_CLUSTER] = list(services.values())
+    found = [
+        _service(area + suffix, addresses, settings.grpc_tls, calls)
+        for area, addresses in areas.items()
+        for suffix, calls in _suffixes(contract, area).items()
+    ]
+    return [*found, _transcoding(settings.transcoding)]
+
+
+def cluster_of(service: Service, method: Method) -> str:
+    """Name of the cluster that serves a method."""
+    if method.streams:
+        return service.area + STREAMS
+    return service.area + (CONTROL if method.control_plane else "")
+
+
+def _suffixes(contract: Contract, area: str) -> dict[str, int]:
+    """The clusters of an area, with the calls that may be in progress in each.
+
+    What is left of ops without its control plane is metrics, which are expensive, and reflection.
+    """
+    methods = [m for s in contract.services if s.area == area for m in s.methods]
+    found = {"": _METRICS_CALLS if area == OPS_CLUSTER else _CALLS}
+    if any(m.control_plane for m in methods):
+        found[CONTROL] = _CONTROL_CALLS
+    if any(m.streams for m in methods):
+        found[STREAMS] = _STREAM_CALLS
     return found
 
 
-def _service(name: str, addresses: Sequence[Address], tls: Tls | None) -> Json:
+def _service(name: str, addresses: Sequence[Address], tls: Tls | None, calls: int) -> Json:
     cluster: Json = {
         "name": name,
         "type": "STATIC" if all(a.is_ip for a in addresses) else "STRICT_DNS",
         "connect_timeout": "1s",
         "load_assignment": _assignment(name, addresses),
         "typed_extension_protocol_options": _http2(),
+        "circuit_breakers": {
+            "thresholds": [{"max_requests": calls, "max_pending_requests": calls}]
+        },
         "health_checks": [
             {
                 # A Python service that compiles or computes may not respond for a second or two.

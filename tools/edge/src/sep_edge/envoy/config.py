@@ -9,13 +9,10 @@ from sep_contract import read_contract
 
 from sep_edge.envoy.clusters import clusters
 from sep_edge.envoy.endpoints import address_json
-from sep_edge.envoy.filters import Json, typed
+from sep_edge.envoy.filters import Json
 from sep_edge.envoy.listeners import public_listener, transcoding_listener
+from sep_edge.envoy.overload import overload_manager
 from sep_edge.envoy.settings import EdgeSettings
-
-_CONNECTION_LIMIT = (
-    "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
-)
 
 
 def render(settings: EdgeSettings) -> str:
@@ -33,18 +30,9 @@ def bootstrap(settings: EdgeSettings) -> Json:
                 transcoding_listener(settings, contract),
                 public_listener(settings, contract),
             ],
-            "clusters": clusters(settings),
+            "clusters": clusters(settings, contract),
         },
-        "overload_manager": {
-            "resource_monitors": [
-                {
-                    "name": "envoy.resource_monitors.global_downstream_max_connections",
-                    "typed_config": typed(
-                        _CONNECTION_LIMIT, max_active_downstream_connections=10_000
-                    ),
-                }
-            ]
-        },
+        "overload_manager": overload_manager(settings),
     }
     if settings.admin:
         config["admin"] = {"address": address_json(settings.admin)}

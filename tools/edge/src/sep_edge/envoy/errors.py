@@ -25,6 +25,9 @@ PROXY_ERRORS = (
     ProxyError(405, 12, "METHOD_NOT_ALLOWED", "this route does not allow this HTTP method"),
     ProxyError(408, 4, "REQUEST_TIMEOUT", "the request took too long to arrive"),
     ProxyError(413, 8, "REQUEST_TOO_LARGE", "the request body is too large"),
+    ProxyError(
+        421, 7, "HOST_NOT_ALLOWED", "this host name is not served here: add it to ALLOWED_HOSTS"
+    ),
     ProxyError(426, 12, "UPGRADE_REQUIRED", "HTTP/1.1 or HTTP/2 is needed"),
     ProxyError(429, 8, "RATE_LIMITED", "too many requests"),
     ProxyError(431, 8, "HEADERS_TOO_LARGE", "the request headers are too large"),
@@ -44,7 +47,8 @@ _FROM_REST: Json = {
                 "header_filter": {
                     "header": {
                         "name": "content-type",
-                        "string_match": {"prefix": "application/grpc"},
+                        # Not gRPC-Web, which no method is served over.
+                        "string_match": {"safe_regex": {"regex": r"application/grpc(\+.*)?"}},
                         "treat_missing_header_as_empty": True,
                         "invert_match": True,
                     }

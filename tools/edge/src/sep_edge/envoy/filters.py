@@ -35,12 +35,20 @@ ENABLED = typed(_FILTER_CONFIG, config={})
 
 def lua_filter(name: str, source: str) -> Json:
     """A Lua filter that is disabled until a route enables it."""
-    return http_filter(name, LUA_TYPE, disabled=True, default_source_code={"inline_string": source})
+    return http_filter(
+        name,
+        LUA_TYPE,
+        disabled=True,
+        default_source_code={"inline_string": source},
+        # The route was chosen by what the client sent.
+        clear_route_cache=False,
+    )
 
 
-def lua_on_route(source: str) -> Json:
-    """Configuration of a route that runs a script."""
-    return typed(f"{LUA_TYPE}PerRoute", source_code={"inline_string": source})
+def lua_on_route(source: str, **context: Any) -> Json:
+    """Configuration of a route that runs a script; ``context`` is what the script can read."""
+    config = typed(f"{LUA_TYPE}PerRoute", source_code={"inline_string": source})
+    return config | ({"filter_context": context} if context else {})
 
 
 def header_mutation(

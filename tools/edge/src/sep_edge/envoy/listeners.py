@@ -22,6 +22,13 @@ from sep_edge.envoy.filters import (
     typed,
 )
 from sep_edge.envoy.lua import lua_source
+from sep_edge.envoy.overload import (
+    BUFFER_BYTES,
+    IDLE_TIMEOUT,
+    REQUEST_TIMEOUT,
+    STREAM_IDLE_TIMEOUT,
+    http2_options,
+)
 from sep_edge.envoy.public_routes import MAX_PAGE_BYTES, public_routes
 from sep_edge.envoy.rate_limit import RATE_LIMIT, RATE_LIMIT_TYPE
 from sep_edge.envoy.response_cache import CACHE, REWRITE_HOST
@@ -42,9 +49,15 @@ def public_listener(settings: EdgeSettings, contract: Contract) -> Json:
         "normalize_path": True,
         "merge_slashes": True,
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
-        "request_headers_timeout": "10s",
+        "request_headers_timeout": REQUEST_TIMEOUT,
+        "request_timeout": REQUEST_TIMEOUT,
+        "stream_idle_timeout": STREAM_IDLE_TIMEOUT,
         "max_request_headers_kb": 32,
-        "common_http_protocol_options": {"headers_with_underscores_action": "REJECT_REQUEST"},
+        "common_http_protocol_options": {
+            "idle_timeout": IDLE_TIMEOUT,
+            "headers_with_underscores_action": "REJECT_REQUEST",
+        },
+        "http2_protocol_options": http2_options(),
         "local_reply_config": local_reply_config(),
         "access_log": [access_log(settings.logged_reads, list(contract.methods.values()))],
         "http_filters": _public_filters(settings, contract),
@@ -107,10 +120,14 @@ def _listener(endpoint: Endpoint, manager: Json, tls: Tls | None = None) -> Json
     }
     if tls:
         chain["transport_socket"] = server_tls(tls)
+        chain["transport_socket_connect_timeout"] = REQUEST_TIMEOUT
     config: Json = {
         "name": manager["stat_prefix"],
         "address": address_json(endpoint),
         "filter_chains": [chain],
+        "per_connection_buffer_limit_bytes": BUFFER_BYTES,
+        # Without it idle connections and their reset could fill the queue of new ones.
+        "tcp_backlog_size": 4096,
     }
     if isinstance(endpoint, Address):
         # Otherwise two Envoys on one port would share it without an error.
@@ -131,7 +148,7 @@ def _public_filters(settings: EdgeSettings, contract: Contract) -> list[Json]:
             },
         ),
         http_filter("envoy.filters.http.cors", "envoy.extensions.filters.http.cors.v3.Cors"),
-        # It has no bucket of its own and so limits nothing; the routes of writes have buckets.
+        # It has no bucket of its own and so limits nothing; expensive routes have buckets.
         http_filter(RATE_LIMIT, RATE_LIMIT_TYPE, stat_prefix="limit"),
         http_filter(
             "envoy.filters.http.compressor",

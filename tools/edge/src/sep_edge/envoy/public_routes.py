@@ -6,7 +6,8 @@ from sep_contract import Contract
 
 from sep_edge.envoy.clusters import TRANSCODING_CLUSTER
 from sep_edge.envoy.filters import DISABLED, Json, header_equals, set_header
-from sep_edge.envoy.rate_limit import RATE_LIMIT, write_limit
+from sep_edge.envoy.hosts import other_hosts
+from sep_edge.envoy.rate_limit import RATE_LIMIT, read_limit
 from sep_edge.envoy.response_cache import CACHE, cached_routes
 from sep_edge.envoy.rest_routes import rest_routes
 from sep_edge.envoy.service_routes import service_routes
@@ -20,12 +21,23 @@ _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; 
 def public_routes(settings: EdgeSettings, contract: Contract) -> list[Json]:
     """Every route of the public listener; the first that matches counts."""
     return [
+        _other_hosts(settings),
         *_preflight(settings),
         *_pages(settings),
         *(cached_routes(contract) if settings.cache else ()),
         *_services(settings, contract),
         *_not_found(settings),
     ]
+
+
+def _other_hosts(settings: EdgeSettings) -> Json:
+    """A 421 for every host name that is not allowed, before any other route."""
+    hosts = other_hosts(settings.listen, settings.allowed_hosts)
+    return {
+        "match": {"prefix": "/", "headers": [hosts]},
+        "direct_response": {"status": 421},
+        **_neither_cached_nor_transcoded(settings),
+    }
 
 
 def _not_found(settings: EdgeSettings) -> Iterable[Json]:
@@ -66,42 +78,54 @@ def _pages(settings: EdgeSettings) -> Iterable[Json]:
         ("/docs", html, {"body_format": {"text_format_source": page, "content_type": html}}),
     )
     for path, content_type, response in responses:
-        get_or_head = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
         yield {
-            "match": {"path": path, "headers": [get_or_head]},
+            "match": {"path": path, "headers": [_verb("GET")]},
             "direct_response": {"status": 200, **response},
             "response_headers_to_add": [
                 set_header("content-type", content_type),
                 set_header("cache-control", "no-cache"),
                 set_header("content-security-policy", _PAGE_POLICY),
             ],
-            **_neither_cached_nor_transcoded(settings),
+            "typed_per_filter_config": _neither_cached_nor_transcoded(settings)[
+                "typed_per_filter_config"
+            ]
+            | {RATE_LIMIT: read_limit(settings.read_limit)},
         }
         yield _method_not_allowed(settings, path, ("GET", "HEAD"))
 
 
 def _services(settings: EdgeSettings, contract: Contract) -> Iterable[Json]:
-    """REST and gRPC paths of the services: limits on writes, 405 for a wrong HTTP method."""
-    methods = contract.methods.values()
-    rest = rest_routes(settings.descriptor_set, contract)
-    native = service_routes(contract)
-    for method in methods:
-        if method.writes:
-            limit = {RATE_LIMIT: write_limit(settings.write_limit)}
-            if method.route:
-                route = _matching(rest, method.route)
-                yield _for_verb(settings, route, method.route, method.verb, limit)
-            yield _for_verb(settings, _matching(native, method.path), method.path, "POST", limit)
+    """REST and gRPC paths of the services: HEAD like GET, 405 for a wrong HTTP method."""
+    rest = rest_routes(settings.descriptor_set, contract, settings.cors_origins)
     verbs: dict[str, list[str]] = {}
-    for method in methods:
+    for method in contract.methods.values():
         if method.route:
             verbs.setdefault(method.route, []).append(method.verb)
+            if method.streams:
+                yield _head_of_a_stream(settings, method.route)
+    expensive = {m.route for m in contract.methods.values() if m.expensive}
     for path, allowed in verbs.items():
         for verb in allowed:
-            yield _for_verb(settings, _matching(rest, path), path, verb, {})
-        yield _method_not_allowed(settings, path, allowed)
-    for route in native:
-        yield _uncached(settings, route)
+            route = _for_verb(settings, _matching(rest, path), path, verb)
+            yield _limited(settings, route) if path in expensive else route
+        yield _method_not_allowed(
+            settings, path, [*allowed, *(["HEAD"] if "GET" in allowed else [])]
+        )
+    expensive = {m.path for m in contract.methods.values() if m.expensive}
+    for native in service_routes(contract):
+        route = _uncached(settings, native)
+        yield _limited(settings, route) if route["match"].get("path") in expensive else route
+
+
+def _head_of_a_stream(settings: EdgeSettings, path: str) -> Json:
+    """HEAD of a stream, which has no end and so no response that could be measured."""
+    return {
+        "match": {"path": path, "headers": [header_equals(":method", "HEAD")]},
+        # Envoy sends a content type only with a body; of a HEAD it drops the body.
+        "direct_response": {"status": 200, "body": {"inline_string": "\n"}},
+        "response_headers_to_add": [set_header("content-type", "text/event-stream")],
+        **_neither_cached_nor_transcoded(settings),
+    }
 
 
 def _method_not_allowed(settings: EdgeSettings, path: str, allowed: Sequence[str]) -> Json:
@@ -114,19 +138,25 @@ def _method_not_allowed(settings: EdgeSettings, path: str, allowed: Sequence[str
 
 
 def _matching(routes: Sequence[Json], path: str) -> Json:
-    """The first route that matches a path."""
-    return next(
-        r
-        for r in routes
-        if r["match"].get("path") == path or path.startswith(r["match"].get("prefix", "?"))
-    )
+    """The route that matches a path."""
+    return next(r for r in routes if r["match"].get("path") == path)
 
 
-def _for_verb(settings: EdgeSettings, route: Json, path: str, verb: str, filters: Json) -> Json:
-    """The route narrowed to one path and HTTP method, with more filter configuration."""
-    config = route.get("typed_per_filter_config", {}) | filters
-    match = {"path": path, "headers": [header_equals(":method", verb)]}
-    return _uncached(settings, route | {"match": match, "typed_per_filter_config": config})
+def _for_verb(settings: EdgeSettings, route: Json, path: str, verb: str) -> Json:
+    """The route narrowed to one path and HTTP method."""
+    return _uncached(settings, route | {"match": {"path": path, "headers": [_verb(verb)]}})
+
+
+def _verb(verb: str) -> Json:
+    """A matcher of an HTTP method; GET includes HEAD."""
+    if verb != "GET":
+        return header_equals(":method", verb)
+    return {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
+
+
+def _limited(settings: EdgeSettings, route: Json) -> Json:
+    limit = {RATE_LIMIT: read_limit(settings.read_limit)}
+    return route | {"typed_per_filter_config": route.get("typed_per_filter_config", {}) | limit}
 
 
 def _uncached(settings: EdgeSettings, route: Json) -> Json:

@@ -1,5 +1,6 @@
 """Routes of REST paths, before the transcoder rewrites them to gRPC paths."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sep_contract import Contract
@@ -17,14 +18,20 @@ from sep_edge.envoy.transcoding import (
 )
 
 
-def rest_routes(descriptor_set: Path, contract: Contract) -> list[Json]:
+def rest_routes(
+    descriptor_set: Path, contract: Contract, origins: Sequence[str] = ()
+) -> list[Json]:
     """One route for each REST path.
 
     Each matches its path exactly, so that no other spelling of a path bypasses its filters.
     Filters up to the transcoder take their configuration from this route; timeout, cluster and
     retries come from the route of the rewritten path.
+
+    Args:
+        origins: origins of web pages that may call the API.
     """
-    prepare_request = lua_on_route(lua_source("prepare_request"))
+    known = dict.fromkeys(origins, True)
+    prepare_request = lua_on_route(lua_source("prepare_request"), origins=known)
     paths: dict[str, Json] = {}
     for method in contract.methods.values():
         if not method.route:

@@ -6,8 +6,12 @@ from pathlib import Path
 from sep_edge.address import Address
 from sep_edge.envoy.endpoints import Endpoint, Tls
 
-DEFAULT_WRITE_LIMIT = 20
-"""Calls of each writing method that one client address may make in ten seconds."""
+DEFAULT_READ_LIMIT = 50
+"""Calls of each expensive read that one client address may make in ten seconds."""
+MAX_HEAP_BYTES = 320 * 1024 * 1024
+"""Below the memory limit of Envoy's container, with room for what is not on the heap."""
+MAX_CONNECTIONS = 16_000
+"""More than one client holds by accident; each is an open file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +30,11 @@ class EdgeSettings:
         cors_origins: origins of web pages that may call the API.
         cache: whether Envoy caches responses that may be a second old.
         logged_reads: percentage of successful reads in the access log.
-        write_limit: calls of each writing method that a client address may make in ten seconds.
+        allowed_hosts: host names of the public port, beside the loopback names and the address
+            that it binds; ``*`` for any.
+        read_limit: calls of each expensive read that a client address may make in ten seconds.
+        max_heap_bytes: memory that Envoy may use.
+        max_connections: connections of clients at the same time.
     """
 
     listen: Address
@@ -43,7 +51,10 @@ class EdgeSettings:
     cors_origins: tuple[str, ...] = ()
     cache: bool = True
     logged_reads: int = 1
-    write_limit: int = DEFAULT_WRITE_LIMIT
+    allowed_hosts: tuple[str, ...] = ()
+    read_limit: int = DEFAULT_READ_LIMIT
+    max_heap_bytes: int = MAX_HEAP_BYTES
+    max_connections: int = MAX_CONNECTIONS
 
     def services(self) -> dict[str, Address]:
         """The services' addresses by name."""

@@ -53,8 +53,11 @@ def reasons_of(method: Method) -> dict[int, list[str]]:
     if method.access in {Access.READ, Access.WRITE}:
         found[401] = ["WRONG_KEY", "MISSING_KEY"]
     if method.access is Access.WRITE:
-        found[403] = ["READ_KEY_ONLY"]
+        found[403] = ["READ_KEY_ONLY", "FOREIGN_ORIGIN"]
+    if method.expensive or method.access in {Access.READ, Access.WRITE}:
         found[429] = ["RATE_LIMITED"]
+    if method.streams:
+        found[429].append("TOO_MANY_STREAMS")
     if method.has_body:
         found[413] = ["REQUEST_TOO_LARGE"]
     for code, reasons in method.errors.items():

@@ -4,7 +4,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import FilePath
+from pydantic import Field, FilePath
 
 from sep_kit.grpc.access import Reads
 from sep_kit.grpc.tls import TlsFiles
@@ -31,13 +31,17 @@ class AccessKnobs(Knobs):
     )
 
     api_access: ApiAccess = ApiAccess.KEYS
-    """`keys`: writing needs a key of API_KEYS_DIR. `open`: every client may write."""
+    """`keys`: writing needs a key of API_KEYS_DIR. `open`: all but foreign web pages may write."""
     api_keys_dir: Path | None = None
-    """Folder of keys (`write`, `write.NAME`, `read.NAME`, `internal`); reloaded when it changes."""
+    """Folder of keys: `write`, `write.NAME`, `read.NAME`, `internal.SERVICE`; mode 600."""
     api_reads: Reads = Reads.OPEN
     """`key`: reading needs a key too, of any kind."""
     api_keep_answers: bool = True
     """`0` disables the response cache, so that every call is computed anew."""
+    edge_write_limit: int = Field(20, ge=1, le=10_000)
+    """Calls of each writing method that a key may make in ten seconds; an engage never counts."""
+    edge_stream_limit: int = Field(20, ge=1, le=400)
+    """Streams that one key, or one address without a key, may have open at one service."""
 
 
 class TlsKnobs(Knobs):
@@ -53,7 +57,7 @@ class TlsKnobs(Knobs):
     )
 
     grpc_tls_cert: FilePath | None = None
-    """Certificate of this service, with the DNS name `sep`."""
+    """Certificate of this service, with the DNS names `sep` and `SERVICE.sep`, as `guard.sep`."""
     grpc_tls_key: FilePath | None = None
     """Private key of the certificate."""
     grpc_tls_ca: FilePath | None = None

@@ -6,20 +6,39 @@
 --    last one without an error.
 -- 3. Copies the body as received into x-sep-body-bin. The transcoder drops unknown fields, so the
 --    service parses the body again and refuses them. The route limits the size of the body.
+-- 4. Marks requests of web pages of another origin in x-sep-foreign: without keys (API_ACCESS=open)
+--    a service refuses their writes.
+-- 5. Turns HEAD into GET for the service, and drops the body of the response.
 local allowed = {
   ["authorization"] = true, ["content-type"] = true, ["content-length"] = true,
   ["transfer-encoding"] = true, ["te"] = true, ["user-agent"] = true, ["x-request-id"] = true,
   ["x-forwarded-for"] = true, ["x-forwarded-proto"] = true
 }
 
+-- Whether a web page of another origin sent this. Programs send neither header.
+local function is_foreign(headers, known)
+  local origin, site = headers:get("origin"), headers:get("sec-fetch-site")
+  if origin then
+    local host = origin:match("^https?://(.+)$")
+    return not known[origin] and host ~= headers:get(":authority")
+  end
+  return site ~= nil and site ~= "same-origin" and site ~= "none"
+end
+
 function envoy_on_request(handle)
   local headers, others = handle:headers(), {}
+  local foreign = is_foreign(headers, handle:filterContext():get("origins") or {})
   for name, value in pairs(headers) do
     if name:sub(1, 1) ~= ":" and (not allowed[name] or value:find("[^\32-\126]")) then
       others[#others + 1] = name
     end
   end
   for _, name in ipairs(others) do headers:remove(name) end
+  if foreign then headers:add("x-sep-foreign", "1") end
+  if headers:get(":method") == "HEAD" then
+    headers:replace(":method", "GET")
+    handle:streamInfo():dynamicMetadata():set("sep", "head", true)
+  end
 
   local seen, twice = {}, {}
   for part in (headers:get(":path"):match("%?(.*)") or ""):gmatch("[^&]+") do
@@ -35,5 +54,16 @@ function envoy_on_request(handle)
   if body and body:length() > 0 then
     local raw = handle:base64Escape(body:getBytes(0, body:length()))
     handle:headers():add("x-sep-body-bin", raw)
+  end
+end
+
+function envoy_on_response(handle)
+  local marks = handle:streamInfo():dynamicMetadata():get("sep")
+  if not (marks and marks["head"]) then return end
+  local body = handle:body()
+  local length = body and body:length() or 0
+  if length > 0 then
+    body:setBytes("")
+    handle:headers():replace("content-length", tostring(length))
   end
 end
