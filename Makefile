@@ -81,6 +81,18 @@ generate: $(VENV)/installed-dev  ## make all generated files: contract code, cli
 		echo "$(BIN)/python $$generator"; $(BIN)/python $$generator || exit 1; \
 	done
 
+.PHONY: lock
+lock: $(VENV)/installed-dev  ## write the digests of changed versions (requirements/*.txt) to requirements/locked
+	$(BIN)/python requirements/lock.py
+
+.PHONY: sbom
+sbom: $(VENV)/installed  ## list what is installed as CycloneDX JSON (ARGS="--out file")
+	$(BIN)/python requirements/sbom.py $(ARGS)
+
+.PHONY: audit
+audit: $(VENV)/installed-dev  ## compare the pinned versions with published advisories (needs the network)
+	$(BIN)/python requirements/audit.py
+
 .PHONY: protos
 protos: $(VENV)/installed-dev  ## make the contract's code and descriptor set only
 	$(BIN)/python protos/generate.py
@@ -133,13 +145,19 @@ $(VENV)/pyvenv.cfg: $(if $(VENV_IS_OURS),,FORCE)
 
 # The stamps below install only what changed since they were written ($?): third-party packages when
 # a requirements file changed, a package of this tree when its pyproject.toml did. A new .venv means all.
-changed_requirements = $(filter requirements/% $(VENV)/pyvenv.cfg,$?)
+changed_requirements = $(filter $(LOCKED)/% $(VENV)/pyvenv.cfg,$?)
 changed_projects = $(sort $(if $(filter $(VENV)/pyvenv.cfg,$?),$1,$(filter $1,$?) \
 	$(if $(filter protos/%,$?),protos/pyproject.toml)))
 editable = $(patsubst %/pyproject.toml,--editable ./%,$1)
 
-$(BUILD_VENV)/installed: requirements/build.txt $(VENV)/pyvenv.cfg
-	@$(PIP) install --no-compile --requirement requirements/build.txt
+# Only files with a known digest are installed. The lists are complete, so nothing is resolved.
+LOCKED := requirements/locked
+VERIFIED := --no-compile --no-deps --require-hashes
+check_locked = $(BUILD_VENV)/bin/python requirements/lock.py --check
+
+$(BUILD_VENV)/installed: $(LOCKED)/build.txt $(VENV)/pyvenv.cfg
+	@$(check_locked)
+	@$(PIP) install $(VERIFIED) --requirement $(LOCKED)/build.txt
 	@touch $@
 
 # The packages of this tree are built without isolation: their build tools are pinned as well, and are
@@ -149,10 +167,11 @@ with_build_tools = PATH="$(CURDIR)/$(BUILD_VENV)/bin:$$PATH" PYTHONPATH="$$($(BU
 install_projects = $(if $1,$(with_build_tools) $(INSTALL) --no-build-isolation --no-deps \
 	$(patsubst %/pyproject.toml,--editable ./%,$1))
 
-$(VENV)/installed: requirements/run.txt $(RUN_PROJECTS) $(PROTOS) $(VENV)/pyvenv.cfg \
+$(VENV)/installed: $(LOCKED)/run.txt $(RUN_PROJECTS) $(PROTOS) $(VENV)/pyvenv.cfg \
 		| $(BUILD_VENV)/installed
 	@echo 'installing what running needs (one to two minutes the first time)'
-	@$(if $(changed_requirements),$(INSTALL) --requirement requirements/run.txt)
+	@$(check_locked)
+	@$(if $(changed_requirements),$(INSTALL) $(VERIFIED) --requirement $(LOCKED)/run.txt)
 	@# Their test suites are 20 MB that no one imports here.
 	@find $(VENV)/lib -path '*/site-packages/num*' -name tests -type d -prune -exec rm -rf {} +
 	@$(call install_projects,$(call changed_projects,$(RUN_PROJECTS)))
@@ -161,19 +180,23 @@ $(VENV)/installed: requirements/run.txt $(RUN_PROJECTS) $(PROTOS) $(VENV)/pyvenv
 	@$(BIN)/python -m sep_evaluator.cli.compile_ahead
 	@touch $@
 
-$(VENV)/installed-dev: requirements/dev.txt requirements/build.txt $(DEV_PROJECTS) $(VENV)/pyvenv.cfg \
+$(VENV)/installed-dev: $(LOCKED)/dev.txt $(LOCKED)/build.txt $(DEV_PROJECTS) $(VENV)/pyvenv.cfg \
 		| $(VENV)/installed
 	@echo 'installing what development needs (one to two minutes the first time)'
-	@$(if $(changed_requirements),$(INSTALL) --requirement requirements/build.txt \
-		--requirement requirements/dev.txt)
+	@$(check_locked)
+	@$(if $(changed_requirements),$(INSTALL) $(VERIFIED) --requirement $(LOCKED)/build.txt)
+	@# Some come as source only; they are built with our build tools.
+	@$(if $(changed_requirements),$(with_build_tools) $(INSTALL) $(VERIFIED) --no-build-isolation \
+		--requirement $(LOCKED)/dev.txt)
 	@$(call install_projects,$(call changed_projects,$(DEV_PROJECTS)))
 	@$(PIP) --python $(BIN)/python check
 	@# Some packages give warnings when they are compiled, which tests would take for errors.
 	@$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
-$(VENV)/installed-bench: requirements/bench.txt $(VENV)/pyvenv.cfg | $(VENV)/installed-dev
-	@$(INSTALL) --requirement requirements/bench.txt
+$(VENV)/installed-bench: $(LOCKED)/bench.txt $(VENV)/pyvenv.cfg | $(VENV)/installed-dev
+	@$(with_build_tools) $(INSTALL) $(VERIFIED) --no-build-isolation --requirement $(LOCKED)/bench.txt
+	@$(PIP) --python $(BIN)/python check
 	@touch $@
 
 # For a tree from which the generated code was removed.
