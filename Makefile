@@ -152,12 +152,15 @@ editable = $(patsubst %/pyproject.toml,--editable ./%,$1)
 
 # Only files with a known digest are installed. The lists are complete, so nothing is resolved.
 LOCKED := requirements/locked
-VERIFIED := --no-compile --no-deps --require-hashes
+VERIFIED := --no-deps --require-hashes
+# pip prints what is missing, but not with --quiet.
+check_installed = $(filter-out --quiet,$(PIP)) --python $(BIN)/python check >$(VENV)/check.txt \
+	|| { cat $(VENV)/check.txt >&2; exit 1; }
 check_locked = $(BUILD_VENV)/bin/python requirements/lock.py --check
 
 $(BUILD_VENV)/installed: $(LOCKED)/build.txt $(VENV)/pyvenv.cfg
 	@$(check_locked)
-	@$(PIP) install $(VERIFIED) --requirement $(LOCKED)/build.txt
+	@$(PIP) install --no-compile $(VERIFIED) --requirement $(LOCKED)/build.txt
 	@touch $@
 
 # The packages of this tree are built without isolation: their build tools are pinned as well, and are
@@ -175,7 +178,7 @@ $(VENV)/installed: $(LOCKED)/run.txt $(RUN_PROJECTS) $(PROTOS) $(VENV)/pyvenv.cf
 	@# Their test suites are 20 MB that no one imports here.
 	@find $(VENV)/lib -path '*/site-packages/num*' -name tests -type d -prune -exec rm -rf {} +
 	@$(call install_projects,$(call changed_projects,$(RUN_PROJECTS)))
-	@$(PIP) --python $(BIN)/python check
+	@$(check_installed)
 	@$(BIN)/python requirements/precompile.py
 	@$(BIN)/python -m sep_evaluator.cli.compile_ahead
 	@touch $@
@@ -189,14 +192,14 @@ $(VENV)/installed-dev: $(LOCKED)/dev.txt $(LOCKED)/build.txt $(DEV_PROJECTS) $(V
 	@$(if $(changed_requirements),$(with_build_tools) $(INSTALL) $(VERIFIED) --no-build-isolation \
 		--requirement $(LOCKED)/dev.txt)
 	@$(call install_projects,$(call changed_projects,$(DEV_PROJECTS)))
-	@$(PIP) --python $(BIN)/python check
+	@$(check_installed)
 	@# Some packages give warnings when they are compiled, which tests would take for errors.
 	@$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
 $(VENV)/installed-bench: $(LOCKED)/bench.txt $(VENV)/pyvenv.cfg | $(VENV)/installed-dev
 	@$(with_build_tools) $(INSTALL) $(VERIFIED) --no-build-isolation --requirement $(LOCKED)/bench.txt
-	@$(PIP) --python $(BIN)/python check
+	@$(check_installed)
 	@touch $@
 
 # For a tree from which the generated code was removed.
