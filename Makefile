@@ -188,8 +188,8 @@ $(VENV)/installed-dev: $(LOCKED)/dev.txt $(LOCKED)/build.txt $(DEV_PROJECTS) $(V
 	@echo 'installing what development needs (one to two minutes the first time)'
 	@$(check_locked)
 	@$(if $(changed_requirements),$(INSTALL) $(VERIFIED) --requirement $(LOCKED)/build.txt)
-	@# Some come as source only; they are built with our build tools.
-	@$(if $(changed_requirements),$(with_build_tools) $(INSTALL) $(VERIFIED) --no-build-isolation \
+	@# Some come as source only; they are built with the build tools just installed.
+	@$(if $(changed_requirements),$(INSTALL) $(VERIFIED) --no-build-isolation \
 		--requirement $(LOCKED)/dev.txt)
 	@$(call install_projects,$(call changed_projects,$(DEV_PROJECTS)))
 	@$(check_installed)
@@ -198,7 +198,7 @@ $(VENV)/installed-dev: $(LOCKED)/dev.txt $(LOCKED)/build.txt $(DEV_PROJECTS) $(V
 	@touch $@
 
 $(VENV)/installed-bench: $(LOCKED)/bench.txt $(VENV)/pyvenv.cfg | $(VENV)/installed-dev
-	@$(with_build_tools) $(INSTALL) $(VERIFIED) --no-build-isolation --requirement $(LOCKED)/bench.txt
+	@$(INSTALL) $(VERIFIED) --no-build-isolation --requirement $(LOCKED)/bench.txt
 	@$(check_installed)
 	@touch $@
 
