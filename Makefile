@@ -110,9 +110,13 @@ replay: $(VENV)/installed $(CONTRACT)  ## run recorded candles through the stack
 	@test -n "$(CANDLES_DIR)" || { echo 'make replay CANDLES_DIR=folder [ARGS=...]' >&2; exit 2; }
 	$(BIN)/python -m sep_replay "$(CANDLES_DIR)" $(ARGS)
 
+# The broker that the shell names is not the paper broker's.
+without_broker = $(if $(filter paper,$(PROFILE)),env -u OANDA_API_TOKEN -u OANDA_ACCOUNT_ID \
+	-u OANDA_API_URL -u OANDA_STREAM_URL)
+
 .PHONY: up
 up:  ## run the whole stack in containers (PROFILE= for none: no paper broker)
-	docker compose $(if $(PROFILE),--profile $(PROFILE)) up --detach --build
+	$(without_broker) docker compose $(if $(PROFILE),--profile $(PROFILE)) up --detach --build
 
 .PHONY: down
 down:  ## stop the containers; state stays in its volume

@@ -166,4 +166,6 @@ def _outcome_fields(result: OrderResult) -> dict[str, object]:
         "reason": result.reason,
         "filled": str(result.filled_units),
         "transaction": result.transaction_id,
+        # Only a close has one.
+        "pl": "" if result.realized_pl is None else f"{result.realized_pl:.2f}",
     }

@@ -48,7 +48,8 @@ class OrderState(Enum):
 class OrderResult:
     """``reason`` is the broker's reason for a cancel or reject, or why the outcome is unknown.
 
-    ``transaction_id`` is that of the fill, cancel or reject; 0 when not known.
+    ``transaction_id`` is that of the fill, cancel or reject; 0 when not known. ``realized_pl`` is
+    what a fill that closed or reduced trades won or lost, in home currency.
     """
 
     client_order_id: str
@@ -57,3 +58,4 @@ class OrderResult:
     filled_units: Decimal = Decimal(0)
     fill_price: Decimal | None = None
     transaction_id: int = 0
+    realized_pl: Decimal | None = None
