@@ -21,7 +21,7 @@ from tests.e2e.test_access import (
 from tests.e2e.test_documents import (
     test_every_read_of_the_client_succeeds,
     test_generated_requests_get_documented_responses,
-    test_the_buf_commands_in_the_docs_run,
+    test_the_commands_in_the_docs_run_in_a_bare_shell,
     test_the_client_examples_run,
     test_the_document_is_served,
     test_the_grpcurl_commands_in_the_docs_run,
@@ -79,7 +79,7 @@ __all__ = [
     "test_only_reads_with_a_max_age_are_cached",
     "test_promtool_accepts_the_metrics",
     "test_the_budget_follows_from_the_account",
-    "test_the_buf_commands_in_the_docs_run",
+    "test_the_commands_in_the_docs_run_in_a_bare_shell",
     "test_the_client_examples_run",
     "test_the_document_is_served",
     "test_the_grpcurl_commands_in_the_docs_run",

@@ -97,10 +97,9 @@ def _stop_on_signals(supervisor: Supervisor) -> None:
 def ready_text(settings: LocalSettings, *, reads_need_key: bool = False) -> str:
     """Example commands, printed when the stack is ready."""
     url = settings.url
-    scripts = Path(sys.executable).parent
-    buf = shutil.which("buf", path=str(scripts)) or "buf"
-    if Path(buf).is_relative_to(Path.cwd()):
-        buf = str(Path(buf).relative_to(Path.cwd()))
+    # A development tool: an environment that only runs the stack has none.
+    found = shutil.which("buf", path=str(Path(sys.executable).parent))
+    buf = _shown(Path(found)) if found else "buf"
     state, keys = _shown(settings.run_dir), _shown(settings.keys_dir)
     key = '-H "$KEY" '
     read = key if reads_need_key else ""
