@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(300)
     ("path", "body", "expected"),
     [
         ("/api/trade/reconcile", {"dryrun": True}, "'dryrun'; known are: dry_run"),
-        ("/api/trade/reconcile", {"dry_run": None}, "leave out dry_run"),
+        ("/api/trade/reconcile", {"dry_run": None}, "dry_run is null"),
         ("/api/trade/reconcile", {"dry_run": True, "x": {"y": 1}}, "'x'"),
         ("/api/kill-switch", {"kill_switch": True, "reson": "x"}, "'reson'"),
         ("/api/kill-switch", {}, "kill_switch"),

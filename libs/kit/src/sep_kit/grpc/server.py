@@ -1,5 +1,6 @@
 """A gRPC server with health checks, reflection and ``ContractInterceptor``."""
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,8 +71,12 @@ class GrpcServer:
             handler.add_to_server(handler.servicer, self._server)
         # Every service describes the whole contract: behind Envoy's single port a client can't
         # choose which one answers its reflection call.
-        contract = (service.name for service in read_contract().services)
-        names = (*contract, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        services = read_contract().services
+        for service in services:
+            # Reflection finds a service once the module generated from its file is imported.
+            package = service.name.rpartition(".")[0]
+            importlib.import_module(f"{package}.{service.area}_pb2")
+        names = (*(s.name for s in services), health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
 
     async def start(self, listen: str) -> int:
