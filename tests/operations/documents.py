@@ -1,6 +1,7 @@
 """The shell commands in the operations pages, exactly as written there."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ class Command:
     """
 
     page: str
+    section: str
     line: int
     kind: str
     text: str
@@ -44,7 +46,18 @@ def commands_of(page: Path) -> list[Command]:
         indent = block["indent"]
         lines = [line.removeprefix(indent) for line in block["text"].splitlines()]
         line = text.count("\n", 0, block.start()) + 1
-        found.append(Command(page.name, line, " ".join(words[1:]), "\n".join(lines)))
+        headings = re.findall(r"^## (.+)$", text[: block.start()], re.M)
+        section = headings[-1] if headings else ""
+        found.append(Command(page.name, section, line, " ".join(words[1:]), "\n".join(lines)))
+    return found
+
+
+def sections(kinds: Collection[str]) -> dict[str, list[Command]]:
+    """The blocks of these kinds by section, in order: a step may need the ones before it."""
+    found: dict[str, list[Command]] = {}
+    for command in all_commands():
+        if command.kind in kinds:
+            found.setdefault(f"{command.page}: {command.section}", []).append(command)
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.operations.documents import PAGES, ROOT, Command, all_commands
+from tests.operations.documents import PAGES, ROOT, all_commands, sections
 from tests.operations.operator_shell import OperatorShell
 
 KINDS = {"", "deploy", "docker", "dry", "end", "setup"}
@@ -17,11 +17,15 @@ PROGRAMS = ("./", "bin/", "scripts/", ".venv/", "curl ", "docker ", "kubectl ", 
 RULES = ROOT / "deploy" / "prometheus" / "sep-rolling.rules.yaml"
 
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("command", [c for c in all_commands() if c.kind in {"", "dry"}], ids=str)
-def test_a_command_runs_as_written(shell: OperatorShell, command: Command) -> None:
-    code, output = shell.run("bash", "-euo", "pipefail", "-c", command.text)
-    assert code == 0, f"{command.text}\n{output}"
+SECTIONS = sections({"", "dry"})
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_commands_of_a_section_run_as_written(shell: OperatorShell, section: str) -> None:
+    for command in SECTIONS[section]:
+        code, output = shell.run("bash", "-euo", "pipefail", "-c", command.text)
+        assert code == 0, f"{command}: {command.text}\n{output}"
 
 
 def test_every_block_has_a_kind_that_some_test_runs() -> None:
