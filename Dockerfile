@@ -47,7 +47,9 @@ RUN mkdir -p /service-wheels /opt/service-dependencies \
 
 FROM base AS build
 COPY requirements/build.txt requirements/
-RUN pip install --requirement requirements/build.txt
+# The last two are imported while the contract's code is generated.
+RUN pip install --requirement requirements/build.txt --constraint requirements/run.txt \
+        googleapis-common-protos protovalidate
 
 # The libraries that all services share: built once, and the same layer in every image.
 FROM build AS shared
