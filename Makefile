@@ -24,13 +24,9 @@ DEV_PROJECTS := $(filter libs/testing/%,$(PROJECTS))
 RUN_PROJECTS := $(filter-out $(DEV_PROJECTS),$(PROJECTS))
 SOURCES := $(wildcard $(ROOTS:%=%/*/src))
 TESTS := $(wildcard $(ROOTS:%=%/*/tests)) tests
-PROGRAMS := $(wildcard scripts deploy bench conftest.py requirements/*.py protos/generate.py clients/*/*.py docs/*.py)
+PROGRAMS := $(wildcard scripts deploy bench conftest.py generate.py requirements/*.py protos/generate.py clients/*/*.py docs/*.py)
 PROTOS := $(wildcard protos/*.py protos/sep/*/v1/*.proto)
 CONTRACT := protos/gen/sep_protos/contract.binpb
-
-# Committed files that are made from others. Each generator writes its files, or compares with --check.
-GENERATORS := $(wildcard clients/*/generate.py docs/generate*.py \
-	libs/kit/src/sep_kit/settings/reference.py deploy/grafana/make.py deploy/prometheus/tests/make.py)
 
 PIP := $(BUILD_VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # --no-compile: see requirements/precompile.py.
@@ -65,9 +61,7 @@ lint: $(VENV)/installed-dev $(CONTRACT)  ## what CI checks beside the tests: ruf
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(SOURCES) $(TESTS) $(PROGRAMS)
 	cd protos && ../$(BIN)/buf lint gen/sep_protos/contract.binpb --config buf.yaml
-	@failed=0; for generator in $(GENERATORS); do \
-		$(BIN)/python $$generator --check || failed=1; \
-	done; test $$failed = 0 || { echo 'generated files differ: run make generate' >&2; exit 1; }
+	$(BIN)/python generate.py --check
 
 .PHONY: format
 format: $(VENV)/installed-dev  ## let ruff format the code and sort its imports
@@ -77,9 +71,7 @@ format: $(VENV)/installed-dev  ## let ruff format the code and sort its imports
 .PHONY: generate
 generate: $(VENV)/installed-dev  ## make all generated files: contract code, client models, settings reference, dashboards
 	$(BIN)/python protos/generate.py
-	@for generator in $(GENERATORS); do \
-		echo "$(BIN)/python $$generator"; $(BIN)/python $$generator || exit 1; \
-	done
+	$(BIN)/python generate.py
 
 .PHONY: lock
 lock: $(VENV)/installed-dev  ## write the digests of changed versions (requirements/*.txt) to requirements/locked

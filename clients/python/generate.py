@@ -1,15 +1,14 @@
 """Generates ``models.py`` from the contract.
 
-``python clients/python/generate.py`` writes it; with ``--check`` it writes nothing and exits with 1
-when the committed file differs. The file is committed so that the client can be installed without
-the stack's packages and protoc.
+`make generate` writes it. The file is committed so that the client can be installed without the
+stack's packages and protoc.
 """
 
 import keyword
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from sep_contract import Access, Contract, Enum, Field, FieldKind, Message, read_contract
@@ -143,21 +142,3 @@ def _docstring(text: str) -> list[str]:
 
 def _short(full_name: str) -> str:
     return full_name.rpartition(".")[2]
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Write the module, or compare it; the exit code."""
-    if list(arguments) not in ([], ["--check"]):
-        print("usage: generate.py [--check]", file=sys.stderr)
-        return 2
-    text = models()
-    if not arguments:
-        MODELS.write_text(text, encoding="utf-8")
-    elif MODELS.read_text(encoding="utf-8") != text:
-        print(f"{MODELS.name} differs from the contract: run `make generate`", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,11 +1,9 @@
-"""Generates the dashboards: ``python deploy/grafana/make.py`` writes them to ``dashboards/``.
+"""Generates the dashboards; `make generate` writes them to ``dashboards/``.
 
 A test runs every query against the metrics of a healthy stack.
 """
 
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 _SOURCE = {"type": "prometheus", "uid": "prometheus"}
@@ -291,16 +289,3 @@ def _panel(number: int, panel: Panel) -> dict[str, Any]:
             for n, (legend, query) in enumerate(panel.queries.items())
         ],
     }
-
-
-def main() -> None:
-    """Write the dashboards."""
-    folder = Path(__file__).parent / "dashboards"
-    folder.mkdir(exist_ok=True)
-    for dashboard in DASHBOARDS:
-        text = json.dumps(render(dashboard), indent=1)
-        (folder / f"{dashboard.uid}.json").write_text(text + "\n")
-
-
-if __name__ == "__main__":
-    main()

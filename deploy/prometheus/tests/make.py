@@ -1,4 +1,4 @@
-"""Generates the unit tests of the rules: ``python deploy/prometheus/tests/make.py``.
+"""Generates the unit tests of the rules: `make generate` writes them.
 
 Each alert has a scenario in which its fault begins while the market is open and lasts into the
 weekend. The alert must fire once its ``for`` duration has passed and not before, and must stop when
@@ -8,10 +8,7 @@ Thursday, 1970-01-01, 00:00 UTC.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 PAIRS = ("EUR_USD", "USD_JPY", "GBP_USD", "EUR_JPY", "USD_CAD", "NZD_USD", "AUD_USD", "USD_CHF")
 SERVICES = ("gateway", "evaluator", "allocator", "guard")
@@ -268,14 +265,3 @@ def _document(interval: str, tests: list[dict[str, Any]]) -> dict[str, Any]:
         "evaluation_interval": interval,
         "tests": tests,
     }
-
-
-def main() -> None:
-    """Write the files."""
-    for name, document in documents().items():
-        text = yaml.safe_dump(document, sort_keys=False, width=100)
-        Path(__file__).with_name(name).write_text(text)
-
-
-if __name__ == "__main__":
-    main()

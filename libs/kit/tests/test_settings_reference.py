@@ -9,10 +9,8 @@ KNOWN = Path(names.__file__).parent / "known_settings.json"
 
 
 def test_the_settings_page_is_up_to_date() -> None:
-    """Generated with ``python -m sep_kit.settings.reference > docs/settings.md``."""
     assert PAGE.read_text(encoding="utf-8") == reference.render()
 
 
 def test_the_known_names_are_up_to_date() -> None:
-    """Generated with ``python -m sep_kit.settings.names > .../settings/known_settings.json``."""
     assert KNOWN.read_text(encoding="utf-8") == names.render()

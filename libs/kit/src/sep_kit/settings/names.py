@@ -1,15 +1,13 @@
 """The names of all settings, to tell misspelled ones from the variables of other programs.
 
 An environment is often shared by all services, while the image of a service holds that service
-alone. The names are therefore read from ``known_settings.json``, which is generated from all
-registered classes: ``python -m sep_kit.settings.names > .../sep_kit/settings/known_settings.json``.
-A test compares the two.
+alone. The names are therefore read from ``known_settings.json``, which `make generate`
+makes from all registered classes. A test compares the two.
 """
 
 import difflib
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
@@ -86,7 +84,3 @@ def _injected_by_kubernetes() -> re.Pattern[str]:
 
 def _closest(name: str, similarity: float) -> str | None:
     return next(iter(difflib.get_close_matches(name, _known()[0], 1, similarity)), None)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(render())

@@ -1,6 +1,5 @@
-"""The reference page of settings: ``python -m sep_kit.settings.reference > docs/settings.md``."""
+"""The reference page of settings, ``docs/settings.md``; `make generate` writes it."""
 
-import sys
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -76,7 +75,3 @@ def _kind(info: FieldInfo) -> str:
         if kind in _KINDS:
             return _KINDS[kind]
     return "text"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(render())
