@@ -1,11 +1,9 @@
 """TLS on the public port and mutual TLS between the services, in a whole stack."""
 
 import os
-import shutil
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +12,9 @@ import httpx
 import pytest
 import trustme
 from sep_kit.grpc.tls import DNS_NAME, TlsFiles
-from sep_local.scrape_key import NAME as SCRAPE_KEY
-from sep_local.scrape_key import make_scrape_key
 
 from tests.e2e.calls import reason
-from tests.e2e.conftest import ROOT, Stack
+from tests.e2e.conftest import Stack
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -93,42 +89,6 @@ def test_reading_needs_a_key_under_api_reads_key(secure: Stack, public: TlsFiles
     response = httpx.get(url, headers=secure.key("write"), verify=trusting(public))
     assert response.status_code == 200
     assert response.headers["cache-control"] == "no-store"
-
-
-def test_prometheus_and_the_documents_work_under_api_reads_key(
-    secure: Stack, public: TlsFiles, tmp_path: Path
-) -> None:
-    make_scrape_key(secure.run_dir / "keys", tmp_path)
-    key = {"Authorization": f"Bearer {(tmp_path / SCRAPE_KEY).read_text().strip()}"}
-    with httpx.Client(base_url=secure.url, verify=trusting(public)) as client:
-        assert client.get("/metrics").status_code == 401
-        deadline = time.monotonic() + 5  # services read new keys within a second
-        while (scrape := client.get("/metrics", headers=key)).status_code == 401:
-            assert time.monotonic() < deadline, scrape.text
-            time.sleep(0.2)
-        assert "sep_kill_switch" in scrape.text
-        body = {"kill_switch": False, "reason": "a reading key must not"}
-        assert client.post("/api/kill-switch", headers=key, json=body).status_code == 403
-        for open_to_all in ("/", "/docs", "/openapi.json", "/health"):
-            assert client.get(open_to_all).status_code in {200, 503}, open_to_all
-
-
-@pytest.mark.parametrize(("named", "code"), [(True, 0), (False, 1)])
-def test_scripts_read_with_the_key_file_that_the_environment_names(
-    secure: Stack, public: TlsFiles, tmp_path: Path, named: bool, code: int
-) -> None:
-    env = {**os.environ, "SEP_URL": secure.url, "SSL_CERT_FILE": str(public.ca)}
-    env.pop("SEP_KEY_FILE", None)
-    if named:
-        env["SEP_KEY_FILE"] = str(secure.run_dir / "keys" / "write")
-    script = tmp_path / "scripts" / "ops" / "snapshot.py"  # where no other key file is found
-    script.parent.mkdir(parents=True)
-    shutil.copy(ROOT / "scripts" / "ops" / "snapshot.py", script)
-    command = [sys.executable, str(script)]
-    done = subprocess.run(
-        command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == code, done.stdout + done.stderr
 
 
 def test_the_probe_presents_its_certificate(secure: Stack, files: TlsFiles) -> None:
