@@ -56,12 +56,13 @@ test-fast: $(VENV)/installed-dev $(CONTRACT)  ## run the domain and service test
 	@$(BIN)/python tests/run.py --fast $(ARGS)
 
 .PHONY: lint
-lint: $(VENV)/installed-dev $(CONTRACT)  ## what CI checks beside the tests: ruff, mypy --strict, buf, generated files
+lint: $(VENV)/installed-dev $(CONTRACT)  ## what CI checks beside the tests: ruff, mypy --strict, buf, generated files, digests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(SOURCES) $(TESTS) $(PROGRAMS)
 	cd protos && ../$(BIN)/buf lint gen/sep_protos/contract.binpb --config buf.yaml
 	$(BIN)/python generate.py --check
+	$(BIN)/python requirements/lock.py --check
 
 .PHONY: format
 format: $(VENV)/installed-dev  ## let ruff format the code and sort its imports
@@ -82,8 +83,8 @@ sbom: $(VENV)/installed  ## list what is installed as CycloneDX JSON (ARGS="--ou
 	$(BIN)/python requirements/sbom.py $(ARGS)
 
 .PHONY: audit
-audit: $(VENV)/installed-dev  ## compare the pinned versions with published advisories (needs the network)
-	$(BIN)/python requirements/audit.py
+audit: $(BUILD_VENV)/installed  ## compare the pinned versions with published advisories (needs the network)
+	$(BUILD_VENV)/bin/python requirements/audit.py
 
 .PHONY: protos
 protos: $(VENV)/installed-dev  ## make the contract's code and descriptor set only

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def render(source: Path, digests: Digests) -> str:
     return "".join(lines)
 
 
+@cache
 def index_url() -> str:
     """The package index of pip's configuration, or pip's default."""
     commands = (
@@ -137,7 +139,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 on a difference")
     parser.add_argument("--renew", action="store_true", help="ask the index for every version")
     options = parser.parse_args()
-    sources = sorted(FOLDER.glob("*.txt"))
+    sources = [path for path in sorted(FOLDER.glob("*.txt")) if pins(path)]
     known: Digests = {}
     for source in sources:
         known |= {} if options.renew else locked(LOCKED / source.name)
