@@ -36,7 +36,7 @@ empty :=
 space := $(empty) $(empty)
 # The only list of source folders that mypy gets. Without it mypy would find each module twice: in the
 # tree, and through its installed package.
-export MYPYPATH := $(subst $(space),:,protos/gen $(SOURCES) $(wildcard scripts/ops))
+export MYPYPATH := $(subst $(space),:,protos/gen $(SOURCES) $(wildcard scripts/ops) requirements)
 
 .PHONY: help
 help:  ## show this

@@ -50,9 +50,9 @@ def components(installed: list[metadata.Distribution]) -> Iterator[Json]:
 def licence(distribution: metadata.Distribution) -> str:
     """The licence that a distribution declares, in one line; empty if none."""
     found = distribution.metadata
-    declared = found.get("License-Expression") or found.get("License") or ""
-    if declared and "\n" not in declared:
-        return str(declared)
+    for name in ("License-Expression", "License"):
+        if name in found and found[name] and "\n" not in found[name]:
+            return found[name]
     classifiers = found.get_all("Classifier") or []
     return next((c.rpartition(" :: ")[2] for c in classifiers if c.startswith("License ::")), "")
 

@@ -160,7 +160,7 @@ def test_the_commands_in_the_docs_run_in_a_bare_shell(api: Stack, file: str, lea
     commands = COMMAND.findall(page)
     assert len(commands) >= least
     # HTTP errors count, and a stream has no end.
-    lines = ["curl() { command timeout 20 curl --fail-with-body --max-time 3 \"$@\"; }"]
+    lines = ['curl() { command timeout 20 curl --fail-with-body --max-time 3 "$@"; }']
     for command in commands:
         lines += [f"{{ {command}\n}} || test $? = 28" if "-sN" in command else command, "echo"]
     # They engage the kill switch, and one page leaves it engaged.

@@ -1,4 +1,4 @@
-"""deploy/practice.env as it is: two exported variables and one command reach the broker's address."""
+"""deploy/practice.env as it is: two exported variables and one command reach the broker."""
 
 import os
 import re
@@ -49,7 +49,7 @@ def test_the_start_fails_at_the_brokers_address_only(tmp_path: Path) -> None:
     """With a closed port of this machine in place of OANDA's server."""
     port = reserve_ports(9)
     broker = f"http://127.0.0.1:{port + 8}"
-    names = {name: broker for name in ("OANDA_API_URL", "OANDA_STREAM_URL")}
+    names = dict.fromkeys(("OANDA_API_URL", "OANDA_STREAM_URL"), broker)
     command = ["up", "--env-file", str(FILE), "--port-base", str(port), "--ready-within", "25"]
     done = subprocess.run(
         [sys.executable, "-m", "sep_local", *command],

@@ -1,4 +1,4 @@
-"""A whole stack under ``API_READS=key``: Prometheus, the documents and the scripts go on working."""
+"""A whole stack under ``API_READS=key``: Prometheus, documents and scripts go on working."""
 
 import os
 import re

@@ -130,7 +130,7 @@ def test_the_token_of_the_env_file_reaches_no_container() -> None:
 def test_an_exported_broker_reaches_the_containers_that_speak_to_it(env_file: str) -> None:
     services = rendered(
         SEP_ENV_FILE=f"deploy/{env_file}.env",
-        OANDA_API_TOKEN="exported-token",  # noqa: S106
+        OANDA_API_TOKEN="exported-token",
         OANDA_ACCOUNT_ID="101-004-1234567-001",
     )
     tokens = settings_of(services, "OANDA_API_TOKEN")

@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from sep_testing.eventually import eventually
-from sep_testing.valkey import free_port
 from sep_local.scrape_key import NAME as SCRAPE_KEY
 from sep_local.scrape_key import make_scrape_key
+from sep_testing.eventually import eventually
+from sep_testing.valkey import free_port
 
 from tests.operations.operator_shell import OperatorShell
 

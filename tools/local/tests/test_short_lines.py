@@ -12,10 +12,13 @@ ORDER = (
 
 
 def test_a_line_of_a_service_has_its_time_its_facts_and_the_beginning_of_its_ids() -> None:
-    assert short_line(ORDER) == (
-        "22:39:47 order order_id=sep-9cbf1c3f… decision=a39a3287… instrument=USD_JPY outcome=FILLED"
-        " pl=-12.50 price=147.901 reduce_only units=-184719"
-    ).encode()
+    assert (
+        short_line(ORDER)
+        == (
+            "22:39:47 order order_id=sep-9cbf1c3f… decision=a39a3287… instrument=USD_JPY"
+            " outcome=FILLED pl=-12.50 price=147.901 reduce_only units=-184719"
+        ).encode()
+    )
 
 
 def test_a_long_line_is_cut_and_a_warning_is_not() -> None:

@@ -1,7 +1,7 @@
 """A part's log lines as the console shows them: short enough to read at a glance.
 
-The log files in the run directory hold every line as it was written: date, request and whole ids. The
-console shows the time of day, drops what its prefix says already, and shortens ids to their
+The log files in the run directory hold every line as it was written: date, request and whole ids.
+The console shows the time of day, drops what its prefix says already, and shortens ids to their
 beginning, by which they are found in the files.
 """
 
@@ -53,7 +53,9 @@ def _field(match: re.Match[str]) -> str:
         value = f"{found[0]}…"
     elif value.startswith("/sep."):
         value = value.rpartition("/")[2]
-    return f" {_SHORT_NAMES.get(name, name)}={_LONG_FLOAT.sub(lambda f: f'{float(f[0]):.4f}', value)}"
+    return (
+        f" {_SHORT_NAMES.get(name, name)}={_LONG_FLOAT.sub(lambda f: f'{float(f[0]):.4f}', value)}"
+    )
 
 
 def _access_line(text: str) -> str:

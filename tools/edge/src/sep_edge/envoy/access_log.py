@@ -8,7 +8,7 @@ from sep_edge.envoy.filters import Json, header_equals, typed
 
 _SLOW_MS = 1000
 PROBE_USER_AGENT = "sep-stack"
-"""Reads of ``/health`` with it are not logged: the start makes one every 200 ms until all is well."""
+"""Reads of ``/health`` with it are not logged: the start makes one every 200 ms."""
 
 
 def access_log(logged_reads: int, methods: Sequence[Method]) -> Json:
@@ -63,7 +63,10 @@ def access_log(logged_reads: int, methods: Sequence[Method]) -> Json:
 def _no_probe(methods: Sequence[Method]) -> Json:
     """Everything but a probe: one header alone hides no call from the log."""
     paths = [method.path for method in methods if method.route == "/health"]
-    probe = [header_equals("user-agent", PROBE_USER_AGENT), *(header_equals(":path", p) for p in paths)]
+    probe = [
+        header_equals("user-agent", PROBE_USER_AGENT),
+        *(header_equals(":path", p) for p in paths),
+    ]
     return {
         "or_filter": {
             "filters": [{"header_filter": {"header": h | {"invert_match": True}}} for h in probe]

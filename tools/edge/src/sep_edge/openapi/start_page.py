@@ -16,6 +16,10 @@ _FIRST = (
     ("/metrics", "every metric, for Prometheus"),
     ("/openapi.json", "the API for programs"),
 )
+_UNDER_A_KEY = (
+    "Where reading needs a key (<code>API_READS=key</code>), a browser can open only"
+    " <code>/docs</code>, <code>/openapi.json</code> and <code>/health</code>."
+)
 
 
 def render_start_page(document: dict[str, Any]) -> str:
@@ -34,8 +38,7 @@ def render_start_page(document: dict[str, Any]) -> str:
             f"<title>{title}</title><style>{STYLE}</style>",
             f"<h1>{title}</h1><p>The stack runs. It is operated through its API; start here:",
             f"<table>{''.join(rows)}</table>",
-            "<p class=dim>Where reading needs a key (<code>API_READS=key</code>), a browser can open only"
-            " <code>/docs</code>, <code>/openapi.json</code> and <code>/health</code>.</html>",
+            f"<p class=dim>{_UNDER_A_KEY}</html>",
             "",
         ]
     )

@@ -1,7 +1,7 @@
 """Writes the document and the pages for Envoy to serve.
 
-The API's page is a format string of Envoy, which inserts the URL that the reader uses into the example
-commands. So they show the port in use, whatever maps to the one that Envoy listens on.
+The API's page is a format string of Envoy, which inserts the URL that the reader uses into the
+example commands. So they show the port in use, whatever maps to the one that Envoy listens on.
 """
 
 import json
@@ -19,7 +19,7 @@ _URL_OF_REQUEST = "%REQ(:SCHEME)%://%REQ(:AUTHORITY)%"
 
 
 def write_pages(folder: Path) -> None:
-    """Write ``openapi.json``, ``docs.html`` and ``index.html`` into a folder; creates the folder."""
+    """Write ``openapi.json``, ``docs.html`` and ``index.html`` into a folder; creates it."""
     folder.mkdir(parents=True, exist_ok=True)
     contract = read_contract()
     document = openapi_document(contract, version("sep-protos"))
