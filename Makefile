@@ -186,7 +186,7 @@ $(VENV)/installed-dev: $(LOCKED)/dev.txt $(LOCKED)/build.txt $(DEV_PROJECTS) $(V
 	@$(check_locked)
 	@$(if $(changed_requirements),$(INSTALL) $(VERIFIED) --requirement $(LOCKED)/build.txt)
 	@# Some come as source only; they are built with the build tools just installed.
-	@$(if $(changed_requirements),$(INSTALL) $(VERIFIED) --no-build-isolation \
+	@$(if $(changed_requirements),$(INSTALL) $(VERIFIED) --no-build-isolation --use-pep517 \
 		--requirement $(LOCKED)/dev.txt)
 	@$(call install_projects,$(call changed_projects,$(DEV_PROJECTS)))
 	@$(check_installed)
@@ -195,7 +195,7 @@ $(VENV)/installed-dev: $(LOCKED)/dev.txt $(LOCKED)/build.txt $(DEV_PROJECTS) $(V
 	@touch $@
 
 $(VENV)/installed-bench: $(LOCKED)/bench.txt $(VENV)/pyvenv.cfg | $(VENV)/installed-dev
-	@$(INSTALL) $(VERIFIED) --no-build-isolation --requirement $(LOCKED)/bench.txt
+	@$(INSTALL) $(VERIFIED) --no-build-isolation --use-pep517 --requirement $(LOCKED)/bench.txt
 	@$(check_installed)
 	@touch $@
 
