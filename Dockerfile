@@ -4,11 +4,15 @@
 #   docker build --build-arg SERVICE=guard --tag sep-guard .
 # Third-party packages have layers of their own: a changed line of source reinstalls none of them.
 ARG PYTHON=3.13
+# For releases, the base image with its digest: python:3.13-slim@sha256:... A tag alone may name
+# another image tomorrow; docs/operations/reference.md, *Images*, says how to get digests.
+ARG BASE=python:${PYTHON}-slim
 
-FROM python:${PYTHON}-slim AS base
+FROM ${BASE} AS base
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 COPY requirements/run.txt requirements/
+COPY requirements/locked requirements/locked
 
 # --- Third-party packages -------------------------------------------------------------------------
 
@@ -25,18 +29,24 @@ COPY ${FOLDER} service
 COPY ${LIBRARY} library
 RUN mkdir /lists && python third_party.py service protos libs/* library --out /lists
 
-FROM base AS shared-dependencies
+# Everything that any service may need, each file compared with its digest. The stages after it ask no
+# index.
+FROM base AS verified
+RUN pip download --require-hashes --no-deps --dest /verified \
+        --requirement requirements/locked/run.txt
+
+FROM verified AS shared-dependencies
 COPY --from=lists /lists/shared.txt /lists/
-RUN pip wheel --constraint requirements/run.txt --requirement /lists/shared.txt \
-        --wheel-dir /wheels \
+RUN pip wheel --no-index --find-links /verified \
+        --constraint requirements/run.txt --requirement /lists/shared.txt --wheel-dir /wheels \
     && pip install --no-index --no-deps --target /opt/shared-dependencies /wheels/*.whl
 
 # What the service needs on top of the shared packages; for some services that is nothing.
 FROM shared-dependencies AS service-dependencies
 COPY --from=lists /lists/service.txt /lists/
 RUN mkdir -p /service-wheels /opt/service-dependencies \
-    && pip wheel --constraint requirements/run.txt --requirement /lists/service.txt \
-        --find-links /wheels --wheel-dir /service-wheels \
+    && pip wheel --no-index --find-links /verified --constraint requirements/run.txt \
+        --requirement /lists/service.txt --wheel-dir /service-wheels \
     && for wheel in /wheels/*.whl; do rm -f "/service-wheels/${wheel##*/}"; done \
     && set -- /service-wheels/*.whl \
     && if [ -e "$1" ]; then \
@@ -45,10 +55,10 @@ RUN mkdir -p /service-wheels /opt/service-dependencies \
 
 # --- Our own packages -----------------------------------------------------------------------------
 
-FROM base AS build
-COPY requirements/build.txt requirements/
-# The last two are imported while the contract's code is generated.
-RUN pip install --requirement requirements/build.txt --constraint requirements/run.txt \
+FROM verified AS build
+# The contract's code imports the last two while it is generated.
+RUN pip install --require-hashes --no-deps --requirement requirements/locked/build.txt \
+    && pip install --no-index --find-links /verified --constraint requirements/run.txt \
         googleapis-common-protos protovalidate
 
 # The libraries that all services share: built once, and the same layer in every image.
@@ -70,7 +80,7 @@ RUN pip wheel --no-build-isolation --no-deps --wheel-dir /wheels ./service \
 
 # --- The image ------------------------------------------------------------------------------------
 
-FROM python:${PYTHON}-slim
+FROM ${BASE}
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     PYTHONPATH=/opt/service:/opt/shared:/opt/service-dependencies:/opt/shared-dependencies \
     PATH=/opt/service/bin:/opt/shared/bin:$PATH \

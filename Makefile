@@ -36,7 +36,7 @@ empty :=
 space := $(empty) $(empty)
 # The only list of source folders that mypy gets. Without it mypy would find each module twice: in the
 # tree, and through its installed package.
-export MYPYPATH := $(subst $(space),:,protos/gen $(SOURCES) $(wildcard scripts/ops))
+export MYPYPATH := $(subst $(space),:,protos/gen $(SOURCES) $(wildcard scripts/ops) requirements)
 
 .PHONY: help
 help:  ## show this
@@ -56,12 +56,13 @@ test-fast: $(VENV)/installed-dev $(CONTRACT)  ## run the domain and service test
 	@$(BIN)/python tests/run.py --fast $(ARGS)
 
 .PHONY: lint
-lint: $(VENV)/installed-dev $(CONTRACT)  ## what CI checks beside the tests: ruff, mypy --strict, buf, generated files
+lint: $(VENV)/installed-dev $(CONTRACT)  ## what CI checks beside the tests: ruff, mypy --strict, buf, generated files, digests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(SOURCES) $(TESTS) $(PROGRAMS)
 	cd protos && ../$(BIN)/buf lint gen/sep_protos/contract.binpb --config buf.yaml
 	$(BIN)/python generate.py --check
+	$(BIN)/python requirements/lock.py --check
 
 .PHONY: format
 format: $(VENV)/installed-dev  ## let ruff format the code and sort its imports
@@ -72,6 +73,18 @@ format: $(VENV)/installed-dev  ## let ruff format the code and sort its imports
 generate: $(VENV)/installed-dev  ## make all generated files: contract code, client models, settings reference, dashboards
 	$(BIN)/python protos/generate.py
 	$(BIN)/python generate.py
+
+.PHONY: lock
+lock: $(VENV)/installed-dev  ## write the digests of changed versions (requirements/*.txt) to requirements/locked
+	$(BIN)/python requirements/lock.py
+
+.PHONY: sbom
+sbom: $(VENV)/installed  ## list what is installed as CycloneDX JSON (ARGS="--out file")
+	$(BIN)/python requirements/sbom.py $(ARGS)
+
+.PHONY: audit
+audit: $(BUILD_VENV)/installed  ## compare the pinned versions with published advisories (needs the network)
+	$(BUILD_VENV)/bin/python requirements/audit.py
 
 .PHONY: protos
 protos: $(VENV)/installed-dev  ## make the contract's code and descriptor set only
@@ -90,9 +103,13 @@ replay: $(VENV)/installed $(CONTRACT)  ## run recorded candles through the stack
 	@test -n "$(CANDLES_DIR)" || { echo 'make replay CANDLES_DIR=folder [ARGS=...]' >&2; exit 2; }
 	$(BIN)/python -m sep_replay "$(CANDLES_DIR)" $(ARGS)
 
+# The broker that the shell names is not the paper broker's.
+without_broker = $(if $(filter paper,$(PROFILE)),env -u OANDA_API_TOKEN -u OANDA_ACCOUNT_ID \
+	-u OANDA_API_URL -u OANDA_STREAM_URL)
+
 .PHONY: up
 up:  ## run the whole stack in containers (PROFILE= for none: no paper broker)
-	docker compose $(if $(PROFILE),--profile $(PROFILE)) up --detach --build
+	$(without_broker) docker compose $(if $(PROFILE),--profile $(PROFILE)) up --detach --build
 
 .PHONY: down
 down:  ## stop the containers; state stays in its volume
@@ -125,13 +142,22 @@ $(VENV)/pyvenv.cfg: $(if $(VENV_IS_OURS),,FORCE)
 
 # The stamps below install only what changed since they were written ($?): third-party packages when
 # a requirements file changed, a package of this tree when its pyproject.toml did. A new .venv means all.
-changed_requirements = $(filter requirements/% $(VENV)/pyvenv.cfg,$?)
+changed_requirements = $(filter $(LOCKED)/% $(VENV)/pyvenv.cfg,$?)
 changed_projects = $(sort $(if $(filter $(VENV)/pyvenv.cfg,$?),$1,$(filter $1,$?) \
 	$(if $(filter protos/%,$?),protos/pyproject.toml)))
 editable = $(patsubst %/pyproject.toml,--editable ./%,$1)
 
-$(BUILD_VENV)/installed: requirements/build.txt $(VENV)/pyvenv.cfg
-	@$(PIP) install --no-compile --requirement requirements/build.txt
+# Only files with a known digest are installed. The lists are complete, so nothing is resolved.
+LOCKED := requirements/locked
+VERIFIED := --no-deps --require-hashes
+# pip prints what is missing, but not with --quiet.
+check_installed = $(filter-out --quiet,$(PIP)) --python $(BIN)/python check >$(VENV)/check.txt \
+	|| { cat $(VENV)/check.txt >&2; exit 1; }
+check_locked = $(BUILD_VENV)/bin/python requirements/lock.py --check
+
+$(BUILD_VENV)/installed: $(LOCKED)/build.txt $(VENV)/pyvenv.cfg
+	@$(check_locked)
+	@$(PIP) install --no-compile $(VERIFIED) --requirement $(LOCKED)/build.txt
 	@touch $@
 
 # The packages of this tree are built without isolation: their build tools are pinned as well, and are
@@ -141,31 +167,36 @@ with_build_tools = PATH="$(CURDIR)/$(BUILD_VENV)/bin:$$PATH" PYTHONPATH="$$($(BU
 install_projects = $(if $1,$(with_build_tools) $(INSTALL) --no-build-isolation --no-deps \
 	$(patsubst %/pyproject.toml,--editable ./%,$1))
 
-$(VENV)/installed: requirements/run.txt $(RUN_PROJECTS) $(PROTOS) $(VENV)/pyvenv.cfg \
+$(VENV)/installed: $(LOCKED)/run.txt $(RUN_PROJECTS) $(PROTOS) $(VENV)/pyvenv.cfg \
 		| $(BUILD_VENV)/installed
 	@echo 'installing what running needs (one to two minutes the first time)'
-	@$(if $(changed_requirements),$(INSTALL) --requirement requirements/run.txt)
+	@$(check_locked)
+	@$(if $(changed_requirements),$(INSTALL) $(VERIFIED) --requirement $(LOCKED)/run.txt)
 	@# Their test suites are 20 MB that no one imports here.
 	@find $(VENV)/lib -path '*/site-packages/num*' -name tests -type d -prune -exec rm -rf {} +
 	@$(call install_projects,$(call changed_projects,$(RUN_PROJECTS)))
-	@$(PIP) --python $(BIN)/python check
+	@$(check_installed)
 	@$(BIN)/python requirements/precompile.py
 	@$(BIN)/python -m sep_evaluator.cli.compile_ahead
 	@touch $@
 
-$(VENV)/installed-dev: requirements/dev.txt requirements/build.txt $(DEV_PROJECTS) $(VENV)/pyvenv.cfg \
+$(VENV)/installed-dev: $(LOCKED)/dev.txt $(LOCKED)/build.txt $(DEV_PROJECTS) $(VENV)/pyvenv.cfg \
 		| $(VENV)/installed
 	@echo 'installing what development needs (one to two minutes the first time)'
-	@$(if $(changed_requirements),$(INSTALL) --requirement requirements/build.txt \
-		--requirement requirements/dev.txt)
+	@$(check_locked)
+	@$(if $(changed_requirements),$(INSTALL) $(VERIFIED) --requirement $(LOCKED)/build.txt)
+	@# Some come as source only; they are built with the build tools just installed.
+	@$(if $(changed_requirements),$(INSTALL) $(VERIFIED) --no-build-isolation --use-pep517 \
+		--requirement $(LOCKED)/dev.txt)
 	@$(call install_projects,$(call changed_projects,$(DEV_PROJECTS)))
-	@$(PIP) --python $(BIN)/python check
+	@$(check_installed)
 	@# Some packages give warnings when they are compiled, which tests would take for errors.
 	@$(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
-$(VENV)/installed-bench: requirements/bench.txt $(VENV)/pyvenv.cfg | $(VENV)/installed-dev
-	@$(INSTALL) --requirement requirements/bench.txt
+$(VENV)/installed-bench: $(LOCKED)/bench.txt $(VENV)/pyvenv.cfg | $(VENV)/installed-dev
+	@$(INSTALL) $(VERIFIED) --no-build-isolation --use-pep517 --requirement $(LOCKED)/bench.txt
+	@$(check_installed)
 	@touch $@
 
 # For a tree from which the generated code was removed.

@@ -14,9 +14,11 @@ Leaves the kill switch engaged. Running it again ends in the same state. After a
 Ctrl-C it restores what ran before and prints the cause.
 
   --profile NAME     paper (starts the paper broker), practice or live; paper if not given
-  --env-file FILE    settings of the services; deploy/demo.env for paper, needed otherwise
-  --token-file FILE  the broker's token; deploy/paper_token for paper, needed otherwise.
-                     User 10001 must be able to read it; protect it by its folder's permissions
+  --env-file FILE    settings of the services; deploy/demo.env for paper, deploy/practice.env for
+                     practice, needed for live
+  --token-file FILE  the broker's token; deploy/paper_token for paper; otherwise OANDA_API_TOKEN of
+                     the environment is used without it. User 10001 must be able to read the file;
+                     protect it by its folder's permissions
   --observe          Prometheus and Grafana as well
   --days N           history to warm up with; CANDLE_BACKFILL_DAYS of the env file, or 90
   --wait SECONDS     longest wait for health, for each step of the warm-up and for the
@@ -27,7 +29,9 @@ Ctrl-C it restores what ran before and prints the cause.
 
 Exit codes: 0 deployed and verified; 1 a step failed or was stopped, and what ran before runs again;
 2 the call itself is wrong, or another deploy runs, and nothing was changed.
-Environment variables: HTTP_PORT (8000), SEP_PYTHON (.venv/bin/python), SEP_DEPLOY_DIR
+Environment variables: OANDA_ACCOUNT_ID (over the env file's; ignored for paper), OANDA_API_TOKEN
+(if no --token-file is given; ignored for paper), HTTP_PORT (8000), PYTHON_IMAGE, VALKEY_IMAGE, ENVOY_IMAGE, PROMETHEUS_IMAGE, GRAFANA_IMAGE (images
+with digest; needed for live), SEP_PYTHON (.venv/bin/python), SEP_DEPLOY_DIR
 (.run/deploy: the last deployed configuration, and the key for calls that change something).
 USAGE
 }
@@ -72,11 +76,13 @@ done
 
 case $profile in
     paper)
-        # A URL that is still set in the shell must not send a demo's orders to a real broker.
-        unset OANDA_API_URL OANDA_STREAM_URL
+        # What is still set in the shell must not send a demo's orders to a real broker, nor give a
+        # real token or account to the paper broker.
+        unset OANDA_API_URL OANDA_STREAM_URL OANDA_API_TOKEN OANDA_ACCOUNT_ID
         : "${env_file:=deploy/demo.env}" "${token_file:=deploy/paper_token}"
         ;;
     practice)
+        : "${env_file:=deploy/practice.env}"
         export OANDA_API_URL=https://api-fxpractice.oanda.com
         export OANDA_STREAM_URL=https://stream-fxpractice.oanda.com
         ;;
@@ -87,9 +93,10 @@ case $profile in
     *) refuse "--profile is paper, practice or live, not $profile" ;;
 esac
 [[ $env_file ]] || refuse "--profile $profile needs --env-file"
-[[ $token_file ]] || refuse "--profile $profile needs --token-file"
+[[ $token_file || ${OANDA_API_TOKEN:-} ]] \
+    || refuse "--profile $profile needs --token-file or an exported OANDA_API_TOKEN"
 [[ -r $env_file ]] || refuse "can't read the env file $env_file"
-[[ -r $token_file ]] || refuse "can't read the token file $token_file"
+[[ -z $token_file || -r $token_file ]] || refuse "can't read the token file $token_file"
 [[ $wait_s =~ ^[1-9][0-9]*$ ]] || refuse "--wait is a number of seconds, not $wait_s"
 [[ $days =~ ^([1-9][0-9]*)?$ ]] || refuse "--days is a number of days, not $days"
 
@@ -103,13 +110,27 @@ environment=$(setting OANDA_ENVIRONMENT)
 : "${days:=$(setting CANDLE_BACKFILL_DAYS)}"
 : "${days:=90}"
 
+account=${OANDA_ACCOUNT_ID:-$(setting OANDA_ACCOUNT_ID)}
+[[ $account ]] || refuse "export OANDA_ACCOUNT_ID, or set it in $env_file"
+
+# A tag may name another image tomorrow. Paper and practice may follow a tag; real money may not.
+if [[ $profile == live ]]; then
+    foreign=(PYTHON_IMAGE VALKEY_IMAGE ENVOY_IMAGE)
+    ((observe)) && foreign+=(PROMETHEUS_IMAGE GRAFANA_IMAGE)
+    for name in "${foreign[@]}"; do
+        [[ ${!name:-} =~ @sha256:[0-9a-f]{64}$ ]] \
+            || refuse "$name must name an image with its digest for --profile live, not '${!name:-}';" \
+                "docs/operations/reference.md, Images, says how"
+    done
+fi
+
 python=${SEP_PYTHON:-.venv/bin/python}
 state=${SEP_DEPLOY_DIR:-.run/deploy}
 url=http://127.0.0.1:${HTTP_PORT:-8000}
 key_file=$state/write_key
 # Stored candles, gates and orders belong to one account of one broker and must not be used with
 # another.
-broker="$profile $(setting OANDA_ACCOUNT_ID)"
+broker="$profile $account"
 images=(gateway evaluator allocator guard stack)
 compose=(docker compose)
 if [[ $profile == paper ]]; then
@@ -129,8 +150,16 @@ if [[ -x $python ]]; then
         || refuse "the settings in $env_file have faults"
 fi
 
-absolute() { printf '%s/%s' "$(cd "$(dirname "$1")" && pwd)" "$(basename "$1")"; }
+absolute() { realpath --canonicalize-missing --no-symlinks "$1"; }
 
+exported_token=''
+if [[ -z $token_file ]]; then
+    # In a folder that only this user can enter; the containers get the file alone. Not in the
+    # environment: whoever may inspect a container reads that.
+    token_file=$state/broker_token/oanda_api_token
+    exported_token=$OANDA_API_TOKEN
+fi
+unset OANDA_API_TOKEN
 SEP_ENV_FILE=$(absolute "$env_file")
 OANDA_API_TOKEN_FILE=$(absolute "$token_file")
 export SEP_ENV_FILE OANDA_API_TOKEN_FILE
@@ -160,6 +189,13 @@ compose_up() { # $1: KILL_SWITCH_FORCE_ENV, 1 to engage the kill switch whatever
         up --detach --no-build --wait --wait-timeout "$wait_s"
 }
 
+store_token() { # writes an exported token to its file
+    ((dry_run)) || [[ -z $exported_token ]] && return
+    (umask 077 && mkdir -p "${OANDA_API_TOKEN_FILE%/*}")
+    (umask 022 && printf '%s\n' "$exported_token" >"$OANDA_API_TOKEN_FILE.new")
+    mv "$OANDA_API_TOKEN_FILE.new" "$OANDA_API_TOKEN_FILE"
+}
+
 current='' # the step in progress
 changed=0  # 1 once containers may have been changed
 before=''  # what ran before: recorded (in $state), running (but not recorded) or nothing
@@ -171,6 +207,7 @@ step() {
 
 check_tools() {
     ((dry_run)) && return
+    store_token
     docker version >/dev/null 2>&1 || refuse 'no container engine answers (docker version)'
     docker compose version >/dev/null 2>&1 || refuse 'docker compose is not installed'
     if [[ ! -x $python ]] || ! "$python" -c 'import sep_ops' 2>/dev/null; then

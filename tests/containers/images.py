@@ -7,13 +7,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tomllib
-from collections.abc import Iterable
-from importlib import metadata
 from pathlib import Path
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from sep_local.binaries import envoy_binary, valkey_binary
 
 from tests.containers.engine import Engine
@@ -22,7 +17,6 @@ from tests.containers.machine import PATH, programs_with_libraries, write_base
 ROOT = Path(__file__).parents[2]
 PYTHON = sysconfig.get_python_version()
 BASE = f"python:{PYTHON}-slim"
-_OURS = ("sep-gateway", "sep-evaluator", "sep-allocator", "sep-guard", "sep-paper-broker")
 
 # The wheel has no valkey-cli. This replacement sends the PING of the health check.
 _VALKEY_CLI = """\
@@ -36,20 +30,21 @@ echo "$answer"
 
 
 def build_wheelhouse(folder: Path) -> Path:
-    """Wheels of everything that the Dockerfile installs, at the versions of this environment.
+    """Everything that the Dockerfile installs, with the digests that it will compare.
 
-    The only step that may use the network. The folder is reused while the versions are the same.
+    The only step that may use the network. The folder is reused while the lists are the same.
     """
-    requirements = sorted(
-        _closure([*_OURS, "sep-protos", "sep-contract", "sep-edge", "sep-local"]) | _build_tools()
-    )
-    digest = hashlib.sha256(" ".join([PYTHON, *requirements]).encode()).hexdigest()[:12]
+    lists = [ROOT / "requirements" / "locked" / f"{name}.txt" for name in ("run", "build")]
+    content = "".join(path.read_text() for path in lists)
+    digest = hashlib.sha256(f"{PYTHON} {content}".encode()).hexdigest()[:12]
     wheelhouse = folder / f"wheelhouse-{digest}"
     if not wheelhouse.exists():
         partial = wheelhouse.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
-        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-        subprocess.run([*command, "--wheel-dir", partial, *requirements], check=True, timeout=300)
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        for path in lists:
+            chosen = ["--require-hashes", "--dest", str(partial), "--requirement", str(path)]
+            subprocess.run([*command, *chosen], check=True, timeout=300)
         partial.rename(wheelhouse)
     return wheelhouse
 
@@ -149,40 +144,6 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 
 def _image(compose: str, name: str) -> str:
-    found = re.search(rf"image: ({re.escape(name)}:\S+)", compose)
+    found = re.search(rf"image: \$\{{\w+:-({re.escape(name)}:[^\s}}]+)\}}", compose)
     assert found, f"compose.yaml names no image {name}"
     return found.group(1)
-
-
-def _closure(names: Iterable[str]) -> set[str]:
-    """Third-party packages that these packages need, directly or not, as ``name==version``."""
-    ours = dict(map(_our_needs, ROOT.glob("[lpst]*/**/pyproject.toml")))
-    todo, seen, found = list(names), set(), set()
-    while todo:
-        name = canonicalize_name(todo.pop())
-        if name in seen:
-            continue
-        seen.add(name)
-        if name in ours:
-            needs = ours[name]
-        else:
-            package = metadata.distribution(name)
-            needs = package.requires or []
-            found.add(f"{name}=={package.version}")
-        todo += [
-            need.name
-            for need in map(Requirement, needs)
-            if need.marker is None or need.marker.evaluate({"extra": ""})
-        ]
-    return found
-
-
-def _our_needs(pyproject: Path) -> tuple[str, list[str]]:
-    # From the file: the metadata of an editable package is as old as its installation.
-    project = tomllib.loads(pyproject.read_text())["project"]
-    return canonicalize_name(project["name"]), list(project.get("dependencies", []))
-
-
-def _build_tools() -> set[str]:
-    lines = (ROOT / "requirements" / "build.txt").read_text().splitlines()
-    return _closure(Requirement(line).name for line in lines if line and line[0] not in "#-")

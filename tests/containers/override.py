@@ -45,6 +45,7 @@ def write_override(compose: Path, override: Path) -> None:
     for name, service in shipped.items():
         changes: dict[str, object] = {
             "network_mode": f"service:{HOLDER}",
+            "networks": _Reset(),
             "ports": _Reset(),
             "expose": _Reset(),
         }

@@ -19,7 +19,7 @@ def grpcurl(command: str, address: str, variables: Mapping[str, str]) -> Any:
     """What the command prints: names of services, or the response as JSON data.
 
     Args:
-        address: replaces ``localhost:8000``.
+        address: what ``${SEP_URL#http://}`` stands for.
         variables: replacements for shell expressions.
     """
     program, *words = shlex.split(command)
@@ -41,7 +41,7 @@ def grpcurl(command: str, address: str, variables: Mapping[str, str]) -> Any:
             rest.append(word)
     assert plaintext
     where, what = rest
-    assert where == "localhost:8000"
+    assert where == "${SEP_URL#http://}"
     with grpc.insecure_channel(address) as channel:
         database = ProtoReflectionDescriptorDatabase(channel)
         if what == "list":

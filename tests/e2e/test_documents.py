@@ -1,12 +1,9 @@
 """The API's documentation is correct: OpenAPI document, page, client, commands."""
 
 import asyncio
-import json
 import re
-import shlex
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -141,7 +138,7 @@ async def test_every_read_of_the_client_succeeds(api: Stack) -> None:
 
 
 def test_the_grpcurl_commands_in_the_docs_run(api: Stack) -> None:
-    address, key = api.url.removeprefix("http://"), "$(cat .run/keys/write)"
+    address, key = api.url.removeprefix("http://"), "$(cat $SEP_KEY_FILE)"
     for file, least in (("docs/api.md", 3), ("README.md", 2)):
         page = (ROOT / file).read_text()
         commands = re.findall(r"^grpcurl -.*$", page, re.MULTILINE)
@@ -150,18 +147,37 @@ def test_the_grpcurl_commands_in_the_docs_run(api: Stack) -> None:
             assert grpcurl(command, address, {key: "a" * 32})
 
 
-async def test_the_buf_commands_in_the_docs_run(api: Stack) -> None:
-    """With only address and key replaced."""
-    page = (ROOT / "docs/api.md").read_text()
-    commands = re.findall(r"^buf curl .*?(?:[^\\])$", page, re.MULTILINE | re.DOTALL)
-    assert len(commands) >= 3
-    buf = shlex.quote(str(Path(sys.executable).with_name("buf")))
+COMMAND = re.compile(r"^(?:curl|\.venv/bin/buf|KEY=)(?:\\\n|.)*$", re.MULTILINE)
+# A block that is for OANDA's own servers.
+ELSEWHERE = re.compile(r"## An OANDA practice account.*?(?=^## )", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize(("file", "least"), [("README.md", 10), ("docs/api.md", 6)])
+def test_the_commands_in_the_docs_run_in_a_bare_shell(api: Stack, file: str, least: int) -> None:
+    """In the project's folder, with no more than SEP_URL and SEP_KEY_FILE: on any port."""
+    page = ELSEWHERE.sub("", (ROOT / file).read_text())
+    assert re.findall(r":8000\b", re.sub(r"^export .*$|<http.*?>", "", page, flags=re.M)) == []
+    commands = COMMAND.findall(page)
+    assert len(commands) >= least
+    # HTTP errors count, and a stream has no end.
+    lines = ['curl() { command timeout 20 curl --fail-with-body --max-time 3 "$@"; }']
     for command in commands:
-        line = command.replace("http://localhost:8000", api.url).replace("buf ", f"{buf} ", 1)
-        line = line.replace(".run/keys/write", str(api.run_dir / "keys/write.alice"))
-        done = await asyncio.create_subprocess_shell(
-            line, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-        out, err = await asyncio.wait_for(done.communicate(), 30)
-        assert done.returncode == 0, err
-        assert json.loads(out) if out.lstrip().startswith(b"{") else out
+        lines += [f"{{ {command}\n}} || test $? = 28" if "-sN" in command else command, "echo"]
+    # They engage the kill switch, and one page leaves it engaged.
+    request = {"kill_switch": False, "reason": "after the documents' commands"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(lines)],
+        cwd=ROOT,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(api.run_dir),
+            "SEP_URL": api.url,
+            "SEP_KEY_FILE": str(api.run_dir / "keys/write.alice"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert api.post("/api/kill-switch", request).status_code == 200
+    assert done.returncode == 0, done.stdout + done.stderr

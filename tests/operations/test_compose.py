@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sep_local.scrape_key import NAME as SCRAPE_KEY
 
 ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
@@ -16,6 +17,9 @@ NAMES = {
     *("sep-valkey", "sep-envoy", "sep-gateway", "sep-evaluator", "sep-allocator", "sep-guard"),
     *("sep-paper-broker", "sep-prometheus", "sep-grafana"),
 }
+
+BROKER_SIDE = {"gateway", "paper-broker"}
+OURS = {*BROKER_SIDE, "evaluator", "allocator", "guard", "init"}
 
 
 def test_containers_have_the_names_that_operators_know() -> None:
@@ -68,12 +72,10 @@ def test_only_loopback_is_published() -> None:
             assert port.startswith(("127.0.0.1:", "${HTTP_BIND:-127.0.0.1}:")), name
 
 
-def test_the_token_is_a_file_for_two_and_an_environment_variable_for_none() -> None:
+def test_the_token_is_a_file_for_two() -> None:
     for name, service in SERVICES.items():
         holds = service.get("secrets", []) == ["oanda_api_token"]
-        assert holds == (name in {"gateway", "paper-broker"})
-        if "env_file" in service:
-            assert service["environment"]["OANDA_API_TOKEN"] is None
+        assert holds == (name in BROKER_SIDE), name
 
 
 def test_profiles_choose_the_broker_and_the_telemetry() -> None:
@@ -91,17 +93,78 @@ def test_the_state_is_append_only_and_on_a_volume() -> None:
     assert valkey["command"][1:3] == ["--appendonly", "yes"]
 
 
-def test_compose_itself_accepts_the_file_with_every_profile() -> None:
+def rendered(**exported: str) -> dict[str, Any]:
+    """The services as Docker Compose would start them, with these variables exported."""
     binary = Path(sys.executable).with_name("docker-compose")
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("COMPOSE_", "OANDA_"))}
+    prefixes = ("COMPOSE_", "OANDA_", "SEP_", "API_", "HTTP_")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}
     done = subprocess.run(
         [binary, "--profile", "*", "config"],
-        cwd=ROOT, env=clean, capture_output=True, text=True, check=False, timeout=30,
+        cwd=ROOT, env=clean | exported, capture_output=True, text=True, check=False, timeout=30,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    services = yaml.safe_load(done.stdout)["services"]
+    services: dict[str, Any] = yaml.safe_load(done.stdout)["services"]
+    return services
+
+
+def settings_of(services: dict[str, Any], name: str) -> dict[str, str]:
+    """The names that each container which holds settings gets a value for, or an empty one."""
+    return {
+        service: environment[name] or ""
+        for service, container in services.items()
+        if (environment := container.get("environment", {})).get(name) is not None
+    }
+
+
+def test_compose_itself_accepts_the_file_with_every_profile() -> None:
+    services = rendered()
     assert {s["container_name"] for s in services.values()} == NAMES | {"sep-init"}
-    # The token of the env file must not reach any container.
-    for name, service in services.items():
-        assert not service.get("environment", {}).get("OANDA_API_TOKEN"), name
+
+
+def test_the_token_of_the_env_file_reaches_no_container() -> None:
+    assert not any(settings_of(rendered(), "OANDA_API_TOKEN").values())
+
+
+@pytest.mark.parametrize("env_file", ["demo", "practice"])
+def test_an_exported_broker_reaches_the_containers_that_speak_to_it(env_file: str) -> None:
+    services = rendered(
+        SEP_ENV_FILE=f"deploy/{env_file}.env",
+        OANDA_API_TOKEN="exported-token",
+        OANDA_ACCOUNT_ID="101-004-1234567-001",
+    )
+    tokens = settings_of(services, "OANDA_API_TOKEN")
+    assert {name for name, token in tokens.items() if token} == BROKER_SIDE
+    assert "exported-token" not in str([s for n, s in services.items() if n not in BROKER_SIDE])
+    accounts = settings_of(services, "OANDA_ACCOUNT_ID")
+    assert accounts == dict.fromkeys(OURS, "101-004-1234567-001")
+
+
+def test_without_exported_variables_the_env_file_counts() -> None:
+    services = rendered()
+    assert settings_of(services, "OANDA_ACCOUNT_ID") == dict.fromkeys(OURS, "101-001-0000001-001")
+    practice = rendered(SEP_ENV_FILE="deploy/practice.env")
+    assert settings_of(practice, "OANDA_ACCOUNT_ID") == {}
+
+
+def test_only_the_services_reach_valkey() -> None:
+    services = rendered()
+    on_store = {name for name, s in services.items() if "store" in (s.get("networks") or {})}
+    assert on_store == {"valkey", "gateway", "evaluator", "allocator", "guard"}
+    assert set(services["valkey"]["networks"]) == {"store"}
+    assert yaml.safe_load((ROOT / "compose.yaml").read_text())["networks"]["store"]["internal"]
+
+
+def test_prometheus_gets_a_key_that_reads_and_no_other() -> None:
+    services = rendered()
+    volumes = {
+        name: {v["source"]: v["target"] for v in service.get("volumes", [])}
+        for name, service in services.items()
+    }
+    config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yaml").read_text())
+    (job,) = config["scrape_configs"]
+    key = Path(job["authorization"]["credentials_file"])
+    assert volumes["prometheus"]["scrape-key"] == str(key.parent)
+    assert "scrape-key" in volumes["init"]
+    assert "keys" not in volumes["prometheus"]
+    assert key.name == SCRAPE_KEY

@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from sep_local.scrape_key import NAME as SCRAPE_KEY
+from sep_local.scrape_key import make_scrape_key
 from sep_testing.eventually import eventually
 from sep_testing.valkey import free_port
 
@@ -37,12 +39,14 @@ def queries() -> list[tuple[str, str, str]]:
 class Prometheus:
     """Prometheus with the shipped rules; it scrapes a stack's public port every second."""
 
-    def __init__(self, stack_url: str, folder: Path) -> None:
+    def __init__(self, stack_url: str, keys: Path, folder: Path) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
         config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yaml").read_text())
         config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
         config["rule_files"] = [str(folder / RULES.name)]
         job = config["scrape_configs"][0]
+        make_scrape_key(keys, folder)
+        job["authorization"] = {"credentials_file": str(folder / SCRAPE_KEY)}
         job["static_configs"] = [{"targets": [stack_url.removeprefix("http://")]}]
         rules = yaml.safe_load(RULES.read_text())
         rules["groups"][0]["interval"] = "1s"
@@ -89,7 +93,9 @@ def prometheus(
     if shutil.which("prometheus") is None:
         pytest.skip("DASHBOARDS NOT TESTED: prometheus is not installed")
     shell.set_kill_switch(engaged=False)
-    started = Prometheus(shell.stack.url, tmp_path_factory.mktemp("prometheus"))
+    started = Prometheus(
+        shell.stack.url, shell.stack.run_dir / "keys", tmp_path_factory.mktemp("prometheus")
+    )
     try:
         yield started
     finally:

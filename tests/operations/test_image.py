@@ -52,9 +52,18 @@ def pinned() -> dict[str, str]:
 
 
 def test_no_source_is_in_the_layers_of_third_party_packages() -> None:
-    assert copies("base") == {"requirements/run.txt"}
+    assert copies("base") == {"requirements/run.txt", "requirements/locked"}
+    assert copies("verified") == set()
     assert copies("shared-dependencies") == {"/lists/shared.txt"}
     assert copies("service-dependencies") == {"/lists/service.txt"}
+
+
+def test_third_party_files_are_compared_with_their_digests_and_come_from_nowhere_else() -> None:
+    for name, stage in STAGES.items():
+        for command in re.findall(r"pip (?:download|wheel|install)[^&]*", stage):
+            verified = "--require-hashes" in command or "--no-index" in command
+            own = "--no-build-isolation" in command
+            assert verified or own, (name, command)
 
 
 def test_our_own_packages_are_installed_without_an_index() -> None:

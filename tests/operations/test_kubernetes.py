@@ -140,7 +140,7 @@ def test_images_are_those_of_the_compose_file() -> None:
     for image in used:
         name, _, tag = image.partition(":")
         assert re.search(
-            rf"image: {re.escape(name)}:({re.escape(tag)}|\$\{{SEP_RELEASE)", compose
+            rf"image: (\$\{{\w+:-)?{re.escape(name)}:({re.escape(tag)}|\$\{{SEP_RELEASE)", compose
         ), image
 
 

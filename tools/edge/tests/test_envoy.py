@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -279,7 +280,18 @@ async def test_error_of_a_service_keeps_its_reason(edge: RunningEdge) -> None:
     assert response.json()["message"] == "unknown instrument XXX_YYY"
 
 
-@pytest.mark.parametrize("path", ["/", "/api/nothing", "/sep.ops.v1.OpsService/GetHealth"])
+async def test_the_first_page_links_to_paths_that_exist(edge: RunningEdge) -> None:
+    page = await edge.rest.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    targets = re.findall(r"<a href=(/[^>]*)>", page.text)
+    assert {"/docs", "/health", "/api/trade/readiness"} <= set(targets)
+    for target in targets:
+        assert "UNKNOWN_ROUTE" not in (await edge.rest.get(target)).text, target
+
+
+@pytest.mark.parametrize(
+    "path", ["/index.html", "/api/nothing", "/sep.ops.v1.OpsService/GetHealth"]
+)
 async def test_unknown_route_is_404_json(edge: RunningEdge, path: str) -> None:
     assert error_of(await edge.rest.get(path)) == (404, 5, "UNKNOWN_ROUTE")
 

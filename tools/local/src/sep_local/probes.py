@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Mapping
 
 from sep_edge.address import Address
+from sep_edge.envoy.access_log import PROBE_USER_AGENT
 
 from sep_local.part import Probe
 
@@ -104,7 +105,7 @@ def _get(address: Address, path: str, *, tls: bool = False) -> tuple[int, bytes]
             address.host, address.port, timeout=_TIMEOUT_S, context=trusting
         )
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers={"User-Agent": PROBE_USER_AGENT})
         response = connection.getresponse()
         return response.status, response.read()
     except (OSError, http.client.HTTPException):

@@ -18,6 +18,7 @@ from sep_local.ports import check_ports
 from sep_local.probes import stack_is_healthy
 from sep_local.run_dir import locked
 from sep_local.settings import LocalSettings, read_settings
+from sep_local.short_lines import short_line
 from sep_local.supervisor import Supervisor, Timeouts
 
 _OWNER_ONLY = 0o077
@@ -60,7 +61,8 @@ async def _supervise(settings: LocalSettings, env: Mapping[str, str], timeouts: 
 
     def sink(name: str, line: bytes) -> None:
         logs.line(name, line)
-        console.line(name, line)
+        if (shown := short_line(line)) is not None:
+            console.line(name, shown)
 
     _warn(console, settings, env)
     supervisor = Supervisor(
@@ -73,8 +75,9 @@ async def _supervise(settings: LocalSettings, env: Mapping[str, str], timeouts: 
         timeouts=timeouts,
     )
     _stop_on_signals(supervisor)
+    text = ready_text(settings, reads_need_key=env.get("API_READS") == "key")
     try:
-        failure = await supervisor.run(lambda: console.message(ready_text(settings)))
+        failure = await supervisor.run(lambda: console.message(text))
         console.message(f"failed: {failure}" if failure else "everything has stopped")
         if failure:
             console.message(f"each part's log is in {_shown(settings.run_dir)}/logs")
@@ -105,26 +108,30 @@ def _stop_on_signals(supervisor: Supervisor) -> None:
         loop.add_signal_handler(number, supervisor.request_stop, name)
 
 
-def ready_text(settings: LocalSettings) -> str:
+def ready_text(settings: LocalSettings, *, reads_need_key: bool = False) -> str:
     """Example commands, printed when the stack is ready."""
     url = settings.url
-    scripts = Path(sys.executable).parent
-    buf = shutil.which("buf", path=str(scripts)) or "buf"
-    if Path(buf).is_relative_to(Path.cwd()):
-        buf = str(Path(buf).relative_to(Path.cwd()))
+    # A development tool: an environment that only runs the stack has none.
+    found = shutil.which("buf", path=str(Path(sys.executable).parent))
+    buf = _shown(Path(found)) if found else "buf"
     state, keys = _shown(settings.run_dir), _shown(settings.keys_dir)
+    key = '-H "$KEY" '
+    read = key if reads_need_key else ""
+    who_needs = "every call needs" if reads_need_key else "writes need"
     return f"""
-SEP is ready on {url} ({settings.environment}). Try:
-  curl -s {url}/api/status
-  curl -s {url}/api/ranking/active
-  curl -s {url}/api/trade/readiness
-  curl -sN {url}/api/manifold/stream
-calls that change something need the key in {keys}/write:
+SEP is ready on {url} ({settings.environment}). Open it in a browser, or try this here.
+{who_needs} the key in {keys}/write:
   KEY="Authorization: Bearer $(cat {keys}/write)"
-  curl -s -H "$KEY" {url}/api/trade/reconcile -d '{{"dry_run": true}}'
-  curl -s -H "$KEY" {url}/api/kill-switch -d '{{"kill_switch": true, "reason": "trying it"}}'
+reads:
+  curl -s {read}{url}/api/status
+  curl -s {read}{url}/api/ranking/active
+  curl -s {read}{url}/api/trade/readiness
+  curl -sN {read}{url}/api/manifold/stream
+writes:
+  curl -s {key}{url}/api/trade/reconcile -d '{{"dry_run": true}}'
+  curl -s {key}{url}/api/kill-switch -d '{{"kill_switch": true, "reason": "trying it"}}'
 the same over gRPC (grpcurl works too):
-  {buf} curl --protocol grpc --http2-prior-knowledge \\
+  {buf} curl {read}--protocol grpc --http2-prior-knowledge \\
     {url}/sep.allocator.v1.AllocatorService/ListRanking
 all routes: {url}/docs   logs: {state}/logs   state: {state}/valkey   stop: Ctrl-C
 """

@@ -176,6 +176,8 @@ class LedgerMonitor:
                 reason=transaction.reason,
                 instrument=transaction.instrument,
                 units=str(transaction.units),
+                # Only a close has one.
+                pl="" if transaction.realized_pl is None else f"{transaction.realized_pl:.2f}",
                 client_order_id=transaction.client_order_id,
                 source=source,
             )

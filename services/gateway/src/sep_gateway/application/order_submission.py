@@ -122,4 +122,6 @@ def outcome_fields(result: OrderResult) -> dict[str, object]:
         "broker_says": result.message,
         "filled": str(result.filled_units),
         "transaction": result.transaction_id,
+        # Only a close has one.
+        "pl": "" if result.realized_pl is None else f"{result.realized_pl:.2f}",
     }

@@ -76,6 +76,7 @@ class OrderResult:
 
     ``transaction_id`` is that of the fill, cancel or reject, ``last_transaction_id`` the newest in
     the broker's answer; 0 when not known. ``message`` holds the broker's own words, if any.
+    ``realized_pl`` is what a fill that closed or reduced trades won or lost, in home currency.
     """
 
     client_order_id: str
@@ -86,3 +87,4 @@ class OrderResult:
     transaction_id: int = 0
     message: str = ""
     last_transaction_id: int = 0
+    realized_pl: Decimal | None = None

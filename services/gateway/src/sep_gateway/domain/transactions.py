@@ -81,6 +81,12 @@ class Transaction:
     tag: str = ""
     details: LedgerDetails = NO_DETAILS
 
+    @property
+    def realized_pl(self) -> Decimal | None:
+        """What a fill that closed or reduced trades won or lost, in home currency."""
+        closed = self.details.closed
+        return sum((trade.realized_pl for trade in closed), Decimal(0)) if closed else None
+
 
 @dataclass(frozen=True, slots=True)
 class TransactionPage:
@@ -103,6 +109,7 @@ def result_of(client_order_id: str, transaction: Transaction) -> OrderResult | N
             filled_units=transaction.units,
             fill_price=transaction.price,
             transaction_id=transaction.id,
+            realized_pl=transaction.realized_pl,
         )
     if transaction.type == "ORDER_CANCEL":
         state = OrderState.CANCELLED

@@ -7,6 +7,8 @@ from sep_contract import Method
 from sep_edge.envoy.filters import Json, header_equals, typed
 
 _SLOW_MS = 1000
+PROBE_USER_AGENT = "sep-stack"
+"""Reads of ``/health`` with it are not logged: the start makes one every 200 ms."""
 
 
 def access_log(logged_reads: int, methods: Sequence[Method]) -> Json:
@@ -23,18 +25,17 @@ def access_log(logged_reads: int, methods: Sequence[Method]) -> Json:
     }
     # By now a REST call has its gRPC path and the HTTP method POST.
     writes = [header_equals(":path", m.path) for m in methods if not m.reads]
+    logged = {
+        "filters": [
+            *({"header_filter": {"header": write}} for write in writes),
+            _at_least("status_code_filter", 400),
+            _at_least("duration_filter", _SLOW_MS),
+            {"runtime_filter": sampled},
+        ]
+    }
     return {
         "name": "envoy.access_loggers.stdout",
-        "filter": {
-            "or_filter": {
-                "filters": [
-                    *({"header_filter": {"header": write}} for write in writes),
-                    _at_least("status_code_filter", 400),
-                    _at_least("duration_filter", _SLOW_MS),
-                    {"runtime_filter": sampled},
-                ]
-            }
-        },
+        "filter": {"and_filter": {"filters": [_no_probe(methods), {"or_filter": logged}]}},
         "typed_config": typed(
             "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
             log_format={
@@ -57,6 +58,20 @@ def access_log(logged_reads: int, methods: Sequence[Method]) -> Json:
                 "omit_empty_values": True,
             },
         ),
+    }
+
+
+def _no_probe(methods: Sequence[Method]) -> Json:
+    """Everything but a probe: one header alone hides no call from the log."""
+    paths = [method.path for method in methods if method.route == "/health"]
+    probe = [
+        header_equals("user-agent", PROBE_USER_AGENT),
+        *(header_equals(":path", p) for p in paths),
+    ]
+    return {
+        "or_filter": {
+            "filters": [{"header_filter": {"header": h | {"invert_match": True}}} for h in probe]
+        }
     }
 
 

@@ -37,6 +37,8 @@ from sep_edge.envoy.service_routes import service_routes
 from sep_edge.envoy.settings import EdgeSettings
 from sep_edge.envoy.transcoding import transcoding_filters
 
+_COMPRESSED = ("application/json", "text/plain", "text/html")
+
 
 def public_listener(settings: EdgeSettings, contract: Contract) -> Json:
     """The public listener: TLS, access log, limits, CORS, compression, cache, transcoding."""
@@ -157,7 +159,7 @@ def _public_filters(settings: EdgeSettings, contract: Contract) -> list[Json]:
                 "common_config": {
                     "min_content_length": 1024,
                     # Not text/event-stream: an event must not wait for a full block.
-                    "content_type": ["application/json", "text/plain", "text/html"],
+                    "content_type_matcher": [{"prefix": kind} for kind in _COMPRESSED],
                 }
             },
             compressor_library={

@@ -72,8 +72,10 @@ def _pages(settings: EdgeSettings) -> Iterable[Json]:
         return
     document = {"filename": str(settings.pages / "openapi.json")}
     page = {"filename": str(settings.pages / "docs.html")}
+    start = {"filename": str(settings.pages / "index.html")}
     html = "text/html; charset=utf-8"
     responses: tuple[tuple[str, str, Json], ...] = (
+        ("/", html, {"body": start}),
         ("/openapi.json", "application/json", {"body": document}),
         ("/docs", html, {"body_format": {"text_format_source": page, "content_type": html}}),
     )

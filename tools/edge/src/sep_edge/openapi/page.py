@@ -15,7 +15,7 @@ from sep_edge.openapi.errors import STATUS_MEANING
 
 Json = dict[str, Any]
 
-_STYLE = """
+STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 code,pre{font:13px/1.5 ui-monospace,monospace;background:#f4f4f4;border-radius:3px}
 code{padding:.1em .3em}pre{padding:.7em;overflow-x:auto}
@@ -56,7 +56,7 @@ def render_page(document: Json, native: Sequence[Method], url: str) -> str:
     lines = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
         "<meta name=viewport content='width=device-width,initial-scale=1'>",
-        f"<title>{_text(info['title'])} API</title><style>{_STYLE}</style>",
+        f"<title>{_text(info['title'])} API</title><style>{STYLE}</style>",
         f"<h1>{_text(info['title'])} API <small class=dim>{_text(info['version'])}</small></h1>",
         *(f"<p>{_rich(paragraph)}</p>" for paragraph in info["description"].split("\n\n")),
         "<p>For programs: <a href=/openapi.json>/openapi.json</a>.</p>",

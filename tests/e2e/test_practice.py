@@ -1,0 +1,73 @@
+"""deploy/practice.env as it is: two exported variables and one command reach the broker."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from sep_kit.settings.loading import environment_faults
+from sep_local.env_file import read_env_file
+from sep_local.parts import service_environment
+from sep_local.settings import read_settings
+from sep_testing.ports import reserve_ports
+
+from tests.e2e.conftest import ROOT
+
+FILE = ROOT / "deploy" / "practice.env"
+EXPORTED = {
+    "OANDA_API_TOKEN": "not-a-token",
+    "OANDA_ACCOUNT_ID": "101-004-1234567-001",
+}
+
+
+def test_every_setting_is_accepted_and_none_is_a_secret() -> None:
+    from_file = read_env_file(FILE)
+    assert environment_faults({**from_file, **EXPORTED}) == []
+    assert not set(from_file) & set(EXPORTED)
+    assert from_file["KILL_SWITCH"] == "1"
+
+
+def test_the_broker_is_oandas_practice_server_and_the_state_its_own() -> None:
+    env = {**read_env_file(FILE), **EXPORTED}
+    settings = read_settings(env)
+    services = service_environment(settings, env)
+    assert services["OANDA_API_URL"] == "https://api-fxpractice.oanda.com"
+    assert services["OANDA_STREAM_URL"] == "https://stream-fxpractice.oanda.com"
+    assert settings.run_dir.name == ".run-practice"
+    assert not settings.paper_trading
+
+
+def test_every_line_that_sets_something_is_explained() -> None:
+    lines = FILE.read_text().splitlines()
+    for number, line in enumerate(lines):
+        if line and not line.startswith("#"):
+            assert lines[number - 1].startswith("# "), line
+
+
+def test_the_start_fails_at_the_brokers_address_only(tmp_path: Path) -> None:
+    """With a closed port of this machine in place of OANDA's server."""
+    port = reserve_ports(9)
+    broker = f"http://127.0.0.1:{port + 8}"
+    names = dict.fromkeys(("OANDA_API_URL", "OANDA_STREAM_URL"), broker)
+    command = ["up", "--env-file", str(FILE), "--port-base", str(port), "--ready-within", "25"]
+    done = subprocess.run(
+        [sys.executable, "-m", "sep_local", *command],
+        cwd=tmp_path,
+        env={**os.environ, **EXPORTED, **names},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    failure = re.search(r"failed: not ready within 25 s; what is missing: (.*)", done.stdout)
+    assert failure, done.stdout
+    missing = set(re.findall(r"(\w+) \(", failure[1]))
+    # Those that wait for the gateway, and the gateway for the broker.
+    assert "gateway" in missing
+    assert missing <= {"gateway", "evaluator", "guard"}
+    log = (tmp_path / ".run-practice" / "logs" / "gateway.log").read_text()
+    assert re.search(r"not serving.*broker", log), log
+    assert not (tmp_path / ".run").exists()
+    assert "not-a-token" not in done.stdout + log
