@@ -37,8 +37,8 @@ from .view_strategies import ENTRY
 D = Decimal
 Record = TypeVar("Record", bound=Document)
 START = 1_772_625_600_000
-PAIRS = ("AURecordUSD", "EUR_USD", "USRecordCHF")
-MIDS = {"AURecordUSD": D("0.66"), "EUR_USD": D("1.08"), "USRecordCHF": D("0.88")}
+PAIRS = ("AUD_USD", "EUR_USD", "USD_CHF")
+MIDS = {"AUD_USD": D("0.66"), "EUR_USD": D("1.08"), "USD_CHF": D("0.88")}
 # Small enough that a short sequence reaches each of them.
 RISK = replace(
     IN_FORCE, max_turnover=D(6), max_entries_per_hour=2, max_equal_rejects=2, max_stops_per_day=1,
@@ -78,7 +78,7 @@ class PureBroker:
         return len(self.events) + 1
 
     def home(self, instrument: str) -> Decimal:
-        return 1 / self.mids[instrument] if instrument == "USRecordCHF" else D(1)
+        return 1 / self.mids[instrument] if instrument == "USD_CHF" else D(1)
 
     @property
     def nav(self) -> Decimal:
