@@ -12,7 +12,7 @@ SERIAL = ("tests/containers/",)
 # Measured: together these take most of the time. They start first, so that none is left to run
 # alone at the end, and `make test-fast` leaves them out. Rename a file here too.
 SLOW = (
-    "services/gateway/tests/test_three_hundred_stream_faults.py",
+    "services/gateway/tests/test_stream_fault_storm.py",
     "tests/surface/test_method_errors.py",
     "tests/e2e/",
     "tests/operations/",
@@ -21,7 +21,7 @@ SLOW = (
     "tools/*/tests/test_up.py",
     "services/evaluator/tests/test_evaluator_service.py",
     "services/evaluator/tests/test_cli.py",
-    "services/gateway/tests/test_thousand_orders.py",
+    "services/gateway/tests/test_thousand_lost_responses.py",
     "services/gateway/tests/test_bad_values.py",
     "services/gateway/tests/test_gateway_candles.py",
     "services/gateway/tests/test_streams.py",
@@ -31,7 +31,7 @@ SLOW = (
     "services/guard/tests/test_cycle_properties.py",
     "libs/kit/tests/test_candle_store.py",
     "services/guard/tests/test_guard_service.py",
-    "services/gateway/tests/test_gateway_life.py",
+    "services/gateway/tests/test_gateway_lifecycle.py",
     "services/gateway/tests/test_gateway_orders.py",
     "services/evaluator/tests/test_evaluator_loops.py",
 )

@@ -83,15 +83,18 @@ def test_methods_have_the_expected_access() -> None:
         "EvaluateNow",
         "ExecuteDrain",
         "FetchCandles",
+        "Flatten",
         "PlanDrain",
         "Reconcile",
         "SetKillSwitch",
+        "SetLock",
     ]
     assert sorted(by_access[Access.INTERNAL]) == [
         "ClosePosition",
         "CloseTrade",
         "EngageKillSwitch",
         "GetOrder",
+        "ListTransactions",
         "PlaceMarketOrder",
         "SetTradeStop",
     ]

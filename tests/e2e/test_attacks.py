@@ -72,7 +72,10 @@ def test_a_bad_key_file_is_named_in_the_status_and_costs_no_other_key(api: Stack
             assert time.monotonic() < deadline
             time.sleep(0.2)
         assert faults[0]["file"] == "write.mallory"
-        assert 'sep_api_key_file_faults{service="guard"} 1' in api.get("/metrics").text
+        # Each service reads the folder itself, once a second.
+        while 'sep_api_key_file_faults{service="guard"} 1' not in api.get("/metrics").text:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
         engage(api)
     finally:
         bad.unlink()

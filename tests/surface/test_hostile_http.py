@@ -40,7 +40,7 @@ async def port(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Port]:
     folder = tmp_path_factory.mktemp("hostile")
     pages = folder / "pages"
     pages.mkdir()
-    for page in ("openapi.json", "docs.html"):
+    for page in ("openapi.json", "docs.html", "index.html"):
         (pages / page).write_text("{}")
     server = GrpcServer(servicers(Behaviour()), CollectorRegistry())
     address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"

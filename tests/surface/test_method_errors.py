@@ -124,6 +124,10 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         seen["the store does not respond"] = await call_all(stack)
         valkey.kill()
         seen["the store is down"] = await call_all(stack)
+        # An engage never fails because of the store, a release does.
+        seen["a release while the store is down"] = await call_some(
+            stack, {"SetKillSwitch": RELEASE}
+        )
         await store.aclose()
     return seen
 

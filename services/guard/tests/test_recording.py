@@ -65,8 +65,10 @@ async def test_a_guard_that_can_not_record_is_not_serving_until_it_can(
             finally:
                 await reply(store.config_set("maxmemory", "0"))
             await eventually(lambda: serves(channel))
-            await reply(store.delete(keys.MANAGED_UNITS))
-            await reply(store.lpush(keys.GUARD_DECISIONS, "x"))
+            # In one step: the guard writes decisions all the time.
+            async with store.pipeline() as replaced:
+                replaced.delete(keys.GUARD_DECISIONS).lpush(keys.GUARD_DECISIONS, "x")
+                await reply(replaced.execute())
             await store.set(keys.ALLOC_BUDGET, "x")
             await eventually(lambda: healed(store))
             await eventually(lambda: serves(channel))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from sep_guard.application.breaker import BreakerTrippedError
-from sep_kit.errors import BrokerUnavailableError, InvalidArgumentError, NotTheWriterError
+from sep_kit.errors import BrokerUnavailableError, InvalidArgumentError, NotTheWriterError, StaleViewError
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
 from sep_testing.clock import FakeClock
@@ -112,11 +112,14 @@ async def test_an_unreadable_account_trips_nothing(env: RiskEnvironment) -> None
     assert not await env.tripped()
 
 
-async def test_an_account_older_than_the_ledger_refuses_entries(env: RiskEnvironment) -> None:
+async def test_an_account_older_than_the_ledger_leaves_the_cycle_out(env: RiskEnvironment) -> None:
     await env.hold_a_position()
     await env.cycle(EUR_USD=0.10)
+    held = env.held()
     events, env.broker.events = env.broker.events, []
-    assert refusals((await env.cycle(**ENTRIES))[GBP]) == ("RISK_UNREADABLE",)
+    with pytest.raises(StaleViewError):
+        await env.cycle(**ENTRIES)
+    assert (env.held(), env.held(GBP)) == (held, 0)
     env.broker.events = events
     assert not refusals((await env.cycle(**ENTRIES))[GBP])
 

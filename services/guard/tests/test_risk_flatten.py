@@ -34,13 +34,14 @@ async def test_it_engages_then_closes_what_is_managed_and_records_it(env: RiskEn
 
     env.broker.before_place = inspect
     done = await env.guard.flatten.execute(reason="leaving", actor="ann", include_manual=False)
-    assert seen == [((True, "ann"), True)] * 2
+    # EUR_USD was entered twice, and is closed trade by trade.
+    assert seen == [((True, "ann"), True)] * 3
     assert done.remaining == ()
     assert {c.result.outcome for c in done.closed} == {Outcome.FILLED}
     assert env.held() == env.held(GBP) == 0
     assert env.broker.positions[EUR].manual == 300
-    events = [r["event"] for r in await log(env.store)][-4:]
-    assert events == ["flatten", "order", "flatten", "order"]
+    events = [r["event"] for r in await log(env.store)][-5:]
+    assert events == ["flatten", "order", "order", "flatten", "order"]
 
 
 async def test_manual_positions_are_closed_where_asked_for(env: RiskEnvironment) -> None:

@@ -29,6 +29,7 @@ from sep_kit.grpc.keys import KeyRing
 from sep_kit.grpc.response_cache import ResponseCache
 from sep_kit.grpc.server import OPS_SERVICE, GrpcServer, Handler
 from sep_kit.grpc.tls import TlsFiles
+from sep_kit.health_checks import BackgroundTask, Check, first_fault
 from sep_kit.holder_health import GRACE_S, HolderHealth
 from sep_kit.logging import configure_logging, get_logger
 from sep_kit.loop import LoopMetrics, PeriodicLoop
@@ -48,13 +49,9 @@ from sep_kit.store.stored_types import StoredTypes
 
 _log = get_logger("Service")
 
-Check = Callable[[], Awaitable[str | None]]
-"""Returns why the service does not work, or None while it does."""
-
 _GRACE_S = 2.0
 _RETRY_S = 1.0
 _CHECK_EVERY_S = 1.0
-_CHECK_TIMEOUT_S = 3.0
 _HOLDER_GRACE_S = GRACE_S
 
 
@@ -91,21 +88,6 @@ class Context:
     def open_channel(self, address: str) -> grpc.aio.Channel:
         """A channel to another service that sends the internal key."""
         return open_channel(address, self.keys, self.tls)
-
-
-class BackgroundTask(Protocol):
-    """Work that runs as long as the service: a ``PeriodicLoop`` or a ``Subscription``."""
-
-    name: str
-    vital: bool
-
-    def stalled(self) -> str | None:
-        """Why it does not work; None while it does."""
-        ...
-
-    async def run(self) -> None:
-        """Work until cancelled."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +274,7 @@ async def _watch(parts: Parts, server: GrpcServer, gauge: Gauge) -> None:
     """Update the health status: SERVING while all checks pass and all vital loops work."""
     last_fault: str | None = None
     while True:
-        fault = await _first_fault(parts)
+        fault = await first_fault(parts.checks, parts.loops)
         raise_if_cancelled()
         await server.set_serving(serving=fault is None)
         gauge.set(fault is None)
@@ -303,20 +285,3 @@ async def _watch(parts: Parts, server: GrpcServer, gauge: Gauge) -> None:
             else:
                 _log.warning("not serving", reason=fault)
         await asyncio.sleep(_CHECK_EVERY_S)
-
-
-async def _first_fault(parts: Parts) -> str | None:
-    for name, check in parts.checks.items():
-        try:
-            async with asyncio.timeout(_CHECK_TIMEOUT_S):
-                fault = await check()
-        except TimeoutError:
-            fault = "timed out"
-        except Exception as error:  # noqa: BLE001 - a broken check must not end the service
-            fault = str(error) or repr(error)
-        if fault is not None:
-            return f"{name}: {fault}"
-    return next(
-        (fault for loop in parts.loops if loop.vital and (fault := loop.stalled())),
-        None,
-    )

@@ -2,13 +2,10 @@
 
 import random
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 from sep.gateway.v1 import gateway_pb2_grpc
 from sep_kit import service
-from sep_kit.clock import Clock
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
@@ -22,6 +19,7 @@ from sep_kit.subscription import Subscription
 from sep_gateway.adapters.broker_link_store import ValkeyBrokerLinkStore
 from sep_gateway.adapters.coverage_store import ValkeyCoverageStore
 from sep_gateway.adapters.oanda.broker import OandaBroker
+from sep_gateway.adapters.oanda.date_header import DateHeader
 from sep_gateway.adapters.oanda.http import OandaHttp
 from sep_gateway.adapters.oanda.streams import OandaStreams
 from sep_gateway.adapters.oanda.throttle import Throttles
@@ -73,7 +71,7 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
     )
     metrics = GatewayMetrics(context.registry)
     skew = ClockSkew()
-    http, stream_http = _connections(settings, metrics, _DateOf(skew, clock))
+    http, stream_http = _connections(settings, metrics, DateHeader(skew, clock))
     broker = OandaBroker(http, settings.oanda_account_id)
     streams = OandaStreams(
         stream_http, settings.oanda_account_id, settings.oanda_stream_silence_sec
@@ -180,18 +178,6 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
             for instrument in settings.hotband_pairs
         },
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _DateOf:
-    """Notes the ``Date`` header of a response; one that is no date is ignored."""
-
-    skew: ClockSkew
-    clock: Clock
-
-    def __call__(self, header: str) -> None:
-        with suppress(ValueError):
-            self.skew.date(parsedate_to_datetime(header).timestamp(), self.clock.now_ns())
 
 
 def _connections(

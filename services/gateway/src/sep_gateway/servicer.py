@@ -19,6 +19,7 @@ from sep_gateway.application.order_lookup import OrderLookup
 from sep_gateway.application.order_service import OrderService
 from sep_gateway.application.price_cache import PriceCache
 from sep_gateway.application.trade_service import TradeService
+from sep_gateway.candles import convert as convert_candles
 from sep_gateway.domain.universe import Universe
 
 _DEFAULT_COUNT = 500
@@ -63,14 +64,14 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         context: grpc.aio.ServicerContext[pb.ListCandlesRequest, pb.ListCandlesResponse],
     ) -> pb.ListCandlesResponse:
         """Stored candles, oldest first."""
-        query = convert.candle_query(request, self._universe.granularity)
+        query = convert_candles.candle_query(request, self._universe.granularity)
         response = pb.ListCandlesResponse(
             instrument=query.instrument, granularity=query.granularity.value
         )
         # One at a time: a flood of reads waits here, and not in front of orders.
         async with self._candle_reads.turn():
-            for part in convert.slices(await self._candles.stored(query)):
-                convert.add_candles(response, part)
+            for part in convert_candles.slices(await self._candles.stored(query)):
+                convert_candles.add_candles(response, part)
                 # Orders and other reads go on between the slices.
                 await asyncio.sleep(0)
         return response
@@ -81,12 +82,14 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         context: grpc.aio.ServicerContext[pb.FetchCandlesRequest, pb.FetchCandlesResponse],
     ) -> pb.FetchCandlesResponse:
         """Fetch candles from the broker now and store them."""
-        granularity = convert.granularity_of(request.granularity, self._universe.granularity)
+        granularity = convert_candles.granularity_of(
+            request.granularity, self._universe.granularity
+        )
         fetched = await self._candles.fetch(
             request.instruments, granularity, request.count or _DEFAULT_COUNT
         )
         return pb.FetchCandlesResponse(
-            stored=[convert.stored_candles_message(f, granularity) for f in fetched]
+            stored=[convert_candles.stored_candles_message(f, granularity) for f in fetched]
         )
 
     async def GetAccount(

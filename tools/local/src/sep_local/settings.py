@@ -47,6 +47,7 @@ LOCAL_NAMES = frozenset(
 PAPER_NAMES = frozenset(
     {
         "PAPER_HOST",
+        "PAPER_ADMIN",
         "PAPER_ADMIN_PORT",
         "PAPER_SEED",
         "PAPER_BALANCE",

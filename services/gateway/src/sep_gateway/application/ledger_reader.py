@@ -29,8 +29,8 @@ class LedgerEntry:
 class LedgerPart:
     """Entries by id.
 
-    ``whole`` is False where an entry of the range is missing or can't be read. ``last_id`` is
-    the account's newest transaction.
+    ``whole`` is False where an entry of the range is missing; one that can't be read is there, and
+    marked. ``last_id`` is the account's newest transaction.
     """
 
     entries: tuple[LedgerEntry, ...]
@@ -82,8 +82,7 @@ class LedgerReader:
         return LedgerPart(
             entries=tuple(LedgerEntry(transaction=t, own=t.id in own) for t in valued),
             last_id=page.last_id,
-            whole=ids == list(range(since + 1, last + 1))
-            and not any(t.details.fault for t in found),
+            whole=ids == list(range(since + 1, last + 1)),
         )
 
     async def _own(self, transactions: Sequence[Transaction]) -> set[int]:

@@ -25,7 +25,8 @@ OWN_TAG = "sep"
 OWN_ORDER = "sep-"
 """How the client ids of this stack's orders begin."""
 
-_COUNTED = ("ORDER_FILL", "TRANSFER_FUNDS")
+# The last: nothing but the id can be read, so it may have been either of the others.
+_COUNTED = ("ORDER_FILL", "TRANSFER_FUNDS", "UNREADABLE")
 _STOPS = ("STOP_LOSS_ORDER", "GUARANTEED_STOP_LOSS_ORDER", "TRAILING_STOP_LOSS_ORDER")
 _CLOSEOUTS = ("MARKET_ORDER_MARGIN_CLOSEOUT", "MARKET_ORDER_DELAYED_TRADE_CLOSE")
 

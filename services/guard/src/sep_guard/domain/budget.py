@@ -79,9 +79,11 @@ def budget_at_ceiling(account: Account, limits: PortfolioLimits) -> Budget:
 def equity_of(account: Account) -> Decimal:
     """What margin in use and margin available come to.
 
-    A margin available that is never reported below 0 would hide how far over it is.
+    A margin available that is never reported below 0 would hide how far over it is. A NAV that
+    is not a number says nothing here: it trips the breaker, and exits go on.
     """
-    return min(account.margin_available + account.margin_used, account.nav)
+    margin = account.margin_available + account.margin_used
+    return min(margin, account.nav) if account.nav.is_finite() else margin
 
 
 def drain_budget_of(account: Account, limits: PortfolioLimits) -> Budget:

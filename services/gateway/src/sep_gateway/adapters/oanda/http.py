@@ -3,11 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx
 from pydantic import SecretStr
-from pydantic_core import from_json
 from sep_kit.logging import get_logger
 from tenacity import (
     AsyncRetrying,
@@ -18,14 +16,13 @@ from tenacity import (
 )
 from tenacity.wait import wait_random_exponential
 
-from sep_gateway.adapters.oanda.broker_words import broker_words
 from sep_gateway.adapters.oanda.failures import (
-    AccessDeniedError,
     CircuitOpenError,
     NoResponseError,
     NotSentError,
     RefusedError,
 )
+from sep_gateway.adapters.oanda.responses import TOO_MANY_REQUESTS, Json, decode
 from sep_gateway.adapters.oanda.throttle import URGENT, ThrottledTransport, Throttles
 from sep_gateway.domain.circuit import Circuit
 from sep_gateway.metrics import GatewayMetrics
@@ -33,16 +30,12 @@ from sep_gateway.ports import BeforeSending
 
 _log = get_logger("Oanda")
 
-Json = dict[str, Any]
-
 ATTEMPTS = 3
 _POOL_SIZE = 10
 _LONGEST_RETRY_AFTER_S = 5.0
 _BACKOFF = wait_random_exponential(multiplier=0.1, max=1.0)
 # A page of candles is a megabyte, which takes longer on a slow connection.
 _TOTAL_TIMEOUT_FACTOR = 4.0
-_TOO_MANY_REQUESTS = 429
-_ACCESS_DENIED = (401, 403)
 _LONGEST_LINE = 1 << 20
 
 
@@ -253,35 +246,7 @@ class OandaHttp:
         self._count(endpoint, f"{status // 100}xx")
         if self._on_date is not None and "date" in response.headers:
             self._on_date(response.headers["date"])
-        body = _json_object(response.content)
-        if status < httpx.codes.MULTIPLE_CHOICES and body is not None:
-            return body
-        words = broker_words(response.content, body, self._token.get_secret_value())
-        said = f": {words}" if words else ""
-        retry_after = _retry_after(response.headers)
-        if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            raise NoResponseError(
-                f"{endpoint}: the broker responded with {status}{said}", retry_after, words=words
-            )
-        if status == _TOO_MANY_REQUESTS:
-            # Refused before it was executed, whatever the body contains.
-            raise RefusedError(
-                f"{endpoint}: too many requests (429){said}",
-                status,
-                body or {},
-                retry_after,
-                words=words,
-            )
-        if body is None and status not in _ACCESS_DENIED:
-            raise NoResponseError(
-                f"{endpoint}: the broker's response ({status}) is not a JSON object{said}",
-                words=words,
-            )
-        if status < httpx.codes.BAD_REQUEST:
-            raise NoResponseError(f"{endpoint}: the broker responded with a redirect ({status})")
-        kind = AccessDeniedError if status in _ACCESS_DENIED else RefusedError
-        message = f"{endpoint}: the broker refused ({status}){said}"
-        raise kind(message, status, body or {}, words=words)
+        return decode(endpoint, response, self._token.get_secret_value())
 
     def _count(self, endpoint: str, status: str) -> None:
         self._metrics.requests.labels(endpoint, status).inc()
@@ -294,19 +259,9 @@ class OandaHttp:
             _log.warning("circuit open" if now else "circuit closed", failures=circuit.failures)
 
 
-def _json_object(content: bytes) -> Json | None:
-    """The JSON object of a body; None if it is anything else."""
-    try:
-        # A page of candles is a megabyte: this parses it in half the time of json.
-        body = from_json(content, cache_strings="keys")
-    except ValueError:
-        return None
-    return body if isinstance(body, dict) else None
-
-
 def _is_retryable(error: BaseException) -> bool:
     if isinstance(error, RefusedError):
-        return error.status == _TOO_MANY_REQUESTS
+        return error.status == TOO_MANY_REQUESTS
     return isinstance(error, NoResponseError | NotSentError) and not isinstance(
         error, CircuitOpenError
     )
@@ -319,10 +274,3 @@ def _wait_before_retry(state: RetryCallState) -> float:
     if requested is None:
         return backoff
     return min(max(requested, backoff), _LONGEST_RETRY_AFTER_S)
-
-
-def _retry_after(headers: httpx.Headers) -> float | None:
-    try:
-        return max(0.0, float(headers.get("retry-after", "")))
-    except ValueError:
-        return None

@@ -1,0 +1,1 @@
+"""Candles as protobuf messages."""
