@@ -96,9 +96,18 @@ def _call_all(strategy: Any, checks: Any, api: Stack) -> None:
             # It must not trade, nor wait for the broker for minutes.
             case.body |= {"dry_run": True} if "reconcile" in case.path else {}
             case.body |= {"count": 10} if "count" in case.body else {}
-        case.call_and_validate(headers=CALLERS["writer"], checks=checks, timeout=30)
+        response = case.call(headers=CALLERS["writer"], timeout=30)
+        demanded = "min_transaction_id" in (case.query or {})
+        # A view with a transaction that the account does not have yet is refused, as documented.
+        stale = demanded and response.status_code == 503 and _reason(response) == "VIEW_STALE"
+        applied = [c for c in checks if not (stale and c is not_a_server_error)]
+        case.validate_response(response, headers=CALLERS["writer"], checks=applied)
 
     call()
+
+
+def _reason(response: Any) -> str:
+    return str(response.json()["details"][0]["reason"])
 
 
 async def test_the_client_examples_run(api: Stack) -> None:

@@ -56,7 +56,7 @@ def test_deploy_accepts_the_options_and_settings_of_the_pages(shell: OperatorShe
     blocks = [block, *(c.text for c in all_commands() if c.kind == "deploy")]
     lines = [line for block in blocks for line in block.splitlines() if line]
     commands = [line.partition("#")[0].strip() for line in lines]
-    assert [c.split()[0] for c in commands].count("./deploy.sh") == 4
+    assert [c.split()[0] for c in commands].count("./deploy.sh") == 5
     (shell.folder / "token.txt").write_text("not-a-token")
     for command in commands:
         dry = command if "--dry-run" in command else f"{command} --dry-run"

@@ -179,6 +179,10 @@ def test_the_common_errors_of_the_contract_are_those_of_the_interceptor() -> Non
         errors.WrongKeyError,
         errors.PermissionDeniedError,
         errors.InternalOnlyError,
+        errors.CallerNotAllowedError,
+        errors.ForeignOriginError,
+        errors.RateLimitedError,
+        errors.TooManyStreamsError,
         TooSlowError,
         SepError,
     ]

@@ -89,7 +89,7 @@ def test_a_broker_at_odds_with_the_environment_stops_the_start(
         *BROKER.values(),
         # A host that is not the broker's says nothing; the account does.
         ("practice", "https://proxy.example", "https://proxy.example", PRACTICE_ACCOUNT),
-        ("live", "https://proxy.example:8443/oanda", LIVE_STREAM, LIVE_ACCOUNT),
+        ("live", "https://proxy.example:8443", LIVE_STREAM, LIVE_ACCOUNT),
     ],
 )
 def test_a_broker_that_agrees_with_the_environment_is_accepted(

@@ -91,7 +91,12 @@ async def by_hand(broker: RunningBroker, units: str, instrument: str = "EUR_USD"
 async def admin_fault(broker: RunningBroker, **fields: Any) -> None:
     """Add a fault over the admin API, which faults of the account need."""
     async with httpx.AsyncClient(trust_env=False) as client:
-        (await client.post(f"{broker.admin_url}/admin/faults", json=fields)).raise_for_status()
+        added = await client.post(
+            f"{broker.admin_url}/admin/faults",
+            json=fields,
+            headers={"Authorization": f"Bearer {broker.settings.token}"},
+        )
+        added.raise_for_status()
 
 
 def fills(broker: RunningBroker) -> Counter[str]:

@@ -67,7 +67,8 @@ async def test_a_guard_that_can_not_record_is_not_serving_until_it_can(
             await eventually(lambda: serves(channel))
             # In one step: the guard writes decisions all the time.
             async with store.pipeline() as replaced:
-                replaced.delete(keys.GUARD_DECISIONS).lpush(keys.GUARD_DECISIONS, "x")
+                replaced.delete(keys.GUARD_DECISIONS)
+                replaced.lpush(keys.GUARD_DECISIONS, "x")
                 await reply(replaced.execute())
             await store.set(keys.ALLOC_BUDGET, "x")
             await eventually(lambda: healed(store))

@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 from sep_guard.application.breaker import BreakerTrippedError
-from sep_kit.errors import BrokerUnavailableError, InvalidArgumentError, NotTheWriterError, StaleViewError
+from sep_kit.errors import (
+    BrokerUnavailableError,
+    InvalidArgumentError,
+    NotTheWriterError,
+    StaleViewError,
+)
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
 from sep_testing.clock import FakeClock
@@ -119,7 +124,7 @@ async def test_an_account_older_than_the_ledger_leaves_the_cycle_out(env: RiskEn
     events, env.broker.events = env.broker.events, []
     with pytest.raises(StaleViewError):
         await env.cycle(**ENTRIES)
-    assert (env.held(), env.held(GBP)) == (held, 0)
+    assert (env.held(), env.held(GBP)) == (held, Decimal(0))
     env.broker.events = events
     assert not refusals((await env.cycle(**ENTRIES))[GBP])
 

@@ -1,10 +1,12 @@
 """Locks of instruments, for the API."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from sep_kit.clock import Clock, now_ms
-from sep_kit.errors import InvalidArgumentError, UnknownInstrumentError
+from sep_kit.errors import InvalidArgumentError, StoreUnavailableError, UnknownInstrumentError
 from sep_kit.logging import get_logger
 
 from sep_guard.application.breaker import engaged_by, save
@@ -18,6 +20,8 @@ from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import GuardStore, RiskStates
 
 _log = get_logger("RiskLimits")
+_PATIENCE_S = 3.0
+"""A store that hangs holds up the plan before this one as well; a caller is told in time."""
 
 
 class InstrumentLocks:
@@ -67,7 +71,7 @@ class InstrumentLocks:
         self._check(instrument, reason)
         if until_ms is not None and until_ms <= now:
             raise InvalidArgumentError("until_ms: must lie ahead; leave it out for no end")
-        async with self._dispatcher.exclusive_plan():
+        async with self._alone():
             loaded = await self._states.load()
             state = with_damage(loaded, now)
             changed = locks.impose_by_hand(state.locks, instrument, reason, actor, until_ms, now)
@@ -86,7 +90,7 @@ class InstrumentLocks:
         """
         now = now_ms(self._clock)
         self._check(instrument, reason)
-        async with self._dispatcher.exclusive_plan():
+        async with self._alone():
             loaded = await self._states.load()
             state = with_damage(loaded, now)
             state = replace(state, locks=locks.lift(state.locks, instrument, now))
@@ -95,6 +99,17 @@ class InstrumentLocks:
         self._metrics.show_risk(state, now)
         _log.warning("unlocked", instrument=instrument, actor=actor, reason=reason)
         return locks.active(state.locks, now, instrument)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """While no cycle plans. Both changes may be asked for again after an error."""
+        try:
+            async with asyncio.timeout(_PATIENCE_S), self._dispatcher.exclusive_plan():
+                yield
+        except TimeoutError:
+            raise StoreUnavailableError(
+                f"no change of locks was possible within {_PATIENCE_S:g} s: Valkey does not respond"
+            ) from None
 
     async def _commit(
         self, loaded: RiskState, state: RiskState, event: RiskEvent, now: int
