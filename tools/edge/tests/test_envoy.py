@@ -161,7 +161,8 @@ def settings_for(
         admin=admin,
         pages=pages,
         cors_origins=("https://desk.example",),
-        allowed_hosts=("sep.example",),
+        # So many that the pattern is longer than Envoy accepts by default.
+        allowed_hosts=("sep.example", *(f"desk-{n}.operations.example" for n in range(20))),
     )
 
 

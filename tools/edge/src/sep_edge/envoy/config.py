@@ -15,6 +15,11 @@ from sep_edge.envoy.overload import overload_manager
 from sep_edge.envoy.settings import EdgeSettings
 
 
+# Envoy refuses patterns of more than 100 instructions, which a few host names come to. The limit is
+# meant for patterns of strangers; these are made here.
+_RUNTIME = {"re2.max_program_size.error_level": 10_000}
+
+
 def render(settings: EdgeSettings) -> str:
     """Envoy's configuration as JSON text."""
     return json.dumps(bootstrap(settings), indent=1) + "\n"
@@ -33,6 +38,7 @@ def bootstrap(settings: EdgeSettings) -> Json:
             "clusters": clusters(settings, contract),
         },
         "overload_manager": overload_manager(settings),
+        "layered_runtime": {"layers": [{"name": "static", "static_layer": _RUNTIME}]},
     }
     if settings.admin:
         config["admin"] = {"address": address_json(settings.admin)}
