@@ -79,6 +79,7 @@ def test_slow_methods_have_a_timeout_of_their_own_and_streams_have_none() -> Non
         "EvaluateNow",
         "ExecuteDrain",
         "FetchCandles",
+        "Flatten",
         "Reconcile",
     }
     assert {name for name, seconds in own.items() if seconds is None} == {"StreamManifolds"}

@@ -395,7 +395,7 @@ async def test_a_day_from_the_open_to_the_close(
     await day.trade_manually(GBP, 480_000)
     step = await day.evaluate(EUR, JPY)
     assert step.decisions(EUR) == [("REFUSAL", ["MARGIN_GATE"])]
-    assert step.decisions(JPY) == [("REDUCTION", ["REBALANCE"])]
+    assert step.decisions(JPY) == [("REDUCTION", ["MARGIN_OVER_CEILING"])]
     now = await day.held()
     assert 0 < now[JPY] < held[JPY]
     assert now[GBP] == 480_000

@@ -130,7 +130,8 @@ async def test_stack_starts_restarts_a_killed_part_and_stops_in_time(
 
 async def test_state_survives_a_restart(stack: Stack, eventually: Eventually) -> None:
     async def write() -> None:
-        async with Redis(port=stack.port + 1) as store:
+        url = (stack.folder / ".run" / "valkey.url").read_text().strip()
+        async with Redis.from_url(url) as store:
             await store.set("ops:kill_switch", "0")
 
     async def read() -> object:

@@ -19,7 +19,13 @@ from sep_ops.snapshot import ROUTES
 ROOT = Path(__file__).parents[3]
 SCRIPTS = ROOT / "scripts" / "ops"
 KEY = "k" * 32
-ENGAGED = {"kill_switch": True, "reason": "lunch", "actor": "alice", "ts_ms": 1.7e12}
+ENGAGED = {
+    "kill_switch": True,
+    "reason": "lunch",
+    "actor": "alice",
+    "ts_ms": 1.7e12,
+    "durable": True,
+}
 CLOSE = {
     "instrument": "EUR_USD",
     "current_units": "150000",
@@ -236,7 +242,14 @@ def test_a_snapshot_keeps_what_this_client_does_not_know_and_names_what_is_missi
 ) -> None:
     for route in ROUTES:
         stack.will_answer(route, (200, {"later_field": [1, {"deep": "0.10"}]}))
-    status = {"version": "1", "ts_ms": 1.7e12, "freshness": [], "leases": [], "parts": []}
+    status = {
+        "version": "1",
+        "ts_ms": 1.7e12,
+        "freshness": [],
+        "leases": [],
+        "parts": [],
+        "key_file_faults": [],
+    }
     stack.will_answer("/api/status", (200, status))
     stack.will_answer("/api/oanda/account", error(503, "BROKER_UNAVAILABLE"))
     code, output = run(SCRIPTS / "snapshot.py", "--out", "s", stack=stack, key_file=key_file)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from sep_kit.settings.loading import InvalidSettingsError, load_settings
+from sep_kit.settings.loading import InvalidSettingsError, load_settings, unknown_name
+from sep_kit.settings.names import unknown_names
 
 _EPILOG = """\
 Knobs come from the environment, as for the services, or with --set:
@@ -68,6 +69,9 @@ def _replay(args: argparse.Namespace) -> int:
     from sep_replay.winners import read_winners
 
     configure_logging("replay", LogFormat.CONSOLE, "WARNING")
+    # A misspelled name in the environment may be another program's; here it was meant.
+    if unknown := unknown_names(name for name, _ in args.set):
+        raise InvalidSettingsError([unknown_name(name) for name in unknown])
     tape = load_tape(args.candles, skip_bad=args.skip_bad)
     environ = {"CANDLE_GRANULARITY": tape.granularity.value, **os.environ, **dict(args.set)}
     if environ["CANDLE_GRANULARITY"] != tape.granularity.value:

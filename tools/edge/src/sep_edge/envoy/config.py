@@ -14,7 +14,6 @@ from sep_edge.envoy.listeners import public_listener, transcoding_listener
 from sep_edge.envoy.overload import overload_manager
 from sep_edge.envoy.settings import EdgeSettings
 
-
 # Envoy refuses patterns of more than 100 instructions, which a few host names come to. The limit is
 # meant for patterns of strangers; these are made here.
 _RUNTIME = {"re2.max_program_size.error_level": 10_000}
