@@ -36,17 +36,12 @@ class Engine:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> subprocess.Popen[str]:
-        """Start a command against this engine, in a process group of its own."""
+        """Start a command that may be interrupted, in a process group of its own.
+
+        In the main thread only.
+        """
         with sigint_of_children():
-            return subprocess.Popen(
-                command,
-                env={**self.env, **(env or {})},
-                cwd=cwd,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            )
+            return self._start(command, env, cwd)
 
     def run(
         self,
@@ -61,13 +56,26 @@ class Engine:
         Raises:
             subprocess.TimeoutExpired: it took too long; its process group was killed.
         """
-        with self.start(command, env=env, cwd=cwd) as process:
+        with self._start(command, env, cwd) as process:
             try:
                 output, _ = process.communicate(timeout=within_s)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
         return subprocess.CompletedProcess(command, process.returncode, output)
+
+    def _start(
+        self, command: Sequence[str], env: Mapping[str, str] | None, cwd: Path | None
+    ) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command,
+            env={**self.env, **(env or {})},
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
 
     def docker(self, *arguments: str, within_s: float = 300) -> str:
         """Run docker; its output.
