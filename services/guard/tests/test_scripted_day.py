@@ -264,9 +264,10 @@ class TradingDay:
 
     def closes_by_trade(self) -> Counter[tuple[str, int]]:
         """Instruments and units of fills without a client order id, but for GBP_USD."""
+        ledger: list[Any] = list(self.paper.broker.account.book.ledger.transactions)
         return Counter(
             (t.body.instrument, int(t.body.units))
-            for t in self.paper.broker.account.book.ledger.transactions
+            for t in ledger
             if t.body.type == "ORDER_FILL"
             and not t.body.client_order_id
             and t.body.instrument != GBP
