@@ -123,7 +123,7 @@ def run(*command: str | Path, stack: FakeStack, key_file: Path) -> tuple[int, st
 
 @pytest.fixture
 def client(stack: FakeStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[StackClient]:
-    monkeypatch.setattr(connection, "_WRITER_PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(connection, "_PAUSES_S", (0.0, 0.0))
     with StackClient(stack.url, KEY) as opened:
         yield opened
 

@@ -15,8 +15,9 @@ _KEY_FILES = (Path(".run/keys/write"), Path(".run/deploy/write_key"))  # `make r
 
 _READ_TIMEOUT_S = 10.0
 _WRITE_TIMEOUT_S = 65.0  # Envoy gives the slow writes a minute
-# A replica takes over the writer lease within 15 s.
-_WRITER_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+# A replica takes over the writer lease within 15 s; a limit on calls lasts a second or so.
+_REFUSED_AT_FIRST = ("NOT_THE_WRITER", "RATE_LIMITED")
+_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 T = TypeVar("T")
 
@@ -39,8 +40,9 @@ class StackClient(Client):
     """The typed client, with the timeouts and retries of an operator's command.
 
     Every method raises ``CallError`` when it is refused or gets no answer. Calls are not retried,
-    except where a service has several replicas and the one that was reached does not hold the
-    writer lease: it refuses before it does anything, so repeating the call is safe.
+    except where a service refuses before it does anything, so that repeating the call is safe: a
+    replica that does not hold the writer lease, and a limit on calls, which a warm-up of many
+    instruments reaches.
     """
 
     def __init__(self, url: str, key: str | None) -> None:
@@ -54,11 +56,11 @@ class StackClient(Client):
         Raises:
             CallError: the call was refused, or there was no answer.
         """
-        for pause_s in _WRITER_PAUSES_S:
+        for pause_s in _PAUSES_S:
             try:
                 return self._send_once(call)
             except CallError as error:
-                if error.reason != "NOT_THE_WRITER":
+                if error.reason not in _REFUSED_AT_FIRST:
                     raise
             time.sleep(pause_s)
         return self._send_once(call)
