@@ -181,10 +181,11 @@ def test_a_read_is_not_repeated(client: StackClient, stack: FakeStack) -> None:
     assert len(stack.calls) == 1
 
 
-def test_a_write_is_repeated_until_it_reaches_the_writer(
-    client: StackClient, stack: FakeStack
+@pytest.mark.parametrize("refused", [(503, "NOT_THE_WRITER"), (429, "RATE_LIMITED")])
+def test_a_call_that_was_refused_before_it_did_anything_is_repeated(
+    client: StackClient, stack: FakeStack, refused: tuple[int, str]
 ) -> None:
-    refusal = error(503, "NOT_THE_WRITER")
+    refusal = error(*refused)
     stack.will_answer("/api/kill-switch", refusal, refusal, (200, ENGAGED))
     assert client.set_kill_switch(engaged=True, reason="lunch").kill_switch
     assert len(stack.calls) == 3
