@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-import generate
 from setuptools import build_meta
+
+import generate
 
 get_requires_for_build_wheel = build_meta.get_requires_for_build_wheel
 get_requires_for_build_editable = build_meta.get_requires_for_build_editable
