@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from sep_contract import Method
 from sep_kit.store import keys
-from sep_kit.store.connection import open_valkey, reply
+from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_paper_broker.orders.requests import MarketOrderRequest
 from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer
@@ -81,6 +81,19 @@ async def call_all(stack: RunningStack, requests: dict[str, Json] | None = None)
     }
 
 
+async def with_a_damaged_breaker(stack: RunningStack, store: Valkey) -> Outcomes:
+    """A release while the stored breaker can't be read.
+
+    A cycle that began before writes the state that it read, so the damage is done again until a
+    release meets it.
+    """
+    while True:
+        await reply(store.set(keys.RISK_BREAKER, "{"))
+        seen = await call_some(stack, {"SetKillSwitch": RELEASE})
+        if OK not in seen["SetKillSwitch"]:
+            return seen
+
+
 async def call_some(stack: RunningStack, requests: dict[str, Json]) -> Outcomes:
     return {name: await stack.call(name, body) for name, body in requests.items()}
 
@@ -112,8 +125,7 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         seen["the instrument is unknown"] = await call_all(stack, UNKNOWN_INSTRUMENT)
         seen["the order is too small"] = await call_some(stack, order("0.1"))
         seen["the order is too large"] = await call_some(stack, order("1000000001"))
-        await reply(store.set(keys.RISK_BREAKER, "{"))
-        seen["the breaker is tripped"] = await call_some(stack, {"SetKillSwitch": RELEASE})
+        seen["the breaker is tripped"] = await with_a_damaged_breaker(stack, store)
         await reply(store.delete(keys.RISK_BREAKER))
         await stack.call("SetKillSwitch", RELEASE)
         seen["the kill switch is released"] = await call_all(stack)
