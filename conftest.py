@@ -64,7 +64,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if _rank(path, FAST) is None or _rank(path, SLOW) is not None else None
 
 
-@pytest.hookimpl(trylast=True)
+# Before the hooks that deselect by -m and that make groups of marks.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark and group by path, and start with what takes longest."""
 
