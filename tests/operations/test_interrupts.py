@@ -87,7 +87,10 @@ def test_a_command_started_with_sigint_ignored_goes_on(silent_server: socket.soc
         silent_server.accept()[0] as connection,
     ):
         process.send_signal(signal.SIGINT)
-        body = b'{"kill_switch": true, "reason": "test", "actor": "write", "ts_ms": 1700000000000}'
+        body = (
+            b'{"kill_switch": true, "reason": "test", "actor": "write", "ts_ms": 1700000000000, '
+            b'"durable": true}'
+        )
         head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
         connection.sendall(head % len(body) + body)
         output, _ = process.communicate(timeout=30)

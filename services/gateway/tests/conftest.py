@@ -64,6 +64,7 @@ StartGateway = Callable[..., AbstractAsyncContextManager[Gateway]]
 async def broker() -> AsyncIterator[RunningBroker]:
     """A paper broker whose market never closes."""
     settings = PaperSettings(
+        admin=True,
         token=TOKEN,
         calendar=MarketCalendar.ALWAYS,
         heartbeat_seconds=0.3,

@@ -216,6 +216,7 @@ def test_bad_arguments_exit_with_2(tmp_path: Path, bad: tuple[str, str]) -> None
     assert ended.value.code == 2
 
 
+@pytest.mark.timeout(600)
 def test_recorded_candles_are_replayed_within_the_limits(tmp_path: Path) -> None:
     if not REAL.is_dir():
         pytest.skip(f"no {REAL}: set SEP_SHARED to the folder that holds data/candles")
