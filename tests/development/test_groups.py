@@ -21,7 +21,8 @@ def test_a_group_runs_in_one_process(tmp_path: Path) -> None:
         (tmp_path / f"test_{group}.py").write_text(SUITE.format(group=group), "utf-8")
     command = [
         sys.executable, "-m", "pytest", "-v", "-n", "2", "--dist", "loadgroup",
-        "--no-loadscope-reorder", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path),
+        "--no-loadscope-reorder", "-p", "no:cacheprovider", "--rootdir", str(tmp_path),
+        str(tmp_path),
     ]  # fmt: skip
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     ran = RAN.findall(run.stdout)
