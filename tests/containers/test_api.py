@@ -144,6 +144,12 @@ def trading(containers: Containers, stack: DeployedStack) -> DeployedStack:
     return stack
 
 
+@pytest.fixture
+def cold_stack(trading: DeployedStack) -> DeployedStack:
+    """The containers that the deployment has started; no further set is deployed for one test."""
+    return trading
+
+
 @pytest.fixture(scope="module")
 def api(containers: Containers, stack: DeployedStack) -> Iterator[DeployedStack]:
     """The containers, with a key of each kind."""
