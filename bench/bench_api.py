@@ -22,6 +22,7 @@ import grpc
 import redis
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sep.guard.v1 import guard_pb2, guard_pb2_grpc
+from sep_kit.death_signal import dying_with_us
 from sep_kit.store import keys
 from sep_local.env_file import read_env_file
 
@@ -145,7 +146,11 @@ def _stack(folder: Path) -> Iterator[int]:
     log = folder / "log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [*command, "--port-base", str(port)], cwd=_ROOT, env=env, stdout=out, stderr=out
+            dying_with_us(*command, "--port-base", str(port)),
+            cwd=_ROOT,
+            env=env,
+            stdout=out,
+            stderr=out,
         )
     try:
         _wait_until(lambda: "SEP is ready" in log.read_text(errors="replace"))
@@ -168,7 +173,10 @@ def _fastapi(stack: int) -> Iterator[str]:
         port = probe.getsockname()[1]
     options = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "error")
     process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "bench.fastapi_app:app", "--port", str(port), *options],
+        dying_with_us(
+            *(sys.executable, "-m", "uvicorn", "bench.fastapi_app:app"),
+            *("--port", str(port), *options),
+        ),
         cwd=_ROOT,
         env={**os.environ, **read_env_file(_ROOT / _DEMO), **addresses},
     )

@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from sep_kit.death_signal import dying_with_us
+
 ROOT = Path(__file__).parents[1]
 # More processes than cores: most tests wait for servers, timeouts and intervals.
 _WORKERS_PER_CORE = 2
@@ -55,7 +57,7 @@ def main() -> int:
 def _pytest(name: str, *arguments: str) -> tuple[int, str]:
     """Run pytest, passing its output on; its exit code and its closing line."""
     colour = "yes" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else "no"
-    command = [sys.executable, "-m", "pytest", f"--color={colour}", *arguments]
+    command = dying_with_us(sys.executable, "-m", "pytest", f"--color={colour}", *arguments)
     print(f"--- {name}: pytest {' '.join(arguments)}", flush=True)
     closing = "ended without a summary"
     # Ctrl-C reaches pytest as well; it ends in its own way, and its summary is passed on.

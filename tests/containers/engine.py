@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sep_kit.death_signal import dying_with_us
+
 from tests.operations.sigint import sigint_of_children
 
 _PROGRAMS = ("docker", "dockerd", "containerd", "runc", "docker-init", "ldd")
@@ -123,12 +125,14 @@ def running_engine() -> Iterator[Engine]:
     engine = Engine(home, env)
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
-            [
+            # Not killed: it ends its containers first.
+            dying_with_us(
                 *("dockerd", "--host", f"unix://{socket}"),
                 *("--data-root", str(home / "data"), "--exec-root", str(home / "x")),
                 *("--pidfile", str(home / "pid")),
                 *("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-masq=false"),
-            ],
+                by=signal.SIGTERM,
+            ),
             stdout=log,
             stderr=subprocess.STDOUT,
             env=env,

@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
+from sep_kit.death_signal import dying_with_us
 from sep_testing.ports import reserve_ports
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +35,7 @@ class Stack:
         command = [sys.executable, "-m", "sep_local", "up", "--env-file", "deploy/demo.env"]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*command, "--port-base", str(self.port)],
+                dying_with_us(*command, "--port-base", str(self.port)),
                 cwd=ROOT,
                 stdout=log,
                 stderr=subprocess.STDOUT,

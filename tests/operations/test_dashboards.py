@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from sep_kit.death_signal import dying_with_us
 from sep_local.scrape_key import NAME as SCRAPE_KEY
 from sep_local.scrape_key import make_scrape_key
 from sep_testing.eventually import eventually
@@ -53,13 +54,13 @@ class Prometheus:
         (folder / RULES.name).write_text(yaml.safe_dump(rules))
         (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
         self._process = subprocess.Popen(
-            [
+            dying_with_us(
                 "prometheus",
                 f"--config.file={folder / 'prometheus.yaml'}",
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address={self.url.removeprefix('http://')}",
                 "--log.level=error",
-            ],
+            ),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

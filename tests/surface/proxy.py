@@ -13,6 +13,7 @@ import httpx
 from sep_edge.address import Address
 from sep_edge.envoy.config import bootstrap
 from sep_edge.envoy.settings import EdgeSettings
+from sep_kit.death_signal import dying_with_us
 from sep_local.binaries import envoy_binary
 from sep_protos import DESCRIPTOR_SET
 from sep_testing.eventually import eventually
@@ -70,7 +71,9 @@ async def running_envoy(
         *("--file-flush-interval-msec", "50"),
     )
     with (log or Path(os.devnull)).open("wb") as out:
-        process = await asyncio.create_subprocess_exec(envoy_binary(), *arguments, stdout=out)
+        process = await asyncio.create_subprocess_exec(
+            *dying_with_us(str(envoy_binary()), *arguments), stdout=out
+        )
     try:
         async with httpx.AsyncClient(trust_env=False) as http:
 

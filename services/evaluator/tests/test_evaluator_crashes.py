@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from sep_fx.bars import Bars
+from sep_kit.death_signal import dying_with_us
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_testing.clock import FakeClock
@@ -169,7 +170,7 @@ class Process:
 
     async def start(self) -> None:
         self._running = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "sep_evaluator",
+            *dying_with_us(sys.executable, "-m", "sep_evaluator"),
             env={
                 "PATH": os.environ["PATH"],
                 "GRPC_LISTEN": "127.0.0.1:0",

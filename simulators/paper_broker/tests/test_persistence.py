@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sep_kit.death_signal import dying_with_us
 from sep_paper_broker.adapters.state_file import StateFile, UnusableStateError
 from sep_paper_broker.settings import SettingsError, read_settings
 
@@ -26,7 +27,7 @@ HOME = "/v3/accounts/101-001-0000001-001"
 @contextmanager
 def process(*options: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A broker process and the URL that it prints."""
-    command = [sys.executable, "-m", "sep_paper_broker", "--port", "0", *options]
+    command = dying_with_us(sys.executable, "-m", "sep_paper_broker", "--port", "0", *options)
     known = {k: v for k, v in os.environ.items() if not k.startswith(("PAPER_", "OANDA_"))}
     known |= {"OANDA_API_TOKEN": "secret", "MARKET_CALENDAR": "24x7"} | environment
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=known, text=True) as running:

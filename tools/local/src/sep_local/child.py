@@ -4,15 +4,14 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Self
+
+from sep_kit.death_signal import dying_with_us
 
 from sep_local.part import Part
 
-_DEATH_SIGNAL = Path(__file__).with_name("death_signal.py")
 _CHUNK = 65_536
 _LAST_LINES = 20
 _OUTPUT_DRAIN_S = 1.0
@@ -39,8 +38,7 @@ class Child:
         output = _LineReader(read_end, lambda line: sink(part.name, line))
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", str(_DEATH_SIGNAL), str(os.getpid())),
-                *part.argv,
+                *dying_with_us(*part.argv),
                 env=dict(part.env),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=write_end,
