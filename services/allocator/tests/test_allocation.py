@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -170,6 +171,20 @@ def test_a_held_instrument_stays_until_three_blobs_in_a_row_show_a_better_one() 
         selections.append(tuple(result.weights))
     assert selections == [("USD_JPY",), ("USD_JPY",), ("AUD_USD",)]
     assert result.challenges == {}
+
+
+def test_an_instrument_loses_its_slot_to_a_challenger_at_most_once_an_hour() -> None:
+    limits, result, lost = replace(LIMITS, top_k=1), NOTHING, []
+    for minute in range(180):
+        ts = NOW + minute * 60_000
+        held = managed("USD_JPY", ts=ts)
+        result = allocate(gates(ts=ts), BETTER, SESSIONS, result, limits, ts, managed=held)
+        # Its position is closed and opened again by the next blob, which challenges it anew.
+        if result.displaced:
+            lost.append(minute)
+            result = replace(result, displaced=())
+    assert len(lost) == 3
+    assert all(then - at >= 60 for at, then in pairwise(lost))
 
 
 @pytest.mark.parametrize("units", [None, managed("AUD_USD", ts=NOW - 180_000)])

@@ -63,6 +63,15 @@ def test_more_held_instruments_than_slots_leave_the_best() -> None:
     assert found.selected == ("B", "C")
 
 
+def test_an_instrument_that_lost_its_slot_within_the_hour_is_not_displaced_again() -> None:
+    """The challenge goes on meanwhile, and succeeds at the first blob after the hour."""
+    better, challenges = {"A": 0.5, "B": 0.9}, dict[Challenge, int]()
+    for settled in ({"A"}, {"A"}, {"A"}, {"A"}, set[str]()):
+        found = select(better, {"A"}, challenges, 1, LIMITS, new_blob=True, settled=settled)
+        challenges = dict(found.challenges)
+        assert found.selected == (("A",) if settled else ("B",))
+
+
 SCORES = st.dictionaries(st.sampled_from("ABCDEFGH"), st.floats(0.01, 1.0), max_size=8)
 
 

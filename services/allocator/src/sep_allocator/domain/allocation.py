@@ -8,7 +8,13 @@ from enum import StrEnum
 from sep_fx.freshness import CLOCK_SKEW_S, age_of
 from sep_fx.sessions import SessionState
 
-from sep_allocator.domain.incumbents import SWITCH_BY_DEFAULT, Challenge, SwitchLimits, select
+from sep_allocator.domain.incumbents import (
+    AT_MOST_ONCE_IN_MS,
+    SWITCH_BY_DEFAULT,
+    Challenge,
+    SwitchLimits,
+    select,
+)
 from sep_allocator.domain.score import ScoreWeights, Window, score
 
 # Weights are rounded down to nine decimals, so that their sum can't exceed the target.
@@ -65,7 +71,8 @@ class Allocation:
     ``retained`` are the instruments whose weight is the previous one, because their candles
     are too old to judge them. ``challenges`` are those of ``incumbents.Selection``.
     ``displaced`` have lost their slot to a challenger and have not been closed since: their
-    units don't count.
+    units don't count. ``displaced_ms`` is when each instrument last lost its slot like that, for
+    an hour.
     """
 
     ts: int
@@ -77,6 +84,7 @@ class Allocation:
     retained: tuple[str, ...] = ()
     challenges: Mapping[Challenge, int] = field(default_factory=dict)
     displaced: tuple[str, ...] = ()
+    displaced_ms: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +153,9 @@ def allocate(
     retained = _retained(gates, previous, limits)
     held = _held(managed, previous, limits, now_ms)
     displaced = [i for i in previous.displaced if i in held]
+    displaced_ms = {
+        i: ts for i, ts in previous.displaced_ms.items() if now_ms - ts < AT_MOST_ONCE_IN_MS
+    }
     selection = select(
         candidates,
         [i for i in held if i not in displaced],
@@ -152,7 +163,10 @@ def allocate(
         max(0, limits.top_k - len(retained)),
         limits.switch,
         new_blob=gates.ts != previous.gates_ts,
+        settled=displaced_ms,
     )
+    if selection.displaced:
+        displaced_ms[selection.displaced] = now_ms
     weights = weights_of({i: scores[i] for i in selection.selected}, limits)
     return Allocation(
         now_ms,
@@ -168,6 +182,7 @@ def allocate(
             for i in dict.fromkeys((*displaced, selection.displaced))
             if i and i not in selection.selected
         ),
+        displaced_ms=displaced_ms,
     )
 
 
