@@ -173,18 +173,21 @@ def test_a_held_instrument_stays_until_three_blobs_in_a_row_show_a_better_one() 
     assert result.challenges == {}
 
 
-def test_an_instrument_loses_its_slot_to_a_challenger_at_most_once_an_hour() -> None:
+@pytest.mark.parametrize(("has_units", "times"), [(True, 3), (False, 60)])
+def test_a_challenger_closes_a_position_at_most_once_an_hour(has_units: bool, times: int) -> None:
+    """Whose position it is does not matter. A slot without a position changes at any time."""
     limits, result, lost = replace(LIMITS, top_k=1), NOTHING, []
     for minute in range(180):
         ts = NOW + minute * 60_000
-        held = managed("USD_JPY", ts=ts)
+        if result.displaced or not minute:
+            # The position is closed, and one in a weak instrument is opened again.
+            result = replace(result, weights={"USD_JPY": 0.1}, displaced=())
+        held = managed("USD_JPY", ts=ts) if has_units else None
         result = allocate(gates(ts=ts), BETTER, SESSIONS, result, limits, ts, managed=held)
-        # Its position is closed and opened again by the next blob, which challenges it anew.
-        if result.displaced:
-            lost.append(minute)
-            result = replace(result, displaced=())
-    assert len(lost) == 3
-    assert all(then - at >= 60 for at, then in pairwise(lost))
+        lost += [minute] if result.displaced else []
+    assert len(lost) == times
+    if has_units:
+        assert all(then - at >= 60 for at, then in pairwise(lost))
 
 
 @pytest.mark.parametrize("units", [None, managed("AUD_USD", ts=NOW - 180_000)])

@@ -34,7 +34,7 @@ CONTESTED = Allocation(
     retained=(EUR,),
     challenges={(GBP, EUR): 2},
     displaced=(GBP,),
-    displaced_ms={GBP: 1_700_000_000_000},
+    switched_ms=1_700_000_000_000,
 )
 
 Fields = dict[

@@ -69,7 +69,9 @@ def eight_of(tape: Tape, bars: int) -> Tape:
 
     All begin with the first bar of the first, at the level of the pair that they are named after.
     """
-    shapes = [(own, late, turned) for own in tape.bars.values() for late in (0, 1) for turned in (0, 1)]
+    shapes = [
+        (own, late, turned) for own in tape.bars.values() for late in (0, 1) for turned in (0, 1)
+    ]
     made = {}
     for pair, (own, late, turned) in zip(EIGHT, shapes, strict=True):
         at = late * 86_400 // tape.granularity.seconds

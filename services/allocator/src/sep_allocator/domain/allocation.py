@@ -71,8 +71,7 @@ class Allocation:
     ``retained`` are the instruments whose weight is the previous one, because their candles
     are too old to judge them. ``challenges`` are those of ``incumbents.Selection``.
     ``displaced`` have lost their slot to a challenger and have not been closed since: their
-    units don't count. ``displaced_ms`` is when each instrument last lost its slot like that, for
-    an hour.
+    units don't count. ``switched_ms`` is when one with managed units last lost its slot.
     """
 
     ts: int
@@ -84,7 +83,7 @@ class Allocation:
     retained: tuple[str, ...] = ()
     challenges: Mapping[Challenge, int] = field(default_factory=dict)
     displaced: tuple[str, ...] = ()
-    displaced_ms: Mapping[str, int] = field(default_factory=dict)
+    switched_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,9 +152,7 @@ def allocate(
     retained = _retained(gates, previous, limits)
     held = _held(managed, previous, limits, now_ms)
     displaced = [i for i in previous.displaced if i in held]
-    displaced_ms = {
-        i: ts for i, ts in previous.displaced_ms.items() if now_ms - ts < AT_MOST_ONCE_IN_MS
-    }
+    last = previous.switched_ms
     selection = select(
         candidates,
         [i for i in held if i not in displaced],
@@ -163,10 +160,9 @@ def allocate(
         max(0, limits.top_k - len(retained)),
         limits.switch,
         new_blob=gates.ts != previous.gates_ts,
-        settled=displaced_ms,
+        may_switch=last is None or now_ms - last >= AT_MOST_ONCE_IN_MS,
     )
-    if selection.displaced:
-        displaced_ms[selection.displaced] = now_ms
+    closes = managed is not None and selection.displaced in managed.instruments
     weights = weights_of({i: scores[i] for i in selection.selected}, limits)
     return Allocation(
         now_ms,
@@ -182,7 +178,7 @@ def allocate(
             for i in dict.fromkeys((*displaced, selection.displaced))
             if i and i not in selection.selected
         ),
-        displaced_ms=displaced_ms,
+        switched_ms=now_ms if closes else last,
     )
 
 

@@ -1,8 +1,7 @@
 """Which instruments get a slot: those that are held stay, until a challenger is clearly better.
 
 Scores move with every blob. Selecting by score alone closes positions for reasons that no
-backtest knows, and pays the spread each time. No instrument loses its slot to a challenger twice
-within an hour.
+backtest knows, and pays the spread each time. A challenger closes a position at most once an hour.
 """
 
 from collections.abc import Collection, Mapping
@@ -51,7 +50,7 @@ def select(
     limits: SwitchLimits,
     *,
     new_blob: bool,
-    settled: Collection[str] = (),
+    may_switch: bool = True,
 ) -> Selection:
     """Select at most ``top_k`` candidates.
 
@@ -65,8 +64,8 @@ def select(
         challenges: of the selection before.
         new_blob: whether scores and gates come from a blob that was not counted before; only
             then a challenge grows.
-        settled: instruments that lost a slot to a challenger within the last hour. Challenges
-            against them count, and succeed once the hour is over.
+        may_switch: whether a challenger may take a slot now. Challenges count all the same, and
+            succeed as soon as it may.
     """
     ranked = sorted(scores, key=lambda i: (-scores[i], i))
     incumbents = [i for i in ranked if i in held][:top_k]
@@ -81,7 +80,7 @@ def select(
             before = challenges.get((challenger, weakest), 0)
             running[challenger, weakest] = before + 1 if new_blob else before
     for (challenger, _), count in running.items():
-        if count >= limits.evaluations and weakest not in settled:
+        if count >= limits.evaluations and may_switch:
             switched = _by_score(scores, [*incumbents[:-1], challenger])
             return Selection(selected=switched, challenges={}, displaced=weakest)
     return Selection(selected=_by_score(scores, incumbents), challenges=running)

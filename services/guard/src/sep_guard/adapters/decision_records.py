@@ -4,9 +4,11 @@ The field names are public. Each record holds every input of its decision, so th
 decision can be made again from it.
 """
 
+from dataclasses import replace
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import ValidatorFunctionWrapHandler, WrapValidator
 from sep_kit.store.documents import Document
 
 from sep_guard.adapters.order_records import StopRecord
@@ -21,6 +23,18 @@ from sep_guard.domain.risk.context import UNREADABLE_RISK, RiskContext
 from sep_guard.domain.risk.events import RiskEvent, RiskEventKind
 from sep_guard.domain.risk.exposure import Bound
 from sep_guard.domain.view import View
+
+
+def _account(value: object, handler: ValidatorFunctionWrapHandler) -> Account:
+    """Equity that is no number is refused by the schema, and recorded like any other."""
+    nav = value.get("nav") if isinstance(value, dict) else None
+    if nav not in ("NaN", "sNaN", "Infinity", "-Infinity"):
+        account: Account = handler(value)
+        return account
+    return replace(handler({**value, "nav": "0"}), nav=Decimal(nav))
+
+
+StoredAccount = Annotated[Account, WrapValidator(_account)]
 
 
 class ActionRecord(Document):
@@ -49,7 +63,7 @@ class DecisionRecord(Document):
     kind: Kind
     reasons: tuple[str, ...]
     action: ActionRecord
-    account: Account
+    account: StoredAccount
     market: Market
     weight: Decimal | None
     weights_ts: int | None
@@ -188,7 +202,7 @@ class DrainRecord(Document):
     instrument: str
     reasons: tuple[str, ...]
     close: Close
-    account: Account
+    account: StoredAccount
     markets: tuple[Market, ...]
     portfolio: PortfolioLimits
     limits: DrainLimits
@@ -226,7 +240,7 @@ class FlattenRecord(Document):
     instrument: str
     reasons: tuple[str, ...]
     close: Close
-    account: Account
+    account: StoredAccount
     market: Market
 
     @classmethod
