@@ -24,14 +24,17 @@ from sep_guard.domain.risk.events import RiskEvent, RiskEventKind
 from sep_guard.domain.risk.exposure import Bound
 from sep_guard.domain.view import View
 
+_NO_NUMBERS = ("NaN", "sNaN", "Infinity", "-Infinity")
+
 
 def _account(value: object, handler: ValidatorFunctionWrapHandler) -> Account:
     """Equity that is no number is refused by the schema, and recorded like any other."""
-    nav = value.get("nav") if isinstance(value, dict) else None
-    if nav not in ("NaN", "sNaN", "Infinity", "-Infinity"):
-        account: Account = handler(value)
-        return account
-    return replace(handler({**value, "nav": "0"}), nav=Decimal(nav))
+    account: Account
+    if isinstance(value, dict) and value.get("nav") in _NO_NUMBERS:
+        account = handler({**value, "nav": "0"})
+        return replace(account, nav=Decimal(value["nav"]))
+    account = handler(value)
+    return account
 
 
 StoredAccount = Annotated[Account, WrapValidator(_account)]
