@@ -17,6 +17,7 @@ from sep_evaluator.application.buffers import Buffers
 from sep_evaluator.application.evaluation_loop import EvaluationLoop, EvaluationRules
 from sep_evaluator.application.long_runs import LongRuns, RunRules
 from sep_evaluator.domain.floors import HISTORY_MS, HOUR_MS, Sample
+from sep_evaluator.domain.params import StrategyParams, digest_of
 from sep_evaluator.metrics import EvaluatorMetrics
 from sep_evaluator.settings import EvaluatorSettings
 from sep_fx.bars import Bars
@@ -143,7 +144,8 @@ async def _fill(store: Valkey, instrument: str, bars: Bars) -> None:
 async def _store_history(store: Valkey, instrument: str, now_ms: int) -> None:
     """The longest history that floors are computed from: one sample an hour for 30 days."""
     times = range(now_ms - HISTORY_MS + 1, now_ms, HOUR_MS)
-    samples = [Sample(ts, ts % 40, ts % 97 / 50, ts % 89 / 1e4) for ts in times]
+    params = digest_of(StrategyParams())
+    samples = [Sample(ts, ts % 40, ts % 97 / 50, ts % 89 / 1e4, params) for ts in times]
     key = keys.backtest_history(instrument)
     await reply(store.zadd(key, {json.dumps(asdict(s)): s.ts for s in samples}))
 

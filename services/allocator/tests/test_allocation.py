@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -170,6 +171,23 @@ def test_a_held_instrument_stays_until_three_blobs_in_a_row_show_a_better_one() 
         selections.append(tuple(result.weights))
     assert selections == [("USD_JPY",), ("USD_JPY",), ("AUD_USD",)]
     assert result.challenges == {}
+
+
+@pytest.mark.parametrize(("has_units", "times"), [(True, 3), (False, 60)])
+def test_a_challenger_closes_a_position_at_most_once_an_hour(has_units: bool, times: int) -> None:
+    """Whose position it is does not matter. A slot without a position changes at any time."""
+    limits, result, lost = replace(LIMITS, top_k=1), NOTHING, []
+    for minute in range(180):
+        ts = NOW + minute * 60_000
+        if result.displaced or not minute:
+            # The position is closed, and one in a weak instrument is opened again.
+            result = replace(result, weights={"USD_JPY": 0.1}, displaced=())
+        held = managed("USD_JPY", ts=ts) if has_units else None
+        result = allocate(gates(ts=ts), BETTER, SESSIONS, result, limits, ts, managed=held)
+        lost += [minute] if result.displaced else []
+    assert len(lost) == times
+    if has_units:
+        assert all(then - at >= 60 for at, then in pairwise(lost))
 
 
 @pytest.mark.parametrize("units", [None, managed("AUD_USD", ts=NOW - 180_000)])

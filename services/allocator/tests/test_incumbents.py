@@ -63,6 +63,14 @@ def test_more_held_instruments_than_slots_leave_the_best() -> None:
     assert found.selected == ("B", "C")
 
 
+def test_a_challenge_that_may_not_succeed_yet_does_as_soon_as_it_may() -> None:
+    better, challenges = {"A": 0.5, "B": 0.9}, dict[Challenge, int]()
+    for may in (False, False, False, False, True):
+        found = select(better, {"A"}, challenges, 1, LIMITS, new_blob=True, may_switch=may)
+        challenges = dict(found.challenges)
+        assert found.selected == (("B",) if may else ("A",))
+
+
 SCORES = st.dictionaries(st.sampled_from("ABCDEFGH"), st.floats(0.01, 1.0), max_size=8)
 
 

@@ -34,6 +34,7 @@ CONTESTED = Allocation(
     retained=(EUR,),
     challenges={(GBP, EUR): 2},
     displaced=(GBP,),
+    switched_ms=1_700_000_000_000,
 )
 
 Fields = dict[

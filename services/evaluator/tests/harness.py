@@ -118,10 +118,15 @@ async def stored_memory(store: Valkey, instrument: str) -> dict[str, Any]:
     """The gate memory of an instrument as stored."""
     found = await reply(store.mget([keys.gate_memory(c, instrument) for c in COUNTERS]))
     return {
-        **{c: None if raw is None else int(raw) for c, raw in zip(COUNTERS, found, strict=True)},
+        **{c: _number(raw) for c, raw in zip(COUNTERS, found, strict=True)},
         "cooldown": await reply(store.get(keys.cooldown(instrument))),
         "history": await reply(store.zrange(keys.backtest_history(instrument), 0, -1)),
     }
+
+
+def _number(raw: bytes | None) -> int | None:
+    """The number of a stored counter, without the digest of the parameters."""
+    return None if raw is None else int(raw.split(b":")[0])
 
 
 async def stored_blob(store: Valkey) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ class InMemoryEvaluatorStore:
 
     def __init__(self, base: BaseFloors) -> None:
         self.is_writer = True
-        self.params: dict[str, StrategyParams] = {}
+        self.params: dict[str, StrategyParams | CorruptRecordError] = {}
         self.signals: dict[str, dict[int, Signal]] = {}
         self.manifolds: dict[str, Manifold] = {}
         self.gates: dict[str, PublishedGate] = {}
@@ -25,7 +25,9 @@ class InMemoryEvaluatorStore:
         self._states: dict[str, GateState] = {}
         self._floors: dict[str, FloorsInForce] = {}
 
-    async def load_params(self, instruments: Sequence[str]) -> dict[str, StrategyParams]:
+    async def load_params(
+        self, instruments: Sequence[str]
+    ) -> dict[str, StrategyParams | CorruptRecordError]:
         return {i: self.params.get(i, StrategyParams()) for i in instruments}
 
     async def load_gate_memory(
@@ -37,7 +39,7 @@ class InMemoryEvaluatorStore:
             if not state.cooling(now_ms):
                 state = replace(state, cooldown_until=None)
             floors = self._floors.setdefault(i, FloorsInForce(self._base))
-            floors.at(now_ms)
+            floors.expire(now_ms)
             memory[i] = GateMemory(state, floors)
         return memory
 

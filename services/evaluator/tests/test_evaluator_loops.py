@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,10 @@ from sep_evaluator.domain.floors import (
     BaseFloors,
     Sample,
     adaptive_floors,
+    quartiles_of,
 )
-from sep_evaluator.domain.gates import COOLDOWN_MS, GateState, Verdict, step
+from sep_evaluator.domain.gates import COOLDOWN_MS, GateState, Verdict, step, under
+from sep_evaluator.domain.params import StrategyParams, digest_of
 from sep_fx.bars import Bars
 from sep_kit.clock import now_ms
 from sep_kit.errors import NotTheWriterError
@@ -28,6 +30,7 @@ from structlog.testing import capture_logs
 
 from .candles import random_walk
 from .harness import (
+    COUNTERS,
     M1,
     PERMISSIVE_PARAMS,
     Replica,
@@ -207,17 +210,59 @@ async def test_the_signal_index_is_trimmed_to_the_long_run(env: Environment) -> 
     "raw",
     [b"{", b"[1]", b'{"c_min": 2}', b'{"c_mim": 0.6}', b'{"c_min": NaN}', b"\xff", b"[" * 10**5],
 )
-async def test_invalid_parameters_are_refused_once_and_the_defaults_apply(
+async def test_invalid_parameters_close_the_gate_and_the_defaults_never_stand_in(
     env: Environment, raw: bytes
 ) -> None:
-    await env.store.set(keys.best_config(PAIR), raw)
     await env.feed(300)
+    before = await env.evaluate()
+    await env.store.set(keys.best_config(PAIR), raw)
     with capture_logs() as logs:
-        for _ in range(3):
-            await env.evaluate()
-    assert [x["instrument"] for x in logs if "refused" in x["event"]] == [PAIR]
+        for restart in (False, True, False):
+            if restart:
+                env.restart()
+            await env.feed(5)
+            after = await env.evaluate()
+            assert after == before
+            blob = await stored_blob(env.store) or {}
+            assert blob["gates"][PAIR] == 0
+            assert "BAD_PARAMETERS" in blob["reasons"][PAIR]
+    # Once for each of the two processes.
+    assert [x["instrument"] for x in logs if "refused" in x["event"]] == [PAIR, PAIR]
     record = json.loads(await reply(env.store.get(keys.backtest_summary(PAIR))))
-    assert record["params"]["c_min"] == 0.55
+    assert (record["params"], record["summary"], record["spans"]) == ({}, None, {})
+
+
+async def test_parameters_of_a_wrong_type_close_the_gate(env: Environment) -> None:
+    await env.store.delete(keys.best_config(PAIR))
+    await reply(env.store.lpush(keys.best_config(PAIR), "x"))
+    await env.feed(300)
+    await env.evaluate()
+    blob = await stored_blob(env.store) or {}
+    assert "BAD_PARAMETERS" in blob["reasons"][PAIR]
+
+
+async def test_new_parameters_start_without_the_counters_of_the_old_ones(
+    env: Environment,
+) -> None:
+    """After a rollback too: the digest in the stored values tells whose counters they are."""
+    await env.feed(300)
+    digest = digest_of(StrategyParams.from_mapping(json.loads(PERMISSIVE_PARAMS)))
+    for counter in COUNTERS:
+        value = "1" if counter == "watermark" else f"1:{digest}"
+        await env.store.set(keys.gate_memory(counter, PAIR), value)
+    other = {**json.loads(PERMISSIVE_PARAMS), "bracket_sigma_k": 3.0}
+    for raw in (json.dumps(other), PERMISSIVE_PARAMS):
+        await env.store.set(keys.best_config(PAIR), raw)
+        env.restart()
+        await env.feed(1)
+        found = await env.evaluate()
+        assert found["eligible"] == 0
+        assert found["passes"] + found["fails"] <= 1
+        blob = await stored_blob(env.store) or {}
+        assert blob["reasons"][PAIR][0] == "PARAMETERS_NEW"
+        digest = digest_of(StrategyParams.from_mapping(json.loads(raw)))
+        stored = await reply(env.store.get(keys.gate_memory("eligible", PAIR)))
+        assert stored == f"0:{digest}:new".encode()
 
 
 async def test_valid_parameters_are_adopted_and_dropped_again(env: Environment) -> None:
@@ -236,7 +281,7 @@ async def test_valid_parameters_are_adopted_and_dropped_again(env: Environment) 
 
 
 @pytest.mark.parametrize("counter", ["eligible", "passes", "fails", "misses", "watermark"])
-@pytest.mark.parametrize("raw", ["x", "-1", "1.5", ""])
+@pytest.mark.parametrize("raw", ["x", "-1", "1.5", "", "1:", "1:xyz", "1:0a:old"])
 async def test_a_corrupt_counter_is_logged_and_the_memory_is_reset(
     env: Environment, counter: str, raw: str
 ) -> None:
@@ -246,6 +291,24 @@ async def test_a_corrupt_counter_is_logged_and_the_memory_is_reset(
         found = await StoredGateMemory(env.store, BASE).load([PAIR], now_ms(env.clock))
     assert found[PAIR].state == GateState()
     assert [x["counter"] for x in logs] == [counter]
+
+
+async def test_counters_of_different_parameters_are_reset(env: Environment) -> None:
+    for name, raw in {"eligible": "1:0a", "passes": "2:0b", "watermark": "1"}.items():
+        await env.store.set(keys.gate_memory(name, PAIR), raw)
+    found = await StoredGateMemory(env.store, BASE).load([PAIR], now_ms(env.clock))
+    assert found[PAIR].state == GateState()
+
+
+async def test_counters_of_an_earlier_version_count_for_the_parameters_in_force(
+    env: Environment,
+) -> None:
+    for name in ("eligible", "passes", "watermark"):
+        await env.store.set(keys.gate_memory(name, PAIR), "1")
+    found = await StoredGateMemory(env.store, BASE).load([PAIR], now_ms(env.clock))
+    state = found[PAIR].state
+    assert under(state, "0a") == replace(state, params="0a")
+    assert state.eligible
 
 
 async def test_without_a_watermark_passes_are_dropped_and_eligibility_is_kept(
@@ -322,12 +385,15 @@ async def test_a_history_read_in_parts_equals_the_stored_one(
         elif event == "corrupt":
             await store.zadd(key, {f"no sample {number}": now})
         else:
-            sample = Sample(now, number, number / 7, number / 1e4)
+            sample = Sample(now, number, number / 7, number / 1e4, "0a" if number % 9 else "0b")
             await store.zadd(key, {json.dumps(asdict(sample)): now})
         found = (await cached.load([PAIR], now))[PAIR].floors
         uncached = (await StoredGateMemory(store, BASE).load([PAIR], now))[PAIR].floors
         assert found.history == uncached.history
-        assert found.at(now) == adaptive_floors(BASE, list(uncached.history))
+        for params in ("0a", "0b"):
+            own = [s for s in uncached.history if s.params == params]
+            expected = adaptive_floors(BASE, quartiles_of(own), 0.1)
+            assert found.at(now, params, 0.1) == expected
 
 
 async def test_a_corrupt_chunk_of_candles_is_logged_once_and_never_used(env: Environment) -> None:

@@ -14,9 +14,9 @@ from sep_evaluator.domain.evaluation import (
     evaluate,
 )
 from sep_evaluator.domain.floors import HOUR_MS, BaseFloors
-from sep_evaluator.domain.gates import COOLDOWN_MS, GateState
+from sep_evaluator.domain.gates import COOLDOWN_MS, GateReason, GateState
 from sep_evaluator.domain.kernel import WindowFigures
-from sep_evaluator.domain.params import StrategyParams
+from sep_evaluator.domain.params import StrategyParams, digest_of
 from sep_evaluator.domain.signals import Bracket, Manifold, Signal
 from sep_evaluator.domain.spans import SpanSummary
 from sep_evaluator.ports import EvaluatorStore
@@ -36,6 +36,7 @@ LIMITS = GateLimits(BASE, exit_minutes=5, max_candle_age_s=300, granularity_s=60
 FIGURES = WindowFigures(0.6, 0.9, 0.1, 0.8, 0.05, 0.0001)
 BRACKET = Bracket(stop_distance=0.001, take_profit_distance=0.0015, max_spread=None)
 MINUTE_NS = 60 * 10**9
+DIGEST = digest_of(StrategyParams())
 
 
 def signal_at(ts_ns: int, price: float = 1.3) -> Signal:
@@ -98,13 +99,15 @@ async def backend(request: pytest.FixtureRequest, store: Valkey, clock: FakeCloc
     return backend
 
 
-async def evaluation(backend: Backend, now: int, calmar: float = 1.0) -> Evaluation:
+async def evaluation(
+    backend: Backend, now: int, calmar: float = 1.0, params: str = DIGEST
+) -> Evaluation:
     """Evaluate EUR_USD from what the store remembers."""
     memory = (await backend.store.load_gate_memory([EUR], now))[EUR]
     session = SessionState(True, 10**11, None, ())
     summary = SpanSummary(20, 10, 0.5, 0.01, 0.01, calmar)
-    seen = Observation(EUR, summary, now // 1000 - 60, (), session)
-    floors = memory.floors.at(now)
+    seen = Observation(EUR, summary, now // 1000 - 60, (), session, params)
+    floors = memory.floors.at(now, params, 0.1)
     return evaluate(memory.state, memory.floors.history, seen, LIMITS, 0.1, now, floors=floors)
 
 
@@ -147,6 +150,32 @@ async def test_gate_memory_is_the_state_after_the_last_evaluation(
     assert states[-1].cooldown_until == start + 6 * HOUR_MS + COOLDOWN_MS
     after = start + 6 * HOUR_MS + COOLDOWN_MS
     assert not (await backend.store.load_gate_memory([EUR], after))[EUR].state.cooling(after)
+
+
+async def test_a_rollback_finds_its_old_history_with_counters_at_zero(
+    backend: Backend, clock: FakeClock
+) -> None:
+    """30 hours under the old parameters, 30 under new ones, then the old ones again."""
+    start = now_ms(clock)
+    floors = []
+    for hour in range(62):
+        now, params = start + hour * HOUR_MS, "0b" if 30 <= hour < 60 else "0a"
+        result = await evaluation(
+            backend, now, calmar=9.0 if params == "0b" else 1.0, params=params
+        )
+        await backend.store.save_evaluations([evaluated(result)], now)
+        memory = (await backend.store.load_gate_memory([EUR], now))[EUR]
+        assert memory.state == result.state
+        floors.append(result.floors.calmar)
+        if hour in (30, 60):
+            assert (result.state.eligible, result.state.passes) == (False, 1)
+            assert result.reasons == (GateReason.PARAMETERS_NEW,)
+        if hour in (31, 61):
+            assert result.gate
+    assert floors[29] == pytest.approx(1.0 / 1.1)
+    assert floors[30] == BASE.calmar
+    assert floors[59] == pytest.approx(9.0 / 1.1)
+    assert floors[60] == floors[29]
 
 
 async def test_gates_are_read_as_published(backend: Backend, clock: FakeClock) -> None:
@@ -224,7 +253,7 @@ async def test_the_stored_evaluation_calls_the_published_gate_eligible(
     await backend.store.save_evaluations([evaluated(eligible)], now)
     record = json.loads(await reply(store.get(keys.backtest_summary(EUR))))
     assert record["eligible"] is False
-    assert await reply(store.get(keys.gate_memory("eligible", EUR))) == b"1"
+    assert await reply(store.get(keys.gate_memory("eligible", EUR))) == f"1:{DIGEST}".encode()
 
 
 async def test_a_cooldown_of_a_wrong_type_costs_its_instrument_alone(

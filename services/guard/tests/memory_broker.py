@@ -35,6 +35,19 @@ class Position:
     manual: Decimal = ZERO
 
 
+@dataclass(frozen=True, kw_only=True)
+class Refusing:
+    """How the broker refuses entries.
+
+    ``in_ledger`` writes the refusal to the ledger; without it the answer names a transaction after
+    ``first_id`` that the ledger never shows, or none at all for 0.
+    """
+
+    reason: str
+    first_id: int = 0
+    in_ledger: bool = False
+
+
 class MemoryBroker:
     """One account with a fixed balance, at prices that the test sets.
 
@@ -59,6 +72,8 @@ class MemoryBroker:
         self.nav: Decimal | None = None
         """NAV as the broker sends it; the balance when None."""
         self.ledger_down = False
+        self.refusals: dict[str, Refusing] = {}
+        """By instrument: entries are refused like this, and the ledger says nothing of it."""
         self.open_trades: dict[str, OwnTrade] = {}
         self.client_ids: dict[str, str] = {}
         self.stops: dict[str, Decimal | None] = {}
@@ -189,7 +204,10 @@ class MemoryBroker:
 
     def _fill(self, intent: Intent) -> Result:
         refused = self._refusal_of(intent)
-        if refused:
+        refusing = self.refusals.get(intent.instrument)
+        if refusing is not None and not intent.reduce_only:
+            result = self._refused(intent.instrument, refusing)
+        elif refused:
             outcome = Outcome.REJECTED if refused == TRADE_GONE else Outcome.CANCELLED
             result = Result(outcome=outcome, reason=refused, filled_units=ZERO, fill_price=None)
         elif intent.trade_id:
@@ -198,6 +216,23 @@ class MemoryBroker:
             result = self._fill_position(intent)
         self.fills[intent.client_order_id] = result
         return result
+
+    def _refused(self, instrument: str, refusing: "Refusing") -> Result:
+        at = 0
+        if refusing.in_ledger:
+            at = self._next_id
+            self.refuse(instrument, refusing.reason)
+        elif refusing.first_id:
+            at = refusing.first_id + len(self.placed)
+        return Result(
+            outcome=Outcome.REJECTED,
+            reason=refusing.reason,
+            filled_units=ZERO,
+            fill_price=None,
+            last_id=at,
+            transaction_id=at,
+            by_broker=True,
+        )
 
     def _refusal_of(self, intent: Intent) -> str:
         """The reason for which the broker cancels or rejects an order; empty for none."""

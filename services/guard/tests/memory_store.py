@@ -11,6 +11,7 @@ from sep_guard.domain.drain import Close, DrainLimits
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
 from sep_guard.domain.orders import Intent, Outcome, Result
 from sep_guard.domain.risk.events import RiskEvent
+from sep_guard.domain.risk.refused_orders import RefusedOrder
 from sep_guard.domain.risk.state import RiskState
 from sep_guard.domain.stop_guard import StopRepair
 from sep_guard.domain.view import View
@@ -109,6 +110,10 @@ class _MemoryTransaction:
 
     def record_outcome(self, intent: Intent, result: Result, ts_ms: int) -> None:
         self._append(intent.decision_id, "order", Outcome(result.outcome))
+
+    def save_refused_order(self, order: RefusedOrder) -> None:
+        refused = (*self.state.risk.refused, order)
+        self._change(risk=replace(self.state.risk, refused=refused))
 
     def record_stop(self, decision_id: str, repair: StopRepair, outcome: str, ts_ms: int) -> None:
         self._append(decision_id, "stop", repair.step)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -63,6 +64,27 @@ async def test_a_decision_is_shown_and_reproduced(
     if kind in ("ENTRY", "REDUCTION"):
         assert "Order at" in shown
         assert "FILLED" in shown
+
+
+@pytest.mark.parametrize("nav", ["NaN", "Infinity"])
+async def test_a_decision_on_equity_that_is_no_number_is_reproduced(
+    store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer, nav: str, capsys: Any
+) -> None:
+    broker, feed = MemoryBroker(clock, EUR, GBP), Feed(store, clock)
+    guard = GuardHarness(store, clock, broker, settings_of(shared_valkey.url))
+    await feed.all_clear(EUR_USD=0.10, GBP_USD=0.10)
+    await guard.cycle()
+    broker.nav = Decimal(nav)
+    clock.advance(30)
+    await feed.all_clear(EUR_USD=0.20)
+    await guard.cycle()
+    records = [r for r in await log(store) if r.get("account", {}).get("nav") == nav]
+    assert {r["kind"] for r in records} == {"REFUSAL", "REDUCTION"}
+    for record in records:
+        assert await explain(shared_valkey.url, record["id"]) == 0
+        shown = capsys.readouterr().out
+        assert nav in shown
+        assert "the decision is the same" in shown
 
 
 async def test_the_second_entry_of_a_cycle_is_reproduced_with_the_budget_left_to_it(

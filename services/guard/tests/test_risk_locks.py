@@ -1,6 +1,7 @@
 """Locks over a real store: by limits, by hand, and with a damaged record."""
 
 import pytest
+from sep_guard.application import watermark
 from sep_guard.domain.risk.ledger_events import CloseReason
 from sep_kit.clock import now_ms
 from sep_kit.errors import InvalidArgumentError, NotTheWriterError, UnknownInstrumentError
@@ -10,6 +11,7 @@ from sep_testing.clock import FakeClock
 from sep_testing.valkey import ValkeyServer
 
 from .harness import risk_log
+from .memory_broker import Refusing
 from .risk_environment import EUR, GBP, RiskEnvironment, refusals
 
 WANTED = {"EUR_USD": 0.10}
@@ -46,6 +48,52 @@ async def test_three_equal_refusals_lock_with_the_brokers_words_and_back_off(
     assert [e for e in await risk_log(env.store) if e[0] == "LOCKED"] == [
         ("LOCKED", "rejects", EUR)
     ] * 2
+
+
+@pytest.mark.parametrize(
+    "refusing",
+    [
+        Refusing(reason="HTTP_400"),
+        Refusing(reason="FIFO_VIOLATION", first_id=900_000),
+        Refusing(reason="BOUNDS_VIOLATION", in_ledger=True),
+    ],
+    ids=["no transaction", "transaction that the ledger never shows", "in the ledger"],
+)
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_three_refused_orders_lock_whether_or_not_the_ledger_shows_them(
+    store: Valkey,
+    clock: FakeClock,
+    shared_valkey: ValkeyServer,
+    monkeypatch: pytest.MonkeyPatch,
+    refusing: Refusing,
+    *,
+    restarts: bool,
+) -> None:
+    """Each counts once, also for a guard that is restarted after every order."""
+    # What an answer named is not waited for.
+    monkeypatch.setattr(watermark, "_DOUBT_S", 0.0)
+    env = RiskEnvironment(store, clock, shared_valkey.url)
+    await env.feed.kill_switch(False)
+    await env.cycle()
+    env.broker.refusals[EUR] = refusing
+    for sent in (1, 2, 3, 3, 3):
+        cycle = await env.cycle(**WANTED)
+        assert len(env.broker.placed) == sent
+        if restarts:
+            await env.restart()
+    assert refusals(cycle[EUR]) == ("RISK_REJECTS",)
+    (lock,) = await env.guard.locks.running()
+    assert refusing.reason in lock.reason
+    assert lock.minutes == 60
+    assert await reply(store.hlen(keys.REFUSED_ORDERS)) == 0
+    assert [e[0] for e in await risk_log(store) if e[0] == "LOCKED"] == ["LOCKED"]
+
+
+async def test_an_unreadable_refused_order_costs_itself_alone(env: RiskEnvironment) -> None:
+    await env.feed.kill_switch(False)
+    await env.store.hset(keys.REFUSED_ORDERS, mapping={"a": "{"})
+    assert (await env.cycle(**WANTED))[EUR].result is not None
+    assert await causes(env) == []
 
 
 async def test_stop_outs_lock_until_the_lock_ends(

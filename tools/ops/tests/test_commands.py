@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -260,3 +261,141 @@ def test_a_snapshot_keeps_what_this_client_does_not_know_and_names_what_is_missi
     assert taken["health"] == {}
     assert taken["/api/pairs"] == {"later_field": [1, {"deep": "0.10"}]}
     assert "BROKER_UNAVAILABLE" in taken["/api/oanda/account"]["error"]
+
+
+HELD = {**CLOSE, "close_units": "150000", "reason": "FLATTEN"}
+FLATTEN_ID = "f" * 32
+
+
+def flattened(*remaining: dict[str, Any], state: str = "FILLED") -> dict[str, Any]:
+    close = {**HELD, "order_state": state, "client_order_id": "c1"}
+    return {
+        "flatten_id": FLATTEN_ID,
+        "closes": [close],
+        "remaining": list(remaining),
+        "complete": not remaining,
+        "ts_ms": 1.7e12,
+    }
+
+
+def flatten_plan() -> tuple[int, object]:
+    return 200, {**flattened(HELD), "closes": []}
+
+
+def flatten(stack: FakeStack, key_file: Path, *arguments: str) -> tuple[int, str]:
+    command = ("-m", "sep_ops", "flatten", "--reason", "gap", *arguments)
+    return run(*command, stack=stack, key_file=key_file)
+
+
+def test_a_flatten_that_closes_everything_exits_with_0(stack: FakeStack, key_file: Path) -> None:
+    stack.will_answer("/api/flatten", flatten_plan(), (200, flattened()))
+    code, output = flatten(stack, key_file, "--flatten-id", FLATTEN_ID)
+    assert code == 0, output
+    assert "close EUR_USD 150000: FILLED" in output
+    assert "nothing is held; the kill switch is engaged" in output
+    plan, execute = (body for _, _, body in stack.calls)
+    assert plan["dry_run"]
+    sent = {"reason": "gap", "include_manual": False, "flatten_id": FLATTEN_ID}
+    assert execute == {**sent, "dry_run": False}
+
+
+def test_a_dry_run_of_a_flatten_sends_the_plan_alone(stack: FakeStack, key_file: Path) -> None:
+    stack.will_answer("/api/flatten", flatten_plan())
+    code, output = flatten(stack, key_file, "--dry-run", "--include-manual")
+    assert code == 0, output
+    assert "150000" in output
+    assert "nothing was engaged, nothing was sent" in output
+    assert [body["dry_run"] for _, _, body in stack.calls] == [True]
+    assert stack.calls[0][2]["include_manual"]
+
+
+def test_a_flatten_that_leaves_a_position_exits_with_1(stack: FakeStack, key_file: Path) -> None:
+    stack.will_answer("/api/flatten", flatten_plan(), (200, flattened(HELD, state="REJECTED")))
+    code, output = flatten(stack, key_file)
+    assert code == 1, output
+    assert "REJECTED" in output
+    assert "still held" in output
+
+
+def test_a_flatten_without_an_answer_is_repeated_under_its_id(
+    stack: FakeStack, key_file: Path
+) -> None:
+    stack.will_answer("/api/flatten", flatten_plan(), (0, None), (200, flattened()))
+    code, output = flatten(stack, key_file)
+    assert code == 0, output
+    first, second = (body["flatten_id"] for _, _, body in stack.calls[1:])
+    assert first == second
+    assert f"flatten id {first}" in output
+
+
+def test_a_flatten_that_fails_names_the_id_to_go_on_with(stack: FakeStack, key_file: Path) -> None:
+    stack.will_answer("/api/flatten", flatten_plan(), error(503, "BROKER_UNAVAILABLE"))
+    code, output = flatten(stack, key_file, "--flatten-id", FLATTEN_ID)
+    assert code == 1, output
+    assert "BROKER_UNAVAILABLE" in output
+    assert f"go on with --flatten-id {FLATTEN_ID}" in output
+
+
+LOCK = {
+    "instrument": "USD_JPY",
+    "cause": "manual",
+    "since_ms": 1.7e12,
+    "until_ms": 1.7e12 + 5.4e6,
+    "reason": "payrolls",
+    "actor": "alice",
+}
+
+
+def locks(stack: FakeStack, key_file: Path, *arguments: str) -> tuple[int, str]:
+    return run("-m", "sep_ops", "locks", *arguments, stack=stack, key_file=key_file)
+
+
+def test_a_lock_is_set_with_an_end_and_listed(stack: FakeStack, key_file: Path) -> None:
+    stack.will_answer("/api/risk/locks", (200, {"locks": [LOCK]}))
+    before = time.time_ns() / 1e6
+    code, output = locks(
+        stack, key_file, "set", "USD_JPY", "--minutes", "90", "--reason", "payrolls"
+    )
+    assert code == 0, output
+    for text in ("USD_JPY", "manual", "2023-11-14 23:43", "alice", "payrolls"):
+        assert text in output
+    (method, _, body), (listed, _, _) = stack.calls
+    assert (method, listed) == ("POST", "GET")
+    assert -1 <= body.pop("until_ms") - 90 * 60_000 - before <= 60_000
+    assert body == {"instrument": "USD_JPY", "locked": True, "reason": "payrolls"}
+
+
+def test_the_locks_of_an_instrument_are_lifted(stack: FakeStack, key_file: Path) -> None:
+    stack.will_answer("/api/risk/locks", (200, {"locks": []}))
+    code, output = locks(stack, key_file, "lift", "USD_JPY", "--reason", "over")
+    assert (code, output) == (0, "no instrument is locked\n")
+    body = {"instrument": "USD_JPY", "locked": False, "reason": "over"}
+    assert stack.calls[0] == ("POST", "/api/risk/locks", body)
+
+
+def test_a_lock_without_an_end_says_how_it_ends(stack: FakeStack, key_file: Path) -> None:
+    endless = {k: v for k, v in LOCK.items() if k != "until_ms"}
+    stack.will_answer("/api/risk/locks", (200, {"locks": [endless]}))
+    code, output = locks(stack, key_file, "list")
+    assert code == 0, output
+    assert "lifted by hand" in output
+
+
+@pytest.mark.parametrize("action", [("list",), ("set", "XXX_YYY", "--reason", "x")])
+def test_locks_that_can_not_be_read_or_set_exit_with_1(
+    stack: FakeStack, key_file: Path, action: tuple[str, ...]
+) -> None:
+    stack.will_answer("/api/risk/locks", error(404, "UNKNOWN_INSTRUMENT"))
+    code, output = locks(stack, key_file, *action)
+    assert code == 1, output
+    assert "UNKNOWN_INSTRUMENT" in output
+
+
+@pytest.mark.parametrize("minutes", ["0", "1.5", "soon", "99999"])
+def test_minutes_of_a_lock_that_are_none_exit_with_2(
+    stack: FakeStack, key_file: Path, minutes: str
+) -> None:
+    code, output = locks(stack, key_file, "set", "USD_JPY", "--minutes", minutes, "--reason", "x")
+    assert code == 2, output
+    assert "whole minutes, 1 to" in output
+    assert stack.calls == []

@@ -62,3 +62,26 @@ def path_tape(
         granularity,
         {pair: Bars.from_rows(time, np.array([*bid, *ask]), np.full(len(time), 9, np.int64))},
     )
+
+
+def eight_of(tape: Tape, bars: int) -> Tape:
+    """Eight pairs made of two: each as it is, a day later, and both upside down.
+
+    All begin with the first bar of the first, at the level of the pair that they are named after.
+    """
+    shapes = [
+        (own, late, turned) for own in tape.bars.values() for late in (0, 1) for turned in (0, 1)
+    ]
+    made = {}
+    for pair, (own, late, turned) in zip(EIGHT, shapes, strict=True):
+        at = late * 86_400 // tape.granularity.seconds
+        rows = np.array([getattr(own, f"{side}_{p}") for side in ("bid", "ask") for p in "ohlc"])
+        rows = rows[:, at : at + bars]
+        if turned:
+            # The ask of one direction is the bid of the other, and its high the low.
+            rows = 1 / rows[[4, 6, 5, 7, 0, 2, 1, 3]]
+        level = 150.0 if pair.endswith("JPY") else 1.2
+        digits = LISTINGS[pair].instrument.display_precision
+        rows = np.round(rows * level / rows[0, 0], digits)
+        made[pair] = Bars.from_rows(own.time[:bars], rows, own.volume[at : at + bars])
+    return Tape(tape.granularity, made)

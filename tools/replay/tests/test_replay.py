@@ -15,6 +15,7 @@ from sep_evaluator.domain.floors import (
     FloorsInForce,
     Sample,
     adaptive_floors,
+    quartiles_of,
     within_history,
 )
 from sep_fx.instants import format_seconds, parse_rfc3339
@@ -243,11 +244,13 @@ def test_floors_in_force_are_those_of_the_history_at_any_time() -> None:
     floors, samples, now = FloorsInForce(base), list[Sample](), 1_700_000_000_000
     for _ in range(900):
         now += int(rng.integers(1, 3) * HOUR_MS)
-        assert floors.at(now) == adaptive_floors(base, within_history(samples, now))
-        sample = Sample(now, int(rng.integers(0, 50)), float(rng.normal()), float(rng.normal()))
+        expected = adaptive_floors(base, quartiles_of(within_history(samples, now)), 0.1)
+        assert floors.at(now, "0a", 0.1) == expected
+        pnl = float(rng.normal())
+        sample = Sample(now, int(rng.integers(0, 50)), float(rng.normal()), pnl, "0a")
         samples.append(sample)
         floors.add(sample)
-    assert floors.at(now) == adaptive_floors(base, within_history(samples, now))
+    assert floors.at(now, "0b", 0.1) == adaptive_floors(base, None, 0.1)
     assert list(floors.history) == within_history(samples, now)
 
 

@@ -65,8 +65,10 @@ class EvaluatorStore(Protocol):
         """Whether this replica holds the writer lease, as far as it knows."""
         ...
 
-    async def load_params(self, instruments: Sequence[str]) -> dict[str, StrategyParams]:
-        """Parameters of each instrument; the defaults if none are stored or they are invalid."""
+    async def load_params(
+        self, instruments: Sequence[str]
+    ) -> dict[str, StrategyParams | CorruptRecordError]:
+        """Parameters of each instrument; the defaults if none are stored, an error if invalid."""
         ...
 
     async def load_gate_memory(

@@ -16,6 +16,7 @@ from sep_guard.domain.orders import Intent, Result
 from sep_guard.domain.risk.activity import OwnTrade
 from sep_guard.domain.risk.events import RiskEvent
 from sep_guard.domain.risk.ledger_events import LedgerPage
+from sep_guard.domain.risk.refused_orders import RefusedOrder
 from sep_guard.domain.risk.state import RiskState
 from sep_guard.domain.stop_guard import StopOrder, StopRepair, StopSet
 from sep_guard.domain.trades import OpenTrades
@@ -166,6 +167,10 @@ class Transaction(Protocol):
 
     def record_outcome(self, intent: Intent, result: Result, ts_ms: int) -> None:
         """Append the outcome of an order, as far as it is known, to the decision log."""
+        ...
+
+    def save_refused_order(self, order: RefusedOrder) -> None:
+        """Remember an entry that the broker refused, until the risk limits have counted it."""
         ...
 
     def record_stop(self, decision_id: str, repair: StopRepair, outcome: str, ts_ms: int) -> None:

@@ -9,7 +9,7 @@ from sep_evaluator.domain.backtest import StrictSpanRun
 from sep_evaluator.domain.evaluation import Evaluation, Observation, evaluate
 from sep_evaluator.domain.floors import FloorsInForce
 from sep_evaluator.domain.gates import GateState
-from sep_evaluator.domain.params import StrategyParams
+from sep_evaluator.domain.params import StrategyParams, digest_of
 from sep_evaluator.domain.signals import newest_signals
 from sep_evaluator.settings import EvaluatorSettings
 from sep_fx.bars import Bars
@@ -113,14 +113,16 @@ class EvaluationStage:
             run.watermark,
             self._integrity_of(instrument, run),
             self._hours[instrument].at(now),
+            digest_of(self._params.get(instrument, StrategyParams())),
         )
-        in_force = floors.at(now * 1000)
+        buffer = self._buffers.of_instrument(instrument)
+        in_force = floors.at(now * 1000, observation.params, buffer)
         evaluation = evaluate(
             self._states[instrument],
             floors.history,
             observation,
             self._limits,
-            self._buffers.of_instrument(instrument),
+            buffer,
             now * 1000,
             floors=in_force,
         )

@@ -106,7 +106,8 @@ class WeightsRecord(Document):
     """``risk:allocation_weights``; weights are fractions of margin available, times in ms.
 
     ``held`` means that all weights are the previous ones, ``held_instruments`` names single
-    ones. ``challenges`` and ``displaced`` are what the next allocation needs of this one.
+    ones. ``challenges``, ``displaced`` and ``switched_ms`` are what the next allocation needs of
+    this one.
     """
 
     ts: int
@@ -119,6 +120,7 @@ class WeightsRecord(Document):
     held_instruments: list[str] = Field(default_factory=list)
     challenges: list[ChallengeRecord] = Field(default_factory=list)
     displaced: list[str] = Field(default_factory=list)
+    switched_ms: int | None = None
 
 
 class BrokerLinkRecord(Document):

@@ -55,6 +55,7 @@ def record_of(allocation: Allocation, top_k: int) -> WeightsRecord:
             for (challenger, incumbent), count in allocation.challenges.items()
         ],
         displaced=list(allocation.displaced),
+        switched_ms=allocation.switched_ms,
     )
 
 
@@ -77,6 +78,7 @@ def allocation_of(record: WeightsRecord | None) -> Allocation:
         retained=tuple(record.held_instruments),
         challenges={(c.challenger, c.incumbent): c.evaluations for c in record.challenges},
         displaced=tuple(record.displaced),
+        switched_ms=record.switched_ms,
     )
 
 

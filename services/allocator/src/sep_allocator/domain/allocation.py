@@ -8,7 +8,13 @@ from enum import StrEnum
 from sep_fx.freshness import CLOCK_SKEW_S, age_of
 from sep_fx.sessions import SessionState
 
-from sep_allocator.domain.incumbents import SWITCH_BY_DEFAULT, Challenge, SwitchLimits, select
+from sep_allocator.domain.incumbents import (
+    AT_MOST_ONCE_IN_MS,
+    SWITCH_BY_DEFAULT,
+    Challenge,
+    SwitchLimits,
+    select,
+)
 from sep_allocator.domain.score import ScoreWeights, Window, score
 
 # Weights are rounded down to nine decimals, so that their sum can't exceed the target.
@@ -65,7 +71,7 @@ class Allocation:
     ``retained`` are the instruments whose weight is the previous one, because their candles
     are too old to judge them. ``challenges`` are those of ``incumbents.Selection``.
     ``displaced`` have lost their slot to a challenger and have not been closed since: their
-    units don't count.
+    units don't count. ``switched_ms`` is when one with managed units last lost its slot.
     """
 
     ts: int
@@ -77,6 +83,7 @@ class Allocation:
     retained: tuple[str, ...] = ()
     challenges: Mapping[Challenge, int] = field(default_factory=dict)
     displaced: tuple[str, ...] = ()
+    switched_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +152,7 @@ def allocate(
     retained = _retained(gates, previous, limits)
     held = _held(managed, previous, limits, now_ms)
     displaced = [i for i in previous.displaced if i in held]
+    last = previous.switched_ms
     selection = select(
         candidates,
         [i for i in held if i not in displaced],
@@ -152,7 +160,9 @@ def allocate(
         max(0, limits.top_k - len(retained)),
         limits.switch,
         new_blob=gates.ts != previous.gates_ts,
+        may_switch=last is None or now_ms - last >= AT_MOST_ONCE_IN_MS,
     )
+    closes = managed is not None and selection.displaced in managed.instruments
     weights = weights_of({i: scores[i] for i in selection.selected}, limits)
     return Allocation(
         now_ms,
@@ -168,6 +178,7 @@ def allocate(
             for i in dict.fromkeys((*displaced, selection.displaced))
             if i and i not in selection.selected
         ),
+        switched_ms=now_ms if closes else last,
     )
 
 

@@ -1,11 +1,13 @@
 """Which instruments get a slot: those that are held stay, until a challenger is clearly better.
 
 Scores move with every blob. Selecting by score alone closes positions for reasons that no
-backtest knows, and pays the spread each time.
+backtest knows, and pays the spread each time. A challenger closes a position at most once an hour.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+
+AT_MOST_ONCE_IN_MS = 3_600_000
 
 Challenge = tuple[str, str]
 """A challenger and the incumbent whose slot it asks for."""
@@ -48,6 +50,7 @@ def select(
     limits: SwitchLimits,
     *,
     new_blob: bool,
+    may_switch: bool = True,
 ) -> Selection:
     """Select at most ``top_k`` candidates.
 
@@ -61,6 +64,8 @@ def select(
         challenges: of the selection before.
         new_blob: whether scores and gates come from a blob that was not counted before; only
             then a challenge grows.
+        may_switch: whether a challenger may take a slot now. Challenges count all the same, and
+            succeed as soon as it may.
     """
     ranked = sorted(scores, key=lambda i: (-scores[i], i))
     incumbents = [i for i in ranked if i in held][:top_k]
@@ -75,7 +80,7 @@ def select(
             before = challenges.get((challenger, weakest), 0)
             running[challenger, weakest] = before + 1 if new_blob else before
     for (challenger, _), count in running.items():
-        if count >= limits.evaluations:
+        if count >= limits.evaluations and may_switch:
             switched = _by_score(scores, [*incumbents[:-1], challenger])
             return Selection(selected=switched, challenges={}, displaced=weakest)
     return Selection(selected=_by_score(scores, incumbents), challenges=running)

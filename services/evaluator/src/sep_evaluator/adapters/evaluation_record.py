@@ -9,6 +9,7 @@ from sep_kit.store.documents import Document
 
 from sep_evaluator.domain.evaluation import EvaluatedRun, PublishedGate
 from sep_evaluator.domain.floors import Floors
+from sep_evaluator.domain.params import digest_of
 from sep_evaluator.domain.spans import SpanSummary
 
 
@@ -57,10 +58,14 @@ class DistanceRecord(Document):
 
 
 class EvaluationRecord(Document):
-    """The document. ``spans`` holds the slices by days, ``buf`` the buffer; ``ts`` is in ms."""
+    """The document. ``spans`` holds the slices by days, ``buf`` the buffer; ``ts`` is in ms.
+
+    ``params`` is empty and ``params_digest`` None while the stored parameters are invalid.
+    """
 
     ts: int
     params: dict[str, Any]
+    params_digest: str | None = None
     summary: SummaryRecord | None
     gates: FloorsRecord
     eligible: bool
@@ -83,7 +88,8 @@ class EvaluationRecord(Document):
         state = evaluation.state
         return cls(
             ts=ts,
-            params=evaluated.params.as_dict(),
+            params=evaluated.params.as_dict() if evaluated.params else {},
+            params_digest=digest_of(evaluated.params) if evaluated.params else None,
             summary=SummaryRecord.of(evaluation.summary) if evaluation.summary else None,
             gates=FloorsRecord.model_validate(evaluation.floors, from_attributes=True),
             eligible=evaluation.gate,

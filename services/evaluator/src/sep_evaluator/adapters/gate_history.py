@@ -45,7 +45,7 @@ class GateHistory:
         for instrument, count, newer in zip(instruments, found[::2], found[1::2], strict=True):
             floors = self._cache.setdefault(instrument, FloorsInForce(self._base))
             floors.add(*self._samples(instrument, newer))
-            floors.at(now_ms)
+            floors.expire(now_ms)
             if len(floors.history) != count:
                 del self._cache[instrument]
         uncached = [i for i in instruments if i not in self._cache]
@@ -91,9 +91,14 @@ def _sample(raw: bytes) -> Sample | None:
     try:
         fields = json.loads(raw)
         sample = Sample(
-            int(fields["ts"]), int(fields["trades"]), float(fields["calmar"]), float(fields["pnl"])
+            int(fields["ts"]),
+            int(fields["trades"]),
+            float(fields["calmar"]),
+            float(fields["pnl"]),
+            # Earlier versions did not store it. Their samples count for no parameters.
+            str(fields.get("params", "")),
         )
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
     valid = math.isfinite(sample.calmar) and math.isfinite(sample.pnl) and sample.trades >= 0
     return sample if valid else None

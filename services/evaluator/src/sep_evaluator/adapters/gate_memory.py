@@ -1,5 +1,11 @@
-"""Gate memory in Valkey: hysteresis counters, cooldown and history, one key each."""
+"""Gate memory in Valkey: hysteresis counters, cooldown and history, one key each.
 
+``eligible`` and the counters carry the digest of the parameters that they were counted under, as
+in ``1:5f0c9a6be21d4478``; while parameters are new, ``eligible`` ends with ``:new``. A number
+alone was written by an earlier version, or by hand.
+"""
+
+import re
 from collections.abc import Sequence
 
 from redis.asyncio.client import Pipeline
@@ -15,6 +21,7 @@ from sep_evaluator.domain.gates import COOLDOWN_MS, GateState
 
 _log = get_logger("GateMemory")
 _COUNTERS = ("eligible", "passes", "fails", "misses", "watermark")
+_VALUE = re.compile(rb"(\d+)(?::([0-9a-f]{1,64})(:new)?)?")
 # A smaller number is not a time in ms: an operator has set the key by hand.
 _FIRST_TIME_MS = 10**12
 
@@ -29,10 +36,10 @@ class StoredGateMemory:
     async def load(self, instruments: Sequence[str], now_ms: int) -> dict[str, GateMemory]:
         """Gate memory of each instrument, in a few round trips.
 
-        If one counter is unreadable, all start at their initial values: not eligible, and two
-        fresh passes needed. Without a watermark the passes are dropped too, since their data
-        could count twice. An unreadable cooldown runs for its full length, and the counters
-        before it are dropped.
+        If one counter is unreadable, or two were counted under different parameters, all start
+        at their initial values: not eligible, and two fresh passes needed. Without a watermark
+        the passes are dropped too, since their data could count twice. An unreadable cooldown
+        runs for its full length, and the counters before it are dropped.
 
         Raises:
             StoreUnavailableError: Valkey does not answer.
@@ -58,11 +65,14 @@ class StoredGateMemory:
 def queue_memory(pipe: Pipeline, evaluation: Evaluation, now_ms: int) -> None:
     """Queue the writes of the gate memory after an evaluation."""
     instrument, state = evaluation.instrument, evaluation.state
+    under = f":{state.params}" if state.params else ""
+    new = ":new" if state.params_new else ""
     values = {
-        "eligible": int(state.eligible),
-        "passes": state.passes,
-        "fails": state.fails,
-        "misses": state.misses,
+        "eligible": f"{int(state.eligible)}{under}{new}",
+        "passes": f"{state.passes}{under}",
+        "fails": f"{state.fails}{under}",
+        "misses": f"{state.misses}{under}",
+        # Of the candles, whatever they are judged by.
         "watermark": state.watermark,
     }
     for counter, value in values.items():
@@ -83,22 +93,42 @@ def _state(
     ttl_ms: int,
     now_ms: int,
 ) -> GateState:
-    found = dict(zip(_COUNTERS, counters, strict=True))
-    unreadable = [n for n, raw in found.items() if raw is not None and not raw.isdigit()]
-    for name in unreadable:
-        _log.error("unreadable counter refused", instrument=instrument, counter=name)
-    eligible, passes, fails, misses, watermark = (
-        None if raw is None or unreadable else int(raw) for raw in found.values()
-    )
+    numbers, params, new = _counted(instrument, dict(zip(_COUNTERS, counters, strict=True)))
+    watermark = numbers.get("watermark")
     if isinstance(cooldown, Exception):
         _log.error("cooldown of a wrong type counts as running", instrument=instrument)
         cooldown = b"of a wrong type"
     until = _cooldown_end(cooldown, ttl_ms, now_ms)
     if until is not None:
-        return GateState(watermark=watermark, cooldown_until=until)
+        return GateState(watermark=watermark, cooldown_until=until, params=params, params_new=new)
+    eligible = numbers.get("eligible") == 1
     if watermark is None:
-        return GateState(eligible=eligible == 1)
-    return GateState(eligible == 1, passes or 0, fails or 0, misses or 0, watermark)
+        return GateState(eligible=eligible, params=params, params_new=new)
+    return GateState(
+        eligible,
+        numbers.get("passes", 0),
+        numbers.get("fails", 0),
+        numbers.get("misses", 0),
+        watermark,
+        params=params,
+        params_new=new,
+    )
+
+
+def _counted(instrument: str, raws: dict[str, bytes | None]) -> tuple[dict[str, int], str, bool]:
+    """The numbers by counter, the digest they carry and whether its parameters are new."""
+    found = {name: _VALUE.fullmatch(raw) for name, raw in raws.items() if raw is not None}
+    digests = {m[2] for m in found.values() if m and m[2]}
+    unreadable = [name for name, match in found.items() if match is None]
+    for name in unreadable:
+        _log.error("unreadable counter refused", instrument=instrument, counter=name)
+    if len(digests) > 1:
+        _log.error("counters of different parameters refused", instrument=instrument)
+    if unreadable or len(digests) > 1:
+        return {}, "", False
+    numbers = {name: int(match[1]) for name, match in found.items() if match}
+    params = digests.pop().decode() if digests else ""
+    return numbers, params, any(m and m[3] for m in found.values())
 
 
 def _cooldown_end(cooldown: bytes | None, ttl_ms: int, now_ms: int) -> int | None:

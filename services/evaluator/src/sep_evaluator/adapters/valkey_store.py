@@ -49,8 +49,10 @@ class ValkeyEvaluatorStore:
         """Whether this replica holds the writer lease, as far as it knows."""
         return self._lease.held
 
-    async def load_params(self, instruments: Sequence[str]) -> dict[str, StrategyParams]:
-        """Parameters of each instrument; the defaults if none are stored or they are invalid."""
+    async def load_params(
+        self, instruments: Sequence[str]
+    ) -> dict[str, StrategyParams | CorruptRecordError]:
+        """Parameters of each instrument; the defaults if none are stored, an error if invalid."""
         return await self._params.load(instruments)
 
     async def load_gate_memory(

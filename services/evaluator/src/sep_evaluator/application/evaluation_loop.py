@@ -98,7 +98,9 @@ class EvaluationLoop:
             run.watermark,
             self._runs.integrity(instrument),
             self._runs.rules.calendar.state(instrument, now // 1000),
+            self._runs.params_digest(instrument),
         )
+        buffer = self._rules.buffers.of_instrument(instrument)
         # ``history`` is read before ``at``, which drops the samples that have expired.
         history = memory.floors.history
         evaluation = evaluate(
@@ -106,10 +108,12 @@ class EvaluationLoop:
             history,
             observation,
             self._rules.limits,
-            self._rules.buffers.of_instrument(instrument),
+            buffer,
             now,
-            floors=memory.floors.at(now),
+            floors=memory.floors.at(now, observation.params, buffer),
         )
+        if observation.params is None:
+            return EvaluatedRun(evaluation=evaluation, params=None, spans={})
         return EvaluatedRun(evaluation=evaluation, params=run.params, spans=run.spans())
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from sep_fx.bars import Bars
 from sep_fx.granularity import Granularity
 from sep_fx.sessions import SessionCalendar
+from sep_kit.errors import CorruptRecordError
 from sep_kit.logging import get_logger
 from sep_kit.store.candles import BARS_PER_CHUNK, Head
 
 from sep_evaluator.domain.backtest import StrictSpanRun
-from sep_evaluator.domain.params import StrategyParams
+from sep_evaluator.domain.params import StrategyParams, digest_of
 from sep_evaluator.ports import CandleSource
 
 _log = get_logger("LongRuns")
@@ -45,6 +46,7 @@ class LongRuns:
         self._params = dict.fromkeys(instruments, StrategyParams())
         self._runs = {i: self._new_run(i) for i in instruments}
         self._faults: dict[str, str] = {}
+        self._bad_params: set[str] = set()
         # The store's head that each run was last updated to.
         self._heads: dict[str, Head] = {}
 
@@ -62,9 +64,25 @@ class LongRuns:
         fault = self._faults.get(instrument)
         return (*((fault,) if fault else ()), *self._runs[instrument].integrity())
 
-    def adopt_params(self, found: Mapping[str, StrategyParams]) -> None:
-        """Set parameters by instrument; a change empties the run, to be rebuilt from the store."""
+    def params_digest(self, instrument: str) -> str | None:
+        """Digest of the parameters of an instrument's run; None while the stored ones are invalid.
+
+        The run then goes on with the last valid ones, so that signals still end positions.
+        """
+        if instrument in self._bad_params:
+            return None
+        return digest_of(self._params[instrument])
+
+    def adopt_params(self, found: Mapping[str, StrategyParams | CorruptRecordError]) -> None:
+        """Set parameters by instrument; a change empties the run, to be rebuilt from the store.
+
+        Invalid ones leave the run as it is.
+        """
         for instrument, params in found.items():
+            if isinstance(params, CorruptRecordError):
+                self._bad_params.add(instrument)
+                continue
+            self._bad_params.discard(instrument)
             if params != self._params[instrument]:
                 _log.info("parameters changed", instrument=instrument, params=params.as_dict())
                 self._params[instrument] = params

@@ -21,6 +21,7 @@ from sep_evaluator.domain.gates import (
     hysteresis_reasons,
     judge,
     step,
+    under,
 )
 from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.domain.spans import SpanSummary
@@ -53,7 +54,8 @@ class Observation:
     """An instrument at one moment.
 
     ``summary`` and ``watermark`` (start of the last bar, seconds) are None before the
-    first candle. ``integrity`` lists the faults of the spans.
+    first candle. ``integrity`` lists the faults of the spans. ``params`` is the digest of the
+    parameters in force; None while the stored ones are invalid.
     """
 
     instrument: str
@@ -61,6 +63,7 @@ class Observation:
     watermark: int | None
     integrity: tuple[str, ...]
     session: SessionState
+    params: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +92,13 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatedRun:
-    """An evaluation, with the parameters and the slices (by days) of the run behind it."""
+    """An evaluation, with the parameters and the slices (by days) of the run behind it.
+
+    While the stored parameters are invalid there are neither.
+    """
 
     evaluation: Evaluation
-    params: StrategyParams
+    params: StrategyParams | None
     spans: Mapping[int, SpanSummary]
 
 
@@ -127,25 +133,31 @@ def evaluate(
 
     While its market is closed nothing is counted and the gate is closed. Eligibility outlives
     the close, so an instrument that was eligible on Friday needs no fresh passes on Monday.
+    Invalid parameters close the gate, and there is nothing to count: other parameters than the
+    stored ones would be judged.
 
     Args:
-        history: samples of the last 30 days, oldest first.
+        history: samples of the last 30 days under any parameters, oldest first.
         buffer: half width of the hysteresis band, as a share of the floors.
         floors: the floors in force, derived from ``history``.
     """
-    summary, watermark = observation.summary, observation.watermark
-    after, verdict, sample = state, None, None
+    params, watermark = observation.params, observation.watermark
+    summary = None if params is None else observation.summary
+    after = state if params is None else under(state, params)
+    verdict, sample = None, None
     band: tuple[Distance, ...] = ()
-    if summary is not None and watermark is not None:
+    if summary is not None and watermark is not None and params is not None:
         band = distances(summary, floors, buffer)
         if observation.session.open and not observation.integrity:
             verdict = judge(band)
-            after = step(state, verdict, watermark, now_ms)
+            after = step(after, verdict, watermark, now_ms)
             if after.watermark != state.watermark:
                 sample = next_sample(
-                    history, Sample(now_ms, summary.trades, summary.calmar, summary.pnl_total)
+                    history,
+                    Sample(now_ms, summary.trades, summary.calmar, summary.pnl_total, params),
                 )
     reasons = (
+        *((GateReason.BAD_PARAMETERS,) if params is None else ()),
         *hysteresis_reasons(after, band, now_ms),
         *_circumstances(observation, limits, now_ms),
     )

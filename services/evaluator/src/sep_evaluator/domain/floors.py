@@ -1,5 +1,6 @@
 """Adaptive floors: the minimum figures of an instrument, derived from its own history."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,12 +11,16 @@ ENOUGH_SAMPLES = 24
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One hourly sample of an instrument's evaluation; ``ts`` in ms."""
+    """One hourly sample of an instrument's evaluation; ``ts`` in ms.
+
+    ``params`` is the digest of the parameters that it was made under, empty if unknown.
+    """
 
     ts: int
     trades: int
     calmar: float
     pnl: float
+    params: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +32,72 @@ class BaseFloors:
     pnl: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quartiles:
+    """The worst quarter of a history ends here; ``pnl_range`` is the P&L's inter-quartile range."""
+
+    trades: float
+    calmar: float
+    pnl: float
+    pnl_range: float
+
+
 @dataclass(frozen=True, slots=True)
 class Floors:
-    """Floors in force: number of trades, Calmar ratio, sum of returns."""
+    """Floors in force: number of trades, Calmar ratio, sum of returns.
+
+    ``pnl_range`` is the inter-quartile range of the sum of returns, None before there is enough
+    history.
+    """
 
     min_trades: float
     calmar: float
     pnl: float
+    pnl_range: float | None = None
 
 
-def adaptive_floors(base: BaseFloors, history: Sequence[Sample]) -> Floors:
+def quartiles_of(history: Sequence[Sample]) -> Quartiles | None:
+    """The quartiles of a history; None with fewer than 24 samples."""
+    if len(history) < ENOUGH_SAMPLES:
+        return None
+    pnl = sorted(s.pnl for s in history)
+    return Quartiles(
+        trades=percentile(sorted(s.trades for s in history), 25),
+        calmar=percentile(sorted(s.calmar for s in history), 25),
+        pnl=percentile(pnl, 25),
+        pnl_range=percentile(pnl, 75) - percentile(pnl, 25),
+    )
+
+
+def adaptive_floors(base: BaseFloors, quartiles: Quartiles | None, buffer: float) -> Floors:
     """The floors that a history gives, never below the base floors.
 
-    Trades: the median. Calmar: the median plus a tenth of the interquartile range. Profit:
-    the 40th percentile. With fewer than 24 samples the base floors apply.
+    With the buffer on top, a floor of the history is its 25th percentile: an instrument that is
+    as good as it was passes, one in its own worst quarter does not.
+
+    Args:
+        quartiles: of the history under the parameters in force; None leaves the base floors.
+        buffer: half width of the hysteresis band, as a share of the floors.
     """
-    if len(history) < ENOUGH_SAMPLES:
+    if quartiles is None:
         return Floors(base.min_trades, base.calmar, base.pnl)
-    calmar = sorted(s.calmar for s in history)
-    spread = percentile(calmar, 75) - percentile(calmar, 25)
     return Floors(
-        max(base.min_trades, percentile(sorted(s.trades for s in history), 50)),
-        max(base.calmar, percentile(calmar, 50) + 0.10 * spread),
-        max(base.pnl, percentile(sorted(s.pnl for s in history), 40)),
+        max(base.min_trades, _floor_of(quartiles.trades, buffer)),
+        max(base.calmar, _floor_of(quartiles.calmar, buffer)),
+        max(base.pnl, _floor_of(quartiles.pnl, buffer)),
+        quartiles.pnl_range,
     )
+
+
+def _floor_of(level: float, buffer: float) -> float:
+    """The largest floor whose upper edge is at most the level.
+
+    Rounding may lift the edge above the level; then a steady instrument would miss its own.
+    """
+    floor = level / (1 + buffer)
+    while floor * (1 + buffer) > level:
+        floor = math.nextafter(floor, -math.inf)
+    return floor
 
 
 def percentile(ordered: Sequence[float], percent: int) -> float:
@@ -77,12 +124,16 @@ def within_history(history: Sequence[Sample], now_ms: int) -> list[Sample]:
 
 
 class FloorsInForce:
-    """The floors of a growing history, recomputed only when a sample is added or expires."""
+    """The floors of a growing history, recomputed only when a sample is added or expires.
+
+    The history holds samples under any parameters. Floors follow from those under the parameters
+    asked for, so that parameters that come back find their own.
+    """
 
     def __init__(self, base: BaseFloors) -> None:
         self._base = base
         self._history: list[Sample] = []
-        self._floors = adaptive_floors(base, ())
+        self._quartiles: dict[str, Quartiles | None] = {}
 
     @property
     def history(self) -> Sequence[Sample]:
@@ -93,11 +144,26 @@ class FloorsInForce:
         """Append samples, oldest first; all must be newer than the existing ones."""
         if samples:
             self._history.extend(samples)
-            self._floors = adaptive_floors(self._base, self._history)
+            self._quartiles.clear()
 
-    def at(self, now_ms: int) -> Floors:
-        """The floors at a time; calls must not go back in time."""
+    def at(self, now_ms: int, params: str | None, buffer: float) -> Floors:
+        """The floors at a time; calls must not go back in time.
+
+        Args:
+            params: digest of the parameters in force; None, if they are invalid, gives the base
+                floors.
+            buffer: half width of the hysteresis band, as a share of the floors.
+        """
+        self.expire(now_ms)
+        if params is None:
+            return adaptive_floors(self._base, None, buffer)
+        if params not in self._quartiles:
+            own = [s for s in self._history if s.params == params]
+            self._quartiles[params] = quartiles_of(own)
+        return adaptive_floors(self._base, self._quartiles[params], buffer)
+
+    def expire(self, now_ms: int) -> None:
+        """Drop the samples that are older than 30 days."""
         if self._history and self._history[0].ts <= now_ms - HISTORY_MS:
             self._history = within_history(self._history, now_ms)
-            self._floors = adaptive_floors(self._base, self._history)
-        return self._floors
+            self._quartiles.clear()

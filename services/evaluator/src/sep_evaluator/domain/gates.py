@@ -33,6 +33,8 @@ class GateReason(StrEnum):
     CALMAR_LOW = "CALMAR_LOW"
     PNL_LOW = "PNL_LOW"
     PASSES_PENDING = "PASSES_PENDING"
+    PARAMETERS_NEW = "PARAMETERS_NEW"
+    BAD_PARAMETERS = "BAD_PARAMETERS"
     NO_DATA = "NO_DATA"
     CANDLES_STALE = "CANDLES_STALE"
     SPAN_INTEGRITY = "SPAN_INTEGRITY"
@@ -46,6 +48,8 @@ class GateState:
 
     ``passes``, ``fails`` and ``misses`` count consecutive evaluations; ``watermark``
     is the start of the last bar that was counted, in seconds; ``cooldown_until`` is in ms.
+    ``params`` is the digest of the parameters that were counted under, empty if unknown;
+    ``params_new`` is True from a change of them until the instrument is eligible.
     """
 
     eligible: bool = False
@@ -54,6 +58,8 @@ class GateState:
     misses: int = 0
     watermark: int | None = None
     cooldown_until: int | None = None
+    params: str = ""
+    params_new: bool = False
 
     def cooling(self, now_ms: int) -> bool:
         """Whether the cooldown is running."""
@@ -62,7 +68,7 @@ class GateState:
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """A metric, the level at which it passes and the level below which it fails."""
+    """A figure, the level at which it passes and the level below which it fails."""
 
     metric: str
     value: float
@@ -76,14 +82,19 @@ def clamp_buffer(buffer: float) -> float:
 
 
 def distances(summary: SpanSummary, floors: Floors, buffer: float) -> tuple[Distance, ...]:
-    """Each metric with the two edges of its hysteresis band: floor * (1 +- buffer)."""
+    """Each figure with the two edges of its hysteresis band: floor * (1 +- buffer).
+
+    A P&L floor of 0 would have no band. Its edges are the buffer times the figure's own range:
+    the inter-quartile range of its history, or the slice's maximum drawdown while there is none.
+    """
     up, down = 1 + buffer, 1 - buffer
-    pairs = (
-        ("trades", float(summary.trades), floors.min_trades),
-        ("calmar", summary.calmar, floors.calmar),
-        ("pnl", summary.pnl_total, floors.pnl),
+    width = summary.max_drawdown if floors.pnl_range is None else floors.pnl_range
+    w = buffer * width if floors.pnl == 0 else 0.0
+    return (
+        Distance("trades", float(summary.trades), floors.min_trades * up, floors.min_trades * down),
+        Distance("calmar", summary.calmar, floors.calmar * up, floors.calmar * down),
+        Distance("pnl", summary.pnl_total, floors.pnl * up + w, floors.pnl * down - w),
     )
-    return tuple(Distance(name, value, f * up, f * down) for name, value, f in pairs)
 
 
 def judge(band: tuple[Distance, ...]) -> Verdict:
@@ -93,6 +104,27 @@ def judge(band: tuple[Distance, ...]) -> Verdict:
     if any(d.value < d.fails_below for d in band):
         return Verdict.FAIL
     return Verdict.HOLD
+
+
+def under(state: GateState, params: str) -> GateState:
+    """The state under the parameters in force.
+
+    Other parameters than those counted under leave nothing but the watermark and a cooldown. A
+    state of unknown parameters was written by an earlier version, and counts for these.
+
+    Args:
+        params: digest of the parameters in force.
+    """
+    if state.params == params:
+        return state
+    if not state.params:
+        return replace(state, params=params)
+    return GateState(
+        watermark=state.watermark,
+        cooldown_until=state.cooldown_until,
+        params=params,
+        params_new=True,
+    )
 
 
 def step(state: GateState, verdict: Verdict, watermark: int, now_ms: int) -> GateState:
@@ -112,10 +144,16 @@ def step(state: GateState, verdict: Verdict, watermark: int, now_ms: int) -> Gat
     if verdict is Verdict.PASS:
         passes = state.passes + 1
         eligible = state.eligible or passes >= PASSES_TO_BECOME_ELIGIBLE
-        return replace(state, eligible=eligible, passes=passes, fails=0, misses=0)
+        new = state.params_new and not eligible
+        return replace(state, eligible=eligible, passes=passes, fails=0, misses=0, params_new=new)
     fails, misses = state.fails + 1, state.misses + 1
     if misses >= MISSES_TO_COOL_DOWN:
-        return GateState(watermark=watermark, cooldown_until=now_ms + COOLDOWN_MS)
+        return GateState(
+            watermark=watermark,
+            cooldown_until=now_ms + COOLDOWN_MS,
+            params=state.params,
+            params_new=state.params_new,
+        )
     eligible = state.eligible and fails < FAILS_TO_LOSE_ELIGIBILITY
     return replace(state, eligible=eligible, passes=0, fails=fails, misses=misses)
 
@@ -131,8 +169,9 @@ def hysteresis_reasons(
     state: GateState, band: tuple[Distance, ...], now_ms: int
 ) -> tuple[GateReason, ...]:
     """Why the instrument is not eligible; empty if it is."""
+    new = (GateReason.PARAMETERS_NEW,) if state.params_new else ()
     if state.cooling(now_ms):
-        return (GateReason.COOLDOWN,)
+        return (*new, GateReason.COOLDOWN)
     if state.eligible:
         return ()
     low = {
@@ -140,5 +179,5 @@ def hysteresis_reasons(
         "calmar": GateReason.CALMAR_LOW,
         "pnl": GateReason.PNL_LOW,
     }
-    found = tuple(low[d.metric] for d in band if d.value < d.passes_at)
+    found = (*new, *(low[d.metric] for d in band if d.value < d.passes_at))
     return found or (GateReason.PASSES_PENDING,)

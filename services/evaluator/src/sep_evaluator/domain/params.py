@@ -1,8 +1,11 @@
 """Parameters of the strategy, validated together: all faults are reported at once."""
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from numbers import Real
 from typing import Any, Self
 
@@ -96,6 +99,13 @@ class StrategyParams:
     def as_dict(self) -> dict[str, int | float]:
         """The parameters by name, in definition order."""
         return asdict(self)
+
+
+@lru_cache(maxsize=1024)
+def digest_of(params: StrategyParams) -> str:
+    """Sixteen hexadecimal digits that tell these parameters from all others."""
+    text = json.dumps(params.as_dict(), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _faults(values: Mapping[str, object]) -> list[str]:

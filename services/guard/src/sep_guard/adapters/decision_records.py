@@ -4,9 +4,11 @@ The field names are public. Each record holds every input of its decision, so th
 decision can be made again from it.
 """
 
+from dataclasses import replace
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import ValidatorFunctionWrapHandler, WrapValidator
 from sep_kit.store.documents import Document
 
 from sep_guard.adapters.order_records import StopRecord
@@ -21,6 +23,21 @@ from sep_guard.domain.risk.context import UNREADABLE_RISK, RiskContext
 from sep_guard.domain.risk.events import RiskEvent, RiskEventKind
 from sep_guard.domain.risk.exposure import Bound
 from sep_guard.domain.view import View
+
+_NO_NUMBERS = ("NaN", "sNaN", "Infinity", "-Infinity")
+
+
+def _account(value: object, handler: ValidatorFunctionWrapHandler) -> Account:
+    """Equity that is no number is refused by the schema, and recorded like any other."""
+    account: Account
+    if isinstance(value, dict) and value.get("nav") in _NO_NUMBERS:
+        account = handler({**value, "nav": "0"})
+        return replace(account, nav=Decimal(value["nav"]))
+    account = handler(value)
+    return account
+
+
+StoredAccount = Annotated[Account, WrapValidator(_account)]
 
 
 class ActionRecord(Document):
@@ -49,7 +66,7 @@ class DecisionRecord(Document):
     kind: Kind
     reasons: tuple[str, ...]
     action: ActionRecord
-    account: Account
+    account: StoredAccount
     market: Market
     weight: Decimal | None
     weights_ts: int | None
@@ -188,7 +205,7 @@ class DrainRecord(Document):
     instrument: str
     reasons: tuple[str, ...]
     close: Close
-    account: Account
+    account: StoredAccount
     markets: tuple[Market, ...]
     portfolio: PortfolioLimits
     limits: DrainLimits
@@ -226,7 +243,7 @@ class FlattenRecord(Document):
     instrument: str
     reasons: tuple[str, ...]
     close: Close
-    account: Account
+    account: StoredAccount
     market: Market
 
     @classmethod

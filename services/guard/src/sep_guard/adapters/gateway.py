@@ -251,6 +251,8 @@ def _result(result: gateway_pb2.OrderResult) -> Result:
         fill_price=Decimal(result.fill_price) if result.fill_price else None,
         message=result.message,
         last_id=_last_id(result),
+        transaction_id=int(result.transaction_id or 0),
+        by_broker=True,
     )
 
 

@@ -10,6 +10,7 @@ from sep_guard.domain.risk.activity import ActivityState, InstrumentActivity
 from sep_guard.domain.risk.breaker import BreakerCause, Trip
 from sep_guard.domain.risk.equity import EquityState
 from sep_guard.domain.risk.locks import Lock, LockCause
+from sep_guard.domain.risk.refused_orders import RefusedOrder
 
 
 class EquityRecord(Document):
@@ -56,6 +57,7 @@ class ActivityRecord(Document):
     opened_value: Decimal = Field(ge=0)
     unvalued: int = Field(ge=0)
     instruments: dict[str, InstrumentActivityRecord]
+    refused_orders: dict[str, int] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, state: ActivityState) -> "ActivityRecord":
@@ -73,7 +75,27 @@ class ActivityRecord(Document):
                 name: InstrumentActivity(**record.model_dump())
                 for name, record in self.instruments.items()
             },
+            refused_orders=self.refused_orders,
         )
+
+
+class RefusedOrderRecord(Document):
+    """One field of the HASH ``guard:refused_orders``."""
+
+    client_order_id: str
+    instrument: str
+    reason: str
+    transaction_id: int = Field(ge=0)
+    ts_ms: int
+
+    @classmethod
+    def of(cls, order: RefusedOrder) -> "RefusedOrderRecord":
+        """The record of an order."""
+        return cls.model_validate(order, from_attributes=True)
+
+    def to_order(self) -> RefusedOrder:
+        """The recorded order."""
+        return RefusedOrder(**self.model_dump())
 
 
 class TripRecord(Document):

@@ -15,11 +15,13 @@ from sep_guard.adapters.risk_records import (
     ActivityRecord,
     EquityRecord,
     LocksRecord,
+    RefusedOrderRecord,
     TripRecord,
     unreadable_lock,
 )
 from sep_guard.domain.risk.breaker import BreakerCause, Trip
 from sep_guard.domain.risk.locks import Lock
+from sep_guard.domain.risk.refused_orders import RefusedOrder
 from sep_guard.domain.risk.state import RiskState
 
 _log = get_logger("RiskLimits")
@@ -54,6 +56,7 @@ class RiskStateStore:
             activity=None if activity is None else activity.to_state(),
             trip=await self._trip(),
             locks=locks,
+            refused=await self._refused(),
             damaged=tuple(damaged),
         )
 
@@ -96,6 +99,22 @@ class RiskStateStore:
                 found[instrument] = (unreadable_lock(instrument, str(error)),)
         return found
 
+    async def _refused(self) -> tuple[RefusedOrder, ...]:
+        """Refused orders that are not counted yet; one that can't be read costs that one."""
+        try:
+            stored = await _value(self._store.hgetall(keys.REFUSED_ORDERS), keys.REFUSED_ORDERS)
+        except CorruptRecordError as error:
+            _log.error("refused orders unreadable", error=str(error))
+            return ()
+        found = []
+        for raw in stored.values():
+            try:
+                record = parse_document(RefusedOrderRecord, keys.REFUSED_ORDERS, raw)
+                found.append(record.to_order())
+            except CorruptRecordError as error:
+                _log.error("refused order unreadable", error=str(error))
+        return tuple(found)
+
 
 async def _value(command: Awaitable[Any], key: str) -> Any:
     """The reply; ``CorruptRecordError`` where the key holds another type."""
@@ -119,6 +138,8 @@ def queue_risk_state(pipe: Pipeline, state: RiskState) -> None:
             pipe.delete(key)
         else:
             pipe.set(key, record.model_dump_json())
+    if state.taken_in:
+        pipe.hdel(keys.REFUSED_ORDERS, *state.taken_in)
     pipe.delete(keys.RISK_LOCKS)
     if state.locks:
         fields = {i: LocksRecord.of(held).model_dump_json() for i, held in state.locks.items()}

@@ -22,12 +22,14 @@ from sep_guard.adapters.decision_records import (
     RiskRecord,
 )
 from sep_guard.adapters.order_records import IntentRecord, StopRecord, TradeStopRecord
+from sep_guard.adapters.risk_records import RefusedOrderRecord
 from sep_guard.adapters.risk_state import queue_risk_state
 from sep_guard.domain.actions import Action, Plan
 from sep_guard.domain.drain import Close, DrainLimits
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
 from sep_guard.domain.orders import Intent, Result
 from sep_guard.domain.risk.events import RiskEvent
+from sep_guard.domain.risk.refused_orders import RefusedOrder
 from sep_guard.domain.risk.state import RiskState
 from sep_guard.domain.stop_guard import StopRepair
 from sep_guard.domain.view import View
@@ -41,6 +43,7 @@ STORED_TYPES = {
     keys.MARGIN_GATE: "string",
     keys.MANAGED_UNITS: "hash",
     keys.OPEN_ORDERS: "hash",
+    keys.REFUSED_ORDERS: "hash",
 }
 
 
@@ -167,6 +170,10 @@ class _PipelineTransaction:
 
     def record_outcome(self, intent: Intent, result: Result, ts_ms: int) -> None:
         self._append(OrderRecord.of(intent, result, ts_ms))
+
+    def save_refused_order(self, order: RefusedOrder) -> None:
+        text = RefusedOrderRecord.of(order).model_dump_json()
+        self._pipe.hset(keys.REFUSED_ORDERS, mapping={order.client_order_id: text})
 
     def record_stop(self, decision_id: str, repair: StopRepair, outcome: str, ts_ms: int) -> None:
         self._append(StopRecord.of(decision_id, repair, outcome, ts_ms))

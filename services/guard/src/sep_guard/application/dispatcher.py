@@ -14,6 +14,7 @@ from sep_guard.application.open_orders import OpenOrders
 from sep_guard.application.watermark import Watermark
 from sep_guard.domain.market import ZERO
 from sep_guard.domain.orders import Intent, Outcome, Result, combined, settle
+from sep_guard.domain.risk.refused_orders import RefusedOrder
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import Broker, GuardStore, Transaction, Writes
 
@@ -115,7 +116,7 @@ class Dispatcher:
         intent = replace(intent, fencing_token=self._token)
         self._open_orders.sending(intent)
         result = await self._broker.place(intent)
-        self._watermark.note(result.last_id)
+        self._note(result)
         self._metrics.count_order(intent.instrument, result.outcome)
         _log.info(
             "order", instrument=intent.instrument, units=str(intent.units),
@@ -192,9 +193,15 @@ class Dispatcher:
             client_order_id=intent.client_order_id, decision_id=intent.decision_id,
         )  # fmt: skip
         if found is not None:
-            self._watermark.note(found.last_id)
+            self._note(found)
         unfound = Result(outcome=outcome, reason="", filled_units=ZERO, fill_price=None)
         await self._record(intent, found or unfound)
+
+    def _note(self, result: Result) -> None:
+        if result.refused_by_broker:
+            self._watermark.note_refusal(result.last_id)
+        else:
+            self._watermark.note(result.last_id)
 
     async def _record(self, intent: Intent, result: Result) -> None:
         ts_ms = now_ms(self._clock)
@@ -204,7 +211,19 @@ class Dispatcher:
 
         def writes(transaction: Transaction) -> None:
             transaction.record_outcome(intent, result, ts_ms)
+            if result.refused_by_broker and not intent.reduce_only:
+                transaction.save_refused_order(_refused(intent, result, ts_ms))
             if known:
                 transaction.delete_open_order(intent)
 
         await self.write_or_queue(writes)
+
+
+def _refused(intent: Intent, result: Result, ts_ms: int) -> RefusedOrder:
+    return RefusedOrder(
+        client_order_id=intent.client_order_id,
+        instrument=intent.instrument,
+        reason=result.reason,
+        transaction_id=result.transaction_id,
+        ts_ms=ts_ms,
+    )

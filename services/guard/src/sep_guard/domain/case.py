@@ -8,6 +8,7 @@ from sep_guard.domain.budget import Capacity
 from sep_guard.domain.checks import Check
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
 from sep_guard.domain.market import ZERO, Market
+from sep_guard.domain.risk.exposure import Bound
 from sep_guard.domain.sizing import sign
 from sep_guard.domain.target_side import TargetSide, target_side
 from sep_guard.domain.view import View
@@ -53,13 +54,22 @@ class Case:
         return self._without_order(Kind.HOLD, target, reasons, checks)
 
     def refuse(
-        self, target: Decimal, reasons: tuple[str, ...], checks: tuple[Check, ...] = ()
+        self,
+        target: Decimal,
+        reasons: tuple[str, ...],
+        checks: tuple[Check, ...] = (),
+        bounds: tuple[Bound, ...] = (),
     ) -> Action:
         """Refuse the order that would lead to the target."""
-        return self._without_order(Kind.REFUSAL, target, reasons, checks)
+        return self._without_order(Kind.REFUSAL, target, reasons, checks, bounds)
 
     def _without_order(
-        self, kind: Kind, target: Decimal, reasons: tuple[str, ...], checks: tuple[Check, ...]
+        self,
+        kind: Kind,
+        target: Decimal,
+        reasons: tuple[str, ...],
+        checks: tuple[Check, ...],
+        bounds: tuple[Bound, ...] = (),
     ) -> Action:
         return Action(
             instrument=self.market.instrument.name,
@@ -69,6 +79,8 @@ class Case:
             order=ZERO,
             reasons=reasons,
             checks=checks,
+            capacity=self.capacity,
+            bounds=bounds,
         )
 
 

@@ -1,7 +1,6 @@
 """The decision on one instrument: rules in order, the first that applies decides."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 
 from sep_guard.domain.actions import Action, Kind
@@ -29,8 +28,7 @@ def decide(view: View, market: Market, limits: GuardLimits, capacity: Capacity) 
         capacity: what the portfolio leaves after the entries decided before this one.
     """
     case = Case.of(view, market, limits, capacity)
-    action = next(a for rule in RULES if (a := rule(case)) is not None)
-    return replace(action, capacity=capacity)
+    return next(a for rule in RULES if (a := rule(case)) is not None)
 
 
 def exit_position(case: Case) -> Action | None:
@@ -73,6 +71,7 @@ def report_manual(case: Case) -> Action | None:
         target=ZERO,
         order=ZERO,
         reasons=(Refusal.MANUAL_POSITION, *((SizeReason.OVER_CAP,) if over else ())),
+        capacity=case.capacity,
     )
 
 
@@ -135,6 +134,7 @@ def _reduce(case: Case, target: Decimal, cause: Cause, band: Decimal | None = No
         order=size.order,
         reasons=(cause,),
         margin=ZERO - abs(size.order) * (market.margin_per_unit or ZERO),
+        capacity=case.capacity,
     )
 
 

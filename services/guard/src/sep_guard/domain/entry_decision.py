@@ -1,7 +1,5 @@
 """GuardEvaluator: an increase of a position, through every limiter and every check."""
 
-from dataclasses import replace
-
 from sep_guard.domain.actions import Action, Kind
 from sep_guard.domain.checks import failed
 from sep_guard.domain.entry_checks import check_entry
@@ -19,7 +17,7 @@ def decide_entry(request: EntryRequest) -> Action:
     checks = check_entry(case.view, case.market, case.limits)
     refused = dict.fromkeys((*failed(checks), *(size.reasons if size.refused else ())))
     if refused:
-        return replace(case.refuse(target, tuple(refused), checks), bounds=size.bounds)
+        return case.refuse(target, tuple(refused), checks, size.bounds)
     if not size.order:
         return case.hold(target, size.reasons, checks)
     return Action(
@@ -32,5 +30,6 @@ def decide_entry(request: EntryRequest) -> Action:
         checks=checks,
         brackets=request.brackets,
         margin=size.margin,
+        capacity=case.capacity,
         bounds=size.bounds,
     )

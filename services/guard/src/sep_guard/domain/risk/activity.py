@@ -1,7 +1,7 @@
 """What the stack has done at the broker: turnover, entries, stop-outs, refusals in a row.
 
 Every count is a fold over the broker's ledger, so a restart, a lost answer or a second replica
-counts nothing twice and misses nothing.
+counts nothing twice and misses nothing. What the ledger lacks is in ``refused_orders``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -70,6 +70,8 @@ class ActivityState:
         unvalued: transactions since then that can't be read, or fills without a known value;
             while there are any, no entry passes.
         instruments: counts by instrument; one without counts may be absent.
+        refused_orders: refused orders that were counted before the ledger showed them, by client
+            order id, with the transaction that their answer named; 0 for none.
     """
 
     through_id: int
@@ -77,6 +79,7 @@ class ActivityState:
     opened_value: Decimal = ZERO
     unvalued: int = 0
     instruments: Mapping[str, InstrumentActivity] = field(default_factory=dict)
+    refused_orders: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, instrument: str) -> InstrumentActivity:
         """Counts of one instrument."""
@@ -171,7 +174,9 @@ def _count(
     if isinstance(event, Closed):
         return _count_closed(state, event, limits)
     if isinstance(event, Refused):
-        return _count_refused(state, event, limits)
+        if event.transaction_id in state.refused_orders.values():
+            return state, None
+        return count_refused(state, event, limits)
     if isinstance(event, Unreadable):
         return replace(state, unvalued=state.unvalued + 1), None
     return state, None
@@ -238,9 +243,10 @@ def _reduced(trades: Mapping[str, Decimal], event: Closed) -> dict[str, Decimal]
     return {**others, event.trade_id: left.copy_sign(units)} if left else others
 
 
-def _count_refused(
+def count_refused(
     state: ActivityState, event: Refused, limits: RiskLimits
 ) -> tuple[ActivityState, Trigger | None]:
+    """Counts after one refusal, and the lock that follows."""
     before = state.of(event.instrument)
     count = before.refusals + 1 if event.reason == before.refusal else 1
     after = replace(before, refusal=event.reason, refusals=count)
@@ -259,11 +265,19 @@ def _with(state: ActivityState, instrument: str, counts: InstrumentActivity) -> 
 
 
 def _trimmed(state: ActivityState, now_ms: int) -> ActivityState:
-    """Without entries older than an hour, and without instruments that have no counts."""
+    """Without old entries, instruments that have no counts, and orders that the ledger covers."""
     trimmed = {
         instrument: replace(
             counts, entries_ms=tuple(ts for ts in counts.entries_ms if now_ms - ts < HOUR_MS)
         )
         for instrument, counts in state.instruments.items()
     }
-    return replace(state, instruments={i: c for i, c in trimmed.items() if c != _NONE})
+    return replace(
+        state,
+        instruments={i: c for i, c in trimmed.items() if c != _NONE},
+        refused_orders={
+            order: at
+            for order, at in state.refused_orders.items()
+            if not at or at > state.through_id
+        },
+    )

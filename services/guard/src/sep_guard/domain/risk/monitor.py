@@ -1,6 +1,6 @@
 """One observation: the account and its ledger against the limits."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -13,6 +13,7 @@ from sep_guard.domain.risk.equity import EquityState
 from sep_guard.domain.risk.ledger_events import LedgerPage
 from sep_guard.domain.risk.limits import RiskLimits
 from sep_guard.domain.risk.locks import Lock, Trigger, active, forget_old, impose
+from sep_guard.domain.risk.refused_orders import count_orders
 from sep_guard.domain.risk.state import RiskState
 
 
@@ -66,20 +67,7 @@ def observe(state: RiskState, reading: Reading, limits: RiskLimits, now_ms: int)
         # Counted from, it would hide what is missing for good. The next cycle reads it again.
         ledger = None
     if ledger is not None:
-        counted = state.activity
-        if counted is None:
-            begun = activity.begin(ledger.through_id, reading.trades, now_ms)
-            state = replace(state, activity=begun)
-        else:
-            other = second_writer(ledger, counted.through_id, reading.sent, now_ms)
-            if other is not None:
-                state = trip(state, other)
-            folded = activity.fold(counted, ledger, limits, now_ms)
-            transfers = folded.transfers
-            locks = state.locks
-            for trigger in folded.triggers:
-                locks = impose(locks, trigger, limits.lock_minutes, now_ms)
-            state = replace(state, activity=folded.activity, locks=locks)
+        state, transfers = _with_ledger(state, ledger, reading, limits, now_ms)
     if reading.nav is not None:
         state = _with_nav(state, reading.nav, None if ledger is None else transfers, limits, now_ms)
     state = replace(state, locks=forget_old(state.locks, now_ms))
@@ -97,6 +85,36 @@ def observe(state: RiskState, reading: Reading, limits: RiskLimits, now_ms: int)
         ),
         baseline=_begun(before.equity, state.equity),
     )
+
+
+def _with_ledger(
+    state: RiskState, ledger: LedgerPage, reading: Reading, limits: RiskLimits, now_ms: int
+) -> tuple[RiskState, Decimal]:
+    """The state with the ledger and the refused orders counted, and cash moved in or out."""
+    counted, transfers, triggers = state.activity, ZERO, list[Trigger]()
+    if counted is None:
+        counted = activity.begin(ledger.through_id, reading.trades, now_ms)
+    else:
+        other = second_writer(ledger, counted.through_id, reading.sent, now_ms)
+        if other is not None:
+            state = trip(state, other)
+        folded = activity.fold(counted, ledger, limits, now_ms)
+        counted, transfers = folded.activity, folded.transfers
+        triggers += folded.triggers
+    counted, refused = count_orders(counted, state.refused, limits)
+    locks = _imposed(state, (*triggers, *refused), limits, now_ms)
+    taken_in = tuple(order.client_order_id for order in state.refused)
+    state = replace(state, activity=counted, locks=locks, refused=(), taken_in=taken_in)
+    return state, transfers
+
+
+def _imposed(
+    state: RiskState, triggers: Sequence[Trigger], limits: RiskLimits, now_ms: int
+) -> Mapping[str, tuple[Lock, ...]]:
+    locks = state.locks
+    for trigger in triggers:
+        locks = impose(locks, trigger, limits.lock_minutes, now_ms)
+    return locks
 
 
 def with_damage(state: RiskState, now_ms: int) -> RiskState:
@@ -118,10 +136,7 @@ def with_passed(
     """The state with the trip and the locks that follow from a plan."""
     if tripped is not None:
         state = trip(state, tripped)
-    locks = state.locks
-    for trigger in triggers:
-        locks = impose(locks, trigger, limits.lock_minutes, now_ms)
-    return replace(state, locks=locks)
+    return replace(state, locks=_imposed(state, triggers, limits, now_ms))
 
 
 def acknowledge(state: RiskState) -> RiskState:
