@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import uuid
 from collections import Counter
 from decimal import Decimal
 
@@ -66,7 +67,7 @@ async def test_thousand_orders_with_lost_responses_fill_exactly_once(
     submitter = OrderSubmitter(
         checks,
         OrderFence(ValkeyFenceStore(store), clock, 10),
-        OrderClaims(claim_store, unclaimed, lookup, newest.known, clock),
+        OrderClaims(claim_store, unclaimed, lookup, newest.known, clock, lambda: uuid.uuid4().hex),
         lookup,
         metrics,
         newest.note,

@@ -1,6 +1,7 @@
 """Wires the gateway together."""
 
 import random
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -59,6 +60,10 @@ from sep_gateway.settings import GatewaySettings
 
 _SERVICE = "sep.gateway.v1.GatewayService"
 _INSTRUMENTS_CHECK_S = 30.0
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
 
 
 def build(settings: GatewaySettings, context: Context) -> Parts:
@@ -220,7 +225,7 @@ def _order_services(
     lookup = OrderLookup(
         broker, claim_store, unclaimed, context.clock, timeout_s=settings.oanda_timeout_sec
     )
-    claims = OrderClaims(claim_store, unclaimed, lookup, newest.known, context.clock)
+    claims = OrderClaims(claim_store, unclaimed, lookup, newest.known, context.clock, _new_id)
     fence = OrderFence(ValkeyFenceStore(context.store), context.clock, settings.order_max_age_sec)
     submitter = OrderSubmitter(checks, fence, claims, lookup, metrics, newest.note)
     return _Orders(

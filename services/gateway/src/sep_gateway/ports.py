@@ -185,13 +185,15 @@ class OrderClaim:
     """Recorded before an order is sent: when, and the account's newest transaction by then.
 
     ``trade_id`` is that of the trade that the order closes, 0 for an order that names none;
-    ``units`` says how much of it, empty for all.
+    ``units`` says how much of it, empty for all. ``by`` names the attempt that claims: a claim
+    that meets itself was sent twice by the store's client, and is no other attempt's.
     """
 
     ts_ms: int
     since_transaction_id: int
     trade_id: int = 0
     units: str = ""
+    by: str = ""
 
 
 class OrderClaimStore(Protocol):
