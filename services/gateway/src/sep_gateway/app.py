@@ -35,6 +35,7 @@ from sep_gateway.application.candle_audit import CandleAudit
 from sep_gateway.application.candle_fetcher import CandleFetcher
 from sep_gateway.application.candle_loader import CandleLoader
 from sep_gateway.application.candle_service import CandleService
+from sep_gateway.application.close_outcomes import CloseOutcomes
 from sep_gateway.application.instrument_cache import InstrumentCache
 from sep_gateway.application.ledger_monitor import LedgerMonitor
 from sep_gateway.application.ledger_reader import LedgerReader
@@ -222,8 +223,14 @@ def _order_services(
 ) -> _Orders:
     claim_store = ValkeyOrderClaimStore(context.store)
     unclaimed = UnclaimedOrders(claim_store)
+    outcomes = CloseOutcomes(claim_store)
     lookup = OrderLookup(
-        broker, claim_store, unclaimed, context.clock, timeout_s=settings.oanda_timeout_sec
+        broker,
+        claim_store,
+        unclaimed,
+        outcomes,
+        context.clock,
+        timeout_s=settings.oanda_timeout_sec,
     )
     claims = OrderClaims(claim_store, unclaimed, lookup, newest.known, context.clock, _new_id)
     fence = OrderFence(ValkeyFenceStore(context.store), context.clock, settings.order_max_age_sec)
@@ -236,6 +243,7 @@ def _order_services(
             checks,
             fence,
             submitter,
+            outcomes=outcomes,
             note_close=kinds.note_close,
             note_transaction=newest.note,
         ),

@@ -219,6 +219,10 @@ class OrderClaimStore(Protocol):
         """Store a claim whatever was there before."""
         ...
 
+    async def give_outcome(self, transaction_id: int, client_order_id: str) -> str:
+        """Give the ledger's outcome of a close to a client order id; the id that has it then."""
+        ...
+
 
 class FenceStore(Protocol):
     """The newest fencing token of an order; calls raise ``StoreUnavailableError``."""

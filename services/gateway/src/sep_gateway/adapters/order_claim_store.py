@@ -11,6 +11,8 @@ from sep_kit.store.documents import Document, parse_document, read_document
 from sep_gateway.ports import OrderClaim
 
 CLAIM_TTL_S = 7 * 86_400
+# Longer than any close stays unknown while the broker answers.
+_OUTCOME_TTL_S = 86_400
 
 # Replace a claim only if it has not changed. Sent twice by the client, it meets its own claim.
 _REPLACE = """
@@ -72,6 +74,14 @@ class ValkeyOrderClaimStore:
     async def record(self, key: str, claim: OrderClaim) -> None:
         """Store a claim whatever was there before."""
         await reply(self._store.set(keys.order_claim(key), _json(claim), ex=CLAIM_TTL_S))
+
+    async def give_outcome(self, transaction_id: int, client_order_id: str) -> str:
+        """Give the ledger's outcome of a close to a client order id; the id that has it then."""
+        key = keys.order_claim(f"close-outcome-{transaction_id}")
+        owner = await reply(
+            self._store.set(key, client_order_id, nx=True, get=True, ex=_OUTCOME_TTL_S)
+        )
+        return client_order_id if owner is None else owner.decode(errors="replace")
 
 
 def _json(claim: OrderClaim) -> str:
