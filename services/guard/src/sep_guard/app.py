@@ -113,7 +113,14 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
     )
     states = RiskStateStore(valkey)
     broker, watermark = resources.broker, Watermark()
-    monitor = RiskMonitor(broker, states, limits.risk, clock, lambda: open_orders.sent_ids)
+    monitor = RiskMonitor(
+        broker,
+        states,
+        limits.risk,
+        clock,
+        lambda: open_orders.sent_ids,
+        lambda: open_orders.refusals,
+    )
     accounts = AccountViewReader(broker, watermark, time.monotonic)
     views = ViewReader(
         view_settings, broker, stored_inputs, kill_switch, monitor, accounts, watermark, clock
