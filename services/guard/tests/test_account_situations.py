@@ -307,11 +307,15 @@ async def test_positions_are_closed_before_the_fx_week_ends_whatever_session_gat
         assert "NEAR_CLOSE" in refused.reasons
 
 
+@pytest.mark.parametrize("gating", ["0", "1"])
 async def test_units_over_a_weekend_are_shown_and_closed_as_soon_as_the_broker_trades(
-    open_desk: Any,
+    open_desk: Any, gating: str
 ) -> None:
     """The broker's own flag says when: here it opens on a Saturday, the calendar does not."""
-    async with open_desk("2026-03-07T12:00:00Z", paper={"calendar": MarketCalendar.ALWAYS}) as desk:
+    async with open_desk(
+        "2026-03-07T12:00:00Z", paper={"calendar": MarketCalendar.ALWAYS},
+        SESSION_TRADING_ENABLED=gating,
+    ) as desk:  # fmt: skip
         desk.submit(EUR, 1000, OWN)
         desk.paper.broker.halted = frozenset({EUR, JPY})
         await eventually(lambda: _untradeable(desk))

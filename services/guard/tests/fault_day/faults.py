@@ -196,7 +196,7 @@ FAULTS: tuple[Fault, ...] = (
     at_broker("halted", kind="halted", instrument=some_pair, holds_up_closes=True),
     # Requests.
     at_broker(
-        "accepted, no answer", kind="reset_after", path="orders$|close$", times=pick(1, 2),
+        "accepted without an answer", kind="reset_after", path="orders$|close$", times=pick(1, 2),
         holds_up_closes=True,
     ),
     at_broker("no answer", kind="hang", path="orders$|close$", times=1, holds_up_closes=True),
