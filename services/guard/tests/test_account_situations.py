@@ -60,11 +60,12 @@ class Desk:
         await self.feed.kill_switch(False)
         await self.store.set(keys.MARGIN_GATE, "open")
 
-        async def entered() -> Done | None:
+        async def entered() -> list[Done]:
             done = (await self.cycle(EUR_USD=0.10))[EUR]
-            return done if done.action.kind == "ENTRY" else None
+            return [done] if done.action.kind == "ENTRY" else []
 
-        return await eventually(entered)
+        (first,) = await eventually(entered)
+        return first
 
     def trades(self) -> list[Trade]:
         """Open trades at the broker, oldest first."""
