@@ -98,7 +98,7 @@ async def test_close_that_never_arrived_is_not_taken_for_the_one_that_followed(
     start_gateway: Any, broker: RunningBroker, part: str
 ) -> None:
     """Both look alike in the ledger; a gateway that starts anew tells them apart as well."""
-    async with start_gateway(OANDA_TIMEOUT_SEC="0.5") as gateway:
+    async with start_gateway(OANDA_TIMEOUT_SEC="2") as gateway:
         await place(gateway, "an-order-1")
         (trade,) = await units(gateway)
         broker.faults.add({"kind": "reset_before", "method": "PUT", "times": 1})
@@ -110,7 +110,7 @@ async def test_close_that_never_arrived_is_not_taken_for_the_one_that_followed(
             return None if found.state == UNKNOWN else found
 
         assert (await eventually(settled)).state == NOT_FOUND
-    async with start_gateway(OANDA_TIMEOUT_SEC="0.5") as gateway:
+    async with start_gateway(OANDA_TIMEOUT_SEC="2") as gateway:
         await eventually(gateway.serves)
         assert (await outcome(gateway, "a-close-1")).state == NOT_FOUND
         assert (await outcome(gateway, "a-close-2")).state == FILLED
