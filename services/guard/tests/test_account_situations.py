@@ -264,19 +264,6 @@ async def test_entries_that_the_broker_refuses_lock_the_instrument_and_keep_its_
         assert all(r["message"] or r["reason"] for r in orders)
 
 
-async def test_refusals_that_are_in_no_ledger_lock_the_instrument_too(open_desk: Any) -> None:
-    """As a token that may read and not trade is refused: with words, without a transaction."""
-    async with open_desk(RISK_MAX_EQUAL_REJECTS="3") as desk:
-        desk.paper.faults.add({"kind": "status", "status": 400, "path": "orders$"})
-        await desk.enter()
-        for _ in range(4):
-            done = (await desk.cycle(EUR_USD=0.10))[EUR]
-        assert "RISK_REJECTS" in done.action.reasons, done.action
-        orders = [r for r in await full_log(desk.store) if r["event"] == "order"]
-        assert [(r["outcome"], r["reason"]) for r in orders] == [("REJECTED", "HTTP_400")] * 3
-        assert all(r["message"] for r in orders)
-
-
 @pytest.mark.parametrize(
     ("at", "gating"),
     [

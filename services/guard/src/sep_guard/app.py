@@ -113,14 +113,7 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
     )
     states = RiskStateStore(valkey)
     broker, watermark = resources.broker, Watermark()
-    monitor = RiskMonitor(
-        broker,
-        states,
-        limits.risk,
-        clock,
-        lambda: open_orders.sent_ids,
-        lambda: open_orders.refusals,
-    )
+    monitor = RiskMonitor(broker, states, limits.risk, clock, lambda: open_orders.sent_ids)
     accounts = AccountViewReader(broker, watermark, time.monotonic)
     views = ViewReader(
         view_settings, broker, stored_inputs, kill_switch, monitor, accounts, watermark, clock

@@ -1,7 +1,6 @@
 """Turnover, entries, refusals in a row and stop-outs, as the ledger has them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -55,24 +54,6 @@ def refused(at: int, reason: str) -> Refused:
 def folded(events: Sequence[LedgerEvent]) -> activity.Folded:
     state = activity.begin(0, (), NOW)
     return activity.fold(state, LedgerPage(events=events, through_id=1000), LIMITS, NOW + 100_000)
-
-
-def test_a_refusal_by_answer_and_in_the_ledger_counts_once_and_a_third_locks() -> None:
-    """Whichever comes first, and however often it is seen."""
-    answers = [replace(refused(0, "HTTP_400"), client_order_id=name) for name in "abc"]
-    in_ledger = replace(refused(1, "HTTP_400"), client_order_id="a")
-    page = LedgerPage(events=[in_ledger], through_id=1)
-    state = activity.begin(0, (), NOW)
-    first = activity.fold(state, page, LIMITS, NOW, answers[:1])
-    assert first.activity.of(EUR).refusals == 1
-    late = activity.fold(state, LedgerPage(events=[], through_id=0), LIMITS, NOW, answers[:1])
-    assert activity.fold(late.activity, page, LIMITS, NOW).activity.of(EUR).refusals == 1
-    empty = LedgerPage(events=[], through_id=1)
-    second = activity.fold(first.activity, empty, LIMITS, NOW, answers[:2])
-    assert (second.activity.of(EUR).refusals, second.triggers) == (2, ())
-    third = activity.fold(second.activity, empty, LIMITS, NOW, answers)
-    assert [t.cause for t in third.triggers] == [LockCause.REJECTS]
-    assert not activity.fold(third.activity, empty, LIMITS, NOW, answers).triggers
 
 
 def test_steps_of_one_position_are_one_entry() -> None:

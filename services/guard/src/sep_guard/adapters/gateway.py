@@ -251,7 +251,6 @@ def _result(result: gateway_pb2.OrderResult) -> Result:
         fill_price=Decimal(result.fill_price) if result.fill_price else None,
         message=result.message,
         last_id=_last_id(result),
-        by_broker=True,
     )
 
 

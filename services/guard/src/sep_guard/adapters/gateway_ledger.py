@@ -72,7 +72,6 @@ def _events(transaction: gateway_pb2.Transaction) -> Iterator[LedgerEvent]:
             ts_ms=ts_ms,
             instrument=transaction.instrument,
             reason=transaction.reason,
-            client_order_id=transaction.client_order_id,
         )
 
 

@@ -56,7 +56,6 @@ class ActivityRecord(Document):
     opened_value: Decimal = Field(ge=0)
     unvalued: int = Field(ge=0)
     instruments: dict[str, InstrumentActivityRecord]
-    refused_ids: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, state: ActivityState) -> "ActivityRecord":
@@ -70,7 +69,6 @@ class ActivityRecord(Document):
             day_start_ms=self.day_start_ms,
             opened_value=self.opened_value,
             unvalued=self.unvalued,
-            refused_ids=self.refused_ids,
             instruments={
                 name: InstrumentActivity(**record.model_dump())
                 for name, record in self.instruments.items()

@@ -116,8 +116,6 @@ class Dispatcher:
         self._open_orders.sending(intent)
         result = await self._broker.place(intent)
         self._watermark.note(result.last_id)
-        if result.refused_by_broker and not intent.reduce_only:
-            self._open_orders.refused(intent, result.reason, now_ms(self._clock))
         self._metrics.count_order(intent.instrument, result.outcome)
         _log.info(
             "order", instrument=intent.instrument, units=str(intent.units),

@@ -8,11 +8,9 @@ from collections import deque
 from collections.abc import Callable
 
 from sep_guard.domain.orders import Intent
-from sep_guard.domain.risk.ledger_events import Refused
 from sep_guard.ports import GuardStore, StoredOrders
 
 _REMEMBERED = 5_000
-_REFUSALS = 50
 
 
 class OpenOrders:
@@ -29,12 +27,6 @@ class OpenOrders:
         self._last: dict[str, Intent] = {}
         self._first_seen: dict[str, float] = {}
         self._ids: deque[str] = deque(maxlen=_REMEMBERED)
-        self._refusals: deque[Refused] = deque(maxlen=_REFUSALS)
-
-    @property
-    def refusals(self) -> tuple[Refused, ...]:
-        """The last entries that the broker's answers refused, oldest first."""
-        return tuple(self._refusals)
 
     @property
     def sent_ids(self) -> frozenset[str]:
@@ -88,18 +80,6 @@ class OpenOrders:
         self._sent[intent.client_order_id] = intent
         self._ids.append(intent.client_order_id)
         self._first_seen.setdefault(intent.client_order_id, self._elapsed())
-
-    def refused(self, intent: Intent, reason: str, ts_ms: int) -> None:
-        """Remember that the broker refused an entry: the ledger may never say so."""
-        self._refusals.append(
-            Refused(
-                transaction_id=0,
-                ts_ms=ts_ms,
-                instrument=intent.instrument,
-                reason=reason,
-                client_order_id=intent.client_order_id,
-            )
-        )
 
     def settled(self, intent: Intent) -> None:
         """Forget an order whose outcome is known."""

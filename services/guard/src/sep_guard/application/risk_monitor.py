@@ -1,13 +1,13 @@
 """Observes account and ledger against the risk limits, and acts on what they say."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import SepError
 from sep_kit.logging import get_logger
 
 from sep_guard.domain.market import Account
-from sep_guard.domain.risk.ledger_events import LedgerPage, Refused
+from sep_guard.domain.risk.ledger_events import LedgerPage
 from sep_guard.domain.risk.limits import RiskLimits
 from sep_guard.domain.risk.monitor import Observed, Reading, observe
 from sep_guard.domain.risk.state import RiskState
@@ -21,7 +21,6 @@ class RiskMonitor:
 
     Args:
         sent: client order ids that this process sent.
-        refused: entries of this process that the broker refused, by its answers.
     """
 
     def __init__(
@@ -31,14 +30,12 @@ class RiskMonitor:
         limits: RiskLimits,
         clock: Clock,
         sent: Callable[[], Collection[str]],
-        refused: Callable[[], Sequence[Refused]] = tuple,
     ) -> None:
         self._broker = broker
         self._states = states
         self._limits = limits
         self._clock = clock
         self._sent = sent
-        self._refused = refused
 
     async def observe(self, account: Account) -> Observed:
         """The stored state with the account and the ledger up to it taken in.
@@ -75,6 +72,4 @@ class RiskMonitor:
         except SepError as error:
             _log.warning("the ledger can't be read: no entry passes", error=str(error))
             return Reading(nav=account.nav, ledger=None, trades=())
-        return Reading(
-            nav=account.nav, ledger=page, trades=(), sent=self._sent(), refused=self._refused()
-        )
+        return Reading(nav=account.nav, ledger=page, trades=(), sent=self._sent())

@@ -53,8 +53,7 @@ class Result:
     """The broker's response; ``reason`` is its own reason for a cancel or reject.
 
     ``message`` are the broker's words about it, ``last_id`` is the newest transaction in its
-    answer, 0 where that is not known. ``by_broker`` says that the broker answered, and not the
-    gateway in front of it.
+    answer, 0 where that is not known.
     """
 
     outcome: Outcome
@@ -63,12 +62,6 @@ class Result:
     fill_price: Decimal | None
     message: str = ""
     last_id: int = 0
-    by_broker: bool = False
-
-    @property
-    def refused_by_broker(self) -> bool:
-        """Whether the broker itself rejected or cancelled the order."""
-        return self.by_broker and self.outcome in (Outcome.REJECTED, Outcome.CANCELLED)
 
 
 # An order that the broker does not know this long after it was sent is not in flight any

@@ -1,8 +1,7 @@
 """What the stack has done at the broker: turnover, entries, stop-outs, refusals in a row.
 
 Every count is a fold over the broker's ledger, so a restart, a lost answer or a second replica
-counts nothing twice and misses nothing. A refusal that the broker puts into no ledger is counted by
-its answer.
+counts nothing twice and misses nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +25,6 @@ from sep_guard.domain.risk.locks import LockCause, Trigger
 from sep_guard.domain.risk.trading_day import day_start_ms
 
 HOUR_MS = 3_600_000
-_REFUSED_IDS = 200
 _FOREIGN = (CloseReason.BY_HAND, CloseReason.MARGIN_CLOSEOUT)
 
 
@@ -72,14 +70,12 @@ class ActivityState:
         unvalued: transactions since then that can't be read, or fills without a known value;
             while there are any, no entry passes.
         instruments: counts by instrument; one without counts may be absent.
-        refused_ids: client order ids of the last refusals that are counted.
     """
 
     through_id: int
     day_start_ms: int
     opened_value: Decimal = ZERO
     unvalued: int = 0
-    refused_ids: tuple[str, ...] = ()
     instruments: Mapping[str, InstrumentActivity] = field(default_factory=dict)
 
     def of(self, instrument: str) -> InstrumentActivity:
@@ -115,18 +111,8 @@ def begin(through_id: int, trades: Iterable[OwnTrade], now_ms: int) -> ActivityS
     return ActivityState(through_id=through_id, day_start_ms=day_start_ms(now_ms), instruments=held)
 
 
-def fold(
-    state: ActivityState,
-    page: LedgerPage,
-    limits: RiskLimits,
-    now_ms: int,
-    answered: Iterable[Refused] = (),
-) -> Folded:
-    """Counts after a page of the ledger; events that were counted before are skipped.
-
-    Args:
-        answered: refusals by the broker's answers, which the ledger may have or lack.
-    """
+def fold(state: ActivityState, page: LedgerPage, limits: RiskLimits, now_ms: int) -> Folded:
+    """Counts after a page of the ledger; events that were counted before are skipped."""
     state = _new_day(state, now_ms)
     transfers, triggers = ZERO, []
     # One fill may close several trades and open one: events share their transaction.
@@ -141,10 +127,6 @@ def fold(
             if trigger is not None:
                 triggers.append(trigger)
         state = replace(state, through_id=event.transaction_id)
-    for refusal in answered:
-        state, trigger = _count_refused(state, refusal, limits)
-        if trigger is not None:
-            triggers.append(trigger)
     through = max(state.through_id, page.through_id)
     return Folded(
         activity=_trimmed(replace(state, through_id=through), now_ms),
@@ -259,11 +241,6 @@ def _reduced(trades: Mapping[str, Decimal], event: Closed) -> dict[str, Decimal]
 def _count_refused(
     state: ActivityState, event: Refused, limits: RiskLimits
 ) -> tuple[ActivityState, Trigger | None]:
-    if event.client_order_id:
-        if event.client_order_id in state.refused_ids:
-            return state, None
-        ids = (*state.refused_ids, event.client_order_id)[-_REFUSED_IDS:]
-        state = replace(state, refused_ids=ids)
     before = state.of(event.instrument)
     count = before.refusals + 1 if event.reason == before.refusal else 1
     after = replace(before, refusal=event.reason, refusals=count)

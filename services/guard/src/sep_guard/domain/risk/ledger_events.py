@@ -62,17 +62,12 @@ class Closed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The broker rejected or cancelled an entry of this stack; ``reason`` in its own words.
-
-    ``client_order_id`` is empty where it is not known, ``transaction_id`` 0 where the broker's
-    answer alone says so: some refusals never reach the ledger.
-    """
+    """The broker rejected or cancelled an entry of this stack; ``reason`` in its own words."""
 
     transaction_id: int
     ts_ms: int
     instrument: str
     reason: str
-    client_order_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from sep_guard.domain.risk.activity import OwnTrade
 from sep_guard.domain.risk.breaker import BreakerCause, Trip, trip_of_fault, trip_of_share
 from sep_guard.domain.risk.drop_copy import second_writer
 from sep_guard.domain.risk.equity import EquityState
-from sep_guard.domain.risk.ledger_events import LedgerPage, Refused
+from sep_guard.domain.risk.ledger_events import LedgerPage
 from sep_guard.domain.risk.limits import RiskLimits
 from sep_guard.domain.risk.locks import Lock, Trigger, active, forget_old, impose
 from sep_guard.domain.risk.state import RiskState
@@ -25,14 +25,12 @@ class Reading:
         ledger: transactions since the last observation; None where they can't be read.
         trades: open trades of this stack, as of the ledger's newest transaction.
         sent: client order ids that this process sent.
-        refused: entries of this process that the broker refused, by its answers.
     """
 
     nav: Decimal | None
     ledger: LedgerPage | None
     trades: Sequence[OwnTrade]
     sent: Collection[str] = ()
-    refused: Sequence[Refused] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +74,7 @@ def observe(state: RiskState, reading: Reading, limits: RiskLimits, now_ms: int)
             other = second_writer(ledger, counted.through_id, reading.sent, now_ms)
             if other is not None:
                 state = trip(state, other)
-            folded = activity.fold(counted, ledger, limits, now_ms, reading.refused)
+            folded = activity.fold(counted, ledger, limits, now_ms)
             transfers = folded.transfers
             locks = state.locks
             for trigger in folded.triggers:
