@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import uuid
 from collections import Counter
 from decimal import Decimal
 
@@ -14,6 +15,7 @@ from sep_gateway.adapters.oanda.throttle import Throttle, Throttles
 from sep_gateway.adapters.order_claim_store import ValkeyOrderClaimStore
 from sep_gateway.adapters.order_fence_store import ValkeyFenceStore
 from sep_gateway.application.account_kinds import AccountKinds
+from sep_gateway.application.close_outcomes import CloseOutcomes
 from sep_gateway.application.instrument_cache import InstrumentCache
 from sep_gateway.application.left_out_members import LeftOutMembers
 from sep_gateway.application.newest_transaction import NewestTransaction
@@ -60,13 +62,15 @@ async def test_thousand_orders_with_lost_responses_fill_exactly_once(
     instruments = InstrumentCache(universe, oanda, clock, LeftOutMembers(metrics))
     claim_store = ValkeyOrderClaimStore(store)
     unclaimed = UnclaimedOrders(claim_store)
-    lookup = OrderLookup(oanda, claim_store, unclaimed, clock, timeout_s=5.0)
+    lookup = OrderLookup(
+        oanda, claim_store, unclaimed, CloseOutcomes(claim_store), clock, timeout_s=5.0
+    )
     newest = NewestTransaction(oanda, metrics)
     checks = OrderChecks(SafetyKnobs(), KillSwitch(store), AccountKinds(oanda, clock, metrics))
     submitter = OrderSubmitter(
         checks,
         OrderFence(ValkeyFenceStore(store), clock, 10),
-        OrderClaims(claim_store, unclaimed, lookup, newest.known, clock),
+        OrderClaims(claim_store, unclaimed, lookup, newest.known, clock, lambda: uuid.uuid4().hex),
         lookup,
         metrics,
         newest.note,

@@ -7,6 +7,7 @@ import pytest
 from sep_gateway.adapters.oanda.broker import is_missing
 from sep_gateway.adapters.oanda.failures import RefusedError
 from sep_paper_broker.app import RunningBroker
+from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer
 
 from .orders import (
@@ -90,6 +91,29 @@ async def test_close_that_never_arrived_is_not_found_and_can_be_told_from_one_in
             found = await outcome(gateway, "a-close-1")
         assert found.state == NOT_FOUND
         assert await units(gateway) == {trade: 100}
+
+
+@pytest.mark.parametrize("part", ["", "40"])
+async def test_close_that_never_arrived_is_not_taken_for_the_one_that_followed(
+    start_gateway: Any, broker: RunningBroker, part: str
+) -> None:
+    """Both look alike in the ledger; a gateway that starts anew tells them apart as well."""
+    async with start_gateway(OANDA_TIMEOUT_SEC="2") as gateway:
+        await place(gateway, "an-order-1")
+        (trade,) = await units(gateway)
+        broker.faults.add({"kind": "reset_before", "method": "PUT", "times": 1})
+        assert (await close_trade(gateway, trade, "a-close-1", units=part)).state == UNKNOWN
+        assert (await close_trade(gateway, trade, "a-close-2", units=part)).state == FILLED
+
+        async def settled() -> Any:
+            found = await outcome(gateway, "a-close-1")
+            return None if found.state == UNKNOWN else found
+
+        assert (await eventually(settled)).state == NOT_FOUND
+    async with start_gateway(OANDA_TIMEOUT_SEC="2") as gateway:
+        await eventually(gateway.serves)
+        assert (await outcome(gateway, "a-close-1")).state == NOT_FOUND
+        assert (await outcome(gateway, "a-close-2")).state == FILLED
 
 
 async def test_close_of_a_trade_that_a_stop_took_is_rejected_and_the_others_close(

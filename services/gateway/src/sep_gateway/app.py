@@ -1,6 +1,7 @@
 """Wires the gateway together."""
 
 import random
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,6 +35,7 @@ from sep_gateway.application.candle_audit import CandleAudit
 from sep_gateway.application.candle_fetcher import CandleFetcher
 from sep_gateway.application.candle_loader import CandleLoader
 from sep_gateway.application.candle_service import CandleService
+from sep_gateway.application.close_outcomes import CloseOutcomes
 from sep_gateway.application.instrument_cache import InstrumentCache
 from sep_gateway.application.ledger_monitor import LedgerMonitor
 from sep_gateway.application.ledger_reader import LedgerReader
@@ -59,6 +61,10 @@ from sep_gateway.settings import GatewaySettings
 
 _SERVICE = "sep.gateway.v1.GatewayService"
 _INSTRUMENTS_CHECK_S = 30.0
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
 
 
 def build(settings: GatewaySettings, context: Context) -> Parts:
@@ -217,10 +223,16 @@ def _order_services(
 ) -> _Orders:
     claim_store = ValkeyOrderClaimStore(context.store)
     unclaimed = UnclaimedOrders(claim_store)
+    outcomes = CloseOutcomes(claim_store)
     lookup = OrderLookup(
-        broker, claim_store, unclaimed, context.clock, timeout_s=settings.oanda_timeout_sec
+        broker,
+        claim_store,
+        unclaimed,
+        outcomes,
+        context.clock,
+        timeout_s=settings.oanda_timeout_sec,
     )
-    claims = OrderClaims(claim_store, unclaimed, lookup, newest.known, context.clock)
+    claims = OrderClaims(claim_store, unclaimed, lookup, newest.known, context.clock, _new_id)
     fence = OrderFence(ValkeyFenceStore(context.store), context.clock, settings.order_max_age_sec)
     submitter = OrderSubmitter(checks, fence, claims, lookup, metrics, newest.note)
     return _Orders(
@@ -231,6 +243,7 @@ def _order_services(
             checks,
             fence,
             submitter,
+            outcomes=outcomes,
             note_close=kinds.note_close,
             note_transaction=newest.note,
         ),

@@ -185,13 +185,15 @@ class OrderClaim:
     """Recorded before an order is sent: when, and the account's newest transaction by then.
 
     ``trade_id`` is that of the trade that the order closes, 0 for an order that names none;
-    ``units`` says how much of it, empty for all.
+    ``units`` says how much of it, empty for all. ``by`` names the attempt that claims: a claim
+    that meets itself was sent twice by the store's client, and is no other attempt's.
     """
 
     ts_ms: int
     since_transaction_id: int
     trade_id: int = 0
     units: str = ""
+    by: str = ""
 
 
 class OrderClaimStore(Protocol):
@@ -215,6 +217,10 @@ class OrderClaimStore(Protocol):
 
     async def record(self, key: str, claim: OrderClaim) -> None:
         """Store a claim whatever was there before."""
+        ...
+
+    async def give_outcome(self, transaction_id: int, client_order_id: str) -> str:
+        """Give the ledger's outcome of a close to a client order id; the id that has it then."""
         ...
 
 

@@ -11,10 +11,14 @@ from sep_kit.store.documents import Document, parse_document, read_document
 from sep_gateway.ports import OrderClaim
 
 CLAIM_TTL_S = 7 * 86_400
+# Longer than any close stays unknown while the broker answers.
+_OUTCOME_TTL_S = 86_400
 
-# Replace a claim only if it has not changed.
+# Replace a claim only if it has not changed. Sent twice by the client, it meets its own claim.
 _REPLACE = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local found = redis.call('GET', KEYS[1])
+if found == ARGV[2] then return 1 end
+if found ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 return 1
 """
@@ -27,6 +31,7 @@ class ClaimRecord(Document):
     since: int
     trade: int = 0
     units: str = ""
+    by: str = ""
 
 
 class ValkeyOrderClaimStore:
@@ -37,12 +42,14 @@ class ValkeyOrderClaimStore:
         self._replace = store.register_script(_REPLACE)
 
     async def claim(self, client_order_id: str, claim: OrderClaim) -> OrderClaim | None:
-        """Claim an id; the earlier claim if it is taken, None on success."""
+        """Claim an id in one step; the earlier claim if it is taken, None on success.
+
+        The client repeats a command whose answer was lost, which then finds this very claim.
+        """
         key = keys.order_claim(client_order_id)
-        earlier = await reply(self._store.set(key, _json(claim), nx=True, get=True, ex=CLAIM_TTL_S))
-        if earlier is None:
-            return None
-        return _claim(parse_document(ClaimRecord, key, earlier))
+        raw = await reply(self._store.set(key, _json(claim), nx=True, get=True, ex=CLAIM_TTL_S))
+        earlier = None if raw is None else _claim(parse_document(ClaimRecord, key, raw))
+        return None if earlier == claim and claim.by else earlier
 
     async def read(self, client_order_id: str) -> OrderClaim | None:
         """The claim of an id."""
@@ -68,6 +75,14 @@ class ValkeyOrderClaimStore:
         """Store a claim whatever was there before."""
         await reply(self._store.set(keys.order_claim(key), _json(claim), ex=CLAIM_TTL_S))
 
+    async def give_outcome(self, transaction_id: int, client_order_id: str) -> str:
+        """Give the ledger's outcome of a close to a client order id; the id that has it then."""
+        key = keys.order_claim(f"close-outcome-{transaction_id}")
+        owner = await reply(
+            self._store.set(key, client_order_id, nx=True, get=True, ex=_OUTCOME_TTL_S)
+        )
+        return client_order_id if owner is None else owner.decode(errors="replace")
+
 
 def _json(claim: OrderClaim) -> str:
     record = ClaimRecord(
@@ -75,9 +90,10 @@ def _json(claim: OrderClaim) -> str:
         since=claim.since_transaction_id,
         trade=claim.trade_id,
         units=claim.units,
+        by=claim.by,
     )
     return record.model_dump_json(exclude_defaults=True)
 
 
 def _claim(record: ClaimRecord) -> OrderClaim:
-    return OrderClaim(record.ts, record.since, record.trade, record.units)
+    return OrderClaim(record.ts, record.since, record.trade, record.units, record.by)

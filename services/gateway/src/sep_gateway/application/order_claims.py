@@ -23,6 +23,7 @@ class OrderClaims:
 
     Args:
         last_transaction_id: returns an id older than any order sent from now on.
+        new_id: names an attempt to claim.
     """
 
     def __init__(
@@ -32,12 +33,14 @@ class OrderClaims:
         lookup: OrderLookup,
         last_transaction_id: Callable[[], Awaitable[int]],
         clock: Clock,
+        new_id: Callable[[], str],
     ) -> None:
         self._store = store
         self._unclaimed = unclaimed
         self._lookup = lookup
         self._last_transaction_id = last_transaction_id
         self._clock = clock
+        self._new_id = new_id
 
     async def claim_entry(self, client_order_id: str) -> bool:
         """Claim an entry's id; False when an order was, or may have been, sent under it.
@@ -80,7 +83,8 @@ class OrderClaims:
             _log.warning("claim not released", client_order_id=client_order_id, error=str(error))
 
     async def _new_claim(self) -> OrderClaim:
-        return OrderClaim(now_ms(self._clock), await self._last_transaction_id())
+        since = await self._last_transaction_id()
+        return OrderClaim(now_ms(self._clock), since, by=self._new_id())
 
     async def _acquire(self, client_order_id: str, claim: OrderClaim) -> bool:
         if self._unclaimed.get(client_order_id) is not None:

@@ -7,9 +7,10 @@ from decimal import Decimal
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import BrokerUnavailableError, CorruptRecordError, StoreUnavailableError
 
+from sep_gateway.application.close_outcomes import CloseOutcomes
 from sep_gateway.application.unclaimed_orders import UnclaimedOrders
 from sep_gateway.domain.orders import OrderResult, OrderState
-from sep_gateway.domain.trade_closes import close_in_ledger
+from sep_gateway.domain.trade_closes import closes_in_ledger
 from sep_gateway.domain.transactions import outcome_in_ledger
 from sep_gateway.ports import Broker, OrderClaim, OrderClaimStore
 
@@ -33,6 +34,7 @@ class OrderLookup:
         broker: Broker,
         claims: OrderClaimStore,
         unclaimed: UnclaimedOrders,
+        outcomes: CloseOutcomes,
         clock: Clock,
         *,
         timeout_s: float,
@@ -40,6 +42,7 @@ class OrderLookup:
         self._broker = broker
         self._claims = claims
         self._unclaimed = unclaimed
+        self._outcomes = outcomes
         self._clock = clock
         self._in_flight_ms = (timeout_s + _IN_FLIGHT_GRACE_S) * 1000
 
@@ -98,7 +101,10 @@ class OrderLookup:
         page = await self._broker.transactions_since(since)
         if claim is not None and claim.trade_id:
             units = Decimal(claim.units) if claim.units else None
-            found = close_in_ledger(client_order_id, claim.trade_id, units, page.transactions)
+            found = await self._outcomes.first_of(
+                client_order_id,
+                closes_in_ledger(client_order_id, claim.trade_id, units, page.transactions),
+            )
         else:
             found = outcome_in_ledger(client_order_id, page.transactions)
         if found is None and page.left_out:

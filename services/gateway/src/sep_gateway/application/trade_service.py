@@ -5,6 +5,7 @@ from collections.abc import Callable
 from sep_kit.errors import ForeignTradeError, InvalidArgumentError
 from sep_kit.logging import get_logger
 
+from sep_gateway.application.close_outcomes import CloseOutcomes
 from sep_gateway.application.instrument_cache import InstrumentCache
 from sep_gateway.application.order_checks import OrderChecks
 from sep_gateway.application.order_fence import OrderFence
@@ -32,6 +33,7 @@ class TradeService:
         fence: OrderFence,
         submitter: OrderSubmitter,
         *,
+        outcomes: CloseOutcomes,
         note_close: Callable[[OrderResult], None],
         note_transaction: Callable[[int], None],
     ) -> None:
@@ -40,6 +42,7 @@ class TradeService:
         self._checks = checks
         self._fence = fence
         self._submitter = submitter
+        self._outcomes = outcomes
         self._note_close = note_close
         self._note_transaction = note_transaction
 
@@ -68,6 +71,7 @@ class TradeService:
                 closes=close,
             )
         )
+        await self._outcomes.note(close.client_order_id, result)
         self._note_close(result)
         _log.info(
             "trade close",

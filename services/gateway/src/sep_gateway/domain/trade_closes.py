@@ -1,6 +1,6 @@
 """Closes of trades by their id, which take no client order id of their own."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from sep_gateway.domain.orders import OrderResult, OrderState
@@ -12,10 +12,12 @@ def trade_close_claim(trade_id: str) -> str:
     return f"close-trade-{trade_id}"
 
 
-def close_in_ledger(
+def closes_in_ledger(
     client_order_id: str, trade_id: int, units: Decimal | None, transactions: Iterable[Transaction]
-) -> OrderResult | None:
-    """The outcome of a close, from the transactions since it was claimed; None if there is none.
+) -> Iterator[OrderResult]:
+    """What may be the outcome of a close, from the transactions since it was claimed, oldest first.
+
+    The ledger says which trade an order closes and how much of it, and not who asked for it.
 
     Args:
         units: how much of the trade was to be closed; None for all of it.
@@ -25,14 +27,12 @@ def close_in_ledger(
         if not _asks_for(order, str(trade_id), units):
             continue
         if order.type.endswith("_ORDER_REJECT"):
-            return result_of(client_order_id, order)
-        for ending in found:
-            if ending.order_id == str(order.id):
-                result = result_of(client_order_id, ending)
-                if result is not None:
-                    return result
-        return OrderResult(client_order_id, OrderState.PENDING)
-    return None
+            ends = [order]
+        else:
+            ends = [t for t in found if t.order_id == str(order.id)]
+        results = (result_of(client_order_id, end) for end in ends)
+        ended = next((r for r in results if r is not None), None)
+        yield ended or OrderResult(client_order_id, OrderState.PENDING)
 
 
 def _asks_for(order: Transaction, trade_id: str, units: Decimal | None) -> bool:
