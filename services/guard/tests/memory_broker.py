@@ -22,7 +22,7 @@ from sep_guard.domain.stop_guard import StopOrder, StopSet
 from sep_guard.domain.trades import OpenTrades
 from sep_guard.ports import Prices
 from sep_kit.clock import Clock, now_ms
-from sep_kit.errors import BrokerUnavailableError
+from sep_kit.errors import BrokerUnavailableError, StaleViewError
 
 RATE = Decimal("0.02")
 
@@ -105,6 +105,7 @@ class MemoryBroker:
 
     async def account(self, since_id: int = 0) -> Account:
         self._check_available()
+        self._check_includes(since_id)
         # No plan may read the account while an order of another plan is in flight.
         self.overlapped |= self._placing
         used = sum(
@@ -121,6 +122,7 @@ class MemoryBroker:
 
     async def trades(self, since_id: int = 0) -> OpenTrades:
         self._check_available()
+        self._check_includes(since_id)
         own = [
             Trade(
                 id=t.trade_id, instrument=t.instrument, units=t.units, own=True,
@@ -186,6 +188,10 @@ class MemoryBroker:
     async def look_up(self, intent: Intent) -> Result | None:
         self._check_available()
         return self.fills.get(intent.client_order_id)
+
+    def _check_includes(self, since_id: int) -> None:
+        if since_id > len(self.events):
+            raise StaleViewError(f"transaction {since_id} is not in the account yet")
 
     def _check_available(self) -> None:
         if self.down:

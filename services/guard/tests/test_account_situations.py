@@ -3,8 +3,9 @@
 Accounts of other kinds, margin that is counted otherwise, and the end of the trading week.
 """
 
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -14,7 +15,10 @@ from sep_fx.sessions import MarketCalendar
 from sep_gateway.app import build as build_gateway
 from sep_gateway.settings import GatewaySettings
 from sep_guard.adapters.gateway import GatewayBroker
+from sep_guard.application.account_view import AccountViewReader
 from sep_guard.application.reconcile import Done
+from sep_guard.application.watermark import Watermark
+from sep_kit.errors import StaleViewError
 from sep_kit.grpc.client import open_channel
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
@@ -43,6 +47,7 @@ class Desk:
     """A guard with its gateway and broker, all on a clock that stands still."""
 
     guard: GuardHarness
+    broker: GatewayBroker
     paper: RunningBroker
     feed: Feed
     clock: FakeClock
@@ -133,7 +138,7 @@ def open_desk(store: Valkey, shared_valkey: ValkeyServer) -> Any:
                 guard = GuardHarness(
                     store, clock, broker, settings_of(shared_valkey.url, **{**common, **changed})
                 )
-                yield Desk(guard, running, feed, clock, store)
+                yield Desk(guard, broker, running, feed, clock, store)
                 await channel.close(None)
 
     return opened
@@ -251,17 +256,47 @@ async def test_entries_that_the_broker_refuses_lock_the_instrument_and_keep_its_
 ) -> None:
     async with open_desk(RISK_MAX_EQUAL_REJECTS="3") as desk:
         desk.paper.faults.add({"kind": fault, "instrument": EUR})
-        reasons = []
-        for _ in range(6):
-            await desk.feed.kill_switch(False)
-            done = (await desk.cycle(EUR_USD=0.10))[EUR]
-            if done.result is not None:
-                reasons.append(done.result.reason)
+        refused = [await desk.enter(), *[(await desk.cycle(EUR_USD=0.10))[EUR] for _ in range(5)]]
+        reasons = [done.result.reason for done in refused if done.result is not None]
         assert not desk.trades()
         assert 1 <= len(reasons) <= 3, reasons
         assert all(word in reason for reason in reasons), reasons
         orders = [r for r in await full_log(desk.store) if r["event"] == "order"]
         assert all(r["message"] or r["reason"] for r in orders)
+
+
+async def test_refusals_that_are_in_no_ledger_lock_the_instrument_too(open_desk: Any) -> None:
+    """As a token that may read and not trade is refused: with words, without a transaction."""
+    async with open_desk(RISK_MAX_EQUAL_REJECTS="3") as desk:
+        desk.paper.faults.add({"kind": "status", "status": 400, "path": "orders$"})
+        await desk.enter()
+        for _ in range(4):
+            done = (await desk.cycle(EUR_USD=0.10))[EUR]
+        assert "RISK_REJECTS" in done.action.reasons, done.action
+        orders = [r for r in await full_log(desk.store) if r["event"] == "order"]
+        assert [(r["outcome"], r["reason"]) for r in orders] == [("REJECTED", "HTTP_400")] * 3
+        assert all(r["message"] for r in orders)
+
+
+async def test_a_transaction_that_an_answer_named_by_mistake_stops_no_cycle_for_good(
+    open_desk: Any,
+) -> None:
+    async with open_desk() as desk:
+        watermark = Watermark(time.monotonic)
+        reader = AccountViewReader(desk.broker, watermark, time.monotonic)
+        newest = (await reader.read()).account.last_id
+        watermark.note(900_000)
+        # The ledger has time to say otherwise.
+        with pytest.raises(StaleViewError):
+            await reader.read()
+
+        async def read_again() -> bool:
+            with suppress(StaleViewError):
+                return not (await reader.read()).behind
+            return False
+
+        await eventually(read_again, within_s=30)
+        assert watermark.newest == newest
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,13 @@ class Broker(Protocol):
     """The broker's account, and orders to it. Every read may raise ``UnavailableError``."""
 
     async def account(self, since_id: int = 0) -> Account:
-        """The account now, with transaction ``since_id`` where the broker shows it in time."""
+        """The account now, with transaction ``since_id`` where the broker shows it in time.
+
+        One without it means that the ledger has no such transaction.
+
+        Raises:
+            StaleViewError: it does not show it yet.
+        """
         ...
 
     async def trades(self, since_id: int = 0) -> OpenTrades:

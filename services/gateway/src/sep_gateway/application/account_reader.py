@@ -44,6 +44,7 @@ class AccountReader:
         self._left_out = left_out
         self._stale = metrics.stale_views
         self._doubted_at: float | None = None
+        self._doubted_id = 0
 
     async def account(self, at_least: int | None = None) -> AccountSummary:
         """The account summary.
@@ -80,8 +81,10 @@ class AccountReader:
             view = await read()
         self._newest.note(view.last_transaction_id)
         if view.last_transaction_id >= wanted:
-            self._doubted_at = None
-        elif not await self._is_current(view.last_transaction_id):
+            # A view that was asked for less says nothing about what is doubted.
+            if view.last_transaction_id >= self._doubted_id:
+                self._doubted_at = None
+        elif not await self._is_current(view.last_transaction_id, wanted):
             self._stale.labels(name).inc()
             if at_least is not None:
                 raise StaleViewError(
@@ -92,7 +95,7 @@ class AccountReader:
                 )
         return view
 
-    async def _is_current(self, last_id: int) -> bool:
+    async def _is_current(self, last_id: int, wanted: int) -> bool:
         """Whether the ledger has for seconds had nothing after a view that seems too old.
 
         Then the newer transaction does not exist: an answer named it by mistake, and no view will
@@ -106,8 +109,8 @@ class AccountReader:
         if page.last_id > last_id:
             self._doubted_at = None
             return False
-        if self._doubted_at is None:
-            self._doubted_at = now
+        if self._doubted_at is None or self._doubted_id != wanted:
+            self._doubted_at, self._doubted_id = now, wanted
         if now - self._doubted_at < _DOUBT_S:
             return False
         if self._newest.id > last_id:

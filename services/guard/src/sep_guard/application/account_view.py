@@ -73,28 +73,35 @@ class AccountViewReader:
         return view
 
     async def _once(self, wanted: int) -> AccountView | None:
-        account, trades = await asyncio.gather(
+        (account, current), (trades, trades_current) = await asyncio.gather(
             self._read_account(wanted), self._read_trades(wanted)
         )
         ids = account.last_id, int(trades.last_transaction_id or 0)
+        if current and trades_current and ids[0] == ids[1] < wanted:
+            # Demanded of the gateway and given without it: for seconds its ledger has had nothing
+            # after this view, so an answer named a transaction that does not exist.
+            _log.warning("a transaction that was named does not exist", named=wanted, newest=ids[0])
+            self._watermark.reset(ids[0])
+            return AccountView(account=account, trades=trades)
         # Both as of one transaction: otherwise a fill is in the margin and not in the trades.
         behind = min(ids) < wanted or ids[0] != ids[1]
         if behind:
             self._watermark.note(max(ids))
         return AccountView(account=account, trades=trades, behind=behind)
 
-    async def _read_account(self, wanted: int) -> Account:
+    async def _read_account(self, wanted: int) -> tuple[Account, bool]:
+        """The account, and whether the broker gave it as one that lacks nothing."""
         try:
-            return await self._broker.account(wanted)
+            return await self._broker.account(wanted), True
         except SepError as error:
             if error.reason != StaleViewError.reason:
                 raise
-            return await self._broker.account()
+            return await self._broker.account(), False
 
-    async def _read_trades(self, wanted: int) -> OpenTrades:
+    async def _read_trades(self, wanted: int) -> tuple[OpenTrades, bool]:
         try:
-            return await self._broker.trades(wanted)
+            return await self._broker.trades(wanted), True
         except SepError as error:
             if error.reason != StaleViewError.reason:
                 raise
-            return await self._broker.trades()
+            return await self._broker.trades(), False

@@ -6,7 +6,9 @@ _DOUBT_S = 5.0
 
 
 class Watermark:
-    """Rises, and begins at 0 with the process: a start reads the account anew.
+    """Rises, until a named transaction turns out not to exist.
+
+    It begins at 0 with the process: a start reads the account anew.
 
     A refused order changes nothing. A broker may name a transaction for it that the account never
     shows, so views must include that one only for a few seconds, in which they may lag.
@@ -37,3 +39,8 @@ class Watermark:
         if transaction_id > self._refusal:
             self._refusal = transaction_id
             self._refused_at = self._elapsed()
+
+    def reset(self, transaction_id: int) -> None:
+        """Begin again at a transaction: a newer one that was named does not exist."""
+        self._newest = transaction_id
+        self._refusal = 0
