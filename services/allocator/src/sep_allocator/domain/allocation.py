@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
-from sep_fx.freshness import CLOCK_SKEW_S, age_of
+from sep_fx.freshness import Freshness, age_of
 from sep_fx.sessions import SessionState
 
 from sep_allocator.domain.incumbents import SWITCH_BY_DEFAULT, Challenge, SwitchLimits, select
@@ -181,10 +181,10 @@ def weights_of(scores: Mapping[str, float], limits: AllocationLimits) -> dict[st
 
 
 def _hold_reason(gates: Gates, limits: AllocationLimits, now_ms: int) -> HoldReason | None:
-    age_ms = now_ms - gates.ts
-    if age_ms < -CLOCK_SKEW_S * 1000:
+    age = age_of(gates.ts, now_ms, limits.max_blob_age_s, including_limit=True)
+    if age.verdict is Freshness.FUTURE:
         return HoldReason.BLOB_FROM_FUTURE
-    return HoldReason.BLOB_STALE if age_ms > limits.max_blob_age_s * 1000 else None
+    return HoldReason.BLOB_STALE if age.verdict is Freshness.STALE else None
 
 
 def _held(

@@ -8,6 +8,7 @@ and nothing else (cooldown, session, candle age, span integrity) keeps it closed
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sep_fx.freshness import Freshness, age_of
 from sep_fx.sessions import SessionState
 
 from sep_evaluator.domain.floors import BaseFloors, Floors, FloorsInForce, Sample, next_sample
@@ -173,9 +174,16 @@ def _circumstances(
     """Reasons that close the gate of an eligible instrument too."""
     found = []
     now_s = now_ms // 1000
-    if observation.watermark is None:
+    ended_ms = (
+        None
+        if observation.watermark is None
+        else (observation.watermark + limits.granularity_s) * 1000
+    )
+    # Candles are counted in whole seconds.
+    age = age_of(ended_ms, now_s * 1000, limits.max_candle_age_s, including_limit=True)
+    if age.verdict is Freshness.MISSING:
         found.append(GateReason.NO_DATA)
-    elif now_s - (observation.watermark + limits.granularity_s) > limits.max_candle_age_s:
+    elif age.verdict is Freshness.STALE:
         found.append(GateReason.CANDLES_STALE)
     if observation.integrity:
         found.append(GateReason.SPAN_INTEGRITY)

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from decimal import Decimal
 
+from sep_fx.freshness import Freshness, age_of
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import BrokerUnavailableError, CorruptRecordError, StoreUnavailableError
 
@@ -41,7 +42,7 @@ class OrderLookup:
         self._claims = claims
         self._unclaimed = unclaimed
         self._clock = clock
-        self._in_flight_ms = (timeout_s + _IN_FLIGHT_GRACE_S) * 1000
+        self._in_flight_s = timeout_s + _IN_FLIGHT_GRACE_S
 
     async def find(self, client_order_id: str, since: int | None = None) -> OrderResult:
         """The outcome of an order; NOT_FOUND only if both lookups prove that it does not exist.
@@ -71,7 +72,8 @@ class OrderLookup:
         if claim_error:
             # Without its claim the close of a trade is not recognised.
             return OrderResult(client_order_id, OrderState.UNKNOWN, "CLAIM_UNREADABLE")
-        if claim is not None and now_ms(self._clock) - claim.ts_ms < self._in_flight_ms:
+        age = age_of(claim.ts_ms if claim else None, now_ms(self._clock), self._in_flight_s)
+        if age.verdict in {Freshness.FRESH, Freshness.FUTURE}:
             return OrderResult(client_order_id, OrderState.UNKNOWN, "MAY_BE_IN_FLIGHT")
         return OrderResult(client_order_id, OrderState.NOT_FOUND)
 
