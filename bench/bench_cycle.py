@@ -85,7 +85,9 @@ async def _cycles(store: Valkey, count: int, goal_ms: float, cycles: int) -> lis
     lease = Lease(store, "evaluator", "bench", clock)
     await lease.renew()
     calendar = SessionCalendar(MarketCalendar.ALWAYS)
-    rules = RunRules(_GRANULARITY, calendar, 5, _DAYS)
+    rules = RunRules(
+        granularity=_GRANULARITY, calendar=calendar, exit_minutes=5, long_run_days=_DAYS
+    )
     runs = LongRuns(tuple(tape), rules, CandleStore(store))
     loaded = await _seconds(runs.catch_up)
     settings = load_settings(EvaluatorSettings, {})
@@ -143,7 +145,9 @@ async def _fill(store: Valkey, instrument: str, bars: Bars) -> None:
 async def _store_history(store: Valkey, instrument: str, now_ms: int) -> None:
     """The longest history that floors are computed from: one sample an hour for 30 days."""
     times = range(now_ms - HISTORY_MS + 1, now_ms, HOUR_MS)
-    samples = [Sample(ts, ts % 40, ts % 97 / 50, ts % 89 / 1e4) for ts in times]
+    samples = [
+        Sample(ts=ts, trades=ts % 40, calmar=ts % 97 / 50, pnl=ts % 89 / 1e4) for ts in times
+    ]
     key = keys.backtest_history(instrument)
     await reply(store.zadd(key, {json.dumps(asdict(s)): s.ts for s in samples}))
 

@@ -22,14 +22,21 @@ from sep_evaluator.domain.spans import SpanSummary
 from sep_fx.sessions import SessionState
 
 BASE = BaseFloors(min_trades=10, calmar=0.15, pnl=0.0)
-LIMITS = GateLimits(BASE, exit_minutes=5, max_candle_age_s=300, granularity_s=60)
+LIMITS = GateLimits(floors=BASE, exit_minutes=5, max_candle_age_s=300, granularity_s=60)
 OPEN = SessionState(True, 10**10, None, ("London",))
 NOW = 1_700_000_000_000
 verdicts = st.lists(st.sampled_from(list(Verdict)), max_size=60)
 
 
 def summary(trades: int = 20, calmar: float = 1.0, pnl: float = 0.01) -> SpanSummary:
-    return SpanSummary(trades, trades // 2, 0.5, pnl, 0.01, calmar)
+    return SpanSummary(
+        trades=trades,
+        wins=trades // 2,
+        win_rate=0.5,
+        pnl_total=pnl,
+        max_drawdown=0.01,
+        calmar=calmar,
+    )
 
 
 def run(sequence: list[Verdict], state: GateState = GateState()) -> list[GateState]:  # noqa: B008
@@ -112,13 +119,16 @@ def test_percentiles_equal_those_of_numpy(values: list[float], percent: int) -> 
 
 
 def test_floors_adapt_after_24_samples_and_never_fall_below_the_base() -> None:
-    history = [Sample(NOW + i * HOUR_MS, 40 + i, 0.2 + i / 100, i / 1000) for i in range(24)]
+    history = [
+        Sample(ts=NOW + i * HOUR_MS, trades=40 + i, calmar=0.2 + i / 100, pnl=i / 1000)
+        for i in range(24)
+    ]
     assert adaptive_floors(BASE, history[:23]).min_trades == 10
     floors = adaptive_floors(BASE, history)
     assert floors.min_trades == pytest.approx(51.5)
     assert floors.calmar == pytest.approx(0.315 + 0.10 * 0.115)
     assert floors.pnl == pytest.approx(0.0092)
-    poor = [Sample(s.ts, 1, -1.0, -0.1) for s in history]
+    poor = [Sample(ts=s.ts, trades=1, calmar=-1.0, pnl=-0.1) for s in history]
     assert adaptive_floors(BASE, poor) == adaptive_floors(BASE, [])
 
 

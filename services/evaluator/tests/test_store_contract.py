@@ -31,9 +31,11 @@ from sep_testing.clock import FakeClock
 from .memory_store import InMemoryEvaluatorStore
 
 EUR, JPY = "EUR_USD", "USD_JPY"
-BASE = BaseFloors(10, 0.15, 0.0)
-LIMITS = GateLimits(BASE, exit_minutes=5, max_candle_age_s=300, granularity_s=60)
-FIGURES = WindowFigures(0.6, 0.9, 0.1, 0.8, 0.05, 0.0001)
+BASE = BaseFloors(min_trades=10, calmar=0.15, pnl=0.0)
+LIMITS = GateLimits(floors=BASE, exit_minutes=5, max_candle_age_s=300, granularity_s=60)
+FIGURES = WindowFigures(
+    coherence=0.6, stability=0.9, rupture=0.1, entropy=0.8, hazard=0.05, sigma_eff=0.0001
+)
 BRACKET = Bracket(stop_distance=0.001, take_profit_distance=0.0015, max_spread=None)
 MINUTE_NS = 60 * 10**9
 
@@ -102,7 +104,9 @@ async def evaluation(backend: Backend, now: int, calmar: float = 1.0) -> Evaluat
     """Evaluate EUR_USD from what the store remembers."""
     memory = (await backend.store.load_gate_memory([EUR], now))[EUR]
     session = SessionState(True, 10**11, None, ())
-    summary = SpanSummary(20, 10, 0.5, 0.01, 0.01, calmar)
+    summary = SpanSummary(
+        trades=20, wins=10, win_rate=0.5, pnl_total=0.01, max_drawdown=0.01, calmar=calmar
+    )
     seen = Observation(EUR, summary, now // 1000 - 60, (), session)
     floors = memory.floors.at(now)
     return evaluate(memory.state, memory.floors.history, seen, LIMITS, 0.1, now, floors=floors)

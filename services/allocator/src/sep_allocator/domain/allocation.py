@@ -26,7 +26,7 @@ class HoldReason(StrEnum):
     BLOB_FROM_FUTURE = "BLOB_FROM_FUTURE"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationLimits:
     """Limits of an allocation.
 
@@ -58,7 +58,7 @@ class Gates:
     reasons: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
     """Weights as shares of margin available; ``ts`` and ``gates_ts`` in ms.
 
@@ -97,7 +97,9 @@ class StoredWeights:
     held_reason: str
 
 
-NOTHING = Allocation(0, None, {}, {}, held=True, held_reason=HoldReason.BLOB_MISSING)
+NOTHING = Allocation(
+    ts=0, gates_ts=None, weights={}, scores={}, held=True, held_reason=HoldReason.BLOB_MISSING
+)
 
 
 def allocate(
@@ -155,12 +157,12 @@ def allocate(
     )
     weights = weights_of({i: scores[i] for i in selection.selected}, limits)
     return Allocation(
-        now_ms,
-        gates.ts,
-        {**retained, **weights},
-        scores,
-        False,
-        None,
+        ts=now_ms,
+        gates_ts=gates.ts,
+        weights={**retained, **weights},
+        scores=scores,
+        held=False,
+        held_reason=None,
         retained=tuple(retained),
         challenges=selection.challenges,
         displaced=tuple(

@@ -91,7 +91,10 @@ def _sample(raw: bytes) -> Sample | None:
     try:
         fields = json.loads(raw)
         sample = Sample(
-            int(fields["ts"]), int(fields["trades"]), float(fields["calmar"]), float(fields["pnl"])
+            ts=int(fields["ts"]),
+            trades=int(fields["trades"]),
+            calmar=float(fields["calmar"]),
+            pnl=float(fields["pnl"]),
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

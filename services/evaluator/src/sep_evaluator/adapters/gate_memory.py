@@ -98,7 +98,13 @@ def _state(
         return GateState(watermark=watermark, cooldown_until=until)
     if watermark is None:
         return GateState(eligible=eligible == 1)
-    return GateState(eligible == 1, passes or 0, fails or 0, misses or 0, watermark)
+    return GateState(
+        eligible=eligible == 1,
+        passes=passes or 0,
+        fails=fails or 0,
+        misses=misses or 0,
+        watermark=watermark,
+    )
 
 
 def _cooldown_end(cooldown: bytes | None, ttl_ms: int, now_ms: int) -> int | None:

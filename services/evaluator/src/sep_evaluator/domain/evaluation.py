@@ -27,7 +27,7 @@ from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.domain.spans import SpanSummary
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateLimits:
     """Limits of an evaluation.
 
@@ -144,7 +144,13 @@ def evaluate(
             after = step(state, verdict, watermark, now_ms)
             if after.watermark != state.watermark:
                 sample = next_sample(
-                    history, Sample(now_ms, summary.trades, summary.calmar, summary.pnl_total)
+                    history,
+                    Sample(
+                        ts=now_ms,
+                        trades=summary.trades,
+                        calmar=summary.calmar,
+                        pnl=summary.pnl_total,
+                    ),
                 )
     reasons = (
         *hysteresis_reasons(after, band, now_ms),

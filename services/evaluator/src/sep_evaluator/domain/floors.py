@@ -8,7 +8,7 @@ HISTORY_MS = 30 * 24 * HOUR_MS
 ENOUGH_SAMPLES = 24
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One hourly sample of an instrument's evaluation; ``ts`` in ms."""
 
@@ -18,7 +18,7 @@ class Sample:
     pnl: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaseFloors:
     """Configured lower bounds of the floors."""
 
@@ -27,7 +27,7 @@ class BaseFloors:
     pnl: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Floors:
     """Floors in force: number of trades, Calmar ratio, sum of returns."""
 
@@ -43,13 +43,13 @@ def adaptive_floors(base: BaseFloors, history: Sequence[Sample]) -> Floors:
     the 40th percentile. With fewer than 24 samples the base floors apply.
     """
     if len(history) < ENOUGH_SAMPLES:
-        return Floors(base.min_trades, base.calmar, base.pnl)
+        return Floors(min_trades=base.min_trades, calmar=base.calmar, pnl=base.pnl)
     calmar = sorted(s.calmar for s in history)
     spread = percentile(calmar, 75) - percentile(calmar, 25)
     return Floors(
-        max(base.min_trades, percentile(sorted(s.trades for s in history), 50)),
-        max(base.calmar, percentile(calmar, 50) + 0.10 * spread),
-        max(base.pnl, percentile(sorted(s.pnl for s in history), 40)),
+        min_trades=max(base.min_trades, percentile(sorted(s.trades for s in history), 50)),
+        calmar=max(base.calmar, percentile(calmar, 50) + 0.10 * spread),
+        pnl=max(base.pnl, percentile(sorted(s.pnl for s in history), 40)),
     )
 
 

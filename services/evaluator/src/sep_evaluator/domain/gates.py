@@ -40,7 +40,7 @@ class GateReason(StrEnum):
     NEAR_CLOSE = "NEAR_CLOSE"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateState:
     """An instrument's hysteresis memory.
 
@@ -60,7 +60,7 @@ class GateState:
         return self.cooldown_until is not None and now_ms < self.cooldown_until
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Distance:
     """A metric, the level at which it passes and the level below which it fails."""
 
@@ -83,7 +83,10 @@ def distances(summary: SpanSummary, floors: Floors, buffer: float) -> tuple[Dist
         ("calmar", summary.calmar, floors.calmar),
         ("pnl", summary.pnl_total, floors.pnl),
     )
-    return tuple(Distance(name, value, f * up, f * down) for name, value, f in pairs)
+    return tuple(
+        Distance(metric=name, value=value, passes_at=f * up, fails_below=f * down)
+        for name, value, f in pairs
+    )
 
 
 def judge(band: tuple[Distance, ...]) -> Verdict:

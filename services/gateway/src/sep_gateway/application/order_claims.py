@@ -81,7 +81,9 @@ class OrderClaims:
             _log.warning("claim not released", client_order_id=client_order_id, error=str(error))
 
     async def _new_claim(self) -> OrderClaim:
-        return OrderClaim(now_ms(self._clock), await self._last_transaction_id())
+        return OrderClaim(
+            ts_ms=now_ms(self._clock), since_transaction_id=await self._last_transaction_id()
+        )
 
     async def _acquire(self, client_order_id: str, claim: OrderClaim) -> bool:
         if self._unclaimed.get(client_order_id) is not None:

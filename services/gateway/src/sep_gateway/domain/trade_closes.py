@@ -31,7 +31,7 @@ def close_in_ledger(
                 result = result_of(client_order_id, ending)
                 if result is not None:
                     return result
-        return OrderResult(client_order_id, OrderState.PENDING)
+        return OrderResult(client_order_id=client_order_id, state=OrderState.PENDING)
     return None
 
 
