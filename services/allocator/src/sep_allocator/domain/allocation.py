@@ -192,7 +192,7 @@ def _hold_reason(gates: Gates, limits: AllocationLimits, now_ms: int) -> HoldRea
 def _held(
     managed: ManagedUnits | None, previous: Allocation, limits: AllocationLimits, now_ms: int
 ) -> Collection[str]:
-    """Instruments that hold a slot: those with managed units, as far as the guard says so."""
+    """Instruments that hold a slot: those with managed units in the guard's last report."""
     age = None if managed is None else age_of(managed.ts, now_ms, limits.max_blob_age_s)
     if managed is None or age is None or not age.fresh:
         return previous.weights.keys()

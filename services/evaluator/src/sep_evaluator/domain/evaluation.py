@@ -1,6 +1,6 @@
 """One evaluation of one instrument: gate memory and observation in, gate and reasons out.
 
-Two states are kept apart. *Eligible* is the memory that hysteresis moves; it outlives a closed
+There are two separate states. *Eligible* is the memory that hysteresis moves; it outlives a closed
 market. The *gate* is what is published: it is open (1) only while the instrument is eligible
 and nothing else (cooldown, session, candle age, span integrity) keeps it closed.
 """
