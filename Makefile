@@ -56,12 +56,13 @@ test-fast: $(VENV)/installed-dev $(CONTRACT)  ## run the domain and service test
 	@$(BIN)/python tests/run.py --fast $(ARGS)
 
 .PHONY: lint
-lint: $(VENV)/installed-dev $(CONTRACT)  ## what CI checks beside the tests: ruff, mypy --strict, buf, generated files, digests
+lint: $(VENV)/installed-dev $(CONTRACT)  ## what CI checks beside the tests: ruff, mypy --strict, buf, layers, generated files, digests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(SOURCES) $(TESTS) $(PROGRAMS)
 	cd protos && ../$(BIN)/buf lint gen/sep_protos/contract.binpb --config buf.yaml
 	$(BIN)/python generate.py --check
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/contract/test_layers.py
 	$(BIN)/python requirements/lock.py --check
 
 .PHONY: format

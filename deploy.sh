@@ -155,7 +155,7 @@ absolute() { realpath --canonicalize-missing --no-symlinks "$1"; }
 exported_token=''
 if [[ -z $token_file ]]; then
     # In a folder that only this user can enter; the containers get the file alone. Not in the
-    # environment: whoever may inspect a container reads that.
+    # environment: anyone who may inspect a container can read that.
     token_file=$state/broker_token/oanda_api_token
     exported_token=$OANDA_API_TOKEN
 fi

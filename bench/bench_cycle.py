@@ -86,7 +86,9 @@ async def _cycles(store: Valkey, count: int, goal_ms: float, cycles: int) -> lis
     lease = Lease(store, "evaluator", "bench", clock)
     await lease.renew()
     calendar = SessionCalendar(MarketCalendar.ALWAYS)
-    rules = RunRules(_GRANULARITY, calendar, 5, _DAYS)
+    rules = RunRules(
+        granularity=_GRANULARITY, calendar=calendar, exit_minutes=5, long_run_days=_DAYS
+    )
     runs = LongRuns(tuple(tape), rules, CandleStore(store))
     loaded = await _seconds(runs.catch_up)
     settings = load_settings(EvaluatorSettings, {})

@@ -279,7 +279,13 @@ def _view(count: int) -> View:
 
 
 def _instrument(name: str) -> Instrument:
-    return Instrument(name, 5, 0, _D(1), _D("0.02"))
+    return Instrument(
+        name=name,
+        display_precision=5,
+        trade_units_precision=0,
+        minimum_trade_size=_D(1),
+        margin_rate=_D("0.02"),
+    )
 
 
 def _times(work: Callable[[], object], rounds: int) -> list[float]:

@@ -18,7 +18,7 @@ import uvloop
 _WARM_UP_S = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """Successful responses per second, their latency in ms, and the number of failed ones."""
 
@@ -96,12 +96,12 @@ async def _run(url: str, seconds: float, connections: int) -> Load:
     for connection in opened:
         connection.active = False
     if not times:
-        return Load(0, 0, 0, len(failed))
+        return Load(per_second=0, p50_ms=0, p99_ms=0, failed=len(failed))
     return Load(
-        len(times) / elapsed,
-        times[len(times) // 2] * 1000,
-        times[int(len(times) * 0.99)] * 1000,
-        len(failed),
+        per_second=len(times) / elapsed,
+        p50_ms=times[len(times) // 2] * 1000,
+        p99_ms=times[int(len(times) * 0.99)] * 1000,
+        failed=len(failed),
     )
 
 

@@ -215,6 +215,58 @@ def test_the_real_time_is_read_in_one_place() -> None:
     assert calls(everything(), REAL_CLOCK) == [("sep_kit.clock", "time.time_ns")]
 
 
+# Not the age of a value that is used, but how long something lasts or is remembered.
+PERIODS = {
+    "sep_evaluator.domain.floors.within_history",
+    "sep_evaluator.domain.floors.at",
+    "sep_guard.domain.entry_limiters.ramp_ended",
+    "sep_guard.domain.risk.activity.entries_last_hour",
+    "sep_guard.domain.risk.activity._trimmed",
+    "sep_guard.domain.risk.locks.impose",
+    "sep_guard.domain.risk.locks.forget_old",
+    "sep_guard.domain.stop_guard.obsolete",
+}
+
+
+def test_ages_are_judged_by_one_function() -> None:
+    """No function compares ``now - something``, except ``sep_fx.freshness``; see the glossary."""
+    found = {
+        f"{source.module}.{function.name}"
+        for source in everything()
+        for function in ast.walk(source.tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for compare in ast.walk(function)
+        if isinstance(compare, ast.Compare) and subtracts_from_wall_clock(compare)
+    }
+    assert found - PERIODS == set()
+
+
+def subtracts_from_wall_clock(compare: ast.Compare) -> bool:
+    """Whether it contains a subtraction from a time; a plain ``now`` is a monotonic clock."""
+    return any(
+        dotted(operand).rpartition(".")[2] in {"now_ms", "now_s", "now_ns"}
+        for node in ast.walk(compare)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)
+        for operand in (node.left.func if isinstance(node.left, ast.Call) else node.left,)
+    )
+
+
+@pytest.mark.parametrize(
+    ("comparison", "by_hand"),
+    [
+        ("now_ms - made < 5", True),
+        ("(view.now_ms - made) / 1000 < 5", True),
+        ("5 <= now_s(clock) - (a + b)", True),
+        ("loop_time - made < 5", False),
+        ("age_of(made, now_ms, 5).fresh == yes", False),
+    ],
+)
+def test_an_age_judged_by_hand_is_found(comparison: str, by_hand: bool) -> None:
+    compare = ast.parse(comparison, mode="eval").body
+    assert isinstance(compare, ast.Compare)
+    assert subtracts_from_wall_clock(compare) is by_hand
+
+
 def test_only_entry_points_create_a_real_clock() -> None:
     creators = {module for module, _ in calls(everything(), {"SystemClock"})}
     entry_points = {"sep_kit.service", "sep_testing.services"}

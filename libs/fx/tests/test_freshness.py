@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sep_fx.freshness import CLOCK_SKEW_S, Freshness, age_of, bar_age_limit
+from sep_fx.freshness import CLOCK_SKEW_S, Freshness, age_of, bar_age_limit, newest_stamp_ms
 from sep_fx.instants import is_fresh
 
 MS = st.integers(-(2**50), 2**50)
@@ -35,6 +35,20 @@ def test_verdict_and_seconds(
 )
 def test_the_limit_can_be_included(made_ms: int, verdict: Freshness) -> None:
     assert age_of(made_ms, 100_000, 10, including_limit=True).verdict is verdict
+
+
+@pytest.mark.parametrize(("ahead_s", "future"), [(0, True), (1.999, True), (2, False), (5, False)])
+def test_a_rule_may_tolerate_another_clock_difference(ahead_s: float, future: bool) -> None:
+    age = age_of(102_000, 100_000, 10, ahead_s=ahead_s)
+    assert (age.verdict is Freshness.FUTURE) is future
+
+
+@given(MS, MS, st.floats(0, 60))
+def test_what_is_later_than_the_newest_stamp_is_in_the_future(
+    made_ms: int, now_ms: int, ahead_s: float
+) -> None:
+    future = age_of(made_ms, now_ms, 1e15, ahead_s=ahead_s).verdict is Freshness.FUTURE
+    assert future is (made_ms > newest_stamp_ms(now_ms, ahead_s))
 
 
 @given(MS, MS, st.floats(0.001, 1e9))

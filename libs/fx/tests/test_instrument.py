@@ -7,7 +7,13 @@ from sep_fx.instrument import Instrument, is_instrument_name, split_name
 
 
 def instrument(display: int = 5, units: int = 0) -> Instrument:
-    return Instrument("EUR_USD", display, units, Decimal(1), Decimal("0.0333"))
+    return Instrument(
+        name="EUR_USD",
+        display_precision=display,
+        trade_units_precision=units,
+        minimum_trade_size=Decimal(1),
+        margin_rate=Decimal("0.0333"),
+    )
 
 
 PRECISIONS = st.integers(0, 6)

@@ -137,16 +137,16 @@ async def test_two_services_that_hold_the_same_engage_record_it_once(
     assert [switch.pending for switch in switches] == [None, None]
 
 
-async def test_the_other_service_is_told_until_it_hears(
+async def test_the_other_service_is_received_until_it_hears(
     own: Valkey, valkey: ValkeyServer, tmp_path: Path, clock: FakeClock
 ) -> None:
-    told: list[KillSwitchChange] = []
+    received: list[KillSwitchChange] = []
     reachable = False
 
     async def tell(change: KillSwitchChange) -> None:
         if not reachable:
             raise PeerUnavailableError("gateway does not answer")
-        told.append(change)
+        received.append(change)
 
     valkey.kill()
     switch = DurableKillSwitch(KillSwitch(own), None, clock, tell)
@@ -155,7 +155,7 @@ async def test_the_other_service_is_told_until_it_hears(
     for _ in range(2):
         with pytest.raises(StoreUnavailableError):
             await switch.tick()
-    assert told == [ENGAGED]
+    assert received == [ENGAGED]
 
 
 async def test_a_release_without_the_store_fails_and_changes_nothing(

@@ -22,8 +22,15 @@ from sep_fx.sessions import SessionState
 
 NOW = 1_700_000_000_000
 OPEN = SessionState(True, NOW // 1000 + 86_400, None, ())
-LIMITS = AllocationLimits(3, Decimal("0.30"), Decimal("0.35"), 180, 5, ScoreWeights())
-WINDOW = Window(0.6, 0.9, 0.8, 0.1, 0.05)
+LIMITS = AllocationLimits(
+    top_k=3,
+    target_pct=Decimal("0.30"),
+    max_per_position_pct=Decimal("0.35"),
+    max_blob_age_s=180,
+    exit_minutes=5,
+    score_weights=ScoreWeights(),
+)
+WINDOW = Window(coherence=0.6, stability=0.9, entropy=0.8, rupture=0.1, hazard=0.05)
 PAIRS = ("AUD_USD", "EUR_USD", "GBP_USD", "USD_CHF", "USD_JPY")
 ALL = dict.fromkeys(PAIRS, WINDOW)
 SESSIONS = dict.fromkeys(PAIRS, OPEN)
@@ -34,8 +41,12 @@ def gates(*, ts: int = NOW, closed: tuple[str, ...] = (), cooling: tuple[str, ..
 
 
 def test_the_score_weighs_coherence_most() -> None:
-    assert score(Window(1, 1, 0, 0, 0), ScoreWeights()) == pytest.approx(1.0)
-    assert score(Window(0, 0, 1, 1, 1), ScoreWeights(hazard=0.5)) == pytest.approx(-0.5)
+    assert score(
+        Window(coherence=1, stability=1, entropy=0, rupture=0, hazard=0), ScoreWeights()
+    ) == pytest.approx(1.0)
+    assert score(
+        Window(coherence=0, stability=0, entropy=1, rupture=1, hazard=1), ScoreWeights(hazard=0.5)
+    ) == pytest.approx(-0.5)
 
 
 def test_the_top_k_by_score_get_weights_and_ties_go_by_name() -> None:
@@ -65,7 +76,14 @@ def test_an_instrument_closed_cooling_near_its_close_or_unknown_is_no_candidate(
     assert set(result.weights) == set(PAIRS) - {"EUR_USD"}
 
 
-PREVIOUS = Allocation(NOW - 999, NOW - 1000, {"EUR_USD": 0.1}, {"EUR_USD": 0.7}, False, None)
+PREVIOUS = Allocation(
+    ts=NOW - 999,
+    gates_ts=NOW - 1000,
+    weights={"EUR_USD": 0.1},
+    scores={"EUR_USD": 0.7},
+    held=False,
+    held_reason=None,
+)
 
 
 @pytest.mark.parametrize(
@@ -106,10 +124,11 @@ def test_while_the_market_is_closed_the_weights_stay_and_are_not_held() -> None:
 
 
 UNIT = st.floats(0, 1)
+WINDOWS = st.builds(Window, coherence=UNIT, stability=UNIT, entropy=UNIT, rupture=UNIT, hazard=UNIT)
 
 
 @given(
-    st.dictionaries(st.sampled_from(PAIRS), st.builds(Window, UNIT, UNIT, UNIT, UNIT, UNIT)),
+    st.dictionaries(st.sampled_from(PAIRS), WINDOWS),
     st.sets(st.sampled_from(PAIRS)),
     st.sets(st.sampled_from(PAIRS)),
     st.integers(1, 6),

@@ -18,7 +18,11 @@ from structlog.testing import capture_logs
 from .memory_store import InMemoryAllocatorStore
 
 EUR = "EUR_USD"
-SIGNAL = Signal(window=Window(0.6, 0.9, 0.8, 0.1, 0.05), sigma_eff=0.001, slope_bps=None)
+SIGNAL = Signal(
+    window=Window(coherence=0.6, stability=0.9, entropy=0.8, rupture=0.1, hazard=0.05),
+    sigma_eff=0.001,
+    slope_bps=None,
+)
 
 
 class Environment:
@@ -28,7 +32,14 @@ class Environment:
         self.clock = FakeClock()
         self.store = InMemoryAllocatorStore()
         self.registry = CollectorRegistry()
-        limits = AllocationLimits(3, Decimal("0.30"), Decimal("0.35"), 180, 5, ScoreWeights())
+        limits = AllocationLimits(
+            top_k=3,
+            target_pct=Decimal("0.30"),
+            max_per_position_pct=Decimal("0.35"),
+            max_blob_age_s=180,
+            exit_minutes=5,
+            score_weights=ScoreWeights(),
+        )
         self.loop = AllocationLoop(
             (EUR,),
             SessionCalendar(MarketCalendar.ALWAYS),

@@ -21,16 +21,29 @@ from .memory_store import InMemoryAllocatorStore
 
 EUR, GBP = "EUR_USD", "GBP_USD"
 GATES = Gates(7, {EUR: True, GBP: False}, {EUR: False, GBP: True}, {EUR: [], GBP: ["COOLDOWN"]})
-SIGNAL = Signal(window=Window(0.6, 0.9, 0.8, 0.1, 0.05), sigma_eff=0.001, slope_bps=2.5)
-MADE = Allocation(8, 7, {EUR: 0.1}, {EUR: 0.7, GBP: 0.2}, False, None)
-HELD = Allocation(8, 7, {EUR: 0.1}, {EUR: 0.7}, True, HoldReason.BLOB_STALE)
+SIGNAL = Signal(
+    window=Window(coherence=0.6, stability=0.9, entropy=0.8, rupture=0.1, hazard=0.05),
+    sigma_eff=0.001,
+    slope_bps=2.5,
+)
+MADE = Allocation(
+    ts=8, gates_ts=7, weights={EUR: 0.1}, scores={EUR: 0.7, GBP: 0.2}, held=False, held_reason=None
+)
+HELD = Allocation(
+    ts=8,
+    gates_ts=7,
+    weights={EUR: 0.1},
+    scores={EUR: 0.7},
+    held=True,
+    held_reason=HoldReason.BLOB_STALE,
+)
 CONTESTED = Allocation(
-    8,
-    7,
-    {EUR: 0.1},
-    {EUR: 0.7},
-    False,
-    None,
+    ts=8,
+    gates_ts=7,
+    weights={EUR: 0.1},
+    scores={EUR: 0.7},
+    held=False,
+    held_reason=None,
     retained=(EUR,),
     challenges={(GBP, EUR): 2},
     displaced=(GBP,),

@@ -89,10 +89,10 @@ def make_replica(
     valkey: Valkey, clock: Clock, settings: EvaluatorSettings, holder: str = "a"
 ) -> Replica:
     rules = RunRules(
-        settings.candle_granularity,
-        SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled),
-        settings.session_exit_minutes,
-        settings.eval_long_run_days,
+        granularity=settings.candle_granularity,
+        calendar=SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled),
+        exit_minutes=settings.session_exit_minutes,
+        long_run_days=settings.eval_long_run_days,
     )
     limits = settings.gate_limits()
     runs = LongRuns(settings.hotband_pairs, rules, CandleStore(valkey))

@@ -43,7 +43,7 @@ from .harness import (
 
 PAIR = "EUR_USD"
 START = 1_893_456_000  # 2030-01-01
-BASE = BaseFloors(10, 0.15, 0.0)
+BASE = BaseFloors(min_trades=10, calmar=0.15, pnl=0.0)
 
 
 def bars(count: int, **changed: Any) -> Bars:
@@ -132,9 +132,13 @@ async def test_eligibility_moves_by_hysteresis_alone(env: Environment) -> None:
 def state_of(found: dict[str, Any], now: int) -> GateState:
     until = int(found["cooldown"] or 0)
     return GateState(
-        found["eligible"] == 1, found["passes"], found["fails"], found["misses"],
-        found["watermark"], until if until > now else None,
-    )  # fmt: skip
+        eligible=found["eligible"] == 1,
+        passes=found["passes"],
+        fails=found["fails"],
+        misses=found["misses"],
+        watermark=found["watermark"],
+        cooldown_until=until if until > now else None,
+    )
 
 
 @given(st.integers(0, 10), st.integers(0, 10), st.integers(0, 3), st.booleans())

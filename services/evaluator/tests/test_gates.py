@@ -32,14 +32,21 @@ from sep_evaluator.domain.spans import SpanSummary
 from sep_fx.sessions import SessionState
 
 BASE = BaseFloors(min_trades=10, calmar=0.15, pnl=0.0)
-LIMITS = GateLimits(BASE, exit_minutes=5, max_candle_age_s=300, granularity_s=60)
+LIMITS = GateLimits(floors=BASE, exit_minutes=5, max_candle_age_s=300, granularity_s=60)
 OPEN = SessionState(True, 10**10, None, ("London",))
 NOW = 1_700_000_000_000
 verdicts = st.lists(st.sampled_from(list(Verdict)), max_size=60)
 
 
 def summary(trades: int = 20, calmar: float = 1.0, pnl: float = 0.01) -> SpanSummary:
-    return SpanSummary(trades, trades // 2, 0.5, pnl, 0.01, calmar)
+    return SpanSummary(
+        trades=trades,
+        wins=trades // 2,
+        win_rate=0.5,
+        pnl_total=pnl,
+        max_drawdown=0.01,
+        calmar=calmar,
+    )
 
 
 def run(sequence: list[Verdict], state: GateState = GateState()) -> list[GateState]:  # noqa: B008

@@ -28,7 +28,7 @@ from .memory_store import InMemoryEvaluatorStore
 PAIR = "EUR_USD"
 START = 1_893_456_000  # 2030-01-01
 # Every summary passes these, so that eligibility takes two evaluations.
-FLOORS = BaseFloors(0, -1e6, -1e6)
+FLOORS = BaseFloors(min_trades=0, calmar=-1e6, pnl=-1e6)
 
 
 class InMemoryCandles:
@@ -74,7 +74,12 @@ class Environment:
         self.store = InMemoryEvaluatorStore(FLOORS)
         self.stored = InMemoryCandles(random_walk(3, 400, gap=0.0, start=START))
         self.prices = InMemoryPrices()
-        rules = RunRules(Granularity.M1, SessionCalendar(MarketCalendar.ALWAYS), 5, 2)
+        rules = RunRules(
+            granularity=Granularity.M1,
+            calendar=SessionCalendar(MarketCalendar.ALWAYS),
+            exit_minutes=5,
+            long_run_days=2,
+        )
         self.runs = LongRuns((PAIR,), rules, self.stored)
         self.candles = CandleLoop(self.runs, self.store, self.clock)
         self.manifolds = ManifoldLoop(self.runs, self.store, self.prices)
@@ -83,7 +88,11 @@ class Environment:
             self.store,
             self.clock,
             EvaluationRules(
-                limits=GateLimits(FLOORS, 5, 300, 60), buffers=Buffers.of(0.1, {}), span_days=1
+                limits=GateLimits(
+                    floors=FLOORS, exit_minutes=5, max_candle_age_s=300, granularity_s=60
+                ),
+                buffers=Buffers.of(0.1, {}),
+                span_days=1,
             ),
             EvaluatorMetrics(CollectorRegistry()),
         )
@@ -152,7 +161,12 @@ async def test_a_standby_replica_requests_no_prices(env: Environment) -> None:
 async def test_a_manifold_has_the_time_of_its_price(env: Environment) -> None:
     env.add_bars(300)
     await env.candles.tick()
-    price = LivePrice(PAIR, 1000 * (START + 60 * 300), Decimal("1.30000"), Decimal("1.30010"))
+    price = LivePrice(
+        instrument=PAIR,
+        ts_ms=1000 * (START + 60 * 300),
+        bid=Decimal("1.30000"),
+        ask=Decimal("1.30010"),
+    )
     env.prices.listed = [price]
     for _ in range(2):
         await env.manifolds.tick()

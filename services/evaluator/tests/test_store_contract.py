@@ -31,9 +31,11 @@ from sep_testing.clock import FakeClock
 from .memory_store import InMemoryEvaluatorStore
 
 EUR, JPY = "EUR_USD", "USD_JPY"
-BASE = BaseFloors(10, 0.15, 0.0)
-LIMITS = GateLimits(BASE, exit_minutes=5, max_candle_age_s=300, granularity_s=60)
-FIGURES = WindowFigures(0.6, 0.9, 0.1, 0.8, 0.05, 0.0001)
+BASE = BaseFloors(min_trades=10, calmar=0.15, pnl=0.0)
+LIMITS = GateLimits(floors=BASE, exit_minutes=5, max_candle_age_s=300, granularity_s=60)
+FIGURES = WindowFigures(
+    coherence=0.6, stability=0.9, rupture=0.1, entropy=0.8, hazard=0.05, sigma_eff=0.0001
+)
 BRACKET = Bracket(stop_distance=0.001, take_profit_distance=0.0015, max_spread=None)
 MINUTE_NS = 60 * 10**9
 DIGEST = digest_of(StrategyParams())

@@ -11,8 +11,20 @@ from sep_gateway.domain.order_rules import Refusal, fit_order
 from sep_gateway.domain.orders import MarketOrder, OrderState
 from sep_gateway.domain.transactions import DUPLICATE, Transaction, outcome_in_ledger
 
-EUR_USD = Instrument("EUR_USD", 5, 0, Decimal(1), Decimal("0.02"))
-TENTHS = Instrument("XAU_USD", 3, 1, Decimal("0.1"), Decimal("0.05"))
+EUR_USD = Instrument(
+    name="EUR_USD",
+    display_precision=5,
+    trade_units_precision=0,
+    minimum_trade_size=Decimal(1),
+    margin_rate=Decimal("0.02"),
+)
+TENTHS = Instrument(
+    name="XAU_USD",
+    display_precision=3,
+    trade_units_precision=1,
+    minimum_trade_size=Decimal("0.1"),
+    margin_rate=Decimal("0.05"),
+)
 
 
 def order(units: str, *, reduce_only: bool = False, stop: str | None = None) -> MarketOrder:
@@ -71,12 +83,12 @@ def test_reduction_has_no_stop() -> None:
     assert fitted.take_profit_price is None
 
 
-CREATED = Transaction(10, "MARKET_ORDER", client_order_id="a")
-FILL = Transaction(11, "ORDER_FILL", order_id="10", units=Decimal(5), price=Decimal("1.1"))
-CANCEL = Transaction(11, "ORDER_CANCEL", order_id="10", reason="MARKET_HALTED")
-REJECT = Transaction(12, "MARKET_ORDER_REJECT", client_order_id="a", reason="UNITS_INVALID")
-SECOND = Transaction(13, "MARKET_ORDER_REJECT", client_order_id="a", reason=DUPLICATE)
-OTHER = Transaction(14, "ORDER_FILL", order_id="9", client_order_id="b", units=Decimal(7))
+CREATED = Transaction(id=10, type="MARKET_ORDER", client_order_id="a")
+FILL = Transaction(id=11, type="ORDER_FILL", order_id="10", units=Decimal(5), price=Decimal("1.1"))
+CANCEL = Transaction(id=11, type="ORDER_CANCEL", order_id="10", reason="MARKET_HALTED")
+REJECT = Transaction(id=12, type="MARKET_ORDER_REJECT", client_order_id="a", reason="UNITS_INVALID")
+SECOND = Transaction(id=13, type="MARKET_ORDER_REJECT", client_order_id="a", reason=DUPLICATE)
+OTHER = Transaction(id=14, type="ORDER_FILL", order_id="9", client_order_id="b", units=Decimal(7))
 
 
 @pytest.mark.parametrize(

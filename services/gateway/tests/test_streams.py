@@ -168,7 +168,7 @@ async def test_ledger_gap_stays_open_while_the_brokers_lists_disagree(
 
 def test_transaction_lists_are_compared_within_their_common_range() -> None:
     def page(last: int, *ids: int) -> TransactionPage:
-        return TransactionPage(tuple(Transaction(i, "ORDER_FILL") for i in ids), last)
+        return TransactionPage(tuple(Transaction(id=i, type="ORDER_FILL") for i in ids), last)
 
     assert disagreement(page(7, 5, 6, 7), page(7, 5, 6, 7)) == ()
     assert disagreement(page(7, 5, 6, 7), page(9, 5, 6, 7, 8, 9)) == ()

@@ -58,7 +58,16 @@ class MemoryBroker:
     def __init__(self, clock: Clock, *instruments: str, balance: int = 100_000) -> None:
         self._clock = clock
         self.balance = Decimal(balance)
-        self.rules = {i: Instrument(i, 5, 0, Decimal(1), RATE) for i in instruments}
+        self.rules = {
+            i: Instrument(
+                name=i,
+                display_precision=5,
+                trade_units_precision=0,
+                minimum_trade_size=Decimal(1),
+                margin_rate=RATE,
+            )
+            for i in instruments
+        }
         self.mids = dict.fromkeys(instruments, Decimal("1.10000"))
         self.positions = {i: Position() for i in instruments}
         self.placed: list[Intent] = []

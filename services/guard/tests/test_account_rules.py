@@ -145,7 +145,13 @@ def test_near_the_closeout_nothing_stays(pair: tuple[GuardLimits, View]) -> None
 
 def market(*held: Trade, bid: str = "1.10", rate: str = "0.02", **changed: object) -> Market:
     base = Market(
-        instrument=Instrument(EUR, 5, 0, D(1), D(rate)),
+        instrument=Instrument(
+            name=EUR,
+            display_precision=5,
+            trade_units_precision=0,
+            minimum_trade_size=D(1),
+            margin_rate=D(rate),
+        ),
         session=SessionState(True, NOW // 1000 + 90_000, None, ()),
         signal=None,
         manifold_ms=NOW,

@@ -81,7 +81,13 @@ def quote(ask: str, *, ts_ms: int = NOW, tradeable: bool = True) -> Quote:
 def market(name: str = "EUR_USD", **changes: object) -> Market:
     digits = 3 if name.endswith("JPY") else 5
     base = Market(
-        instrument=Instrument(name, digits, 0, D(1), D("0.02")),
+        instrument=Instrument(
+            name=name,
+            display_precision=digits,
+            trade_units_precision=0,
+            minimum_trade_size=D(1),
+            margin_rate=D("0.02"),
+        ),
         session=OPEN,
         signal=SIGNAL,
         manifold_ms=NOW - 1000,

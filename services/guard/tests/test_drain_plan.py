@@ -20,7 +20,13 @@ NO_BUFFER = DrainLimits(buffer=D(0), min_units=D(0))
 def holding(name: str, managed: int, manual: int = 0, price: str = "1") -> Market:
     quote = Quote(bid=D(price), ask=D(price), ts_ms=0, tradeable=True)
     return Market(
-        instrument=Instrument(name, 5, 0, D(1), D("0.02")),
+        instrument=Instrument(
+            name=name,
+            display_precision=5,
+            trade_units_precision=0,
+            minimum_trade_size=D(1),
+            margin_rate=D("0.02"),
+        ),
         session=SessionState(True, None, None, ()),
         signal=None,
         manifold_ms=None,

@@ -1,4 +1,4 @@
-"""A decision log that can't be written: health says so, and it heals."""
+"""A decision log that can't be written: health reports it until it recovers."""
 
 import grpc
 import pytest

@@ -254,7 +254,10 @@ class Desk:
             half = mid * D("0.00005")
             stop = mid * step["stops"][pair]
             markets[pair] = Market(
-                instrument=Instrument(pair, 5, 0, D(1), D("0.02")),
+                instrument=Instrument(
+                    name=pair, display_precision=5, trade_units_precision=0,
+                    minimum_trade_size=D(1), margin_rate=D("0.02"),
+                ),
                 session=OPEN,
                 signal=Signal(
                     ended_ms=now, coherence=0.62, stability=0.9, entropy=0.7, rupture=0.1,

@@ -462,7 +462,7 @@ async def test_a_day_from_the_open_to_the_close(
     assert step.decisions(JPY) == [("ENTRY", ["DIRECTION", "RAMP_LIMITED"])]
     assert (await day.held())[JPY] < 0
 
-    # --- Session close. Managed positions are closed in the last minutes; manual ones are kept.
+    # --- Session close. Managed positions are closed in the last minutes; manual ones stay.
     left = (await day.held())[GBP]
     await day.jump(EVENING)
     for pair in PAIRS:

@@ -69,12 +69,12 @@ def limits(draw: st.DrawFn) -> GuardLimits:
 def instruments(draw: st.DrawFn, name: str) -> Instrument:
     _, digits, precision = LISTED[name]
     return Instrument(
-        name,
-        digits,
-        precision,
-        draw(st.sampled_from([D("0.1"), D(1), D(1000)])),
-        draw(decimals("0.005", "0.5", 4)),
-        draw(st.sampled_from([D(100_000_000), D(50_000)])),
+        name=name,
+        display_precision=digits,
+        trade_units_precision=precision,
+        minimum_trade_size=draw(st.sampled_from([D("0.1"), D(1), D(1000)])),
+        margin_rate=draw(decimals("0.005", "0.5", 4)),
+        maximum_order_units=draw(st.sampled_from([D(100_000_000), D(50_000)])),
     )
 
 

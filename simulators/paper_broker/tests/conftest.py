@@ -127,7 +127,13 @@ class AccountHarness:
     ) -> list[Transaction]:
         """Observe a quote one second later. Returns the transactions it created."""
         self.now += NS_PER_SECOND
-        quote = Quote(instrument, self.now, Decimal(bid), Decimal(ask), tradeable)
+        quote = Quote(
+            instrument=instrument,
+            time_ns=self.now,
+            bid=Decimal(bid),
+            ask=Decimal(ask),
+            tradeable=tradeable,
+        )
         return self.account.observe([quote])
 
 

@@ -59,7 +59,7 @@ class AccountMachine(RuleBasedStateMachine):
     def quote_of(self, name: str, step: int) -> Quote:
         point = D(1).scaleb(-INSTRUMENTS[name].display_precision)
         bid = LEVELS[name] + step * point
-        return Quote(name, self.now, bid, bid + 10 * point)
+        return Quote(instrument=name, time_ns=self.now, bid=bid, ask=bid + 10 * point)
 
     def tick(self) -> int:
         self.now += NS_PER_SECOND

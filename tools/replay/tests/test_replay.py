@@ -239,7 +239,7 @@ def test_recorded_candles_are_replayed_within_the_limits(tmp_path: Path) -> None
 
 
 def test_floors_in_force_are_those_of_the_history_at_any_time() -> None:
-    base = BaseFloors(10, 0.15, 0.0)
+    base = BaseFloors(min_trades=10, calmar=0.15, pnl=0.0)
     rng = np.random.default_rng(1)
     floors, samples, now = FloorsInForce(base), list[Sample](), 1_700_000_000_000
     for _ in range(900):

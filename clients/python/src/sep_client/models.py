@@ -528,9 +528,9 @@ class RiskLimit(Answer):
     """Instrument or currency that observed belongs to; empty for the account."""
     observed: float | None = None
     """What is observed now, in the unit of the limit's knob: the largest of all instruments or
-    currencies. Unset when it can't be told."""
+    currencies. Unset when unknown."""
     headroom: float | None = None
-    """Share of the limit that is left, 0 to 1. Unset when it can't be told."""
+    """Share of the limit that is left, 0 to 1. Unset when unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""The one rule for how old a value is: fresh, stale, missing, or stamped in the future."""
+"""The one rule for how old a value is: fresh, stale, missing, or stamped in the future.
+
+Every value that is checked against the clock goes through ``age_of``; a test of the layers finds
+comparisons that do not.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +11,8 @@ BAR_GRACE_S = 60.0
 """How long the next bar may take to be complete, fetched and judged."""
 
 CLOCK_SKEW_S = 5.0
-"""Tolerated clock difference between two machines. A stamp further ahead is a fault."""
+"""Tolerated clock difference between two machines, where a rule names no other one. A stamp further
+ahead is a fault."""
 
 
 class Freshness(StrEnum):
@@ -17,7 +22,7 @@ class Freshness(StrEnum):
     STALE = "stale"
     MISSING = "missing"
     FUTURE = "future"
-    """Stamped more than ``CLOCK_SKEW_S`` ahead of the clock: the stamp or a clock is wrong."""
+    """Stamped further ahead of the clock than tolerated: the stamp or a clock is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +42,18 @@ class Age:
         return self.verdict is Freshness.FRESH
 
 
+def newest_stamp_ms(now_ms: float, ahead_s: float = CLOCK_SKEW_S) -> float:
+    """The latest time that is not in the future; for comparing a whole column at once."""
+    return now_ms + ahead_s * 1000
+
+
 def age_of(
-    made_ms: int | None, now_ms: int, max_age_s: float, *, including_limit: bool = False
+    made_ms: float | None,
+    now_ms: float,
+    max_age_s: float,
+    *,
+    including_limit: bool = False,
+    ahead_s: float = CLOCK_SKEW_S,
 ) -> Age:
     """The age of a value stamped ``made_ms``, both times in milliseconds since the epoch.
 
@@ -46,11 +61,12 @@ def age_of(
         made_ms: when the value was made; None if there is no value.
         max_age_s: the value is stale from this age on.
         including_limit: at exactly ``max_age_s`` the value is still fresh.
+        ahead_s: tolerated clock difference; a stamp further ahead is in the future.
     """
     if made_ms is None:
         return Age(Freshness.MISSING, None)
     seconds = (now_ms - made_ms) / 1000
-    if seconds < -CLOCK_SKEW_S:
+    if made_ms > newest_stamp_ms(now_ms, ahead_s):
         verdict = Freshness.FUTURE
     elif seconds < max_age_s or (including_limit and seconds == max_age_s):
         verdict = Freshness.FRESH

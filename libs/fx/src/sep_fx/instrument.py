@@ -32,7 +32,7 @@ def _step(digits: int) -> Decimal:
     return Decimal(1).scaleb(-digits)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
     """The broker's specification of an instrument.
 

@@ -1,4 +1,4 @@
-"""Why a service does not work: the first of its health checks and background tasks that says so."""
+"""Why a service does not work: the first health check or background task that failed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence

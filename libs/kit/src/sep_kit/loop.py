@@ -110,7 +110,7 @@ class PeriodicLoop:
         except StartRefusedError:
             raise
         except (Exception, asyncio.CancelledError) as error:
-            # A cancellation that nobody requested of this task is a failure like any other.
+            # A cancellation that was not requested of this task is a failure like any other.
             if isinstance(error, asyncio.CancelledError) and cancellation_requested():
                 raise
             self._metrics.failures.labels(self.name).inc()

@@ -174,7 +174,7 @@ async def run_service(
         settings.peers(),
         settings.hotband_pairs,
         settings.candle_granularity,
-        Limits(blob_s, blob_s, settings.max_bar_age_s),
+        Limits(blob_s=blob_s, weights_s=blob_s, signal_s=settings.max_bar_age_s),
         settings,
     )
     ops = OpsServicer(

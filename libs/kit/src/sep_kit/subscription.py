@@ -66,7 +66,7 @@ class Subscription:
         try:
             await self._run()
         except (Exception, asyncio.CancelledError) as caught:
-            # A cancellation that nobody requested of this task is a failure like any other.
+            # A cancellation that was not requested of this task is a failure like any other.
             if isinstance(caught, asyncio.CancelledError) and cancellation_requested():
                 raise
             error = caught

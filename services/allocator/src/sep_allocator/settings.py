@@ -44,17 +44,19 @@ class AllocatorSettings(AllocationKnobs, StackSettings):
     def limits(self) -> AllocationLimits:
         """The limits that allocations are checked against."""
         return AllocationLimits(
-            self.alloc_top_k,
-            self.risk_alloc_target_pct,
-            self.pm_max_per_pos_pct,
-            self.gates_blob_max_age_sec,
-            self.session_exit_minutes,
-            ScoreWeights(
-                self.alloc_score_weight_coherence,
-                self.alloc_score_weight_stability,
-                self.alloc_score_weight_rupture,
-                self.alloc_score_weight_entropy,
-                self.alloc_score_weight_hazard,
+            top_k=self.alloc_top_k,
+            target_pct=self.risk_alloc_target_pct,
+            max_per_position_pct=self.pm_max_per_pos_pct,
+            max_blob_age_s=self.gates_blob_max_age_sec,
+            exit_minutes=self.session_exit_minutes,
+            score_weights=ScoreWeights(
+                coherence=self.alloc_score_weight_coherence,
+                stability=self.alloc_score_weight_stability,
+                rupture=self.alloc_score_weight_rupture,
+                entropy=self.alloc_score_weight_entropy,
+                hazard=self.alloc_score_weight_hazard,
             ),
-            SwitchLimits(margin=self.alloc_switch_margin, evaluations=self.alloc_switch_evals),
+            switch=SwitchLimits(
+                margin=self.alloc_switch_margin, evaluations=self.alloc_switch_evals
+            ),
         )

@@ -37,10 +37,10 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
     valkey, clock, lease = context.store, context.clock, context.lease
     limits = settings.gate_limits()
     rules = RunRules(
-        settings.candle_granularity,
-        SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled),
-        settings.session_exit_minutes,
-        settings.eval_long_run_days,
+        granularity=settings.candle_granularity,
+        calendar=SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled),
+        exit_minutes=settings.session_exit_minutes,
+        long_run_days=settings.eval_long_run_days,
     )
     store = ValkeyEvaluatorStore(
         valkey, lease, limits.floors, signal_ttl_s=settings.eval_signal_ttl_sec

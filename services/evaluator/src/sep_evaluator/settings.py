@@ -68,8 +68,10 @@ class EvaluatorSettings(ThresholdKnobs, StackSettings):
     def gate_limits(self) -> GateLimits:
         """The limits that evaluations are checked against."""
         return GateLimits(
-            BaseFloors(self.eval_min_trades, self.eval_calmar_min, self.eval_pnl_min),
-            self.session_exit_minutes,
-            self.max_bar_age_s,
-            self.candle_granularity.seconds,
+            floors=BaseFloors(
+                min_trades=self.eval_min_trades, calmar=self.eval_calmar_min, pnl=self.eval_pnl_min
+            ),
+            exit_minutes=self.session_exit_minutes,
+            max_candle_age_s=self.max_bar_age_s,
+            granularity_s=self.candle_granularity.seconds,
         )

@@ -180,7 +180,7 @@ class CoverageStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderClaim:
     """Recorded before an order is sent: when, and the account's newest transaction by then.
 

@@ -71,7 +71,7 @@ class GuardMetrics:
             self._locks.labels(lock.instrument, lock.cause).set(1)
 
     def show_headroom(self, rows: Iterable[LimitRow]) -> None:
-        """Set what is left of each limit; NaN where it can't be told."""
+        """Set what is left of each limit; NaN where it is unknown."""
         for row in rows:
             left = float("nan") if row.headroom is None else float(row.headroom)
             self._headroom.labels(row.limit).set(left)

@@ -178,7 +178,7 @@ class Broker:
     def _quotes(self, at_ns: int, names: frozenset[str]) -> list[Quote]:
         found = (quote_at(self.market, name, at_ns) for name in sorted(names))
         return [
-            Quote(q.instrument, q.time_ns, q.bid, q.ask, tradeable=False)
+            Quote(instrument=q.instrument, time_ns=q.time_ns, bid=q.bid, ask=q.ask, tradeable=False)
             if q.instrument in self.halted
             else q
             for q in found

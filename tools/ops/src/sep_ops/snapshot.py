@@ -1,6 +1,6 @@
 """Write the daily snapshot: every read of the API as one JSON file.
 
-The file is named after the time of the snapshot, so that snapshots can be kept and compared. Exits
+The file is named after the time of the snapshot, so that snapshots can be compared later. Exits
 with 0 when every read was answered, with 1 when one is missing, with 2 when the call itself is
 wrong.
 """

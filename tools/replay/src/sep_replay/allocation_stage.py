@@ -47,7 +47,14 @@ class AllocationStage:
         before, evaluation = self.latest, self._evaluation
         if not before.weights and not evaluation.any_open:
             # No candidate and no previous weights: an empty allocation of now, without scoring.
-            self.latest = Allocation(now * 1000, blob_at * 1000, {}, {}, False, None)
+            self.latest = Allocation(
+                ts=now * 1000,
+                gates_ts=blob_at * 1000,
+                weights={},
+                scores={},
+                held=False,
+                held_reason=None,
+            )
             return
         instruments = evaluation.instruments
         self.latest = allocate(

@@ -46,7 +46,7 @@ class LeaseState:
     expires_in_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Maximum ages in seconds."""
 

@@ -16,7 +16,7 @@ _log = get_logger("Lease")
 # Acquires the lease if it is free and renews it if this replica holds it. Returns the token, or 0
 # if another replica holds the lease. A token is issued once, and a write with an older one is
 # refused. Tokens are at least the server time in ms, so that a wiped store does not repeat one.
-# - A replica that waits says so with each attempt. A holder that does not work hands the lease over
+# - A waiting replica records that with each attempt. A holder that does not work gives the lease
 #   to it, with a new token; without one it stays, since a poor holder is better than none.
 # - Damage heals: a key of another type is set aside, a lost or smaller counter is written again, a
 #   token that can't be read is replaced by a new one, and a lease without an end gets one.

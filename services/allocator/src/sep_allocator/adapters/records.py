@@ -29,7 +29,13 @@ def gates_of(blob: GatesBlob) -> Gates:
 def window_of(record: SignalRecord) -> Window:
     """The window of a signal."""
     m = record.metrics
-    return Window(m.coherence, m.stability, m.entropy, m.rupture, record.coeffs.hazard)
+    return Window(
+        coherence=m.coherence,
+        stability=m.stability,
+        entropy=m.entropy,
+        rupture=m.rupture,
+        hazard=record.coeffs.hazard,
+    )
 
 
 def signal_of(record: SignalRecord) -> Signal:
@@ -69,12 +75,12 @@ def allocation_of(record: WeightsRecord | None) -> Allocation:
         return NOTHING
     reason = HoldReason(record.held_reason) if record.held_reason else None
     return Allocation(
-        record.ts,
-        record.gates_ts,
-        record.weights,
-        record.scores,
-        record.held,
-        reason,
+        ts=record.ts,
+        gates_ts=record.gates_ts,
+        weights=record.weights,
+        scores=record.scores,
+        held=record.held,
+        held_reason=reason,
         retained=tuple(record.held_instruments),
         challenges={(c.challenger, c.incumbent): c.evaluations for c in record.challenges},
         displaced=tuple(record.displaced),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
-from sep_fx.freshness import CLOCK_SKEW_S, age_of
+from sep_fx.freshness import Freshness, age_of
 from sep_fx.sessions import SessionState
 
 from sep_allocator.domain.incumbents import (
@@ -32,7 +32,7 @@ class HoldReason(StrEnum):
     BLOB_FROM_FUTURE = "BLOB_FROM_FUTURE"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationLimits:
     """Limits of an allocation.
 
@@ -64,7 +64,7 @@ class Gates:
     reasons: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
     """Weights as shares of margin available; ``ts`` and ``gates_ts`` in ms.
 
@@ -104,7 +104,9 @@ class StoredWeights:
     held_reason: str
 
 
-NOTHING = Allocation(0, None, {}, {}, held=True, held_reason=HoldReason.BLOB_MISSING)
+NOTHING = Allocation(
+    ts=0, gates_ts=None, weights={}, scores={}, held=True, held_reason=HoldReason.BLOB_MISSING
+)
 
 
 def allocate(
@@ -165,12 +167,12 @@ def allocate(
     closes = managed is not None and selection.displaced in managed.instruments
     weights = weights_of({i: scores[i] for i in selection.selected}, limits)
     return Allocation(
-        now_ms,
-        gates.ts,
-        {**retained, **weights},
-        scores,
-        False,
-        None,
+        ts=now_ms,
+        gates_ts=gates.ts,
+        weights={**retained, **weights},
+        scores=scores,
+        held=False,
+        held_reason=None,
         retained=tuple(retained),
         challenges=selection.challenges,
         displaced=tuple(
@@ -192,16 +194,16 @@ def weights_of(scores: Mapping[str, float], limits: AllocationLimits) -> dict[st
 
 
 def _hold_reason(gates: Gates, limits: AllocationLimits, now_ms: int) -> HoldReason | None:
-    age_ms = now_ms - gates.ts
-    if age_ms < -CLOCK_SKEW_S * 1000:
+    age = age_of(gates.ts, now_ms, limits.max_blob_age_s, including_limit=True)
+    if age.verdict is Freshness.FUTURE:
         return HoldReason.BLOB_FROM_FUTURE
-    return HoldReason.BLOB_STALE if age_ms > limits.max_blob_age_s * 1000 else None
+    return HoldReason.BLOB_STALE if age.verdict is Freshness.STALE else None
 
 
 def _held(
     managed: ManagedUnits | None, previous: Allocation, limits: AllocationLimits, now_ms: int
 ) -> Collection[str]:
-    """Instruments that hold a slot: those with managed units, as far as the guard says so."""
+    """Instruments that hold a slot: those with managed units in the guard's last report."""
     age = None if managed is None else age_of(managed.ts, now_ms, limits.max_blob_age_s)
     if managed is None or age is None or not age.fresh:
         return previous.weights.keys()

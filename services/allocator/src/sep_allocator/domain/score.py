@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreWeights:
     """Weight of each metric in the score."""
 
@@ -14,7 +14,7 @@ class ScoreWeights:
     hazard: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """Metrics and hazard of an instrument's last window, each in [0, 1]."""
 

@@ -116,7 +116,9 @@ class EvaluationRecord(Document):
             buffer=self.buf,
             reasons=tuple(self.reasons),
             summary=None if self.summary is None else self.summary.summary(),
-            floors=Floors(self.gates.min_trades, self.gates.calmar, self.gates.pnl),
+            floors=Floors(
+                min_trades=self.gates.min_trades, calmar=self.gates.calmar, pnl=self.gates.pnl
+            ),
             passes=self.passes,
             fails=self.fails,
             to_flip=self.to_flip,

@@ -29,7 +29,9 @@ class GatewayPrices:
             peer="gateway",
         )
         return [
-            LivePrice(p.instrument, int(p.ts_ms), Decimal(p.bid), Decimal(p.ask))
+            LivePrice(
+                instrument=p.instrument, ts_ms=int(p.ts_ms), bid=Decimal(p.bid), ask=Decimal(p.ask)
+            )
             for p in response.prices
             if p.tradeable and p.bid and p.ask
         ]

@@ -23,7 +23,7 @@ _SPARE = 1.1
 _LARGE = 5_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRules:
     """What all runs share: bar length, sessions, exit before a close, length of the history."""
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sep_fx.instants import is_fresh
+from sep_fx.freshness import age_of
 
 from sep_evaluator.domain.kernel import WindowFigures
 
@@ -81,21 +81,15 @@ def coherence_status(
         reading: the last complete window, None without a signal.
         manifold_ms: time of the live manifold's price, None without a manifold.
     """
-    signal_age = None if reading is None else (now_ms - reading.ended_ms) / 1000
-    manifold_age = None if manifold_ms is None else (now_ms - manifold_ms) / 1000
-    fresh = (
-        reading is not None
-        and manifold_ms is not None
-        and is_fresh(reading.ended_ms, limits.signal_s, now_ms)
-        and is_fresh(manifold_ms, limits.manifold_s, now_ms)
-    )
+    signal = age_of(reading.ended_ms if reading else None, now_ms, limits.signal_s)
+    manifold = age_of(manifold_ms, now_ms, limits.manifold_s)
     return CoherenceStatus(
         instrument=instrument,
         figures=reading.figures if reading else None,
         checks=_checks(reading.figures, thresholds) if reading else (),
-        signal_age_s=signal_age,
-        manifold_age_s=manifold_age,
-        fresh=fresh,
+        signal_age_s=signal.seconds,
+        manifold_age_s=manifold.seconds,
+        fresh=signal.fresh and manifold.fresh,
     )
 
 

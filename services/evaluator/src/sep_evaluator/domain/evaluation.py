@@ -1,6 +1,6 @@
 """One evaluation of one instrument: gate memory and observation in, gate and reasons out.
 
-Two states are kept apart. *Eligible* is the memory that hysteresis moves; it outlives a closed
+There are two separate states. *Eligible* is the memory that hysteresis moves; it outlives a closed
 market. The *gate* is what is published: it is open (1) only while the instrument is eligible
 and nothing else (cooldown, session, candle age, span integrity) keeps it closed.
 """
@@ -8,6 +8,7 @@ and nothing else (cooldown, session, candle age, span integrity) keeps it closed
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sep_fx.freshness import Freshness, age_of
 from sep_fx.sessions import SessionState
 
 from sep_evaluator.domain.floors import BaseFloors, Floors, FloorsInForce, Sample, next_sample
@@ -27,7 +28,7 @@ from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.domain.spans import SpanSummary
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateLimits:
     """Limits of an evaluation.
 
@@ -185,9 +186,16 @@ def _circumstances(
     """Reasons that close the gate of an eligible instrument too."""
     found = []
     now_s = now_ms // 1000
-    if observation.watermark is None:
+    ended_ms = (
+        None
+        if observation.watermark is None
+        else (observation.watermark + limits.granularity_s) * 1000
+    )
+    # Candles are counted in whole seconds.
+    age = age_of(ended_ms, now_s * 1000, limits.max_candle_age_s, including_limit=True)
+    if age.verdict is Freshness.MISSING:
         found.append(GateReason.NO_DATA)
-    elif now_s - (observation.watermark + limits.granularity_s) > limits.max_candle_age_s:
+    elif age.verdict is Freshness.STALE:
         found.append(GateReason.CANDLES_STALE)
     if observation.integrity:
         found.append(GateReason.SPAN_INTEGRITY)

@@ -9,7 +9,7 @@ HISTORY_MS = 30 * 24 * HOUR_MS
 ENOUGH_SAMPLES = 24
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One hourly sample of an instrument's evaluation; ``ts`` in ms.
 
@@ -23,7 +23,7 @@ class Sample:
     params: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaseFloors:
     """Configured lower bounds of the floors."""
 

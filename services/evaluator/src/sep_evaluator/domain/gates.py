@@ -42,7 +42,7 @@ class GateReason(StrEnum):
     NEAR_CLOSE = "NEAR_CLOSE"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateState:
     """An instrument's hysteresis memory.
 
@@ -66,7 +66,7 @@ class GateState:
         return self.cooldown_until is not None and now_ms < self.cooldown_until
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Distance:
     """A figure, the level at which it passes and the level below which it fails."""
 

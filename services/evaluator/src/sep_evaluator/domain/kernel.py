@@ -73,7 +73,7 @@ class WindowMetrics:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WindowFigures:
     """The six figures of one window; units as in ``WindowMetrics``."""
 
@@ -114,7 +114,15 @@ def live_window(tail_mids: Floats) -> WindowFigures:
     if len(tail_mids) <= FIRST_WINDOW:
         raise ValueError(f"{len(tail_mids)} mids; one window needs {FIRST_WINDOW + 1}")
     figures = figure_rows(_as_mids(tail_mids[-(FIRST_WINDOW + 1) :]))
-    return WindowFigures(*(float(x) for x in figures[:, FIRST_WINDOW]))
+    newest = figures[:, FIRST_WINDOW].tolist()
+    return WindowFigures(
+        coherence=newest[COHERENCE],
+        stability=newest[STABILITY],
+        rupture=newest[RUPTURE],
+        entropy=newest[ENTROPY],
+        hazard=newest[HAZARD],
+        sigma_eff=newest[SIGMA_EFF],
+    )
 
 
 class KernelStream:

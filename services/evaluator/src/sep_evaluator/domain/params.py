@@ -53,7 +53,7 @@ _ALLOWED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyParams:
     """Parameters of entries, exits and brackets.
 

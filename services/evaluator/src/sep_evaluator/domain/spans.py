@@ -8,7 +8,7 @@ SPAN_DAYS = (14, 30, 60, 90)
 CALMAR_CAP = 100.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpanSummary:
     """Result of one slice of a run.
 

@@ -1,7 +1,7 @@
 """Whether the account is of a kind that the stack can't trade."""
 
-from sep_fx.instants import NS_PER_SECOND
-from sep_kit.clock import Clock
+from sep_fx.freshness import Freshness, age_of
+from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import BrokerUnavailableError
 from sep_kit.logging import get_logger
 
@@ -25,7 +25,7 @@ class AccountKinds:
         self._gauge = metrics.account_unsupported
         self._summary: AccountSummary | None = None
         self._mt4 = False
-        self._mt4_read_at_ns = 0
+        self._mt4_read_ms: int | None = None
         self._fifo = False
         self._current: tuple[AccountKind, ...] = ()
 
@@ -53,14 +53,15 @@ class AccountKinds:
 
         A token may not be allowed to list accounts, so a failure says nothing.
         """
-        now = self._clock.now_ns()
-        if self._mt4_read_at_ns and now - self._mt4_read_at_ns < _REFRESH_S * NS_PER_SECOND:
+        now = now_ms(self._clock)
+        age = age_of(self._mt4_read_ms, now, _REFRESH_S)
+        if age.verdict in {Freshness.FRESH, Freshness.FUTURE}:
             return
         try:
             self._mt4 = await self._broker.is_mt4()
         except BrokerUnavailableError:
             return
-        self._mt4_read_at_ns = now
+        self._mt4_read_ms = now
         self._update()
 
     def _update(self) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from sep_fx.instants import NS_PER_SECOND
+from sep_fx.freshness import Freshness, age_of
 from sep_fx.instrument import Instrument
-from sep_kit.clock import Clock
+from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import BrokerUnavailableError, UnknownInstrumentError
 from sep_kit.logging import get_logger
 
@@ -38,7 +38,7 @@ class InstrumentCache:
         self._by_name: Mapping[str, Instrument] = {}
         self._seen: dict[str, Instrument] = {}
         self._left_out: tuple[LeftOut, ...] = ()
-        self._read_at_ns = 0
+        self._read_ms = 0
 
     async def refresh(self) -> None:
         """Read the instruments from the broker.
@@ -62,7 +62,7 @@ class InstrumentCache:
         ]
         self._left_out = (*found.left_out, *lacking)
         self._members.report("instruments", self._left_out)
-        self._read_at_ns = self._clock.now_ns()
+        self._read_ms = now_ms(self._clock)
 
     async def refresh_if_due(self) -> None:
         """Refresh once an hour, once a minute while a traded one is lacking.
@@ -74,7 +74,7 @@ class InstrumentCache:
         """
         lacking = any(name not in self._by_name for name in self._universe.instruments)
         due_s = _REFRESH_WHILE_LACKING_S if lacking else REFRESH_S
-        if self._clock.now_ns() - self._read_at_ns < due_s * NS_PER_SECOND:
+        if age_of(self._read_ms, now_ms(self._clock), due_s).verdict is not Freshness.STALE:
             return
         try:
             await self.refresh()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from sep_fx.freshness import Freshness, age_of
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import CorruptRecordError, SepError, StoreUnavailableError
 
@@ -61,7 +62,7 @@ class LedgerReader:
         self._unclaimed = unclaimed
         self._left_out = left_out
         self._clock = clock
-        self._claims_live_ms = claims_live_s * 1000
+        self._claims_live_s = claims_live_s
         self._prices = prices
 
     async def read(self, since: int, through: int | None) -> LedgerPart:
@@ -103,7 +104,13 @@ class LedgerReader:
         return own
 
     async def _claimed(self, transaction: Transaction) -> bool:
-        if now_ms(self._clock) - transaction.details.ts_ms > self._claims_live_ms:
+        age = age_of(
+            transaction.details.ts_ms,
+            now_ms(self._clock),
+            self._claims_live_s,
+            including_limit=True,
+        )
+        if age.verdict is Freshness.STALE:
             return True
         keys = [transaction.client_order_id]
         if transaction.details.trade_close_id:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from sep_fx.freshness import Freshness, age_of
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import CorruptRecordError, StoreUnavailableError
 from sep_kit.logging import get_logger
@@ -92,7 +93,7 @@ class OrderClaims:
         earlier = await self._store.claim(client_order_id, claim)
         if earlier is None:
             return True
-        if claim.ts_ms - earlier.ts_ms < _RESEND_AFTER_S * 1000:
+        if age_of(earlier.ts_ms, claim.ts_ms, _RESEND_AFTER_S).verdict is not Freshness.STALE:
             return False
         # An old claim may belong to an order that was never sent because of a crash.
         outcome = await self._lookup.find_or_unknown(client_order_id)

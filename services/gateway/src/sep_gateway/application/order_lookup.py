@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from decimal import Decimal
 
+from sep_fx.freshness import Freshness, age_of
 from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import BrokerUnavailableError, CorruptRecordError, StoreUnavailableError
 
@@ -44,7 +45,7 @@ class OrderLookup:
         self._unclaimed = unclaimed
         self._outcomes = outcomes
         self._clock = clock
-        self._in_flight_ms = (timeout_s + _IN_FLIGHT_GRACE_S) * 1000
+        self._in_flight_s = timeout_s + _IN_FLIGHT_GRACE_S
 
     async def find(self, client_order_id: str, since: int | None = None) -> OrderResult:
         """The outcome of an order; NOT_FOUND only if both lookups prove that it does not exist.
@@ -73,17 +74,24 @@ class OrderLookup:
             raise lookup_error
         if claim_error:
             # Without its claim the close of a trade is not recognised.
-            return OrderResult(client_order_id, OrderState.UNKNOWN, "CLAIM_UNREADABLE")
-        if claim is not None and now_ms(self._clock) - claim.ts_ms < self._in_flight_ms:
-            return OrderResult(client_order_id, OrderState.UNKNOWN, "MAY_BE_IN_FLIGHT")
-        return OrderResult(client_order_id, OrderState.NOT_FOUND)
+            return OrderResult(
+                client_order_id=client_order_id, state=OrderState.UNKNOWN, reason="CLAIM_UNREADABLE"
+            )
+        age = age_of(claim.ts_ms if claim else None, now_ms(self._clock), self._in_flight_s)
+        if age.verdict in {Freshness.FRESH, Freshness.FUTURE}:
+            return OrderResult(
+                client_order_id=client_order_id, state=OrderState.UNKNOWN, reason="MAY_BE_IN_FLIGHT"
+            )
+        return OrderResult(client_order_id=client_order_id, state=OrderState.NOT_FOUND)
 
     async def find_or_unknown(self, client_order_id: str) -> OrderResult:
         """As ``find``, but UNKNOWN if the broker does not respond."""
         try:
             return await self.find(client_order_id)
         except BrokerUnavailableError as error:
-            return OrderResult(client_order_id, OrderState.UNKNOWN, str(error))
+            return OrderResult(
+                client_order_id=client_order_id, state=OrderState.UNKNOWN, reason=str(error)
+            )
 
     async def _by_client_id(self, client_order_id: str) -> OrderResult | None:
         for delay in _LOOKUP_DELAYS_S:
@@ -109,7 +117,11 @@ class OrderLookup:
             found = outcome_in_ledger(client_order_id, page.transactions)
         if found is None and page.left_out:
             # What can't be read may be about this order.
-            return OrderResult(client_order_id, OrderState.UNKNOWN, "LEDGER_UNREADABLE")
+            return OrderResult(
+                client_order_id=client_order_id,
+                state=OrderState.UNKNOWN,
+                reason="LEDGER_UNREADABLE",
+            )
         return None if found is None else replace(found, last_transaction_id=page.last_id)
 
     async def _read_claim(self, client_order_id: str) -> tuple[OrderClaim | None, bool]:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-from sep_fx.instants import NS_PER_SECOND
-from sep_kit.clock import Clock
+from sep_fx.freshness import Freshness, age_of
+from sep_fx.instants import NS_PER_MS
+from sep_kit.clock import Clock, now_ms
 from sep_kit.errors import BrokerUnavailableError
 from sep_kit.logging import get_logger
 
@@ -136,7 +137,7 @@ class PriceCache:
 
     def _from_stream(self, names: Sequence[str]) -> Pricing | None:
         now = asyncio.get_running_loop().time()
-        if now - self._received_at > self._fresh_s or self._stream_age_s() > self._fresh_s:
+        if now - self._received_at > self._fresh_s or self._broker_time_is_old():
             return None
         prices = [self._prices.get(name) for name in names]
         currencies = sorted({c for name in names for c in name.split("_")})
@@ -160,12 +161,12 @@ class PriceCache:
             self._conversions[conversion.currency] = (now, conversion)
         return pricing
 
-    def _stream_age_s(self) -> float:
-        """Age of the newest broker time seen on the stream.
-
-        A line may be delayed on its way, so one that has just arrived can still be old.
-        """
-        return (self._clock.now_ns() - self._newest_ns) / NS_PER_SECOND
+    def _broker_time_is_old(self) -> bool:
+        """Whether the newest time on the stream is: a line can be delayed on its way."""
+        age = age_of(
+            self._newest_ns // NS_PER_MS, now_ms(self._clock), self._fresh_s, including_limit=True
+        )
+        return age.verdict is Freshness.STALE
 
     def _report(self, price: Price) -> None:
         """Count an invalid price; log when an instrument's fault changes."""

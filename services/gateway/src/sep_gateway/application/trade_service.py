@@ -95,7 +95,11 @@ class TradeService:
         await self._fence.check_token(decided, reduces=True)
         trade = await self._broker.trade(stop.trade_id)
         if trade is None:
-            result = OrderResult(stop.client_order_id, OrderState.REJECTED, "TRADE_DOESNT_EXIST")
+            result = OrderResult(
+                client_order_id=stop.client_order_id,
+                state=OrderState.REJECTED,
+                reason="TRADE_DOESNT_EXIST",
+            )
         elif trade.client_tag != OWN_TAG:
             raise ForeignTradeError(
                 f"trade {stop.trade_id} was not opened by this stack: its stop is left alone"

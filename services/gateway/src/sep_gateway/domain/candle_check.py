@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from sep_fx.instants import NS_PER_SECOND
+from sep_fx.freshness import newest_stamp_ms
+from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
 
 from sep_gateway.domain.candle_page import UNTIMED, CandlePage, Fault, Flags, Ints
 
@@ -12,7 +13,8 @@ MAX_DIGITS_BEYOND_DISPLAY = 1
 _LARGEST_STORED = 2**31
 # A bar that is still incomplete this long after its end will never complete.
 _COMPLETION_LIMIT_S = 900
-_CLOCK_SKEW_S = 30
+# A bar is dated by its start and the broker's clock: more is tolerated than of our own machines.
+_AHEAD_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,4 +179,4 @@ def _settled(times: Ints, bar_seconds: int) -> int | None:
 
 
 def _in_future(times: Ints, now_ns: int) -> Flags:
-    return times > now_ns + _CLOCK_SKEW_S * NS_PER_SECOND
+    return times > round(newest_stamp_ms(now_ns // NS_PER_MS, _AHEAD_S)) * NS_PER_MS

@@ -4,6 +4,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
 
+from sep_fx.freshness import Freshness, age_of
+from sep_fx.instants import NS_PER_MS
+
 _NS_PER_S = 1_000_000_000
 _SAMPLES = 20
 _PRECISE_FOR_S = 60.0
@@ -33,6 +36,12 @@ class ClockSkew:
 
     def seconds(self, now_ns: int) -> float | None:
         """The skew; None before the first sample."""
-        if self._precise and (now_ns - self._precise_at_ns) / _NS_PER_S <= _PRECISE_FOR_S:
+        age = age_of(
+            self._precise_at_ns // NS_PER_MS,
+            now_ns // NS_PER_MS,
+            _PRECISE_FOR_S,
+            including_limit=True,
+        )
+        if self._precise and age.verdict is not Freshness.STALE:
             return median(self._precise)
         return median(self._coarse) if self._coarse else None

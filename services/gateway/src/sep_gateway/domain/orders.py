@@ -70,7 +70,7 @@ class OrderState(Enum):
     PENDING = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderResult:
     """``reason`` is the broker's reason for a cancel or reject, or why the outcome is unknown.
 

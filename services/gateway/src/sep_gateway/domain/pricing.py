@@ -7,7 +7,7 @@ from decimal import Decimal
 from sep_gateway.domain.left_out import LeftOut
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
     """Best bid and ask, None where the broker quotes none; ``time_ns`` is the broker's time.
 
@@ -24,7 +24,7 @@ class Price:
     fault: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HomeConversion:
     """Value of one unit of a currency in home currency, for gains, losses and positions."""
 
@@ -45,7 +45,9 @@ class Pricing:
 
 def faulty(instrument: str, time_ns: int, fault: str) -> Price:
     """Placeholder for an invalid price."""
-    return Price(instrument, time_ns, None, None, False, fault)
+    return Price(
+        instrument=instrument, time_ns=time_ns, bid=None, ask=None, tradeable=False, fault=fault
+    )
 
 
 def best_price(
@@ -65,4 +67,4 @@ def best_price(
     bid, ask = max(bids, default=None), min(asks, default=None)
     if bid is not None and ask is not None and bid > ask:
         return faulty(instrument, time_ns, "crossed")
-    return Price(instrument, time_ns, bid, ask, tradeable)
+    return Price(instrument=instrument, time_ns=time_ns, bid=bid, ask=ask, tradeable=tradeable)

@@ -61,7 +61,7 @@ class LedgerDetails:
 NO_DETAILS = LedgerDetails()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
     """One ledger entry; fields that its type does not have are empty.
 
@@ -104,8 +104,8 @@ def result_of(client_order_id: str, transaction: Transaction) -> OrderResult | N
     """The order result that a fill, cancel or reject proves; None for any other type."""
     if transaction.type == "ORDER_FILL":
         return OrderResult(
-            client_order_id,
-            OrderState.FILLED,
+            client_order_id=client_order_id,
+            state=OrderState.FILLED,
             filled_units=transaction.units,
             fill_price=transaction.price,
             transaction_id=transaction.id,
@@ -117,7 +117,12 @@ def result_of(client_order_id: str, transaction: Transaction) -> OrderResult | N
         state = OrderState.REJECTED
     else:
         return None
-    return OrderResult(client_order_id, state, transaction.reason, transaction_id=transaction.id)
+    return OrderResult(
+        client_order_id=client_order_id,
+        state=state,
+        reason=transaction.reason,
+        transaction_id=transaction.id,
+    )
 
 
 def outcome_in_ledger(
@@ -140,7 +145,7 @@ def outcome_in_ledger(
             if transaction.type == ending:
                 return result_of(client_order_id, transaction)
     if created:
-        return OrderResult(client_order_id, OrderState.PENDING)
+        return OrderResult(client_order_id=client_order_id, state=OrderState.PENDING)
     return _rejection(client_order_id, about)
 
 
@@ -149,4 +154,8 @@ def _rejection(client_order_id: str, about: Iterable[Transaction]) -> OrderResul
     for transaction in rejects:
         if transaction.reason != DUPLICATE:
             return result_of(client_order_id, transaction)
-    return OrderResult(client_order_id, OrderState.UNKNOWN, DUPLICATE) if rejects else None
+    return (
+        OrderResult(client_order_id=client_order_id, state=OrderState.UNKNOWN, reason=DUPLICATE)
+        if rejects
+        else None
+    )

@@ -94,12 +94,12 @@ class GatewayBroker:
         )
         return {
             i.name: Instrument(
-                i.name,
-                i.display_precision,
-                i.trade_units_precision,
-                Decimal(i.minimum_trade_size),
-                Decimal(i.margin_rate),
-                Decimal(i.maximum_order_units),
+                name=i.name,
+                display_precision=i.display_precision,
+                trade_units_precision=i.trade_units_precision,
+                minimum_trade_size=Decimal(i.minimum_trade_size),
+                margin_rate=Decimal(i.margin_rate),
+                maximum_order_units=Decimal(i.maximum_order_units),
             )
             for i in response.instruments
         }

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sep_fx.freshness import age_of
 from sep_fx.instrument import Instrument
 from sep_fx.sessions import MarketCalendar, SessionCalendar, fx_week_closes_at
 from sep_kit.clock import Clock, now_ms
@@ -26,8 +27,8 @@ from sep_guard.domain.view import View
 from sep_guard.ports import Broker, Prices
 
 _log = get_logger("PortfolioManager")
-_INSTRUMENTS_MAX_AGE_MS = 3_600_000
-_SOON_MS = _INSTRUMENTS_MAX_AGE_MS - 60_000
+_INSTRUMENTS_MAX_AGE_S = 3600
+_SOON_MS = (_INSTRUMENTS_MAX_AGE_S - 60) * 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +182,8 @@ class ViewReader:
 
     async def _instrument_rules(self) -> Mapping[str, Instrument]:
         now = now_ms(self._clock)
-        if not self._rules or not 0 <= now - self._rules_ms <= _INSTRUMENTS_MAX_AGE_MS:
+        age = age_of(self._rules_ms, now, _INSTRUMENTS_MAX_AGE_S, including_limit=True, ahead_s=0)
+        if not self._rules or not age.fresh:
             try:
                 self._rules, self._rules_ms = await self._broker.instruments(), now
             except SepError as error:

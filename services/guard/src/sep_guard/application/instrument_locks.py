@@ -20,8 +20,8 @@ from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import GuardStore, RiskStates
 
 _log = get_logger("RiskLimits")
-_PATIENCE_S = 3.0
-"""A store that hangs holds up the plan before this one as well; a caller is told in time."""
+_DEADLINE_S = 3.0
+"""Deadline of a change, in seconds. A store that hangs delays the change before it as well."""
 
 
 class InstrumentLocks:
@@ -104,11 +104,11 @@ class InstrumentLocks:
     async def _alone(self) -> AsyncIterator[None]:
         """While no cycle plans. Both changes may be asked for again after an error."""
         try:
-            async with asyncio.timeout(_PATIENCE_S), self._dispatcher.exclusive_plan():
+            async with asyncio.timeout(_DEADLINE_S), self._dispatcher.exclusive_plan():
                 yield
         except TimeoutError:
             raise StoreUnavailableError(
-                f"no change of locks was possible within {_PATIENCE_S:g} s: Valkey does not respond"
+                f"no change of locks was possible within {_DEADLINE_S:g} s: Valkey does not respond"
             ) from None
 
     async def _commit(

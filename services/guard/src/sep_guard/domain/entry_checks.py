@@ -8,7 +8,7 @@ that can cut an entry's size is a limiter (``entry_limiters.LIMITERS``).
 from collections.abc import Iterator
 from decimal import Decimal
 
-from sep_fx.instants import is_fresh
+from sep_fx.freshness import age_of
 
 from sep_guard.domain.account_checks import check_account, check_trades
 from sep_guard.domain.checks import Candidate, Check, EntryCheck, Refusal
@@ -193,10 +193,9 @@ def _weights_ms(weights: Weights | None, instrument: str, now_ms: int) -> int | 
 
 
 def _age(reason: Refusal, made_ms: int | None, limit_s: float, now_ms: int) -> Check:
-    if made_ms is None:
-        return Check(reason, False, _MISSING, f"< {limit_s:g} s")
-    age = (now_ms - made_ms) / 1000
-    return Check(reason, is_fresh(made_ms, limit_s, now_ms), f"{age:.1f} s", f"< {limit_s:g} s")
+    age = age_of(made_ms, now_ms, limit_s)
+    seen = _MISSING if age.seconds is None else f"{age.seconds:.1f} s"
+    return Check(reason, age.fresh, seen, f"< {limit_s:g} s")
 
 
 def _number(value: float | Decimal | None) -> str:

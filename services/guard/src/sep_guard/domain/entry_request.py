@@ -37,7 +37,7 @@ class EntryRequest:
 
     @property
     def unit_value(self) -> Decimal:
-        """Value of one unit in home currency; 0 where it can't be told."""
+        """Value of one unit in home currency; 0 where it is unknown."""
         return self.case.market.value_per_unit or ZERO
 
     @property

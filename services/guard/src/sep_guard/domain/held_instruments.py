@@ -17,7 +17,13 @@ def rules_for(name: str, listed: Mapping[str, Instrument], account: Account) -> 
     One that is held and not listed any more has rules that let it be closed: whole units, and
     its full value as margin.
     """
-    rules = listed.get(name) or Instrument(name, 5, 0, Decimal(1), Decimal(1))
+    rules = listed.get(name) or Instrument(
+        name=name,
+        display_precision=5,
+        trade_units_precision=0,
+        minimum_trade_size=Decimal(1),
+        margin_rate=Decimal(1),
+    )
     rate = max(rules.margin_rate, account.margin_rate or Decimal(0))
     return rules if rate == rules.margin_rate else replace(rules, margin_rate=rate)
 

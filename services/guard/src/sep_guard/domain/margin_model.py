@@ -12,7 +12,7 @@ TOLERANCE = Decimal("0.02")
 def margin_ratio(account: Account, markets: Iterable[Market]) -> Decimal | None:
     """The broker's margin in use as a multiple of the modelled one.
 
-    None where it can't be told: nothing is held, or something held has no price and its margin
+    None where it is unknown: nothing is held, or something held has no price and its margin
     is not known from its trades.
     """
     modelled, other = ZERO, ZERO

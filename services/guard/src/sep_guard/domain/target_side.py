@@ -16,7 +16,7 @@ MIN_EXIT_MINUTES = 5.0
 
 
 class Cause(StrEnum):
-    """Why a position is opened, kept, resized or closed."""
+    """Why a position is opened, held, resized or closed."""
 
     DIRECTION = "DIRECTION"
     HOLD = "HOLD"

@@ -112,7 +112,7 @@ class Book:
 
     def tally(self, instrument: str) -> PositionTally:
         """The realised profit and financing of an instrument."""
-        return self.tallies.get(instrument) or PositionTally(instrument)
+        return self.tallies.get(instrument) or PositionTally(instrument=instrument)
 
     def open_trades(self, instrument: str | None = None) -> list[Trade]:
         """Open trades of one instrument or of all, oldest first."""

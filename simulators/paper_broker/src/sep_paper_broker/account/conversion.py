@@ -21,7 +21,7 @@ def cash(amount: Decimal) -> Decimal:
     return amount.quantize(_CASH)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionFactors:
     """The value of one unit of a currency in home currency.
 
@@ -40,12 +40,16 @@ class ConversionFactors:
     def times(self, other: "ConversionFactors") -> "ConversionFactors":
         """The product of two conversions."""
         return ConversionFactors(
-            self.gain * other.gain, self.loss * other.loss, self.value * other.value
+            gain=self.gain * other.gain, loss=self.loss * other.loss, value=self.value * other.value
         )
 
     def rounded(self) -> "ConversionFactors":
         """The factors rounded to twelve decimals."""
-        return ConversionFactors(*(f.quantize(_FACTOR) for f in (self.gain, self.loss, self.value)))
+        return ConversionFactors(
+            gain=self.gain.quantize(_FACTOR),
+            loss=self.loss.quantize(_FACTOR),
+            value=self.value.quantize(_FACTOR),
+        )
 
 
 class HomeConversion:
@@ -68,7 +72,7 @@ class HomeConversion:
                 quote.
         """
         if currency == self.home:
-            return ConversionFactors(_ONE, _ONE, _ONE)
+            return ConversionFactors(gain=_ONE, loss=_ONE, value=_ONE)
         direct = self._pair(currency, self.home)
         if direct is None and _BRIDGE not in (currency, self.home):
             first, second = self._pair(currency, _BRIDGE), self._pair(_BRIDGE, self.home)
@@ -80,9 +84,11 @@ class HomeConversion:
 
     def _pair(self, base: str, quote: str) -> ConversionFactors | None:
         if (price := self._quotes.get(f"{base}_{quote}")) is not None:
-            return ConversionFactors(price.bid, price.ask, price.mid)
+            return ConversionFactors(gain=price.bid, loss=price.ask, value=price.mid)
         if (price := self._quotes.get(f"{quote}_{base}")) is not None:
-            return ConversionFactors(_ONE / price.ask, _ONE / price.bid, _ONE / price.mid)
+            return ConversionFactors(
+                gain=_ONE / price.ask, loss=_ONE / price.bid, value=_ONE / price.mid
+            )
         return None
 
 

@@ -32,7 +32,7 @@ class Holding:
     quote: Quote
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HoldingValue:
     """The value of a holding in home currency."""
 
@@ -42,9 +42,9 @@ class HoldingValue:
 
     def __add__(self, other: "HoldingValue") -> "HoldingValue":
         return HoldingValue(
-            self.unrealized_pl + other.unrealized_pl,
-            self.margin_used + other.margin_used,
-            self.position_value + other.position_value,
+            unrealized_pl=self.unrealized_pl + other.unrealized_pl,
+            margin_used=self.margin_used + other.margin_used,
+            position_value=self.position_value + other.position_value,
         )
 
 
@@ -58,7 +58,11 @@ def value_of(holding: Holding, conversion: HomeConversion) -> HoldingValue:
     closing = holding.quote.closing_price(holding.units)
     result = factors.of_result((closing - holding.price) * holding.units)
     value = abs(holding.units) * holding.quote.mid * factors.value
-    return HoldingValue(result, cash(value * holding.margin_rate), cash(value))
+    return HoldingValue(
+        unrealized_pl=result,
+        margin_used=cash(value * holding.margin_rate),
+        position_value=cash(value),
+    )
 
 
 def total(values: Iterable[HoldingValue]) -> HoldingValue:

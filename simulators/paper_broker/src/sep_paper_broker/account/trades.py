@@ -74,7 +74,7 @@ class Trade:
         return replace(self, financing=self.financing + amount)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PositionTally:
     """Realised profit and financing of one instrument over the account's life, by side."""
 

@@ -116,7 +116,7 @@ Body = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
     """One change of the account.
 

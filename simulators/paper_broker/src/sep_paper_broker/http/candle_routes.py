@@ -87,9 +87,9 @@ def _query(request: Request) -> CandleQuery:
             raise invalid("alignmentTimezone") from None
     query_flag(request, "smooth", default=False)
     return CandleQuery(
-        CandleGrid(granularity, Alignment(default.hour if hour is None else hour, zone)),
-        query_count(request, "count"),
-        query_instant(request, "from"),
-        query_instant(request, "to"),
-        query_flag(request, "includeFirst", default=True),
+        grid=CandleGrid(granularity, Alignment(default.hour if hour is None else hour, zone)),
+        count=query_count(request, "count"),
+        from_ns=query_instant(request, "from"),
+        to_ns=query_instant(request, "to"),
+        include_first=query_flag(request, "includeFirst", default=True),
     )

@@ -83,7 +83,7 @@ class Candles:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CandleQuery:
     """The candles a client asks for. Times are in nanoseconds since the epoch."""
 

@@ -57,10 +57,10 @@ def quote_at(market: Market, instrument: str, at_ns: int) -> Quote | None:
         index = int(ticks.time.searchsorted(at_s, "right")) - 1
         if index >= 0:
             return Quote(
-                instrument,
-                int(ticks.time[index]) * NS_PER_SECOND,
-                Decimal(int(ticks.bid[index])).scaleb(-precision),
-                Decimal(int(ticks.ask[index])).scaleb(-precision),
-                market.is_open(instrument, at_s),
+                instrument=instrument,
+                time_ns=int(ticks.time[index]) * NS_PER_SECOND,
+                bid=Decimal(int(ticks.bid[index])).scaleb(-precision),
+                ask=Decimal(int(ticks.ask[index])).scaleb(-precision),
+                tradeable=market.is_open(instrument, at_s),
             )
     return None

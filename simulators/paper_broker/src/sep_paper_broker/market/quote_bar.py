@@ -35,12 +35,16 @@ class QuoteBar:
     @property
     def opening(self) -> Quote:
         """The first quote."""
-        return Quote(self.instrument, self.start_ns, self.bid.open, self.ask.open)
+        return Quote(
+            instrument=self.instrument, time_ns=self.start_ns, bid=self.bid.open, ask=self.ask.open
+        )
 
     @property
     def closing(self) -> Quote:
         """The last quote."""
-        return Quote(self.instrument, self.end_ns, self.bid.close, self.ask.close)
+        return Quote(
+            instrument=self.instrument, time_ns=self.end_ns, bid=self.bid.close, ask=self.ask.close
+        )
 
     def reaching_stop(self, levels: TriggerLevels) -> Quote | None:
         """The quote at the nearest stop; None if the candle does not reach it."""
@@ -59,10 +63,10 @@ class QuoteBar:
         return None
 
     def _at_bid(self, bid: Decimal, spread: Decimal) -> Quote:
-        return Quote(self.instrument, self._middle, bid, bid + spread)
+        return Quote(instrument=self.instrument, time_ns=self._middle, bid=bid, ask=bid + spread)
 
     def _at_ask(self, ask: Decimal, spread: Decimal) -> Quote:
-        return Quote(self.instrument, self._middle, ask - spread, ask)
+        return Quote(instrument=self.instrument, time_ns=self._middle, bid=ask - spread, ask=ask)
 
     @property
     def _middle(self) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from sep_paper_broker.market.market import HOUR, Market, ticks_between
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerLevels:
     """The nearest trigger prices of an instrument; None where no order is pending.
 

@@ -13,7 +13,7 @@ def pending_levels(book: Book) -> Iterator[TriggerLevels]:
     """The levels of every instrument with a pending order."""
     for instrument in book.instruments_held():
         levels = levels_in(book, instrument)
-        if levels != TriggerLevels(instrument):
+        if levels != TriggerLevels(instrument=instrument):
             yield levels
 
 
@@ -26,7 +26,7 @@ def levels_in(book: Book, instrument: str) -> TriggerLevels:
             below = isinstance(order, StopLossOrder) == trade.is_long
             (lows if below else highs)[trade.is_long].append(order.price)
     return TriggerLevels(
-        instrument,
+        instrument=instrument,
         bid_low=max(lows[True], default=None),
         bid_high=min(highs[True], default=None),
         ask_low=max(lows[False], default=None),

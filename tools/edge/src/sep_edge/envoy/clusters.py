@@ -1,6 +1,6 @@
 """Envoy's clusters: the services, and the transcoding listener of the same Envoy.
 
-A cluster's circuit breaker counts its calls, whoever makes them. So streams and the control plane
+A cluster's circuit breaker counts the calls of all clients. So streams and the control plane
 have clusters of their own: no number of reads or streams takes ``/health`` or the kill switch away.
 """
 

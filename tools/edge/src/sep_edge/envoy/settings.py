@@ -9,7 +9,7 @@ from sep_edge.envoy.endpoints import Endpoint, Tls
 DEFAULT_READ_LIMIT = 50
 """Calls of each expensive read that one client address may make in ten seconds."""
 MAX_HEAP_BYTES = 320 * 1024 * 1024
-"""Below the memory limit of Envoy's container, with room for what is not on the heap."""
+"""Below the memory limit of Envoy's container, less what is not on the heap."""
 MAX_CONNECTIONS = 16_000
 """More than one client holds by accident; each is an open file."""
 

@@ -193,7 +193,10 @@ class OandaBroker:
                 return result(request, response)
         except NoResponseError as error:
             return OrderResult(
-                request.client_order_id, OrderState.UNKNOWN, str(error), message=error.words
+                client_order_id=request.client_order_id,
+                state=OrderState.UNKNOWN,
+                reason=str(error),
+                message=error.words,
             )
         except RefusedError as error:
             if error.status not in (_BAD_REQUEST, _NOT_FOUND):
@@ -202,9 +205,9 @@ class OandaBroker:
                 return rejected_result(request, error)
             except PARSE_ERRORS:
                 return OrderResult(
-                    request.client_order_id,
-                    OrderState.UNKNOWN,
-                    f"{request.endpoint}: the reject can't be parsed",
+                    client_order_id=request.client_order_id,
+                    state=OrderState.UNKNOWN,
+                    reason=f"{request.endpoint}: the reject can't be parsed",
                     message=error.words,
                 )
 

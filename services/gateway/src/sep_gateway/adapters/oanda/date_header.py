@@ -1,4 +1,4 @@
-"""The broker's clock, as told by the ``Date`` header of its responses."""
+"""The broker's clock, from the ``Date`` header of its responses."""
 
 from contextlib import suppress
 from dataclasses import dataclass

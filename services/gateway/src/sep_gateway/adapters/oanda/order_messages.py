@@ -139,7 +139,9 @@ def created_result(request: TradeRequest, response: Json) -> OrderResult:
                 return replace(result, last_transaction_id=last)
     if _prefixed(request.prefix, "orderCreateTransaction") not in response:
         raise ValueError("no transaction in the response")
-    return OrderResult(request.client_order_id, OrderState.PENDING, last_transaction_id=last)
+    return OrderResult(
+        client_order_id=request.client_order_id, state=OrderState.PENDING, last_transaction_id=last
+    )
 
 
 def stop_result(request: TradeRequest, response: Json) -> OrderResult:
@@ -157,7 +159,9 @@ def stop_result(request: TradeRequest, response: Json) -> OrderResult:
                 return replace(result, last_transaction_id=last)
     if "stopLossOrderTransaction" not in response:
         raise ValueError("no stop in the response")
-    return OrderResult(request.client_order_id, OrderState.PENDING, last_transaction_id=last)
+    return OrderResult(
+        client_order_id=request.client_order_id, state=OrderState.PENDING, last_transaction_id=last
+    )
 
 
 def rejected_result(request: TradeRequest, error: RefusedError) -> OrderResult:
@@ -170,17 +174,17 @@ def rejected_result(request: TradeRequest, error: RefusedError) -> OrderResult:
         # Refused before it became an order, such as an invalid body.
         reason = _GONE.get(error.error_code, error.error_code) or f"HTTP_{error.status}"
         return OrderResult(
-            request.client_order_id,
-            OrderState.REJECTED,
-            reason,
+            client_order_id=request.client_order_id,
+            state=OrderState.REJECTED,
+            reason=reason,
             message=error.words,
             last_transaction_id=last,
         )
     rejected = parse_transactions.transaction(entry)
     return OrderResult(
-        request.client_order_id,
-        OrderState.REJECTED,
-        rejected.reason or error.error_code,
+        client_order_id=request.client_order_id,
+        state=OrderState.REJECTED,
+        reason=rejected.reason or error.error_code,
         transaction_id=rejected.id,
         message=error.words,
         last_transaction_id=last,

@@ -209,10 +209,10 @@ def pricing(response: Json) -> Pricing:
 
 def _conversion(entry: Json) -> HomeConversion:
     return HomeConversion(
-        str(entry["currency"]),
-        positive(entry["accountGain"]),
-        positive(entry["accountLoss"]),
-        positive(entry["positionValue"]),
+        currency=str(entry["currency"]),
+        account_gain=positive(entry["accountGain"]),
+        account_loss=positive(entry["accountLoss"]),
+        position_value=positive(entry["positionValue"]),
     )
 
 

@@ -53,7 +53,7 @@ def transaction_or_left_out(entry: Any) -> Transaction | LeftOut:
     except PARSE_ERRORS as error:
         fault = fault_text(error)
     try:
-        return Transaction(int(entry["id"]), UNREADABLE, details=LedgerDetails(fault=fault))
+        return Transaction(id=int(entry["id"]), type=UNREADABLE, details=LedgerDetails(fault=fault))
     except PARSE_ERRORS:
         return LeftOut(kind="transaction", name="", text=fault)
 
@@ -157,7 +157,7 @@ def fill_price(fill: Json) -> Decimal | None:
 def pending_result(client_order_id: str, order: Json) -> OrderResult | None:
     """The result of an order that is still pending; None once it has ended."""
     if order["state"] in ("PENDING", "TRIGGERED"):
-        return OrderResult(client_order_id, OrderState.PENDING)
+        return OrderResult(client_order_id=client_order_id, state=OrderState.PENDING)
     return None
 
 

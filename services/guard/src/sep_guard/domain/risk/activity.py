@@ -146,7 +146,7 @@ def entries_last_hour(state: ActivityState, instrument: str, now_ms: int) -> int
 def turnover(state: ActivityState, nav: Decimal, added: Decimal = ZERO) -> Decimal | None:
     """Value opened since 17:00 New York in NAVs, with what an order would add.
 
-    None where it can't be told: NAV is not above 0, or a fill has no known value.
+    None where it is unknown: NAV is not above 0, or a fill has no known value.
     """
     if not nav.is_finite() or nav <= 0 or state.unvalued:
         return None

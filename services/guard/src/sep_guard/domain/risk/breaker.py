@@ -35,7 +35,7 @@ class Trip:
 
 
 def trip_of_share(cause: BreakerCause, observed: Decimal, allowed: Decimal, ts_ms: int) -> Trip:
-    """A trip by a limit that is a share, told in percent."""
+    """A trip by a limit that is a share, described in percent."""
     return Trip(
         cause=cause,
         ts_ms=ts_ms,
@@ -46,7 +46,7 @@ def trip_of_share(cause: BreakerCause, observed: Decimal, allowed: Decimal, ts_m
 
 
 def trip_of_turnover(observed: Decimal, allowed: Decimal, ts_ms: int) -> Trip:
-    """A trip by turnover, told in NAVs; ``observed`` includes the order that was refused."""
+    """A trip by turnover, described in NAVs; ``observed`` includes the order that was refused."""
     return Trip(
         cause=BreakerCause.TURNOVER,
         ts_ms=ts_ms,

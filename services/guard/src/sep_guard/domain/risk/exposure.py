@@ -12,7 +12,7 @@ from sep_guard.domain.risk.limits import LimitName, RiskLimits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """What is held, by whoever opened it, in home currency.
+    """All units held, managed and manual, in home currency.
 
     Attributes:
         gross: sum of absolute position values.

@@ -173,7 +173,7 @@ def _with_nav(
     if fault is not None:
         return trip(state, trip_of_fault(BreakerCause.EQUITY, f"{fault.value}: {nav}", now_ms))
     if transfers is None:
-        # Without the ledger a withdrawal can't be told from a loss: measured next time.
+        # Without the ledger a withdrawal looks like a loss: measured next time.
         return state
     read = (
         equity.begin(nav, now_ms)

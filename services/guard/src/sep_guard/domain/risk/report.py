@@ -31,8 +31,8 @@ class LimitRow:
     """One limit. Figures are in the unit of its knob.
 
     Attributes:
-        observed: the largest value of any instrument or currency; None where it can't be told.
-        headroom: share of the limit that is left, 0 to 1; None where it can't be told.
+        observed: the largest value of any instrument or currency; None where unknown.
+        headroom: share of the limit that is left, 0 to 1; None where unknown.
         subject: the instrument or currency that ``observed`` belongs to; empty for the account.
     """
 
