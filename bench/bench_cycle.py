@@ -147,7 +147,10 @@ async def _store_history(store: Valkey, instrument: str, now_ms: int) -> None:
     """The longest history that floors are computed from: one sample an hour for 30 days."""
     times = range(now_ms - HISTORY_MS + 1, now_ms, HOUR_MS)
     params = digest_of(StrategyParams())
-    samples = [Sample(ts, ts % 40, ts % 97 / 50, ts % 89 / 1e4, params) for ts in times]
+    samples = [
+        Sample(ts=ts, trades=ts % 40, calmar=ts % 97 / 50, pnl=ts % 89 / 1e4, params=params)
+        for ts in times
+    ]
     key = keys.backtest_history(instrument)
     await reply(store.zadd(key, {json.dumps(asdict(s)): s.ts for s in samples}))
 

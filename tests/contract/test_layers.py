@@ -218,7 +218,8 @@ def test_the_real_time_is_read_in_one_place() -> None:
 # Not the age of a value that is used, but how long something lasts or is remembered.
 PERIODS = {
     "sep_evaluator.domain.floors.within_history",
-    "sep_evaluator.domain.floors.at",
+    "sep_allocator.domain.allocation.allocate",
+    "sep_evaluator.domain.floors.expire",
     "sep_guard.domain.entry_limiters.ramp_ended",
     "sep_guard.domain.risk.activity.entries_last_hour",
     "sep_guard.domain.risk.activity._trimmed",

@@ -389,7 +389,13 @@ async def test_a_history_read_in_parts_equals_the_stored_one(
         elif event == "corrupt":
             await store.zadd(key, {f"no sample {number}": now})
         else:
-            sample = Sample(now, number, number / 7, number / 1e4, "0a" if number % 9 else "0b")
+            sample = Sample(
+                ts=now,
+                trades=number,
+                calmar=number / 7,
+                pnl=number / 1e4,
+                params="0a" if number % 9 else "0b",
+            )
             await store.zadd(key, {json.dumps(asdict(sample)): now})
         found = (await cached.load([PAIR], now))[PAIR].floors
         uncached = (await StoredGateMemory(store, BASE).load([PAIR], now))[PAIR].floors

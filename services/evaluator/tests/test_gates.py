@@ -126,7 +126,7 @@ def test_metrics_inside_the_hysteresis_band_hold() -> None:
     [(None, 0.1 * 0.01), (0.004, 0.1 * 0.004)],  # None: the drawdown of the slice, 0.01
 )
 def test_noise_around_a_profit_of_0_flips_nothing(pnl_range: float | None, edge: float) -> None:
-    floors = Floors(10, 0.15, 0.0, pnl_range)
+    floors = Floors(min_trades=10, calmar=0.15, pnl=0.0, pnl_range=pnl_range)
     judged = {
         pnl: judge(distances(summary(20, 0.5, pnl), floors, 0.10))
         for pnl in (edge, edge * 0.99, 0.0, -edge, -edge * 1.01)
@@ -136,7 +136,9 @@ def test_noise_around_a_profit_of_0_flips_nothing(pnl_range: float | None, edge:
 
 
 def test_a_profit_floor_above_0_has_no_further_band() -> None:
-    floor = distances(summary(), Floors(10, 0.15, 0.01, 0.5), 0.10)[2]
+    floor = distances(summary(), Floors(min_trades=10, calmar=0.15, pnl=0.01, pnl_range=0.5), 0.10)[
+        2
+    ]
     assert (floor.passes_at, floor.fails_below) == (0.01 * 1.1, 0.01 * 0.9)
 
 
@@ -151,15 +153,18 @@ def floors_of(history: list[Sample], buffer: float = 0.10) -> Floors:
 
 
 def test_floors_adapt_after_24_samples_and_never_fall_below_the_base() -> None:
-    history = [Sample(NOW + i * HOUR_MS, 40 + i, 0.2 + i / 100, i / 1000, "0a") for i in range(24)]
-    assert floors_of(history[:23]) == Floors(10, 0.15, 0.0)
+    history = [
+        Sample(ts=NOW + i * HOUR_MS, trades=40 + i, calmar=0.2 + i / 100, pnl=i / 1000, params="0a")
+        for i in range(24)
+    ]
+    assert floors_of(history[:23]) == Floors(min_trades=10, calmar=0.15, pnl=0.0)
     floors = floors_of(history)
     assert floors.min_trades == pytest.approx(45.75 / 1.1)
     assert floors.calmar == pytest.approx(0.2575 / 1.1)
     assert floors.pnl == pytest.approx(0.00575 / 1.1)
     assert floors.pnl_range == pytest.approx(0.0115)
-    poor = [Sample(s.ts, 1, -1.0, -0.1, "0a") for s in history]
-    assert floors_of(poor) == Floors(10, 0.15, 0.0, 0.0)
+    poor = [Sample(ts=s.ts, trades=1, calmar=-1.0, pnl=-0.1, params="0a") for s in history]
+    assert floors_of(poor) == Floors(min_trades=10, calmar=0.15, pnl=0.0, pnl_range=0.0)
 
 
 figures = st.lists(
@@ -171,7 +176,9 @@ figures = st.lists(
 def test_an_instrument_fails_below_its_own_worst_quarter_and_passes_above_it(
     rows: list[tuple[int, float, float]], buffer: float
 ) -> None:
-    history = [Sample(NOW, *row, "0a") for row in rows]
+    history = [
+        Sample(ts=NOW, trades=row[0], calmar=row[1], pnl=row[2], params="0a") for row in rows
+    ]
     quartiles = quartiles_of(history)
     assert quartiles is not None
     band = distances(summary(), floors_of(history, buffer), buffer)
@@ -188,7 +195,7 @@ def test_an_instrument_fails_below_its_own_worst_quarter_and_passes_above_it(
 def test_a_steady_instrument_above_the_base_floors_opens_after_any_cooldown(
     trades: int, calmar: float, pnl: float, buffer: float
 ) -> None:
-    history = [Sample(NOW, trades, calmar, pnl, "0a")] * 720
+    history = [Sample(ts=NOW, trades=trades, calmar=calmar, pnl=pnl, params="0a")] * 720
     floors = floors_of(history, buffer)
     assert judge(distances(summary(trades, calmar, pnl), floors, buffer)) is Verdict.PASS
     cooled = GateState(watermark=5, cooldown_until=NOW)
@@ -199,12 +206,12 @@ def test_floors_follow_from_the_history_under_the_parameters_in_force() -> None:
     floors = FloorsInForce(BASE)
     for i in range(48):
         params, calmar = ("0a", 2.0) if i % 2 else ("0b", 5.0)
-        floors.add(Sample(NOW + i * HOUR_MS, 20, calmar, 0.01, params))
+        floors.add(Sample(ts=NOW + i * HOUR_MS, trades=20, calmar=calmar, pnl=0.01, params=params))
     now = NOW + 48 * HOUR_MS
     assert floors.at(now, "0a", 0.10).calmar == pytest.approx(2.0 / 1.1)
     assert floors.at(now, "0b", 0.10).calmar == pytest.approx(5.0 / 1.1)
     for unknown in ("0c", None):
-        assert floors.at(now, unknown, 0.10) == Floors(10, 0.15, 0.0)
+        assert floors.at(now, unknown, 0.10) == Floors(min_trades=10, calmar=0.15, pnl=0.0)
 
 
 def observed(**changes: object) -> Observation:

@@ -107,7 +107,9 @@ async def evaluation(
     """Evaluate EUR_USD from what the store remembers."""
     memory = (await backend.store.load_gate_memory([EUR], now))[EUR]
     session = SessionState(True, 10**11, None, ())
-    summary = SpanSummary(20, 10, 0.5, 0.01, 0.01, calmar)
+    summary = SpanSummary(
+        trades=20, wins=10, win_rate=0.5, pnl_total=0.01, max_drawdown=0.01, calmar=calmar
+    )
     seen = Observation(EUR, summary, now // 1000 - 60, (), session, params)
     floors = memory.floors.at(now, params, 0.1)
     return evaluate(memory.state, memory.floors.history, seen, LIMITS, 0.1, now, floors=floors)

@@ -11,7 +11,7 @@ from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_testing.valkey import ValkeyServer
 
 ID = "sep-1"
-CLAIM = OrderClaim(1_772_625_600_000, 7, by="one attempt")
+CLAIM = OrderClaim(ts_ms=1_772_625_600_000, since_transaction_id=7, by="one attempt")
 OTHER = replace(CLAIM, by="another attempt")
 
 

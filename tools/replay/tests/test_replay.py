@@ -247,7 +247,13 @@ def test_floors_in_force_are_those_of_the_history_at_any_time() -> None:
         expected = adaptive_floors(base, quartiles_of(within_history(samples, now)), 0.1)
         assert floors.at(now, "0a", 0.1) == expected
         pnl = float(rng.normal())
-        sample = Sample(now, int(rng.integers(0, 50)), float(rng.normal()), pnl, "0a")
+        sample = Sample(
+            ts=now,
+            trades=int(rng.integers(0, 50)),
+            calmar=float(rng.normal()),
+            pnl=pnl,
+            params="0a",
+        )
         samples.append(sample)
         floors.add(sample)
     assert floors.at(now, "0b", 0.1) == adaptive_floors(base, None, 0.1)

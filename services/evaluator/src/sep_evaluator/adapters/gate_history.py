@@ -91,12 +91,12 @@ def _sample(raw: bytes) -> Sample | None:
     try:
         fields = json.loads(raw)
         sample = Sample(
-            int(fields["ts"]),
-            int(fields["trades"]),
-            float(fields["calmar"]),
-            float(fields["pnl"]),
+            ts=int(fields["ts"]),
+            trades=int(fields["trades"]),
+            calmar=float(fields["calmar"]),
+            pnl=float(fields["pnl"]),
             # Earlier versions did not store it. Their samples count for no parameters.
-            str(fields.get("params", "")),
+            params=str(fields.get("params", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None

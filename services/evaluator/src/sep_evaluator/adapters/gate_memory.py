@@ -105,11 +105,11 @@ def _state(
     if watermark is None:
         return GateState(eligible=eligible, params=params, params_new=new)
     return GateState(
-        eligible,
-        numbers.get("passes", 0),
-        numbers.get("fails", 0),
-        numbers.get("misses", 0),
-        watermark,
+        eligible=eligible,
+        passes=numbers.get("passes", 0),
+        fails=numbers.get("fails", 0),
+        misses=numbers.get("misses", 0),
+        watermark=watermark,
         params=params,
         params_new=new,
     )

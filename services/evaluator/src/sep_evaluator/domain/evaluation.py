@@ -155,7 +155,13 @@ def evaluate(
             if after.watermark != state.watermark:
                 sample = next_sample(
                     history,
-                    Sample(now_ms, summary.trades, summary.calmar, summary.pnl_total, params),
+                    Sample(
+                        ts=now_ms,
+                        trades=summary.trades,
+                        calmar=summary.calmar,
+                        pnl=summary.pnl_total,
+                        params=params,
+                    ),
                 )
     reasons = (
         *((GateReason.BAD_PARAMETERS,) if params is None else ()),

@@ -42,7 +42,7 @@ class Quartiles:
     pnl_range: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Floors:
     """Floors in force: number of trades, Calmar ratio, sum of returns.
 
@@ -80,12 +80,12 @@ def adaptive_floors(base: BaseFloors, quartiles: Quartiles | None, buffer: float
         buffer: half width of the hysteresis band, as a share of the floors.
     """
     if quartiles is None:
-        return Floors(base.min_trades, base.calmar, base.pnl)
+        return Floors(min_trades=base.min_trades, calmar=base.calmar, pnl=base.pnl)
     return Floors(
-        max(base.min_trades, _floor_of(quartiles.trades, buffer)),
-        max(base.calmar, _floor_of(quartiles.calmar, buffer)),
-        max(base.pnl, _floor_of(quartiles.pnl, buffer)),
-        quartiles.pnl_range,
+        min_trades=max(base.min_trades, _floor_of(quartiles.trades, buffer)),
+        calmar=max(base.calmar, _floor_of(quartiles.calmar, buffer)),
+        pnl=max(base.pnl, _floor_of(quartiles.pnl, buffer)),
+        pnl_range=quartiles.pnl_range,
     )
 
 

@@ -91,9 +91,24 @@ def distances(summary: SpanSummary, floors: Floors, buffer: float) -> tuple[Dist
     width = summary.max_drawdown if floors.pnl_range is None else floors.pnl_range
     w = buffer * width if floors.pnl == 0 else 0.0
     return (
-        Distance("trades", float(summary.trades), floors.min_trades * up, floors.min_trades * down),
-        Distance("calmar", summary.calmar, floors.calmar * up, floors.calmar * down),
-        Distance("pnl", summary.pnl_total, floors.pnl * up + w, floors.pnl * down - w),
+        Distance(
+            metric="trades",
+            value=float(summary.trades),
+            passes_at=floors.min_trades * up,
+            fails_below=floors.min_trades * down,
+        ),
+        Distance(
+            metric="calmar",
+            value=summary.calmar,
+            passes_at=floors.calmar * up,
+            fails_below=floors.calmar * down,
+        ),
+        Distance(
+            metric="pnl",
+            value=summary.pnl_total,
+            passes_at=floors.pnl * up + w,
+            fails_below=floors.pnl * down - w,
+        ),
     )
 
 

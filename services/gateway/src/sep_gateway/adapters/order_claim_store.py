@@ -96,4 +96,10 @@ def _json(claim: OrderClaim) -> str:
 
 
 def _claim(record: ClaimRecord) -> OrderClaim:
-    return OrderClaim(record.ts, record.since, record.trade, record.units, record.by)
+    return OrderClaim(
+        ts_ms=record.ts,
+        since_transaction_id=record.since,
+        trade_id=record.trade,
+        units=record.units,
+        by=record.by,
+    )

@@ -85,7 +85,7 @@ class OrderClaims:
 
     async def _new_claim(self) -> OrderClaim:
         since = await self._last_transaction_id()
-        return OrderClaim(now_ms(self._clock), since, by=self._new_id())
+        return OrderClaim(ts_ms=now_ms(self._clock), since_transaction_id=since, by=self._new_id())
 
     async def _acquire(self, client_order_id: str, claim: OrderClaim) -> bool:
         if self._unclaimed.get(client_order_id) is not None:

@@ -32,7 +32,7 @@ def closes_in_ledger(
             ends = [t for t in found if t.order_id == str(order.id)]
         results = (result_of(client_order_id, end) for end in ends)
         ended = next((r for r in results if r is not None), None)
-        yield ended or OrderResult(client_order_id, OrderState.PENDING)
+        yield ended or OrderResult(client_order_id=client_order_id, state=OrderState.PENDING)
 
 
 def _asks_for(order: Transaction, trade_id: str, units: Decimal | None) -> bool:
