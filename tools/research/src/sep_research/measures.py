@@ -28,8 +28,9 @@ class Days:
 
     @classmethod
     def of(cls, time: Ints) -> "Days":
-        """The days of bar starts."""
-        return cls(np.unique(time // DAY))
+        """The days of bar starts, ascending."""
+        numbers = time // DAY
+        return cls(numbers[np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 1))])
 
     def within(self, windows: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
         """Which days begin in any window ``[from, to)``, seconds."""
