@@ -65,6 +65,17 @@ def test_candle_files_are_read_in_every_packing(
     same(loaded(tmp_path / "c"), BARS)
 
 
+def test_a_folder_stands_for_the_files_in_it(tmp_path: Path, sep_data: Any) -> None:
+    folder = tmp_path / "candles"
+    folder.mkdir()
+    assert "holds no .csv" in sep_data("import", "csv", folder, "--out", tmp_path / "c")[2]
+    for name, part in (("a", BARS.slice(0, 100)), ("b", BARS.slice(100, len(BARS)))):
+        write(folder / f"EUR_USD_M1_{name}.csv", csv_lines(part))
+    (folder / "notes.md").write_text("remarks")
+    assert sep_data("import", "csv", folder, "--out", tmp_path / "c")[0] == 0
+    same(loaded(tmp_path / "c"), BARS)
+
+
 def test_an_export_is_imported_as_the_same_bars(tmp_path: Path, sep_data: Any) -> None:
     path = write(tmp_path / "EUR_USD_M1.csv", csv_lines(BARS))
     assert sep_data("import", "csv", path, "--out", tmp_path / "c")[0] == 0

@@ -84,7 +84,9 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         "format", choices=("csv", "histdata", "dukascopy", "mt5", "oanda-json"), metavar="FORMAT",
         help="csv, histdata, dukascopy, mt5 or oanda-json",
     )  # fmt: skip
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="plain, .gz or .zip")
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="plain, .gz, .zip, or a folder of these"
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="CATALOGUE")
     parser.add_argument("--time-zone", metavar="ZONE", help="UTC, Europe/London, +02:00, NewYork+7")
     parser.add_argument("--prices", choices=("bid", "ask", "mid"), help="of single prices")

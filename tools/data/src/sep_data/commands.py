@@ -20,6 +20,7 @@ from sep_data.exporting import export
 from sep_data.importing import import_files
 from sep_data.pulling import connect, pull
 from sep_data.rows import Side
+from sep_data.text_files import files_in
 
 
 def import_command(args: argparse.Namespace, _clock: Clock) -> int:
@@ -32,7 +33,7 @@ def import_command(args: argparse.Namespace, _clock: Clock) -> int:
         spread_pips=args.spread,
         at_end=args.label == "end",
     )
-    sources = import_files(Catalogue(args.out), args.format, args.files, options)
+    sources = import_files(Catalogue(args.out), args.format, files_in(args.files), options)
     if args.json:
         _print_json({"imported": [asdict(source) for source in sources]})
         return 0

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -12,6 +12,25 @@ from sep_data.errors import FileRefusedError
 
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _TEXT = (".csv", ".txt", ".json", ".tsv", ".prn")
+_SUFFIXES = (".csv", ".json", ".tsv", ".gz", ".zip")
+
+
+def files_in(paths: Iterable[Path]) -> list[Path]:
+    """The paths, a folder replaced by the files in it.
+
+    Raises:
+        FileRefusedError: a folder holds no text file or archive.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = [p for p in sorted(path.iterdir()) if p.name.lower().endswith(_SUFFIXES)]
+        if not inside:
+            raise FileRefusedError(path, None, f"holds no {', '.join(_SUFFIXES)} file")
+        found += inside
+    return found
 
 
 def sha256_of(path: Path) -> str:
