@@ -111,8 +111,8 @@ def test_dukascopy_joins_the_files_of_both_sides(tmp_path: Path, sep_data: Any) 
     assert code == 0
     assert "1 NO_OTHER_SIDE" in out
     found = loaded(tmp_path / "c")
-    kept = np.arange(len(BARS)) != 9
-    same(found, Bars(*(getattr(BARS, n)[kept] for n in COLUMNS)))
+    joined = np.arange(len(BARS)) != 9
+    same(found, Bars(*(getattr(BARS, n)[joined] for n in COLUMNS)))
 
 
 def test_mt5_has_server_time_and_a_spread_in_points(tmp_path: Path, sep_data: Any) -> None:

@@ -116,7 +116,7 @@ def test_a_limit_on_calls_is_waited_out(tmp_path: Path, sep_data: Any, api: Api)
     same(stored(tmp_path / "c"), BARS)
 
 
-def test_a_stack_that_is_down_is_told_by_its_own_exit_code(tmp_path: Path, sep_data: Any) -> None:
+def test_a_stack_that_is_down_has_its_own_exit_code(tmp_path: Path, sep_data: Any) -> None:
     code, _, err = sep_data("pull", tmp_path / "c", *RANGE, "--url", "http://127.0.0.1:9")
     assert code == 69
     assert "the stack does not answer" in err

@@ -44,7 +44,7 @@ def report(plan: Plan, result: SweepResult) -> str:
         _summary(plan, result),
         _table(
             ("instrument", "verdict", "trades", "return", "t", "p", "null 95 %", "deflated Sharpe",
-             "overfit", "gate windows", "reasons"),
+             "overfit", "gate windows"),
             (_verdict(found) for found in result.results),
         ),
         _nulls(result),
@@ -81,7 +81,14 @@ def _verdict(found: InstrumentResult) -> Iterator[str]:
     yield _number(v.deflated)
     yield _number(v.overfit)
     yield f"{v.gate_passes} of {v.windows}"
-    yield "; ".join(_WORDS[reason] for reason in v.reasons) or "none"
+
+
+def _reasons(found: InstrumentResult) -> str:
+    reasons = found.verdict.reasons
+    if not reasons:
+        return "<p>Promoted: nothing speaks against the best set.</p>"
+    items = "".join(f"<li>{r}: {html.escape(_WORDS[r])}</li>" for r in reasons)
+    return f"<p>The best set is refused:</p><ul>{items}</ul>"
 
 
 def _nulls(result: SweepResult) -> str:
@@ -100,6 +107,7 @@ def _instrument(plan: Plan, result: SweepResult, found: InstrumentResult) -> str
     names = plan.names
     parts = [
         f"<h2>{html.escape(found.instrument)}</h2>",
+        _reasons(found),
         _figure(
             curve(list(accumulate(best.out_daily.tolist(), initial=0.0))),
             "Sum of the winner's returns over the days of the test windows",
