@@ -113,7 +113,11 @@ def print_comparison(console: Console, a: Run, b: Run, found: Comparison) -> Non
         table.add_column(column, overflow="fold")
     for name, one in asdict(found.a).items():
         other = getattr(found.b, name)
-        table.add_row(name.replace("_", " "), f"{one:.6g}", f"{other:.6g}", f"{other - one:+.6g}")
+        table.add_row(
+            name.replace("_", " "),
+            *(f"{v:.6g}" for v in (one, other)),
+            f"{float(other - one):+.6g}",
+        )
     console.print(table)
     if found.settings:
         table = Table(title="What differs between them", title_justify="left")
