@@ -21,7 +21,8 @@ FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 ROOTS := libs services simulators tools clients
 PROJECTS := $(wildcard protos/pyproject.toml $(ROOTS:%=%/*/pyproject.toml))
 DEV_PROJECTS := $(filter libs/testing/%,$(PROJECTS))
-RUN_PROJECTS := $(filter-out $(DEV_PROJECTS),$(PROJECTS))
+RESEARCH_PROJECTS := $(filter tools/data/% tools/research/%,$(PROJECTS))
+RUN_PROJECTS := $(filter-out $(DEV_PROJECTS) $(RESEARCH_PROJECTS),$(PROJECTS))
 SOURCES := $(wildcard $(ROOTS:%=%/*/src))
 TESTS := $(wildcard $(ROOTS:%=%/*/tests)) tests
 PROGRAMS := $(wildcard scripts deploy bench conftest.py generate.py requirements/*.py protos/generate.py clients/*/*.py docs/*.py)
@@ -108,6 +109,9 @@ replay: $(VENV)/installed $(CONTRACT)  ## run recorded candles through the stack
 without_broker = $(if $(filter paper,$(PROFILE)),env -u OANDA_API_TOKEN -u OANDA_ACCOUNT_ID \
 	-u OANDA_API_URL -u OANDA_STREAM_URL)
 
+.PHONY: research
+research: $(VENV)/installed-research $(CONTRACT)  ## install sep-data and sep-research, which running does not need (0.2 GB)
+
 .PHONY: up
 up:  ## run the whole stack in containers (PROFILE= for none: no paper broker)
 	$(without_broker) docker compose $(if $(PROFILE),--profile $(PROFILE)) up --detach --build
@@ -181,8 +185,18 @@ $(VENV)/installed: $(LOCKED)/run.txt $(RUN_PROJECTS) $(PROTOS) $(VENV)/pyvenv.cf
 	@$(BIN)/python -m sep_evaluator.cli.compile_ahead
 	@touch $@
 
-$(VENV)/installed-dev: $(LOCKED)/dev.txt $(LOCKED)/build.txt $(DEV_PROJECTS) $(VENV)/pyvenv.cfg \
+# Columnar files and the cluster's client are larger than the services together.
+$(VENV)/installed-research: $(LOCKED)/research.txt $(RESEARCH_PROJECTS) $(VENV)/pyvenv.cfg \
 		| $(VENV)/installed
+	@echo 'installing what research needs'
+	@$(check_locked)
+	@$(if $(changed_requirements),$(INSTALL) $(VERIFIED) --requirement $(LOCKED)/research.txt)
+	@$(call install_projects,$(call changed_projects,$(RESEARCH_PROJECTS)))
+	@$(check_installed)
+	@touch $@
+
+$(VENV)/installed-dev: $(LOCKED)/dev.txt $(LOCKED)/build.txt $(DEV_PROJECTS) $(VENV)/pyvenv.cfg \
+		| $(VENV)/installed $(VENV)/installed-research
 	@echo 'installing what development needs (one to two minutes the first time)'
 	@$(check_locked)
 	@$(if $(changed_requirements),$(INSTALL) $(VERIFIED) --requirement $(LOCKED)/build.txt)

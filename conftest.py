@@ -19,6 +19,8 @@ SLOW = (
     "services/evaluator/tests/test_evaluator_crashes.py",
     "tests/surface/",
     "tools/*/tests/test_up.py",
+    "tools/research/tests/test_runs.py",
+    "tools/research/tests/test_verdicts.py",
     "services/evaluator/tests/test_evaluator_service.py",
     "services/evaluator/tests/test_cli.py",
     "services/gateway/tests/test_thousand_lost_responses.py",

@@ -110,9 +110,12 @@ def test_libraries_import_only_libraries_below_them() -> None:
     assert offences(fx, {"sep", "grpc", "redis", "asyncio"}) == []
 
 
-def test_only_the_replay_imports_services() -> None:
-    others = [s for s in sources("tools") if s.package != "sep_replay"]
-    assert offences(others, packages("services") | {"sep_replay"}) == []
+def test_only_the_replay_and_research_import_services() -> None:
+    """They run the services' own decisions and backtests, so that both judge alike."""
+    others = [s for s in sources("tools") if s.package not in {"sep_replay", "sep_research"}]
+    assert offences(others, packages("services") | {"sep_replay", "sep_research"}) == []
+    research = [s for s in sources("tools") if s.package == "sep_research"]
+    assert offences(research, packages("services") - {"sep_evaluator"}) == []
 
 
 def test_the_edge_does_not_import_the_local_runner() -> None:

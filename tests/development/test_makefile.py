@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ("run", "test", "test-fast", "lint", "format", "generate", "bench", "replay")
+TARGETS = ("run", "test", "test-fast", "lint", "format", "generate", "bench", "replay", "research")
 
 
 def checkout(folder: Path, made_for: Path) -> Path:
@@ -24,7 +24,7 @@ def checkout(folder: Path, made_for: Path) -> Path:
         (folder / name / "bin" / "pip").chmod(0o755)
     config = f"home = /usr/bin\ncommand = /usr/bin/python3 -m venv {made_for / '.venv'}\n"
     (folder / ".venv" / "pyvenv.cfg").write_text(config)
-    for stamp in ("installed", "installed-dev", "installed-bench"):
+    for stamp in ("installed", "installed-dev", "installed-bench", "installed-research"):
         (folder / ".venv" / stamp).touch()
     (folder / ".venv-build" / "installed").touch()
     return folder

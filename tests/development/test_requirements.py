@@ -23,12 +23,12 @@ def pinned(name: str) -> dict[str, str]:
 
 def test_no_package_is_pinned_in_two_files() -> None:
     """Except in bench.txt, one version stands in one place."""
-    lists = [pinned(name) for name in ("run", "build", "dev")]
+    lists = [pinned(name) for name in ("run", "build", "dev", "research")]
     assert len(set().union(*lists)) == sum(map(len, lists))
 
 
 def test_every_installed_package_is_pinned_at_its_version() -> None:
-    wanted = pinned("bench") | pinned("dev") | pinned("build") | pinned("run")
+    wanted = pinned("bench") | pinned("research") | pinned("dev") | pinned("build") | pinned("run")
     installed = {
         canonicalize_name(d.metadata["Name"]): d.version
         for d in metadata.distributions()
@@ -37,13 +37,17 @@ def test_every_installed_package_is_pinned_at_its_version() -> None:
     assert {n: v for n, v in installed.items() if wanted.get(n) != v} == {}
 
 
+# Installed by `make test` and `make research`, not by `make run`.
+NOT_RUN = {"sep-testing", "sep-data", "sep-research"}
+
+
 def test_running_needs_no_development_package() -> None:
     """What the packages that run depend on is listed in run.txt."""
     run = pinned("run")
     needed = set()
     for distribution in metadata.distributions():
         name = distribution.metadata["Name"]
-        if not name.startswith("sep-") or name == "sep-testing":
+        if not name.startswith("sep-") or name in NOT_RUN:
             continue
         for requirement in distribution.requires or []:
             found = re.match(r"[A-Za-z0-9._-]+", requirement)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sep_fx.granularity import Granularity
+from sep_fx.instants import NS_PER_SECOND, parse_rfc3339
 from sep_kit.settings.loading import InvalidSettingsError, load_settings, unknown_name
 from sep_kit.settings.names import unknown_names
 
@@ -18,31 +20,21 @@ Knobs come from the environment, as for the services, or with --set:
   sep-replay candles/ --set ALLOC_TOP_K=1 --set HYSTERESIS_DEFAULT=0.2 --json log.json
 
 Files are named like EUR_USD_M1_2014-05.csv.gz, with the columns
-time,bid_o,bid_h,bid_l,bid_c,ask_o,ask_h,ask_l,ask_c. The same files and knobs give the same output.
+time,bid_o,bid_h,bid_l,bid_c,ask_o,ask_h,ask_l,ask_c. Instead of a folder of files, a catalogue of
+sep-data will do. The same candles and knobs give the same output. Two runs are compared by
+
+  sep-replay catalogue/ --out old
+  sep-replay catalogue/ --params winners.json --out new
+  sep-replay compare old new
 """
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command: 0 played, 1 not playable, 2 bad arguments, 130 interrupted."""
-    parser = argparse.ArgumentParser(
-        prog="sep-replay",
-        description=__doc__,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("candles", type=Path, metavar="DIR", help="folder of candle files")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", type=_pair)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole decision log")
-    parser.add_argument(
-        "--params", type=Path, metavar="FILE",
-        help="JSON object of promoted parameters by instrument, as in opt:best_config",
-    )  # fmt: skip
-    parser.add_argument(
-        "--open-gates", action="store_true", help="publish every gate as open: what would trade"
-    )
-    parser.add_argument("--balance", type=_amount, default=Decimal(100_000), metavar="USD")
-    parser.add_argument("--skip-bad", action="store_true", help="leave malformed rows out")
-    args = parser.parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    if given[:1] == ["compare"]:
+        return _compare_main(given[1:])
+    args = _parser().parse_args(given)
     try:
         return _replay(args)
     except InvalidSettingsError as error:
@@ -56,6 +48,60 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
+def _compare_main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="sep-replay compare", description="Compare two runs that --out wrote."
+    )
+    parser.add_argument("a", type=Path, metavar="A")
+    parser.add_argument("b", type=Path, metavar="B")
+    parser.add_argument("--json", action="store_true", help="write the result as JSON to stdout")
+    args = parser.parse_args(argv)
+    from sep_replay.comparison import Run, compare, print_comparison
+
+    try:
+        a, b = Run.read(args.a), Run.read(args.b)
+    except ValueError as error:
+        print(f"sep-replay: {error}", file=sys.stderr)
+        return 1
+    found = compare(a, b)
+    if args.json:
+        print(json.dumps(found.as_json(), indent=1))
+    else:
+        print_comparison(_console(), a, b, found)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sep-replay",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "candles", type=Path, metavar="CATALOGUE|DIR", help="catalogue, or folder of candle files"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", type=_pair)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole decision log")
+    parser.add_argument(
+        "--params", type=Path, metavar="FILE",
+        help="JSON object of promoted parameters by instrument, as in opt:best_config",
+    )  # fmt: skip
+    parser.add_argument(
+        "--open-gates", action="store_true", help="publish every gate as open: what would trade"
+    )
+    parser.add_argument("--balance", type=_amount, default=Decimal(100_000), metavar="USD")
+    parser.add_argument("--skip-bad", action="store_true", help="leave malformed rows out")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write the run, to be compared")
+    parser.add_argument("--instruments", type=lambda t: t.split(","), default=[], metavar="A_B,C_D")
+    parser.add_argument(
+        "--granularity", type=Granularity, metavar="G", help="where there are several"
+    )
+    for name, target in (("--from", "since"), ("--to", "until")):
+        parser.add_argument(name, dest=target, type=_instant, metavar="TIME", help="2026-01-01")
+    return parser
+
+
 def _replay(args: argparse.Namespace) -> int:
     # Imported here: --help and bad arguments need not wait for the numeric packages.
     from sep_allocator.settings import AllocatorSettings
@@ -65,14 +111,19 @@ def _replay(args: argparse.Namespace) -> int:
 
     from sep_replay.engine import Replay, ReplaySettings
     from sep_replay.report import print_report
-    from sep_replay.tape import load_tape
+    from sep_replay.run_folder import write_events, write_run
+    from sep_replay.sources import Selection, read_tape
     from sep_replay.winners import read_winners
 
     configure_logging("replay", LogFormat.CONSOLE, "WARNING")
     # A misspelled name in the environment may be another program's; here it was meant.
     if unknown := unknown_names(name for name, _ in args.set):
         raise InvalidSettingsError([unknown_name(name) for name in unknown])
-    tape = load_tape(args.candles, skip_bad=args.skip_bad)
+    selection = Selection(
+        instruments=args.instruments, granularity=args.granularity, since=args.since,
+        until=args.until,
+    )  # fmt: skip
+    tape = read_tape(args.candles, selection, skip_bad=args.skip_bad)
     environ = {"CANDLE_GRANULARITY": tape.granularity.value, **os.environ, **dict(args.set)}
     if environ["CANDLE_GRANULARITY"] != tape.granularity.value:
         raise ValueError(
@@ -95,18 +146,26 @@ def _replay(args: argparse.Namespace) -> int:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("replay", total=len(tape))
         journal = replay.run(lambda bars: progress.advance(task, bars))
-    console = Console()
-    if not console.is_terminal:
-        # A pipe has no width, and wrapped tables can't be compared or searched.
-        console = Console(width=160)
-    print_report(console, journal, replay.evaluations.values())
+    print_report(_console(), journal, replay.evaluations.values())
+    if args.out is not None:
+        write_run(args.out, tape, settings, journal)
     if args.json is not None:
-        with args.json.open("w", encoding="utf-8") as out:
-            # One event per line, so that two logs can be compared by line.
-            lines = (json.dumps(e.as_json()) for e in journal.events)
-            out.write('{"events": [\n' + ",\n".join(lines) + "\n]}\n")
+        write_events(args.json, journal)
         print(f"{len(journal.events)} events in {args.json}", file=sys.stderr)
     return 0
+
+
+def _console() -> Console:
+    console = Console()
+    # A pipe has no width, and wrapped tables can't be compared or searched.
+    return console if console.is_terminal else Console(width=160)
+
+
+def _instant(text: str) -> int:
+    try:
+        return parse_rfc3339(f"{text}T00:00:00Z" if len(text) == 10 else text) // NS_PER_SECOND
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,0 +1,1 @@
+"""Parameter sweeps that are judged out of sample and against null runs."""

@@ -1,0 +1,162 @@
+"""A sweep: trials, null runs and verdicts of every instrument of a catalogue."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sep_data.catalogue import Catalogue, digest_of
+from sep_evaluator.domain.params import StrategyParams
+from sep_fx.bars import Bars
+from sep_fx.granularity import Granularity
+from sep_fx.instants import format_seconds
+from sep_fx.sessions import MarketCalendar
+
+from sep_research.backtests import Market
+from sep_research.engine import Engine, Task
+from sep_research.errors import ResearchError
+from sep_research.folds import Fold, WalkForward, folds_of
+from sep_research.measures import NO_EVIDENCE
+from sep_research.tasks import Job, Trial, blocks_of, run_block, run_doubled_costs, run_null
+from sep_research.verdict import Verdict, judge, winner_of
+
+_BLOCK = 64  # trials a task
+
+Params = dict[str, int | float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that the result of a sweep follows from, beside the candles.
+
+    Attributes:
+        grid: all combinations, in the order of the grid file; names: the parameters it names.
+        null_runs: number of tapes without an edge.
+        seed: of the null runs.
+    """
+
+    instruments: tuple[str, ...]
+    granularity: Granularity
+    since: int | None
+    until: int | None
+    names: tuple[str, ...]
+    grid: tuple[StrategyParams, ...]
+    cut: WalkForward
+    null_runs: int
+    calendar: MarketCalendar
+    exit_minutes: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentResult:
+    """What a sweep found on one instrument; trials in the order of the grid."""
+
+    instrument: str
+    sha256: str
+    bars: int
+    trials: list[Trial]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepResult:
+    """What a sweep found; ``null_best`` is the best t-statistic of each null run."""
+
+    folds: list[Fold]
+    results: list[InstrumentResult]
+    null_best: list[float]
+
+
+def sweep(
+    catalogue: Catalogue, plan: Plan, engine: Engine, progress: Callable[[int, int], None]
+) -> SweepResult:
+    """Run a plan.
+
+    Args:
+        progress: called with tasks done and tasks in all.
+
+    Raises:
+        ResearchError: no candles, or fewer than one fold needs.
+    """
+    jobs = jobs_of(catalogue, plan)
+    tasks = [Task(run_block, j, b) for j, job in enumerate(jobs) for b in blocks_of(job, _BLOCK)]
+    nulls = [Task(run_null, j, k) for k in range(plan.null_runs) for j in range(len(jobs))]
+    total, done = len(tasks) + len(nulls) + len(jobs), 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(done, total)
+
+    trials: list[list[Trial]] = [[] for _ in jobs]
+    null_best = [NO_EVIDENCE] * plan.null_runs
+    every = [*tasks, *nulls]
+    for task, result in zip(every, engine.run(jobs, every, count), strict=True):
+        if task.function is run_block:
+            trials[task.job].extend(result)
+        else:
+            null_best[task.argument] = max(null_best[task.argument], result)
+    costs = [Task(run_doubled_costs, j, winner_of(found)) for j, found in enumerate(trials)]
+    doubled = list(engine.run(jobs, costs, count))
+    grid = [params.as_dict() for params in plan.grid]
+    return SweepResult(
+        folds=list(jobs[0].folds),
+        null_best=null_best,
+        results=[
+            InstrumentResult(
+                instrument=job.instrument,
+                sha256=digest_of(job.bars),
+                bars=len(job.bars),
+                trials=found,
+                verdict=judge(job.instrument, grid, found, null_best, cost, plan.cut.embargo_s),
+            )
+            for job, found, cost in zip(jobs, trials, doubled, strict=True)
+        ],
+    )
+
+
+def jobs_of(catalogue: Catalogue, plan: Plan) -> list[Job]:
+    """One job an instrument, over the time that all of them have candles of.
+
+    Raises:
+        ResearchError: an instrument without candles, or fewer than one fold needs.
+    """
+    bars = {
+        name: catalogue.load(name, plan.granularity, plan.since, plan.until)
+        for name in plan.instruments
+    }
+    if empty := [name for name, found in bars.items() if not len(found)]:
+        raise ResearchError(f"no {plan.granularity} candles of {', '.join(empty)} in this range")
+    first = max(int(found.time[0]) for found in bars.values())
+    end = min(int(found.time[-1]) for found in bars.values()) + plan.granularity.seconds
+    if first >= end:
+        raise ResearchError(
+            "the instruments have no time in common: " + ", ".join(map(_range, bars.items()))
+        )
+    folds = tuple(folds_of(first, end, plan.cut))
+    market = Market(
+        granularity_s=plan.granularity.seconds,
+        calendar=plan.calendar,
+        exit_minutes=plan.exit_minutes,
+    )
+    return [
+        Job(
+            instrument=name,
+            bars=found.between(first, end),
+            market=market,
+            grid=plan.grid,
+            folds=folds,
+            seed=plan.seed,
+        )
+        for name, found in bars.items()
+    ]
+
+
+def best_in_training(trials: Sequence[Trial], fold: int) -> int | None:
+    """The trial that a trader would have chosen before a fold's test; None if none had evidence."""
+    best = max(range(len(trials)), key=lambda i: (trials[i].train_t[fold], -i))
+    return best if trials[best].train_t[fold] > NO_EVIDENCE else None
+
+
+def _range(item: tuple[str, Bars]) -> str:
+    name, found = item
+    return f"{name} {format_seconds(int(found.time[0]))} to {format_seconds(int(found.time[-1]))}"
