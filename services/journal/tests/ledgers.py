@@ -1,21 +1,25 @@
 """Random ledgers of an account that keeps its books as the broker does."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from sep_journal.domain.ledger import Charges, Closed, Opened, TradeAmount, Transaction
 
 D = Decimal
+ZERO = D(0)
+SPREAD = D("0.05")
+PRICE = D("1.1")
 
 
 @dataclass
 class Account:
     """Books fills, financing and transfers; the balance is what every amount adds up to."""
 
-    balance: Decimal = D(0)
+    balance: Decimal = ZERO
     entries: list[Transaction] = field(default_factory=list)
     open_units: dict[int, Decimal] = field(default_factory=dict)
-    transfers: Decimal = D(0)
+    transfers: Decimal = ZERO
 
     @property
     def next_id(self) -> int:
@@ -39,14 +43,14 @@ class Account:
     def fill(
         self,
         *,
-        closes: list[tuple[int, Decimal, Decimal]] = [],  # noqa: B006
-        opens: Decimal = D(0),
-        commission: Decimal = D(0),
-        fee: Decimal = D(0),
-        financing: Decimal = D(0),
-        unexplained: Decimal = D(0),
-        spread: Decimal = D("0.05"),
-        price: Decimal = D("1.1"),
+        closes: Sequence[tuple[int, Decimal, Decimal]] = (),
+        opens: Decimal = ZERO,
+        commission: Decimal = ZERO,
+        fee: Decimal = ZERO,
+        financing: Decimal = ZERO,
+        unexplained: Decimal = ZERO,
+        spread: Decimal = SPREAD,
+        price: Decimal = PRICE,
         reason: str = "MARKET_ORDER",
         order_id: str = "",
         client_order_id: str = "",
@@ -93,7 +97,7 @@ class Account:
             charges=Charges(commission=commission, gain_factor=D("0.9"), loss_factor=D("0.91")),
         )
 
-    def roll_over(self, amount: Decimal, unexplained: Decimal = D(0)) -> None:
+    def roll_over(self, amount: Decimal, unexplained: Decimal = ZERO) -> None:
         shares = tuple(TradeAmount(trade_id=t, amount=amount) for t in sorted(self.open_units))
         self.balance += amount * len(shares) + unexplained
         self.add(type="DAILY_FINANCING", account_balance=self.balance, trade_amounts=shares)

@@ -48,7 +48,9 @@ def accounts(draw: st.DrawFn) -> Account:
                 client_order_id=draw(st.sampled_from(("", "sep-1", "sep-2"))),
             )
         elif step in ("close", "flip") and account.open_units:
-            trades = draw(st.lists(st.sampled_from(sorted(account.open_units)), unique=True, min_size=1))
+            trades = draw(
+                st.lists(st.sampled_from(sorted(account.open_units)), unique=True, min_size=1)
+            )
             closes = []
             for trade in trades:
                 held = account.open_units[trade]
@@ -62,7 +64,9 @@ def accounts(draw: st.DrawFn) -> Account:
                 financing=draw(CASH),
                 unexplained=draw(st.sampled_from((D(0), D("0.0001"), D("-3.2")))),
                 reason=draw(
-                    st.sampled_from(("STOP_LOSS_ORDER", "MARKET_ORDER_MARGIN_CLOSEOUT", "MARKET_ORDER"))
+                    st.sampled_from(
+                        ("STOP_LOSS_ORDER", "MARKET_ORDER_MARGIN_CLOSEOUT", "MARKET_ORDER")
+                    )
                 ),
                 hidden_balance=draw(st.booleans()),
             )

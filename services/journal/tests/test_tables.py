@@ -14,8 +14,8 @@ from sep_journal.adapters.sql.reader import SqlReader
 from sep_journal.adapters.sql.tables import EXECUTIONS, METADATA, ORDERS, TRADES, TRANSACTIONS
 from sep_journal.adapters.sql.writer import LedgerWriter
 from sep_journal.domain.accounts import Snapshot
-from sep_journal.domain.decisions import Decision
 from sep_journal.domain.days import day_end_ms
+from sep_journal.domain.decisions import Decision
 from sep_journal.ports import PageRequest, Range
 from sep_kit.errors import JournalUnavailableError
 from sqlalchemy import Engine, select
@@ -109,7 +109,9 @@ def test_pages_of_one_size_make_the_same_tables_as_any_other_and_as_a_rebuild(
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(account=accounts())
 def test_any_ledger_adds_up_in_the_tables(engine: Engine, account: Account) -> None:
     writer = LedgerWriter(engine)

@@ -150,7 +150,7 @@ class RunningEdge:
 def settings_for(
     listen: Address, services: Sequence[Address], admin: Address, pages: Path
 ) -> EdgeSettings:
-    gateway, evaluator, allocator, guard = services
+    gateway, evaluator, allocator, guard, journal = services
     return EdgeSettings(
         listen=listen,
         transcoding=f"@sep-test-{listen.port}",
@@ -158,6 +158,7 @@ def settings_for(
         evaluator=evaluator,
         allocator=allocator,
         guard=guard,
+        journal=journal,
         descriptor_set=DESCRIPTOR_SET,
         admin=admin,
         pages=pages,
@@ -205,7 +206,7 @@ async def edge(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[RunningEdge]:
     """Envoy in front of gateway, evaluator and guard."""
-    listen, admin, *services = (Address("127.0.0.1", port) for port in free_ports(6))
+    listen, admin, *services = (Address("127.0.0.1", port) for port in free_ports(7))
     pages = tmp_path_factory.mktemp("pages")
     write_pages(pages)
     settings = settings_for(listen, services, admin, pages)

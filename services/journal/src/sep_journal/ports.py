@@ -72,7 +72,7 @@ class History:
     """What performance is made of.
 
     Args:
-        values: account values at the ends of days, oldest first, the first the one before the range.
+        values: account values at the ends of days, oldest first; returns begin from the first.
         results: results of the trades that were closed in the range.
         open_times: opening and closing of the trades that were open in it; None for still open.
         exposure: mean gross position value over the account value; None without a snapshot.

@@ -87,9 +87,12 @@ def writing(engine: Engine) -> Iterator[Connection]:
     Raises:
         JournalUnavailableError: the database does not answer, or refuses.
     """
-    with _database_errors(), engine.connect() as connection:
-        with connection.execution_options(writes=True).begin():
-            yield connection
+    with (
+        _database_errors(),
+        engine.connect().execution_options(writes=True) as connection,
+        connection.begin(),
+    ):
+        yield connection
 
 
 @contextmanager

@@ -117,9 +117,7 @@ def _results(connection: Connection, since: int, until: int) -> list[Decimal]:
     return [Decimal(text) for text in connection.execute(query).scalars()]
 
 
-def _open_times(
-    connection: Connection, since: int, until: int
-) -> list[tuple[int, int | None]]:
+def _open_times(connection: Connection, since: int, until: int) -> list[tuple[int, int | None]]:
     columns = TRADES.c
     query = select(columns.open_ms, columns.close_ms).where(
         columns.open_ms < until, or_(columns.close_ms.is_(None), columns.close_ms >= since)

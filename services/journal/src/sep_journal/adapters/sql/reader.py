@@ -78,9 +78,7 @@ class SqlReader:
         if filters.get("reason"):
             query = query.where(columns.reasons.like(reasons_pattern(filters["reason"])))
         found, following = self._page(query, page, columns.seq, columns.seq, name="seq")
-        return Page(
-            entries=[rows.stored_decision_of(row) for row in found], next_before=following
-        )
+        return Page(entries=[rows.stored_decision_of(row) for row in found], next_before=following)
 
     def decision(self, decision_id: str) -> list[StoredDecision]:
         """The records of one decision, oldest first."""
@@ -109,9 +107,7 @@ class SqlReader:
 
     def totals(self) -> tuple[int, Decimal]:
         """Number of trades that are open, and the balance; for metrics."""
-        newest = select(TRANSACTIONS.c.account_balance).where(
-            TRANSACTIONS.c.account_balance != ""
-        )
+        newest = select(TRANSACTIONS.c.account_balance).where(TRANSACTIONS.c.account_balance != "")
         still_open = select(func.count()).select_from(TRADES).where(TRADES.c.close_ms.is_(None))
         with reading(self._engine) as connection:
             count = connection.execute(still_open).scalar_one()

@@ -99,9 +99,7 @@ def _contiguous(transactions: Sequence[Transaction], last: int) -> list[Transact
     return found
 
 
-def _orders_before(
-    connection: Connection, transactions: Sequence[Transaction]
-) -> dict[int, Order]:
+def _orders_before(connection: Connection, transactions: Sequence[Transaction]) -> dict[int, Order]:
     """The orders that the transactions name and that were created before them."""
     first = transactions[0].id
     named = {int(t.order_id) for t in transactions if t.order_id.isdigit()}

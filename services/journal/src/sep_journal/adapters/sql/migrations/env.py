@@ -2,5 +2,7 @@
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"], transactional_ddl=True)
-context.run_migrations()
+# Outside a migration, as when a tool imports every module, there is none.
+if (config := getattr(context, "config", None)) is not None:
+    context.configure(connection=config.attributes["connection"], transactional_ddl=True)
+    context.run_migrations()
