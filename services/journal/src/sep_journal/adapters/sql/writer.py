@@ -107,7 +107,7 @@ def _orders_before(connection: Connection, transactions: Sequence[Transaction]) 
     return {
         row["id"]: rows.order_of(row)
         for part in chunks(wanted)
-        for row in connection.execute(select(ORDERS).where(ORDERS.c.id.in_(part))).mappings()
+        for row in rows.dicts(connection.execute(select(ORDERS).where(ORDERS.c.id.in_(part))))
     }
 
 
@@ -115,7 +115,7 @@ def remake_trades(connection: Connection, trade_ids: Iterable[int]) -> None:
     """Make trades anew from all of their executions and the orders behind them."""
     for part in chunks(sorted(trade_ids)):
         found = connection.execute(select(EXECUTIONS).where(EXECUTIONS.c.trade_id.in_(part)))
-        executions = [rows.execution_of(row) for row in found.mappings()]
+        executions = [rows.execution_of(row) for row in rows.dicts(found)]
         links = _links(connection, executions, part)
         made = [
             rows.trade_row(trade_of(own, _links_of(trade_id, own, links)))
@@ -143,10 +143,10 @@ def _links(
     client_ids = sorted({e.client_order_id for e in executions if e.client_order_id})
     for part in chunks(client_ids):
         query = select(ORDER_LINKS).where(columns.client_order_id.in_(part))
-        for row in connection.execute(query).mappings():
+        for row in rows.dicts(connection.execute(query)):
             found.setdefault(row["client_order_id"], []).append(rows.link_of(row))
     query = select(ORDER_LINKS).where(columns.trade_id.in_(trade_ids))
-    for row in connection.execute(query.order_by(columns.client_order_id)).mappings():
+    for row in rows.dicts(connection.execute(query.order_by(columns.client_order_id))):
         found.setdefault(row["trade_id"], []).append(rows.link_of(row))
     return found
 
