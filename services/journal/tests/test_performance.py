@@ -71,7 +71,8 @@ def test_the_first_deposit_is_a_transfer_and_has_no_return() -> None:
             DayValue(end_ms=SUNDAY + DAY, nav=D(990)),
         ]
     )
-    assert (first.pl, first.return_) == (0, None)
+    assert first.pl == 0
+    assert first.return_ is None
     assert second.return_ == pytest.approx(-0.01)
     assert second.drawdown == pytest.approx(-0.01)
 
