@@ -489,6 +489,23 @@ async def test_every_service_of_the_contract_is_transcoded(edge: RunningEdge) ->
         assert set(transcoder["services"]) == {s for s in services if s.startswith("sep.")}
 
 
+def test_health_and_status_are_never_sent_to_the_journal(tmp_path: Path) -> None:
+    """A frozen journal would let calls of /health time out."""
+    addresses = [Address("127.0.0.1", 20_000 + n) for n in range(5)]
+    settings = settings_for(
+        Address("127.0.0.1", 20_100), addresses, Address("127.0.0.1", 20_101), tmp_path
+    )
+    ports = {
+        cluster["name"]: {
+            d["port_value"] for d in dictionaries(cluster["load_assignment"]) if "port_value" in d
+        }
+        for cluster in clusters(settings, read_contract())
+        if cluster["name"].startswith("ops")
+    }
+    assert ports
+    assert all(found == {20_000, 20_001, 20_002, 20_003} for found in ports.values())
+
+
 def dictionaries(data: Any) -> Iterator[dict[str, Any]]:
     """Every JSON object in a JSON value."""
     if isinstance(data, dict):
