@@ -32,7 +32,7 @@ from sep.ops.v1 import ops_pb2, ops_pb2_grpc
 from sep_contract import read_contract
 from sep_edge.address import Address
 from sep_edge.envoy.admin import drain
-from sep_edge.envoy.clusters import OPS_SERVICE
+from sep_edge.envoy.clusters import OPS_SERVICE, clusters
 from sep_edge.envoy.config import render
 from sep_edge.envoy.settings import DEFAULT_READ_LIMIT, EdgeSettings
 from sep_edge.envoy.transcoding import MAX_REQUEST_BYTES
