@@ -81,6 +81,7 @@ def test_the_token_is_a_file_for_two() -> None:
 def test_profiles_choose_the_broker_and_the_telemetry() -> None:
     profiles = {name: s["profiles"] for name, s in SERVICES.items() if "profiles" in s}
     assert profiles == {
+        "postgres": ["postgres"],
         "paper-broker": ["paper"],
         "prometheus": ["observe"],
         "grafana": ["observe"],

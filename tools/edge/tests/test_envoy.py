@@ -489,7 +489,7 @@ async def test_every_service_of_the_contract_is_transcoded(edge: RunningEdge) ->
         assert set(transcoder["services"]) == {s for s in services if s.startswith("sep.")}
 
 
-def test_health_and_status_are_never_sent_to_the_journal(tmp_path: Path) -> None:
+async def test_health_and_status_are_never_sent_to_the_journal(tmp_path: Path) -> None:
     """A frozen journal would let calls of /health time out."""
     addresses = [Address("127.0.0.1", 20_000 + n) for n in range(5)]
     settings = settings_for(
