@@ -131,7 +131,7 @@ key_file=$state/write_key
 # Stored candles, gates and orders belong to one account of one broker and must not be used with
 # another.
 broker="$profile $account"
-images=(gateway evaluator allocator guard stack)
+images=(gateway evaluator allocator guard journal stack)
 compose=(docker compose)
 if [[ $profile == paper ]]; then
     compose+=(--profile paper)
@@ -226,7 +226,7 @@ remember() { # tags the running images as 'before': the build may move their oth
     before=nothing
     ((dry_run)) && return
     local name image
-    for name in gateway evaluator allocator guard; do
+    for name in gateway evaluator allocator guard journal; do
         [[ $(docker inspect --format '{{.State.Status}}' "sep-$name" 2>/dev/null) \
             =~ ^(running|restarting|paused)$ ]] && before=running
     done

@@ -32,7 +32,16 @@ _PROJECT = (
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "gen")
 NAMES = [
     f"sep-{name}"
-    for name in ("valkey", "paper-broker", "gateway", "evaluator", "allocator", "guard", "envoy")
+    for name in (
+        "valkey",
+        "paper-broker",
+        "gateway",
+        "evaluator",
+        "allocator",
+        "guard",
+        "journal",
+        "envoy",
+    )
 ]
 
 

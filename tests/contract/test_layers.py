@@ -68,7 +68,9 @@ def everything() -> list[Source]:
 
 
 def test_the_sources_are_found() -> None:
-    assert {"sep_gateway", "sep_evaluator", "sep_allocator", "sep_guard"} <= set(SERVICES)
+    assert {"sep_gateway", "sep_evaluator", "sep_allocator", "sep_guard", "sep_journal"} <= set(
+        SERVICES
+    )
     assert packages("libs") == {"sep_contract", "sep_fx", "sep_kit", "sep_testing"}
     assert {"sep_edge", "sep_local", "sep_replay"} <= packages("tools")
     assert "sep_paper_broker" in packages("services") | packages("simulators")

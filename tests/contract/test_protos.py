@@ -36,6 +36,12 @@ ROUTES = {
     "GET /api/trade/readiness",
     "GET /api/manifold/stream",
     "GET /metrics",
+    "GET /api/journal/transactions",
+    "GET /api/journal/trades",
+    "GET /api/journal/performance",
+    "GET /api/journal/costs",
+    "GET /api/decisions",
+    "GET /api/decisions/{id}",
 }
 
 

@@ -44,7 +44,17 @@ def send(stack: Stack, method: Method, **headers: str) -> httpx.Response:
         body = BODIES.get(method.route, {})
         return httpx.post(f"{stack.url}{method.route}", json=body, headers=headers, timeout=30)
     query = QUERIES.get(method.route)
-    return httpx.get(f"{stack.url}{method.route}", params=query, headers=headers, timeout=30)
+    path = method.route
+    if "{id}" in path:
+        path = path.format(id=newest_decision(stack))
+    return httpx.get(f"{stack.url}{path}", params=query, headers=headers, timeout=30)
+
+
+def newest_decision(stack: Stack) -> str:
+    """Id of a decision that is in the journal."""
+    url = f"{stack.url}/api/decisions?page_size=1"
+    found = httpx.get(url, headers=CALLERS["writer"], timeout=30).json()["decisions"]
+    return str(found[0]["id"])
 
 
 def reason(response: httpx.Response) -> str:

@@ -79,7 +79,7 @@ class Stack:
     def parts(self) -> dict[str, int]:
         """Process ids of the services and the paper broker by name."""
         found = {}
-        for name in ("gateway", "evaluator", "allocator", "guard", "paper_broker"):
+        for name in ("gateway", "evaluator", "allocator", "guard", "journal", "paper_broker"):
             for pid in self.processes():
                 if f"sep_{name}" in _command_line(pid):
                     found[name] = pid

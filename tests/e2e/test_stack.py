@@ -43,6 +43,7 @@ async def test_health_names_every_part(stack: Stack) -> None:
         "gateway",
         "evaluator",
         "allocator",
+        "journal",
         "guard",
         "valkey",
     }
@@ -250,7 +251,14 @@ async def test_a_killed_part_restarts_with_its_state(stack: Stack, part: str) ->
 
 
 async def test_ctrl_c_stops_every_process_within_ten_seconds(stack: Stack) -> None:
-    assert stack.parts().keys() >= {"gateway", "evaluator", "allocator", "guard", "paper_broker"}
+    assert stack.parts().keys() >= {
+        "gateway",
+        "evaluator",
+        "allocator",
+        "guard",
+        "journal",
+        "paper_broker",
+    }
     responses: list[int] = []
     dropped: list[str] = []
     callers = [

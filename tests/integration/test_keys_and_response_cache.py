@@ -15,7 +15,9 @@ from sep_testing.clock import FakeClock
 
 ALICE = Caller(Role.WRITE, "alice")
 KEY = "a" * MIN_KEY_LENGTH
-INTERNAL = [f"internal.{service}" for service in ("gateway", "evaluator", "allocator", "guard")]
+INTERNAL = [
+    f"internal.{service}" for service in ("gateway", "evaluator", "allocator", "guard", "journal")
+]
 
 
 class FakeMonotonic:

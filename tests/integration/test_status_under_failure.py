@@ -17,7 +17,8 @@ from sep_testing.valkey import ValkeyServer
 async def ops(valkey: ValkeyServer) -> AsyncIterator[Any]:
     """The OpsService of an allocator without peers."""
     unreachable = {
-        f"{n}_addr": "127.0.0.1:1" for n in ("gateway", "evaluator", "allocator", "guard")
+        f"{n}_addr": "127.0.0.1:1"
+        for n in ("gateway", "evaluator", "allocator", "guard", "journal")
     }
     settings = AllocatorSettings.model_validate(
         {"valkey_url": valkey.url, "grpc_listen": "127.0.0.1:0", **unreachable}
@@ -46,7 +47,9 @@ async def test_status_responds_without_the_store_and_assumes_the_worst(
     finally:
         valkey.thaw()
     assert states(after.parts) == {
-        **dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), "PART_STATE_UNREACHABLE"),
+        **dict.fromkeys(
+            ("gateway", "evaluator", "allocator", "guard", "journal"), "PART_STATE_UNREACHABLE"
+        ),
         "valkey": "PART_STATE_UNREACHABLE",
     }
     assert after.modes.kill_switch is True

@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 NAMES = {
     *("sep-valkey", "sep-envoy", "sep-gateway", "sep-evaluator", "sep-allocator", "sep-guard"),
-    *("sep-paper-broker", "sep-prometheus", "sep-grafana"),
+    *("sep-journal", "sep-postgres", "sep-paper-broker", "sep-prometheus", "sep-grafana"),
 }
 
 BROKER_SIDE = {"gateway", "paper-broker"}
-OURS = {*BROKER_SIDE, "evaluator", "allocator", "guard", "init"}
+OURS = {*BROKER_SIDE, "evaluator", "allocator", "guard", "journal", "init"}
 
 
 def test_containers_have_the_names_that_operators_know() -> None:
@@ -59,10 +59,10 @@ def test_a_health_check_measures_something(name: str) -> None:
 
 
 def test_services_start_after_their_dependencies_are_healthy() -> None:
-    for name in ("gateway", "evaluator", "allocator", "guard"):
+    for name in ("gateway", "evaluator", "allocator", "guard", "journal"):
         needed = SERVICES[name]["depends_on"]
         assert needed["valkey"]["condition"] == "service_healthy"
-    for name in ("evaluator", "allocator", "guard"):
+    for name in ("evaluator", "allocator", "guard", "journal"):
         assert SERVICES[name]["depends_on"]["gateway"]["condition"] == "service_healthy"
 
 
@@ -81,6 +81,7 @@ def test_the_token_is_a_file_for_two() -> None:
 def test_profiles_choose_the_broker_and_the_telemetry() -> None:
     profiles = {name: s["profiles"] for name, s in SERVICES.items() if "profiles" in s}
     assert profiles == {
+        "postgres": ["postgres"],
         "paper-broker": ["paper"],
         "prometheus": ["observe"],
         "grafana": ["observe"],
@@ -150,7 +151,7 @@ def test_without_exported_variables_the_env_file_counts() -> None:
 def test_only_the_services_reach_valkey() -> None:
     services = rendered()
     on_store = {name for name, s in services.items() if "store" in (s.get("networks") or {})}
-    assert on_store == {"valkey", "gateway", "evaluator", "allocator", "guard"}
+    assert on_store == {"valkey", "gateway", "evaluator", "allocator", "guard", "journal"}
     assert set(services["valkey"]["networks"]) == {"store"}
     assert yaml.safe_load((ROOT / "compose.yaml").read_text())["networks"]["store"]["internal"]
 

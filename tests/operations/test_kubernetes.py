@@ -13,13 +13,14 @@ from sep_allocator.settings import AllocatorSettings
 from sep_evaluator.settings import EvaluatorSettings
 from sep_gateway.settings import GatewaySettings
 from sep_guard.settings import GuardSettings
+from sep_journal.settings import JournalSettings
 from sep_kit.settings.loading import load_settings
 
 from tests.operations.kustomize import Manifest, containers_of, render
 
 BASE = Path(__file__).parents[2] / "deploy" / "kubernetes"
 MANIFESTS = render(BASE)
-SERVICES = ("gateway", "evaluator", "allocator", "guard")
+SERVICES = ("gateway", "evaluator", "allocator", "guard", "journal")
 
 
 def of_kind(kind: str) -> dict[str, Manifest]:
@@ -76,7 +77,7 @@ def test_liveness_checks_the_process_and_readiness_its_work() -> None:
 
 def test_writers_have_two_replicas_and_a_disruption_budget() -> None:
     budgets = of_kind("PodDisruptionBudget")
-    for name in ("evaluator", "allocator", "guard", "envoy"):
+    for name in ("evaluator", "allocator", "guard", "journal", "envoy"):
         assert of_kind("Deployment")[name]["spec"]["replicas"] == 2
         assert budgets[name]["spec"]["minAvailable"] == 1
     for name, deployment in of_kind("Deployment").items():
@@ -108,12 +109,14 @@ def test_addresses_match_the_ports_that_services_listen_on() -> None:
         ("evaluator", EvaluatorSettings),
         ("allocator", AllocatorSettings),
         ("guard", GuardSettings),
+        ("journal", JournalSettings),
     ],
 )
 def test_a_service_accepts_its_settings(name: str, kind: Any) -> None:
     environ = dict(of_kind("ConfigMap")["sep-settings"]["data"])
     (container,) = of_kind("Deployment")[name]["spec"]["template"]["spec"]["containers"]
-    environ |= {e["name"]: e["value"] for e in container["env"]}
+    # What a secret holds is not in the manifests.
+    environ |= {e["name"]: e["value"] for e in container["env"] if "value" in e}
     if name == "gateway":
         environ["OANDA_API_TOKEN"] = "from-the-secret"
     settings = load_settings(kind, environ)

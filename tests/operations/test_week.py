@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "sep-rolling.rules.yaml"
-SERVICES = ("gateway", "evaluator", "allocator", "guard")
+SERVICES = ("gateway", "evaluator", "allocator", "guard", "journal")
 # A Wednesday. Nine days include a weekend, and seven days of NAV history after it.
 START = int(datetime(2024, 5, 8, tzinfo=UTC).timestamp())
 DAYS = 9

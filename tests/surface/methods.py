@@ -15,12 +15,13 @@ from sep.allocator.v1 import allocator_pb2
 from sep.evaluator.v1 import evaluator_pb2
 from sep.gateway.v1 import gateway_pb2
 from sep.guard.v1 import guard_pb2
+from sep.journal.v1 import journal_pb2
 from sep.ops.v1 import ops_pb2
 from sep_contract import Method, read_contract
 from sep_edge.envoy.errors import PROXY_ERRORS
 from sep_edge.openapi.errors import HTTP_STATUS, reasons_of
 
-MODULES = (allocator_pb2, evaluator_pb2, gateway_pb2, guard_pb2, ops_pb2)
+MODULES = (allocator_pb2, evaluator_pb2, gateway_pb2, guard_pb2, journal_pb2, ops_pb2)
 METHODS = read_contract().methods
 PROXY_REASONS = {error.reason for error in PROXY_ERRORS}
 
@@ -49,6 +50,7 @@ REQUESTS: dict[str, Json] = {
     "ClosePosition": CLOSE,
     "CloseTrade": TRADE,
     "SetTradeStop": STOP,
+    "GetDecision": {"id": "surface"},
     "GetOrder": {"client_order_id": "surface-1"},
 }
 """Requests of the methods whose empty request is invalid or means something else."""
@@ -147,11 +149,17 @@ def grpc_reason(error: grpc.aio.AioRpcError) -> str:
     return str(info.reason)
 
 
+def path_of(method: Method, body: Json | None = None) -> str:
+    """The path of a method's route, with the values of the request in it."""
+    return method.route.format(**(REQUESTS.get(method.name, {}) if body is None else body))
+
+
 async def over_rest(http: httpx.AsyncClient, method: Method, body: Json, key: str = "") -> Outcome:
     """A REST call; a stream as in ``over_grpc``."""
     headers = {"authorization": f"Bearer {key}"} if key else {}
-    sent: Json = {"json": body} if method.has_body else {"params": body}
-    request = http.build_request(method.verb, method.route, headers=headers, **sent)
+    rest = {name: value for name, value in body.items() if f"{{{name}}}" not in method.route}
+    sent: Json = {"json": body} if method.has_body else {"params": rest}
+    request = http.build_request(method.verb, path_of(method, body), headers=headers, **sent)
     if method.streams:
         request.extensions["timeout"] = httpx.Timeout(2).as_dict()
     try:

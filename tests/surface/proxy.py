@@ -58,6 +58,7 @@ async def running_envoy(
         evaluator=Address.parse(services["evaluator"]),
         allocator=Address.parse(services["allocator"]),
         guard=Address.parse(services["guard"]),
+        journal=Address.parse(services["journal"]),
         descriptor_set=DESCRIPTOR_SET,
         admin=admin,
         **{"read_limit": 10_000} | options,

@@ -18,6 +18,8 @@ from sep_gateway import app as gateway_app
 from sep_gateway.settings import GatewaySettings
 from sep_guard import app as guard_app
 from sep_guard.settings import GuardSettings
+from sep_journal import app as journal_app
+from sep_journal.settings import JournalSettings
 from sep_kit.settings.loading import load_settings
 from sep_kit.store.connection import Valkey, open_valkey
 from sep_paper_broker.app import RunningBroker, serve_paper_broker
@@ -36,6 +38,7 @@ SERVICES: dict[str, tuple[Any, Any]] = {
     "evaluator": (EvaluatorSettings, evaluator_app.build),
     "allocator": (AllocatorSettings, allocator_app.build),
     "guard": (GuardSettings, guard_app.build),
+    "journal": (JournalSettings, journal_app.build),
 }
 
 
@@ -93,6 +96,8 @@ async def running_stack(
             "VALKEY_URL": valkey.url,
             "API_KEYS_DIR": str(make_keys(folder / "keys")),
             "KILL_SWITCH_DIR": str(folder / "halt"),
+            "JOURNAL_DB_URL": f"sqlite:///{folder}/journal.db",
+            "JOURNAL_POLL_SEC": "0.2",
             "API_KEEP_ANSWERS": "0",
             "EDGE_WRITE_LIMIT": "10000",
             "HOTBAND_PAIRS": "EUR_USD,USD_JPY",
@@ -130,7 +135,7 @@ async def running_stack(
 
 
 async def _stop_all(parts: dict[str, AsyncExitStack]) -> None:
-    for part in ("guard", "allocator", "evaluator", "gateway", "broker"):
+    for part in ("journal", "guard", "allocator", "evaluator", "gateway", "broker"):
         if part in parts:
             await parts.pop(part).aclose()
 

@@ -38,7 +38,9 @@ class Logged:
 async def logged(tmp_path: Path) -> AsyncIterator[Logged]:
     server = GrpcServer(servicers(Behaviour()), CollectorRegistry())
     port = await server.start("127.0.0.1:0")
-    services = dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), f"127.0.0.1:{port}")
+    services = dict.fromkeys(
+        ("gateway", "evaluator", "allocator", "guard", "journal"), f"127.0.0.1:{port}"
+    )
     log = tmp_path / "access.log"
     async with AsyncExitStack() as stack:
         stack.push_async_callback(server.stop, 0)

@@ -43,7 +43,7 @@ async def port(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Port]:
         (pages / page).write_text("{}")
     server = GrpcServer(servicers(Behaviour()), CollectorRegistry())
     address = f"127.0.0.1:{await server.start('127.0.0.1:0')}"
-    services = dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), address)
+    services = dict.fromkeys(("gateway", "evaluator", "allocator", "guard", "journal"), address)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(server.stop, 0)
         envoy = await stack.enter_async_context(running_envoy(folder, services, pages=pages))
@@ -364,7 +364,9 @@ async def test_a_response_that_is_too_large_is_an_error(
     handler = Handler("sep.gateway.v1.GatewayService", Oversized(), add)  # type: ignore[abstract]
     folder = tmp_path_factory.mktemp("oversized")
     async with running_server(handler) as running:
-        services = dict.fromkeys(("gateway", "evaluator", "allocator", "guard"), running.address)
+        services = dict.fromkeys(
+            ("gateway", "evaluator", "allocator", "guard", "journal"), running.address
+        )
         async with (
             running_envoy(folder, services) as envoy,
             grpc.aio.insecure_channel(envoy.address) as native,

@@ -29,7 +29,7 @@ from tests.surface.servicers import Behaviour, servicers
 
 pytestmark = pytest.mark.timeout(120)
 
-SERVICES = ("gateway", "evaluator", "allocator", "guard")
+SERVICES = ("gateway", "evaluator", "allocator", "guard", "journal")
 KEY = {"authorization": f"Bearer {WRITE}"}
 SWITCH = METHODS["/sep.guard.v1.GuardService/SetKillSwitch"]
 RECONCILE = METHODS["/sep.guard.v1.GuardService/Reconcile"]

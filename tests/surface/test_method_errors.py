@@ -5,8 +5,9 @@ each. A documented error that no situation provokes fails its test, and so does 
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.surface.methods import (
     METHODS,
     OK,
     ORDER,
+    REQUESTS,
     STOP,
     TRADE,
     DocumentedError,
@@ -55,6 +57,10 @@ UNKNOWN_INSTRUMENT: dict[str, Json] = {
     "ClosePosition": {**CLOSE, **UNKNOWN_PAIR},
 }
 WITHOUT_CANDLES: dict[str, Json] = {"ListCandles": {"instrument": "GBP_USD"}}
+
+
+DECISION = '{"event":"decision","id":"surface","ts":1,"instrument":"EUR_USD","kind":"ENTRY"}'
+"""A record of ``guard:decisions`` that the journal takes in."""
 
 
 def order(units: str, *, reduce_only: bool = False) -> dict[str, Json]:
@@ -120,9 +126,13 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
             stack, {"SetKillSwitch": {**RELEASE, "acknowledge_breaker": True}}
         )
         await reply(store.delete(*map(keys.lease, SERVICES)))
-        await until(stack, "GetHealth", "GetManifoldCoeffs", "ListGates", "ExecuteDrain")
+        await reply(store.xadd(keys.GUARD_DECISIONS, {"decision": DECISION}))
+        await until(
+            stack, "GetHealth", "GetManifoldCoeffs", "ListGates", "ExecuteDrain", "GetDecision"
+        )
         seen["normal operation"] = await call_all(stack, order("5", reduce_only=True))
         seen["the instrument is unknown"] = await call_all(stack, UNKNOWN_INSTRUMENT)
+        seen["the decision is unknown"] = await call_some(stack, {"GetDecision": {"id": "none"}})
         seen["the order is too small"] = await call_some(stack, order("0.1"))
         seen["the order is too large"] = await call_some(stack, order("1000000001"))
         seen["the breaker is tripped"] = await with_a_damaged_breaker(stack, store)
@@ -140,8 +150,21 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         seen["a release while the store is down"] = await call_some(
             stack, {"SetKillSwitch": RELEASE}
         )
+        damage(folder / "journal.db")
+        names = ("ListLedger", "ListTrades", "GetPerformance", "ListCosts", "ListDecisions")
+        seen["the journal's tables are gone"] = await call_some(
+            stack, {name: REQUESTS.get(name, {}) for name in (*names, "GetDecision")}
+        )
         await store.aclose()
     return seen
+
+
+def damage(database: Path) -> None:
+    """Remove the journal's tables while it runs."""
+    with closing(sqlite3.connect(database, timeout=30)) as connection:
+        for table in ("transactions", "trades", "decisions"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.commit()
 
 
 async def with_refused_orders(stack: RunningStack) -> OutcomesBySituation:

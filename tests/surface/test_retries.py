@@ -26,7 +26,7 @@ from tests.surface.servicers import Behaviour, respond, servicers
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
 ROUTED = [m for m in METHODS.values() if not m.streams]
-SERVICES = ("gateway", "evaluator", "allocator", "guard")
+SERVICES = ("gateway", "evaluator", "allocator", "guard", "journal")
 
 
 class Relay:

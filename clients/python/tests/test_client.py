@@ -123,6 +123,8 @@ ARGUMENTS: dict[str, Any] = {
     "since": 1, "until": 2, "count": 1, "dry_run": True, "engaged": True, "reason": "lunch",
     "locked": True, "until_ms": 1.0, "include_manual": True, "flatten_id": "0" * 32,
     "acknowledge_breaker": False,
+    "page_size": 1, "page_token": "1-1", "type": "ORDER_FILL", "only_open": True,
+    "group_by": "hour", "kind": "ENTRY", "decision_id": "d1",
     "drain_id": "0" * 32, "buffer_pct": 1.0, "min_units": Decimal(1),
 }  # fmt: skip
 

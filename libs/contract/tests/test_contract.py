@@ -29,6 +29,7 @@ def test_services_have_full_names_areas_and_comments() -> None:
         "sep.evaluator.v1.EvaluatorService": "evaluator",
         "sep.gateway.v1.GatewayService": "gateway",
         "sep.guard.v1.GuardService": "guard",
+        "sep.journal.v1.JournalService": "journal",
         "sep.ops.v1.OpsService": "ops",
     }
     assert all(s.comment.strip() for s in CONTRACT.services)

@@ -39,7 +39,7 @@ from sep_testing.clock import FakeClock
 from sep_testing.services import Running, running_server
 from sep_testing.valkey import ValkeyServer
 
-SERVICES = ("gateway", "evaluator", "allocator", "guard")
+SERVICES = ("gateway", "evaluator", "allocator", "guard", "journal")
 LIMITS = Limits(blob_s=180, weights_s=120, signal_s=300)
 
 
@@ -120,8 +120,16 @@ async def test_parts_that_are_not_serving_are_named(stack: Stack) -> None:
         "evaluator": "NOT_SERVING",
         "allocator": "UNREACHABLE",
         "guard": "SERVING",
+        "journal": "SERVING",
         "valkey": "SERVING",
     }
+
+
+async def test_the_journal_is_shown_and_never_makes_the_stack_unhealthy(stack: Stack) -> None:
+    await stack.servers["journal"].server.stop(0)
+    response = await stack.stub.GetHealth(ops_pb2.GetHealthRequest(), timeout=10)
+    assert response.healthy
+    assert states(response)["journal"] == "UNREACHABLE"
 
 
 @pytest.mark.parametrize("outage", [ValkeyServer.kill, ValkeyServer.freeze])

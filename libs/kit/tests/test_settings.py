@@ -11,6 +11,7 @@ from sep_allocator.settings import AllocatorSettings
 from sep_evaluator.settings import EvaluatorSettings
 from sep_gateway.settings import GatewaySettings
 from sep_guard.settings import GuardSettings
+from sep_journal.settings import JournalSettings
 from sep_kit.settings.fields import Knobs
 from sep_kit.settings.loading import (
     EX_CONFIG,
@@ -32,7 +33,7 @@ ALWAYS = {"OANDA_API_TOKEN": TOKEN, "KILL_SWITCH_DIR": "/state"}
 
 
 class AllSettings(  # type: ignore[misc]  # limits() differs
-    AllocatorSettings, EvaluatorSettings, GatewaySettings, GuardSettings
+    AllocatorSettings, EvaluatorSettings, GatewaySettings, GuardSettings, JournalSettings
 ):
     """Every setting at once."""
 

@@ -32,7 +32,7 @@ from sep.ops.v1 import ops_pb2, ops_pb2_grpc
 from sep_contract import read_contract
 from sep_edge.address import Address
 from sep_edge.envoy.admin import drain
-from sep_edge.envoy.clusters import OPS_SERVICE
+from sep_edge.envoy.clusters import OPS_SERVICE, clusters
 from sep_edge.envoy.config import render
 from sep_edge.envoy.settings import DEFAULT_READ_LIMIT, EdgeSettings
 from sep_edge.envoy.transcoding import MAX_REQUEST_BYTES
@@ -151,7 +151,7 @@ class RunningEdge:
 def settings_for(
     listen: Address, services: Sequence[Address], admin: Address, pages: Path
 ) -> EdgeSettings:
-    gateway, evaluator, allocator, guard = services
+    gateway, evaluator, allocator, guard, journal = services
     return EdgeSettings(
         listen=listen,
         transcoding=f"@sep-test-{listen.port}",
@@ -159,6 +159,7 @@ def settings_for(
         evaluator=evaluator,
         allocator=allocator,
         guard=guard,
+        journal=journal,
         descriptor_set=DESCRIPTOR_SET,
         admin=admin,
         pages=pages,
@@ -206,7 +207,7 @@ async def edge(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[RunningEdge]:
     """Envoy in front of gateway, evaluator and guard."""
-    listen, admin, *services = (Address("127.0.0.1", port) for port in free_ports(6))
+    listen, admin, *services = (Address("127.0.0.1", port) for port in free_ports(7))
     pages = tmp_path_factory.mktemp("pages")
     write_pages(pages)
     settings = settings_for(listen, services, admin, pages)
@@ -487,6 +488,23 @@ async def test_every_service_of_the_contract_is_transcoded(edge: RunningEdge) ->
     assert transcoders
     for transcoder in transcoders:
         assert set(transcoder["services"]) == {s for s in services if s.startswith("sep.")}
+
+
+async def test_health_and_status_are_never_sent_to_the_journal(tmp_path: Path) -> None:
+    """A frozen journal would let calls of /health time out."""
+    addresses = [Address("127.0.0.1", 20_000 + n) for n in range(5)]
+    settings = settings_for(
+        Address("127.0.0.1", 20_100), addresses, Address("127.0.0.1", 20_101), tmp_path
+    )
+    ports = {
+        cluster["name"]: {
+            d["port_value"] for d in dictionaries(cluster["load_assignment"]) if "port_value" in d
+        }
+        for cluster in clusters(settings, read_contract())
+        if cluster["name"].startswith("ops")
+    }
+    assert ports
+    assert all(found == {20_000, 20_001, 20_002, 20_003} for found in ports.values())
 
 
 def dictionaries(data: Any) -> Iterator[dict[str, Any]]:

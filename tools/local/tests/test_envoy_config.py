@@ -13,7 +13,7 @@ async def test_configuration_for_containers_is_accepted_by_envoy(
 ) -> None:
     """With host names, all interfaces, and the descriptor set beside it."""
     monkeypatch.setenv("HTTP_BIND", "0.0.0.0")
-    for name in ("gateway", "evaluator", "allocator", "guard"):
+    for name in ("gateway", "evaluator", "allocator", "guard", "journal"):
         monkeypatch.setenv(f"{name.upper()}_ADDR", f"{name}:15051")
     config = tmp_path / "new" / "envoy.json"
     assert main(["envoy-config", "--out", str(config)]) == 0

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 from sep_client import models as m
 
@@ -19,6 +20,7 @@ class Call(Generic[T]):
 
     Args:
         response_type: a class of ``models``, or str for text.
+        path: a name in braces stands for the value in ``query``.
         body: None for a read.
         error_has_response: whether the error that names what is down contains the response.
     """
@@ -33,6 +35,17 @@ class Call(Generic[T]):
     def reads(self) -> bool:
         """Whether it changes nothing, so that it may be retried."""
         return self.body is None
+
+    @property
+    def target(self) -> str:
+        """The path with its values."""
+        values = {name: quote(str(value), safe="") for name, value in self.query.items()}
+        return self.path.format(**values)
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What of the query is not in the path."""
+        return {n: value for n, value in self.query.items() if f"{{{n}}}" not in self.path}
 
 
 def health() -> Call[m.GetHealthResponse]:
@@ -201,6 +214,84 @@ def pricing(instruments: Sequence[str] = ()) -> Call[m.GetPricingResponse]:
     """Current prices."""
     query = {"instruments": list(instruments)} if instruments else {}
     return Call(m.GetPricingResponse, "/api/oanda/pricing", query)
+
+
+Time = str | int | None
+"""RFC 3339 or ms since the epoch."""
+
+
+def journal_transactions(
+    *,
+    page_size: int | None = None,
+    page_token: str | None = None,
+    since: Time = None,
+    until: Time = None,
+    instrument: str | None = None,
+    type: str | None = None,  # noqa: A002  the contract's name
+) -> Call[m.ListLedgerResponse]:
+    """A page of the account's ledger, newest first."""
+    query = _page(page_size, page_token, since, until, instrument) | _without_none(type=type)
+    return Call(m.ListLedgerResponse, "/api/journal/transactions", query)
+
+
+def journal_trades(
+    *,
+    page_size: int | None = None,
+    page_token: str | None = None,
+    since: Time = None,
+    until: Time = None,
+    instrument: str | None = None,
+    only_open: bool | None = None,
+) -> Call[m.ListTradesResponse]:
+    """A page of trades with the parts of their results, newest first."""
+    query = _page(page_size, page_token, since, until, instrument) | _without_none(open=only_open)
+    return Call(m.ListTradesResponse, "/api/journal/trades", query)
+
+
+def performance(*, since: Time = None, until: Time = None) -> Call[m.GetPerformanceResponse]:
+    """Returns and ratios of a range, and its days."""
+    query = _page(None, None, since, until, None)
+    return Call(m.GetPerformanceResponse, "/api/journal/performance", query)
+
+
+def costs(
+    *,
+    group_by: str | None = None,
+    since: Time = None,
+    until: Time = None,
+    instrument: str | None = None,
+) -> Call[m.ListCostsResponse]:
+    """Costs of trades by instrument, hour, session or weekday."""
+    query = _page(None, None, since, until, instrument) | _without_none(group_by=group_by)
+    return Call(m.ListCostsResponse, "/api/journal/costs", query)
+
+
+def decisions(
+    *,
+    page_size: int | None = None,
+    page_token: str | None = None,
+    since: Time = None,
+    until: Time = None,
+    instrument: str | None = None,
+    kind: str | None = None,
+    reason: str | None = None,
+) -> Call[m.ListDecisionsResponse]:
+    """A page of recorded decisions, newest first."""
+    query = _page(page_size, page_token, since, until, instrument)
+    query |= _without_none(kind=kind, reason=reason)
+    return Call(m.ListDecisionsResponse, "/api/decisions", query)
+
+
+def decision(decision_id: str) -> Call[m.GetDecisionResponse]:
+    """Everything that is recorded about one decision."""
+    return Call(m.GetDecisionResponse, "/api/decisions/{id}", {"id": decision_id})
+
+
+def _page(
+    size: int | None, token: str | None, since: Time, until: Time, instrument: str | None
+) -> dict[str, Any]:
+    values = {"page_size": size, "page_token": token, "from": since, "to": until}
+    return _without_none(**values, instrument=instrument)
 
 
 def metrics() -> Call[str]:

@@ -36,8 +36,8 @@ def configure(http: Http, url: str, key: str | None, timeout_s: float) -> None:
 def request_of(http: Http, call: Call[Any]) -> httpx.Request:
     """The HTTP request of a call."""
     if call.reads:
-        return http.build_request("GET", call.path, params=dict(call.query))
-    return http.build_request("POST", call.path, json=dict(call.body or {}))
+        return http.build_request("GET", call.target, params=dict(call.parameters))
+    return http.build_request("POST", call.target, json=dict(call.body or {}))
 
 
 def stream_request_of(http: Http, call: Call[Any]) -> httpx.Request:
@@ -109,7 +109,7 @@ def response_of(call: Call[T], outcome: Outcome) -> T:
         NoAnswerError: there is no response, or it is not of this API.
     """
     if isinstance(outcome, httpx.TransportError):
-        raise NoAnswerError(f"{call.path}: {outcome!r}") from outcome
+        raise NoAnswerError(f"{call.target}: {outcome!r}") from outcome
     if outcome.status_code != httpx.codes.OK:
         error = error_in(outcome)
         if call.error_has_response and isinstance(error, NotServingError):
@@ -120,7 +120,7 @@ def response_of(call: Call[T], outcome: Outcome) -> T:
     try:
         return decode(call.response_type, outcome.json())
     except ValueError as error:
-        raise NoAnswerError(f"{call.path} returned {error}") from error
+        raise NoAnswerError(f"{call.target} returned {error}") from error
 
 
 def error_in(response: httpx.Response) -> SepError:

@@ -164,6 +164,43 @@ class CoherenceStatus(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class CostParts(Answer):
+    """What a result consists of, in home currency; a cost is negative. The parts add up exactly."""
+
+    signal: Decimal
+    """What the direction earned: the rest, once all costs are taken out."""
+    half_spread: Decimal
+    """Half of the spread at entry and at exit."""
+    delay: Decimal
+    """Move of the mid between the candle behind the decision and the quote of the decision."""
+    slippage: Decimal
+    """Move of the mid between that quote and the fill; of a stop, between its price and the
+    fill."""
+    financing: Decimal
+    """Financing of open positions."""
+    conversion: Decimal
+    """Conversion of the result to home currency, against the middle of the broker's two rates."""
+    commission: Decimal
+    """Commission."""
+    other: Decimal
+    """Fees of guaranteed stops, dividends, and what the broker did not explain."""
+
+
+@dataclass(frozen=True, slots=True)
+class CostGroup(Answer):
+    """The trades of one group."""
+
+    group: str
+    """An instrument, an hour of the day in UTC, a session or a weekday in New York."""
+    trades: int
+    """Number of trades."""
+    net_pl: Decimal
+    """Sum of the parts, in home currency, a decimal."""
+    parts: CostParts | None = None
+    """Sums of the trades' parts."""
+
+
+@dataclass(frozen=True, slots=True)
 class DrainClose(Answer):
     """One close of a drain."""
 
@@ -370,6 +407,41 @@ class GetCoherenceStatusResponse(Answer):
     """One entry per instrument, sorted by name."""
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedDecision(Answer):
+    """One recorded decision, order outcome or risk event."""
+
+    id: str
+    """Id of the decision; the outcomes of its orders have the same."""
+    ts_ms: float
+    """When it was made, in ms."""
+    event: str
+    """What was recorded: decision, order, drain, flatten, stop or risk."""
+    kind: str
+    """ENTRY, REDUCTION or REFUSAL of a decision, the kind of a risk event, else the event in
+    capitals."""
+    instrument: str
+    """Instrument name; empty for an event of the whole account."""
+    reasons: tuple[str, ...]
+    """Its reasons."""
+    count: int
+    """How often a refusal was repeated in a row, itself included; 1 for everything else."""
+    last_ts_ms: float
+    """When it was last repeated, in ms."""
+    last_id: str
+    """Id of the last repetition."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetDecisionResponse(Answer):
+    """What is recorded about one decision."""
+
+    decisions: tuple[RecordedDecision, ...]
+    """The decision and the outcomes of its orders, oldest first."""
+    records: tuple[str, ...]
+    """The records as the guard wrote them, in the same order, each a JSON object as text."""
+
+
 class PartState(ClosedList):
     """State of a part."""
 
@@ -394,7 +466,7 @@ class GetHealthResponse(Answer):
     """State of every part."""
 
     healthy: bool
-    """Whether every part is serving."""
+    """Whether every part is serving, the journal aside."""
     parts: tuple[PartHealth, ...]
     """One entry per part: the services and the store."""
 
@@ -429,6 +501,63 @@ class GetManifoldCoeffsResponse(Answer):
     """Mid of the last close of the window, a decimal."""
     metrics: Metrics | None = None
     """Metrics of the same window."""
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceDay(Answer):
+    """One trading day, which ends at 17:00 in New York."""
+
+    date: str
+    """Date of its end in New York, such as 2026-03-31."""
+    end_ms: float
+    """Its end, in ms."""
+    nav: Decimal
+    """Account value at its end, a decimal."""
+    pl: Decimal
+    """Change of the account value without transfers, a decimal."""
+    transfers: Decimal
+    """Transfers of the day, a decimal."""
+    drawdown: float
+    """Fall from the peak of the range, as a fraction that is zero or negative."""
+    return_: float | None = None
+    """Return of the day, as a fraction; unset on the first day of the account."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetPerformanceResponse(Answer):
+    """Performance of a range. A ratio that can't be computed, such as one over a single day, is
+    unset."""
+
+    nav: Decimal | None
+    """Account value at the end of the range, a decimal; empty without a day."""
+    net_pl: Decimal
+    """Change of the account value without transfers, a decimal."""
+    transfers: Decimal
+    """Transfers in the range, a decimal."""
+    trades: int
+    """Number of trades that were closed in the range."""
+    days: tuple[PerformanceDay, ...]
+    """Days, oldest first."""
+    time_weighted_return: float | None = None
+    """Time-weighted return, as a fraction."""
+    annual_return: float | None = None
+    """The same, a year at a time."""
+    max_drawdown: float | None = None
+    """Deepest fall from a peak, as a negative fraction."""
+    sharpe: float | None = None
+    """Mean over standard deviation of daily returns, a year at a time."""
+    sortino: float | None = None
+    """Mean over downside deviation of daily returns, a year at a time."""
+    calmar: float | None = None
+    """Annual return over the deepest drawdown."""
+    win_rate: float | None = None
+    """Share of closed trades with a profit."""
+    profit_factor: float | None = None
+    """Profits over losses of closed trades."""
+    exposure: float | None = None
+    """Mean gross position value over the account value."""
+    time_in_market: float | None = None
+    """Share of the range in which a trade was open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -632,6 +761,72 @@ class Instrument(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class JournalTrade(Answer):
+    """A trade. Of an open one, amounts are what is realised so far."""
+
+    id: str
+    """The broker's id."""
+    instrument: str
+    """Instrument name."""
+    units: Decimal
+    """Units opened, signed, a decimal."""
+    open_units: Decimal
+    """Units still open, signed, a decimal."""
+    open_time: float
+    """When it was opened, in ms."""
+    open_price: Decimal | None
+    """Price at which it was opened, a decimal; empty where its opening can't be read."""
+    close_price: Decimal | None
+    """Average price of what was closed, a decimal; empty before the first close."""
+    net_pl: Decimal
+    """Sum of the parts: what the trade changed the balance by, in home currency, a decimal."""
+    decision_ids: tuple[str, ...]
+    """Decisions that opened and closed it."""
+    exit: str
+    """Why the last of it was closed, as OANDA names it; empty before the first close."""
+    own: bool
+    """Whether this stack opened it; false for a trade opened by hand."""
+    transaction_ids: tuple[str, ...]
+    """Transactions that changed it, oldest first."""
+    close_time: float | None = None
+    """When its last unit was closed, in ms; unset while it is open."""
+    parts: CostParts | None = None
+    """What `net_pl` consists of."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerTransaction(Answer):
+    """One entry of the broker's ledger. What a type does not have is empty."""
+
+    id: str
+    """Transaction id."""
+    ts_ms: float
+    """When the broker made it, in ms."""
+    type: str
+    """Type, such as ORDER_FILL, as OANDA names it."""
+    reason: str
+    """Why it happened, as OANDA names it."""
+    order_id: str
+    """Id of the order that it belongs to."""
+    client_order_id: str
+    """Client id of that order."""
+    instrument: str
+    """Instrument name."""
+    units: Decimal | None
+    """Units of a fill, signed, a decimal; empty for other types."""
+    price: Decimal | None
+    """Average price of a fill, a decimal; empty for other types."""
+    account_balance: Decimal | None
+    """Balance after it, in home currency, a decimal; empty where the broker names none."""
+    balance_change: Decimal
+    """Change of the balance, in home currency, a decimal."""
+    transfer: Decimal
+    """The part of that change that belongs to no trade: deposits, withdrawals and corrections."""
+    fault: str
+    """What of it could not be read; empty for a sound entry."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListCandlesResponse(Answer):
     """Stored candles."""
 
@@ -644,6 +839,24 @@ class ListCandlesResponse(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class ListCostsResponse(Answer):
+    """Costs by group."""
+
+    costs: tuple[CostGroup, ...]
+    """By the name of the group."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListDecisionsResponse(Answer):
+    """A page of decisions."""
+
+    decisions: tuple[RecordedDecision, ...]
+    """Newest first."""
+    next_page_token: str
+    """Token of the next page; empty on the last."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListInstrumentsResponse(Answer):
     """Tradeable instruments."""
 
@@ -651,6 +864,16 @@ class ListInstrumentsResponse(Answer):
     """The instruments."""
     left_out: tuple[LeftOut, ...]
     """Members that can't be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListLedgerResponse(Answer):
+    """A page of the ledger."""
+
+    transactions: tuple[LedgerTransaction, ...]
+    """Newest first."""
+    next_page_token: str
+    """Token of the next page; empty on the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -831,6 +1054,16 @@ class ListRankingResponse(Answer):
     """Instruments with open gates first, then by score."""
     weights_ts_ms: float | None = None
     """When the weights were computed, in ms; unset before the first allocation."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListTradesResponse(Answer):
+    """A page of trades."""
+
+    trades: tuple[JournalTrade, ...]
+    """Newest first."""
+    next_page_token: str
+    """Token of the next page; empty on the last."""
 
 
 @dataclass(frozen=True, slots=True)

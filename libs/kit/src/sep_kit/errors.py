@@ -25,6 +25,7 @@
     ├── UnavailableError          UNAVAILABLE          UNAVAILABLE
     │   ├── StoreUnavailableError                      STORE_UNAVAILABLE
     │   ├── BrokerUnavailableError                     BROKER_UNAVAILABLE
+    │   ├── JournalUnavailableError                    JOURNAL_UNAVAILABLE
     │   ├── StaleViewError                             VIEW_STALE
     │   ├── PeerUnavailableError                       PEER_UNAVAILABLE
     │   ├── NotTheWriterError                          NOT_THE_WRITER
@@ -205,6 +206,12 @@ class BrokerUnavailableError(UnavailableError):
     """The broker does not answer, or answers with a server error."""
 
     reason = "BROKER_UNAVAILABLE"
+
+
+class JournalUnavailableError(UnavailableError):
+    """The journal's database does not answer."""
+
+    reason = "JOURNAL_UNAVAILABLE"
 
 
 class StaleViewError(UnavailableError):

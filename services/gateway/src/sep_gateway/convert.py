@@ -25,6 +25,7 @@ from sep_gateway.domain.orders import (
     TradeStop,
 )
 from sep_gateway.domain.pricing import HomeConversion, Price
+from sep_gateway.domain.transactions import NO_CHARGES, Charges
 
 # In place of a name or an instrument that can't be read.
 _ILLEGIBLE = "*"
@@ -249,8 +250,16 @@ def transaction_message(entry: LedgerEntry) -> pb.Transaction:
                 units=f"{trade.units:f}",
                 price=f"{trade.price:f}",
                 realized_pl=f"{trade.realized_pl:f}",
+                charges=_charges(trade.charges),
             )
             for trade in details.closed
+        ],
+        charges=_charges(details.charges),
+        trigger_price=_text(details.trigger_price),
+        trade_id=details.trade_id,
+        trade_amounts=[
+            pb.TradeAmount(trade_id=share.trade_id, amount=f"{share.amount:f}")
+            for share in details.trade_amounts
         ],
     )
     opened, rate = details.opened, details.home_per_quote
@@ -263,6 +272,13 @@ def transaction_message(entry: LedgerEntry) -> pb.Transaction:
                 price=f"{opened.price:f}",
                 client_tag=opened.client_tag,
                 home_value=_text(value),
+                charges=_charges(opened.charges),
             )
         )
     return message
+
+
+def _charges(charges: Charges) -> pb.Charges | None:
+    if charges == NO_CHARGES:
+        return None
+    return pb.Charges(**{name: _text(getattr(charges, name)) for name in charges.__slots__})

@@ -109,8 +109,14 @@ class Broker(Protocol):
         """An order's result by its client id; None when the broker knows no such order."""
         ...
 
-    async def transactions_since(self, transaction_id: int) -> TransactionPage:
-        """Every transaction after the given one, from the transaction list."""
+    async def transactions_since(
+        self, transaction_id: int, through: int | None = None
+    ) -> TransactionPage:
+        """Every transaction after the given one, from the transaction list.
+
+        Args:
+            through: later transactions are not wanted; the answer may have some.
+        """
         ...
 
     async def changes_since(self, transaction_id: int) -> TransactionPage:

@@ -34,6 +34,7 @@ def write_envoy_config(out: Path, env: Mapping[str, str]) -> None:
             "evaluator": settings.evaluator,
             "allocator": settings.allocator,
             "guard": settings.guard,
+            "journal": settings.journal,
         },
         env,
     )
@@ -45,6 +46,7 @@ def write_envoy_config(out: Path, env: Mapping[str, str]) -> None:
         evaluator=services["evaluator"],
         allocator=services["allocator"],
         guard=services["guard"],
+        journal=services["journal"],
         descriptor_set=out.with_name("contract.binpb"),
         tls=settings.edge_tls,
         grpc_tls=settings.grpc_tls,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sep_local.errors import StackError
 
-SERVICES = ("gateway", "evaluator", "allocator", "guard")
+SERVICES = ("gateway", "evaluator", "allocator", "guard", "journal")
 """Each has an internal key of its own, so that only the guard can order."""
 _BYTES = 32
 

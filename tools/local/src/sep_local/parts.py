@@ -25,7 +25,7 @@ DRAIN_SECONDS = 1.5
 
 _OTHER_FILES = 256
 """Files that Envoy needs beside its clients' connections."""
-_SERVICES = ("gateway", "evaluator", "allocator", "guard")
+_SERVICES = ("gateway", "evaluator", "allocator", "guard", "journal")
 _BROKER_URLS = {  # REST, streams
     "practice": ("https://api-fxpractice.oanda.com", "https://stream-fxpractice.oanda.com"),
     "live": ("https://api-fxtrade.oanda.com", "https://stream-fxtrade.oanda.com"),
@@ -67,6 +67,7 @@ def service_environment(settings: LocalSettings, env: Mapping[str, str]) -> dict
     rest, streams = _BROKER_URLS.get(settings.environment, (paper, paper))
     shared.setdefault("OANDA_API_URL", rest)
     shared.setdefault("OANDA_STREAM_URL", streams)
+    shared.setdefault("JOURNAL_DB_URL", f"sqlite:///{settings.run_dir}/journal/journal.db")
     return shared
 
 
@@ -78,6 +79,7 @@ def stack_addresses(settings: LocalSettings) -> dict[str, str]:
         "EVALUATOR_ADDR": str(settings.evaluator),
         "ALLOCATOR_ADDR": str(settings.allocator),
         "GUARD_ADDR": str(settings.guard),
+        "JOURNAL_ADDR": str(settings.journal),
         "API_KEYS_DIR": str(settings.keys_dir),
         "KILL_SWITCH_DIR": str(settings.run_dir / "kill_switch"),
     }
@@ -133,7 +135,7 @@ def _envoy(settings: LocalSettings, system: Mapping[str, str]) -> Part:
     edge = edge_settings(settings)
     write_pages(settings.run_dir / "pages")
     config.write_text(render(edge))
-    # One thread is far more than four Python services need. The access log is flushed every half
+    # One thread is far more than five Python services need. The access log is flushed every half
     # second instead of every ten seconds, for operators who follow it.
     argv = (
         "--file-flush-interval-msec",
@@ -166,6 +168,7 @@ def edge_settings(settings: LocalSettings) -> EdgeSettings:
         evaluator=settings.evaluator,
         allocator=settings.allocator,
         guard=settings.guard,
+        journal=settings.journal,
         descriptor_set=DESCRIPTOR_SET,
         tls=settings.edge_tls,
         grpc_tls=settings.grpc_tls,

@@ -24,6 +24,7 @@ DEFAULT_PORTS: Mapping[str, int] = {
     "ALLOCATOR_PORT": 15053,
     "GUARD_PORT": 15054,
     "ENVOY_ADMIN_PORT": 0,
+    "JOURNAL_PORT": 15055,
 }
 """In the order in which ``--port-base`` assigns them; 0 means off."""
 
@@ -76,6 +77,7 @@ class LocalSettings:
     evaluator: Address
     allocator: Address
     guard: Address
+    journal: Address
     envoy_admin: Address | None
     keys_dir: Path
     edge_tls: Tls | None
@@ -107,6 +109,7 @@ class LocalSettings:
             "EVALUATOR_PORT": self.evaluator,
             "ALLOCATOR_PORT": self.allocator,
             "GUARD_PORT": self.guard,
+            "JOURNAL_PORT": self.journal,
         }
         if not self.paper_trading:
             del listeners["PAPER_PORT"]
@@ -160,6 +163,7 @@ def read_settings(env: Mapping[str, str], port_base: int | None = None) -> Local
         evaluator=Address(LOOPBACK, ports["EVALUATOR_PORT"]),
         allocator=Address(LOOPBACK, ports["ALLOCATOR_PORT"]),
         guard=Address(LOOPBACK, ports["GUARD_PORT"]),
+        journal=Address(LOOPBACK, ports["JOURNAL_PORT"]),
         envoy_admin=Address(LOOPBACK, admin_port) if admin_port else None,
         keys_dir=Path(env.get("API_KEYS_DIR") or run_dir / "keys").absolute(),
         edge_tls=edge_tls,

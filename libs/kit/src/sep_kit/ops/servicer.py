@@ -26,6 +26,8 @@ from sep_kit.store.kill_switch import KillSwitch
 
 _log = get_logger("Ops")
 _PROBE_S = 1.5
+_OBSERVERS = frozenset({"journal"})
+"""Services that no other one waits for: shown, and never a reason to be unhealthy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,11 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         request: ops_pb2.GetHealthRequest,
         context: grpc.aio.ServicerContext[ops_pb2.GetHealthRequest, ops_pb2.GetHealthResponse],
     ) -> ops_pb2.GetHealthResponse:
-        """The state of every part; an error if any of them is not serving."""
+        """The state of every part; an error if one that trading needs is not serving."""
         states = await self._parts()
-        down = [n for n, s in states.items() if s != ops_pb2.PART_STATE_SERVING]
+        down = [
+            n for n, s in states.items() if s != ops_pb2.PART_STATE_SERVING and n not in _OBSERVERS
+        ]
         response = ops_pb2.GetHealthResponse(
             healthy=not down,
             parts=[ops_pb2.PartHealth(name=n, state=s) for n, s in states.items()],

@@ -73,7 +73,8 @@ class LedgerReader:
         """
         await self._unclaimed.flush()
         # A fill tells less than the order before it, which may end the part that was read before.
-        page = await self._broker.transactions_since(max(0, since - _ORDER_BEFORE_FILL))
+        first = max(0, since - _ORDER_BEFORE_FILL)
+        page = await self._broker.transactions_since(first, through)
         self._left_out.report("ledger", page.left_out)
         last = page.last_id if through is None else min(through, page.last_id)
         found = [t for t in _with_orders(page.transactions) if since < t.id <= last]

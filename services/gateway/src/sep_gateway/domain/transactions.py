@@ -17,6 +17,36 @@ UNREADABLE = "UNREADABLE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Charges:
+    """What a transaction cost in home currency; None where the broker named no such amount.
+
+    ``financing`` is signed, the costs are positive. The factors are home currency per unit of the
+    quote currency; ``bid`` and ``ask`` the best prices at the fill.
+    """
+
+    financing: Decimal | None = None
+    commission: Decimal | None = None
+    guaranteed_execution_fee: Decimal | None = None
+    half_spread_cost: Decimal | None = None
+    home_conversion_cost: Decimal | None = None
+    gain_factor: Decimal | None = None
+    loss_factor: Decimal | None = None
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+
+
+NO_CHARGES = Charges()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeAmount:
+    """A trade's share of a day's financing or of a dividend, signed, in home currency."""
+
+    trade_id: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TradeOpened:
     """A trade that a fill opened; ``units`` are signed."""
 
@@ -24,6 +54,7 @@ class TradeOpened:
     units: Decimal
     price: Decimal
     client_tag: str
+    charges: Charges = NO_CHARGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +65,7 @@ class TradeClosed:
     units: Decimal
     price: Decimal
     realized_pl: Decimal
+    charges: Charges = NO_CHARGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +74,9 @@ class LedgerDetails:
 
     ``home_per_quote`` is the value of one unit of the quote currency at a fill, None where the
     broker gave none. ``trade_close_id`` is the trade that an order closes, and
-    ``trade_close_units`` how much of it, None for all. ``fault`` says what could not be read;
-    empty for a sound entry.
+    ``trade_close_units`` how much of it, None for all. ``trade_id`` is the trade that an order
+    closes or belongs to, ``trigger_price`` where a pending order triggers. ``fault`` says what
+    could not be read; empty for a sound entry.
     """
 
     ts_ms: int = 0
@@ -55,6 +88,10 @@ class LedgerDetails:
     reduce_only: bool = False
     trade_close_id: str = ""
     trade_close_units: Decimal | None = None
+    charges: Charges = NO_CHARGES
+    trade_amounts: tuple[TradeAmount, ...] = ()
+    trigger_price: Decimal | None = None
+    trade_id: str = ""
     fault: str = ""
 
 

@@ -18,7 +18,9 @@ CERTIFICATE_NAME = "sep"
 OPS_SERVICE = "sep.ops.v1.OpsService"
 """Served by every service; its health is SERVING whenever the service can respond at all."""
 OPS_CLUSTER = "ops"
-"""All services: each of them can serve ``OpsService`` for the whole stack."""
+"""The services that trade: each of them can serve ``OpsService`` for the whole stack."""
+_OBSERVERS = frozenset({"journal"})
+"""Services that nothing may wait for: a frozen one would otherwise be sent calls of /health."""
 TRANSCODING_CLUSTER = "transcoding"
 CONTROL = "-control"
 """Suffix of the cluster of a service's control-plane methods."""
@@ -37,7 +39,7 @@ def clusters(settings: EdgeSettings, contract: Contract) -> list[Json]:
     """Every cluster: those of each service, of all services together, the transcoding listener."""
     services = settings.services()
     areas = {name: [address] for name, address in services.items()}
-    areas[OPS_CLUSTER] = list(services.values())
+    areas[OPS_CLUSTER] = [a for name, a in services.items() if name not in _OBSERVERS]
     found = [
         _service(area + suffix, addresses, settings.grpc_tls, calls)
         for area, addresses in areas.items()

@@ -7,6 +7,7 @@ from sep_contract import Contract
 from sep_edge.envoy.clusters import TRANSCODING_CLUSTER
 from sep_edge.envoy.filters import DISABLED, Json, header_equals, set_header
 from sep_edge.envoy.hosts import other_hosts
+from sep_edge.envoy.paths import path_match
 from sep_edge.envoy.rate_limit import RATE_LIMIT, read_limit
 from sep_edge.envoy.response_cache import CACHE, cached_routes
 from sep_edge.envoy.rest_routes import rest_routes
@@ -132,7 +133,7 @@ def _head_of_a_stream(settings: EdgeSettings, path: str) -> Json:
 
 def _method_not_allowed(settings: EdgeSettings, path: str, allowed: Sequence[str]) -> Json:
     return {
-        "match": {"path": path},
+        "match": path_match(path),
         "direct_response": {"status": 405},
         "response_headers_to_add": [set_header("allow", ", ".join(sorted(allowed)))],
         **_neither_cached_nor_transcoded(settings),
@@ -141,12 +142,12 @@ def _method_not_allowed(settings: EdgeSettings, path: str, allowed: Sequence[str
 
 def _matching(routes: Sequence[Json], path: str) -> Json:
     """The route that matches a path."""
-    return next(r for r in routes if r["match"].get("path") == path)
+    return next(r for r in routes if r["match"] == path_match(path))
 
 
 def _for_verb(settings: EdgeSettings, route: Json, path: str, verb: str) -> Json:
     """The route narrowed to one path and HTTP method."""
-    return _uncached(settings, route | {"match": {"path": path, "headers": [_verb(verb)]}})
+    return _uncached(settings, route | {"match": {**path_match(path), "headers": [_verb(verb)]}})
 
 
 def _verb(verb: str) -> Json:

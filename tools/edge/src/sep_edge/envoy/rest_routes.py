@@ -8,6 +8,7 @@ from sep_contract import Contract
 from sep_edge.envoy.clusters import OPS_CLUSTER
 from sep_edge.envoy.filters import ENABLED, HEADER_MUTATION, Json, lua_on_route, typed
 from sep_edge.envoy.lua import lua_source
+from sep_edge.envoy.paths import path_match
 from sep_edge.envoy.transcoding import (
     BUFFER,
     BUFFER_TYPE,
@@ -48,7 +49,7 @@ def rest_routes(
             )
     return [
         {
-            "match": {"path": path},
+            "match": path_match(path),
             "route": {"cluster": OPS_CLUSTER},
             "typed_per_filter_config": config,
         }

@@ -21,7 +21,7 @@ class EdgeSettings:
     Args:
         listen: the public address.
         transcoding: address of the second listener, behind the cache.
-        gateway, evaluator, allocator, guard: addresses of the services.
+        gateway, evaluator, allocator, guard, journal: addresses of the services.
         descriptor_set: path of the contract's descriptor set, as Envoy sees it.
         tls: certificate of the public address; plain HTTP without it.
         grpc_tls: mutual TLS with the services; plain text without it.
@@ -43,6 +43,7 @@ class EdgeSettings:
     evaluator: Address
     allocator: Address
     guard: Address
+    journal: Address
     descriptor_set: Path
     tls: Tls | None = None
     grpc_tls: Tls | None = None
@@ -63,4 +64,5 @@ class EdgeSettings:
             "evaluator": self.evaluator,
             "allocator": self.allocator,
             "guard": self.guard,
+            "journal": self.journal,
         }

@@ -90,8 +90,8 @@ def _operation(method: Method, contract: Contract) -> Json:
         operation["parameters"] = [
             {
                 "name": field.name,
-                "in": "query",
-                "required": is_required(field),
+                "in": "path" if f"{{{field.name}}}" in method.route else "query",
+                "required": is_required(field) or f"{{{field.name}}}" in method.route,
                 "description": field.comment,
                 "schema": field_schema(field),
                 **({"explode": True} if field.repeated else {}),

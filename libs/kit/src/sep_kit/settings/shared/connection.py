@@ -19,6 +19,8 @@ class ConnectionKnobs(Knobs):
     """Address of the allocator."""
     guard_addr: Address = "127.0.0.1:15054"
     """Address of the guard."""
+    journal_addr: Address = "127.0.0.1:15055"
+    """Address of the journal."""
     grpc_listen: Address | None = None
     """Address that this service listens on; its own address above when unset."""
     log_format: LogFormat = LogFormat.JSON
@@ -33,4 +35,5 @@ class ConnectionKnobs(Knobs):
             "evaluator": self.evaluator_addr,
             "allocator": self.allocator_addr,
             "guard": self.guard_addr,
+            "journal": self.journal_addr,
         }

@@ -236,8 +236,14 @@ class OandaBroker:
                 raise ValueError(f"transaction {ended_by} does not end an order")
             return replace(result, last_transaction_id=last_transaction(response))
 
-    async def transactions_since(self, transaction_id: int) -> TransactionPage:
-        """Every transaction after the given one, from the transaction list, page by page."""
+    async def transactions_since(
+        self, transaction_id: int, through: int | None = None
+    ) -> TransactionPage:
+        """Every transaction after the given one, from the transaction list, page by page.
+
+        Args:
+            through: later transactions are not wanted; the last page may have some.
+        """
         found: list[Transaction] = []
         left_out: list[LeftOut] = []
         newest = transaction_id
@@ -252,7 +258,7 @@ class OandaBroker:
                 left_out.extend(bad)
                 if not fresh and after < newest and not bad:
                     raise ValueError(f"no transaction after {after}, but {newest} is the last")
-            if not fresh or found[-1].id >= newest:
+            if not fresh or found[-1].id >= (newest if through is None else min(newest, through)):
                 return TransactionPage(tuple(found), newest, tuple(left_out))
 
     async def changes_since(self, transaction_id: int) -> TransactionPage:

@@ -7,6 +7,7 @@ from sep_fx.instants import NS_PER_MS, parse_rfc3339
 
 from sep_gateway.adapters.oanda.members import PARSE_ERRORS, fault_text
 from sep_gateway.adapters.oanda.parse import finite
+from sep_gateway.adapters.oanda.parse_charges import charges, trade_amounts, trigger_price
 from sep_gateway.domain.left_out import LeftOut
 from sep_gateway.domain.orders import OrderResult, OrderState
 from sep_gateway.domain.transactions import (
@@ -96,6 +97,10 @@ def ledger_details(entry: Json) -> LedgerDetails:
             reduce_only=entry.get("positionFill") == "REDUCE_ONLY" or bool(trade_close),
             trade_close_id=str(trade_close.get("tradeID", "")),
             trade_close_units=_close_units(trade_close.get("units", "ALL")),
+            charges=charges(entry),
+            trade_amounts=trade_amounts(entry),
+            trigger_price=trigger_price(entry),
+            trade_id=str(trade_close.get("tradeID") or entry.get("tradeID") or ""),
         )
     except PARSE_ERRORS as error:
         return LedgerDetails(fault=fault_text(error))
@@ -108,6 +113,7 @@ def _opened(trade: Json) -> TradeOpened:
         units=finite(trade["units"]),
         price=finite(trade["price"]),
         client_tag=str(extensions.get("tag", "")),
+        charges=charges(trade),
     )
 
 
@@ -117,6 +123,7 @@ def _closed(trade: Json) -> TradeClosed:
         units=finite(trade["units"]),
         price=finite(trade["price"]),
         realized_pl=finite(trade.get("realizedPL", "0")),
+        charges=charges(trade),
     )
 
 

@@ -1,0 +1,1 @@
+"""The journal: the ledger, trades with exact costs, performance and decisions, in SQL."""

@@ -1,0 +1,1 @@
+"""SQL, Valkey and the gateway; records convert here."""

@@ -1,0 +1,1 @@
+"""The journal's tables over SQLAlchemy Core: SQLite or PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Migrations of the journal's tables, run at start."""

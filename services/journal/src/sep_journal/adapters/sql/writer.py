@@ -1,0 +1,202 @@
+"""Writes the ledger, decisions and snapshots; one transaction each."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, delete, insert, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sep_journal.adapters.sql import rows
+from sep_journal.adapters.sql.engine import reading, writing
+from sep_journal.adapters.sql.tables import (
+    EXECUTIONS,
+    ORDER_LINKS,
+    ORDERS,
+    PROGRESS,
+    SNAPSHOTS,
+    TRADES,
+    TRANSACTIONS,
+)
+from sep_journal.domain.accounts import Snapshot
+from sep_journal.domain.booking import Balance, Execution, book
+from sep_journal.domain.exact import amount_text
+from sep_journal.domain.ledger import Order, Transaction
+from sep_journal.domain.trades import OrderLink, by_trade, trade_of
+
+Chunk = list[Any]
+_IN_LIMIT = 5_000
+"""Values in one IN list: below what either database allows."""
+
+
+class LedgerWriter:
+    """Takes in transactions, each once and in order, and makes the trades that they change."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def last_id(self) -> int:
+        """Id of the newest transaction that was taken in; 0 before the first."""
+        with reading(self._engine) as connection:
+            return int(read_progress(connection, "ledger") or 0)
+
+    def append(self, transactions: Sequence[Transaction]) -> int:
+        """Take in the next transactions; returns how many.
+
+        What was taken in before is skipped. It stops before a gap.
+        """
+        with writing(self._engine) as connection:
+            last = int(read_progress(connection, "ledger", lock=True) or 0)
+            fresh = _contiguous(transactions, last)
+            if fresh:
+                self._book(connection, fresh)
+                write_progress(connection, "ledger", str(fresh[-1].id))
+            return len(fresh)
+
+    def _book(self, connection: Connection, transactions: Sequence[Transaction]) -> None:
+        orders = _orders_before(connection, transactions)
+        orders |= {t.id: Order.of(t) for t in transactions if t.creates_order}
+        created = [rows.order_row(orders[t.id]) for t in transactions if t.creates_order]
+        amount = read_progress(connection, "balance") or "0"
+        certain = (read_progress(connection, "balance_certain") or "1") == "1"
+        balance = Balance(amount=rows.optional(amount) or Balance().amount, certain=certain)
+        booked: list[dict[str, Any]] = []
+        executions: list[Execution] = []
+        for transaction in transactions:
+            booking = book(transaction, orders, balance)
+            balance = booking.balance
+            booked.append(rows.transaction_row(booking))
+            executions.extend(booking.executions)
+        _insert(connection, TRANSACTIONS, booked)
+        _insert(connection, ORDERS, created)
+        _insert(connection, EXECUTIONS, [rows.execution_row(e) for e in executions])
+        remake_trades(connection, {e.trade_id for e in executions})
+        write_progress(connection, "balance", amount_text(balance.amount))
+        write_progress(connection, "balance_certain", "1" if balance.certain else "0")
+
+    def append_snapshot(self, snapshot: Snapshot) -> None:
+        """Take in a snapshot; a second one of the same ms is dropped."""
+        with writing(self._engine) as connection:
+            row = rows.snapshot_row(snapshot)
+            connection.execute(_insert_new(connection, SNAPSHOTS).values(row))
+
+    def clear_ledger(self) -> None:
+        """Remove the ledger and all that is made from it; decisions and snapshots stay."""
+        with writing(self._engine) as connection:
+            for table in (TRADES, EXECUTIONS, ORDERS, TRANSACTIONS):
+                connection.execute(delete(table))
+            names = ("ledger", "balance", "balance_certain")
+            connection.execute(delete(PROGRESS).where(PROGRESS.c.name.in_(names)))
+
+
+def _contiguous(transactions: Sequence[Transaction], last: int) -> list[Transaction]:
+    found: list[Transaction] = []
+    for transaction in transactions:
+        if transaction.id == last + 1:
+            found.append(transaction)
+            last = transaction.id
+        elif transaction.id > last:
+            break
+    return found
+
+
+def _orders_before(connection: Connection, transactions: Sequence[Transaction]) -> dict[int, Order]:
+    """The orders that the transactions name and that were created before them."""
+    first = transactions[0].id
+    named = {int(t.order_id) for t in transactions if t.order_id.isdigit()}
+    wanted = sorted(order for order in named if order < first)
+    return {
+        row["id"]: rows.order_of(row)
+        for part in chunks(wanted)
+        for row in rows.dicts(connection.execute(select(ORDERS).where(ORDERS.c.id.in_(part))))
+    }
+
+
+def remake_trades(connection: Connection, trade_ids: Iterable[int]) -> None:
+    """Make trades anew from all of their executions and the orders behind them."""
+    for part in chunks(sorted(trade_ids)):
+        found = connection.execute(select(EXECUTIONS).where(EXECUTIONS.c.trade_id.in_(part)))
+        executions = [rows.execution_of(row) for row in rows.dicts(found)]
+        links = _links(connection, executions, part)
+        made = [
+            rows.trade_row(trade_of(own, _links_of(trade_id, own, links)))
+            for trade_id, own in by_trade(executions)
+        ]
+        connection.execute(delete(TRADES).where(TRADES.c.id.in_(part)))
+        _insert(connection, TRADES, made)
+
+
+def _links_of(
+    trade_id: int, executions: Sequence[Execution], links: Mapping[object, list[OrderLink]]
+) -> list[OrderLink]:
+    found = list(links.get(trade_id, ()))
+    for client_order_id in dict.fromkeys(e.client_order_id for e in executions):
+        found += links.get(client_order_id, ())
+    return found
+
+
+def _links(
+    connection: Connection, executions: Sequence[Execution], trade_ids: Chunk
+) -> dict[object, list[OrderLink]]:
+    """Orders by their client id, and by the trade that they close."""
+    found: dict[object, list[OrderLink]] = {}
+    columns = ORDER_LINKS.c
+    client_ids = sorted({e.client_order_id for e in executions if e.client_order_id})
+    for part in chunks(client_ids):
+        query = select(ORDER_LINKS).where(columns.client_order_id.in_(part))
+        for row in rows.dicts(connection.execute(query)):
+            found.setdefault(row["client_order_id"], []).append(rows.link_of(row))
+    query = select(ORDER_LINKS).where(columns.trade_id.in_(trade_ids))
+    for row in rows.dicts(connection.execute(query.order_by(columns.client_order_id))):
+        found.setdefault(row["trade_id"], []).append(rows.link_of(row))
+    return found
+
+
+def trades_behind(connection: Connection, links: Sequence[OrderLink]) -> set[int]:
+    """Trades that orders opened or closed."""
+    client_ids = [link.client_order_id for link in links]
+    trade_ids = [link.trade_id for link in links if link.trade_id]
+    columns = EXECUTIONS.c
+    query = select(columns.trade_id).where(
+        or_(columns.client_order_id.in_(client_ids), columns.trade_id.in_(trade_ids))
+    )
+    return {row[0] for row in connection.execute(query)}
+
+
+def read_progress(connection: Connection, name: str, *, lock: bool = False) -> str | None:
+    """What was taken in; with ``lock`` another writer waits until the transaction ends."""
+    query = select(PROGRESS.c.value).where(PROGRESS.c.name == name)
+    if lock and connection.dialect.name == "postgresql":
+        # The row does not exist before the first write, so the table is locked.
+        connection.exec_driver_sql("LOCK TABLE progress IN SHARE ROW EXCLUSIVE MODE")
+    found = connection.execute(query).scalar()
+    return None if found is None else str(found)
+
+
+def write_progress(connection: Connection, name: str, value: str) -> None:
+    """Write what was taken in."""
+    module = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = module.insert(PROGRESS).values(name=name, value=value)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["name"], set_={"value": value})
+    )
+
+
+def _insert_new(connection: Connection, table: Table) -> Any:
+    module = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return module.insert(table).on_conflict_do_nothing()
+
+
+def insert_new(connection: Connection, table: Table, values: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows whose key is new."""
+    if values:
+        connection.execute(_insert_new(connection, table), list(values))
+
+
+def _insert(connection: Connection, table: Table, values: Sequence[Mapping[str, Any]]) -> None:
+    if values:
+        connection.execute(insert(table), list(values))
+
+
+def chunks(values: Sequence[Any]) -> list[Chunk]:
+    """Parts that fit one IN list."""
+    return [list(values[i : i + _IN_LIMIT]) for i in range(0, len(values), _IN_LIMIT)]

@@ -1,0 +1,1 @@
+"""Journal domain: pure functions of transactions, decisions and account values."""

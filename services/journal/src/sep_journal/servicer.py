@@ -1,0 +1,97 @@
+"""JournalService: checks the request, reads the journal, converts the result."""
+
+from typing import TypeAlias
+
+import grpc
+from sep.journal.v1 import journal_pb2 as pb
+from sep.journal.v1 import journal_pb2_grpc
+from sep_kit.errors import NotFoundError
+
+from sep_journal import convert
+from sep_journal.application.reports import Reports
+from sep_journal.domain.costs import GroupBy
+from sep_journal.ports import JournalReader
+
+_Ledger: TypeAlias = grpc.aio.ServicerContext[pb.ListLedgerRequest, pb.ListLedgerResponse]
+_Trades: TypeAlias = grpc.aio.ServicerContext[pb.ListTradesRequest, pb.ListTradesResponse]
+_Performance: TypeAlias = grpc.aio.ServicerContext[
+    pb.GetPerformanceRequest, pb.GetPerformanceResponse
+]
+_Costs: TypeAlias = grpc.aio.ServicerContext[pb.ListCostsRequest, pb.ListCostsResponse]
+_Decisions: TypeAlias = grpc.aio.ServicerContext[pb.ListDecisionsRequest, pb.ListDecisionsResponse]
+_Decision: TypeAlias = grpc.aio.ServicerContext[pb.GetDecisionRequest, pb.GetDecisionResponse]
+
+
+class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
+    """Serves reads, on every replica."""
+
+    def __init__(self, journal: JournalReader, reports: Reports) -> None:
+        self._journal = journal
+        self._reports = reports
+
+    async def ListLedger(
+        self, request: pb.ListLedgerRequest, context: _Ledger
+    ) -> pb.ListLedgerResponse:
+        """A page of the ledger."""
+        page = await self._journal.transactions(
+            convert.page_of(request), convert.range_of(request), request.instrument, request.type
+        )
+        return pb.ListLedgerResponse(
+            transactions=[convert.transaction_message(entry) for entry in page.entries],
+            next_page_token=convert.token_of(page.next_before),
+        )
+
+    async def ListTrades(
+        self, request: pb.ListTradesRequest, context: _Trades
+    ) -> pb.ListTradesResponse:
+        """A page of trades."""
+        page = await self._journal.trades(
+            convert.page_of(request),
+            convert.range_of(request),
+            request.instrument,
+            only_open=request.open,
+        )
+        return pb.ListTradesResponse(
+            trades=[convert.trade_message(entry) for entry in page.entries],
+            next_page_token=convert.token_of(page.next_before),
+        )
+
+    async def GetPerformance(
+        self, request: pb.GetPerformanceRequest, context: _Performance
+    ) -> pb.GetPerformanceResponse:
+        """The performance of a range."""
+        performance = await self._reports.performance(convert.range_of(request))
+        return convert.performance_message(performance)
+
+    async def ListCosts(
+        self, request: pb.ListCostsRequest, context: _Costs
+    ) -> pb.ListCostsResponse:
+        """Costs by group."""
+        by = GroupBy(request.group_by or GroupBy.INSTRUMENT)
+        groups = await self._reports.costs(convert.range_of(request), request.instrument, by)
+        return pb.ListCostsResponse(costs=[convert.cost_message(group) for group in groups])
+
+    async def ListDecisions(
+        self, request: pb.ListDecisionsRequest, context: _Decisions
+    ) -> pb.ListDecisionsResponse:
+        """A page of decisions."""
+        filters = {name: getattr(request, name) for name in ("instrument", "kind", "reason")}
+        page = await self._journal.decisions(
+            convert.page_of(request), convert.range_of(request), filters
+        )
+        return pb.ListDecisionsResponse(
+            decisions=[convert.decision_message(entry) for entry in page.entries],
+            next_page_token=convert.token_of(page.next_before),
+        )
+
+    async def GetDecision(
+        self, request: pb.GetDecisionRequest, context: _Decision
+    ) -> pb.GetDecisionResponse:
+        """The records of one decision."""
+        found = await self._journal.decision(request.id)
+        if not found:
+            raise NotFoundError(f"decision {request.id!r} is not in the journal", id=request.id)
+        return pb.GetDecisionResponse(
+            decisions=[convert.decision_message(entry) for entry in found],
+            records=[entry.record for entry in found],
+        )

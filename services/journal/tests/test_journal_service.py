@@ -1,0 +1,172 @@
+"""The journal as a service: a real gateway contract on port 0, a real Valkey, a real database."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from sep.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from sep.journal.v1 import journal_pb2 as pb
+from sep.journal.v1 import journal_pb2_grpc
+from sep_journal.app import build
+from sep_journal.settings import JournalSettings
+from sep_kit.grpc.server import Handler
+from sep_kit.settings.loading import load_settings
+from sep_kit.store import keys
+from sep_kit.store.connection import open_valkey, reply
+from sep_testing.eventually import eventually
+from sep_testing.services import running_server, running_service
+from sep_testing.valkey import ValkeyServer
+
+D = Decimal
+
+
+class Gateway(gateway_pb2_grpc.GatewayServiceServicer):
+    """A ledger that grows; an entry that is not there yet leaves a gap."""
+
+    def __init__(self) -> None:
+        self.entries: list[gateway_pb2.Transaction] = []
+        self.missing: set[int] = set()
+        self.asked: list[int] = []
+
+    def deposit(self, amount: str) -> None:
+        balance = D(self.entries[-1].account_balance) if self.entries else D(0)
+        self.entries.append(
+            gateway_pb2.Transaction(
+                id=str(len(self.entries) + 1),
+                ts_ms=1_700_000_000_000,
+                type="TRANSFER_FUNDS",
+                amount=amount,
+                account_balance=str(balance + D(amount)),
+            )
+        )
+
+    async def ListTransactions(
+        self, request: gateway_pb2.ListTransactionsRequest, context: Any
+    ) -> gateway_pb2.ListTransactionsResponse:
+        since, through = int(request.since_transaction_id), int(request.through_transaction_id)
+        self.asked.append(since)
+        found = [
+            e
+            for e in self.entries
+            if since < int(e.id) <= through and int(e.id) not in self.missing
+        ]
+        return gateway_pb2.ListTransactionsResponse(
+            transactions=found, last_transaction_id=str(len(self.entries)), whole=True
+        )
+
+    async def GetAccount(
+        self, request: gateway_pb2.GetAccountRequest, context: Any
+    ) -> gateway_pb2.GetAccountResponse:
+        return gateway_pb2.GetAccountResponse(
+            balance="100", nav="101.5", margin_used="0", ts_ms=1_700_000_000_000
+        )
+
+
+@asynccontextmanager
+async def running_gateway(gateway: Gateway) -> AsyncIterator[str]:
+    add = gateway_pb2_grpc.add_GatewayServiceServicer_to_server
+    handler = Handler("sep.gateway.v1.GatewayService", gateway, add)
+    async with running_server(handler) as running:
+        yield running.address
+
+
+@asynccontextmanager
+async def running_journal(valkey: ValkeyServer, gateway: str, database: str) -> AsyncIterator[Any]:
+    environment = {
+        "VALKEY_URL": valkey.url,
+        "GATEWAY_ADDR": gateway,
+        "GRPC_LISTEN": "127.0.0.1:0",
+        "JOURNAL_DB_URL": database,
+        "JOURNAL_POLL_SEC": "0.1",
+        "JOURNAL_PAGE_SIZE": "2",
+    }
+    settings = load_settings(JournalSettings, environment, Path("/nonexistent"))
+    async with (
+        running_service("journal", settings, build) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        stub: Any = journal_pb2_grpc.JournalServiceStub(channel)
+
+        async def migrated() -> bool:
+            try:
+                await ledger(stub)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.UNAVAILABLE:
+                    return False
+                raise
+            return True
+
+        await eventually(migrated, within_s=30)
+        yield stub
+
+
+async def ledger(stub: Any) -> list[str]:
+    response = await stub.ListLedger(pb.ListLedgerRequest(), timeout=10)
+    return [entry.id for entry in response.transactions]
+
+
+async def test_it_catches_up_by_id_after_outages_and_never_passes_a_gap(
+    valkey: ValkeyServer, database_url: str
+) -> None:
+    gateway = Gateway()  # type: ignore[abstract]
+    for _ in range(5):
+        gateway.deposit("10")
+    gateway.missing.add(4)
+    async with running_gateway(gateway) as address:
+        async with running_journal(valkey, address, database_url) as stub:
+
+            async def three() -> bool:
+                return await ledger(stub) == ["3", "2", "1"]
+
+            await eventually(three, within_s=30)
+            # It asks again after the gap, and takes in nothing beyond it.
+            asked = len(gateway.asked)
+
+            async def asked_again() -> bool:
+                return len(gateway.asked) > asked + 2
+
+            await eventually(asked_again, within_s=30)
+            assert await three()
+        gateway.missing.clear()
+        gateway.deposit("-2.5")
+        async with running_journal(valkey, address, database_url) as stub:
+
+            async def six() -> bool:
+                return len(await ledger(stub)) == 6
+
+            await eventually(six, within_s=30)
+            response = await stub.ListLedger(pb.ListLedgerRequest(page_size=1), timeout=10)
+            assert response.transactions[0].transfer == "-2.5"
+            assert response.next_page_token
+            performance = await stub.GetPerformance(pb.GetPerformanceRequest(), timeout=10)
+            assert performance.transfers == "47.5"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_it_serves_what_it_has_while_the_gateway_is_away(
+    valkey: ValkeyServer, database_url: str
+) -> None:
+    store = open_valkey(valkey.url)
+    text = '{"event":"decision","id":"d1","ts":5,"instrument":"EUR_USD","kind":"ENTRY"}'
+    for record in ("{", text):
+        await reply(store.xadd(keys.GUARD_DECISIONS, {"decision": record}))
+    await store.aclose()
+    async with running_journal(valkey, "127.0.0.1:1", database_url) as stub:
+
+        async def recorded() -> bool:
+            response = await stub.ListDecisions(pb.ListDecisionsRequest(), timeout=10)
+            return [d.id for d in response.decisions] == ["d1"]
+
+        await eventually(recorded, within_s=30)
+        found = await stub.GetDecision(pb.GetDecisionRequest(id="d1"), timeout=10)
+        assert list(found.records) == [text]
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.GetDecision(pb.GetDecisionRequest(id="d2"), timeout=10)
+        assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.ListTrades(pb.ListTradesRequest(page_token="x"), timeout=10)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -1,0 +1,3 @@
+from sep_stand_in import main
+
+main("journal")
