@@ -1,0 +1,89 @@
+/** What the dialogs share: rows of buttons, failures that can't be overlooked, the need of a key. */
+
+import type { ComponentChildren, JSX } from "preact";
+import { useState } from "preact/hooks";
+import type { Failure } from "../api/failure.ts";
+import { keyFault, keyPlace, useNewKey } from "../api/key.ts";
+import { Mark } from "../parts/states.tsx";
+import { useCell } from "../store/cell.ts";
+import { closeDialog } from "../store/dialog.ts";
+
+interface FooterProps {
+  readonly children?: ComponentChildren;
+  readonly cancel?: string;
+  /** Whether the focus starts on Cancel. */
+  readonly startHere?: boolean;
+}
+
+export function Footer({ children, cancel = "Cancel", startHere = true }: FooterProps): JSX.Element {
+  return (
+    <footer>
+      <button type="button" onClick={closeDialog} {...(startHere ? { "data-start": "" } : {})}>
+        {cancel}
+      </button>
+      {children}
+    </footer>
+  );
+}
+
+/** A failed write. `what` is what did not happen for sure, or may not have. */
+export function Failed({ failure, what }: { failure: Failure | undefined; what: string }): JSX.Element | null {
+  if (!failure) return null;
+  return (
+    <div class="loud bad" role="alert">
+      <Mark tone="bad" /> <strong>{what}</strong>
+      <p>
+        <code>{failure.reason}</code> {failure.message}
+      </p>
+    </div>
+  );
+}
+
+/** A write that its answer confirmed. */
+export function Confirmed({ children }: { children: ComponentChildren }): JSX.Element {
+  return (
+    <div class="loud good" role="status">
+      <Mark tone="good" /> {children}
+    </div>
+  );
+}
+
+/** A field for the key, as long as there is none. */
+export function NeedsKey({ start }: { start?: boolean }): JSX.Element | null {
+  const place = useCell(keyPlace);
+  const [fault, setFault] = useState("");
+  if (place !== "none") return null;
+  const take = (event: { currentTarget: HTMLInputElement }): void => {
+    const text = event.currentTarget.value;
+    const found = text ? keyFault(text) : "";
+    setFault(found);
+    if (text && !found) useNewKey(text, false);
+  };
+  return (
+    <Field label="This needs a write key; it is kept in memory only" fault={fault}>
+      {(props) => (
+        <input type="password" autocomplete="off" {...props} {...(start ? { "data-start": "" } : {})} onChange={take} />
+      )}
+    </Field>
+  );
+}
+
+interface FieldProps {
+  readonly label: string;
+  readonly fault?: string;
+  readonly children: (props: { "aria-invalid": boolean; "aria-label": string }) => ComponentChildren;
+}
+
+export function Field({ label, fault, children }: FieldProps): JSX.Element {
+  return (
+    <label class="field">
+      <span>{label}</span>
+      {children({ "aria-invalid": Boolean(fault), "aria-label": label })}
+      {fault && (
+        <span class="invalid" role="alert">
+          <Mark tone="bad" /> {fault}
+        </span>
+      )}
+    </label>
+  );
+}
