@@ -24,7 +24,7 @@ DEV_PROJECTS := $(filter libs/testing/%,$(PROJECTS))
 RUN_PROJECTS := $(filter-out $(DEV_PROJECTS),$(PROJECTS))
 SOURCES := $(wildcard $(ROOTS:%=%/*/src))
 TESTS := $(wildcard $(ROOTS:%=%/*/tests)) tests
-PROGRAMS := $(wildcard scripts deploy bench conftest.py generate.py requirements/*.py protos/generate.py clients/*/*.py docs/*.py console/*.py)
+PROGRAMS := $(wildcard scripts deploy bench conftest.py generate.py requirements/*.py protos/generate.py clients/*/*.py docs/*.py docs/console/*.py console/*.py)
 PROTOS := $(wildcard protos/*.py protos/sep/*/v1/*.proto)
 CONTRACT := protos/gen/sep_protos/contract.binpb
 
@@ -54,6 +54,11 @@ MAKE_CONSOLE = $(BIN)/python console/make.py --pip $(BUILD_VENV)/bin/python
 .PHONY: console
 console: $(VENV)/installed  ## build the operator console; make run does so by itself
 	@$(MAKE_CONSOLE)
+
+.PHONY: pictures
+pictures: $(VENV)/installed-dev $(CONTRACT)  ## make the pictures of the console in docs/console (needs chromium)
+	$(BIN)/python -m pytest -q tests/console/test_views.py -k shows_itself
+	$(BIN)/python docs/console/choose.py
 
 .PHONY: test
 test: $(VENV)/installed-dev $(CONTRACT)  ## run every test (ARGS="-k guard"); tests/README.md describes the suites

@@ -122,7 +122,7 @@ def find_node(python: str) -> tuple[list[str], list[str]]:
     if not (stamp.is_file() and stamp.read_text() == wanted):
         print("console: installing Node, which only building needs", flush=True)
         shutil.rmtree(_WHEEL, ignore_errors=True)
-        words = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+        words = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--retries", "1"]
         words += ["--no-deps", "--require-hashes", "--target", str(_WHEEL), "-r", str(WHEEL_LIST)]
         _run(
             words,

@@ -9,7 +9,6 @@ import { keyPlace } from "../api/key.ts";
 import { Modal } from "../parts/modal.tsx";
 import { Mark } from "../parts/states.tsx";
 import { Time } from "../parts/age.tsx";
-import { useCell } from "../store/cell.ts";
 import { refresh } from "../store/readings.ts";
 import { useAction } from "./action.ts";
 import { Confirmed, Failed, Field, Footer, NeedsKey } from "./parts.tsx";
@@ -17,7 +16,7 @@ import { Confirmed, Failed, Field, Footer, NeedsKey } from "./parts.tsx";
 const TIMEOUT_MS = 8_000;
 
 export function EngageDialog(): JSX.Element {
-  const place = useCell(keyPlace);
+  const [hadKey] = useState(keyPlace.value !== "none");
   const [reason, setReason] = useState("");
   const action = useAction<SetKillSwitchResponse>();
   const engage = async (event: Event): Promise<void> => {
@@ -62,7 +61,7 @@ export function EngageDialog(): JSX.Element {
         )}
         <Footer cancel={done ? "Close" : "Cancel"} startHere={false}>
           {!done && (
-            <button class="danger" type="submit" aria-disabled={busy} {...(place === "none" ? {} : { "data-start": "" })}>
+            <button class="danger" type="submit" aria-disabled={busy} {...(hadKey ? { "data-start": "" } : {})}>
               {busy ? "Engaging…" : failure ? "Engage again" : "Engage"}
             </button>
           )}

@@ -5,7 +5,6 @@ import { useState } from "preact/hooks";
 import type { Failure } from "../api/failure.ts";
 import { keyFault, keyPlace, useNewKey } from "../api/key.ts";
 import { Mark } from "../parts/states.tsx";
-import { useCell } from "../store/cell.ts";
 import { closeDialog } from "../store/dialog.ts";
 
 interface FooterProps {
@@ -48,21 +47,30 @@ export function Confirmed({ children }: { children: ComponentChildren }): JSX.El
   );
 }
 
-/** A field for the key, as long as there is none. */
+/**
+ * A field for the key, in a dialog that was opened without one. It stays where it is once it is
+ * filled, so that nothing moves under a click, and a wrong key can be corrected.
+ */
 export function NeedsKey({ start }: { start?: boolean }): JSX.Element | null {
-  const place = useCell(keyPlace);
+  const [wanted] = useState(keyPlace.value === "none");
   const [fault, setFault] = useState("");
-  if (place !== "none") return null;
-  const take = (event: { currentTarget: HTMLInputElement }): void => {
-    const text = event.currentTarget.value;
-    const found = text ? keyFault(text) : "";
+  if (!wanted) return null;
+  const take = ({ currentTarget: { value } }: { currentTarget: HTMLInputElement }): void => {
+    const found = value ? keyFault(value) : "";
     setFault(found);
-    if (text && !found) useNewKey(text, false);
+    if (value && !found) useNewKey(value, false);
   };
   return (
     <Field label="This needs a write key; it is kept in memory only" fault={fault}>
       {(props) => (
-        <input type="password" autocomplete="off" {...props} {...(start ? { "data-start": "" } : {})} onChange={take} />
+        <input
+          type="password"
+          autocomplete="off"
+          {...props}
+          {...(start ? { "data-start": "" } : {})}
+          onChange={take}
+          onKeyDown={(event) => event.key === "Enter" && take(event)}
+        />
       )}
     </Field>
   );

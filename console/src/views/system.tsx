@@ -27,7 +27,7 @@ export function System(): JSX.Element {
   const killSwitch = useRead("/api/kill-switch");
   const locks = useRead("/api/risk/locks");
   return (
-    <div class="grid">
+    <div class="columns">
       <Panel title="Parts" of={[status]}>
         {status.data && <Parts of={status.data.parts} />}
       </Panel>

@@ -71,7 +71,7 @@ function Matrix({ rows, chosen }: { rows: readonly Row[]; chosen: string }): JSX
                 </small>
               </th>
               {GROUPS.map((g) => (
-                <td key={g}>
+                <td key={g} data-group={g} class={row.cells.get(g)?.verdict ?? "unknown"}>
                   <Brief group={g} cell={row.cells.get(g)} row={row} />
                 </td>
               ))}
