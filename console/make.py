@@ -24,7 +24,11 @@ _WHEEL = ROOT / ".node"
 _STAMP = "stamp"
 _SOURCES = ("package.json", "package-lock.json", ".npmrc", "build", "src")
 # Without a registry npm gives up soon instead of after minutes.
-_NPM_ENV = {"npm_config_fetch_retries": "1", "npm_config_fetch_timeout": "60000"}
+_NPM_ENV = {
+    "npm_config_fetch_retries": "1",
+    "npm_config_fetch_retry_mintimeout": "1000",
+    "npm_config_fetch_timeout": "60000",
+}
 
 
 class ConsoleError(Exception):
@@ -45,11 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="a Python with pip, to install Node where it is missing",
     )
     options = parser.parse_args(argv)
+    # Not resolved: the Python of a virtual environment is a link.
+    python = str(Path(options.pip).absolute())
     try:
         if options.check:
-            check(options.pip)
+            check(python)
         else:
-            build(options.pip)
+            build(python)
     except ConsoleError as error:
         print(f"console: {error}", file=sys.stderr)
         if not options.optional:
@@ -122,7 +128,16 @@ def find_node(python: str) -> tuple[list[str], list[str]]:
     if not (stamp.is_file() and stamp.read_text() == wanted):
         print("console: installing Node, which only building needs", flush=True)
         shutil.rmtree(_WHEEL, ignore_errors=True)
-        words = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--retries", "1"]
+        words = [
+            python,
+            "-m",
+            "pip",
+            "--quiet",
+            "--disable-pip-version-check",
+            "install",
+            "--retries",
+            "1",
+        ]
         words += ["--no-deps", "--require-hashes", "--target", str(_WHEEL), "-r", str(WHEEL_LIST)]
         _run(
             words,
