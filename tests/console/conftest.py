@@ -18,9 +18,9 @@ BUILD_PYTHON = str(ROOT / ".venv-build" / "bin" / "python")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-def console_make() -> ModuleType:
-    """``console/make.py``, which is a script."""
-    spec = importlib.util.spec_from_file_location("console_make", CONSOLE / "make.py")
+def console_make(folder: Path = CONSOLE) -> ModuleType:
+    """``console/make.py``, which is a script, of a checkout."""
+    spec = importlib.util.spec_from_file_location("console_make", folder / "make.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)

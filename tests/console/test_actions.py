@@ -138,7 +138,7 @@ def test_a_cancelled_flatten_sends_the_plan_and_nothing_else(
     screen.page.keyboard.press("Enter")
     expect(screen.dialog).to_have_count(0)
     bodies = [r.post_data_json for r in screen.requests if r.method == "POST"]
-    assert [body["dry_run"] for body in bodies] == [True]
+    assert [body and body["dry_run"] for body in bodies] == [True]
     assert not engaged(stack)
 
 

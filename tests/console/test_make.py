@@ -58,8 +58,7 @@ def test_unchanged_sources_are_not_built_again(built: Path) -> None:
 
 
 def test_every_source_counts(bare: Path) -> None:
-    module = console_make()
-    module.ROOT = bare
+    module = console_make(bare)
     before = module.digest_of(module.sources())
     page = bare / "src" / "index.html"
     page.write_text(page.read_text() + "\n")
