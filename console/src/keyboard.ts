@@ -9,7 +9,7 @@ const SEQUENCE_MS = 1500;
 
 /** Listen for as long as the page lives. */
 export function startKeyboard(): void {
-  let goAt = 0;
+  let goAt = -Infinity;
   document.addEventListener("keydown", (event) => {
     const { key } = event;
     if (event.altKey && !event.ctrlKey && !event.metaKey && key.toLowerCase() === "k") {
@@ -29,7 +29,7 @@ export function startKeyboard(): void {
       openDialog({ kind: "engage" });
     } else if (!dialog.value) {
       const goes = event.timeStamp - goAt < SEQUENCE_MS;
-      goAt = key === "g" && !goes ? event.timeStamp : 0;
+      goAt = key === "g" && !goes ? event.timeStamp : -Infinity;
       const view = goes ? VIEWS.find((v) => v.key === key) : undefined;
       if (view) location.hash = linkTo(view.name);
       else if (!goes) single(key, event);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Failure } from "../src/api/failure.ts";
 import { type Facts, problems, verdictOf } from "../src/model/verdict.ts";
 import { noticesOf } from "../src/model/notices.ts";
 import type { GetRiskLimitsResponse, GetStatusResponse, Readiness, RiskLimit } from "../gen/api.ts";
@@ -25,12 +26,17 @@ const limit = (changes: Partial<RiskLimit>): GetRiskLimitsResponse => ({
 });
 
 const one = (ready: boolean): Readiness => ({ instrument: "EUR_USD", ready, reasons: [], checks: [], direction: 0 });
-const facts = (changes: Partial<Facts>): Facts => ({ status: status(), unreachable: false, ...changes });
+const facts = (changes: Partial<Facts>): Facts => ({ status: status(), ...changes });
 
 test("a stack that does not answer is unknown, whatever was read before", () => {
-  const verdict = verdictOf(facts({ unreachable: true, readiness: { readiness: [one(true)] } }));
+  const failure = new Failure("UNREACHABLE", "no answer", 0);
+  const verdict = verdictOf(facts({ failure, readiness: { readiness: [one(true)] } }));
   assert.equal(verdict.tone, "unknown");
   assert.match(verdict.detail, /Positions may be open/);
+});
+
+test("a stack that wants a key is not called away", () => {
+  assert.match(verdictOf(facts({ failure: new Failure("MISSING_KEY", "", 401) })).detail, /needs a key/);
 });
 
 test("it is trading only when an entry would pass", () => {

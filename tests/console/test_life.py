@@ -3,8 +3,9 @@
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from tests.console.screen import Screen
 from tests.e2e.conftest import Stack
@@ -94,3 +95,26 @@ def test_a_stack_that_is_gone_is_unknown_and_found_again(open_tab: Open, stack: 
     expect(screen.page.get_by_text("Kill switch unknown")).to_be_visible()
     screen.page.context.set_offline(False)
     expect(screen.page.get_by_text("all parts serve")).to_be_visible(timeout=40_000)
+
+
+def test_reading_that_needs_a_key_says_so_and_works_with_one(
+    browser: Browser, built: Path, tmp_path: Path
+) -> None:
+    """Under API_READS=key."""
+    closed = Stack(tmp_path / "run", "--console", str(built))
+    closed.start(API_READS="key")
+    try:
+        page = browser.new_page()
+        screen = Screen(page, closed.url)
+        page.goto(closed.url)
+        expect(page.get_by_text("Reading needs a key here.")).to_be_visible()
+        expect(page.get_by_text("MISSING_KEY").first).to_be_visible()
+        key = (closed.run_dir / "keys" / "write").read_text().strip()
+        screen.use_key(key)
+        expect(page.get_by_text("all parts serve")).to_be_visible(timeout=40_000)
+        expect(page.get_by_text("live", exact=True)).to_be_visible(timeout=40_000)
+        expect(page.get_by_text("MISSING_KEY")).to_have_count(0)
+        assert screen.faults == []
+        page.close()
+    finally:
+        closed.stop()

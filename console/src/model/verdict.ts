@@ -1,6 +1,7 @@
 /** The answer to "is it trading, and is the account safe", from everything that was read. */
 
 import type { GetKillSwitchResponse, GetReadinessResponse, GetRiskLimitsResponse, GetStatusResponse } from "../../gen/api.ts";
+import type { Failure } from "../api/failure.ts";
 
 export type Tone = "good" | "caution" | "bad" | "unknown";
 
@@ -15,15 +16,13 @@ export interface Facts {
   readonly killSwitch?: GetKillSwitchResponse;
   readonly readiness?: GetReadinessResponse;
   readonly limits?: GetRiskLimitsResponse;
-  /** Whether the newest status could not be read. */
-  readonly unreachable: boolean;
+  /** Why the newest status could not be read; unset after a good read. */
+  readonly failure?: Failure;
 }
 
 /** One sentence. What can't be read is never called safe. */
-export function verdictOf({ status, killSwitch, readiness, limits, unreachable }: Facts): Verdict {
-  if (unreachable) {
-    return { tone: "unknown", title: "Unknown", detail: "The stack does not answer. Positions may be open." };
-  }
+export function verdictOf({ status, killSwitch, readiness, limits, failure }: Facts): Verdict {
+  if (failure) return { tone: "unknown", title: "Unknown", detail: detailOf(failure) };
   if (!status?.modes) return { tone: "unknown", title: "Reading", detail: "The first answer has not come yet." };
   const tripped = trippedLimits(limits);
   if (status.modes.read_only) {
@@ -48,6 +47,12 @@ export function verdictOf({ status, killSwitch, readiness, limits, unreachable }
   }
   const names = ready.length > 4 ? `${ready.slice(0, 4).join(", ")}, …` : ready.join(", ");
   return { tone: "good", title: "Trading", detail: `An entry would pass in ${ready.length} of ${all}: ${names}.` };
+}
+
+function detailOf(failure: Failure): string {
+  if (failure.needsKey) return "Reading needs a key here. Positions may be open.";
+  const what = failure.status ? `The stack answers ${failure.reason}.` : "The stack does not answer.";
+  return `${what} Positions may be open.`;
 }
 
 /** Limits that tripped the breaker. */

@@ -33,7 +33,7 @@ export function SafetyBar(): JSX.Element {
       {modes?.read_only && <Light tone="caution">read only</Light>}
       <Light tone={status.failure ? "bad" : status.data ? (broken.length ? "bad" : "good") : "unknown"}>
         {status.failure
-          ? `no answer since ${status.at === undefined ? "the start" : duration((time - status.at) / 1000)}`
+          ? `${status.failure.needsKey ? "a key is needed" : "no answer"}${ageText(status.at, time)}`
           : (broken[0] ?? (status.data ? "all parts serve" : "reading"))}
       </Light>
       <Light tone={stream.state === "live" ? "good" : stream.state === "waiting" ? "caution" : "unknown"}>
@@ -63,6 +63,11 @@ export function SafetyBar(): JSX.Element {
       </span>
     </div>
   );
+}
+
+/** How long nothing was read. */
+function ageText(at: number | undefined, time: number): string {
+  return at === undefined ? "" : ` for ${duration((time - at) / 1000)}`;
 }
 
 function Light({ tone, children }: { tone: Tone; children: preact.ComponentChildren }): JSX.Element {

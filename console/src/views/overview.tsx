@@ -54,7 +54,7 @@ function Headline(): JSX.Element {
     killSwitch: killSwitch.data,
     readiness: readiness.failure ? undefined : readiness.data,
     limits: limits.data,
-    unreachable: status.failure !== undefined,
+    failure: status.failure,
   });
   return (
     <section class={`headline ${verdict.tone}`} aria-label="Is it trading" aria-live="polite">
