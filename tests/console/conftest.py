@@ -40,9 +40,9 @@ def built() -> Path:
     return Path(make.DIST)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
+    """The system's Chromium, for this suite alone: Playwright's loop would stop later async tests."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         pytest.skip("CHROMIUM IS NOT INSTALLED (Debian: chromium)")
@@ -53,7 +53,7 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def desk(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack for the whole suite."""
     running = Stack(tmp_path_factory.mktemp("console") / "run", "--console", str(built))

@@ -1,4 +1,4 @@
-"""Every action and its refusal: done is said only when the answer says so."""
+"""Every action and its refusal: an action is shown as done only when its answer confirms it."""
 
 from collections.abc import Callable
 

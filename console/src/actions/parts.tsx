@@ -61,7 +61,7 @@ export function NeedsKey({ start }: { start?: boolean }): JSX.Element | null {
     if (value && !found) useNewKey(value, false);
   };
   return (
-    <Field label="This needs a write key; it is kept in memory only" fault={fault}>
+    <Field label="This needs a write key; it stays in memory" fault={fault}>
       {(props) => (
         <input
           type="password"

@@ -14,7 +14,7 @@ export const VIEWS = [
 export type ViewName = (typeof VIEWS)[number]["name"];
 
 export interface Route {
-  /** Unknown names are kept: the page says so. */
+  /** An unknown name leads to a page that names it unknown. */
   readonly view: ViewName | "unknown";
   /** What follows the view, such as an instrument. */
   readonly part: string;

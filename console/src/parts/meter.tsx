@@ -8,7 +8,7 @@ interface Props {
   readonly label: string;
   /** The figures as text. */
   readonly value: string;
-  /** Used share, 0 to 1; unset when it can't be told. */
+  /** Used share, 0 to 1; unset when it is unknown. */
   readonly used: number | undefined;
   readonly tone: Tone;
   readonly note?: string;
