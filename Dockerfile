@@ -78,6 +78,20 @@ RUN pip wheel --no-build-isolation --no-deps --wheel-dir /wheels ./service \
         $(test ${LIBRARY} = libs/contract || echo ./library) \
     && pip install --no-index --no-deps --target /opt/service /wheels/*.whl
 
+# --- The console ----------------------------------------------------------------------------------
+
+# Only the stack's image has it: sep-stack gives it to Envoy. Without npm's registry the image is built
+# without it; with --build-arg CONSOLE= that is an error.
+FROM base AS console
+ARG SERVICE
+ARG CONSOLE=--optional
+COPY console console
+RUN mkdir /opt/console \
+    && if test "${SERVICE}" = stack; then \
+        python console/make.py ${CONSOLE} \
+        && if test -d console/dist; then cp -R console/dist/. /opt/console; fi; \
+    fi
+
 # --- The image ------------------------------------------------------------------------------------
 
 FROM ${BASE}
@@ -96,6 +110,7 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin sep \
 COPY --from=shared-dependencies /opt/shared-dependencies /opt/shared-dependencies
 COPY --from=service-dependencies /opt/service-dependencies /opt/service-dependencies
 COPY --from=shared /opt/shared /opt/shared
+COPY --from=console /opt/console /opt/console
 COPY --from=service /opt/service /opt/service
 ARG SERVICE
 ENV SEP_SERVICE=${SERVICE}

@@ -25,7 +25,7 @@ RESEARCH_PROJECTS := $(filter tools/data/% tools/research/%,$(PROJECTS))
 RUN_PROJECTS := $(filter-out $(DEV_PROJECTS) $(RESEARCH_PROJECTS),$(PROJECTS))
 SOURCES := $(wildcard $(ROOTS:%=%/*/src))
 TESTS := $(wildcard $(ROOTS:%=%/*/tests)) tests
-PROGRAMS := $(wildcard scripts deploy bench conftest.py generate.py requirements/*.py protos/generate.py clients/*/*.py docs/*.py)
+PROGRAMS := $(wildcard scripts deploy bench conftest.py generate.py requirements/*.py protos/generate.py clients/*/*.py docs/*.py docs/console/*.py console/*.py)
 PROTOS := $(wildcard protos/*.py protos/sep/*/v1/*.proto)
 CONTRACT := protos/gen/sep_protos/contract.binpb
 
@@ -46,7 +46,20 @@ help:  ## show this
 
 .PHONY: run
 run: $(VENV)/installed $(CONTRACT)  ## run the whole stack here until Ctrl-C (ENV_FILE=deploy/demo.env, ARGS="--port-base 9000")
-	$(BIN)/sep-stack up --env-file $(ENV_FILE) $(ARGS)
+	@$(MAKE_CONSOLE) --optional
+	$(BIN)/sep-stack up --console console/dist --env-file $(ENV_FILE) $(ARGS)
+
+# It needs Node only while it is built: the system's, or a wheel's outside of .venv.
+MAKE_CONSOLE = $(BIN)/python console/make.py --pip $(BUILD_VENV)/bin/python
+
+.PHONY: console
+console: $(VENV)/installed  ## build the operator console; make run does so by itself
+	@$(MAKE_CONSOLE)
+
+.PHONY: pictures
+pictures: $(VENV)/installed-dev $(CONTRACT)  ## make the pictures of the console in docs/console (needs chromium)
+	$(BIN)/python -m pytest -q tests/console/test_views.py -k shows_itself
+	$(BIN)/python docs/console/choose.py
 
 .PHONY: test
 test: $(VENV)/installed-dev $(CONTRACT)  ## run every test (ARGS="-k guard"); tests/README.md describes the suites
@@ -57,13 +70,14 @@ test-fast: $(VENV)/installed-dev $(CONTRACT)  ## run the domain and service test
 	@$(BIN)/python tests/run.py --fast $(ARGS)
 
 .PHONY: lint
-lint: $(VENV)/installed-dev $(CONTRACT)  ## what CI checks beside the tests: ruff, mypy --strict, buf, layers, generated files, digests
+lint: $(VENV)/installed-dev $(CONTRACT)  ## what CI checks beside the tests: ruff, mypy --strict, buf, layers, console, generated files, digests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(SOURCES) $(TESTS) $(PROGRAMS)
 	cd protos && ../$(BIN)/buf lint gen/sep_protos/contract.binpb --config buf.yaml
 	$(BIN)/python generate.py --check
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/contract/test_layers.py
+	$(MAKE_CONSOLE) --check
 	$(BIN)/python requirements/lock.py --check
 
 .PHONY: format
@@ -122,7 +136,7 @@ down:  ## stop the containers; state stays in its volume
 
 .PHONY: clean
 clean:  ## remove what can be made again: .venv, generated code, caches (not .run, which is state)
-	rm -rf $(VENV) $(BUILD_VENV) protos/gen .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BUILD_VENV) protos/gen console/dist console/gen console/node_modules console/.node .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find . -name '*.egg-info' -prune -exec rm -rf {} +
 

@@ -15,6 +15,7 @@ SLOW = (
     "services/gateway/tests/test_stream_fault_storm.py",
     "tests/surface/test_method_errors.py",
     "tests/e2e/",
+    "tests/console/",
     "tests/operations/",
     "services/evaluator/tests/test_evaluator_crashes.py",
     "tests/surface/",
@@ -41,7 +42,7 @@ SLOW = (
 )
 # Each of these suites runs in one process, since its tests share a running stack. Of the others
 # each file does.
-GROUPS = ("tests/e2e/", "tests/operations/")
+GROUPS = ("tests/e2e/", "tests/operations/", "tests/console/")
 FAST = ("libs/", "services/", "clients/", "tests/contract/", "tests/development/")
 
 

@@ -22,8 +22,9 @@ ORIGIN = "https://desk.example"
 class Stack:
     """``make run`` on its own ports."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, *options: str) -> None:
         self.run_dir = run_dir
+        self._options = options
         self.port = reserve_ports(_PORTS)
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = run_dir.parent / "stack.log"
@@ -35,7 +36,7 @@ class Stack:
         command = [sys.executable, "-m", "sep_local", "up", "--env-file", "deploy/demo.env"]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                dying_with_us(*command, "--port-base", str(self.port)),
+                dying_with_us(*command, "--port-base", str(self.port), *self._options),
                 cwd=ROOT,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -74,7 +74,22 @@ def test_our_own_packages_are_installed_without_an_index() -> None:
 
 def test_what_changes_least_is_copied_into_the_image_first() -> None:
     sources = re.findall(r"^COPY --from=(\S+)", STAGES[""], re.M)
-    assert sources == ["shared-dependencies", "service-dependencies", "shared", "service"]
+    assert sources == [
+        "shared-dependencies",
+        "service-dependencies",
+        "shared",
+        "console",
+        "service",
+    ]
+
+
+def test_only_the_image_of_the_stack_builds_the_console() -> None:
+    """In the others its layer is an empty folder, whatever changes in the console."""
+    (command,) = re.findall(r"^RUN (.+?)(?=\n\n|\Z)", STAGES["console"], re.M | re.S)
+    made, _, conditional = command.partition("if test")
+    assert made.replace("\\\n", "").split() == ["mkdir", "/opt/console", "&&"]
+    assert '"${SERVICE}" = stack' in conditional
+    assert "console/make.py" in conditional
 
 
 @pytest.mark.parametrize("image", folders())

@@ -32,6 +32,9 @@ every other setting is passed on to the services.
 """
 
 
+_CONSOLE_HELP = "the built console, to serve at /; without it a page of links is served there"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     arguments = _parser().parse_args(argv)
@@ -66,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="fail when the stack is not ready by then (%(default)g)",
     )
+    up.add_argument("--console", type=Path, metavar="DIR", help=_CONSOLE_HELP)
     up.set_defaults(command=_up)
     check = commands.add_parser(
         "check",
@@ -88,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         " ALLOCATOR_ADDR and GUARD_ADDR from the environment.",
     )
     config.add_argument("--out", type=Path, required=True, metavar="FILE", help="the JSON file")
+    config.add_argument("--console", type=Path, metavar="DIR", help=_CONSOLE_HELP)
     config.set_defaults(command=_envoy_config)
     return parser
 
@@ -95,7 +100,8 @@ def _parser() -> argparse.ArgumentParser:
 def _up(arguments: argparse.Namespace) -> int:
     from_file = read_env_file(arguments.env_file) if arguments.env_file else {}
     timeouts = Timeouts(ready_within=arguments.ready_within)
-    return run_stack({**from_file, **os.environ}, arguments.port_base, timeouts, from_file)
+    env = {**from_file, **os.environ}
+    return run_stack(env, arguments.port_base, timeouts, from_file, console=arguments.console)
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -110,5 +116,5 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _envoy_config(arguments: argparse.Namespace) -> int:
-    write_envoy_config(arguments.out, os.environ)
+    write_envoy_config(arguments.out, os.environ, arguments.console)
     return 0

@@ -2,9 +2,11 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from sep_edge.address import Address
+from sep_edge.console import copy_console
 from sep_edge.envoy.config import render
 from sep_edge.envoy.settings import EdgeSettings
 from sep_edge.openapi.write import write_pages
@@ -21,8 +23,11 @@ _INNER_HOSTS = (
 that a web page could have."""
 
 
-def write_envoy_config(out: Path, env: Mapping[str, str]) -> None:
-    """Write the configuration, and beside it the descriptor set and the API's pages.
+def write_envoy_config(out: Path, env: Mapping[str, str], console: Path | None = None) -> None:
+    """Write the configuration, and beside it the descriptor set, the pages and the console.
+
+    Args:
+        console: folder of the built console.
 
     Raises:
         StackError: the settings have faults, or the files can't be written.
@@ -62,7 +67,8 @@ def write_envoy_config(out: Path, env: Mapping[str, str]) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(DESCRIPTOR_SET, edge.descriptor_set)
         write_pages(out.parent)
-        out.write_text(render(edge))
+        copied = copy_console(console, out.with_name("console"))
+        out.write_text(render(replace(edge, console=copied)))
     except OSError as error:
         raise StackError(f"can't write {out}: {error.strerror}") from error
     print(f"wrote {out}, {edge.descriptor_set} and the API's pages beside them")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from sep_edge.address import Address
+from sep_edge.console import copy_console
 from sep_edge.envoy.admin import drain
 from sep_edge.envoy.config import render
 from sep_edge.envoy.settings import MAX_CONNECTIONS, EdgeSettings
@@ -132,8 +133,11 @@ def _service(name: str, settings: LocalSettings, shared: Mapping[str, str]) -> P
 
 def _envoy(settings: LocalSettings, system: Mapping[str, str]) -> Part:
     config = settings.run_dir / "envoy.json"
-    edge = edge_settings(settings)
-    write_pages(settings.run_dir / "pages")
+    pages = settings.run_dir / "pages"
+    write_pages(pages)
+    edge = replace(
+        edge_settings(settings), console=copy_console(settings.console, pages / "console")
+    )
     config.write_text(render(edge))
     # One thread is far more than five Python services need. The access log is flushed every half
     # second instead of every ten seconds, for operators who follow it.

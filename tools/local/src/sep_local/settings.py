@@ -87,6 +87,8 @@ class LocalSettings:
     edge_logged_reads: int
     allowed_hosts: tuple[str, ...]
     edge_read_limit: int
+    console: Path | None = None
+    """Folder of the built console; None for none."""
 
     @property
     def paper_trading(self) -> bool:

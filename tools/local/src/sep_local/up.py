@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from sep_edge.address import Address
@@ -30,11 +31,13 @@ def run_stack(
     port_base: int | None,
     timeouts: Timeouts,
     from_file: Collection[str] = (),
+    console: Path | None = None,
 ) -> int:
     """Run the stack until it is stopped.
 
     Args:
         from_file: the names in ``env`` that an env file sets.
+        console: folder of the built console.
 
     Returns:
         The exit code: 0 after a requested stop, 1 after a failure.
@@ -42,7 +45,7 @@ def run_stack(
     Raises:
         StackError: the settings have faults, a port is in use, or another stack is running.
     """
-    settings = read_settings(env, port_base)
+    settings = replace(read_settings(env, port_base), console=console)
     # Each service would refuse its own settings; this lists all faults before anything starts.
     # Warnings are logged by the services.
     check_environment(service_environment(settings, env), from_file)

@@ -29,7 +29,8 @@ from sep_edge.envoy.overload import (
     STREAM_IDLE_TIMEOUT,
     http2_options,
 )
-from sep_edge.envoy.public_routes import MAX_PAGE_BYTES, public_routes
+from sep_edge.envoy.pages import MAX_PAGE_BYTES
+from sep_edge.envoy.public_routes import public_routes
 from sep_edge.envoy.rate_limit import RATE_LIMIT, RATE_LIMIT_TYPE
 from sep_edge.envoy.response_cache import CACHE, REWRITE_HOST
 from sep_edge.envoy.rest_routes import rest_routes

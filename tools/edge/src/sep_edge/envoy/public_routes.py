@@ -7,6 +7,7 @@ from sep_contract import Contract
 from sep_edge.envoy.clusters import TRANSCODING_CLUSTER
 from sep_edge.envoy.filters import DISABLED, Json, header_equals, set_header
 from sep_edge.envoy.hosts import other_hosts
+from sep_edge.envoy.pages import pages
 from sep_edge.envoy.paths import path_match
 from sep_edge.envoy.rate_limit import RATE_LIMIT, read_limit
 from sep_edge.envoy.response_cache import CACHE, cached_routes
@@ -14,9 +15,6 @@ from sep_edge.envoy.rest_routes import rest_routes
 from sep_edge.envoy.service_routes import service_routes
 from sep_edge.envoy.settings import EdgeSettings
 from sep_edge.envoy.transcoding import TRANSCODER
-
-MAX_PAGE_BYTES = 4 * 1024 * 1024
-_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 def public_routes(settings: EdgeSettings, contract: Contract) -> list[Json]:
@@ -69,31 +67,15 @@ def _preflight(settings: EdgeSettings) -> Iterable[Json]:
 
 
 def _pages(settings: EdgeSettings) -> Iterable[Json]:
-    if settings.pages is None:
-        return
-    document = {"filename": str(settings.pages / "openapi.json")}
-    page = {"filename": str(settings.pages / "docs.html")}
-    start = {"filename": str(settings.pages / "index.html")}
-    html = "text/html; charset=utf-8"
-    responses: tuple[tuple[str, str, Json], ...] = (
-        ("/", html, {"body": start}),
-        ("/openapi.json", "application/json", {"body": document}),
-        ("/docs", html, {"body_format": {"text_format_source": page, "content_type": html}}),
-    )
-    for path, content_type, response in responses:
-        yield {
-            "match": {"path": path, "headers": [_verb("GET")]},
-            "direct_response": {"status": 200, **response},
-            "response_headers_to_add": [
-                set_header("content-type", content_type),
-                set_header("cache-control", "no-cache"),
-                set_header("content-security-policy", _PAGE_POLICY),
-            ],
-            "typed_per_filter_config": _neither_cached_nor_transcoded(settings)[
-                "typed_per_filter_config"
-            ]
-            | {RATE_LIMIT: read_limit(settings.read_limit)},
+    for page in pages(settings):
+        route = {
+            "match": {"path": page.path, "headers": [_verb("GET"), *page.conditions]},
+            "direct_response": {"status": 200, **page.response},
+            "response_headers_to_add": list(page.headers),
+            **_neither_cached_nor_transcoded(settings),
         }
+        yield _limited(settings, route)
+    for path in dict.fromkeys(page.path for page in pages(settings)):
         yield _method_not_allowed(settings, path, ("GET", "HEAD"))
 
 

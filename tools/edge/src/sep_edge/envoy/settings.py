@@ -27,6 +27,7 @@ class EdgeSettings:
         grpc_tls: mutual TLS with the services; plain text without it.
         admin: Envoy's admin interface; none without it.
         pages: folder of ``openapi.json`` and ``docs.html``; not served without it.
+        console: folder of the built console; without it a page of links is served at ``/``.
         cors_origins: origins of web pages that may call the API.
         cache: whether Envoy caches responses that may be a second old.
         logged_reads: percentage of successful reads in the access log.
@@ -49,6 +50,7 @@ class EdgeSettings:
     grpc_tls: Tls | None = None
     admin: Endpoint | None = None
     pages: Path | None = None
+    console: Path | None = None
     cors_origins: tuple[str, ...] = ()
     cache: bool = True
     logged_reads: int = 1

@@ -1,4 +1,4 @@
-"""The page at ``/``: where to look first. Without scripts, like the API's page."""
+"""The page at ``/`` where no console is built: where to look first. Without scripts."""
 
 import html
 from typing import Any
@@ -22,6 +22,12 @@ _UNDER_A_KEY = (
 )
 
 
+_NO_CONSOLE = (
+    "The operator console is not built here. In a checkout, <code>make console</code> builds it or"
+    " names what is missing; then start the stack again with <code>make run</code>."
+)
+
+
 def render_start_page(document: dict[str, Any]) -> str:
     """The page.
 
@@ -37,6 +43,7 @@ def render_start_page(document: dict[str, Any]) -> str:
             "<meta name=viewport content='width=device-width,initial-scale=1'>",
             f"<title>{title}</title><style>{STYLE}</style>",
             f"<h1>{title}</h1><p>The stack runs. It is operated through its API; start here:",
+            f"<p>{_NO_CONSOLE}",
             f"<table>{''.join(rows)}</table>",
             f"<p class=dim>{_UNDER_A_KEY}</html>",
             "",

@@ -1,0 +1,57 @@
+/** A dry run of the guard's next cycle: what it would order now, and why. Nothing is sent. */
+
+import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
+import type { ReconcileResponse } from "../../gen/api.ts";
+import { write } from "../api/client.ts";
+import { keyPlace } from "../api/key.ts";
+import { grouped } from "../model/decimals.ts";
+import { Time } from "../parts/age.tsx";
+import { Modal } from "../parts/modal.tsx";
+import { Loading } from "../parts/states.tsx";
+import { Table } from "../parts/table.tsx";
+import { useCell } from "../store/cell.ts";
+import { useAction } from "./action.ts";
+import { Failed, Footer, NeedsKey } from "./parts.tsx";
+
+export function ReconcileDialog(): JSX.Element {
+  const place = useCell(keyPlace);
+  const action = useAction<ReconcileResponse>();
+  const run = (): void => void action.run(() => write("/api/trade/reconcile", { dry_run: true }));
+  useEffect(() => {
+    if (place !== "none") run();
+  }, [place]);
+  return (
+    <Modal title="Reconcile, dry run: nothing is sent">
+      <NeedsKey start />
+      {action.busy && <Loading />}
+      <Failed failure={action.failure} what="The dry run failed." />
+      {action.done && (
+        <>
+          <p>
+            Cycle <code>{action.done.cycle_id}</code> at <Time ms={action.done.ts_ms} />
+          </p>
+          <Table
+            caption="What a cycle would do now"
+            rows={action.done.actions}
+            keyOf={(a) => a.instrument}
+            columns={[
+              { title: "Instrument", cell: (a) => a.instrument },
+              { title: "Action", cell: (a) => a.kind.replace("ACTION_KIND_", "").toLowerCase() },
+              { title: "Held", num: true, cell: (a) => grouped(a.current_units) },
+              { title: "Target", num: true, cell: (a) => grouped(a.target_units) },
+              { title: "Reasons", cell: (a) => a.reasons.join(", ") },
+            ]}
+          />
+        </>
+      )}
+      <Footer cancel="Close">
+        {action.done && (
+          <button type="button" onClick={run} aria-disabled={action.busy}>
+            Again
+          </button>
+        )}
+      </Footer>
+    </Modal>
+  );
+}

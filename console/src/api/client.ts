@@ -1,0 +1,70 @@
+/** Calls of the REST API, typed by its OpenAPI document. Each has a deadline. */
+
+import type { Reads, Streams, Writes } from "../../gen/api.ts";
+import { asFailure, failureOf } from "./failure.ts";
+import { currentKey } from "./key.ts";
+
+const READ_TIMEOUT_MS = 12_000;
+/** A write that trades may take 60 s at the edge. */
+const WRITE_TIMEOUT_MS = 65_000;
+
+export type Query<P extends keyof Reads> = Reads[P]["takes"];
+export type Answer<P extends keyof Reads> = Reads[P]["answers"];
+export type Body<P extends keyof Writes> = Writes[P]["takes"];
+export type Result<P extends keyof Writes> = Writes[P]["answers"];
+export type Event<P extends keyof Streams> = Streams[P]["sends"];
+
+/** GET; throws a Failure. */
+export async function read<P extends keyof Reads>(path: P, query?: Query<P>): Promise<Answer<P>> {
+  return (await call(path + queryText(query), { method: "GET" }, READ_TIMEOUT_MS)) as Answer<P>;
+}
+
+/** POST, never repeated by itself; throws a Failure. */
+export async function write<P extends keyof Writes>(
+  path: P,
+  body: Body<P>,
+  timeoutMs = WRITE_TIMEOUT_MS,
+): Promise<Result<P>> {
+  const headers = { "content-type": "application/json" };
+  return (await call(path, { method: "POST", headers, body: JSON.stringify(body) }, timeoutMs)) as Result<P>;
+}
+
+/** GET of a path that this version's document may not have. */
+export async function probe(path: string): Promise<unknown> {
+  return call(path, { method: "GET" }, READ_TIMEOUT_MS);
+}
+
+/** Headers of every call. */
+export function headersOfCall(): Record<string, string> {
+  const key = currentKey();
+  return key ? { authorization: `Bearer ${key}` } : {};
+}
+
+/** The query of a path: unset members are left out, lists repeat their name. */
+export function queryText(query: object | undefined): string {
+  const found = new URLSearchParams();
+  for (const [name, value] of Object.entries(query ?? {})) {
+    for (const item of Array.isArray(value) ? value : [value]) {
+      if (item !== undefined && item !== "") found.append(name, String(item));
+    }
+  }
+  const text = found.toString();
+  return text && `?${text}`;
+}
+
+async function call(path: string, init: RequestInit, timeoutMs: number): Promise<unknown> {
+  try {
+    const response = await fetch(path, {
+      ...init,
+      headers: { ...init.headers, ...headersOfCall() },
+      cache: "no-store",
+      credentials: "omit",
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    const text = await response.text();
+    if (!response.ok) throw failureOf(response.status, text);
+    return JSON.parse(text);
+  } catch (error) {
+    throw asFailure(error);
+  }
+}

@@ -1,0 +1,124 @@
+/** Candles with entries, stops and targets; the four metrics below them on the same time axis. */
+
+import type { IChartApi, IPriceLine, ISeriesApi, ISeriesMarkersPluginApi, Time } from "lightweight-charts";
+import type { JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Trade } from "../../gen/api.ts";
+import { type Bar, type Entry, METRICS, type Point } from "../model/candles.ts";
+import { useCell } from "../store/cell.ts";
+import { theme } from "../store/preferences.ts";
+import { colour } from "./colours.ts";
+
+interface Props {
+  readonly label: string;
+  readonly bars: readonly Bar[];
+  readonly entries: readonly Entry[];
+  readonly trades: readonly Trade[];
+  readonly metrics: Readonly<Record<(typeof METRICS)[number], readonly Point[]>>;
+  /** Decimals of a price. */
+  readonly precision: number;
+}
+
+interface Drawn {
+  readonly chart: IChartApi;
+  readonly candles: ISeriesApi<"Candlestick">;
+  readonly markers: ISeriesMarkersPluginApi<Time>;
+  readonly metrics: Record<string, ISeriesApi<"Line">>;
+}
+
+export function CandleChart(props: Props): JSX.Element {
+  const element = useRef<HTMLDivElement>(null);
+  const [drawn, setDrawn] = useState<Drawn>();
+  const look = useCell(theme);
+  const { bars, entries, trades, metrics, precision, label } = props;
+  useEffect(() => {
+    let made: Drawn | undefined;
+    let gone = false;
+    void import("lightweight-charts").then((library) => {
+      if (gone || !element.current) return;
+      made = draw(library, element.current, precision);
+      setDrawn(made);
+    });
+    return () => {
+      gone = true;
+      made?.chart.remove();
+      setDrawn(undefined);
+    };
+  }, [look, precision]);
+  useEffect(() => {
+    if (!drawn) return;
+    drawn.candles.setData(bars as never[]);
+    drawn.markers.setMarkers(
+      entries.map((e) => ({
+        time: e.time as Time,
+        position: e.buy ? "belowBar" : "aboveBar",
+        shape: e.buy ? "arrowUp" : "arrowDown",
+        color: colour("--text"),
+        text: e.text,
+      })),
+    );
+    for (const metric of METRICS) drawn.metrics[metric]?.setData(metrics[metric] as never[]);
+  }, [drawn, bars, entries, metrics]);
+  useEffect(() => {
+    if (!drawn) return undefined;
+    const lines = trades.flatMap((t) => linesOf(drawn.candles, t));
+    return () => lines.forEach((line) => drawn.candles.removePriceLine(line));
+  }, [drawn, trades]);
+  return <div ref={element} class="chart candle-chart" role="img" aria-label={label} />;
+}
+
+function draw(library: typeof import("lightweight-charts"), parent: HTMLElement, precision: number): Drawn {
+  const chart = library.createChart(parent, {
+    autoSize: true,
+    layout: {
+      background: { color: colour("--panel") },
+      textColor: colour("--dim"),
+      // Its notice is on the System view, beside the licences.
+      attributionLogo: false,
+      panes: { separatorColor: colour("--line") },
+    },
+    grid: { vertLines: { color: colour("--line") }, horzLines: { color: colour("--line") } },
+    timeScale: { timeVisible: true, secondsVisible: true },
+  });
+  const candles = chart.addSeries(library.CandlestickSeries, {
+    // Rising bars are hollow: the direction does not depend on colour.
+    upColor: "transparent",
+    borderUpColor: colour("--rise"),
+    wickUpColor: colour("--rise"),
+    downColor: colour("--fall"),
+    borderDownColor: colour("--fall"),
+    wickDownColor: colour("--fall"),
+    priceFormat: { type: "price", precision, minMove: 10 ** -precision },
+  });
+  const metrics = Object.fromEntries(
+    METRICS.map((metric, index) => [
+      metric,
+      chart.addSeries(
+        library.LineSeries,
+        {
+          title: metric,
+          color: colour(`--series-${index + 1}`),
+          lineWidth: 2,
+          lineStyle: index,
+          priceLineVisible: false,
+          autoscaleInfoProvider: () => ({ priceRange: { minValue: 0, maxValue: 1 } }),
+        },
+        1,
+      ),
+    ]),
+  );
+  return { chart, candles, markers: library.createSeriesMarkers(candles), metrics };
+}
+
+function linesOf(candles: ISeriesApi<"Candlestick">, trade: Trade): IPriceLine[] {
+  const wanted = [
+    [trade.price, "open", "--text"],
+    [trade.stop_loss_price, "stop", "--fall"],
+    [trade.take_profit_price, "target", "--rise"],
+  ] as const;
+  return wanted
+    .filter(([price]) => price !== "")
+    .map(([price, title, token]) =>
+      candles.createPriceLine({ price: Number(price), title, color: colour(token), lineWidth: 1, lineStyle: 2 }),
+    );
+}

@@ -1,0 +1,79 @@
+/** On every view: what the stack may do, whether it answers, and the kill switch. */
+
+import type { JSX } from "preact";
+import { keyPlace } from "../api/key.ts";
+import { useCell } from "../store/cell.ts";
+import { now } from "../store/clock.ts";
+import { openDialog } from "../store/dialog.ts";
+import { next, THEMES, theme, zone, ZONES } from "../store/preferences.ts";
+import { useRead } from "../store/readings.ts";
+import { live } from "../store/stream.ts";
+import { type Tone, problems } from "../model/verdict.ts";
+import { duration } from "../model/times.ts";
+import { Mark } from "./states.tsx";
+
+export function SafetyBar(): JSX.Element {
+  const status = useRead("/api/status");
+  const time = useCell(now);
+  const place = useCell(keyPlace);
+  const where = useCell(zone);
+  const look = useCell(theme);
+  const stream = useCell(live);
+  const modes = status.failure ? undefined : status.data?.modes;
+  const engaged = modes?.kill_switch;
+  const broken = status.data && !status.failure ? problems(status.data) : [];
+  return (
+    <div class="safety" role="region" aria-label="Safety">
+      <span class={`environment ${status.data?.modes?.environment ?? ""}`}>
+        {status.data?.modes?.environment?.toUpperCase() ?? "…"}
+      </span>
+      <Light tone={engaged === undefined ? "unknown" : engaged ? "caution" : "good"}>
+        Kill switch {engaged === undefined ? "unknown" : engaged ? "engaged" : "released"}
+      </Light>
+      {modes?.read_only && <Light tone="caution">read only</Light>}
+      <Light tone={status.failure ? "bad" : status.data ? (broken.length ? "bad" : "good") : "unknown"}>
+        {status.failure
+          ? `${status.failure.needsKey ? "a key is needed" : "no answer"}${ageText(status.at, time)}`
+          : (broken[0] ?? (status.data ? "all parts serve" : "reading"))}
+      </Light>
+      <Light tone={stream.state === "live" ? "good" : stream.state === "waiting" ? "caution" : "unknown"}>
+        {stream.state === "live" ? "live" : stream.state === "waiting" ? "stream broken, trying again" : "stream opening"}
+      </Light>
+      <span class="buttons">
+        <button type="button" title="Times in (z)" onClick={() => zone.set(next(ZONES, where))}>
+          {where}
+        </button>
+        <button type="button" title="Theme (t)" onClick={() => theme.set(next(THEMES, look))}>
+          {look === "system" ? "auto" : look}
+        </button>
+        <button type="button" onClick={() => openDialog({ kind: "key" })}>
+          {place === "none" ? "No key" : "Key set"}
+        </button>
+        <button type="button" aria-label="Command palette" title="Ctrl+k" onClick={() => openDialog({ kind: "palette" })}>
+          ⌘
+        </button>
+        {engaged === true && (
+          <button type="button" onClick={() => openDialog({ kind: "release" })}>
+            Release…
+          </button>
+        )}
+        <button class="danger" type="button" title="k" onClick={() => openDialog({ kind: "engage" })}>
+          {engaged ? "Engage again" : "Engage kill switch"}
+        </button>
+      </span>
+    </div>
+  );
+}
+
+/** How long nothing was read. */
+function ageText(at: number | undefined, time: number): string {
+  return at === undefined ? "" : ` for ${duration((time - at) / 1000)}`;
+}
+
+function Light({ tone, children }: { tone: Tone; children: preact.ComponentChildren }): JSX.Element {
+  return (
+    <span class={`light ${tone}`}>
+      <Mark tone={tone} /> {children}
+    </span>
+  );
+}

@@ -1,0 +1,26 @@
+/** NAV as this tab has seen it. */
+
+import { signOf } from "../model/decimals.ts";
+
+export interface NavPoint {
+  /** Seconds. */
+  readonly time: number;
+  /** For drawing only; figures are shown as the broker sends them. */
+  readonly nav: number;
+}
+
+const MOST = 2000;
+const points: NavPoint[] = [];
+
+/** Remember a NAV; the same second once. */
+export function noteNav(atMs: number, nav: string): void {
+  const time = Math.floor(atMs / 1000);
+  if (signOf(nav) === 0 || (points.at(-1)?.time ?? 0) >= time) return;
+  points.push({ time, nav: Number(nav) });
+  if (points.length > MOST) points.shift();
+}
+
+/** What was seen, oldest first. */
+export function navPoints(): readonly NavPoint[] {
+  return points;
+}

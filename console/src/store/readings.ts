@@ -1,0 +1,68 @@
+/** Every read that views show, each at an interval that fits how fast it changes. */
+
+import { useEffect } from "preact/hooks";
+import type { Reads } from "../../gen/api.ts";
+import { type Answer, type Query, queryText, read } from "../api/client.ts";
+import { keyPlace } from "../api/key.ts";
+import { useCell } from "./cell.ts";
+import { noteStackTime } from "./clock.ts";
+import { type Reading, Resource } from "./resource.ts";
+
+const EVERY_MS = {
+  "/api/status": 3_000,
+  "/api/kill-switch": 3_000,
+  "/api/oanda/account": 5_000,
+  "/api/oanda/positions": 5_000,
+  "/api/oanda/open-trades": 5_000,
+  "/api/oanda/pricing": 10_000,
+  "/api/oanda/instruments": 300_000,
+  "/api/pairs": 15_000,
+  "/api/ranking/active": 5_000,
+  "/api/coherence/status": 5_000,
+  "/api/candles": 5_000,
+  "/api/risk/allocation-status": 5_000,
+  "/api/risk/budget": 5_000,
+  "/api/risk/limits": 5_000,
+  "/api/risk/locks": 5_000,
+  "/api/trade/readiness": 5_000,
+} as const satisfies Partial<Record<keyof Reads, number>>;
+
+export type Read = keyof typeof EVERY_MS;
+
+const resources = new Map<string, Resource<unknown>>();
+/** Queries name instruments; more than this many are not worth remembering. */
+const MOST_RESOURCES = 200;
+
+/** A read in a component, which repeats it while it is mounted. */
+export function useRead<P extends Read>(path: P, query?: Query<P>): Reading<Answer<P>> {
+  const resource = resourceOf(path, query);
+  useEffect(() => resource.watch(), [resource]);
+  return useCell(resource.cell);
+}
+
+/** Read these again now, if a view shows them: something was changed. */
+export function refresh(...paths: Read[]): void {
+  for (const [name, resource] of resources) {
+    if (paths.some((path) => name === path || name.startsWith(`${path}?`))) void resource.refresh();
+  }
+}
+
+function resourceOf<P extends Read>(path: P, query?: Query<P>): Resource<Answer<P>> {
+  const name = path + queryText(query);
+  let found = resources.get(name);
+  if (!found) {
+    if (resources.size > MOST_RESOURCES) resources.clear();
+    found = new Resource<unknown>(() => fetchAndNote(path, query), EVERY_MS[path]);
+    resources.set(name, found);
+  }
+  return found as Resource<Answer<P>>;
+}
+
+async function fetchAndNote<P extends Read>(path: P, query?: Query<P>): Promise<Answer<P>> {
+  const answer = await read(path, query);
+  if (path === "/api/status") noteStackTime((answer as Answer<"/api/status">).ts_ms);
+  return answer;
+}
+
+// A new key may open what was refused.
+keyPlace.watch(() => refresh(...(Object.keys(EVERY_MS) as Read[])));

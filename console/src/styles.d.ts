@@ -1,0 +1,2 @@
+// esbuild takes styles as imports.
+declare module "*.css";

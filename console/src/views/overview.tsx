@@ -1,0 +1,267 @@
+/** Is the account safe, what is held, and what needs an operator. */
+
+import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
+import type { GetBudgetResponse, GetRiskLimitsResponse, Pair } from "../../gen/api.ts";
+import { heldOf } from "../model/account.ts";
+import { grouped, percent, signed, signOf } from "../model/decimals.ts";
+import { limitOf } from "../model/limits.ts";
+import { factName, type Notice, noticesOf } from "../model/notices.ts";
+import { linkTo } from "../model/route.ts";
+import { verdictOf } from "../model/verdict.ts";
+import { Until } from "../parts/age.tsx";
+import { Facts } from "../parts/facts.tsx";
+import { Meter } from "../parts/meter.tsx";
+import { NavChart } from "../parts/nav_chart.tsx";
+import { Panel } from "../parts/panel.tsx";
+import { Empty, Mark } from "../parts/states.tsx";
+import { Table } from "../parts/table.tsx";
+import { navPoints, noteNav } from "../store/nav_history.ts";
+import { useRead } from "../store/readings.ts";
+
+export function Overview(): JSX.Element {
+  const limits = useRead("/api/risk/limits");
+  const pairs = useRead("/api/pairs");
+  const budget = useRead("/api/risk/budget");
+  return (
+    <>
+      <Headline />
+      <div class="columns">
+        <Account />
+        <Panel title="Exposure" of={[budget]}>
+          {budget.data && <Exposure budget={budget.data} />}
+        </Panel>
+        <Notices />
+        <HeldNow />
+        <Panel title="Risk limits" of={[limits]}>
+          {limits.data && <Limits of={limits.data} />}
+        </Panel>
+        <Panel title="Market hours" of={[pairs]}>
+          {pairs.data && <Hours of={pairs.data.pairs} />}
+        </Panel>
+      </div>
+    </>
+  );
+}
+
+function Headline(): JSX.Element {
+  const status = useRead("/api/status");
+  const killSwitch = useRead("/api/kill-switch");
+  const readiness = useRead("/api/trade/readiness");
+  const limits = useRead("/api/risk/limits");
+  const verdict = verdictOf({
+    status: status.data,
+    killSwitch: killSwitch.data,
+    readiness: readiness.failure ? undefined : readiness.data,
+    limits: limits.data,
+    failure: status.failure,
+  });
+  return (
+    <section class={`headline ${verdict.tone}`} aria-label="Is it trading" aria-live="polite">
+      <strong>
+        <Mark tone={verdict.tone} /> {verdict.title}
+      </strong>
+      <span>{verdict.detail}</span>
+      <a href={linkTo("why")}>Why not?</a>
+    </section>
+  );
+}
+
+function Account(): JSX.Element {
+  const account = useRead("/api/oanda/account");
+  const limits = useRead("/api/risk/limits");
+  const { data, at } = account;
+  useEffect(() => {
+    if (data && at !== undefined) noteNav(at, data.nav);
+  }, [at]);
+  const daily = limits.data?.limits.find((l) => l.limit === "daily_loss");
+  const shown = daily && limitOf(daily);
+  return (
+    <Panel title="Account" of={[account]}>
+      {data && (
+        <>
+          <p class="big num">
+            {grouped(data.nav)} <small>{data.currency} NAV</small>
+          </p>
+          <Facts
+            of={[
+              ["Open profit", <Amount key="o" text={data.unrealized_pl} />],
+              ["Realised, all time", <Amount key="r" text={data.pl} />],
+              ["Balance", grouped(data.balance)],
+              ["Loss since 17:00 New York", shown?.value ?? "–"],
+              ["Close to margin closeout", percent(Number(data.margin_closeout_percent))],
+            ]}
+          />
+          {navPoints().length > 1 && <NavChart points={[...navPoints()]} />}
+          <p class="dim">NAV since this tab was opened. Days and months need the journal.</p>
+        </>
+      )}
+    </Panel>
+  );
+}
+
+/** A signed amount; the sign says what the colour says. */
+export function Amount({ text }: { text: string }): JSX.Element {
+  const sign = signOf(text);
+  return <span class={`num ${sign > 0 ? "rise" : sign < 0 ? "fall" : ""}`}>{signed(text)}</span>;
+}
+
+function Exposure({ budget }: { budget: GetBudgetResponse }): JSX.Element {
+  const used = budget.utilisation / budget.target_pct;
+  return (
+    <>
+      <Meter
+        label="Margin in use"
+        value={`${percent(budget.utilisation)} of ${percent(budget.target_pct, 0)}`}
+        used={used}
+        tone={used > 1 ? "bad" : used > 0.9 ? "caution" : "good"}
+      />
+      <Facts
+        of={[
+          ["Margin used", grouped(budget.margin_used)],
+          ["Margin available", grouped(budget.margin_available)],
+          ["Budget for new positions", grouped(budget.budget)],
+          ["Cap of one instrument", grouped(budget.per_instrument_cap)],
+          [
+            "Margin gate",
+            <>
+              <Mark tone={budget.margin_gate_open ? "good" : "caution"} />{" "}
+              {budget.margin_gate_open ? "open" : "closed to entries"}
+            </>,
+          ],
+        ]}
+      />
+    </>
+  );
+}
+
+function Limits({ of }: { of: GetRiskLimitsResponse }): JSX.Element {
+  return (
+    <>
+      {of.limits.map(limitOf).map((l) => (
+        <Meter
+          key={l.name}
+          label={l.title}
+          value={l.value}
+          used={l.used}
+          tone={l.tone}
+          note={l.state === "ok" ? "" : l.state}
+        />
+      ))}
+    </>
+  );
+}
+
+function HeldNow(): JSX.Element {
+  const positions = useRead("/api/oanda/positions");
+  const trades = useRead("/api/oanda/open-trades");
+  const held = heldOf(positions.data?.positions ?? [], trades.data?.trades ?? [], undefined);
+  return (
+    <Panel title="Held now" of={[positions, trades]} aside={<a href={linkTo("positions")}>Positions</a>}>
+      {held.length ? (
+        <Table
+          caption="What is held"
+          rows={held}
+          keyOf={(h) => h.instrument + h.units}
+          columns={[
+            { title: "Instrument", cell: (h) => <a href={linkTo("instrument", h.instrument)}>{h.instrument}</a> },
+            { title: "Units", num: true, cell: (h) => signed(h.units) },
+            { title: "P&L", num: true, cell: (h) => <Amount text={h.unrealizedPl} /> },
+            { title: "Origin", cell: (h) => h.origin },
+          ]}
+        />
+      ) : (
+        <Empty>Flat: the broker reports no open position.</Empty>
+      )}
+    </Panel>
+  );
+}
+
+function Hours({ of }: { of: readonly Pair[] }): JSX.Element {
+  const open = of.filter((p) => p.open).length;
+  return (
+    <>
+      <p>
+        {open ? `${open} of ${of.length} open` : "The market is closed. Ages grow until it opens; that is as it should be."}
+      </p>
+      <Table
+        caption="Market hours"
+        rows={of}
+        keyOf={(p) => p.instrument}
+        columns={[
+          { title: "Instrument", cell: (p) => p.instrument },
+          {
+            title: "State",
+            cell: (p) => (
+              <>
+                <Mark tone={p.open ? "good" : "unknown"} /> {p.open ? "open" : "closed"}
+              </>
+            ),
+          },
+          { title: "Sessions", cell: (p) => p.session?.active.join(", ") || "–" },
+          { title: "Next", num: true, cell: (p) => <Next pair={p} /> },
+        ]}
+      />
+    </>
+  );
+}
+
+function Next({ pair: { session } }: { pair: Pair }): JSX.Element {
+  if (session?.closes_at_ms !== undefined) {
+    return (
+      <>
+        closes in <Until ms={session.closes_at_ms} />
+      </>
+    );
+  }
+  if (session?.opens_at_ms !== undefined) {
+    return (
+      <>
+        opens in <Until ms={session.opens_at_ms} />
+      </>
+    );
+  }
+  return <>{session?.open ? "always open" : "–"}</>;
+}
+
+function Notices(): JSX.Element {
+  const status = useRead("/api/status");
+  const limits = useRead("/api/risk/limits");
+  const allocation = useRead("/api/risk/allocation-status");
+  const readiness = useRead("/api/trade/readiness");
+  const locks = useRead("/api/risk/locks");
+  const found = noticesOf({
+    status: status.data,
+    limits: limits.data,
+    allocation: allocation.data,
+    readiness: readiness.data,
+    locks: locks.data?.locks,
+  });
+  const oldest = oldestFact(status.data?.freshness ?? []);
+  return (
+    <Panel title="Needs attention" of={[status]} aside={<a href={linkTo("system")}>System</a>}>
+      {found.length ? <NoticeList of={found} /> : <Empty>Nothing.</Empty>}
+      <p class="dim">{oldest}</p>
+    </Panel>
+  );
+}
+
+function NoticeList({ of }: { of: readonly Notice[] }): JSX.Element {
+  return (
+    <ul class="notices">
+      {of.map((n) => (
+        <li key={n.text}>
+          <Mark tone={n.tone} /> {n.text}
+          {n.runbook && <small> runbook: {n.runbook}</small>}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function oldestFact(freshness: ReadonlyArray<{ name: string; age_seconds?: number }>): string {
+  const known = freshness.filter((f) => f.age_seconds !== undefined);
+  const oldest = known.toSorted((a, b) => (b.age_seconds ?? 0) - (a.age_seconds ?? 0))[0];
+  if (!oldest) return "No fact has an age yet.";
+  return `Oldest fact: ${factName(oldest.name)}, ${Math.round(oldest.age_seconds ?? 0)} s`;
+}

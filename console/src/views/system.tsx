@@ -1,0 +1,191 @@
+/** Parts, leases, ages, the stream, locks, versions. */
+
+import type { JSX } from "preact";
+import type { Freshness, GetStatusResponse, PartHealth } from "../../gen/api.ts";
+import { factName } from "../model/notices.ts";
+import { duration } from "../model/times.ts";
+import { Time } from "../parts/age.tsx";
+import { Facts } from "../parts/facts.tsx";
+import { Panel } from "../parts/panel.tsx";
+import { Empty, Mark } from "../parts/states.tsx";
+import { Table } from "../parts/table.tsx";
+import { useCell } from "../store/cell.ts";
+import { clockOffset, now } from "../store/clock.ts";
+import { openDialog } from "../store/dialog.ts";
+import { useRead } from "../store/readings.ts";
+import { live } from "../store/stream.ts";
+
+const STATES: Readonly<Record<PartHealth["state"], readonly [tone: "good" | "caution" | "bad" | "unknown", text: string]>> = {
+  PART_STATE_SERVING: ["good", "serving"],
+  PART_STATE_NOT_SERVING: ["caution", "answers, does not work"],
+  PART_STATE_UNREACHABLE: ["bad", "does not answer"],
+  PART_STATE_UNSPECIFIED: ["unknown", "unknown"],
+};
+
+export function System(): JSX.Element {
+  const status = useRead("/api/status");
+  const killSwitch = useRead("/api/kill-switch");
+  const locks = useRead("/api/risk/locks");
+  return (
+    <div class="columns">
+      <Panel title="Parts" of={[status]}>
+        {status.data && <Parts of={status.data.parts} />}
+      </Panel>
+      <Panel title="Modes and broker" of={[status]}>
+        {status.data && <Modes of={status.data} />}
+      </Panel>
+      <Panel title="Kill switch" of={[killSwitch]}>
+        {killSwitch.data && (
+          <Facts
+            of={[
+              ["State", killSwitch.data.kill_switch ? "engaged" : "released"],
+              ["By", killSwitch.data.actor || "the settings"],
+              ["Because", killSwitch.data.reason || "no reason given"],
+              ["When", <Time key="t" ms={killSwitch.data.ts_ms} />],
+            ]}
+          />
+        )}
+      </Panel>
+      <Panel title="Ages" of={[status]}>
+        {status.data && <Ages of={status.data.freshness} />}
+      </Panel>
+      <Panel title="Leases" of={[status]}>
+        {status.data && <Leases of={status.data} />}
+      </Panel>
+      <Stream />
+      <Panel title="Locks" of={[locks]}>
+        {locks.data?.locks.length ? (
+          <ul class="notices">
+            {locks.data.locks.map((l) => (
+              <li key={l.instrument + l.cause}>
+                <Mark tone="caution" /> {l.instrument}, {l.cause.replaceAll("_", " ")} by {l.actor}: {l.reason}{" "}
+                <button type="button" onClick={() => openDialog({ kind: "unlock", instrument: l.instrument })}>
+                  Unlock {l.instrument}…
+                </button>
+              </li>
+            ))}
+          </ul>
+        ) : (
+          <Empty>No instrument is locked.</Empty>
+        )}
+      </Panel>
+      <Panel title="About" of={[status]}>
+        <p>SEP {status.data?.version}.</p>
+        <p>
+          <a href="/docs">API reference</a> · <a href="/openapi.json">OpenAPI document</a> · <a href="/metrics">Metrics</a>{" "}
+          · <a href="/licences.txt">Licences</a>
+        </p>
+        <p class="dim">Charts: TradingView Lightweight Charts™, © TradingView, Inc., Apache-2.0; uPlot, MIT.</p>
+        <p class="dim">Settings in force and who changed what need the journal.</p>
+      </Panel>
+    </div>
+  );
+}
+
+function Parts({ of }: { of: readonly PartHealth[] }): JSX.Element {
+  return (
+    <Table
+      caption="Parts"
+      rows={of}
+      keyOf={(p) => p.name}
+      columns={[
+        { title: "Part", cell: (p) => p.name },
+        {
+          title: "State",
+          cell: (p) => (
+            <>
+              <Mark tone={STATES[p.state][0]} /> {STATES[p.state][1]}
+            </>
+          ),
+        },
+      ]}
+    />
+  );
+}
+
+function Modes({ of: { modes, broker, ts_ms, key_file_faults } }: { of: GetStatusResponse }): JSX.Element {
+  return (
+    <>
+      <Facts
+        of={[
+          ["Environment", modes?.environment || "unknown"],
+          ["Live trading", modes?.live_trading_enabled ? "allowed" : "not allowed"],
+          ["Read only", modes?.read_only ? "yes: no order leaves" : "no"],
+          ["Broker", broker?.connected ? "connected" : `down: ${broker?.error || "no answer"}`],
+          ["Last answer of the broker", <Time key="b" ms={broker?.last_contact_ms} />],
+          ["The broker's clock is ahead by", broker?.clock_skew_seconds === undefined ? "unknown" : `${broker.clock_skew_seconds.toFixed(2)} s`],
+          ["The stack's time", <Time key="s" ms={ts_ms} />],
+          ["This browser's clock", Math.abs(clockOffset()) < 1000 ? "agrees" : `${(clockOffset() / 1000).toFixed(0)} s behind`],
+        ]}
+      />
+      {broker?.left_out.map((text) => (
+        <p key={text}>
+          <Mark tone="caution" /> left out: {text}
+        </p>
+      ))}
+      {key_file_faults.map((f) => (
+        <p key={f.file}>
+          <Mark tone="caution" /> key file {f.file}: {f.reason}
+        </p>
+      ))}
+    </>
+  );
+}
+
+function Ages({ of }: { of: readonly Freshness[] }): JSX.Element {
+  if (!of.length) return <Empty>None can be read.</Empty>;
+  return (
+    <Table
+      caption="Ages"
+      rows={of}
+      keyOf={(f) => f.name}
+      columns={[
+        {
+          title: "Fact",
+          cell: (f) => (
+            <>
+              <Mark tone={f.verdict === "fresh" ? "good" : f.verdict === "stale" ? "caution" : "unknown"} />{" "}
+              {factName(f.name)}
+            </>
+          ),
+        },
+        { title: "Age", num: true, cell: (f) => (f.age_seconds === undefined ? "–" : duration(f.age_seconds)) },
+        { title: "Most", num: true, cell: (f) => duration(f.max_age_seconds) },
+        { title: "Verdict", cell: (f) => f.verdict },
+      ]}
+    />
+  );
+}
+
+function Leases({ of }: { of: GetStatusResponse }): JSX.Element {
+  if (!of.leases.length) return <Empty>None can be read.</Empty>;
+  return (
+    <Table
+      caption="Leases"
+      rows={of.leases}
+      keyOf={(l) => l.name}
+      columns={[
+        { title: "Service", cell: (l) => l.name },
+        { title: "Writer", cell: (l) => l.holder || "none" },
+        { title: "Token", num: true, cell: (l) => l.fencing_token },
+      ]}
+    />
+  );
+}
+
+function Stream(): JSX.Element {
+  const stream = useCell(live);
+  const time = useCell(now);
+  return (
+    <Panel title="This tab's stream" of={[]}>
+      <Facts
+        of={[
+          ["State", stream.state],
+          ["Instruments", stream.manifolds.size],
+          ["Last event", stream.at === undefined ? "none yet" : `${duration((time - stream.at) / 1000)} ago`],
+          ["Fault", stream.failure ? `${stream.failure.reason}: ${stream.failure.message}` : "none"],
+        ]}
+      />
+    </Panel>
+  );
+}

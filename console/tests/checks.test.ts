@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { checkOf, checksByGroup } from "../src/model/checks.ts";
+import { commonReasons, whyRows } from "../src/model/why.ts";
+import type { EntryCheck, RankedInstrument, Readiness } from "../gen/api.ts";
+
+const check = (reason: string, passed: boolean, observed: string, allowed: string): EntryCheck => ({
+  reason,
+  passed,
+  observed,
+  allowed,
+});
+
+const readiness = (instrument: string, ...checks: EntryCheck[]): Readiness => ({
+  instrument,
+  ready: checks.every((c) => c.passed),
+  reasons: checks.filter((c) => !c.passed).map((c) => c.reason),
+  checks,
+  direction: 1,
+});
+
+test("a check below its floor says how much is short", () => {
+  assert.equal(checkOf(check("COHERENCE_LOW", false, "0.52", ">= 0.55")).distance, "0.03 short");
+  assert.equal(checkOf(check("SPREAD_WIDE", false, "4.20 bps", "<= 3.0 bps")).distance, "1.2 bps over");
+  assert.equal(checkOf(check("SIGNAL_STALE", true, "100.0 s", "< 300 s")).distance, "200 s left");
+});
+
+test("a check without figures has no distance", () => {
+  assert.equal(checkOf(check("KILL_SWITCH", false, "on", "off")).distance, "");
+  assert.equal(checkOf(check("SIGNAL_STALE", false, "missing", "< 300 s")).distance, "");
+  assert.equal(checkOf(check("NO_DIRECTION", false, "0", "1 or -1")).distance, "");
+});
+
+test("a reason of a newer guard is shown by its name", () => {
+  const shown = checkOf(check("RISK_SOMETHING_NEW", false, "a", "b"));
+  assert.equal(shown.title, "RISK_SOMETHING_NEW");
+  assert.equal(shown.group, "limits");
+});
+
+test("checks are grouped and groups without one are left out", () => {
+  const groups = checksByGroup(readiness("EUR_USD", check("KILL_SWITCH", true, "off", "off")));
+  assert.deepEqual([...groups.keys()], ["controls"]);
+});
+
+test("rows begin with what would enter, then with what is nearest to it", () => {
+  const bad = check("COHERENCE_LOW", false, "0.5", ">= 0.55");
+  const good = check("KILL_SWITCH", true, "off", "off");
+  const rows = whyRows(
+    [readiness("C_C", bad, { ...bad, reason: "ENTROPY_HIGH" }), readiness("B_B", bad), readiness("A_A", good)],
+    [],
+  );
+  assert.deepEqual(
+    rows.map((r) => r.instrument),
+    ["A_A", "B_B", "C_C"],
+  );
+  assert.deepEqual(rows[0]?.remedies, []);
+  assert.deepEqual(rows[1]?.remedies, ["coherence rises (0.05 short)"]);
+});
+
+test("a closed gate fails the gate group with its reasons in words", () => {
+  const ranked: RankedInstrument = {
+    instrument: "A_A",
+    selected: false,
+    eligible: false,
+    weight: 0,
+    session: { open: true, active: [] },
+    gate_reasons: ["PNL_LOW"],
+  };
+  const [row] = whyRows([readiness("A_A", check("NO_WEIGHT", true, "0.1", "> 0"))], [ranked]);
+  assert.equal(row?.cells.get("gate")?.verdict, "fail");
+  assert.deepEqual(row?.remedies, ["gate: backtest profit below the floor"]);
+});
+
+test("a group that was not reported is unknown, not passed", () => {
+  const [row] = whyRows([readiness("A_A", check("KILL_SWITCH", true, "off", "off"))], []);
+  assert.equal(row?.cells.get("margin")?.verdict, "unknown");
+});
+
+test("the commonest reasons come first", () => {
+  const slow = check("SIGNAL_STALE", false, "9 s", "< 3 s");
+  const wide = check("SPREAD_WIDE", false, "4 bps", "<= 3 bps");
+  assert.deepEqual(commonReasons([readiness("A_A", slow), readiness("B_B", wide, slow)]), [
+    { reason: "SIGNAL_STALE", count: 2 },
+    { reason: "SPREAD_WIDE", count: 1 },
+  ]);
+});

@@ -1,0 +1,105 @@
+"""The console as a user opens it: a real stack with the paper broker, and the system's Chromium."""
+
+import importlib.util
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.console.screen import Screen
+from tests.e2e.conftest import Stack
+
+ROOT = Path(__file__).parents[2]
+CONSOLE = ROOT / "console"
+BUILD_PYTHON = str(ROOT / ".venv-build" / "bin" / "python")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def console_make(folder: Path = CONSOLE) -> ModuleType:
+    """``console/make.py``, which is a script, of a checkout."""
+    spec = importlib.util.spec_from_file_location("console_make", folder / "make.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def built() -> Path:
+    """The built console."""
+    make = console_make()
+    try:
+        make.build(BUILD_PYTHON)
+        make.install(BUILD_PYTHON, everything=True)  # axe-core
+    except make.ConsoleError as error:
+        pytest.skip(f"THE CONSOLE CAN'T BE BUILT HERE: {error}")
+    return Path(make.DIST)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium, for this suite alone: Playwright's loop would stop later async tests."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip("CHROMIUM IS NOT INSTALLED (Debian: chromium)")
+    with sync_playwright() as playwright:
+        # Root may not use Chromium's sandbox; it opens nothing but the stack.
+        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="package")
+def desk(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One stack for the whole suite."""
+    running = Stack(tmp_path_factory.mktemp("console") / "run", "--console", str(built))
+    running.start(EDGE_READ_LIMIT="10000", EDGE_WRITE_LIMIT="1000")
+    running.wait_until_warm()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def stack(desk: Stack) -> Stack:
+    """The stack with its kill switch released, whatever the test before did."""
+    if desk.get("/api/kill-switch").json()["kill_switch"]:
+        body = {"kill_switch": False, "reason": "the next test", "acknowledge_breaker": True}
+        desk.post("/api/kill-switch", body)
+    return desk
+
+
+@pytest.fixture
+def open_tab(browser: Browser, stack: Stack) -> Iterator[Callable[..., Screen]]:
+    """Opens a tab of its own browser profile; at the end, none may have had an error."""
+    contexts: list[BrowserContext] = []
+    screens: list[Screen] = []
+
+    def opened(view: str = "overview", *, width: int = 1280, scheme: str = "light") -> Screen:
+        context = browser.new_context(
+            viewport={"width": width, "height": 844},
+            color_scheme="dark" if scheme == "dark" else "light",
+        )
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page: Page = context.new_page()
+        screen = Screen(page, stack.url)
+        screens.append(screen)
+        screen.go(view)
+        return screen
+
+    yield opened
+    for context in contexts:
+        context.close()
+    for screen in screens:
+        assert screen.faults == []
+        assert screen.foreign == []
+
+
+@pytest.fixture
+def key(stack: Stack) -> str:
+    """The write key."""
+    return (stack.run_dir / "keys" / "write").read_text().strip()

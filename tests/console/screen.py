@@ -1,0 +1,56 @@
+"""One tab of the console: what it shows, and what went wrong in it."""
+
+from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
+
+
+class Screen:
+    """A tab. ``faults`` has what a developer's console would show as an error."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.faults: list[str] = []
+        self.foreign: list[str] = []
+        self.requests: list[Request] = []
+        page.on("console", self._message)
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("request", self._request)
+
+    def _message(self, message: ConsoleMessage) -> None:
+        # The browser itself notes each answer above 400; the tests look at those on the page.
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            self.faults.append(message.text)
+
+    def _request(self, request: Request) -> None:
+        self.requests.append(request)
+        if not request.url.startswith(self.url):
+            self.foreign.append(request.url)
+
+    def go(self, view: str) -> None:
+        """Open a view, and wait until nothing in it is being read for the first time."""
+        self.page.goto(f"{self.url}/#/{view}")
+        expect(self.page.locator("nav a[aria-current=page]").first).to_be_visible()
+        expect(self.page.get_by_text("Reading…")).to_have_count(0)
+
+    def use_key(self, key: str, *, keep: bool = False) -> None:
+        """Enter a key."""
+        self.page.get_by_role("button", name="No key").click()
+        self.dialog.get_by_label("Key (after make run").fill(key)
+        if keep:
+            self.dialog.get_by_label("Survive a reload").check()
+        self.dialog.get_by_role("button", name="Use this key").click()
+        expect(self.page.get_by_role("button", name="Key set")).to_be_visible()
+
+    @property
+    def dialog(self) -> Locator:
+        """The open dialog."""
+        return self.page.get_by_role("dialog")
+
+    @property
+    def focused(self) -> str:
+        """The text of what has the focus."""
+        return str(self.page.evaluate("document.activeElement.textContent"))
+
+    def writes(self) -> list[str]:
+        """Paths of the writes that were sent."""
+        return [r.url.removeprefix(self.url) for r in self.requests if r.method == "POST"]

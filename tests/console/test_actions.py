@@ -1,0 +1,187 @@
+"""Every action and its refusal: an action is shown as done only when its answer confirms it."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.console.screen import Screen
+from tests.e2e.conftest import Stack
+
+Open = Callable[..., Screen]
+VIEWS = ("overview", "why", "instrument/EUR_USD", "positions", "system", "results")
+
+
+def engaged(stack: Stack) -> bool:
+    return bool(stack.get("/api/kill-switch").json()["kill_switch"])
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_engage_is_one_key_and_enter(open_tab: Open, stack: Stack, key: str, view: str) -> None:
+    screen = open_tab(view)
+    screen.use_key(key)
+    screen.page.keyboard.press("k")
+    screen.page.keyboard.press("Enter")
+    expect(screen.dialog).to_contain_text("Engaged at")
+    assert engaged(stack)
+    expect(screen.page.get_by_text("Kill switch engaged").first).to_be_visible()
+
+
+def test_engage_is_not_shown_as_done_before_the_answer(
+    open_tab: Open, stack: Stack, key: str
+) -> None:
+    screen = open_tab()
+    screen.use_key(key)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == "POST":
+            held.append(route)
+        else:
+            route.continue_()
+
+    screen.page.route("**/api/kill-switch", hold)
+    screen.page.keyboard.press("k")
+    screen.page.keyboard.press("Enter")
+    expect(screen.dialog.get_by_role("button", name="Engaging…")).to_be_visible()
+    expect(screen.dialog.get_by_text("Engaged at")).to_have_count(0)
+    assert not engaged(stack)
+    for route in held:
+        route.continue_()
+    expect(screen.dialog).to_contain_text("Engaged at")
+    assert engaged(stack)
+
+
+def test_engage_that_does_not_reach_the_stack_fails_loudly(open_tab: Open, key: str) -> None:
+    screen = open_tab()
+    screen.use_key(key)
+    screen.page.route("**/api/kill-switch", lambda route: route.abort())
+    screen.page.keyboard.press("k")
+    screen.page.keyboard.press("Enter")
+    expect(screen.dialog.get_by_role("alert")).to_contain_text("NOT ENGAGED")
+    expect(screen.dialog.get_by_role("button", name="Engage again")).to_be_visible()
+    screen.page.unroute_all()
+
+
+def test_engage_with_a_wrong_key_fails_with_its_reason(open_tab: Open, stack: Stack) -> None:
+    screen = open_tab()
+    screen.page.keyboard.press("k")
+    screen.dialog.get_by_label("This needs a write key").fill("x" * 32)
+    screen.dialog.get_by_role("button", name="Engage").click()
+    expect(screen.dialog.get_by_role("alert")).to_contain_text("WRONG_KEY")
+    assert not engaged(stack)
+
+
+def test_engage_works_from_inside_a_field(open_tab: Open, stack: Stack, key: str) -> None:
+    screen = open_tab()
+    screen.use_key(key)
+    screen.page.keyboard.press("Control+k")
+    screen.page.keyboard.type("k")
+    screen.page.keyboard.press("Alt+k")
+    expect(screen.dialog).to_contain_text("Engage the kill switch")
+    screen.page.keyboard.press("Enter")
+    expect(screen.dialog).to_contain_text("Engaged at")
+    assert engaged(stack)
+
+
+def test_release_wants_a_reason_and_the_account_s_last_digits(
+    open_tab: Open, stack: Stack, key: str
+) -> None:
+    stack.post("/api/kill-switch", {"kill_switch": True, "reason": "lunch"})
+    screen = open_tab()
+    screen.use_key(key)
+    screen.page.get_by_role("button", name="Release…").click()
+    expect(screen.dialog).to_contain_text("lunch")
+    assert screen.focused == "Cancel"
+    release = screen.dialog.get_by_role("button", name="Release")
+    release.click()
+    expect(screen.dialog).to_contain_text("a release needs a reason")
+    screen.dialog.get_by_label("Reason").fill("back from lunch")
+    screen.dialog.get_by_label("last 4 digits").fill("9999")
+    release.click()
+    expect(screen.dialog).to_contain_text("these are not the account's last digits")
+    assert engaged(stack)
+    assert screen.writes() == []
+    screen.dialog.get_by_label("last 4 digits").fill("1-001")
+    release.click()
+    expect(screen.dialog).to_contain_text("Released at")
+    assert not engaged(stack)
+
+
+def test_flatten_shows_its_plan_first_and_starts_on_cancel(
+    open_tab: Open, stack: Stack, key: str
+) -> None:
+    screen = open_tab("positions")
+    screen.use_key(key)
+    screen.page.get_by_role("button", name="Flatten…").click()
+    assert screen.focused == "Cancel"
+    close = screen.dialog.get_by_role("button", name="Engage and close")
+    close.click()
+    expect(screen.dialog).to_contain_text("a flatten needs a reason")
+    assert not engaged(stack)
+    screen.dialog.get_by_label("Reason").fill("end of the test")
+    close.click()
+    expect(screen.dialog).to_contain_text("Flat.", timeout=60_000)
+    assert engaged(stack)
+    assert stack.get("/api/oanda/positions").json()["positions"] == []
+    screen.dialog.get_by_role("button", name="Close").click()
+    expect(screen.page.get_by_text("Flat: the broker reports no open position.")).to_be_visible()
+
+
+def test_a_cancelled_flatten_sends_the_plan_and_nothing_else(
+    open_tab: Open, stack: Stack, key: str
+) -> None:
+    screen = open_tab("positions")
+    screen.use_key(key)
+    screen.page.get_by_role("button", name="Flatten…").click()
+    expect(screen.dialog.get_by_text("Reading…")).to_have_count(0)
+    screen.page.keyboard.press("Enter")
+    expect(screen.dialog).to_have_count(0)
+    bodies = [r.post_data_json for r in screen.requests if r.method == "POST"]
+    assert [body and body["dry_run"] for body in bodies] == [True]
+    assert not engaged(stack)
+
+
+def test_drain_needs_an_engaged_kill_switch(open_tab: Open, key: str) -> None:
+    screen = open_tab("positions")
+    screen.use_key(key)
+    screen.page.get_by_role("button", name="Drain…").click()
+    expect(screen.dialog).to_contain_text("A drain needs an engaged kill switch")
+    expect(screen.dialog).to_contain_text("Over the cap")
+
+
+def test_an_instrument_is_locked_and_unlocked(open_tab: Open, stack: Stack, key: str) -> None:
+    screen = open_tab("instrument/USD_CHF")
+    screen.use_key(key)
+    for button, verb, word in (("Lock…", "Lock", "Locked."), ("Unlock…", "Unlock", "Unlocked.")):
+        screen.page.get_by_role("button", name=button, exact=True).click()
+        send = screen.dialog.get_by_role("button", name=verb, exact=True)
+        send.click()
+        expect(screen.dialog).to_contain_text("a reason is needed")
+        screen.dialog.get_by_label("Reason").fill("payrolls")
+        send.click()
+        expect(screen.dialog).to_contain_text(word)
+        locks = [lock["instrument"] for lock in stack.get("/api/risk/locks").json()["locks"]]
+        assert ("USD_CHF" in locks) is (verb == "Lock")
+        screen.dialog.get_by_role("button", name="Close").click()
+
+
+def test_a_dry_run_shows_what_a_cycle_would_do(open_tab: Open, key: str) -> None:
+    screen = open_tab("why")
+    screen.use_key(key)
+    screen.page.get_by_role("button", name="Reconcile, dry run").click()
+    expect(screen.dialog.get_by_role("row")).to_have_count(9)
+    bodies = [r.post_data_json for r in screen.requests if r.method == "POST"]
+    assert bodies == [{"dry_run": True}]
+
+
+def test_candles_are_fetched(open_tab: Open, key: str) -> None:
+    screen = open_tab("instrument/EUR_USD")
+    screen.use_key(key)
+    screen.page.get_by_role("button", name="Fetch…").click()
+    screen.dialog.get_by_label("How many").fill("0")
+    screen.dialog.get_by_role("button", name="Fetch").click()
+    expect(screen.dialog).to_contain_text("a whole number from 1 to 200 000")
+    screen.dialog.get_by_label("How many").fill("20")
+    screen.dialog.get_by_role("button", name="Fetch").click()
+    expect(screen.dialog).to_contain_text("fetched", timeout=60_000)

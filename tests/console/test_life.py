@@ -1,0 +1,120 @@
+"""The console over time: keys, reloads, tabs, parts that die, and a tab that no one sees."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect
+
+from tests.console.screen import Screen
+from tests.e2e.conftest import Stack
+
+Open = Callable[..., Screen]
+HIDE = """state => {
+  Object.defineProperty(document, 'visibilityState', {get: () => state, configurable: true});
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
+
+
+def test_a_key_survives_a_reload_only_if_asked_to(open_tab: Open, key: str) -> None:
+    screen = open_tab()
+    screen.use_key(key)
+    screen.page.reload()
+    expect(screen.page.get_by_role("button", name="No key")).to_be_visible()
+    screen.use_key(key, keep=True)
+    screen.page.reload()
+    expect(screen.page.get_by_role("button", name="Key set")).to_be_visible()
+    assert screen.page.evaluate("JSON.stringify(localStorage)").find(key) == -1
+    assert all(key not in request.url for request in screen.requests)
+
+
+def test_a_removed_key_is_refused_and_a_new_one_works(open_tab: Open, stack: Stack) -> None:
+    keys = stack.run_dir / "keys"
+    for name in ("write.old", "write.new"):
+        (keys / name).write_text(name[-3:] * 12)
+        (keys / name).chmod(0o600)
+    (keys / "write.old").unlink()
+    screen = open_tab("why")
+    screen.use_key("old" * 12)
+    screen.page.get_by_role("button", name="Reconcile, dry run").click()
+    expect(screen.dialog.get_by_role("alert")).to_contain_text("WRONG_KEY")
+    screen.dialog.get_by_role("button", name="Close").click()
+    screen.page.get_by_role("button", name="Key set").click()
+    screen.dialog.get_by_label("Key (after make run").fill("new" * 12)
+    screen.dialog.get_by_role("button", name="Use this key").click()
+    screen.page.get_by_role("button", name="Reconcile, dry run").click()
+    expect(screen.dialog.get_by_role("row")).to_have_count(9)
+    (keys / "write.new").unlink()
+
+
+def test_two_tabs_show_the_same_engage(open_tab: Open, key: str) -> None:
+    first, second = open_tab(), open_tab("positions")
+    first.use_key(key)
+    first.page.keyboard.press("k")
+    first.page.keyboard.press("Enter")
+    expect(first.dialog).to_contain_text("Engaged at")
+    expect(second.page.get_by_text("Kill switch engaged")).to_be_visible()
+
+
+def test_a_tab_in_the_background_reads_nothing(open_tab: Open) -> None:
+    screen = open_tab()
+    screen.page.evaluate(HIDE, "hidden")
+    screen.page.wait_for_timeout(1000)  # What was under way may end.
+    before = len(screen.requests)
+    screen.page.wait_for_timeout(7000)  # Longer than any interval of the overview but one.
+    assert len(screen.requests) == before
+    screen.page.evaluate(HIDE, "visible")
+    screen.page.wait_for_timeout(2000)
+    assert len(screen.requests) > before
+
+
+def test_a_part_that_dies_is_named_and_comes_back(open_tab: Open, stack: Stack) -> None:
+    screen = open_tab()
+    light = screen.page.get_by_role("region", name="Safety")
+    for name in ("guard", "evaluator"):
+        stopped = stack.parts()[name]
+        os.kill(stopped, signal.SIGSTOP)  # It answers nothing, as a machine that hangs.
+        try:
+            expect(light).to_contain_text(f"not serving: {name}", timeout=40_000)
+            expect(
+                screen.page.get_by_text("Impaired").or_(screen.page.get_by_text("Unknown")).first
+            ).to_be_visible()
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+        expect(light).to_contain_text("all parts serve", timeout=40_000)
+    expect(light).to_contain_text("live", timeout=40_000)
+
+
+def test_a_stack_that_is_gone_is_unknown_and_found_again(open_tab: Open, stack: Stack) -> None:
+    screen = open_tab()
+    screen.page.context.set_offline(True)
+    expect(
+        screen.page.get_by_text("The stack does not answer. Positions may be open.")
+    ).to_be_visible()
+    expect(screen.page.get_by_text("Kill switch unknown")).to_be_visible()
+    screen.page.context.set_offline(False)
+    expect(screen.page.get_by_text("all parts serve")).to_be_visible(timeout=40_000)
+
+
+def test_reading_that_needs_a_key_says_so_and_works_with_one(
+    browser: Browser, built: Path, tmp_path: Path
+) -> None:
+    """Under API_READS=key."""
+    closed = Stack(tmp_path / "run", "--console", str(built))
+    closed.start(API_READS="key")
+    try:
+        page = browser.new_page()
+        screen = Screen(page, closed.url)
+        page.goto(closed.url)
+        expect(page.get_by_text("Reading needs a key here.")).to_be_visible()
+        expect(page.get_by_text("MISSING_KEY").first).to_be_visible()
+        key = (closed.run_dir / "keys" / "write").read_text().strip()
+        screen.use_key(key)
+        expect(page.get_by_text("all parts serve")).to_be_visible(timeout=40_000)
+        expect(page.get_by_text("live", exact=True)).to_be_visible(timeout=40_000)
+        expect(page.get_by_text("MISSING_KEY")).to_have_count(0)
+        assert screen.faults == []
+        page.close()
+    finally:
+        closed.stop()

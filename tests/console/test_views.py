@@ -1,0 +1,111 @@
+"""Every view: what it shows, in both themes and widths, to everyone."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.console.screen import Screen
+from tests.e2e.conftest import Stack
+
+ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "build" / "console"
+AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
+VIEWS = {
+    "overview": "Risk limits",
+    "why": "Checks",
+    "why/EUR_JPY": "What would have to happen",
+    "instrument/EUR_USD": "Metrics and thresholds",
+    "decisions": "Decisions: not available",
+    "positions": "Trades and their brackets",
+    "results": "Results: not available",
+    "research": "Research: not available",
+    "system": "Leases",
+}
+LOOKS = [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)]
+Open = Callable[..., Screen]
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_shows_itself_fits_and_is_accessible(
+    open_tab: Open, view: str, scheme: str, width: int
+) -> None:
+    screen = open_tab(view, width=width, scheme=scheme)
+    expect(screen.page.get_by_text(VIEWS[view]).first).to_be_visible()
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    name = f"{view.replace('/', '-')}-{scheme}-{width}.png"
+    screen.page.screenshot(path=PICTURES / name, full_page=True)
+    assert screen.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(screen) == []
+
+
+@pytest.mark.parametrize("keys", ["k", "?", "/"])
+def test_a_dialog_is_accessible(open_tab: Open, keys: str) -> None:
+    screen = open_tab()
+    screen.page.keyboard.press(keys)
+    expect(screen.dialog).to_be_visible()
+    assert violations(screen) == []
+
+
+def violations(screen: Screen) -> list[str]:
+    """What axe-core objects to, with the elements."""
+    screen.page.evaluate(f"() => {{ {AXE.read_text()} }}")
+    tags = json.dumps(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"])
+    found = screen.page.evaluate(f"axe.run({{runOnly: {tags}}})")
+    return [f"{v['id']}: {[node['html'] for node in v['nodes'][:3]]}" for v in found["violations"]]
+
+
+def test_the_overview_has_the_broker_s_figures(open_tab: Open, stack: Stack) -> None:
+    screen = open_tab()
+    currency = stack.get("/api/oanda/account").json()["currency"]
+    expect(screen.page.get_by_text(f"{currency} NAV")).to_be_visible()
+    meter = screen.page.get_by_role("meter", name="Margin in use")
+    expect(meter).to_have_attribute("aria-valuetext", re.compile("of 30 %"))
+    assert screen.page.get_by_role("meter").count() == 11
+
+
+def test_an_unknown_view_says_so(open_tab: Open) -> None:
+    screen = open_tab()
+    screen.page.goto(f"{screen.url}/#/nothing")
+    expect(screen.page.get_by_text("There is no such view")).to_be_visible()
+
+
+def test_the_keyboard_reaches_every_view_and_lists_itself(open_tab: Open) -> None:
+    screen = open_tab()
+    for key, title in (("w", "Why not"), ("p", "Positions"), ("s", "System"), ("o", "Overview")):
+        screen.page.keyboard.press("g")
+        screen.page.keyboard.press(key)
+        expect(screen.page.get_by_role("heading", level=1)).to_have_text(title)
+    screen.page.keyboard.press("?")
+    expect(screen.dialog).to_contain_text("engage the kill switch, from any view")
+    screen.page.keyboard.press("Escape")
+    expect(screen.dialog).to_have_count(0)
+
+
+def test_the_palette_goes_to_an_instrument(open_tab: Open) -> None:
+    screen = open_tab()
+    screen.page.keyboard.press("Control+k")
+    expect(screen.dialog.get_by_role("option")).to_have_count(12)
+    screen.page.keyboard.type("why not eur jpy")
+    screen.page.keyboard.press("Enter")
+    expect(screen.page.get_by_role("heading", level=1)).to_contain_text("EUR_JPY")
+
+
+def test_times_follow_the_chosen_zone(open_tab: Open) -> None:
+    screen = open_tab("system")
+    screen.page.keyboard.press("z")
+    expect(screen.page.get_by_role("button", name="New York")).to_be_visible()
+    screen.page.reload()
+    expect(screen.page.get_by_role("button", name="New York")).to_be_visible()
+
+
+def test_the_chart_draws_candles_and_metrics(open_tab: Open) -> None:
+    screen = open_tab("instrument/EUR_USD")
+    chart = screen.page.get_by_role("img", name="mid candles of EUR_USD")
+    expect(chart.locator("canvas").first).to_be_visible()
+    screen.page.get_by_role("button", name="ask", exact=True).click()
+    expect(screen.page.get_by_role("img", name="ask candles of EUR_USD")).to_be_visible()
