@@ -109,7 +109,10 @@ async def proxies(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
             for envoy in ready
         ]
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(ready[0].address))
-        yield Proxies(behaviour, *clients, native=channel)
+        normal, short, one_call, without_keys, no_server, overloaded = clients
+        yield Proxies(
+            behaviour, normal, short, one_call, without_keys, no_server, overloaded, channel
+        )
 
 
 async def call(http: httpx.AsyncClient, method: Method, **options: Any) -> httpx.Response:
