@@ -96,6 +96,47 @@ def test_a_wrong_deploy_is_refused_before_anything_is_changed(
     assert message in output
 
 
+FOREIGN_IMAGES = ("PYTHON_IMAGE", "VALKEY_IMAGE", "ENVOY_IMAGE")
+
+
+@pytest.mark.parametrize("image", ["", "vendor/image:1", f"vendor/image@sha256:{'0' * 63}"])
+@pytest.mark.parametrize("unpinned", FOREIGN_IMAGES)
+def test_a_live_deploy_without_an_image_digest_is_refused(
+    tmp_path: Path, unpinned: str, image: str
+) -> None:
+    """Before anything is changed, with the variable's name and where to read on."""
+    code, output = live_dry_run(tmp_path, **{**PINNED, unpinned: image})
+    assert code == 2, output
+    assert f"{unpinned} must name an image with its digest" in output
+    assert "docs/operations/reference.md" in output
+
+
+def test_a_live_deploy_that_observes_needs_those_digests_too(tmp_path: Path) -> None:
+    code, output = live_dry_run(tmp_path, "--observe", **PINNED)
+    assert code == 2, output
+    assert "PROMETHEUS_IMAGE must name an image with its digest" in output
+
+
+def test_a_live_deploy_with_all_digests_is_not_refused_for_its_images(tmp_path: Path) -> None:
+    code, output = live_dry_run(tmp_path, **PINNED)
+    assert code == 0, output
+    assert output.rstrip().endswith("dry run: nothing was changed")
+
+
+PINNED = {name: f"vendor/{name.lower()}:1@sha256:{'0' * 64}" for name in FOREIGN_IMAGES}
+
+
+def live_dry_run(folder: Path, *options: str, **env: str) -> tuple[int, str]:
+    settings = folder / "live.env"
+    settings.write_text(
+        "OANDA_ENVIRONMENT=live\nOANDA_ACCOUNT_ID=001-001-0000001-001\nLIVE_TRADING_ENABLED=1\n"
+    )
+    token = folder / "token"
+    token.write_text("token")
+    command = ("--dry-run", "--profile", "live", "--env-file", settings, "--token-file", token)
+    return run(ROOT / "deploy.sh", *command, *options, SEP_PYTHON=sys.executable, **env)
+
+
 def test_a_second_deploy_at_the_same_time_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

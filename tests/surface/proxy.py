@@ -113,3 +113,10 @@ def short_timeouts(config: Json) -> None:
             action["max_stream_duration"] = {"grpc_timeout_header_max": "0.4s"}
             for added in route["request_headers_to_add"]:
                 added["header"]["value"] = "900m"
+
+
+def no_calls(config: Json) -> None:
+    """Let the circuit breaker of every service refuse each call."""
+    for cluster in config["static_resources"]["clusters"]:
+        if "health_checks" in cluster:
+            cluster["circuit_breakers"]["thresholds"] = [{"max_requests": 0}]

@@ -33,7 +33,7 @@ from tests.surface.methods import (
     request_bytes,
     rest_outcome,
 )
-from tests.surface.proxy import running_envoy, short_timeouts
+from tests.surface.proxy import no_calls, running_envoy, short_timeouts
 from tests.surface.running_stack import READ, WRITE, make_keys
 from tests.surface.servicers import Behaviour, respond, servicers
 
@@ -63,6 +63,7 @@ class Proxies:
             a key is refused as such.
         without_keys: every client may write.
         no_server: with nothing behind it.
+        overloaded: passes on no call.
         native: gRPC through the first proxy.
     """
 
@@ -72,6 +73,7 @@ class Proxies:
     one_call: httpx.AsyncClient
     without_keys: httpx.AsyncClient
     no_server: httpx.AsyncClient
+    overloaded: httpx.AsyncClient
     native: grpc.aio.Channel
 
 
@@ -100,6 +102,7 @@ async def proxies(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
             running_envoy(folder, one_call_services, cache=False),
             running_envoy(folder, open_services),
             running_envoy(folder, nowhere),
+            running_envoy(folder, normal_services, no_calls),
         )
         ready = [await stack.enter_async_context(envoy) for envoy in envoys]
         clients = [
@@ -107,8 +110,10 @@ async def proxies(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
             for envoy in ready
         ]
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(ready[0].address))
-        normal, short, one_call, without_keys, no_server = clients
-        yield Proxies(behaviour, normal, short, one_call, without_keys, no_server, channel)
+        normal, short, one_call, without_keys, no_server, overloaded = clients
+        yield Proxies(
+            behaviour, normal, short, one_call, without_keys, no_server, overloaded, channel
+        )
 
 
 async def call(http: httpx.AsyncClient, method: Method, **options: Any) -> httpx.Response:
@@ -153,6 +158,10 @@ async def too_slow(proxies: Proxies, method: Method) -> httpx.Response:
 
 async def without_a_server(proxies: Proxies, method: Method) -> httpx.Response:
     return await call(proxies.no_server, method)
+
+
+async def while_overloaded(proxies: Proxies, method: Method) -> httpx.Response:
+    return await call(proxies.overloaded, method)
 
 
 async def without_a_key(proxies: Proxies, method: Method) -> httpx.Response:
@@ -207,6 +216,7 @@ PROVOKE: dict[str, Callable[[Proxies, Method], Awaitable[httpx.Response]]] = {
     "INTERNAL": failing,
     "UPSTREAM_TIMEOUT": too_slow,
     "UPSTREAM_UNAVAILABLE": without_a_server,
+    "OVERLOADED": while_overloaded,
     "MISSING_KEY": without_a_key,
     "WRONG_KEY": with_a_wrong_key,
     "READ_KEY_ONLY": with_a_read_key,

@@ -29,7 +29,8 @@ STREAMS = "-streams"
 
 # Calls in progress. A further one gets 503 at once.
 _CALLS = 256
-_METRICS_CALLS = 16
+# More than one client's limit on metrics lets through at once: its burst must not use them up.
+_METRICS_CALLS = 64
 _CONTROL_CALLS = 512
 _STREAM_CALLS = 512
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"

@@ -7,12 +7,13 @@ from sep_edge.envoy.filters import Json
 
 @dataclass(frozen=True, slots=True)
 class ProxyError:
-    """An error that Envoy itself returns, by HTTP status."""
+    """An error that Envoy itself returns, by HTTP status and, where set, Envoy's response flag."""
 
     status: int
     grpc_code: int
     reason: str
     message: str
+    flag: str = ""
 
 
 # Envoy's own text names the parameter or the byte of the body that was wrong.
@@ -34,6 +35,8 @@ PROXY_ERRORS = (
     ProxyError(500, 13, "INTERNAL", "internal error"),
     ProxyError(501, 12, "NOT_IMPLEMENTED", "the only supported transfer encoding is `chunked`"),
     ProxyError(502, 14, "UPSTREAM_PROTOCOL_ERROR", "the service sent an invalid response"),
+    # The circuit breaker of a cluster: the call was not passed on, so nothing was carried out.
+    ProxyError(503, 14, "OVERLOADED", "too many calls are in progress: try again", flag="UO"),
     ProxyError(503, 14, "UPSTREAM_UNAVAILABLE", "the service behind this route does not respond"),
     ProxyError(504, 4, "UPSTREAM_TIMEOUT", "the service behind this route took too long"),
 )
@@ -60,7 +63,10 @@ _FROM_REST: Json = {
 
 
 def local_reply_config() -> Json:
-    """Mappers that give each of Envoy's own errors its JSON body, except on native gRPC calls."""
+    """Mappers that give each of Envoy's own errors its JSON body, except on native gRPC calls.
+
+    The first that matches counts.
+    """
     return {"mappers": [_mapper(error) for error in PROXY_ERRORS]}
 
 
@@ -73,13 +79,16 @@ def _mapper(error: ProxyError) -> Json:
             }
         }
     }
+    filters = [has_status, _FROM_REST]
+    if error.flag:
+        filters.append({"response_flag_filter": {"flags": [error.flag]}})
     detail = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": error.reason,
         "domain": "sep",
     }
     return {
-        "filter": {"and_filter": {"filters": [has_status, _FROM_REST]}},
+        "filter": {"and_filter": {"filters": filters}},
         "body_format_override": {
             "json_format": {
                 "code": error.grpc_code,

@@ -46,7 +46,7 @@ def reasons_of(method: Method) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {
         400: ["INVALID_ARGUMENT", "BAD_REQUEST"] if method.request_fields else ["BAD_REQUEST"],
         500: ["INTERNAL"],
-        503: ["UPSTREAM_UNAVAILABLE"],
+        503: ["UPSTREAM_UNAVAILABLE", "OVERLOADED"],
     }
     if not method.streams:
         found[504] = ["UPSTREAM_TIMEOUT"]
