@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from sep_client import AsyncClient, Client, NoAnswerError, calls
-from sep_client.calls import Call
+from sep_client.call import Call
 from sep_client.decoding import decode
 from sep_client.errors import (
     ApiError,

@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 import httpx
 
 from sep_client import calls, models
+from sep_client.call import Call
 from sep_client.endpoints import AsyncSender, Endpoints
 from sep_client.errors import ApiError, NoAnswerError
 from sep_client.exchange import (
@@ -56,7 +57,7 @@ class AsyncClient(Endpoints, AsyncSender):
         """Close the connections."""
         await self._http.aclose()
 
-    async def send(self, call: calls.Call[T]) -> T:
+    async def send(self, call: Call[T]) -> T:
         """The response to a call; a read is retried."""
         retries = Retries(call, self._retries)
         while True:
@@ -83,14 +84,14 @@ class AsyncClient(Endpoints, AsyncSender):
                 return
             await asyncio.sleep(delay)
 
-    async def _attempt(self, call: calls.Call[T]) -> Outcome:
+    async def _attempt(self, call: Call[T]) -> Outcome:
         try:
             return await self._http.send(request_of(self._http, call))
         except httpx.TransportError as error:
             return error
 
     async def _stream(
-        self, call: calls.Call[models.StreamManifoldsResponse]
+        self, call: Call[models.StreamManifoldsResponse]
     ) -> AsyncIterator[models.Manifold]:
         try:
             response = await self._http.send(stream_request_of(self._http, call), stream=True)

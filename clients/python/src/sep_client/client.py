@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 import httpx
 
 from sep_client import calls, models
+from sep_client.call import Call
 from sep_client.endpoints import Endpoints, Sender
 from sep_client.errors import ApiError, NoAnswerError
 from sep_client.exchange import (
@@ -67,7 +68,7 @@ class Client(Endpoints, Sender):
         """Close the connections."""
         self._http.close()
 
-    def send(self, call: calls.Call[T]) -> T:
+    def send(self, call: Call[T]) -> T:
         """The response to a call; a read is retried."""
         retries = Retries(call, self._retries)
         while True:
@@ -98,15 +99,13 @@ class Client(Endpoints, Sender):
                 return
             time.sleep(delay)
 
-    def _attempt(self, call: calls.Call[T]) -> Outcome:
+    def _attempt(self, call: Call[T]) -> Outcome:
         try:
             return self._http.send(request_of(self._http, call))
         except httpx.TransportError as error:
             return error
 
-    def _stream(
-        self, call: calls.Call[models.StreamManifoldsResponse]
-    ) -> Iterator[models.Manifold]:
+    def _stream(self, call: Call[models.StreamManifoldsResponse]) -> Iterator[models.Manifold]:
         try:
             response = self._http.send(stream_request_of(self._http, call), stream=True)
             try:

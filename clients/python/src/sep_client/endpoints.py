@@ -5,7 +5,7 @@ from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
 from sep_client import calls
-from sep_client.calls import Call
+from sep_client.call import Call
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 import httpx
 
-from sep_client.calls import Call
+from sep_client.call import Call
 from sep_client.decoding import decode
 from sep_client.errors import ApiError, NoAnswerError, NotServingError, SepError, error_of
 from sep_client.models import Manifold, StreamManifoldsResponse

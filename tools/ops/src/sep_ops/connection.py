@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import httpx
 from sep_client import ApiError, Client, NoAnswerError
-from sep_client.calls import Call
+from sep_client.call import Call
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 _KEY_FILES = (Path(".run/keys/write"), Path(".run/deploy/write_key"))  # `make run`, deploy.sh

@@ -11,7 +11,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sep_client.calls import Call
+from sep_client.call import Call
 from sep_kit.clock import Clock
 
 from sep_ops.command import DONE, FAILED, Command
