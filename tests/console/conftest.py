@@ -42,7 +42,7 @@ def built() -> Path:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium, for this suite alone: Playwright's loop would stop later async tests."""
+    """The system's Chromium, for this suite alone: its loop would stop later async tests."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         pytest.skip("CHROMIUM IS NOT INSTALLED (Debian: chromium)")

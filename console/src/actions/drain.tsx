@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { DrainClose, PlanDrainResponse } from "../../gen/api.ts";
 import { write } from "../api/client.ts";
-import { keyPlace } from "../api/key.ts";
+import { keyChanges, keyPlace } from "../api/key.ts";
 import { grouped } from "../model/decimals.ts";
 import { Facts } from "../parts/facts.tsx";
 import { Modal } from "../parts/modal.tsx";
@@ -22,13 +22,13 @@ interface Outcome {
 }
 
 export function DrainDialog(): JSX.Element {
-  const place = useCell(keyPlace);
+  const changes = useCell(keyChanges);
   const [progress, setProgress] = useState("");
   const plan = useAction<PlanDrainResponse>();
   const deed = useAction<Outcome>();
   useEffect(() => {
-    if (place !== "none") void plan.run(() => write("/api/drain/plan", {}));
-  }, [place]);
+    if (keyPlace.value !== "none") void plan.run(() => write("/api/drain/plan", {}));
+  }, [changes]);
   const drain = async (event: Event, planned: PlanDrainResponse): Promise<void> => {
     event.preventDefault();
     await deed.run(() => execute(planned, setProgress));

@@ -10,20 +10,20 @@ import { refresh } from "../store/readings.ts";
 import { useAction } from "./action.ts";
 import { Closes } from "./closes.tsx";
 import { Confirmed, Failed, Field, Footer, NeedsKey } from "./parts.tsx";
-import { keyPlace } from "../api/key.ts";
+import { keyChanges, keyPlace } from "../api/key.ts";
 import { useCell } from "../store/cell.ts";
 
 export function FlattenDialog(): JSX.Element {
-  const place = useCell(keyPlace);
+  const changes = useCell(keyChanges);
   const [reason, setReason] = useState("");
   const [manual, setManual] = useState(false);
   const [fault, setFault] = useState("");
   const plan = useAction<FlattenResponse>();
   const deed = useAction<FlattenResponse>();
   useEffect(() => {
-    if (place === "none") return;
+    if (keyPlace.value === "none") return;
     void plan.run(() => write("/api/flatten", { reason: "a plan", include_manual: manual, dry_run: true }));
-  }, [manual, place]);
+  }, [manual, changes]);
   const flatten = async (event: Event): Promise<void> => {
     event.preventDefault();
     setFault(reason.trim() ? "" : "a flatten needs a reason");

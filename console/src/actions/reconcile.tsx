@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import type { ReconcileResponse } from "../../gen/api.ts";
 import { write } from "../api/client.ts";
-import { keyPlace } from "../api/key.ts";
+import { keyChanges, keyPlace } from "../api/key.ts";
 import { grouped } from "../model/decimals.ts";
 import { Time } from "../parts/age.tsx";
 import { Modal } from "../parts/modal.tsx";
@@ -15,12 +15,12 @@ import { useAction } from "./action.ts";
 import { Failed, Footer, NeedsKey } from "./parts.tsx";
 
 export function ReconcileDialog(): JSX.Element {
-  const place = useCell(keyPlace);
+  const changes = useCell(keyChanges);
   const action = useAction<ReconcileResponse>();
   const run = (): void => void action.run(() => write("/api/trade/reconcile", { dry_run: true }));
   useEffect(() => {
-    if (place !== "none") run();
-  }, [place]);
+    if (keyPlace.value !== "none") run();
+  }, [changes]);
   return (
     <Modal title="Reconcile, dry run: nothing is sent">
       <NeedsKey start />

@@ -13,6 +13,8 @@ export type KeyPlace = "none" | "memory" | "tab";
 let key = "";
 
 export const keyPlace = new Cell<KeyPlace>("none");
+/** Counts the changes of the key, one for another included. */
+export const keyChanges = new Cell(0);
 
 /** The key; empty without one. */
 export function currentKey(): string {
@@ -25,6 +27,7 @@ export function useNewKey(text: string, keepInTab: boolean): void {
   storage()?.removeItem(NAME);
   if (key && keepInTab) storage()?.setItem(NAME, key);
   keyPlace.set(key ? (keepInTab ? "tab" : "memory") : "none");
+  keyChanges.set(keyChanges.value + 1);
 }
 
 /** Read the key that this tab stored before a reload. */

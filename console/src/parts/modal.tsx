@@ -4,7 +4,7 @@
  */
 
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { closeDialog } from "../store/dialog.ts";
 
 interface Props {
@@ -15,7 +15,8 @@ interface Props {
 
 export function Modal({ title, tone, children }: Props): JSX.Element {
   const element = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Before the next key can arrive: an Enter right after the key that opened it is meant for it.
+  useLayoutEffect(() => {
     const shown = element.current;
     const before = document.activeElement;
     shown?.showModal();

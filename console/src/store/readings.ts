@@ -3,7 +3,7 @@
 import { useEffect } from "preact/hooks";
 import type { Reads } from "../../gen/api.ts";
 import { type Answer, type Query, queryText, read } from "../api/client.ts";
-import { keyPlace } from "../api/key.ts";
+import { keyChanges } from "../api/key.ts";
 import { useCell } from "./cell.ts";
 import { noteStackTime } from "./clock.ts";
 import { type Reading, Resource } from "./resource.ts";
@@ -65,4 +65,4 @@ async function fetchAndNote<P extends Read>(path: P, query?: Query<P>): Promise<
 }
 
 // A new key may open what was refused.
-keyPlace.watch(() => refresh(...(Object.keys(EVERY_MS) as Read[])));
+keyChanges.watch(() => refresh(...(Object.keys(EVERY_MS) as Read[])));

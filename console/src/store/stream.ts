@@ -7,7 +7,7 @@
 import type { Manifold } from "../../gen/api.ts";
 import { type Event, headersOfCall } from "../api/client.ts";
 import { asFailure, Failure, failureOf } from "../api/failure.ts";
-import { keyPlace } from "../api/key.ts";
+import { keyChanges } from "../api/key.ts";
 import { EventParser } from "../api/sse.ts";
 import { Cell } from "./cell.ts";
 import { stackTime } from "./clock.ts";
@@ -56,7 +56,7 @@ class Stream {
       if (!seen) this.#closing = setTimeout(() => this.close(), CLOSE_AFTER_MS);
       else if (!this.#abort) this.open();
     });
-    keyPlace.watch(() => {
+    keyChanges.watch(() => {
       this.close();
       if (visible.value) this.open();
     });
