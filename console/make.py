@@ -22,7 +22,7 @@ WHEEL_LIST = ROOT.parent / "requirements" / "locked" / "console.txt"
 _OLDEST_NODE = 20
 _WHEEL = ROOT / ".node"
 _STAMP = "stamp"
-_SOURCES = ("package.json", "package-lock.json", ".npmrc", "build", "src")
+_SOURCES = ("package.json", "package-lock.json", ".npmrc", "scripts", "src")
 # Without a registry npm gives up soon instead of after minutes.
 _NPM_ENV = {
     "npm_config_fetch_retries": "1",
@@ -76,7 +76,7 @@ def build(python: str) -> None:
         return
     shutil.rmtree(DIST, ignore_errors=True)
     node = install(python, everything=False)
-    _run([*node, "build/build.mjs", "--out", str(DIST)], "the sources can't be built")
+    _run([*node, "scripts/build.mjs", "--out", str(DIST)], "the sources can't be built")
     stamp.write_text(digest)
     print(f"console: built {DIST.relative_to(ROOT.parent)}")
 
@@ -94,7 +94,7 @@ def check(python: str) -> None:
     document = ROOT / "gen" / "openapi.json"
     document.parent.mkdir(exist_ok=True)
     document.write_text(json.dumps(openapi_document(read_contract(), "0")), "utf-8")
-    print(_run([*node, "build/check.mjs", "--openapi", str(document)], "the check failed"))
+    print(_run([*node, "scripts/check.mjs", "--openapi", str(document)], "the check failed"))
 
 
 def install(python: str, *, everything: bool) -> list[str]:

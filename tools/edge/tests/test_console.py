@@ -35,7 +35,7 @@ def build(folder: Path) -> Path:
 
 def edge_settings(ports: list[int], pages: Path, console: Path | None) -> EdgeSettings:
     listen, *services = (Address("127.0.0.1", port) for port in ports)
-    gateway, evaluator, allocator, guard = services
+    gateway, evaluator, allocator, guard, journal = services
     return EdgeSettings(
         listen=listen,
         transcoding=f"@sep-console-{listen.port}",
@@ -43,6 +43,7 @@ def edge_settings(ports: list[int], pages: Path, console: Path | None) -> EdgeSe
         evaluator=evaluator,
         allocator=allocator,
         guard=guard,
+        journal=journal,
         descriptor_set=DESCRIPTOR_SET,
         pages=pages,
         console=console,
@@ -58,7 +59,7 @@ async def rest(
     folder = tmp_path_factory.mktemp("console")
     write_pages(folder / "pages")
     console = copy_console(build(folder / "built"), folder / "pages" / "console")
-    settings = edge_settings(free_ports(5), folder / "pages", console)
+    settings = edge_settings(free_ports(6), folder / "pages", console)
     config = folder / "envoy.json"
     config.write_text(render(settings))
     arguments = ("--disable-hot-restart", "--concurrency", "1", "-l", "error", "-c", str(config))
