@@ -26,10 +26,12 @@ from tests.operations.operator_shell import link_python
 ACCOUNT = "101-001-0000001-001"  # of deploy/demo.env
 TOKEN = (ROOT / "deploy" / "paper_token").read_text().strip()
 _PROJECT = (
-    *("bin", "deploy", "docs", "libs", "protos", "requirements", "scripts", "services"),
+    *("bin", "console", "deploy", "docs", "libs", "protos", "requirements", "scripts", "services"),
     *("simulators", "tools", ".dockerignore", "Dockerfile", "compose.yaml", "deploy.sh"),
 )
-_IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "gen")
+_IGNORED = shutil.ignore_patterns(
+    "__pycache__", "*.egg-info", "build", "gen", "dist", "node_modules", ".node"
+)
 NAMES = [
     f"sep-{name}"
     for name in (

@@ -128,12 +128,13 @@ async def environment(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 
 
 async def until_healthy(environment: Environment) -> None:
-    """Wait until Envoy considers the server healthy again."""
+    """Wait until Envoy considers the server healthy again, in each of the guard's clusters."""
     environment.behaviour.run = respond
-    method = METHODS["/sep.guard.v1.GuardService/GetKillSwitch"]
+    methods = [METHODS[f"/sep.guard.v1.GuardService/{n}"] for n in ("GetKillSwitch", "GetBudget")]
 
     async def succeeds() -> bool:
-        return await over_grpc(environment.native, method, {}) == OK
+        outcomes = [await over_grpc(environment.native, method, {}) for method in methods]
+        return set(outcomes) == {OK}
 
     await eventually(succeeds)
 

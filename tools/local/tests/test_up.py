@@ -107,11 +107,11 @@ async def test_stack_starts_restarts_a_killed_part_and_stops_in_time(
     assert url
     # Only the gateway gets the token; every service gets the operator's settings.
     assert f"token demo-token broker http://127.0.0.1:{stack.port + 2}" in stack.out
-    assert stack.out.count("token None") == 3
+    assert stack.out.count("token None") == 4
     async with httpx.AsyncClient(base_url=url[1]) as rest:
         assert (await rest.get("/health")).json()["healthy"] is True
         before = stack.pids()
-        assert len(before) == 7
+        assert len(before) == 8
 
         os.kill(before["sep_evaluator"], signal.SIGKILL)
         assert (await rest.get("/health")).status_code == httpx.codes.OK
@@ -126,7 +126,7 @@ async def test_stack_starts_restarts_a_killed_part_and_stops_in_time(
     assert time.monotonic() - started < 10
     assert "everything has stopped" in stack.out
     assert "token None" in (stack.folder / ".run/logs/guard.log").read_text()
-    assert not any(listening(stack.port + offset) for offset in range(7))
+    assert not any(listening(stack.port + offset) for offset in range(9))
 
 
 async def test_state_survives_a_restart(stack: Stack, eventually: Eventually) -> None:
