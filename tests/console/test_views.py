@@ -19,9 +19,9 @@ VIEWS = {
     "why": "Checks",
     "why/EUR_JPY": "What would have to happen",
     "instrument/EUR_USD": "Metrics and thresholds",
-    "decisions": "Decisions: not available",
+    "decisions": "Decisions: not shown here yet",
     "positions": "Trades and their brackets",
-    "results": "Results: not available",
+    "results": "Results: not shown here yet",
     "research": "Research: not available",
     "system": "Leases",
 }

@@ -54,9 +54,12 @@ function NeedsRoute({ path, title, children }: Props): JSX.Element {
   if (answer === "absent") return <Absent title={title}>{children}</Absent>;
   if (answer === "served") {
     return (
-      <p class="empty">
-        The stack serves <code>{path.split("?")[0]}</code>. This console is older and does not show it.
-      </p>
+      <div class="absent">
+        <h2>{title}: not shown here yet</h2>
+        <p>
+          The journal serves them at <code>{path.split("?")[0]}</code>; <a href="/docs">the API's page</a> describes it.
+        </p>
+      </div>
     );
   }
   return (
