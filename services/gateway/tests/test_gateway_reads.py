@@ -103,6 +103,8 @@ async def test_positions_and_trades_show_an_opened_trade(gateway: Any) -> None:
 async def test_refused_token_is_never_shown(
     gateway: Any, broker: RunningBroker, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    # A start that is refused ends the gateway.
+    await eventually(gateway.serves)
     broker.faults.add({"kind": "status", "status": 401})
     with pytest.raises(SepError) as failure:
         await call(gateway.stub.GetAccount, pb.GetAccountRequest(), peer="gateway")

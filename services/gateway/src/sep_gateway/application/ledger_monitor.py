@@ -74,14 +74,22 @@ class LedgerMonitor:
             self._set(Ledger(transaction_id, transaction_id))
         lower = transaction_id < self._started().seen
         self._lower_in_a_row = self._lower_in_a_row + 1 if lower else 0
-        if self._lower_in_a_row >= _RESETS_AFTER:
-            # A single lower id is a delayed response; a series of them is another account.
+        if self._lower_in_a_row >= _RESETS_AFTER and await self._is_reset(transaction_id):
             _log.warning("ledger reset", previous=self._started().seen, now=transaction_id)
             self._set(Ledger(transaction_id, transaction_id))
             self._newest.reset(transaction_id)
         self._newest.note(transaction_id)
         self._set(self._started().announced(transaction_id))
         await self._catch_up()
+
+    async def _is_reset(self, transaction_id: int) -> bool:
+        """Whether the ledger itself ends below what was seen: it is another account's.
+
+        A lower id alone is a view that lags, and views may lag for long.
+        """
+        self._lower_in_a_row = 0
+        page = await self._broker.transactions_since(transaction_id)
+        return page.last_id < self._started().seen
 
     async def follow(self, on_line: Callable[[], None]) -> None:
         """Read the transaction stream until it breaks.
