@@ -100,6 +100,18 @@ async def with_a_damaged_breaker(stack: RunningStack, store: Valkey) -> Outcomes
             return seen
 
 
+async def with_the_switch_released(stack: RunningStack) -> Outcomes:
+    """Repeated: a cycle that has read the damaged breaker engages the switch again."""
+    released = Outcome("FAILED_PRECONDITION", "KILL_SWITCH_RELEASED")
+
+    async def refused() -> Outcomes | None:
+        await stack.call("SetKillSwitch", {**RELEASE, "acknowledge_breaker": True})
+        outcomes = await call_all(stack)
+        return outcomes if set(outcomes["ExecuteDrain"]) <= {released, None} else None
+
+    return await eventually(refused, within_s=60) or {}
+
+
 async def call_some(stack: RunningStack, requests: dict[str, Json]) -> Outcomes:
     return {name: await stack.call(name, body) for name, body in requests.items()}
 
@@ -137,8 +149,7 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         seen["the order is too large"] = await call_some(stack, order("1000000001"))
         seen["the breaker is tripped"] = await with_a_damaged_breaker(stack, store)
         await reply(store.delete(keys.RISK_BREAKER))
-        await stack.call("SetKillSwitch", RELEASE)
-        seen["the kill switch is released"] = await call_all(stack)
+        seen["the kill switch is released"] = await with_the_switch_released(stack)
         seen |= await with_refused_orders(stack)
         seen["the guard's view is older than a fill"] = await with_a_stale_view(stack)
         seen["stored records are corrupt"] = await with_corruption(stack)
