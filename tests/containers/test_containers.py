@@ -211,12 +211,12 @@ async def test_prometheus_scrapes_every_service_and_keeps_its_samples(
         assert "=> " in result, result
         return float(result.partition("=> ")[2].split()[0])
 
-    await eventually(lambda: query("count(sep_serving == 1) == 4"), within_s=60, every_s=1)
+    await eventually(lambda: query("count(sep_serving == 1) == 5"), within_s=60, every_s=1)
     await eventually(lambda: query("sep:market_open == 1"), within_s=60, every_s=1)
     oldest = await eventually(oldest_sample)
     pid = containers.pid("sep-prometheus")
     containers.engine.run(["kill", "-9", str(pid)])
-    await eventually(lambda: query("count(sep_serving == 1) == 4"), within_s=60, every_s=1)
+    await eventually(lambda: query("count(sep_serving == 1) == 5"), within_s=60, every_s=1)
     assert containers.pid("sep-prometheus") != pid
     assert await eventually(oldest_sample) == oldest
 

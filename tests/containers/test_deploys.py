@@ -8,6 +8,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -56,6 +57,18 @@ def env_file(containers: Containers, folder: Path, *lines: str) -> str:
     return str(path)
 
 
+@contextmanager
+def release_that_does_not_start(containers: Containers) -> Iterator[None]:
+    """The project with a guard that ends at once; settings with faults would stop a deploy sooner."""
+    main = containers.project / "services" / "guard" / "src" / "sep_guard" / "__main__.py"
+    valid = main.read_text()
+    main.write_text('raise SystemExit("this release does not start")\n')
+    try:
+        yield
+    finally:
+        main.write_text(valid)
+
+
 def test_a_deploy_verifies_the_stack(deployed: Deployed) -> None:
     for check in ("health", "gates blob", "coherence", "ranking", "allocation", "kill switch"):
         assert re.search(rf"{check}\s+│ ok", deployed.output), deployed.output[-4000:]
@@ -83,12 +96,23 @@ def test_a_failed_build_changes_nothing(containers: Containers) -> None:
 
 
 @pytest.mark.usefixtures("trading")
-def test_a_stack_that_does_not_start_is_rolled_back(containers: Containers, tmp_path: Path) -> None:
+def test_settings_with_faults_change_nothing(containers: Containers, tmp_path: Path) -> None:
+    before = start_times(containers)
+    faulty = env_file(containers, tmp_path, "GUARD_MIN_COHERENCE=0.1")
+    code, output = containers.deploy("--env-file", faulty)
+    assert code == 2, output[-4000:]
+    assert "GUARD_MIN_COHERENCE = '0.1'" in output
+    assert start_times(containers) == before
+    containers.set_kill_switch(engaged=True)
+
+
+@pytest.mark.usefixtures("trading")
+def test_a_stack_that_does_not_start_is_rolled_back(containers: Containers) -> None:
     before = configurations(containers)
-    broken = env_file(containers, tmp_path, "GUARD_MIN_COHERENCE=0.1")
-    code, output = containers.deploy("--wait", "180", "--env-file", broken)
+    with release_that_does_not_start(containers):
+        code, output = containers.deploy("--wait", "60")
     assert_rolled_back(code, output, "starting with entries forbidden")
-    assert "GUARD_MIN_COHERENCE" in output
+    assert "this release does not start" in output
     assert configurations(containers) == before
 
 
@@ -178,13 +202,13 @@ def test_a_deploy_over_a_trading_stack_engages_the_switch_first_and_keeps_positi
 def test_the_state_of_one_broker_is_not_used_with_another(
     containers: Containers, tmp_path: Path
 ) -> None:
-    practice = env_file(
-        containers, tmp_path, "OANDA_ENVIRONMENT=practice", "OANDA_ACCOUNT_ID=101-004-1-001"
-    )
+    practice = tmp_path / "practice.env"
+    shipped = (containers.project / "deploy" / "practice.env").read_text()
+    practice.write_text(f"{shipped}\nOANDA_ACCOUNT_ID=101-004-1-001\n")
     token = tmp_path / "token"
     token.write_text("not-a-token")
     code, output = containers.deploy(
-        *("--profile", "practice", "--env-file", practice, "--token-file", str(token))
+        *("--profile", "practice", "--env-file", str(practice), "--token-file", str(token))
     )
     assert code == 2, output
     assert "hold the state of 'paper 101-001-0000001-001'" in output
@@ -203,11 +227,9 @@ class TestRemoval:
         assert containers.engine.docker("ps", "--all", "--quiet", "--filter", "name=sep-") == ""
         assert "sep_valkey" in containers.engine.docker("volume", "ls", "--format", "{{.Name}}")
 
-    def test_a_failed_first_deploy_removes_its_containers(
-        self, containers: Containers, tmp_path: Path
-    ) -> None:
-        broken = env_file(containers, tmp_path, "GUARD_MIN_COHERENCE=0.1")
-        code, output = containers.deploy("--wait", "60", "--env-file", broken)
+    def test_a_failed_first_deploy_removes_its_containers(self, containers: Containers) -> None:
+        with release_that_does_not_start(containers):
+            code, output = containers.deploy("--wait", "60")
         assert code == 1, output[-4000:]
         assert "nothing ran before" in output
         # By name: the failed build left a container behind.
