@@ -59,7 +59,7 @@ def env_file(containers: Containers, folder: Path, *lines: str) -> str:
 
 @contextmanager
 def release_that_does_not_start(containers: Containers) -> Iterator[None]:
-    """The project with a guard that ends at once; settings with faults would stop a deploy sooner."""
+    """The project with a guard that ends at once: a deploy finds faulty settings sooner."""
     main = containers.project / "services" / "guard" / "src" / "sep_guard" / "__main__.py"
     valid = main.read_text()
     main.write_text('raise SystemExit("this release does not start")\n')
