@@ -152,7 +152,7 @@ async def quiet_end(stand: Stand, promises: Promises) -> None:
 
 
 def report(stand: Stand, promises: Promises) -> None:
-    """What the day consisted of, for whoever reads the output."""
+    """What the day consisted of, for the output."""
     decisions = [r for r in stand.records if r["event"] == "decision"]
     outcomes = Counter(r["outcome"] for r in stand.records if r["event"] == "order")
     reasons = Counter(r["reasons"][0] for r in decisions if r["kind"] == "REDUCTION")

@@ -20,7 +20,7 @@ D = Decimal
 TARGET, TOP_K, BAND = D("0.30"), 3, D("0.10")
 # Prices move between a plan and the look at the account that follows its orders.
 _MOVED = D("1.01")
-# A stop or a take profit, or the broker's own closeout: nobody asked for these fills.
+# A stop or a take profit, or the broker's own closeout: no order of the stack led to these fills.
 _BY_BROKER = {"STOP_LOSS_ORDER", "TAKE_PROFIT_ORDER", "MARKET_ORDER_MARGIN_CLOSEOUT"}
 # Why a cycle may be left out.
 _REASONS_TO_SKIP = {"VIEW_STALE", "BROKER_UNAVAILABLE", "PEER_UNAVAILABLE"}
