@@ -147,7 +147,8 @@ async def test_three_cancels_lock_with_the_brokers_words(ledger: Ledger) -> None
 
 
 async def test_a_reject_is_a_refusal(ledger: Ledger) -> None:
-    ledger.fault(kind="guaranteed_stop_required")
+    # Of one instrument: an account that requires guaranteed stops is refused by the gateway.
+    ledger.fault(kind="guaranteed_stop_required", instrument=EUR)
     assert await ledger.place("rejected", 1000) is Outcome.REJECTED
     (event,) = (await ledger.page()).events
     assert isinstance(event, Refused)

@@ -173,6 +173,14 @@ async def test_required_guaranteed_stop_rejects_openings_and_shows_in_the_accoun
     assert "orderFillTransaction" in await client.order(-1000, positionFill="REDUCE_ONLY")
 
 
+async def test_a_guaranteed_stop_of_one_instrument_leaves_the_accounts_mode(client: Client) -> None:
+    await client.fault(kind="guaranteed_stop_required", instrument="EUR_USD")
+    assert (await account(client))["guaranteedStopLossOrderMode"] == "DISABLED"
+    refused = await client.order(1000, 400)
+    assert refused["orderRejectTransaction"]["type"] == "MARKET_ORDER_REJECT"
+    assert "orderFillTransaction" in await client.order(1000, instrument="USD_JPY")
+
+
 async def test_thin_liquidity_cancels_fok_and_fills_a_part_of_ioc(client: Client) -> None:
     await client.fault(kind="thin_liquidity", units=600)
     assert cancel_reason(await client.order(1000)) == "INSUFFICIENT_LIQUIDITY"

@@ -185,7 +185,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(name="second writer", begin=second_writer),
     # Orders.
     at_broker("FIFO", kind="fifo_violation", instrument=some_pair, holds_up_closes=True),
-    at_broker("guaranteed stop", kind="guaranteed_stop_required", instrument=some_pair),
+    at_broker("guaranteed stop", kind="guaranteed_stop_required"),
     at_broker("delisted", kind="delisted", instrument=some_pair, holds_up_closes=True),
     at_broker(
         "thin liquidity", kind="thin_liquidity", units="100", instrument=some_pair,

@@ -172,8 +172,11 @@ class FaultRegistry:
 
     @property
     def requires_guaranteed_stops(self) -> bool:
-        """Whether the account requires guaranteed stop losses."""
-        return bool(self._of({FaultKind.GUARANTEED_STOP_REQUIRED}))
+        """Whether the account requires guaranteed stop losses.
+
+        A fault of one instrument rejects that instrument's orders and leaves the account's mode.
+        """
+        return any(not f.instrument for f in self._of({FaultKind.GUARANTEED_STOP_REQUIRED}))
 
     def on_account(self) -> list[Fault]:
         """The faults that change the account; ``use`` counts their uses."""
