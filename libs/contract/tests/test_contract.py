@@ -74,6 +74,21 @@ def test_an_internal_method_has_no_route() -> None:
     assert not order.writes
 
 
+def test_the_log_has_every_method_but_those_that_change_nothing() -> None:
+    """A read that services repeat every two seconds would hide the orders between."""
+    unlogged = {m.name for m in CONTRACT.methods.values() if not m.audited}
+    assert {"ListCandles", "ListTransactions", "GetOrder"} <= unlogged
+    internal = {m.name for m in CONTRACT.methods.values() if m.access is Access.INTERNAL}
+    assert internal - unlogged == {
+        "PlaceMarketOrder",
+        "ClosePosition",
+        "CloseTrade",
+        "SetTradeStop",
+        "EngageKillSwitch",
+    }
+    assert not any(m.writes for m in CONTRACT.methods.values() if not m.audited)
+
+
 def test_slow_methods_have_a_timeout_of_their_own_and_streams_have_none() -> None:
     own = {m.name: m.timeout_s for m in CONTRACT.methods.values()}
     assert {name for name, seconds in own.items() if seconds == 60} == {

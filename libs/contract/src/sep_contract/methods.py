@@ -53,6 +53,7 @@ class Method:
         unlimited_when: when the limit on writes does not count a call: ``always``, the name of a
             boolean field for calls that set it, or empty for never.
         callers: names of the services that may call an internal method; empty for all of them.
+        no_side_effects: whether it declares protobuf's ``NO_SIDE_EFFECTS``.
         expensive: whether the proxy limits how often a client address may call it.
         errors: declared reasons by the name of their gRPC code, beside ``COMMON_ERRORS``.
         verb: ``GET`` or ``POST``; empty without a REST route.
@@ -75,6 +76,7 @@ class Method:
     control_plane: bool = False
     unlimited_when: str = ""
     callers: tuple[str, ...] = ()
+    no_side_effects: bool = False
     expensive: bool = False
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False)
     verb: str = ""
@@ -99,6 +101,11 @@ class Method:
     def reads(self) -> bool:
         """Whether it changes nothing: safe to retry and to share between callers."""
         return self.access in (Access.OPEN, Access.READ)
+
+    @property
+    def audited(self) -> bool:
+        """Whether a call of it belongs in the log: it changes something, or may."""
+        return not (self.reads or self.no_side_effects)
 
     @property
     def writes(self) -> bool:

@@ -119,6 +119,8 @@ def _method(
         control_plane=rule.control_plane,
         unlimited_when=rule.unlimited_when,
         callers=tuple(rule.callers),
+        no_side_effects=method.options.idempotency_level
+        == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
         expensive=rule.expensive,
         errors=errors,
         verb=verb.upper(),

@@ -4,13 +4,11 @@ import logging
 
 import grpc
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from sep_contract import Access, Method
+from sep_contract import Method
 
 from sep_kit.logging import get_logger
 
 _log = get_logger("Grpc")
-_AUDITED = (Access.WRITE, Access.INTERNAL)
-"""Calls that change something are logged at INFO, all others at DEBUG."""
 
 
 class CallMetrics:
@@ -43,7 +41,7 @@ class CallMetrics:
 
 
 class AccessLog:
-    """Logs calls that change something, and all calls where DEBUG is enabled."""
+    """Logs calls that change something at INFO, all others at DEBUG."""
 
     def __init__(self) -> None:
         # Asked once: a disabled log call costs more than this check.
@@ -51,7 +49,6 @@ class AccessLog:
 
     def record(self, method: Method, code: grpc.StatusCode, caller: str, seconds: float) -> None:
         """Log a finished call."""
-        audited = method.access in _AUDITED
-        if audited or self._debug:
-            log = _log.info if audited else _log.debug
+        if method.audited or self._debug:
+            log = _log.info if method.audited else _log.debug
             log("called", method=method.path, code=code.name, by=caller, seconds=round(seconds, 4))
