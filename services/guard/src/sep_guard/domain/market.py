@@ -199,6 +199,11 @@ class Market:
     week_closes_s: int | None = None
 
     @property
+    def has_value(self) -> bool:
+        """Whether the value of a unit is known: there are a price and a conversion rate."""
+        return self.quote is not None and self.home_per_quote is not None
+
+    @property
     def value_per_unit(self) -> Decimal | None:
         """Value of one unit in home currency; None where price or conversion is missing."""
         if self.quote is None or self.home_per_quote is None:

@@ -1,9 +1,9 @@
 """Conditions of an entry that follow from the risk limits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from sep_guard.domain.checks import Candidate, Check, Refusal
+from sep_guard.domain.checks import Candidate, Check, Either, Refusal
 from sep_guard.domain.market import ZERO
 from sep_guard.domain.risk.exposure import signed_net
 from sep_guard.domain.risk.locks import Lock, LockCause
@@ -18,18 +18,20 @@ _LOCKED = {
 _UNKNOWN = "unknown"
 # The same for every instrument in most cycles.
 _NO_LOCKS: dict[LockCause, Lock] = {}
-_READ = Check(Refusal.RISK_UNREADABLE, True, "read", "read")
+_READABLE = Either.of(Refusal.RISK_UNREADABLE, "read", "unreadable")
 _NOT_TRIPPED = Check(Refusal.BREAKER_TRIPPED, True, "none", "none")
 _UNLOCKED = {cause: Check(reason, True, "none", "no lock") for cause, reason in _LOCKED.items()}
 
 
-def check_risk_state(candidate: Candidate) -> Iterator[Check]:
+def check_risk_state(candidate: Candidate) -> Iterable[Check]:
     """Readable equity and ledger, and no tripped breaker."""
     risk, nav = candidate.view.risk, candidate.view.account.nav
     readable = risk.readable and nav.is_finite() and nav > 0
-    yield _READ if readable else Check(Refusal.RISK_UNREADABLE, False, "unreadable", "read")
     tripped = risk.tripped
-    yield Check(Refusal.BREAKER_TRIPPED, False, tripped, "none") if tripped else _NOT_TRIPPED
+    return (
+        _READABLE.check(readable),
+        Check(Refusal.BREAKER_TRIPPED, False, tripped, "none") if tripped else _NOT_TRIPPED,
+    )
 
 
 def check_locks(candidate: Candidate) -> Iterator[Check]:
@@ -56,8 +58,9 @@ def check_locks(candidate: Candidate) -> Iterator[Check]:
 def check_reference_price(candidate: Candidate) -> Iterator[Check]:
     """A quote near its last complete candle and its live manifold."""
     market, collar = candidate.market, candidate.limits.risk.price_collar_bps
-    allowed = collar_bps(market.references, collar)
-    off = deviation_bps(market.quote.mid, market.references) if market.quote else None
+    references = market.references
+    allowed = collar_bps(references, collar)
+    off = deviation_bps(market.quote.mid, references) if market.quote else None
     yield Check(
         Refusal.RISK_REFERENCE_PRICE,
         off is not None and off <= allowed,

@@ -31,10 +31,10 @@ def collar_bps(references: References, collar: Decimal) -> Decimal:
 
 def deviation_bps(mid: Decimal, references: References) -> Decimal | None:
     """The larger distance from the two references, in basis points; None where one is missing."""
-    prices = (references.candle_close, references.manifold_price)
-    if any(price is None or price <= 0 for price in prices):
+    candle, manifold = references.candle_close, references.manifold_price
+    if candle is None or manifold is None or candle <= 0 or manifold <= 0:
         return None
-    return max(abs(mid / price - 1) * _BPS for price in prices if price is not None)
+    return max(abs(mid / candle - 1) * _BPS, abs(mid / manifold - 1) * _BPS)
 
 
 def off_reference(mid: Decimal, references: References, collar: Decimal) -> bool:
