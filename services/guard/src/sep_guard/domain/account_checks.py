@@ -6,7 +6,6 @@ from sep_guard.domain.checks import Candidate, Check, Either, Refusal
 from sep_guard.domain.risk.breaker import BreakerCause
 from sep_guard.domain.stop_guard import fault_of
 
-
 _SUPPORTED = Check(Refusal.ACCOUNT_KIND, True, "supported", "supported")
 _CURRENT = Either.of(Refusal.VIEW_STALE, "current", "older than a known transaction")
 _ONE_WRITER = Either.of(Refusal.SECOND_WRITER, "none", "seen")

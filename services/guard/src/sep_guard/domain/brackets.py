@@ -6,7 +6,7 @@ from sep_fx.instrument import Instrument
 
 from sep_guard.domain.actions import Brackets
 from sep_guard.domain.case import Case
-from sep_guard.domain.thresholds import in_force
+from sep_guard.domain.thresholds import widest_spread_bps
 
 
 def brackets_of(case: Case) -> Brackets | None:
@@ -25,10 +25,10 @@ def brackets_of(case: Case) -> Brackets | None:
         take_profit=entry + side * _steps_above(signal.bracket.take_profit, instrument),
         # No fill may be further from the quote than the widest spread allowed.
         price_bound=instrument.round_price(
-            entry + side * quote.mid * in_force(case.limits.entry, signal).max_spread_bps / 10_000
+            entry + side * quote.mid * widest_spread_bps(case.limits.entry, signal) / 10_000
         ),
     )
 
 
 def _steps_above(distance: Decimal, instrument: Instrument) -> Decimal:
-    return distance.quantize(Decimal(1).scaleb(-instrument.display_precision), ROUND_CEILING)
+    return distance.quantize(instrument.price_step, ROUND_CEILING)

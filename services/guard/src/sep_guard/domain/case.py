@@ -19,7 +19,8 @@ class Case:
     """One instrument of a view.
 
     ``current`` are the signed units that this stack manages, ``side`` their sign; ``wanted``
-    is the side to be on; ``weight`` is 0 without a weight.
+    is the side to be on; ``weight`` is 0 without a weight; ``per_unit`` is the margin of one
+    unit, None where it is unknown.
     """
 
     view: View
@@ -30,6 +31,7 @@ class Case:
     side: int
     wanted: TargetSide
     weight: Decimal
+    per_unit: Decimal | None
 
     @classmethod
     def of(cls, view: View, market: Market, limits: GuardLimits, capacity: Capacity) -> "Case":
@@ -45,6 +47,7 @@ class Case:
             side=side,
             wanted=target_side(view, market, side, limits.entry),
             weight=view.weight(market.instrument.name),
+            per_unit=market.margin_per_unit,
         )
 
     def hold(

@@ -1,6 +1,6 @@
 """PortfolioManager: one reconcile cycle as a pure plan, reductions before increases."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -38,11 +38,12 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
         exposure=view.risk.exposure,
         share=share,
     )
-    reductions = _reductions(view, limits, capacity)
+    names = _by_weight(view)
+    reductions = _reductions(view, names, limits, capacity)
     capacity = _after_reductions(view, capacity, reductions)
     others: list[Action] = []
     passed = PassedLimits()
-    for name in _by_weight(view):
+    for name in names:
         if name in reductions:
             continue
         market = view.markets[name]
@@ -63,9 +64,11 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
     )
 
 
-def _reductions(view: View, limits: GuardLimits, capacity: Capacity) -> dict[str, Action]:
+def _reductions(
+    view: View, names: Sequence[str], limits: GuardLimits, capacity: Capacity
+) -> dict[str, Action]:
     """The reductions of a cycle: they depend on no entry, and entries depend on them."""
-    held = (n for n in _by_weight(view) if managed_units(view.markets[n], limits.portfolio))
+    held = (n for n in names if managed_units(view.markets[n], limits.portfolio))
     decided = {name: decide(view, view.markets[name], limits, capacity) for name in held}
     return {name: a for name, a in decided.items() if a.kind is Kind.REDUCTION}
 

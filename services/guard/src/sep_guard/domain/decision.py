@@ -61,7 +61,7 @@ def report_manual(case: Case) -> Action | None:
     adopted = portfolio.adopt_manual and not holding.manual_hedged
     if case.side or case.weight or not holding.manual_units or adopted:
         return None
-    margin = holding.manual_units * (case.market.margin_per_unit or ZERO)
+    margin = holding.manual_units * (case.per_unit or ZERO)
     over = margin > budget_of(case.view.account, portfolio).per_instrument
     return Action(
         instrument=case.market.instrument.name,
@@ -82,7 +82,7 @@ def hold_without_weight(case: Case) -> Action | None:
 
 def hold_without_price(case: Case) -> Action | None:
     """Without a price nothing can be sized: positions are held, entries refused."""
-    if case.market.margin_per_unit:
+    if case.per_unit:
         return None
     if case.side:
         return case.hold(case.current, (Refusal.NOT_TRADEABLE,))
@@ -92,7 +92,7 @@ def hold_without_price(case: Case) -> Action | None:
 
 def move_to_target(case: Case) -> Action | None:
     """Reduce or increase the position toward the units that its weight asks for."""
-    per_unit = case.market.margin_per_unit
+    per_unit = case.per_unit
     if not per_unit:
         return None
     share = capped_weight(case.weight, case.limits.portfolio)
@@ -102,7 +102,7 @@ def move_to_target(case: Case) -> Action | None:
         if _off_reference(case):
             return case.hold(target, (Refusal.RISK_REFERENCE_PRICE,))
         return _reduce(case, target, Cause.REBALANCE)
-    return decide_entry(EntryRequest(case=case, target=target, margin_per_unit=per_unit))
+    return decide_entry(EntryRequest.of(case, target, per_unit))
 
 
 RULES: tuple[Rule, ...] = (
@@ -133,7 +133,7 @@ def _reduce(case: Case, target: Decimal, cause: Cause, band: Decimal | None = No
         target=target,
         order=size.order,
         reasons=(cause,),
-        margin=ZERO - abs(size.order) * (market.margin_per_unit or ZERO),
+        margin=ZERO - abs(size.order) * (case.per_unit or ZERO),
         capacity=case.capacity,
     )
 

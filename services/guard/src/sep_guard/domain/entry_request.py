@@ -19,26 +19,41 @@ class EntryRequest:
     """An increase toward ``target`` signed units before any limit, and what it is made from.
 
     What several limiters need is computed once.
+
+    Attributes:
+        margin_per_unit: margin of one unit, above 0.
+        units: units that the position would grow by.
+        unit_value: value of one unit in home currency; 0 where it is unknown.
+        nav: NAV, or 0 where it can't be right: then no limit allows anything.
+        budget: the budget of the account.
     """
 
     case: Case
     target: Decimal
     margin_per_unit: Decimal
+    units: Decimal
+    unit_value: Decimal
+    nav: Decimal
+    budget: Budget
+
+    @classmethod
+    def of(cls, case: Case, target: Decimal, margin_per_unit: Decimal) -> "EntryRequest":
+        """The request of one case."""
+        account = case.view.account
+        return cls(
+            case=case,
+            target=target,
+            margin_per_unit=margin_per_unit,
+            units=abs(target) - abs(case.current),
+            unit_value=case.market.value_per_unit or ZERO,
+            nav=account.nav if account.nav.is_finite() and account.nav > 0 else ZERO,
+            budget=budget_of(account, case.limits.portfolio),
+        )
 
     @cached_property
     def brackets(self) -> Brackets | None:
         """Stop, target and worst fill of the order; None without a quote or a bracket."""
         return brackets_of(self.case)
-
-    @cached_property
-    def budget(self) -> Budget:
-        """The budget of the account."""
-        return budget_of(self.case.view.account, self.case.limits.portfolio)
-
-    @property
-    def unit_value(self) -> Decimal:
-        """Value of one unit in home currency; 0 where it is unknown."""
-        return self.case.market.value_per_unit or ZERO
 
     @property
     def unit_loss(self) -> Decimal | None:
@@ -47,17 +62,6 @@ class EntryRequest:
         if brackets is None or rate is None:
             return None
         return (brackets.price_bound - brackets.stop_loss) * self.case.wanted.side * rate
-
-    @cached_property
-    def nav(self) -> Decimal:
-        """NAV, or 0 where it can't be right: then no limit allows anything."""
-        nav = self.case.view.account.nav
-        return nav if nav.is_finite() and nav > 0 else ZERO
-
-    @property
-    def units(self) -> Decimal:
-        """Units that the position would grow by."""
-        return abs(self.target) - abs(self.case.current)
 
     @property
     def margin(self) -> Decimal:
