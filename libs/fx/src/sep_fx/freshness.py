@@ -4,8 +4,8 @@ Every value that is checked against the clock goes through ``age_of``; a test of
 comparisons that do not.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 BAR_GRACE_S = 60.0
 """How long the next bar may take to be complete, fetched and judged."""
@@ -25,9 +25,8 @@ class Freshness(StrEnum):
     """Stamped further ahead of the clock than tolerated: the stamp or a clock is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Age:
-    """Age of a value and the verdict on it.
+class Age(NamedTuple):
+    """Age of a value and the verdict on it. A named tuple, since every entry check makes four.
 
     Args:
         seconds: age in seconds, below 0 for a stamp ahead of the clock; None if missing.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from sep_guard.domain.actions import Action, Kind
-from sep_guard.domain.budget import Capacity
+from sep_guard.domain.budget import Budget, Capacity, budget_of
 from sep_guard.domain.checks import Check
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
 from sep_guard.domain.market import ZERO, Market
@@ -27,6 +27,7 @@ class Case:
     market: Market
     limits: GuardLimits
     capacity: Capacity
+    budget: Budget
     current: Decimal
     side: int
     wanted: TargetSide
@@ -34,8 +35,15 @@ class Case:
     per_unit: Decimal | None
 
     @classmethod
-    def of(cls, view: View, market: Market, limits: GuardLimits, capacity: Capacity) -> "Case":
-        """The case of one market."""
+    def of(
+        cls,
+        view: View,
+        market: Market,
+        limits: GuardLimits,
+        capacity: Capacity,
+        budget: Budget | None = None,
+    ) -> "Case":
+        """The case of one market. The account's budget is computed where it is not given."""
         current = managed_units(market, limits.portfolio)
         side = sign(current)
         return cls(
@@ -43,6 +51,7 @@ class Case:
             market=market,
             limits=limits,
             capacity=capacity,
+            budget=budget or budget_of(view.account, limits.portfolio),
             current=current,
             side=side,
             wanted=target_side(view, market, side, limits.entry),

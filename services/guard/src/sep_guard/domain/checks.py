@@ -104,4 +104,4 @@ EntryCheck = Callable[[Candidate], Iterable[Check]]
 
 def failed(checks: tuple[Check, ...]) -> tuple[Refusal, ...]:
     """Reasons of the conditions that did not pass."""
-    return tuple(c.reason for c in checks if not c.passed)
+    return tuple([c.reason for c in checks if not c.passed])

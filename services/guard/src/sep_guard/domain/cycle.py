@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from sep_guard.domain.actions import Action, Kind, Plan
-from sep_guard.domain.budget import Capacity, budget_of, capped_weight, sizing_base
+from sep_guard.domain.budget import Budget, Capacity, budget_of, capped_weight, sizing_base
 from sep_guard.domain.case import managed_units
 from sep_guard.domain.decision import decide
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
@@ -39,7 +39,7 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
         share=share,
     )
     names = _by_weight(view)
-    reductions = _reductions(view, names, limits, capacity)
+    reductions = _reductions(view, names, limits, capacity, budget)
     capacity = _after_reductions(view, capacity, reductions)
     others: list[Action] = []
     passed = PassedLimits()
@@ -47,7 +47,7 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
         if name in reductions:
             continue
         market = view.markets[name]
-        action = decide(view, market, limits, capacity)
+        action = decide(view, market, limits, capacity, budget)
         capacity = _after(capacity, market, action)
         passed = passed.after(action, view.now_ms)
         if passed.trip is not None:
@@ -65,11 +65,15 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
 
 
 def _reductions(
-    view: View, names: Sequence[str], limits: GuardLimits, capacity: Capacity
+    view: View,
+    names: Sequence[str],
+    limits: GuardLimits,
+    capacity: Capacity,
+    budget: Budget,
 ) -> dict[str, Action]:
     """The reductions of a cycle: they depend on no entry, and entries depend on them."""
     held = (n for n in names if managed_units(view.markets[n], limits.portfolio))
-    decided = {name: decide(view, view.markets[name], limits, capacity) for name in held}
+    decided = {name: decide(view, view.markets[name], limits, capacity, budget) for name in held}
     return {name: a for name, a in decided.items() if a.kind is Kind.REDUCTION}
 
 

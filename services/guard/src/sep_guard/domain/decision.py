@@ -4,7 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from sep_guard.domain.actions import Action, Kind
-from sep_guard.domain.budget import Capacity, budget_of, capped_weight
+from sep_guard.domain.budget import Budget, Capacity, capped_weight
 from sep_guard.domain.case import Case
 from sep_guard.domain.checks import Refusal, failed
 from sep_guard.domain.entry_checks import check_entry
@@ -21,13 +21,20 @@ from sep_guard.domain.view import View
 Rule = Callable[[Case], Action | None]
 
 
-def decide(view: View, market: Market, limits: GuardLimits, capacity: Capacity) -> Action:
+def decide(
+    view: View,
+    market: Market,
+    limits: GuardLimits,
+    capacity: Capacity,
+    budget: Budget | None = None,
+) -> Action:
     """Decide on one instrument.
 
     Args:
         capacity: what the portfolio leaves after the entries decided before this one.
+        budget: the account's, where it has been computed already.
     """
-    case = Case.of(view, market, limits, capacity)
+    case = Case.of(view, market, limits, capacity, budget)
     return next(a for rule in RULES if (a := rule(case)) is not None)
 
 
@@ -57,12 +64,12 @@ def reduce_margin(case: Case) -> Action | None:
 
 def report_manual(case: Case) -> Action | None:
     """Report a position opened by hand that no weight asks for, and leave it alone."""
-    holding, portfolio = case.market.holding, case.limits.portfolio
-    adopted = portfolio.adopt_manual and not holding.manual_hedged
+    holding = case.market.holding
+    adopted = case.limits.portfolio.adopt_manual and not holding.manual_hedged
     if case.side or case.weight or not holding.manual_units or adopted:
         return None
     margin = holding.manual_units * (case.per_unit or ZERO)
-    over = margin > budget_of(case.view.account, portfolio).per_instrument
+    over = margin > case.budget.per_instrument
     return Action(
         instrument=case.market.instrument.name,
         kind=Kind.MANUAL,

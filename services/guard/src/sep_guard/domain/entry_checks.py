@@ -5,7 +5,7 @@ function of the ``EntryCheck`` type, added to the list, with its reason in ``Ref
 that can cut an entry's size is a limiter (``entry_limiters.LIMITERS``).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from decimal import Decimal
 from itertools import chain
 
@@ -91,19 +91,12 @@ def check_freshness(candidate: Candidate) -> Iterable[Check]:
     )
 
 
-def check_price(candidate: Candidate) -> Iterator[Check]:
+def check_price(candidate: Candidate) -> Iterable[Check]:
     """Spread, tradeability, and the distance of the stop."""
     market, limits = candidate.market, candidate.thresholds
     quote = market.quote
     bracket = market.signal.bracket if market.signal else None
     spread = quote.spread_bps if quote else None
-    yield Check(
-        Refusal.SPREAD_WIDE,
-        spread is not None and 0 <= spread <= limits.max_spread_bps,
-        _MISSING if spread is None else f"{spread:.2f} bps",
-        f"<= {limits.max_spread_bps} bps",
-    )
-    yield _TRADEABLE.check(quote is not None and quote.tradeable and market.has_value)
     far_enough = (
         quote is not None
         and bracket is not None
@@ -111,21 +104,32 @@ def check_price(candidate: Candidate) -> Iterator[Check]:
     )
     widest = "any spread" if bracket is None else f"spread <= {bracket.max_spread}"
     seen = _MISSING if quote is None or bracket is None else f"spread {quote.ask - quote.bid}"
-    yield Check(Refusal.STOP_TOO_CLOSE, far_enough, seen, widest)
+    return (
+        Check(
+            Refusal.SPREAD_WIDE,
+            spread is not None and 0 <= spread <= limits.max_spread_bps,
+            _MISSING if spread is None else f"{spread:.2f} bps",
+            f"<= {limits.max_spread_bps} bps",
+        ),
+        _TRADEABLE.check(quote is not None and quote.tradeable and market.has_value),
+        Check(Refusal.STOP_TOO_CLOSE, far_enough, seen, widest),
+    )
 
 
-def check_session(candidate: Candidate) -> Iterator[Check]:
+def check_session(candidate: Candidate) -> Iterable[Check]:
     """An open session that does not close soon."""
     session, limits = candidate.market.session, candidate.limits.entry
     now_s = candidate.view.now_ms // 1000
-    yield _SESSION.check(session.open)
     left = session.seconds_to_close(now_s)
-    yield Check(
-        Refusal.NEAR_CLOSE,
-        not session.near_close(now_s, limits.exit_minutes)
-        and not near_week_end(candidate.market, candidate.view.now_ms, limits),
-        "no close" if left is None or left > _NO_CLOSE_S else f"{left / 60:.1f} min",
-        f"> {limits.exit_minutes:g} min",
+    return (
+        _SESSION.check(session.open),
+        Check(
+            Refusal.NEAR_CLOSE,
+            not session.near_close(now_s, limits.exit_minutes)
+            and not near_week_end(candidate.market, candidate.view.now_ms, limits),
+            "no close" if left is None or left > _NO_CLOSE_S else f"{left / 60:.1f} min",
+            f"> {limits.exit_minutes:g} min",
+        ),
     )
 
 
@@ -139,21 +143,22 @@ def check_broker_link(candidate: Candidate) -> Iterable[Check]:
     return (_LINK.check(candidate.view.link_sound),)
 
 
-def check_position(candidate: Candidate) -> Iterator[Check]:
+def check_position(candidate: Candidate) -> Iterable[Check]:
     """A direction, no order of unknown outcome, and no manual position beside ours."""
     market = candidate.market
     direction = market.signal.direction if market.signal else 0
-    yield Check(Refusal.NO_DIRECTION, direction != 0, str(direction), "1 or -1")
-    yield _ORDER_KNOWN.check(not market.order_unknown)
     holding = market.holding
-    adopted = candidate.limits.portfolio.adopt_manual and not holding.manual_hedged
-    yield Check(
-        Refusal.MANUAL_POSITION,
-        adopted or not holding.manual_units,
-        f"{holding.manual_units} units on both sides"
-        if holding.manual_hedged
-        else f"{holding.manual} units",
-        "0 units",
+    hedged, manual = holding.manual_hedged, holding.manual_units
+    adopted = candidate.limits.portfolio.adopt_manual and not hedged
+    return (
+        Check(Refusal.NO_DIRECTION, direction != 0, str(direction), "1 or -1"),
+        _ORDER_KNOWN.check(not market.order_unknown),
+        Check(
+            Refusal.MANUAL_POSITION,
+            adopted or not manual,
+            f"{manual} units on both sides" if hedged else f"{holding.manual} units",
+            "0 units",
+        ),
     )
 
 

@@ -94,6 +94,8 @@ def limit_entry(request: EntryRequest, limiters: Sequence[Limiter] = LIMITERS) -
     margin, reasons, bounds = request.margin, list[str](), list[Bound]()
     for limiter in limiters:
         limited = limiter(request, margin)
+        if limited is PASSED:
+            continue
         if limited.bound is not None:
             bounds.append(limited.bound)
         if limited.verdict is Verdict.REFUSE:

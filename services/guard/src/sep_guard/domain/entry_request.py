@@ -8,7 +8,7 @@ from functools import cached_property
 
 from sep_guard.domain.actions import Brackets
 from sep_guard.domain.brackets import brackets_of
-from sep_guard.domain.budget import Budget, budget_of
+from sep_guard.domain.budget import Budget
 from sep_guard.domain.case import Case
 from sep_guard.domain.market import ZERO
 from sep_guard.domain.risk.exposure import Bound
@@ -39,15 +39,15 @@ class EntryRequest:
     @classmethod
     def of(cls, case: Case, target: Decimal, margin_per_unit: Decimal) -> "EntryRequest":
         """The request of one case."""
-        account = case.view.account
+        nav = case.view.account.nav
         return cls(
             case=case,
             target=target,
             margin_per_unit=margin_per_unit,
             units=abs(target) - abs(case.current),
             unit_value=case.market.value_per_unit or ZERO,
-            nav=account.nav if account.nav.is_finite() and account.nav > 0 else ZERO,
-            budget=budget_of(account, case.limits.portfolio),
+            nav=nav if nav.is_finite() and nav > 0 else ZERO,
+            budget=case.budget,
         )
 
     @cached_property

@@ -6,7 +6,7 @@ from decimal import Decimal
 from sep_guard.domain.checks import Candidate, Check, Either, Refusal
 from sep_guard.domain.market import ZERO
 from sep_guard.domain.risk.exposure import signed_net
-from sep_guard.domain.risk.locks import Lock, LockCause
+from sep_guard.domain.risk.locks import LockCause
 from sep_guard.domain.risk.price_reference import collar_bps, deviation_bps
 
 _LOCKED = {
@@ -17,7 +17,6 @@ _LOCKED = {
 }
 _UNKNOWN = "unknown"
 # The same for every instrument in most cycles.
-_NO_LOCKS: dict[LockCause, Lock] = {}
 _READABLE = Either.of(Refusal.RISK_UNREADABLE, "read", "unreadable")
 _NOT_TRIPPED = Check(Refusal.BREAKER_TRIPPED, True, "none", "none")
 _UNLOCKED = {cause: Check(reason, True, "none", "no lock") for cause, reason in _LOCKED.items()}
@@ -37,12 +36,15 @@ def check_risk_state(candidate: Candidate) -> Iterable[Check]:
 def check_locks(candidate: Candidate) -> Iterator[Check]:
     """No running lock, and fewer entries within the hour than allowed."""
     name, risk = candidate.market.instrument.name, candidate.view.risk
-    held_locks = risk.locks.get(name)
-    locks = {lock.cause: lock for lock in held_locks} if held_locks else _NO_LOCKS
-    for cause, unlocked in _UNLOCKED.items():
-        lock = locks.get(cause)
-        yield unlocked if lock is None else Check(_LOCKED[cause], False, lock.reason, "no lock")
-    lock = locks.get(LockCause.ORDER_RATE)
+    lock = None
+    if name not in risk.locks:
+        yield from _UNLOCKED.values()
+    else:
+        locks = {lock.cause: lock for lock in risk.locks[name]}
+        for cause, unlocked in _UNLOCKED.items():
+            held_by = locks.get(cause)
+            yield Check(_LOCKED[cause], False, held_by.reason, "no lock") if held_by else unlocked
+        lock = locks.get(LockCause.ORDER_RATE)
     entries = risk.entries_last_hour.get(name, 0)
     most = candidate.limits.risk.max_entries_per_hour
     # Further steps of a position that is held belong to the entry that opened it.
@@ -55,17 +57,19 @@ def check_locks(candidate: Candidate) -> Iterator[Check]:
     )
 
 
-def check_reference_price(candidate: Candidate) -> Iterator[Check]:
+def check_reference_price(candidate: Candidate) -> Iterable[Check]:
     """A quote near its last complete candle and its live manifold."""
     market, collar = candidate.market, candidate.limits.risk.price_collar_bps
     references = market.references
     allowed = collar_bps(references, collar)
     off = deviation_bps(market.quote.mid, references) if market.quote else None
-    yield Check(
-        Refusal.RISK_REFERENCE_PRICE,
-        off is not None and off <= allowed,
-        _UNKNOWN if off is None else f"{off:.2f} bps",
-        f"<= {allowed:.2f} bps",
+    return (
+        Check(
+            Refusal.RISK_REFERENCE_PRICE,
+            off is not None and off <= allowed,
+            _UNKNOWN if off is None else f"{off:.2f} bps",
+            f"<= {allowed:.2f} bps",
+        ),
     )
 
 
