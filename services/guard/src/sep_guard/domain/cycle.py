@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from sep_guard.domain.actions import Action, Kind, Plan
-from sep_guard.domain.budget import Budget, Capacity, budget_of, capped_weight, sizing_base
+from sep_guard.domain.budget import Budget, Capacity, budget_of, sizing_base, weight_cap
 from sep_guard.domain.case import managed_units
 from sep_guard.domain.decision import decide
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
@@ -118,10 +118,11 @@ def _sizing_base(view: View, limits: PortfolioLimits) -> Decimal:
     weights = view.weights
     if weights is None:
         return sizing_base(view.account, held=held, weights=total)
+    cap = weight_cap(limits)
     for name, market in view.markets.items():
         per_unit = market.margin_per_unit
         weight = view.weight(name)
         if per_unit and (weight or not weights.held):
             held += abs(managed_units(market, limits)) * per_unit
-            total += capped_weight(weight, limits)
+            total += min(weight, cap)
     return sizing_base(view.account, held=held, weights=total)

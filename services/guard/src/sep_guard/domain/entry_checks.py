@@ -194,8 +194,8 @@ def _weights_ms(weights: Weights | None, instrument: str, now_ms: int) -> int | 
     """The older of the times of weights and gates blob; a time in the future if either is one."""
     if weights is None or weights.gates_ts is None or weights.holds(instrument):
         return None
-    older, newer = sorted((weights.ts, weights.gates_ts))
-    return newer if newer > now_ms else older
+    newer = max(weights.ts, weights.gates_ts)
+    return newer if newer > now_ms else min(weights.ts, weights.gates_ts)
 
 
 def _age(reason: Refusal, made_ms: int | None, limit_s: float, now_ms: int) -> Check:

@@ -4,17 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from functools import cached_property
 
 from sep_guard.domain.actions import Brackets
 from sep_guard.domain.brackets import brackets_of
-from sep_guard.domain.budget import Budget
 from sep_guard.domain.case import Case
 from sep_guard.domain.market import ZERO
 from sep_guard.domain.risk.exposure import Bound
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EntryRequest:
     """An increase toward ``target`` signed units before any limit, and what it is made from.
 
@@ -25,7 +23,9 @@ class EntryRequest:
         units: units that the position would grow by.
         unit_value: value of one unit in home currency; 0 where it is unknown.
         nav: NAV, or 0 where it can't be right: then no limit allows anything.
-        budget: the budget of the account.
+        brackets: stop, target and worst fill of the order; None without a quote or a bracket.
+        unit_loss: loss of one unit from the worst fill that the order allows; None without a
+            stop.
     """
 
     case: Case
@@ -34,12 +34,13 @@ class EntryRequest:
     units: Decimal
     unit_value: Decimal
     nav: Decimal
-    budget: Budget
+    brackets: Brackets | None
+    unit_loss: Decimal | None
 
     @classmethod
     def of(cls, case: Case, target: Decimal, margin_per_unit: Decimal) -> "EntryRequest":
         """The request of one case."""
-        nav = case.view.account.nav
+        nav, brackets = case.view.account.nav, brackets_of(case)
         return cls(
             case=case,
             target=target,
@@ -47,26 +48,21 @@ class EntryRequest:
             units=abs(target) - abs(case.current),
             unit_value=case.market.value_per_unit or ZERO,
             nav=nav if nav.is_finite() and nav > 0 else ZERO,
-            budget=case.budget,
+            brackets=brackets,
+            unit_loss=_unit_loss(case, brackets),
         )
-
-    @cached_property
-    def brackets(self) -> Brackets | None:
-        """Stop, target and worst fill of the order; None without a quote or a bracket."""
-        return brackets_of(self.case)
-
-    @property
-    def unit_loss(self) -> Decimal | None:
-        """Loss of one unit from the worst fill that the order allows; None without a stop."""
-        brackets, rate = self.brackets, self.case.market.home_per_quote
-        if brackets is None or rate is None:
-            return None
-        return (brackets.price_bound - brackets.stop_loss) * self.case.wanted.side * rate
 
     @property
     def margin(self) -> Decimal:
         """Margin that the position would grow by, in home currency."""
         return self.units * self.margin_per_unit
+
+
+def _unit_loss(case: Case, brackets: Brackets | None) -> Decimal | None:
+    rate = case.market.home_per_quote
+    if brackets is None or rate is None:
+        return None
+    return (brackets.price_bound - brackets.stop_loss) * case.wanted.side * rate
 
 
 class Verdict(StrEnum):

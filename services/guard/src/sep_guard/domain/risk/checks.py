@@ -1,12 +1,12 @@
 """Conditions of an entry that follow from the risk limits."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from sep_guard.domain.checks import Candidate, Check, Either, Refusal
 from sep_guard.domain.market import ZERO
 from sep_guard.domain.risk.exposure import signed_net
-from sep_guard.domain.risk.locks import LockCause
+from sep_guard.domain.risk.locks import Lock, LockCause
 from sep_guard.domain.risk.price_reference import collar_bps, deviation_bps
 
 _LOCKED = {
@@ -19,7 +19,8 @@ _UNKNOWN = "unknown"
 # The same for every instrument in most cycles.
 _READABLE = Either.of(Refusal.RISK_UNREADABLE, "read", "unreadable")
 _NOT_TRIPPED = Check(Refusal.BREAKER_TRIPPED, True, "none", "none")
-_UNLOCKED = {cause: Check(reason, True, "none", "no lock") for cause, reason in _LOCKED.items()}
+_NO_LOCK = "no lock"
+_ALL_UNLOCKED = tuple(Check(reason, True, "none", _NO_LOCK) for reason in _LOCKED.values())
 
 
 def check_risk_state(candidate: Candidate) -> Iterable[Check]:
@@ -33,27 +34,34 @@ def check_risk_state(candidate: Candidate) -> Iterable[Check]:
     )
 
 
-def check_locks(candidate: Candidate) -> Iterator[Check]:
+def check_locks(candidate: Candidate) -> Iterable[Check]:
     """No running lock, and fewer entries within the hour than allowed."""
     name, risk = candidate.market.instrument.name, candidate.view.risk
-    lock = None
-    if name not in risk.locks:
-        yield from _UNLOCKED.values()
-    else:
+    lock, checks = None, _ALL_UNLOCKED
+    if name in risk.locks:
         locks = {lock.cause: lock for lock in risk.locks[name]}
-        for cause, unlocked in _UNLOCKED.items():
-            held_by = locks.get(cause)
-            yield Check(_LOCKED[cause], False, held_by.reason, "no lock") if held_by else unlocked
-        lock = locks.get(LockCause.ORDER_RATE)
+        lock, checks = locks.get(LockCause.ORDER_RATE), _lock_checks(locks)
     entries = risk.entries_last_hour.get(name, 0)
     most = candidate.limits.risk.max_entries_per_hour
     # Further steps of a position that is held belong to the entry that opened it.
     held = bool(candidate.market.holding.managed)
-    yield Check(
-        Refusal.RISK_ORDER_RATE,
-        lock is None and (held or entries < most),
-        f"{entries} entries in an hour" if lock is None else lock.reason,
-        f"< {most} entries in an hour",
+    return (
+        *checks,
+        Check(
+            Refusal.RISK_ORDER_RATE,
+            lock is None and (held or entries < most),
+            f"{entries} entries in an hour" if lock is None else lock.reason,
+            f"< {most} entries in an hour",
+        ),
+    )
+
+
+def _lock_checks(locks: Mapping[LockCause, Lock]) -> tuple[Check, ...]:
+    return tuple(
+        Check(reason, False, lock.reason, _NO_LOCK)
+        if (lock := locks.get(cause))
+        else Check(reason, True, "none", _NO_LOCK)
+        for cause, reason in _LOCKED.items()
     )
 
 

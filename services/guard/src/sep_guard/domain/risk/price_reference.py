@@ -1,14 +1,13 @@
 """The reference price: a quote far from its own candle and live manifold is not traded on."""
 
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 _BPS = Decimal(10_000)
 _SIGMAS = 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class References:
+class References(NamedTuple):
     """Prices that a quote is held against; None where one can't be read.
 
     Attributes:
