@@ -1,7 +1,7 @@
 """The decision on one instrument before it is made: inputs and the figures derived from them."""
 
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from sep_guard.domain.actions import Action, Kind
 from sep_guard.domain.budget import Budget, Capacity, budget_of
@@ -14,8 +14,7 @@ from sep_guard.domain.target_side import TargetSide, target_side
 from sep_guard.domain.view import View
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(NamedTuple):
     """One instrument of a view.
 
     ``current`` are the signed units that this stack manages, ``side`` their sign; ``wanted``

@@ -85,8 +85,7 @@ class Either:
         return self.passed if passed else self.failed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """The instrument that an entry is checked for, in its view.
 
     ``thresholds`` are the limits of its entry, the stricter ones of its signal's parameters

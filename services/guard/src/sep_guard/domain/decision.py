@@ -35,7 +35,11 @@ def decide(
         budget: the account's, where it has been computed already.
     """
     case = Case.of(view, market, limits, capacity, budget)
-    return next(a for rule in RULES if (a := rule(case)) is not None)
+    for rule in RULES:
+        action = rule(case)
+        if action is not None:
+            return action
+    raise AssertionError("the last rule decides")
 
 
 def exit_position(case: Case) -> Action | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from sep_guard.domain.actions import Brackets
 from sep_guard.domain.brackets import brackets_of
@@ -12,8 +13,7 @@ from sep_guard.domain.market import ZERO
 from sep_guard.domain.risk.exposure import Bound
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryRequest:
+class EntryRequest(NamedTuple):
     """An increase toward ``target`` signed units before any limit, and what it is made from.
 
     What several limiters need is computed once.
