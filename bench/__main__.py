@@ -20,6 +20,10 @@ def main() -> int:
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(found)}; all")
     parser.add_argument("--quick", action="store_true", help="fewer repeats and shorter baselines")
     parser.add_argument("--out", type=Path, default=_HERE / "out", help="folder of the JSON files")
+    parser.add_argument(
+        "--baseline", type=Path, metavar="CHECKOUT",
+        help="also compare the guard's decisions with those of another checkout, which has a .venv",
+    )  # fmt: skip
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.suites) - set(found))
     if unknown:
@@ -30,11 +34,12 @@ def main() -> int:
     )
     if measured_on["load_before"] > 0.25:
         console.print("the machine is busy: the figures will be worse than it can do")
+    options = Options(quick=arguments.quick, baseline=arguments.baseline)
     try:
         for name in arguments.suites or found:
             suite = import_module(f"bench.bench_{name}")
             with console.status(f"measuring {suite.TITLE}"):
-                figures = suite.measure(Options(quick=arguments.quick))
+                figures = suite.measure(options)
             show(suite.TITLE, figures, console)
             save(arguments.out / f"{name}.json", suite.TITLE, measured_on, figures)
     except KeyboardInterrupt:

@@ -4,12 +4,13 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -18,9 +19,13 @@ _PACKAGES = ("numpy", "numba", "llvmlite", "vectorbt", "backtesting")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of a run: ``quick`` means fewer repeats and shorter baselines."""
+    """Options of a run: ``quick`` means fewer repeats and shorter baselines.
+
+    ``baseline`` is another checkout, with its own ``.venv``, that the guard is compared with.
+    """
 
     quick: bool = False
+    baseline: Path | None = None
 
     @property
     def repeats(self) -> int:
@@ -58,6 +63,11 @@ def best_seconds(work: Callable[[], object], repeats: int) -> float:
         work()
         best = min(best, time.perf_counter() - started)
     return best
+
+
+def percentile_ms(seconds: Sequence[float], percentile: float) -> float:
+    """A percentile of times in seconds, in milliseconds."""
+    return float(np.percentile(seconds, percentile)) * 1000
 
 
 def machine() -> dict[str, Any]:

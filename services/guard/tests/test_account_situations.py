@@ -282,7 +282,7 @@ async def test_a_transaction_that_an_answer_named_by_mistake_stops_no_cycle_for_
     open_desk: Any,
 ) -> None:
     async with open_desk() as desk:
-        watermark = Watermark(time.monotonic)
+        watermark = Watermark()
         reader = AccountViewReader(desk.broker, watermark, time.monotonic)
         newest = (await reader.read()).account.last_id
         watermark.note(900_000)

@@ -1,6 +1,5 @@
 """The dispatcher over in-memory twins: what is persisted, when, and in which order."""
 
-import time
 from dataclasses import dataclass, replace
 
 import pytest
@@ -36,7 +35,7 @@ def env(clock: FakeClock) -> Environment:
     store, broker = MemoryGuardStore(), MemoryBroker(clock, "EUR_USD")
     open_orders = OpenOrders(store, lambda: clock.now_ns() / NS_PER_SECOND)
     metrics = GuardMetrics(CollectorRegistry())
-    dispatcher = Dispatcher(broker, store, open_orders, clock, metrics, Watermark(time.monotonic))
+    dispatcher = Dispatcher(broker, store, open_orders, clock, metrics, Watermark())
     return Environment(dispatcher, broker, store, clock)
 
 

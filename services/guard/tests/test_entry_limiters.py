@@ -32,7 +32,7 @@ def request(target: int = 100_000, current: int = 0, headroom: str = "30000") ->
     one = market(holding=Holding(managed=D(current)))
     capacity = Capacity(headroom=D(headroom), base=D(100_000))
     case = Case.of(view(one), one, LIMITS, capacity)
-    return EntryRequest(case=case, target=D(target), margin_per_unit=PER_UNIT)
+    return EntryRequest.of(case, D(target), PER_UNIT)
 
 
 def test_a_request_is_the_growth_of_the_position_in_units_and_margin() -> None:

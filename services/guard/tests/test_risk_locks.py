@@ -1,7 +1,6 @@
 """Locks over a real store: by limits, by hand, and with a damaged record."""
 
 import pytest
-from sep_guard.application import watermark
 from sep_guard.domain.risk.ledger_events import CloseReason
 from sep_kit.clock import now_ms
 from sep_kit.errors import InvalidArgumentError, NotTheWriterError, UnknownInstrumentError
@@ -64,14 +63,11 @@ async def test_three_refused_orders_lock_whether_or_not_the_ledger_shows_them(
     store: Valkey,
     clock: FakeClock,
     shared_valkey: ValkeyServer,
-    monkeypatch: pytest.MonkeyPatch,
     refusing: Refusing,
     *,
     restarts: bool,
 ) -> None:
     """Each counts once, also for a guard that is restarted after every order."""
-    # What an answer named is not waited for.
-    monkeypatch.setattr(watermark, "_DOUBT_S", 0.0)
     env = RiskEnvironment(store, clock, shared_valkey.url)
     await env.feed.kill_switch(False)
     await env.cycle()

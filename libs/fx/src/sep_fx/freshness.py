@@ -4,8 +4,8 @@ Every value that is checked against the clock goes through ``age_of``; a test of
 comparisons that do not.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 BAR_GRACE_S = 60.0
 """How long the next bar may take to be complete, fetched and judged."""
@@ -25,9 +25,12 @@ class Freshness(StrEnum):
     """Stamped further ahead of the clock than tolerated: the stamp or a clock is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Age:
-    """Age of a value and the verdict on it.
+# Looking a member up in its class takes longer than the rest of the rule.
+_FRESH = Freshness.FRESH
+
+
+class Age(NamedTuple):
+    """Age of a value and the verdict on it. A named tuple, since every entry check makes four.
 
     Args:
         seconds: age in seconds, below 0 for a stamp ahead of the clock; None if missing.
@@ -39,7 +42,7 @@ class Age:
     @property
     def fresh(self) -> bool:
         """Whether the value may be used."""
-        return self.verdict is Freshness.FRESH
+        return self.verdict is _FRESH
 
 
 def newest_stamp_ms(now_ms: float, ahead_s: float = CLOCK_SKEW_S) -> float:
@@ -69,7 +72,7 @@ def age_of(
     if made_ms > newest_stamp_ms(now_ms, ahead_s):
         verdict = Freshness.FUTURE
     elif seconds < max_age_s or (including_limit and seconds == max_age_s):
-        verdict = Freshness.FRESH
+        verdict = _FRESH
     else:
         verdict = Freshness.STALE
     return Age(verdict, seconds)

@@ -56,9 +56,14 @@ class Instrument:
         """The currency that prices are denominated in."""
         return split_name(self.name)[1]
 
+    @property
+    def price_step(self) -> Decimal:
+        """The smallest difference between two prices."""
+        return _step(self.display_precision)
+
     def round_price(self, price: Decimal) -> Decimal:
         """The price rounded half to even to the broker's precision."""
-        return price.quantize(_step(self.display_precision), ROUND_HALF_EVEN)
+        return price.quantize(self.price_step, ROUND_HALF_EVEN)
 
     def round_units(self, units: Decimal) -> Decimal:
         """The units rounded toward zero to the broker's precision."""

@@ -112,7 +112,7 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
         live_allowed=settings.live_allowed,
     )
     states = RiskStateStore(valkey)
-    broker, watermark = resources.broker, Watermark(time.monotonic)
+    broker, watermark = resources.broker, Watermark()
     monitor = RiskMonitor(broker, states, limits.risk, clock, lambda: open_orders.sent_ids)
     accounts = AccountViewReader(broker, watermark, time.monotonic)
     views = ViewReader(

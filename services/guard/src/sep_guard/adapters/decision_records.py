@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import PlainSerializer, ValidatorFunctionWrapHandler, WrapValidator
 from sep_kit.store.documents import Document
 
 from sep_guard.adapters.order_records import StopRecord
@@ -37,7 +37,13 @@ def _account(value: object, handler: ValidatorFunctionWrapHandler) -> Account:
     return account
 
 
+def _check(check: Check) -> dict[str, object]:
+    """A check by the names of its fields; a named tuple would be stored as a list."""
+    return check._asdict()
+
+
 StoredAccount = Annotated[Account, WrapValidator(_account)]
+StoredCheck = Annotated[Check, PlainSerializer(_check)]
 
 
 class ActionRecord(Document):
@@ -49,7 +55,7 @@ class ActionRecord(Document):
     target: Decimal
     order: Decimal
     reasons: tuple[str, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[StoredCheck, ...]
     brackets: Brackets | None
     margin: Decimal
     room: Capacity

@@ -116,7 +116,7 @@ class Dispatcher:
         intent = replace(intent, fencing_token=self._token)
         self._open_orders.sending(intent)
         result = await self._broker.place(intent)
-        self._note(result)
+        self._watermark.note(result.last_id)
         self._metrics.count_order(intent.instrument, result.outcome)
         _log.info(
             "order", instrument=intent.instrument, units=str(intent.units),
@@ -193,15 +193,9 @@ class Dispatcher:
             client_order_id=intent.client_order_id, decision_id=intent.decision_id,
         )  # fmt: skip
         if found is not None:
-            self._note(found)
+            self._watermark.note(found.last_id)
         unfound = Result(outcome=outcome, reason="", filled_units=ZERO, fill_price=None)
         await self._record(intent, found or unfound)
-
-    def _note(self, result: Result) -> None:
-        if result.refused_by_broker:
-            self._watermark.note_refusal(result.last_id)
-        else:
-            self._watermark.note(result.last_id)
 
     async def _record(self, intent: Intent, result: Result) -> None:
         ts_ms = now_ms(self._clock)

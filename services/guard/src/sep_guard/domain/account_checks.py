@@ -1,30 +1,37 @@
 """Conditions of an entry that follow from the broker's account and its trades."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
-from sep_guard.domain.checks import Candidate, Check, Refusal
+from sep_guard.domain.checks import Candidate, Check, Either, Refusal
 from sep_guard.domain.risk.breaker import BreakerCause
 from sep_guard.domain.stop_guard import fault_of
 
+_SUPPORTED = Check(Refusal.ACCOUNT_KIND, True, "supported", "supported")
+_CURRENT = Either.of(Refusal.VIEW_STALE, "current", "older than a known transaction")
+_ONE_WRITER = Either.of(Refusal.SECOND_WRITER, "none", "seen")
+_LISTED = Either.of(Refusal.NOT_LISTED, "listed", "not listed")
+_ALL_READ = Check(Refusal.TRADE_UNREADABLE, True, "none", "none")
+_ALL_STOPPED = Check(Refusal.STOP_MISSING, True, "none", "none")
 
-def check_account(candidate: Candidate) -> Iterator[Check]:
+
+def check_account(candidate: Candidate) -> Iterable[Check]:
     """An account that can be traded, seen as it is now, by this stack alone."""
     view = candidate.view
     kinds = ", ".join(view.account.unsupported)
-    yield Check(Refusal.ACCOUNT_KIND, not kinds, kinds or "supported", "supported")
-    seen = "older than a known transaction" if view.behind else "current"
-    yield Check(Refusal.VIEW_STALE, not view.behind, seen, "current")
-    other = view.risk.tripped == BreakerCause.SECOND_WRITER
-    yield Check(Refusal.SECOND_WRITER, not other, "seen" if other else "none", "none")
+    return (
+        Check(Refusal.ACCOUNT_KIND, False, kinds, "supported") if kinds else _SUPPORTED,
+        _CURRENT.check(not view.behind),
+        _ONE_WRITER.check(view.risk.tripped != BreakerCause.SECOND_WRITER),
+    )
 
 
-def check_trades(candidate: Candidate) -> Iterator[Check]:
+def check_trades(candidate: Candidate) -> Iterable[Check]:
     """A listed instrument whose trades can all be read, each with the stop it was given."""
     market = candidate.market
-    listed = "listed" if market.listed else "not listed"
-    yield Check(Refusal.NOT_LISTED, market.listed, listed, "listed")
-    left_out = market.holding.left_out
-    faults = "; ".join(f"{m.name}: {m.fault}" for m in left_out)
-    yield Check(Refusal.TRADE_UNREADABLE, not left_out, faults or "none", "none")
-    faulty = [f"{t.id} {fault}" for t in market.holding.trades if (fault := fault_of(t))]
-    yield Check(Refusal.STOP_MISSING, not faulty, ", ".join(faulty) or "none", "none")
+    unread = "; ".join([f"{m.name}: {m.fault}" for m in market.holding.left_out])
+    faulty = ", ".join([f"{t.id} {f}" for t in market.holding.trades if (f := fault_of(t))])
+    return (
+        _LISTED.check(market.listed),
+        Check(Refusal.TRADE_UNREADABLE, False, unread, "none") if unread else _ALL_READ,
+        Check(Refusal.STOP_MISSING, False, faulty, "none") if faulty else _ALL_STOPPED,
+    )

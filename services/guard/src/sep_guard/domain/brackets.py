@@ -1,12 +1,10 @@
 """Prices that go with an entry: stop, target, and the worst fill that it allows."""
 
-from decimal import ROUND_CEILING, Decimal
-
-from sep_fx.instrument import Instrument
+from decimal import ROUND_CEILING
 
 from sep_guard.domain.actions import Brackets
 from sep_guard.domain.case import Case
-from sep_guard.domain.thresholds import in_force
+from sep_guard.domain.thresholds import widest_spread_bps
 
 
 def brackets_of(case: Case) -> Brackets | None:
@@ -20,15 +18,12 @@ def brackets_of(case: Case) -> Brackets | None:
         return None
     entry = quote.ask if side > 0 else quote.bid
     instrument = case.market.instrument
+    step = instrument.price_step
     return Brackets(
-        stop_loss=entry - side * _steps_above(signal.bracket.stop, instrument),
-        take_profit=entry + side * _steps_above(signal.bracket.take_profit, instrument),
+        stop_loss=entry - side * signal.bracket.stop.quantize(step, ROUND_CEILING),
+        take_profit=entry + side * signal.bracket.take_profit.quantize(step, ROUND_CEILING),
         # No fill may be further from the quote than the widest spread allowed.
         price_bound=instrument.round_price(
-            entry + side * quote.mid * in_force(case.limits.entry, signal).max_spread_bps / 10_000
+            entry + side * quote.mid * widest_spread_bps(case.limits.entry, signal) / 10_000
         ),
     )
-
-
-def _steps_above(distance: Decimal, instrument: Instrument) -> Decimal:
-    return distance.quantize(Decimal(1).scaleb(-instrument.display_precision), ROUND_CEILING)

@@ -101,8 +101,13 @@ def drain_budget_of(account: Account, limits: PortfolioLimits) -> Budget:
 
 def capped_weight(weight: Decimal, limits: PortfolioLimits) -> Decimal:
     """A weight limited to the cap of one instrument, as a fraction of margin available."""
+    return min(weight, weight_cap(limits))
+
+
+def weight_cap(limits: PortfolioLimits) -> Decimal:
+    """The cap of one instrument as a fraction of margin available."""
     pct = limits.target_pct
-    return min(weight, pct / limits.top_k, pct * limits.max_per_position_pct)
+    return min(pct / limits.top_k, pct * limits.max_per_position_pct)
 
 
 def sizing_base(account: Account, *, held: Decimal, weights: Decimal) -> Decimal:

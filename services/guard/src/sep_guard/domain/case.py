@@ -1,10 +1,10 @@
 """The decision on one instrument before it is made: inputs and the figures derived from them."""
 
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from sep_guard.domain.actions import Action, Kind
-from sep_guard.domain.budget import Capacity
+from sep_guard.domain.budget import Budget, Capacity, budget_of
 from sep_guard.domain.checks import Check
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
 from sep_guard.domain.market import ZERO, Market
@@ -14,26 +14,35 @@ from sep_guard.domain.target_side import TargetSide, target_side
 from sep_guard.domain.view import View
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(NamedTuple):
     """One instrument of a view.
 
     ``current`` are the signed units that this stack manages, ``side`` their sign; ``wanted``
-    is the side to be on; ``weight`` is 0 without a weight.
+    is the side to be on; ``weight`` is 0 without a weight; ``per_unit`` is the margin of one
+    unit, None where it is unknown.
     """
 
     view: View
     market: Market
     limits: GuardLimits
     capacity: Capacity
+    budget: Budget
     current: Decimal
     side: int
     wanted: TargetSide
     weight: Decimal
+    per_unit: Decimal | None
 
     @classmethod
-    def of(cls, view: View, market: Market, limits: GuardLimits, capacity: Capacity) -> "Case":
-        """The case of one market."""
+    def of(
+        cls,
+        view: View,
+        market: Market,
+        limits: GuardLimits,
+        capacity: Capacity,
+        budget: Budget | None = None,
+    ) -> "Case":
+        """The case of one market. The account's budget is computed where it is not given."""
         current = managed_units(market, limits.portfolio)
         side = sign(current)
         return cls(
@@ -41,10 +50,12 @@ class Case:
             market=market,
             limits=limits,
             capacity=capacity,
+            budget=budget or budget_of(view.account, limits.portfolio),
             current=current,
             side=side,
             wanted=target_side(view, market, side, limits.entry),
             weight=view.weight(market.instrument.name),
+            per_unit=market.margin_per_unit,
         )
 
     def hold(

@@ -1,11 +1,11 @@
 """PortfolioManager: one reconcile cycle as a pure plan, reductions before increases."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
 from sep_guard.domain.actions import Action, Kind, Plan
-from sep_guard.domain.budget import Capacity, budget_of, capped_weight, sizing_base
+from sep_guard.domain.budget import Budget, Capacity, budget_of, sizing_base, weight_cap
 from sep_guard.domain.case import managed_units
 from sep_guard.domain.decision import decide
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
@@ -38,15 +38,16 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
         exposure=view.risk.exposure,
         share=share,
     )
-    reductions = _reductions(view, limits, capacity)
+    names = _by_weight(view)
+    reductions = _reductions(view, names, limits, capacity, budget)
     capacity = _after_reductions(view, capacity, reductions)
     others: list[Action] = []
     passed = PassedLimits()
-    for name in _by_weight(view):
+    for name in names:
         if name in reductions:
             continue
         market = view.markets[name]
-        action = decide(view, market, limits, capacity)
+        action = decide(view, market, limits, capacity, budget)
         capacity = _after(capacity, market, action)
         passed = passed.after(action, view.now_ms)
         if passed.trip is not None:
@@ -63,10 +64,16 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
     )
 
 
-def _reductions(view: View, limits: GuardLimits, capacity: Capacity) -> dict[str, Action]:
+def _reductions(
+    view: View,
+    names: Sequence[str],
+    limits: GuardLimits,
+    capacity: Capacity,
+    budget: Budget,
+) -> dict[str, Action]:
     """The reductions of a cycle: they depend on no entry, and entries depend on them."""
-    held = (n for n in _by_weight(view) if managed_units(view.markets[n], limits.portfolio))
-    decided = {name: decide(view, view.markets[name], limits, capacity) for name in held}
+    held = (n for n in names if managed_units(view.markets[n], limits.portfolio))
+    decided = {name: decide(view, view.markets[name], limits, capacity, budget) for name in held}
     return {name: a for name, a in decided.items() if a.kind is Kind.REDUCTION}
 
 
@@ -111,10 +118,11 @@ def _sizing_base(view: View, limits: PortfolioLimits) -> Decimal:
     weights = view.weights
     if weights is None:
         return sizing_base(view.account, held=held, weights=total)
+    cap = weight_cap(limits)
     for name, market in view.markets.items():
         per_unit = market.margin_per_unit
         weight = view.weight(name)
         if per_unit and (weight or not weights.held):
             held += abs(managed_units(market, limits)) * per_unit
-            total += capped_weight(weight, limits)
+            total += min(weight, cap)
     return sizing_base(view.account, held=held, weights=total)

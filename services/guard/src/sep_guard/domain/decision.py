@@ -4,7 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from sep_guard.domain.actions import Action, Kind
-from sep_guard.domain.budget import Capacity, budget_of, capped_weight
+from sep_guard.domain.budget import Budget, Capacity, capped_weight
 from sep_guard.domain.case import Case
 from sep_guard.domain.checks import Refusal, failed
 from sep_guard.domain.entry_checks import check_entry
@@ -21,14 +21,25 @@ from sep_guard.domain.view import View
 Rule = Callable[[Case], Action | None]
 
 
-def decide(view: View, market: Market, limits: GuardLimits, capacity: Capacity) -> Action:
+def decide(
+    view: View,
+    market: Market,
+    limits: GuardLimits,
+    capacity: Capacity,
+    budget: Budget | None = None,
+) -> Action:
     """Decide on one instrument.
 
     Args:
         capacity: what the portfolio leaves after the entries decided before this one.
+        budget: the account's, where it has been computed already.
     """
-    case = Case.of(view, market, limits, capacity)
-    return next(a for rule in RULES if (a := rule(case)) is not None)
+    case = Case.of(view, market, limits, capacity, budget)
+    for rule in RULES:
+        action = rule(case)
+        if action is not None:
+            return action
+    raise AssertionError("the last rule decides")
 
 
 def exit_position(case: Case) -> Action | None:
@@ -57,12 +68,12 @@ def reduce_margin(case: Case) -> Action | None:
 
 def report_manual(case: Case) -> Action | None:
     """Report a position opened by hand that no weight asks for, and leave it alone."""
-    holding, portfolio = case.market.holding, case.limits.portfolio
-    adopted = portfolio.adopt_manual and not holding.manual_hedged
+    holding = case.market.holding
+    adopted = case.limits.portfolio.adopt_manual and not holding.manual_hedged
     if case.side or case.weight or not holding.manual_units or adopted:
         return None
-    margin = holding.manual_units * (case.market.margin_per_unit or ZERO)
-    over = margin > budget_of(case.view.account, portfolio).per_instrument
+    margin = holding.manual_units * (case.per_unit or ZERO)
+    over = margin > case.budget.per_instrument
     return Action(
         instrument=case.market.instrument.name,
         kind=Kind.MANUAL,
@@ -82,7 +93,7 @@ def hold_without_weight(case: Case) -> Action | None:
 
 def hold_without_price(case: Case) -> Action | None:
     """Without a price nothing can be sized: positions are held, entries refused."""
-    if case.market.margin_per_unit:
+    if case.per_unit:
         return None
     if case.side:
         return case.hold(case.current, (Refusal.NOT_TRADEABLE,))
@@ -92,7 +103,7 @@ def hold_without_price(case: Case) -> Action | None:
 
 def move_to_target(case: Case) -> Action | None:
     """Reduce or increase the position toward the units that its weight asks for."""
-    per_unit = case.market.margin_per_unit
+    per_unit = case.per_unit
     if not per_unit:
         return None
     share = capped_weight(case.weight, case.limits.portfolio)
@@ -102,7 +113,7 @@ def move_to_target(case: Case) -> Action | None:
         if _off_reference(case):
             return case.hold(target, (Refusal.RISK_REFERENCE_PRICE,))
         return _reduce(case, target, Cause.REBALANCE)
-    return decide_entry(EntryRequest(case=case, target=target, margin_per_unit=per_unit))
+    return decide_entry(EntryRequest.of(case, target, per_unit))
 
 
 RULES: tuple[Rule, ...] = (
@@ -133,7 +144,7 @@ def _reduce(case: Case, target: Decimal, cause: Cause, band: Decimal | None = No
         target=target,
         order=size.order,
         reasons=(cause,),
-        margin=ZERO - abs(size.order) * (market.margin_per_unit or ZERO),
+        margin=ZERO - abs(size.order) * (case.per_unit or ZERO),
         capacity=case.capacity,
     )
 

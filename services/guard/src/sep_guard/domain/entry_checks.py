@@ -5,13 +5,14 @@ function of the ``EntryCheck`` type, added to the list, with its reason in ``Ref
 that can cut an entry's size is a limiter (``entry_limiters.LIMITERS``).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from decimal import Decimal
+from itertools import chain
 
 from sep_fx.freshness import age_of
 
 from sep_guard.domain.account_checks import check_account, check_trades
-from sep_guard.domain.checks import Candidate, Check, EntryCheck, Refusal
+from sep_guard.domain.checks import Candidate, Check, Either, EntryCheck, Refusal
 from sep_guard.domain.cooldowns import check_entry_cooldown
 from sep_guard.domain.limits import GuardLimits
 from sep_guard.domain.margin_gate import margin_gate_open
@@ -30,76 +31,72 @@ _MISSING = "missing"
 # No session lasts a week; a market that never closes reports a close that is further away.
 _NO_CLOSE_S = 7 * 86_400
 
+_KILL_SWITCH = Either.of(Refusal.KILL_SWITCH, "off", "on")
+_READ_ONLY = Either.of(Refusal.READ_ONLY, "off", "on")
+_LIVE = Either.of(Refusal.LIVE_TRADING_DISABLED, "allowed", "not allowed")
+_TRADEABLE = Either.of(Refusal.NOT_TRADEABLE, "tradeable", "not tradeable")
+_SESSION = Either.of(Refusal.SESSION_CLOSED, "open", "closed")
+_MARGIN_GATE = Either.of(Refusal.MARGIN_GATE, "open", "closed")
+_LINK = Either.of(Refusal.BROKER_LINK, "sound", "broken")
+_ORDER_KNOWN = Either.of(Refusal.ORDER_UNKNOWN, "none", "an order of unknown outcome")
+
 
 def check_entry(view: View, market: Market, limits: GuardLimits) -> tuple[Check, ...]:
     """Every condition of an entry in one instrument now. What can't be read does not pass."""
-    candidate = Candidate(view=view, market=market, limits=limits)
-    return tuple(result for check in CHECKS for result in check(candidate))
+    candidate = Candidate(
+        view=view, market=market, limits=limits, thresholds=in_force(limits.entry, market.signal)
+    )
+    return tuple(chain.from_iterable([check(candidate) for check in CHECKS]))
 
 
-def check_controls(candidate: Candidate) -> Iterator[Check]:
+def check_controls(candidate: Candidate) -> Iterable[Check]:
     """Kill switch, READ_ONLY, and live trading."""
     controls = candidate.view.controls
-    yield _off(Refusal.KILL_SWITCH, controls.kill_switch)
-    yield _off(Refusal.READ_ONLY, controls.read_only)
-    yield Check(
-        Refusal.LIVE_TRADING_DISABLED,
-        controls.live_allowed,
-        "allowed" if controls.live_allowed else "not allowed",
-        "allowed",
+    return (
+        _KILL_SWITCH.check(not controls.kill_switch),
+        _READ_ONLY.check(not controls.read_only),
+        _LIVE.check(controls.live_allowed),
     )
 
 
-def check_metrics(candidate: Candidate) -> Iterator[Check]:
+def check_metrics(candidate: Candidate) -> Iterable[Check]:
     """Coherence, stability, rupture and entropy of the signal."""
-    signal = candidate.market.signal
-    limits = in_force(candidate.limits.entry, signal)
-    at_least = (
-        (Refusal.COHERENCE_LOW, signal.coherence if signal else None, limits.min_coherence),
-        (Refusal.STABILITY_LOW, signal.stability if signal else None, limits.min_stability),
+    signal, limits = candidate.market.signal, candidate.thresholds
+    coherence = stability = rupture = entropy = None
+    if signal:
+        coherence, stability = signal.coherence, signal.stability
+        rupture, entropy = signal.rupture, signal.entropy
+    return (
+        _at_least(Refusal.COHERENCE_LOW, coherence, limits.min_coherence),
+        _at_least(Refusal.STABILITY_LOW, stability, limits.min_stability),
+        _at_most(Refusal.RUPTURE_HIGH, rupture, limits.max_rupture),
+        _at_most(Refusal.ENTROPY_HIGH, entropy, limits.max_entropy),
     )
-    at_most = (
-        (Refusal.RUPTURE_HIGH, signal.rupture if signal else None, limits.max_rupture),
-        (Refusal.ENTROPY_HIGH, signal.entropy if signal else None, limits.max_entropy),
-    )
-    for reason, value, limit in at_least:
-        yield Check(reason, value is not None and value >= limit, _number(value), f">= {limit}")
-    for reason, value, limit in at_most:
-        yield Check(reason, value is not None and value <= limit, _number(value), f"<= {limit}")
 
 
-def check_freshness(candidate: Candidate) -> Iterator[Check]:
+def check_freshness(candidate: Candidate) -> Iterable[Check]:
     """Ages of signal, manifold, quote and weights, and that there is a weight."""
     market, limits, now_ms = candidate.market, candidate.limits.entry, candidate.view.now_ms
     weights = candidate.view.weights
     signal = market.signal.ended_ms if market.signal else None
     quote = market.quote.ts_ms if market.quote else None
     made = _weights_ms(weights, market.instrument.name, now_ms)
-    yield _age(Refusal.SIGNAL_STALE, signal, limits.max_signal_age_s, now_ms)
-    yield _age(Refusal.MANIFOLD_STALE, market.manifold_ms, limits.max_manifold_age_s, now_ms)
-    yield _age(Refusal.PRICE_STALE, quote, limits.max_manifold_age_s, now_ms)
-    yield _age(Refusal.WEIGHTS_STALE, made, limits.max_weights_age_s, now_ms)
     weight = weights.by_instrument.get(market.instrument.name) if weights else None
-    yield Check(Refusal.NO_WEIGHT, weight is not None and weight > 0, _number(weight), "> 0")
+    return (
+        _age(Refusal.SIGNAL_STALE, signal, limits.max_signal_age_s, now_ms),
+        _age(Refusal.MANIFOLD_STALE, market.manifold_ms, limits.max_manifold_age_s, now_ms),
+        _age(Refusal.PRICE_STALE, quote, limits.max_manifold_age_s, now_ms),
+        _age(Refusal.WEIGHTS_STALE, made, limits.max_weights_age_s, now_ms),
+        Check(Refusal.NO_WEIGHT, weight is not None and weight > 0, _number(weight), "> 0"),
+    )
 
 
-def check_price(candidate: Candidate) -> Iterator[Check]:
+def check_price(candidate: Candidate) -> Iterable[Check]:
     """Spread, tradeability, and the distance of the stop."""
-    market = candidate.market
-    limits = in_force(candidate.limits.entry, market.signal)
+    market, limits = candidate.market, candidate.thresholds
     quote = market.quote
     bracket = market.signal.bracket if market.signal else None
     spread = quote.spread_bps if quote else None
-    yield Check(
-        Refusal.SPREAD_WIDE,
-        spread is not None and 0 <= spread <= limits.max_spread_bps,
-        _MISSING if spread is None else f"{spread:.2f} bps",
-        f"<= {limits.max_spread_bps} bps",
-    )
-    tradeable = quote is not None and quote.tradeable and market.margin_per_unit is not None
-    yield Check(
-        Refusal.NOT_TRADEABLE, tradeable, "tradeable" if tradeable else "not tradeable", "tradeable"
-    )
     far_enough = (
         quote is not None
         and bracket is not None
@@ -107,56 +104,61 @@ def check_price(candidate: Candidate) -> Iterator[Check]:
     )
     widest = "any spread" if bracket is None else f"spread <= {bracket.max_spread}"
     seen = _MISSING if quote is None or bracket is None else f"spread {quote.ask - quote.bid}"
-    yield Check(Refusal.STOP_TOO_CLOSE, far_enough, seen, widest)
+    return (
+        Check(
+            Refusal.SPREAD_WIDE,
+            spread is not None and 0 <= spread <= limits.max_spread_bps,
+            _MISSING if spread is None else f"{spread:.2f} bps",
+            f"<= {limits.max_spread_bps} bps",
+        ),
+        _TRADEABLE.check(quote is not None and quote.tradeable and market.has_value),
+        Check(Refusal.STOP_TOO_CLOSE, far_enough, seen, widest),
+    )
 
 
-def check_session(candidate: Candidate) -> Iterator[Check]:
+def check_session(candidate: Candidate) -> Iterable[Check]:
     """An open session that does not close soon."""
     session, limits = candidate.market.session, candidate.limits.entry
     now_s = candidate.view.now_ms // 1000
-    yield Check(Refusal.SESSION_CLOSED, session.open, "open" if session.open else "closed", "open")
     left = session.seconds_to_close(now_s)
-    yield Check(
-        Refusal.NEAR_CLOSE,
-        not session.near_close(now_s, limits.exit_minutes)
-        and not near_week_end(candidate.market, candidate.view.now_ms, limits),
-        "no close" if left is None or left > _NO_CLOSE_S else f"{left / 60:.1f} min",
-        f"> {limits.exit_minutes:g} min",
+    return (
+        _SESSION.check(session.open),
+        Check(
+            Refusal.NEAR_CLOSE,
+            not session.near_close(now_s, limits.exit_minutes)
+            and not near_week_end(candidate.market, candidate.view.now_ms, limits),
+            "no close" if left is None or left > _NO_CLOSE_S else f"{left / 60:.1f} min",
+            f"> {limits.exit_minutes:g} min",
+        ),
     )
 
 
-def check_margin_gate(candidate: Candidate) -> Iterator[Check]:
+def check_margin_gate(candidate: Candidate) -> Iterable[Check]:
     """The margin gate of the account."""
-    is_open = margin_gate_open(candidate.view, candidate.limits.portfolio)
-    yield Check(Refusal.MARGIN_GATE, is_open, "open" if is_open else "closed", "open")
+    return (_MARGIN_GATE.check(margin_gate_open(candidate.view, candidate.limits.portfolio)),)
 
 
-def check_broker_link(candidate: Candidate) -> Iterator[Check]:
+def check_broker_link(candidate: Candidate) -> Iterable[Check]:
     """The gateway's connection to the broker, with no transaction missed."""
-    sound = candidate.view.link_sound
-    yield Check(Refusal.BROKER_LINK, sound, "sound" if sound else "broken", "sound")
+    return (_LINK.check(candidate.view.link_sound),)
 
 
-def check_position(candidate: Candidate) -> Iterator[Check]:
+def check_position(candidate: Candidate) -> Iterable[Check]:
     """A direction, no order of unknown outcome, and no manual position beside ours."""
     market = candidate.market
     direction = market.signal.direction if market.signal else 0
-    yield Check(Refusal.NO_DIRECTION, direction != 0, str(direction), "1 or -1")
-    yield Check(
-        Refusal.ORDER_UNKNOWN,
-        not market.order_unknown,
-        "an order of unknown outcome" if market.order_unknown else "none",
-        "none",
-    )
     holding = market.holding
-    adopted = candidate.limits.portfolio.adopt_manual and not holding.manual_hedged
-    yield Check(
-        Refusal.MANUAL_POSITION,
-        adopted or not holding.manual_units,
-        f"{holding.manual_units} units on both sides"
-        if holding.manual_hedged
-        else f"{holding.manual} units",
-        "0 units",
+    hedged, manual = holding.manual_hedged, holding.manual_units
+    adopted = candidate.limits.portfolio.adopt_manual and not hedged
+    return (
+        Check(Refusal.NO_DIRECTION, direction != 0, str(direction), "1 or -1"),
+        _ORDER_KNOWN.check(not market.order_unknown),
+        Check(
+            Refusal.MANUAL_POSITION,
+            adopted or not manual,
+            f"{manual} units on both sides" if hedged else f"{holding.manual} units",
+            "0 units",
+        ),
     )
 
 
@@ -180,16 +182,20 @@ CHECKS: tuple[EntryCheck, ...] = (
 """Every condition of an entry, in the order they are recorded and listed."""
 
 
-def _off(reason: Refusal, on: bool) -> Check:
-    return Check(reason, not on, "on" if on else "off", "off")
+def _at_least(reason: Refusal, value: float | None, limit: float) -> Check:
+    return Check(reason, value is not None and value >= limit, _number(value), f">= {limit}")
+
+
+def _at_most(reason: Refusal, value: float | None, limit: float) -> Check:
+    return Check(reason, value is not None and value <= limit, _number(value), f"<= {limit}")
 
 
 def _weights_ms(weights: Weights | None, instrument: str, now_ms: int) -> int | None:
     """The older of the times of weights and gates blob; a time in the future if either is one."""
     if weights is None or weights.gates_ts is None or weights.holds(instrument):
         return None
-    older, newer = sorted((weights.ts, weights.gates_ts))
-    return newer if newer > now_ms else older
+    newer = max(weights.ts, weights.gates_ts)
+    return newer if newer > now_ms else min(weights.ts, weights.gates_ts)
 
 
 def _age(reason: Refusal, made_ms: int | None, limit_s: float, now_ms: int) -> Check:

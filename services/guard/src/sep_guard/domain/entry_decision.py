@@ -15,9 +15,11 @@ def decide_entry(request: EntryRequest) -> Action:
     if case.side and not size.order and not size.refused:
         return case.hold(target, size.reasons)
     checks = check_entry(case.view, case.market, case.limits)
-    refused = dict.fromkeys((*failed(checks), *(size.reasons if size.refused else ())))
+    refused: tuple[str, ...] = failed(checks)
+    if size.refused:
+        refused = tuple(dict.fromkeys((*refused, *size.reasons)))
     if refused:
-        return case.refuse(target, tuple(refused), checks, size.bounds)
+        return case.refuse(target, refused, checks, size.bounds)
     if not size.order:
         return case.hold(target, size.reasons, checks)
     return Action(

@@ -47,7 +47,7 @@ def ramp_ended(request: EntryRequest, margin: Decimal) -> Limited:  # noqa: ARG0
 
 def ramp_step(request: EntryRequest, margin: Decimal) -> Limited:
     """At most one ramp step a cycle."""
-    step = request.budget.ramp_step
+    step = request.case.budget.ramp_step
     return cut(step, SizeReason.RAMP_LIMITED) if step < margin else PASSED
 
 
@@ -59,7 +59,7 @@ def budget_left(request: EntryRequest, margin: Decimal) -> Limited:
     """
     case, per_unit = request.case, request.margin_per_unit
     portfolio = case.limits.portfolio
-    cap = request.budget.per_instrument
+    cap = case.budget.per_instrument
     left = min(case.capacity.headroom, cap - abs(case.current) * per_unit)
     if left >= margin:
         return PASSED
@@ -94,6 +94,8 @@ def limit_entry(request: EntryRequest, limiters: Sequence[Limiter] = LIMITERS) -
     margin, reasons, bounds = request.margin, list[str](), list[Bound]()
     for limiter in limiters:
         limited = limiter(request, margin)
+        if limited is PASSED:
+            continue
         if limited.bound is not None:
             bounds.append(limited.bound)
         if limited.verdict is Verdict.REFUSE:

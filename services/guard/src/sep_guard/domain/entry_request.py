@@ -4,65 +4,65 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from functools import cached_property
+from typing import NamedTuple
 
 from sep_guard.domain.actions import Brackets
 from sep_guard.domain.brackets import brackets_of
-from sep_guard.domain.budget import Budget, budget_of
 from sep_guard.domain.case import Case
 from sep_guard.domain.market import ZERO
 from sep_guard.domain.risk.exposure import Bound
 
 
-@dataclass(frozen=True, kw_only=True)
-class EntryRequest:
+class EntryRequest(NamedTuple):
     """An increase toward ``target`` signed units before any limit, and what it is made from.
 
     What several limiters need is computed once.
+
+    Attributes:
+        margin_per_unit: margin of one unit, above 0.
+        units: units that the position would grow by.
+        unit_value: value of one unit in home currency; 0 where it is unknown.
+        nav: NAV, or 0 where it can't be right: then no limit allows anything.
+        brackets: stop, target and worst fill of the order; None without a quote or a bracket.
+        unit_loss: loss of one unit from the worst fill that the order allows; None without a
+            stop.
     """
 
     case: Case
     target: Decimal
     margin_per_unit: Decimal
+    units: Decimal
+    unit_value: Decimal
+    nav: Decimal
+    brackets: Brackets | None
+    unit_loss: Decimal | None
 
-    @cached_property
-    def brackets(self) -> Brackets | None:
-        """Stop, target and worst fill of the order; None without a quote or a bracket."""
-        return brackets_of(self.case)
-
-    @cached_property
-    def budget(self) -> Budget:
-        """The budget of the account."""
-        return budget_of(self.case.view.account, self.case.limits.portfolio)
-
-    @property
-    def unit_value(self) -> Decimal:
-        """Value of one unit in home currency; 0 where it is unknown."""
-        return self.case.market.value_per_unit or ZERO
-
-    @property
-    def unit_loss(self) -> Decimal | None:
-        """Loss of one unit from the worst fill that the order allows; None without a stop."""
-        brackets, rate = self.brackets, self.case.market.home_per_quote
-        if brackets is None or rate is None:
-            return None
-        return (brackets.price_bound - brackets.stop_loss) * self.case.wanted.side * rate
-
-    @cached_property
-    def nav(self) -> Decimal:
-        """NAV, or 0 where it can't be right: then no limit allows anything."""
-        nav = self.case.view.account.nav
-        return nav if nav.is_finite() and nav > 0 else ZERO
-
-    @property
-    def units(self) -> Decimal:
-        """Units that the position would grow by."""
-        return abs(self.target) - abs(self.case.current)
+    @classmethod
+    def of(cls, case: Case, target: Decimal, margin_per_unit: Decimal) -> "EntryRequest":
+        """The request of one case."""
+        nav, brackets = case.view.account.nav, brackets_of(case)
+        return cls(
+            case=case,
+            target=target,
+            margin_per_unit=margin_per_unit,
+            units=abs(target) - abs(case.current),
+            unit_value=case.market.value_per_unit or ZERO,
+            nav=nav if nav.is_finite() and nav > 0 else ZERO,
+            brackets=brackets,
+            unit_loss=_unit_loss(case, brackets),
+        )
 
     @property
     def margin(self) -> Decimal:
         """Margin that the position would grow by, in home currency."""
         return self.units * self.margin_per_unit
+
+
+def _unit_loss(case: Case, brackets: Brackets | None) -> Decimal | None:
+    rate = case.market.home_per_quote
+    if brackets is None or rate is None:
+        return None
+    return (brackets.price_bound - brackets.stop_loss) * case.wanted.side * rate
 
 
 class Verdict(StrEnum):

@@ -10,6 +10,7 @@ from sep_fx.sessions import SessionState
 from sep_guard.domain.risk.price_reference import References
 
 ZERO = Decimal(0)
+_ONE = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,9 +195,14 @@ class Market:
     holding: Holding
     order_unknown: bool
     manifold_price: Decimal | None = None
-    margin_factor: Decimal = Decimal(1)
+    margin_factor: Decimal = _ONE
     listed: bool = True
     week_closes_s: int | None = None
+
+    @property
+    def has_value(self) -> bool:
+        """Whether the value of a unit is known: there are a price and a conversion rate."""
+        return self.quote is not None and self.home_per_quote is not None
 
     @property
     def value_per_unit(self) -> Decimal | None:
@@ -227,7 +233,7 @@ class Market:
         The larger of the modelled margin and of what the broker's own count makes of it.
         """
         modelled = self.modelled_margin_per_unit
-        return None if modelled is None else modelled * max(Decimal(1), self.margin_factor)
+        return None if modelled is None else modelled * max(_ONE, self.margin_factor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 """Order sizes: rounding, minimum and maximum units, and the reasons of a size."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from sep_fx.instrument import Instrument
 
@@ -23,8 +23,7 @@ class SizeReason(StrEnum):
     MARGIN_MISMATCH = "MARGIN_MISMATCH"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
+class Size(NamedTuple):
     """Signed units to order (0 for none), the margin they take, and the reasons.
 
     ``refused`` means that a limiter refused the entry, which is recorded; without it an

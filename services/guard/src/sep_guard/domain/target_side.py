@@ -1,7 +1,7 @@
 """StrategyEngine: the side a position should be on, and when it must be closed."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from sep_fx.instants import is_fresh
 
@@ -32,8 +32,7 @@ class Cause(StrEnum):
     MARGIN_CLOSEOUT_NEAR = "MARGIN_CLOSEOUT_NEAR"
 
 
-@dataclass(frozen=True, slots=True)
-class TargetSide:
+class TargetSide(NamedTuple):
     """``side`` is 1 for long, -1 for short, 0 for flat."""
 
     side: int

@@ -1,9 +1,9 @@
 """Conditions of an entry that follow from the risk limits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
-from sep_guard.domain.checks import Candidate, Check, Refusal
+from sep_guard.domain.checks import Candidate, Check, Either, Refusal
 from sep_guard.domain.market import ZERO
 from sep_guard.domain.risk.exposure import signed_net
 from sep_guard.domain.risk.locks import Lock, LockCause
@@ -17,52 +17,67 @@ _LOCKED = {
 }
 _UNKNOWN = "unknown"
 # The same for every instrument in most cycles.
-_NO_LOCKS: dict[LockCause, Lock] = {}
-_READ = Check(Refusal.RISK_UNREADABLE, True, "read", "read")
+_READABLE = Either.of(Refusal.RISK_UNREADABLE, "read", "unreadable")
 _NOT_TRIPPED = Check(Refusal.BREAKER_TRIPPED, True, "none", "none")
-_UNLOCKED = {cause: Check(reason, True, "none", "no lock") for cause, reason in _LOCKED.items()}
+_NO_LOCK = "no lock"
+_ALL_UNLOCKED = tuple(Check(reason, True, "none", _NO_LOCK) for reason in _LOCKED.values())
 
 
-def check_risk_state(candidate: Candidate) -> Iterator[Check]:
+def check_risk_state(candidate: Candidate) -> Iterable[Check]:
     """Readable equity and ledger, and no tripped breaker."""
     risk, nav = candidate.view.risk, candidate.view.account.nav
     readable = risk.readable and nav.is_finite() and nav > 0
-    yield _READ if readable else Check(Refusal.RISK_UNREADABLE, False, "unreadable", "read")
     tripped = risk.tripped
-    yield Check(Refusal.BREAKER_TRIPPED, False, tripped, "none") if tripped else _NOT_TRIPPED
+    return (
+        _READABLE.check(readable),
+        Check(Refusal.BREAKER_TRIPPED, False, tripped, "none") if tripped else _NOT_TRIPPED,
+    )
 
 
-def check_locks(candidate: Candidate) -> Iterator[Check]:
+def check_locks(candidate: Candidate) -> Iterable[Check]:
     """No running lock, and fewer entries within the hour than allowed."""
     name, risk = candidate.market.instrument.name, candidate.view.risk
-    held_locks = risk.locks.get(name)
-    locks = {lock.cause: lock for lock in held_locks} if held_locks else _NO_LOCKS
-    for cause, unlocked in _UNLOCKED.items():
-        lock = locks.get(cause)
-        yield unlocked if lock is None else Check(_LOCKED[cause], False, lock.reason, "no lock")
-    lock = locks.get(LockCause.ORDER_RATE)
+    lock, checks = None, _ALL_UNLOCKED
+    if name in risk.locks:
+        locks = {lock.cause: lock for lock in risk.locks[name]}
+        lock, checks = locks.get(LockCause.ORDER_RATE), _lock_checks(locks)
     entries = risk.entries_last_hour.get(name, 0)
     most = candidate.limits.risk.max_entries_per_hour
     # Further steps of a position that is held belong to the entry that opened it.
     held = bool(candidate.market.holding.managed)
-    yield Check(
-        Refusal.RISK_ORDER_RATE,
-        lock is None and (held or entries < most),
-        f"{entries} entries in an hour" if lock is None else lock.reason,
-        f"< {most} entries in an hour",
+    return (
+        *checks,
+        Check(
+            Refusal.RISK_ORDER_RATE,
+            lock is None and (held or entries < most),
+            f"{entries} entries in an hour" if lock is None else lock.reason,
+            f"< {most} entries in an hour",
+        ),
     )
 
 
-def check_reference_price(candidate: Candidate) -> Iterator[Check]:
+def _lock_checks(locks: Mapping[LockCause, Lock]) -> tuple[Check, ...]:
+    return tuple(
+        Check(reason, False, lock.reason, _NO_LOCK)
+        if (lock := locks.get(cause))
+        else Check(reason, True, "none", _NO_LOCK)
+        for cause, reason in _LOCKED.items()
+    )
+
+
+def check_reference_price(candidate: Candidate) -> Iterable[Check]:
     """A quote near its last complete candle and its live manifold."""
     market, collar = candidate.market, candidate.limits.risk.price_collar_bps
-    allowed = collar_bps(market.references, collar)
-    off = deviation_bps(market.quote.mid, market.references) if market.quote else None
-    yield Check(
-        Refusal.RISK_REFERENCE_PRICE,
-        off is not None and off <= allowed,
-        _UNKNOWN if off is None else f"{off:.2f} bps",
-        f"<= {allowed:.2f} bps",
+    references = market.references
+    allowed = collar_bps(references, collar)
+    off = deviation_bps(market.quote.mid, references) if market.quote else None
+    return (
+        Check(
+            Refusal.RISK_REFERENCE_PRICE,
+            off is not None and off <= allowed,
+            _UNKNOWN if off is None else f"{off:.2f} bps",
+            f"<= {allowed:.2f} bps",
+        ),
     )
 
 

@@ -1,14 +1,13 @@
 """The reference price: a quote far from its own candle and live manifold is not traded on."""
 
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 _BPS = Decimal(10_000)
 _SIGMAS = 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class References:
+class References(NamedTuple):
     """Prices that a quote is held against; None where one can't be read.
 
     Attributes:
@@ -31,10 +30,10 @@ def collar_bps(references: References, collar: Decimal) -> Decimal:
 
 def deviation_bps(mid: Decimal, references: References) -> Decimal | None:
     """The larger distance from the two references, in basis points; None where one is missing."""
-    prices = (references.candle_close, references.manifold_price)
-    if any(price is None or price <= 0 for price in prices):
+    candle, manifold = references.candle_close, references.manifold_price
+    if candle is None or manifold is None or candle <= 0 or manifold <= 0:
         return None
-    return max(abs(mid / price - 1) * _BPS for price in prices if price is not None)
+    return max(abs(mid / candle - 1) * _BPS, abs(mid / manifold - 1) * _BPS)
 
 
 def off_reference(mid: Decimal, references: References, collar: Decimal) -> bool:
