@@ -96,10 +96,8 @@ def check_price(candidate: Candidate) -> Iterator[Check]:
         _MISSING if spread is None else f"{spread:.2f} bps",
         f"<= {limits.max_spread_bps} bps",
     )
-    tradeable = quote is not None and quote.tradeable and market.margin_per_unit is not None
-    yield Check(
-        Refusal.NOT_TRADEABLE, tradeable, "tradeable" if tradeable else "not tradeable", "tradeable"
-    )
+    obstacle = _not_tradeable(market)
+    yield Check(Refusal.NOT_TRADEABLE, obstacle is None, obstacle or "tradeable", "tradeable")
     far_enough = (
         quote is not None
         and bracket is not None
@@ -200,3 +198,14 @@ def _age(reason: Refusal, made_ms: int | None, limit_s: float, now_ms: int) -> C
 
 def _number(value: float | Decimal | None) -> str:
     return _MISSING if value is None else f"{value:.6g}"
+
+
+def _not_tradeable(market: Market) -> str | None:
+    """Why no entry can be priced or filled; None if it can."""
+    if market.quote is None:
+        return "no price"
+    if not market.quote.tradeable:
+        return "halted or closed at the broker"
+    if market.margin_per_unit is None:
+        return f"no conversion rate from {market.instrument.quote} to the home currency"
+    return None
