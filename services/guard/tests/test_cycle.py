@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from sep_fx.instrument import Instrument
@@ -131,7 +132,7 @@ def only(given_view: View, limits: GuardLimits = LIMITS) -> Action:
     ],
 )
 def test_what_can_not_be_traded_names_what_is_missing(
-    changes: dict[str, object], observed: str
+    changes: dict[str, Any], observed: str
 ) -> None:
     one = market(**changes)
     (check,) = (c for c in check_entry(view(one), one, LIMITS) if c.reason == "NOT_TRADEABLE")
