@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import structlog
 from prometheus_client import CollectorRegistry
+from sep_kit.errors import StoreUnavailableError
 from sep_kit.loop import LoopMetrics, PeriodicLoop
 from sep_testing.eventually import eventually
 
@@ -142,6 +143,22 @@ async def test_a_failure_is_logged_once_and_the_recovery_once(
     failures = registry.get_sample_value("sep_loop_failures_total", {"loop": "test"})
     assert failures is not None
     assert failures >= 4
+
+
+@pytest.mark.parametrize(
+    ("error", "traced"),
+    [(StoreUnavailableError("Valkey does not answer"), False), (ValueError("a bug"), True)],
+)
+async def test_only_an_unexpected_error_is_logged_with_its_traceback(
+    registry: CollectorRegistry, error: Exception, traced: bool
+) -> None:
+    ticks = Ticks()
+    ticks.error = error
+    with structlog.testing.capture_logs() as logs:
+        async with running(ticks, registry):
+            await eventually(lambda: ticks.count >= 2)
+    (entry,) = logs
+    assert (entry["error"], bool(entry["exc_info"])) == (repr(error), traced)
 
 
 async def test_an_error_without_a_message_is_reported_too(registry: CollectorRegistry) -> None:

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sep_allocator.settings import AllocatorSettings
+from sep_evaluator import settings
+from sep_evaluator.domain import kernel
 from sep_evaluator.settings import EvaluatorSettings
 from sep_gateway.settings import GatewaySettings
 from sep_guard.settings import GuardSettings
@@ -128,6 +130,23 @@ AT_ODDS = [
     ({"CANDLE_BACKFILL_DAYS": "5"}, "CANDLE_BACKFILL_DAYS=5, EVAL_LONG_RUN_DAYS=90"),
     ({"CANDLE_GRANULARITY": "D"}, "CANDLE_GRANULARITY=D, MARKET_CALENDAR=fx"),
     ({"CANDLE_POLL_SEC": "90"}, "CANDLE_POLL_SEC=90, CANDLE_GRANULARITY=M1"),
+    # Ages count from a bar's end, so long bars leave a poll less time than a bar.
+    (
+        {"CANDLE_POLL_SEC": "300", "CANDLE_GRANULARITY": "M10"},
+        "CANDLE_POLL_SEC=300, CANDLE_GRANULARITY=M10, FRESH_MAX_SIGNAL_AGE_SEC=300",
+    ),
+    (
+        {"EVAL_SIGNAL_TTL_SEC": "3600", "CANDLE_GRANULARITY": "H4"},
+        "EVAL_SIGNAL_TTL_SEC=3600, FRESH_MAX_SIGNAL_AGE_SEC=300, CANDLE_GRANULARITY=H4",
+    ),
+    (
+        {"EVAL_LONG_RUN_DAYS": "2", "EVAL_SPAN_DAYS": "1", "CANDLE_GRANULARITY": "H1"},
+        "EVAL_LONG_RUN_DAYS=2, CANDLE_GRANULARITY=H1: metrics begin after 69 bars",
+    ),
+    (
+        {"PM_RECONCILE_SEC": "200", "SESSION_EXIT_MINUTES": "10"},
+        "PM_RECONCILE_SEC=200, GATES_BLOB_MAX_AGE_SEC=180: managed units expire",
+    ),
     ({"MARKET_CALENDAR": "24x7"}, "MARKET_CALENDAR=24x7"),
     ({"SESSION_TRADING_ENABLED": "0"}, "SESSION_TRADING_ENABLED=0"),
     ({"SESSION_EXIT_MINUTES": "0"}, "SESSION_EXIT_MINUTES=0"),
@@ -166,6 +185,10 @@ def test_a_service_checks_what_it_can_see(
 ) -> None:
     ((fault,), _) = seen(kind, {"OANDA_ENVIRONMENT": "practice", **HALT_FOLDER, **changed})
     assert fault.startswith(text)
+
+
+def test_the_first_window_is_the_kernels() -> None:
+    assert settings.FIRST_WINDOW == kernel.FIRST_WINDOW
 
 
 def test_every_relation_names_settings_that_exist() -> None:

@@ -1,6 +1,7 @@
 """A member of a list that can't be read is left out and named; the others are read."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -149,3 +150,36 @@ def test_answer_without_a_list_is_no_answer(entries: Any) -> None:
     for read in (_instruments, _positions, _trades, _prices):
         with pytest.raises(NoResponseError), parse.parsing("a list"):
             read(entries)
+
+
+SUMMARY = {
+    "id": "101-001-0000001-001", "currency": "USD", "balance": "100000", "NAV": "100000",
+    "unrealizedPL": "0", "pl": "0", "marginUsed": "20000", "marginAvailable": "80000",
+    "positionValue": "400000", "marginCloseoutPercent": "0.1", "openTradeCount": 1,
+    "openPositionCount": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "percent"),
+    [
+        ({}, "0.1"),
+        ({"marginCloseoutPercent": "0.05"}, "0.05"),
+        ({"marginCloseoutPercent": None}, "0.1"),
+        ({"marginCloseoutPercent": "NaN", "NAV": "10000"}, "1"),
+        ({"marginCloseoutPercent": "Infinity", "NAV": "0"}, "1"),
+        ({"marginCloseoutPercent": "NaN", "NAV": "0", "marginUsed": "0"}, "0"),
+    ],
+)
+def test_a_closeout_percentage_that_can_not_be_read_is_made_from_margin_and_nav(
+    changed: dict[str, Any], percent: str
+) -> None:
+    """An account near zero is when exits are needed: its view must not be lost."""
+    summary = parse.account_summary({"account": {**SUMMARY, **changed}, "lastTransactionID": "7"})
+    assert summary.margin_closeout_percent == Decimal(percent)
+
+
+def test_without_nav_and_closeout_percentage_there_is_no_view() -> None:
+    account = {**SUMMARY, "marginCloseoutPercent": "NaN", "NAV": "NaN"}
+    with pytest.raises(ValueError, match="not finite"):
+        parse.account_summary({"account": account, "lastTransactionID": "7"})

@@ -275,7 +275,12 @@ async def test_refusals_that_are_in_no_ledger_lock_the_instrument_too(open_desk:
         assert "RISK_REJECTS" in done.action.reasons, done.action
         orders = [r for r in await full_log(desk.store) if r["event"] == "order"]
         assert [(r["outcome"], r["reason"]) for r in orders] == [("REJECTED", "HTTP_400")] * 3
-        assert all(r["message"] for r in orders)
+        (words,) = {r["message"] for r in orders}
+        assert words
+        # The lock says them too: a status alone does not say what to do.
+        locks = [r for r in await full_log(desk.store) if r.get("cause") == "rejects"]
+        assert all(f"HTTP_400 ({words})" in r["reason"] for r in locks), locks
+        assert locks
 
 
 async def test_a_transaction_that_an_answer_named_by_mistake_stops_no_cycle_for_good(

@@ -89,6 +89,23 @@ async def test_margin_that_the_account_raises_is_reduced_to_the_ceiling_in_one_c
         assert [t.current_units for t in trades(stack)] == units
 
 
+async def test_margin_that_a_hand_trade_takes_is_freed_from_what_is_managed(stack: Stack) -> None:
+    """The position stays under its own cap: only the ceiling of all margin is passed."""
+    async with holding_eur(stack) as stub:
+        for _ in range(5):
+            await reconcile(stub)
+        hand = D(0)
+        while used(stack) < D(27_000):
+            by_hand(stack, 50_000, JPY)
+            hand += 50_000
+        actions = await reconcile(stub)
+        assert actions[EUR].kind == REDUCTION, actions[EUR]
+        assert "MARGIN_OVER_CEILING" in actions[EUR].reasons
+        # 30 % of what is available after the trade, of about 100,000.
+        assert used(stack) <= D(23_100)
+        assert sum(t.current_units for t in trades(stack) if t.instrument == JPY) == hand
+
+
 async def test_no_cycle_is_planned_on_a_view_without_the_last_fill(stack: Stack) -> None:
     async with stack.start() as stub:
         await first_cycle(stack)

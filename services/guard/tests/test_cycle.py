@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from sep_fx.instrument import Instrument
@@ -9,6 +10,7 @@ from sep_fx.sessions import SessionState
 from sep_guard.domain.actions import Action, Kind
 from sep_guard.domain.checks import Refusal
 from sep_guard.domain.cycle import plan_cycle
+from sep_guard.domain.entry_checks import check_entry
 from sep_guard.domain.limits import Controls, EntryLimits, GuardLimits, PortfolioLimits
 from sep_guard.domain.margin_gate import margin_gate
 from sep_guard.domain.market import Account, Bracket, Holding, Market, Quote, Signal, Weights
@@ -118,6 +120,23 @@ def view(one: Market | None = None, **changes: object) -> View:
 def only(given_view: View, limits: GuardLimits = LIMITS) -> Action:
     (action,) = plan_cycle(given_view, limits).actions
     return action
+
+
+@pytest.mark.parametrize(
+    ("changes", "observed"),
+    [
+        ({"quote": None}, "no price"),
+        ({"quote": quote("1.10012", tradeable=False)}, "halted or closed at the broker"),
+        ({"home_per_quote": None}, "no conversion rate from USD to the home currency"),
+        ({}, "tradeable"),
+    ],
+)
+def test_what_can_not_be_traded_names_what_is_missing(
+    changes: dict[str, Any], observed: str
+) -> None:
+    one = market(**changes)
+    (check,) = (c for c in check_entry(view(one), one, LIMITS) if c.reason == "NOT_TRADEABLE")
+    assert (check.observed, check.passed) == (observed, observed == "tradeable")
 
 
 def test_a_weight_leads_to_an_entry_limited_by_the_ramp() -> None:

@@ -141,6 +141,29 @@ async def test_an_engage_while_the_store_restarts_holds_one_second_later(stack: 
         await eventually(trades)
 
 
+async def test_an_engage_while_the_store_hangs_is_answered_at_once_and_written_when_it_can_be(
+    stack: Stack,
+) -> None:
+    async with stack.guard() as guard:
+        await eventually(lambda: is_released(guard))
+        stack.valkey.freeze()
+        began = time.monotonic()
+        response = await engage(guard)
+        # Half a second for the store, and no more than 0.3 s for the gateway.
+        assert time.monotonic() - began < 1.5
+        assert (response.kill_switch, response.durable) == (True, False)
+        assert {f.name for f in stack.folder.iterdir()} == {
+            "kill_switch.guard.json", "kill_switch.gateway.json",
+        }  # fmt: skip
+        assert await state(guard)
+        stack.valkey.thaw()
+        assert await stack.entry("after-the-hang") == "KILL_SWITCH"
+        await eventually(lambda: is_stored(stack, b"1"), within_s=20)
+        await eventually(lambda: none_left(stack))
+        # Once it is written, one more is durable.
+        assert (await engage(guard)).durable
+
+
 async def test_a_pending_engage_survives_a_restart_of_guard_and_store(stack: Stack) -> None:
     async with stack.guard() as guard:
         await eventually(lambda: is_released(guard))

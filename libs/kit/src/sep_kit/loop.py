@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sep_kit.cancellation import cancellation_requested, raise_if_cancelled
+from sep_kit.errors import SepError
 from sep_kit.logging import get_logger
 from sep_kit.refusal import StartRefusedError
 
@@ -115,7 +116,9 @@ class PeriodicLoop:
                 raise
             self._metrics.failures.labels(self.name).inc()
             if not self._failed_before:
-                _log.warning("loop fails", loop=self.name, error=repr(error), exc_info=error)
+                # An error that the project itself raised says what happened; others are bugs.
+                trace = None if isinstance(error, SepError) else error
+                _log.warning("loop fails", loop=self.name, error=repr(error), exc_info=trace)
             self._failing, self._failed_before = f"fails: {str(error) or repr(error)}", True
             return
         finally:

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from pydantic import Field, Json
+from sep_fx.freshness import bar_age_limit
 from sep_kit.service import StackSettings
 from sep_kit.settings.fields import Finite, InstrumentName, Seconds
 from sep_kit.settings.relations import Relation
@@ -10,6 +11,10 @@ from sep_kit.settings.shared.thresholds import ThresholdKnobs
 
 from sep_evaluator.domain.evaluation import GateLimits
 from sep_evaluator.domain.floors import BaseFloors
+
+_DAY_S = 86_400
+FIRST_WINDOW = 69
+"""The kernel's, which this module does not import: all parts load the settings of all services."""
 
 
 class EvaluatorSettings(ThresholdKnobs, StackSettings):
@@ -33,14 +38,19 @@ class EvaluatorSettings(ThresholdKnobs, StackSettings):
             sentence="live manifolds expire before they are made anew; make them more often",
         ),
         Relation(
-            names=("eval_signal_ttl_sec", "fresh_max_signal_age_sec"),
-            holds=lambda ttl, age: ttl > age,
+            names=("eval_signal_ttl_sec", "fresh_max_signal_age_sec", "candle_granularity"),
+            holds=lambda ttl, age, bar: ttl > bar_age_limit(age, bar.seconds),
             sentence="signals are deleted while they may still be used; store them longer",
         ),
         Relation(
             names=("candle_backfill_days", "eval_long_run_days"),
             holds=lambda backfill, long_run: backfill >= long_run,
             sentence="the long run needs all of its days as candles; fetch more days",
+        ),
+        Relation(
+            names=("eval_long_run_days", "candle_granularity"),
+            holds=lambda days, bar: days * _DAY_S / bar.seconds > FIRST_WINDOW,
+            sentence=f"metrics begin after {FIRST_WINDOW} bars; use more days or shorter bars",
         ),
     )
 

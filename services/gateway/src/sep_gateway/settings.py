@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
+from sep_fx.freshness import bar_age_limit
 from sep_fx.granularity import Granularity
 from sep_kit.service import StackSettings
 from sep_kit.settings.broker_hosts import (
@@ -85,6 +86,13 @@ class GatewaySettings(HaltKnobs, StackSettings):
             names=("candle_poll_sec", "candle_granularity"),
             holds=lambda poll, bar: poll is None or poll <= bar.seconds,
             sentence="candles must be polled at least once a bar",
+        ),
+        Relation(
+            names=("candle_poll_sec", "candle_granularity", "fresh_max_signal_age_sec"),
+            holds=lambda poll, bar, age: (
+                poll is None or bar.seconds + poll <= bar_age_limit(age, bar.seconds)
+            ),
+            sentence="a candle may grow too old before the next is fetched; poll more often",
         ),
     )
 

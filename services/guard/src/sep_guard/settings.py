@@ -82,6 +82,11 @@ class GuardSettings(RiskKnobs, AllocationKnobs, ThresholdKnobs, HaltKnobs, Stack
             sentence="a cycle must fit twice into the minutes before a session ends",
         ),
         Relation(
+            names=("pm_reconcile_sec", "gates_blob_max_age_sec"),
+            holds=lambda cycle, age: cycle < age,
+            sentence="managed units expire before they are written anew; reconcile more often",
+        ),
+        Relation(
             names=("kill_switch_force_env", "kill_switch"),
             holds=lambda force, engaged: engaged or not force,
             sentence="the environment can force the kill switch on, never off",

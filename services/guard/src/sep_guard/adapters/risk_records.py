@@ -87,6 +87,7 @@ class RefusedOrderRecord(Document):
     reason: str
     transaction_id: int = Field(ge=0)
     ts_ms: int
+    message: str = ""
 
     @classmethod
     def of(cls, order: RefusedOrder) -> "RefusedOrderRecord":

@@ -20,6 +20,7 @@ from sep_guard.ports import Broker, GuardStore, Transaction, Writes
 
 _log = get_logger("PortfolioManager")
 _STORE_TIMEOUT_S = 3.0
+_LONGEST_MESSAGE = 200
 # Far more than the orders of any outage; older ones are dropped.
 _MAX_BACKLOG = 5_000
 
@@ -220,4 +221,5 @@ def _refused(intent: Intent, result: Result, ts_ms: int) -> RefusedOrder:
         reason=result.reason,
         transaction_id=result.transaction_id,
         ts_ms=ts_ms,
+        message=result.message[:_LONGEST_MESSAGE],
     )

@@ -34,7 +34,6 @@ _NO_CLOSE_S = 7 * 86_400
 _KILL_SWITCH = Either.of(Refusal.KILL_SWITCH, "off", "on")
 _READ_ONLY = Either.of(Refusal.READ_ONLY, "off", "on")
 _LIVE = Either.of(Refusal.LIVE_TRADING_DISABLED, "allowed", "not allowed")
-_TRADEABLE = Either.of(Refusal.NOT_TRADEABLE, "tradeable", "not tradeable")
 _SESSION = Either.of(Refusal.SESSION_CLOSED, "open", "closed")
 _MARGIN_GATE = Either.of(Refusal.MARGIN_GATE, "open", "closed")
 _LINK = Either.of(Refusal.BROKER_LINK, "sound", "broken")
@@ -97,6 +96,7 @@ def check_price(candidate: Candidate) -> Iterable[Check]:
     quote = market.quote
     bracket = market.signal.bracket if market.signal else None
     spread = quote.spread_bps if quote else None
+    obstacle = _not_tradeable(market)
     far_enough = (
         quote is not None
         and bracket is not None
@@ -111,7 +111,7 @@ def check_price(candidate: Candidate) -> Iterable[Check]:
             _MISSING if spread is None else f"{spread:.2f} bps",
             f"<= {limits.max_spread_bps} bps",
         ),
-        _TRADEABLE.check(quote is not None and quote.tradeable and market.has_value),
+        Check(Refusal.NOT_TRADEABLE, obstacle is None, obstacle or "tradeable", "tradeable"),
         Check(Refusal.STOP_TOO_CLOSE, far_enough, seen, widest),
     )
 
@@ -206,3 +206,14 @@ def _age(reason: Refusal, made_ms: int | None, limit_s: float, now_ms: int) -> C
 
 def _number(value: float | Decimal | None) -> str:
     return _MISSING if value is None else f"{value:.6g}"
+
+
+def _not_tradeable(market: Market) -> str | None:
+    """Why no entry can be priced or filled; None if it can."""
+    if market.quote is None:
+        return "no price"
+    if not market.quote.tradeable:
+        return "halted or closed at the broker"
+    if market.margin_per_unit is None:
+        return f"no conversion rate from {market.instrument.quote} to the home currency"
+    return None

@@ -65,17 +65,18 @@ def positive(text: str) -> Decimal:
 def account_summary(response: Json) -> AccountSummary:
     """Parses ``/summary``."""
     account = response["account"]
+    nav, used = _net_asset_value(account["NAV"]), finite(account["marginUsed"])
     return AccountSummary(
         id=str(account["id"]),
         currency=str(account["currency"]),
         balance=finite(account["balance"]),
-        nav=_net_asset_value(account["NAV"]),
+        nav=nav,
         unrealized_pl=finite(account["unrealizedPL"]),
         pl=finite(account["pl"]),
-        margin_used=finite(account["marginUsed"]),
+        margin_used=used,
         margin_available=finite(account["marginAvailable"]),
         position_value=finite(account["positionValue"]),
-        margin_closeout_percent=finite(account["marginCloseoutPercent"]),
+        margin_closeout_percent=_closeout_percent(account.get("marginCloseoutPercent"), used, nav),
         open_trade_count=int(account["openTradeCount"]),
         open_position_count=int(account["openPositionCount"]),
         last_transaction_id=int(response["lastTransactionID"]),
@@ -97,6 +98,24 @@ def _net_asset_value(text: str) -> Decimal:
     except InvalidOperation:
         return _NOT_A_NUMBER
     return value if value.is_finite() else _NOT_A_NUMBER
+
+
+def _closeout_percent(text: Any, margin_used: Decimal, nav: Decimal) -> Decimal:
+    """The broker's figure, or the same made from margin and NAV where it can't be read.
+
+    With margin in use and a NAV of zero or below there is no such share: the closeout is due.
+
+    Raises:
+        ValueError: neither can be read.
+    """
+    try:
+        return finite(text)
+    except PARSE_ERRORS:
+        if not nav.is_finite():
+            raise
+    if not margin_used:
+        return Decimal(0)
+    return margin_used / (2 * nav) if nav > 0 else Decimal(1)
 
 
 def _readable(text: Any) -> Decimal | None:

@@ -255,7 +255,8 @@ def count_refused(
         trigger = Trigger(
             instrument=event.instrument,
             cause=LockCause.REJECTS,
-            reason=f"the broker refused {count} entries in a row: {event.reason}",
+            reason=f"the broker refused {count} entries in a row: {event.reason}"
+            + (f" ({event.message})" if event.message else ""),
         )
     return _with(state, event.instrument, after), trigger
 

@@ -62,12 +62,16 @@ class Closed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The broker rejected or cancelled an entry of this stack; ``reason`` in its own words."""
+    """The broker rejected or cancelled an entry of this stack.
+
+    ``reason`` is its code, or the status of its answer; ``message`` is what it said besides.
+    """
 
     transaction_id: int
     ts_ms: int
     instrument: str
     reason: str
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,8 @@ class RefusedOrder:
 
     Attributes:
         transaction_id: of the cancel or reject; 0 where the answer named none.
-        reason: in the broker's own words.
+        reason: the broker's code, or the status of its answer.
+        message: what the broker said besides.
     """
 
     client_order_id: str
@@ -30,6 +31,7 @@ class RefusedOrder:
     reason: str
     transaction_id: int
     ts_ms: int
+    message: str = ""
 
 
 def count_orders(
@@ -50,6 +52,7 @@ def count_orders(
             ts_ms=order.ts_ms,
             instrument=order.instrument,
             reason=order.reason,
+            message=order.message,
         )
         state, trigger = count_refused(state, event, limits)
         if trigger is not None:
