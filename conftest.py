@@ -1,6 +1,7 @@
 """What holds for every test of the repository: markers by path, order, and Ctrl-C."""
 
 import signal
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,40 +10,43 @@ ROOT = Path(__file__).parent
 
 # Tests that start a container engine, or whose bounds of time need an idle machine.
 SERIAL = ("tests/containers/",)
-# Measured: together these take most of the time. They start first, so that none is left to run
-# alone at the end, and `make test-fast` leaves them out. Rename a file here too.
+# Measured: together these take most of the time. They start first and in this order, so that none
+# is left to run alone at the end, and `make test-fast` leaves them out. Rename a file here too.
 SLOW = (
-    "services/gateway/tests/test_stream_fault_storm.py",
-    "tests/surface/test_method_errors.py",
-    "tests/e2e/",
     "tests/console/",
+    "tests/surface/test_method_errors.py",
+    "tests/e2e/test_stack.py",
+    "tests/e2e/test_documents.py",
+    "services/gateway/tests/test_stream_fault_storm.py",
     "tests/operations/",
     "services/evaluator/tests/test_evaluator_crashes.py",
+    "tests/e2e/",
     "tests/surface/",
+    "services/guard/tests/test_account_situations.py",
+    "services/evaluator/tests/test_evaluator_loops.py",
+    "services/allocator/tests/test_allocator_service.py",
+    "services/guard/tests/test_scripted_day.py",
+    "services/guard/tests/test_fault_day.py",
+    "services/guard/tests/test_store_outage.py",
+    "services/guard/tests/test_cycle_properties.py",
+    "services/evaluator/tests/test_evaluator_service.py",
     "tools/*/tests/test_up.py",
     "tools/research/tests/test_runs.py",
     "tools/research/tests/test_verdicts.py",
-    "services/evaluator/tests/test_evaluator_service.py",
+    "services/gateway/tests/test_gateway_candles.py",
+    "services/gateway/tests/test_gateway_orders.py",
     "services/evaluator/tests/test_cli.py",
     "services/gateway/tests/test_thousand_lost_responses.py",
     "services/gateway/tests/test_bad_values.py",
-    "services/gateway/tests/test_gateway_candles.py",
     "services/gateway/tests/test_streams.py",
-    "services/allocator/tests/test_allocator_service.py",
-    "services/guard/tests/test_fault_day.py",
-    "services/guard/tests/test_scripted_day.py",
-    "services/guard/tests/test_account_situations.py",
-    "services/guard/tests/test_store_outage.py",
-    "services/guard/tests/test_cycle_properties.py",
-    "libs/kit/tests/test_candle_store.py",
     "services/guard/tests/test_guard_service.py",
     "services/gateway/tests/test_gateway_lifecycle.py",
-    "services/gateway/tests/test_gateway_orders.py",
-    "services/evaluator/tests/test_evaluator_loops.py",
+    "libs/kit/tests/test_candle_store.py",
 )
-# Each of these suites runs in one process, since its tests share a running stack. Of the others
-# each file does.
-GROUPS = ("tests/e2e/", "tests/operations/", "tests/console/")
+# A suite that runs in one process, and fixtures of a session that start a stack: the files whose
+# tests use one run in one process, so that it starts once. Every other file is a group of its own.
+GROUPS = ("tests/console/",)
+SHARED = ("api", "shell")
 FAST = ("libs/", "services/", "clients/", "tests/contract/", "tests/development/")
 
 
@@ -78,9 +82,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         rank = _rank(_path(item), SLOW)
         return len(SLOW) if rank is None else rank
 
+    groups = {path: path for path in map(_path, items)}
+    for item in items:
+        for fixture in set(SHARED).intersection(getattr(item, "fixturenames", ())):
+            groups[_path(item)] = fixture
     for item in items:
         rank = _rank(_path(item), GROUPS)
-        group = _path(item) if rank is None else GROUPS[rank]
+        group = groups[_path(item)] if rank is None else GROUPS[rank]
         item.add_marker(pytest.mark.xdist_group(group))
         if _rank(_path(item), SERIAL) is not None:
             item.add_marker(pytest.mark.serial)
@@ -90,9 +98,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _path(item: pytest.Item) -> str:
-    return item.path.relative_to(ROOT).as_posix()
+    return _relative(item.path)
 
 
+# Cached: thousands of tests are in some three hundred files.
+@cache
+def _relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
 def _rank(path: str, patterns: tuple[str, ...]) -> int | None:
     """The place of the first pattern that a path matches: a folder, a file, or a glob."""
     for rank, pattern in enumerate(patterns):

@@ -19,7 +19,7 @@ from sep_kit.death_signal import dying_with_us
 
 ROOT = Path(__file__).parents[1]
 # More processes than cores: most tests wait for servers, timeouts and intervals.
-_WORKERS_PER_CORE = 2
+_WORKERS_PER_CORE = 2.5
 _NOTHING_COLLECTED = 5
 _CLOSING = re.compile(r"^=* ?((?:\d+ [a-z]+(?:, )?)+ in .*?|no tests ran.*?) ?=*$")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -32,7 +32,9 @@ def main() -> int:
     fast = "--fast" in arguments
     arguments = [argument for argument in arguments if argument != "--fast"]
     started = time.monotonic()
-    workers = os.environ.get("TEST_WORKERS") or str(_WORKERS_PER_CORE * (os.cpu_count() or 1))
+    workers = os.environ.get("TEST_WORKERS") or str(
+        round(_WORKERS_PER_CORE * (os.cpu_count() or 1))
+    )
     parallel = ("-n", workers, "--dist", "loadgroup", "--no-loadscope-reorder")
     phases: dict[str, tuple[str, ...]]
     if fast:
@@ -63,7 +65,9 @@ def _pytest(name: str, *arguments: str) -> tuple[int, str]:
     # Ctrl-C reaches pytest as well; it ends in its own way, and its summary is passed on.
     before = signal.signal(signal.SIGINT, _ignore)
     try:
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(
+            command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE
+        ) as process:
             assert process.stdout is not None
             # In pieces, not lines: pytest's progress dots shall appear at once.
             rest = b""
@@ -78,6 +82,14 @@ def _pytest(name: str, *arguments: str) -> tuple[int, str]:
         return process.returncode, closing
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with compiled Python written to disk, which images for containers often turn off.
+
+    Otherwise every test process, and every service that one starts, compiles all modules again.
+    """
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _ignore(*_: object) -> None:

@@ -8,14 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 from sep_client import AsyncClient, Client
 from sep_client.errors import UnauthenticatedError
 from sep_edge.openapi.errors import HTTP_STATUS
@@ -56,6 +49,15 @@ def test_generated_requests_get_documented_responses(
     api: Stack,
 ) -> None:
     """Schemathesis: no 5xx, and only documented statuses, content types and schemas."""
+    # Two seconds in every process that collects this file.
+    import schemathesis
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi.checks import (
+        content_type_conformance,
+        response_schema_conformance,
+        status_code_conformance,
+    )
+
     schema = schemathesis.openapi.from_url(f"{api.url}/openapi.json")
     checks = (
         not_a_server_error,
@@ -76,6 +78,8 @@ def test_generated_requests_get_documented_responses(
 
 
 def _modes(operation: Any) -> list[Any]:
+    import schemathesis
+
     modes = [schemathesis.GenerationMode.POSITIVE]
     if operation.query or operation.body:
         modes.append(schemathesis.GenerationMode.NEGATIVE)
@@ -83,6 +87,8 @@ def _modes(operation: Any) -> list[Any]:
 
 
 def _call_all(strategy: Any, checks: Any, api: Stack) -> None:
+    from schemathesis.checks import not_a_server_error
+
     @settings(
         max_examples=12,
         database=None,

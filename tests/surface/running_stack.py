@@ -125,8 +125,7 @@ async def running_stack(
             settings = load_settings(kind, _known(kind, environment | own), Path("/nonexistent"))
             await parts[name].enter_async_context(running_service(name, settings, build))
         envoy = await resources.enter_async_context(running_envoy(folder, addresses, cache=False))
-        store = open_valkey(valkey.url)
-        resources.push_async_callback(store.aclose)
+        store = await resources.enter_async_context(open_valkey(valkey.url))
         http = await resources.enter_async_context(
             httpx.AsyncClient(base_url=envoy.url, trust_env=False, timeout=20)
         )

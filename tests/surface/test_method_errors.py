@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from sep_contract import Method
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, open_valkey, reply
+from sep_kit.store.connection import open_valkey, reply
 from sep_paper_broker.orders.requests import MarketOrderRequest
 from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer
@@ -87,17 +87,19 @@ async def call_all(stack: RunningStack, requests: dict[str, Json] | None = None)
     }
 
 
-async def with_a_damaged_breaker(stack: RunningStack, store: Valkey) -> Outcomes:
+async def with_a_damaged_breaker(stack: RunningStack) -> Outcomes:
     """A release while the stored breaker can't be read.
 
-    A cycle that began before writes the state that it read, so the damage is done again until a
-    release meets it.
+    New weights begin a cycle, which writes the state that it read before: the damage is done again
+    until a release meets it.
     """
-    while True:
-        await reply(store.set(keys.RISK_BREAKER, "{"))
-        seen = await call_some(stack, {"SetKillSwitch": RELEASE})
-        if OK not in seen["SetKillSwitch"]:
-            return seen
+
+    async def refused() -> Outcomes | None:
+        await reply(stack.store.set(keys.RISK_BREAKER, "{"))
+        outcomes = await call_some(stack, {"SetKillSwitch": RELEASE})
+        return None if OK in outcomes["SetKillSwitch"] else outcomes
+
+    return await eventually(refused, within_s=60) or {}
 
 
 async def with_the_switch_released(stack: RunningStack) -> Outcomes:
@@ -128,17 +130,18 @@ async def until(stack: RunningStack, *names: str) -> None:
 async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> OutcomesBySituation:
     """A stack without the lease, then in normal operation, then without its store."""
     seen: OutcomesBySituation = {}
-    store = open_valkey(valkey.url)
-    for name in SERVICES:
-        await reply(store.hset(keys.lease(name), mapping={"holder": "elsewhere", "token": "1"}))
+    async with open_valkey(valkey.url) as store:
+        for name in SERVICES:
+            lease = {"holder": "elsewhere", "token": "1"}
+            await reply(store.hset(keys.lease(name), mapping=lease))
     async with running_stack(folder, valkey) as stack:
         await until(stack, "GetBudget", "GetStatus")
         seen["another replica has the lease, and nothing is stored yet"] = await call_all(stack)
         seen["another replica has the lease, and the breaker is acknowledged"] = await call_some(
             stack, {"SetKillSwitch": {**RELEASE, "acknowledge_breaker": True}}
         )
-        await reply(store.delete(*map(keys.lease, SERVICES)))
-        await reply(store.xadd(keys.GUARD_DECISIONS, {"decision": DECISION}))
+        await reply(stack.store.delete(*map(keys.lease, SERVICES)))
+        await reply(stack.store.xadd(keys.GUARD_DECISIONS, {"decision": DECISION}))
         await until(
             stack, "GetHealth", "GetManifoldCoeffs", "ListGates", "ExecuteDrain", "GetDecision"
         )
@@ -147,8 +150,8 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         seen["the decision is unknown"] = await call_some(stack, {"GetDecision": {"id": "none"}})
         seen["the order is too small"] = await call_some(stack, order("0.1"))
         seen["the order is too large"] = await call_some(stack, order("1000000001"))
-        seen["the breaker is tripped"] = await with_a_damaged_breaker(stack, store)
-        await reply(store.delete(keys.RISK_BREAKER))
+        seen["the breaker is tripped"] = await with_a_damaged_breaker(stack)
+        await reply(stack.store.delete(keys.RISK_BREAKER))
         seen["the kill switch is released"] = await with_the_switch_released(stack)
         seen |= await with_refused_orders(stack)
         seen["the guard's view is older than a fill"] = await with_a_stale_view(stack)
@@ -166,7 +169,6 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         seen["the journal's tables are gone"] = await call_some(
             stack, {name: REQUESTS.get(name, {}) for name in (*names, "GetDecision")}
         )
-        await store.aclose()
     return seen
 
 

@@ -37,12 +37,9 @@ FEW_EXAMPLES = settings(max_examples=25)
 @asynccontextmanager
 async def empty_store(server: ValkeyServer) -> AsyncIterator[Valkey]:
     """An empty store for each example."""
-    client = open_valkey(server.url)
-    await client.flushall()
-    try:
+    async with open_valkey(server.url) as client:
+        await client.flushall()
         yield client
-    finally:
-        await client.aclose()
 
 
 def of_first_chunk(written: list[Candle]) -> CandleColumns:
@@ -227,25 +224,23 @@ async def test_only_new_candles_are_published(store: Valkey) -> None:
 
 
 async def test_without_the_store_reads_and_writes_raise(valkey: ValkeyServer) -> None:
-    client = open_valkey(valkey.url)
-    candles = CandleStore(client)
-    valkey.kill()
-    with pytest.raises(StoreUnavailableError):
-        await candles.write("EUR_USD", M1, columns([candle()]))
-    with pytest.raises(StoreUnavailableError):
-        await candles.read_bars("EUR_USD", M1, 0)
-    await client.aclose()
+    async with open_valkey(valkey.url) as client:
+        candles = CandleStore(client)
+        valkey.kill()
+        with pytest.raises(StoreUnavailableError):
+            await candles.write("EUR_USD", M1, columns([candle()]))
+        with pytest.raises(StoreUnavailableError):
+            await candles.read_bars("EUR_USD", M1, 0)
 
 
 async def test_candles_survive_a_killed_store(valkey: ValkeyServer) -> None:
-    client = open_valkey(valkey.url)
-    candles = CandleStore(client)
-    await candles.write("EUR_USD", M1, columns([candle()]))
-    valkey.kill()
-    valkey.start()
-    assert await all_candles(candles, "EUR_USD") == [candle()]
-    assert await reply(client.hkeys(keys.candles("EUR_USD", M1)))
-    await client.aclose()
+    async with open_valkey(valkey.url) as client:
+        candles = CandleStore(client)
+        await candles.write("EUR_USD", M1, columns([candle()]))
+        valkey.kill()
+        valkey.start()
+        assert await all_candles(candles, "EUR_USD") == [candle()]
+        assert await reply(client.hkeys(keys.candles("EUR_USD", M1)))
 
 
 async def test_a_malformed_head_is_left_out_until_the_next_write_repairs_it(

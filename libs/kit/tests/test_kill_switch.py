@@ -17,17 +17,16 @@ ENGAGED = KillSwitchChange(ts=2, engaged=True, reason="closing", actor="bob")
 async def test_while_the_store_is_down_it_is_engaged_and_can_not_be_changed(
     valkey: ValkeyServer,
 ) -> None:
-    client = open_valkey(valkey.url)
-    switch = KillSwitch(client)
-    await switch.set(RELEASED)
-    valkey.kill()
-    state = await switch.read()
-    assert (state.engaged, state.reason) == (True, "the store can't be read")
-    with pytest.raises(StoreUnavailableError):
+    async with open_valkey(valkey.url) as client:
+        switch = KillSwitch(client)
         await switch.set(RELEASED)
-    with pytest.raises(StoreUnavailableError):
-        await switch.seed(RELEASED, force=False)
-    await client.aclose()
+        valkey.kill()
+        state = await switch.read()
+        assert (state.engaged, state.reason) == (True, "the store can't be read")
+        with pytest.raises(StoreUnavailableError):
+            await switch.set(RELEASED)
+        with pytest.raises(StoreUnavailableError):
+            await switch.seed(RELEASED, force=False)
 
 
 @pytest.mark.parametrize("moment", ["before the call", "between its two commands"])
@@ -35,39 +34,36 @@ async def test_a_release_that_failed_is_not_applied_when_the_store_resumes(
     valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """Its caller has got an error, and may have engaged the switch since."""
-    client, other = open_valkey(valkey.url), open_valkey(valkey.url)
-    switch = KillSwitch(client)
-    await switch.set(RELEASED)
-    await switch.set(ENGAGED)
-    if moment == "before the call":
-        valkey.freeze()
-    else:
-        read_time = client.time
-
-        async def then_freeze() -> Any:
-            result = await read_time()
-            valkey.freeze()
-            return result
-
-        monkeypatch.setattr(client, "time", then_freeze)
-    with pytest.raises(StoreUnavailableError):
+    async with open_valkey(valkey.url) as client, open_valkey(valkey.url) as other:
+        switch = KillSwitch(client)
         await switch.set(RELEASED)
-    valkey.thaw()
-    await eventually(other.ping)
-    state = await KillSwitch(other).read()
-    assert (state.engaged, state.change) == (True, ENGAGED)
-    await client.aclose()
-    await other.aclose()
+        await switch.set(ENGAGED)
+        if moment == "before the call":
+            valkey.freeze()
+        else:
+            read_time = client.time
+
+            async def then_freeze() -> Any:
+                result = await read_time()
+                valkey.freeze()
+                return result
+
+            monkeypatch.setattr(client, "time", then_freeze)
+        with pytest.raises(StoreUnavailableError):
+            await switch.set(RELEASED)
+        valkey.thaw()
+        await eventually(other.ping)
+        state = await KillSwitch(other).read()
+        assert (state.engaged, state.change) == (True, ENGAGED)
 
 
 async def test_it_survives_a_restart_of_the_store(valkey: ValkeyServer) -> None:
-    client = open_valkey(valkey.url)
-    await KillSwitch(client).set(RELEASED)
-    valkey.kill()
-    valkey.start()
-    state = await KillSwitch(client).read()
-    assert (state.engaged, state.change) == (False, RELEASED)
-    await client.aclose()
+    async with open_valkey(valkey.url) as client:
+        await KillSwitch(client).set(RELEASED)
+        valkey.kill()
+        valkey.start()
+        state = await KillSwitch(client).read()
+        assert (state.engaged, state.change) == (False, RELEASED)
 
 
 async def test_a_value_of_another_type_counts_as_engaged(store: Valkey) -> None:
@@ -112,15 +108,14 @@ async def test_concurrent_seeding_records_one_change(store: Valkey) -> None:
 async def test_a_change_during_seeding_is_not_overwritten(
     store: Valkey, shared_valkey: ValkeyServer
 ) -> None:
-    seeding = open_valkey(shared_valkey.url)
-    exists = seeding.exists
+    async with open_valkey(shared_valkey.url) as seeding:
+        exists = seeding.exists
 
-    async def check_then_change(*names: str) -> int:
-        found: int = await reply(exists(*names))
-        await KillSwitch(store).set(ENGAGED)
-        return found
+        async def check_then_change(*names: str) -> int:
+            found: int = await reply(exists(*names))
+            await KillSwitch(store).set(ENGAGED)
+            return found
 
-    seeding.exists = check_then_change  # type: ignore[assignment,method-assign]
-    await KillSwitch(seeding).seed(RELEASED, force=False)
-    assert (await KillSwitch(store).read()).change == ENGAGED
-    await seeding.aclose()
+        seeding.exists = check_then_change  # type: ignore[assignment,method-assign]
+        await KillSwitch(seeding).seed(RELEASED, force=False)
+        assert (await KillSwitch(store).read()).change == ENGAGED

@@ -137,34 +137,32 @@ async def test_a_write_goes_through_while_the_lease_is_renewed(
 async def test_without_the_store_the_lease_expires_by_itself(
     valkey: ValkeyServer, clock: FakeClock
 ) -> None:
-    client = open_valkey(valkey.url)
-    lease = Lease(client, "guard", "a", clock)
-    await lease.renew()
-    valkey.kill()
-    with pytest.raises(StoreUnavailableError):
+    async with open_valkey(valkey.url) as client:
+        lease = Lease(client, "guard", "a", clock)
         await lease.renew()
-    assert lease.held
-    clock.advance(10)
-    assert not lease.held
-    with pytest.raises((NotTheWriterError, StoreUnavailableError)):
-        await lease.write(lambda pipe: pipe.set("x", "1"))
-    await client.aclose()
+        valkey.kill()
+        with pytest.raises(StoreUnavailableError):
+            await lease.renew()
+        assert lease.held
+        clock.advance(10)
+        assert not lease.held
+        with pytest.raises((NotTheWriterError, StoreUnavailableError)):
+            await lease.write(lambda pipe: pipe.set("x", "1"))
 
 
 async def test_tokens_keep_growing_after_a_restart_of_the_store(
     valkey: ValkeyServer, clock: FakeClock
 ) -> None:
-    client = open_valkey(valkey.url)
-    before = Lease(client, "guard", "a", clock)
-    await before.renew()
-    token = before.token
-    await before.release()
-    valkey.kill()
-    valkey.start()
-    after = Lease(client, "guard", "b", clock)
-    await after.renew()
-    assert after.token > token
-    await client.aclose()
+    async with open_valkey(valkey.url) as client:
+        before = Lease(client, "guard", "a", clock)
+        await before.renew()
+        token = before.token
+        await before.release()
+        valkey.kill()
+        valkey.start()
+        after = Lease(client, "guard", "b", clock)
+        await after.renew()
+        assert after.token > token
 
 
 async def test_a_holder_that_does_not_work_yields_to_a_replica_that_waits(

@@ -136,29 +136,28 @@ async def test_the_journal_is_shown_and_never_makes_the_stack_unhealthy(stack: S
 async def test_unhealthy_without_the_store_and_answered_in_time(
     valkey: ValkeyServer, clock: FakeClock, outage: Callable[[ValkeyServer], None]
 ) -> None:
-    client = open_valkey(valkey.url)
-    async with running_stack(client, clock) as stack:
+    async with open_valkey(valkey.url) as client, running_stack(client, clock) as stack:
         outage(valkey)
         _, found = await unhealthy(stack)
         assert found == {**dict.fromkeys(SERVICES, "SERVING"), "valkey": "UNREACHABLE"}
         valkey.thaw()
-    await client.aclose()
 
 
 async def test_without_the_store_the_status_marks_what_is_unknown(
     valkey: ValkeyServer, clock: FakeClock
 ) -> None:
-    client = open_valkey(valkey.url)
-    async with running_stack(client, clock) as stack:
+    async with open_valkey(valkey.url) as client, running_stack(client, clock) as stack:
         valkey.kill()
         response = await status(stack)
         assert {f.verdict for f in response.freshness} == {"unknown"}
-        assert states(response) == {**dict.fromkeys(SERVICES, "SERVING"), "valkey": "UNREACHABLE"}
+        assert states(response) == {
+            **dict.fromkeys(SERVICES, "SERVING"),
+            "valkey": "UNREACHABLE",
+        }
         # Unknown values get the safe default.
         assert response.modes.kill_switch
         assert not response.broker.connected
         assert response.broker.error == "the store does not answer"
-    await client.aclose()
 
 
 async def status(stack: Stack) -> ops_pb2.GetStatusResponse:

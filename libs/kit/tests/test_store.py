@@ -171,13 +171,12 @@ async def test_a_malformed_blob_is_refused(store: Valkey, raw: bytes) -> None:
 
 async def test_a_timeout_is_not_retried(valkey: ValkeyServer) -> None:
     """Two seconds, not two for each of three attempts."""
-    client = open_valkey(valkey.url)
-    await reply(client.ping())
-    valkey.freeze()
-    try:
-        async with asyncio.timeout(4):
-            with pytest.raises(StoreUnavailableError):
-                await reply(client.get("x"))
-    finally:
-        valkey.thaw()
-        await client.aclose()
+    async with open_valkey(valkey.url) as client:
+        await reply(client.ping())
+        valkey.freeze()
+        try:
+            async with asyncio.timeout(4):
+                with pytest.raises(StoreUnavailableError):
+                    await reply(client.get("x"))
+        finally:
+            valkey.thaw()

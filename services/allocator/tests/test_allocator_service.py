@@ -282,16 +282,15 @@ async def test_a_new_blob_wakes_the_allocator_at_once(
 async def test_a_blob_published_while_valkey_was_away_is_allocated_afterwards(
     valkey: ValkeyServer, clock: FakeClock
 ) -> None:
-    own = open_valkey(valkey.url)
-    await store_signal(own, clock, EUR, 0.6)
-    async with running(own, clock, valkey.url, ALLOC_INTERVAL_SEC="60") as service:
-        await wait_for_hold(service, "BLOB_MISSING")
-        await asyncio.to_thread(valkey.kill)
-        await asyncio.to_thread(valkey.start)
-        await eventually(own.ping)
-        await publish(own, clock, [EUR])
-        await wait_for_selection(service, EUR)
-    await own.aclose()
+    async with open_valkey(valkey.url) as own:
+        await store_signal(own, clock, EUR, 0.6)
+        async with running(own, clock, valkey.url, ALLOC_INTERVAL_SEC="60") as service:
+            await wait_for_hold(service, "BLOB_MISSING")
+            await asyncio.to_thread(valkey.kill)
+            await asyncio.to_thread(valkey.start)
+            await eventually(own.ping)
+            await publish(own, clock, [EUR])
+            await wait_for_selection(service, EUR)
 
 
 async def test_the_ranking_is_by_score_with_the_reasons_of_closed_gates(
@@ -418,25 +417,24 @@ async def test_a_replica_that_lost_its_lease_writes_nothing(
 async def test_without_valkey_every_method_returns_store_unavailable_until_it_is_back(
     valkey: ValkeyServer, clock: FakeClock
 ) -> None:
-    own = open_valkey(valkey.url)
-    await store_signal(own, clock, EUR, 0.6)
-    async with running(own, clock, valkey.url) as service:
-        await service.publish(open_=[EUR])
-        await wait_for_selection(service, EUR)
-        age = await service.metric("sep_gates_blob_age_seconds")
-        await asyncio.to_thread(valkey.kill)
-        for method in (service.status, service.ranking):
-            with pytest.raises(SepError) as failure:
-                await method()
-            assert failure.value.reason == "STORE_UNAVAILABLE"
-        clock.advance(7)
-        # Exported ages grow while nothing can be read.
-        assert await service.metric("sep_gates_blob_age_seconds") == age + 7
-        await asyncio.to_thread(valkey.start)
-        await eventually(lambda: publishes(service))
-        found = await wait_for_selection(service, EUR)
-        await eventually(lambda: ts_advances(service, found["ts"]))
-    await own.aclose()
+    async with open_valkey(valkey.url) as own:
+        await store_signal(own, clock, EUR, 0.6)
+        async with running(own, clock, valkey.url) as service:
+            await service.publish(open_=[EUR])
+            await wait_for_selection(service, EUR)
+            age = await service.metric("sep_gates_blob_age_seconds")
+            await asyncio.to_thread(valkey.kill)
+            for method in (service.status, service.ranking):
+                with pytest.raises(SepError) as failure:
+                    await method()
+                assert failure.value.reason == "STORE_UNAVAILABLE"
+            clock.advance(7)
+            # Exported ages grow while nothing can be read.
+            assert await service.metric("sep_gates_blob_age_seconds") == age + 7
+            await asyncio.to_thread(valkey.start)
+            await eventually(lambda: publishes(service))
+            found = await wait_for_selection(service, EUR)
+            await eventually(lambda: ts_advances(service, found["ts"]))
 
 
 async def publishes(service: Service) -> bool:

@@ -22,12 +22,11 @@ from .harness import make_replica, settings_of
 async def _evaluate(job: dict[str, Any]) -> None:
     clock = FakeClock()
     clock.advance((job["now_ns"] - clock.now_ns()) / 1e9)
-    store = open_valkey(job["url"])
-    settings = settings_of(job["url"], HOTBAND_PAIRS=job["pairs"])
-    replica = make_replica(store, clock, settings, job["holder"])
-    await replica.lease.renew()
-    await replica.evaluation.evaluate_now()
-    await store.aclose()
+    async with open_valkey(job["url"]) as store:
+        settings = settings_of(job["url"], HOTBAND_PAIRS=job["pairs"])
+        replica = make_replica(store, clock, settings, job["holder"])
+        await replica.lease.renew()
+        await replica.evaluation.evaluate_now()
 
 
 def main() -> None:

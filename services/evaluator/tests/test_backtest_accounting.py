@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from backtesting import Backtest, Strategy
 from hypothesis import given, settings
 from sep_evaluator.domain.backtest import StrictSpanRun
 from sep_evaluator.domain.backtest_state import REASONS, SESSION
@@ -71,6 +70,8 @@ def price_rows(bars: Bars, run: StrictSpanRun) -> Iterator[Row]:
 
 def booked(rows: list[Row]) -> Any:
     """The result of backtesting.py, each order filled at the open of its row."""
+    # It imports bokeh, two seconds in every process that collects this file.
+    from backtesting import Backtest, Strategy
 
     class Script(Strategy):  # type: ignore[misc]
         def init(self) -> None:

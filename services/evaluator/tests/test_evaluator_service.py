@@ -176,46 +176,44 @@ async def test_a_stream_begins_with_the_last_manifold_and_ends_in_band_when_valk
     valkey: ValkeyServer, gateway: tuple[FakeGateway, str]
 ) -> None:
     prices, address = gateway
-    own = open_valkey(valkey.url)
-    await store_bars(own, PAIR, await candles_until_now(own))
-    prices.quote(PAIR, 1_000, "1.30000", "1.30010")
-    settings = settings_of(valkey.url, GATEWAY_ADDR=address)
-    async with running(settings) as service:
-        await eventually(lambda: own.exists(keys.manifold(PAIR)))
-        stream = service.stub.StreamManifolds(pb.StreamManifoldsRequest(instrument=PAIR))
-        events = aiter(stream)
-        first = (await anext(events)).manifold
-        assert (first.instrument, first.ts_ms, first.price) == (PAIR, 1_000, "1.30005")
-        prices.quote(PAIR, 2_000, "1.30010", "1.30020")
+    async with open_valkey(valkey.url) as own:
+        await store_bars(own, PAIR, await candles_until_now(own))
+        prices.quote(PAIR, 1_000, "1.30000", "1.30010")
+        settings = settings_of(valkey.url, GATEWAY_ADDR=address)
+        async with running(settings) as service:
+            await eventually(lambda: own.exists(keys.manifold(PAIR)))
+            stream = service.stub.StreamManifolds(pb.StreamManifoldsRequest(instrument=PAIR))
+            events = aiter(stream)
+            first = (await anext(events)).manifold
+            assert (first.instrument, first.ts_ms, first.price) == (PAIR, 1_000, "1.30005")
+            prices.quote(PAIR, 2_000, "1.30010", "1.30020")
 
-        async def newest() -> bool:
-            return bool((await anext(events)).manifold.ts_ms == 2_000)
+            async def newest() -> bool:
+                return bool((await anext(events)).manifold.ts_ms == 2_000)
 
-        await eventually(newest)
-        await asyncio.to_thread(valkey.kill)
-        async with asyncio.timeout(10):
-            async for event in events:
-                last = event
-        assert last.error.reason == "STORE_UNAVAILABLE"
-        await own.aclose()
-        # It recovers without a restart once Valkey is back.
-        await asyncio.to_thread(valkey.start)
+            await eventually(newest)
+            await asyncio.to_thread(valkey.kill)
+            async with asyncio.timeout(10):
+                async for event in events:
+                    last = event
+            assert last.error.reason == "STORE_UNAVAILABLE"
+            # It recovers without a restart once Valkey is back.
+            await asyncio.to_thread(valkey.start)
 
-        async def streams_again() -> bool:
-            try:
-                async for event in service.stub.StreamManifolds(pb.StreamManifoldsRequest()):
-                    return bool(event.manifold.instrument == PAIR)
-            except Exception:  # noqa: BLE001 - not yet
+            async def streams_again() -> bool:
+                try:
+                    async for event in service.stub.StreamManifolds(pb.StreamManifoldsRequest()):
+                        return bool(event.manifold.instrument == PAIR)
+                except Exception:  # noqa: BLE001 - not yet
+                    return False
                 return False
-            return False
 
-        await eventually(streams_again, within_s=15)
+            await eventually(streams_again, within_s=15)
 
 
 async def test_a_stream_ends_in_band_when_valkey_freezes(valkey: ValkeyServer) -> None:
     """A frozen server closes no connection and sends nothing, so it has to be pinged."""
-    own = open_valkey(valkey.url)
-    async with running(settings_of(valkey.url)) as service:
+    async with open_valkey(valkey.url) as own, running(settings_of(valkey.url)) as service:
         await eventually(lambda: own.exists(keys.GATES_BLOB))
         events = aiter(service.stub.StreamManifolds(pb.StreamManifoldsRequest()))
         waiting = asyncio.ensure_future(anext(events))
@@ -229,7 +227,6 @@ async def test_a_stream_ends_in_band_when_valkey_freezes(valkey: ValkeyServer) -
         finally:
             valkey.thaw()
         assert event.error.reason == "STORE_UNAVAILABLE"
-        await own.aclose()
 
 
 async def test_every_method_returns_what_is_stored(
@@ -320,9 +317,8 @@ async def test_every_method_returns_the_documented_errors(
 
 async def test_without_valkey_every_method_returns_store_unavailable(valkey: ValkeyServer) -> None:
     async with running(settings_of(valkey.url)) as service:
-        own = open_valkey(valkey.url)
-        await eventually(lambda: own.exists(keys.GATES_BLOB))
-        await own.aclose()
+        async with open_valkey(valkey.url) as own:
+            await eventually(lambda: own.exists(keys.GATES_BLOB))
         await asyncio.to_thread(valkey.kill)
         stub, unavailable = service.stub, "UNAVAILABLE STORE_UNAVAILABLE"
         calls: list[tuple[Callable[..., Any], Any]] = [

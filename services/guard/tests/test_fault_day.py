@@ -43,9 +43,11 @@ async def stand(valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> AsyncI
     )  # fmt: skip
     async with serve_paper_broker(settings, clock=clock.now_ns) as paper:
         made = Stand(paper, valkey, clock, random.Random(SEED))
-        await made.start()
-        yield made
-        await made.close()
+        try:
+            await made.start()
+            yield made
+        finally:
+            await made.close()
 
 
 async def test_a_day_of_random_faults_passes_no_cap_and_leaves_nothing_double_or_naked(

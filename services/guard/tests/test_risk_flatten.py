@@ -127,10 +127,9 @@ async def test_read_only_engages_and_closes_nothing(
 
 @pytest.fixture
 async def lonely(valkey: ValkeyServer, clock: FakeClock) -> AsyncIterator[RiskEnvironment]:
-    store = open_valkey(valkey.url)
-    yield RiskEnvironment(store, clock, valkey.url)
-    valkey.thaw()
-    await store.aclose()
+    async with open_valkey(valkey.url) as store:
+        yield RiskEnvironment(store, clock, valkey.url)
+        valkey.thaw()
 
 
 @pytest.mark.parametrize("failure", ["kill", "freeze"])

@@ -110,11 +110,10 @@ async def side(request: Any, clock: FakeClock) -> AsyncIterator[Side]:
         yield MemorySide(MemoryGuardStore())
         return
     server = request.getfixturevalue("valkey")
-    valkey = open_valkey(server.url)
-    lease = Lease(valkey, "guard", "this", clock)
-    await lease.renew()
-    yield ValkeySide(ValkeyGuardStore(valkey, lease), valkey, server, lease, clock)
-    await valkey.aclose()
+    async with open_valkey(server.url) as valkey:
+        lease = Lease(valkey, "guard", "this", clock)
+        await lease.renew()
+        yield ValkeySide(ValkeyGuardStore(valkey, lease), valkey, server, lease, clock)
 
 
 def decision(transaction: Transaction) -> None:

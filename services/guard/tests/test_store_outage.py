@@ -47,9 +47,9 @@ class OutageEnvironment:
 @pytest.fixture
 async def env(valkey: ValkeyServer, clock: FakeClock) -> AsyncIterator[OutageEnvironment]:
     made = OutageEnvironment(valkey, clock)
-    yield made
-    valkey.thaw()
-    await made.store.aclose()
+    async with made.store:
+        yield made
+        valkey.thaw()
 
 
 def kill(valkey: ValkeyServer) -> None:

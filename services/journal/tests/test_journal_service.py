@@ -150,11 +150,10 @@ async def test_it_catches_up_by_id_after_outages_and_never_passes_a_gap(
 async def test_it_serves_what_it_has_while_the_gateway_is_away(
     valkey: ValkeyServer, database_url: str
 ) -> None:
-    store = open_valkey(valkey.url)
-    text = '{"event":"decision","id":"d1","ts":5,"instrument":"EUR_USD","kind":"ENTRY"}'
-    for record in ("{", text):
-        await reply(store.xadd(keys.GUARD_DECISIONS, {"decision": record}))
-    await store.aclose()
+    async with open_valkey(valkey.url) as store:
+        text = '{"event":"decision","id":"d1","ts":5,"instrument":"EUR_USD","kind":"ENTRY"}'
+        for record in ("{", text):
+            await reply(store.xadd(keys.GUARD_DECISIONS, {"decision": record}))
     async with running_journal(valkey, "127.0.0.1:1", database_url) as stub:
 
         async def recorded() -> bool:

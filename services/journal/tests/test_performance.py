@@ -4,7 +4,6 @@ import math
 from decimal import Decimal
 from itertools import pairwise
 
-import empyrical
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,6 +28,8 @@ RETURNS = st.lists(st.floats(-0.2, 0.2).filter(lambda r: abs(r) > 1e-6), min_siz
 
 @given(RETURNS)
 def test_ratios_are_those_of_an_independent_library(returns: list[float]) -> None:
+    import empyrical  # it imports scipy, two seconds in every process that collects this file
+
     ours, series = ratios_of(returns), np.array(returns)
     assert ours.time_weighted_return == pytest.approx(empyrical.cum_returns_final(series), abs=1e-9)
     assert ours.max_drawdown == pytest.approx(empyrical.max_drawdown(series), abs=1e-9)

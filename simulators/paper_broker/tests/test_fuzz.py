@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis.checks import not_a_server_error
 
 from .conftest import Serve
 
@@ -41,6 +39,8 @@ async def test_no_valid_or_invalid_call_gets_a_server_error(
 
 
 def _fuzz(url: str) -> int:
+    import schemathesis  # two seconds in every process that collects this file
+
     document = json.loads(PATH.read_text(encoding="utf-8"))
     schema = schemathesis.openapi.from_dict(document)
     tested = 0
@@ -55,6 +55,9 @@ def _fuzz(url: str) -> int:
 
 
 def _call_all(operation: Any, mode: Any, url: str) -> None:
+    import schemathesis
+    from schemathesis.checks import not_a_server_error
+
     try:
         strategy = operation.as_strategy(generation_mode=mode)
     except schemathesis.errors.SchemathesisError:

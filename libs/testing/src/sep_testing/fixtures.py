@@ -107,10 +107,9 @@ def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
 @pytest.fixture
 async def store(shared_valkey: ValkeyServer) -> AsyncIterator[Valkey]:
     """An empty store."""
-    client = open_valkey(shared_valkey.url)
-    await client.flushall()
-    yield client
-    await client.aclose()
+    async with open_valkey(shared_valkey.url) as client:
+        await client.flushall()
+        yield client
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Blocks of loopback ports for tests that start a whole stack, safe between test processes."""
 
+import atexit
 import contextlib
 import random
 import socket
@@ -7,8 +8,6 @@ import socket
 # Below the ephemeral range, from which the kernel takes ports for outgoing connections.
 _FIRST, _LAST = 20_000, 32_000
 _BLOCK = 16
-
-_reservations: list[socket.socket] = []
 
 
 def reserve_ports(count: int = 8) -> int:
@@ -34,6 +33,7 @@ def reserve_ports(count: int = 8) -> int:
         except OSError:
             mark.close()
             continue
-        _reservations.append(mark)
+        # Closed, since a socket that is merely dropped is reported when the process ends.
+        atexit.register(mark.close)
         return base
     raise OSError(f"no {count} consecutive free ports between {_FIRST} and {_LAST}")
