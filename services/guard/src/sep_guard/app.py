@@ -31,6 +31,7 @@ from sep_guard.adapters.valkey_store import STORED_TYPES, ValkeyGuardStore
 from sep_guard.adapters.view_reader import ViewReader, ViewSettings
 from sep_guard.application.account_view import AccountViewReader
 from sep_guard.application.breaker import Breaker
+from sep_guard.application.closing import Closing
 from sep_guard.application.dispatcher import Dispatcher
 from sep_guard.application.drain import Drain
 from sep_guard.application.flatten import Flatten
@@ -122,13 +123,14 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
     stops = StopKeeper(broker, dispatcher, metrics)
     breaker = Breaker(states, store, dispatcher, kill_switch, limits.risk, new_id, clock, metrics)
     control = KillSwitchControl(kill_switch, breaker, clock, metrics)
-    flatten = Flatten(views, dispatcher, control, store, new_id, metrics)
+    closing = Closing(dispatcher, store, metrics)
+    flatten = Flatten(views, closing, control, new_id, metrics)
     return Guard(
         views=views,
         reconciler=Reconciler(
             views, dispatcher, limits, store, new_id, metrics, breaker, flatten, stops
         ),
-        drain=Drain(views, dispatcher, limits.portfolio, store, new_id, metrics),
+        drain=Drain(views, closing, limits.portfolio, store, new_id, metrics),
         flatten=flatten,
         locks=InstrumentLocks(
             settings.hotband_pairs, states, store, dispatcher, new_id, clock, metrics

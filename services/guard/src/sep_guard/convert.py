@@ -6,7 +6,7 @@ from decimal import Decimal
 from sep.guard.v1 import guard_pb2
 from sep_kit.store.kill_switch import KillSwitchState
 
-from sep_guard.application.drain import Closed
+from sep_guard.application.closing import Closed
 from sep_guard.application.flatten import Flattened
 from sep_guard.application.kill_switch import Changed
 from sep_guard.application.queries import BudgetReport, Readiness
