@@ -16,7 +16,7 @@ from sep_kit.service import Context, Parts
 from sep_kit.store import keys
 from sep_kit.store.channel_watch import ChannelWatch
 from sep_kit.store.connection import Valkey, reply
-from sep_kit.store.durable_kill_switch import LATE_INTERVAL_S, DurableKillSwitch, Tell
+from sep_kit.store.durable_kill_switch import LATE_INTERVAL_S, DurableKillSwitch, EngageElsewhere
 from sep_kit.store.halt_file import HaltFile
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.lease import Lease
@@ -55,7 +55,7 @@ def _new_id() -> str:
     return uuid.uuid4().hex
 
 
-async def _tell_nobody(_: KillSwitchChange) -> None:
+async def _no_gateway(_: KillSwitchChange) -> None:
     """There is no gateway that holds an engage."""
 
 
@@ -73,7 +73,7 @@ class Resources:
     metrics: GuardMetrics
     elapsed: Callable[[], float] = time.monotonic
     new_id: Callable[[], str] = _new_id
-    tell_gateway: Tell = _tell_nobody
+    engage_gateway: EngageElsewhere = _no_gateway
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
         KillSwitch(valkey),
         None if folder is None else HaltFile(folder, "guard"),
         clock,
-        resources.tell_gateway,
+        resources.engage_gateway,
     )
     open_orders = OpenOrders(store, resources.elapsed)
     stored_inputs = StoredInputsReader(
@@ -152,7 +152,7 @@ def build(settings: GuardSettings, context: Context) -> Parts:
         broker=GatewayBroker(channel),
         clock=clock,
         metrics=metrics,
-        tell_gateway=GatewayKillSwitch(channel).engage,
+        engage_gateway=GatewayKillSwitch(channel).engage,
     )
     guard = assemble(settings, resources)
     servicer = GuardServicer(

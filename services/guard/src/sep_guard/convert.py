@@ -56,7 +56,7 @@ def readiness_message(readiness: Readiness) -> guard_pb2.Readiness:
 
 
 def budget_message(report: BudgetReport) -> guard_pb2.GetBudgetResponse:
-    """The budget of an account."""
+    """The budget, in home currency as decimal strings."""
     account, budget = report.view.account, report.budget
     return guard_pb2.GetBudgetResponse(
         balance=str(account.balance),
@@ -118,7 +118,7 @@ def limits_message(rows: Sequence[LimitRow]) -> guard_pb2.GetRiskLimitsResponse:
 
 
 def lock_message(lock: Lock) -> guard_pb2.Lock:
-    """A lock."""
+    """A lock; times in ms, the end unset for a lock that a person has to lift."""
     return guard_pb2.Lock(
         instrument=lock.instrument,
         cause=lock.cause,
@@ -141,7 +141,7 @@ def kill_switch_message(state: KillSwitchState) -> guard_pb2.GetKillSwitchRespon
 
 
 def kill_switch_change_message(changed: Changed) -> guard_pb2.SetKillSwitchResponse:
-    """A change of the kill switch."""
+    """A change of the kill switch, and whether it is durable."""
     change = changed.change
     return guard_pb2.SetKillSwitchResponse(
         kill_switch=change.engaged,

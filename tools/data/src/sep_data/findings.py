@@ -8,7 +8,7 @@ from sep_fx.instants import format_seconds
 
 
 class Kind(StrEnum):
-    """The kind of a fault."""
+    """What is wrong; the values are printed."""
 
     UNREADABLE = "UNREADABLE"
     CONTENT_DIFFERS = "CONTENT_DIFFERS"

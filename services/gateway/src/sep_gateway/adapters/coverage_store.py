@@ -37,7 +37,7 @@ class ValkeyCoverageStore:
         return None if record is None else Coverage(record.since, record.last)
 
     async def write(self, instrument: str, granularity: Granularity, coverage: Coverage) -> None:
-        """Persist it."""
+        """Persist the complete range of an instrument's history."""
         record = CoverageRecord(since=coverage.since, last=coverage.last)
         key = keys.candle_coverage(instrument, granularity)
         await reply(self._store.set(key, record.model_dump_json()))

@@ -1,4 +1,4 @@
-"""Gives trades their stops back, and closes those for which that fails."""
+"""Restores lost and moved stops, and closes trades for which that fails."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -23,7 +23,7 @@ _log = get_logger("StopKeeper")
 
 
 class StopKeeper:
-    """Looks at every trade of this stack once a cycle."""
+    """Compares each trade's stop with the decided one, once a cycle."""
 
     def __init__(self, broker: Broker, dispatcher: Dispatcher, metrics: GuardMetrics) -> None:
         self._broker = broker
@@ -33,7 +33,7 @@ class StopKeeper:
         self._logged: dict[str, tuple[StopFault, StopStep]] = {}
 
     async def tend(self, cycle_id: str, view: View, leaving: Collection[str]) -> None:
-        """Repair what is not as decided.
+        """Repair stops that are not as decided.
 
         Args:
             leaving: instruments that this cycle closes wholly; their trades need no stop.

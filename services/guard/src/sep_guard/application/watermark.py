@@ -31,7 +31,7 @@ class Watermark:
         return self._newest
 
     def note(self, transaction_id: int) -> None:
-        """Take a transaction into account."""
+        """Raise the watermark to a transaction; a lower one changes nothing."""
         self._newest = max(self._newest, transaction_id)
 
     def note_refusal(self, transaction_id: int) -> None:

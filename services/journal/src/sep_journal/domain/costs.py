@@ -28,7 +28,7 @@ class GroupBy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeCosts:
-    """The parts of one trade."""
+    """One trade's result in parts, with what it is grouped by."""
 
     instrument: str
     open_ms: int

@@ -44,7 +44,7 @@ class CostParts:
 
     @property
     def sum(self) -> Decimal:
-        """The result."""
+        """The result in home currency: the sum of all parts."""
         return total(getattr(self, field.name) for field in fields(self))
 
 
