@@ -141,7 +141,7 @@ clean:  ## remove what can be made again: .venv, generated code, caches (not .ru
 	find . -name '*.egg-info' -prune -exec rm -rf {} +
 
 # A virtual environment belongs to one folder: copied or moved, it would run the code of the folder
-# where it was made. Its own record (the last words of "command" in pyvenv.cfg) tells where that was.
+# where it was made. Its own record (the last words of "command" in pyvenv.cfg) says where that was.
 VENV_IS_OURS := $(shell $(BIN)/python -c '' 2>/dev/null && test -x $(BUILD_VENV)/bin/pip && \
 	case "$$(sed -n 's/^command = //p' $(VENV)/pyvenv.cfg)" in (*" $$(pwd -P)/$(VENV)") echo yes;; esac)
 
