@@ -34,7 +34,7 @@ class ValkeyCoverageStore:
             # Fetching history again takes a minute; trusting a wrong record leaves a gap.
             _log.error("coverage record corrupt, history is fetched again", error=str(error))
             return None
-        return None if record is None else Coverage(record.since, record.last)
+        return None if record is None else Coverage(since=record.since, last=record.last)
 
     async def write(self, instrument: str, granularity: Granularity, coverage: Coverage) -> None:
         """Persist the complete range of an instrument's history."""

@@ -73,7 +73,7 @@ class Account:
         book.ledger.record(change, created)
         book.balance = cash(balance)
         change = book.ledger.begin(profile.created_time)
-        book.ledger.record(change, TransferFunds(book.balance, book.balance))
+        book.ledger.record(change, TransferFunds(amount=book.balance, account_balance=book.balance))
         return cls(book)
 
     @property

@@ -85,7 +85,9 @@ def accrue(book: Book, change: Change) -> Transaction | None:
             tally = book.tally(position.instrument)
             tally = tally.with_financing(share.financing, long=trade.is_long)
             book.tallies[position.instrument] = tally
-    body = DailyFinancing(amount, book.balance, tuple(by_instrument))
+    body = DailyFinancing(
+        financing=amount, account_balance=book.balance, position_financings=tuple(by_instrument)
+    )
     return book.ledger.record(change, body)
 
 

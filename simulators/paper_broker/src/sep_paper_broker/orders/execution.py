@@ -228,8 +228,8 @@ def _full_price(quote: Quote) -> FullPrice:
         instrument=quote.instrument,
         time=quote.time_ns,
         tradeable=quote.tradeable,
-        bids=(PriceLevel(quote.bid, LIQUIDITY),),
-        asks=(PriceLevel(quote.ask, LIQUIDITY),),
+        bids=(PriceLevel(price=quote.bid, liquidity=LIQUIDITY),),
+        asks=(PriceLevel(price=quote.ask, liquidity=LIQUIDITY),),
         closeout_bid=quote.bid,
         closeout_ask=quote.ask,
     )
