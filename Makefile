@@ -193,6 +193,7 @@ $(VENV)/installed: $(LOCKED)/run.txt $(RUN_PROJECTS) $(PROTOS) $(VENV)/pyvenv.cf
 	@$(if $(changed_requirements),$(INSTALL) $(VERIFIED) --requirement $(LOCKED)/run.txt)
 	@# Their test suites are 20 MB that no one imports here.
 	@find $(VENV)/lib -path '*/site-packages/num*' -name tests -type d -prune -exec rm -rf {} +
+	@$(if $(changed_requirements),$(BIN)/python requirements/trim.py)
 	@$(call install_projects,$(call changed_projects,$(RUN_PROJECTS)))
 	@$(check_installed)
 	@$(BIN)/python requirements/precompile.py
