@@ -78,7 +78,7 @@ def drain_limits_of(buffer_pct: float, min_units: str) -> DrainLimits:
 
 
 def plan_message(drain_id: str, view: View, plan: DrainPlan) -> guard_pb2.PlanDrainResponse:
-    """What a drain would close."""
+    """The closes that a drain would make, and the excess behind them."""
     return guard_pb2.PlanDrainResponse(
         drain_id=drain_id,
         margin_used=f"{plan.margin_used:f}",
@@ -93,7 +93,7 @@ def plan_message(drain_id: str, view: View, plan: DrainPlan) -> guard_pb2.PlanDr
 def drained_message(
     drain_id: str, closed: Sequence[Closed], after: DrainPlan, ts_ms: int
 ) -> guard_pb2.ExecuteDrainResponse:
-    """What a drain closed, and the excess that remains."""
+    """The closes of a drain with their results, and the excess that remains."""
     response = guard_pb2.ExecuteDrainResponse(
         drain_id=drain_id, remaining_excess=f"{after.excess:f}", ts_ms=ts_ms
     )
@@ -102,7 +102,7 @@ def drained_message(
 
 
 def flattened_message(done: Flattened, ts_ms: int) -> guard_pb2.FlattenResponse:
-    """What a flatten closed, and what is left."""
+    """The closes of a flatten with their results, and those that remain."""
     return guard_pb2.FlattenResponse(
         flatten_id=done.id,
         closes=[_closed(closed) for closed in done.closed],

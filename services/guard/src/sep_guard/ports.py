@@ -135,7 +135,7 @@ class Transaction(Protocol):
         ...
 
     def save_risk_state(self, state: RiskState) -> None:
-        """What the risk limits remember, all of it."""
+        """Save the whole risk state: baselines, counts, locks and the breaker."""
         ...
 
     def engage_kill_switch(self, change: KillSwitchChange) -> None:

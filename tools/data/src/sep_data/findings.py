@@ -1,4 +1,4 @@
-"""What a check found, as values and as text."""
+"""Findings of a check, as values and as text."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum

@@ -31,7 +31,7 @@ GATE_CALMAR = 0.15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What all tasks of one instrument share."""
+    """Inputs that all tasks of one instrument share."""
 
     instrument: str
     bars: Bars
@@ -48,7 +48,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What one parameter set did on one instrument.
+    """The results of one parameter set on one instrument.
 
     Attributes:
         whole: over all bars.

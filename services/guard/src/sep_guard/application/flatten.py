@@ -19,7 +19,7 @@ _log = get_logger("PortfolioManager")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flattened:
-    """What one call did.
+    """The result of one call.
 
     Attributes:
         id: of this flatten; a call with the same id goes on with it.

@@ -18,7 +18,7 @@ _NO_SESSION = "none"
 
 
 class GroupBy(StrEnum):
-    """What costs are added up by; of a time, that of the trade's opening."""
+    """The groups that costs are added up in; of a time, that of the trade's opening."""
 
     INSTRUMENT = "instrument"
     HOUR = "hour"

@@ -191,11 +191,11 @@ class FaultRegistry:
         return True
 
     def delisted(self, instruments: Iterable[str]) -> frozenset[str]:
-        """Those of the instruments that are delisted."""
+        """The delisted ones among the instruments."""
         return self._instruments(FaultKind.DELISTED, instruments)
 
     def halted(self, instruments: Iterable[str]) -> frozenset[str]:
-        """Those of the instruments that are halted."""
+        """The halted ones among the instruments."""
         return self._instruments(FaultKind.HALTED, instruments)
 
     def _instruments(self, kind: FaultKind, instruments: Iterable[str]) -> frozenset[str]:

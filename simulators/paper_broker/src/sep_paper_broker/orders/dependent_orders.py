@@ -41,7 +41,7 @@ def is_triggered(order: DependentOrder, trade: Trade, quote: Quote) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What a dependent order comes from.
+    """The origin of a dependent order: a fill, a request, or an order that it replaces.
 
     Args:
         fill_id: the transaction of the fill that it was requested with.
