@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--anchored", action="store_true", help="training begins with the candles")
     sweep.add_argument(
         "--null", type=_count, default=99, metavar="N",
-        help="tapes without an edge to compare with; below 19 nothing is promoted (default 99)",
+        help="null tapes to compare with; below 19 nothing is promoted (default 99)",
     )  # fmt: skip
     sweep.add_argument(
         "--market-calendar", choices=[c.value for c in MarketCalendar], default="fx",

@@ -29,7 +29,7 @@ class Plan:
 
     Attributes:
         grid: all combinations, in the order of the grid file; names: the parameters it names.
-        null_runs: number of tapes without an edge.
+        null_runs: number of null tapes.
         seed: of the null runs.
     """
 

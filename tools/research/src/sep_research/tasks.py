@@ -86,7 +86,7 @@ def run_block(job: Job, block: tuple[int, int]) -> list[Trial]:
 
 
 def run_null(job: Job, number: int) -> float:
-    """The best out-of-sample t-statistic of the whole grid on one tape without an edge."""
+    """The best out-of-sample t-statistic of the whole grid on one null tape."""
     random = np.random.default_rng([job.seed, number, crc32(job.instrument.encode())])
     tape = null_tape(job.bars, random)
     backtest = TapeBacktest(job.instrument, tape, job.market)
