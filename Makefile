@@ -141,7 +141,7 @@ clean:  ## remove what can be made again: .venv, generated code, caches (not .ru
 	find . -name '*.egg-info' -prune -exec rm -rf {} +
 
 # A virtual environment belongs to one folder: copied or moved, it would run the code of the folder
-# where it was made. Its own record (the last words of "command" in pyvenv.cfg) tells where that was.
+# where it was made. Its own record (the last words of "command" in pyvenv.cfg) says where that was.
 VENV_IS_OURS := $(shell $(BIN)/python -c '' 2>/dev/null && test -x $(BUILD_VENV)/bin/pip && \
 	case "$$(sed -n 's/^command = //p' $(VENV)/pyvenv.cfg)" in (*" $$(pwd -P)/$(VENV)") echo yes;; esac)
 
@@ -193,6 +193,7 @@ $(VENV)/installed: $(LOCKED)/run.txt $(RUN_PROJECTS) $(PROTOS) $(VENV)/pyvenv.cf
 	@$(if $(changed_requirements),$(INSTALL) $(VERIFIED) --requirement $(LOCKED)/run.txt)
 	@# Their test suites are 20 MB that no one imports here.
 	@find $(VENV)/lib -path '*/site-packages/num*' -name tests -type d -prune -exec rm -rf {} +
+	@$(if $(changed_requirements),$(BIN)/python requirements/trim.py)
 	@$(call install_projects,$(call changed_projects,$(RUN_PROJECTS)))
 	@$(check_installed)
 	@$(BIN)/python requirements/precompile.py

@@ -23,7 +23,7 @@ os.environ["TQDM_DISABLE"] = "1"  # backtesting.py's progress bars would be prin
 
 _INSTRUMENTS, _BARS = 28, 20_000
 _GRID = {"c_min": [0.5, 0.52, 0.54, 0.55, 0.56], "max_entropy": [0.75, 0.8, 0.85, 0.9, 1.0]}
-_MARKET = Market(60, SessionCalendar(MarketCalendar.ALWAYS), 5)
+_MARKET = Market(granularity_s=60, calendar=SessionCalendar(MarketCalendar.ALWAYS), exit_minutes=5)
 
 # Runs each combination and returns its number of trades; computes the other figures as well.
 Peer = Callable[[Bars, WindowMetrics, Sequence[StrategyParams]], list[int]]

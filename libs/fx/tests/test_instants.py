@@ -7,6 +7,7 @@ from sep_fx.instants import (
     NS_PER_SECOND,
     format_rfc3339,
     format_seconds,
+    parse_day_or_time,
     parse_rfc3339,
 )
 
@@ -99,3 +100,15 @@ def test_any_text_parses_or_raises_value_error(text: str) -> None:
         parse_rfc3339(text)
     except ValueError:
         return
+
+
+def test_a_day_stands_for_its_start_and_a_time_for_itself() -> None:
+    start = parse_day_or_time("2014-05-01")
+    assert start == parse_rfc3339("2014-05-01T00:00:00Z") // NS_PER_SECOND
+    assert parse_day_or_time("2014-05-01T10:07:00Z") == start + 10 * 3600 + 7 * 60
+
+
+@pytest.mark.parametrize("nonsense", ["2014-05-32", "2014-5-1", "yesterday!", ""])
+def test_what_is_neither_a_day_nor_a_time_is_refused(nonsense: str) -> None:
+    with pytest.raises(ValueError, match=r"is not an RFC 3339 time|day is out of range"):
+        parse_day_or_time(nonsense)

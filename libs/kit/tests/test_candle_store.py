@@ -102,12 +102,12 @@ async def test_rewrites_counts_writes_that_change_bars_up_to_the_newest(
         candles = CandleStore(store)
         await candles.write("EUR_USD", M1, columns(first))
         head = (await candles.heads(["EUR_USD"], M1))["EUR_USD"]
-        assert head == Head(max(c.time for c in first), 0)
+        assert head == Head(last=max(c.time for c in first), rewrites=0)
         await candles.write("EUR_USD", M1, columns(second))
         known = {c.time: c for c in first}
         behind = any(c.time <= head.last and known.get(c.time) != c for c in second)
         after = (await candles.heads(["EUR_USD"], M1))["EUR_USD"]
-        assert after == Head(max(c.time for c in (*first, *second)), int(behind))
+        assert after == Head(last=max(c.time for c in (*first, *second)), rewrites=int(behind))
 
 
 RANGE = st.integers(START - 120, START + 3 * SPAN + 120)

@@ -143,13 +143,13 @@ async def test_the_other_service_is_received_until_it_hears(
     received: list[KillSwitchChange] = []
     reachable = False
 
-    async def tell(change: KillSwitchChange) -> None:
+    async def engage_elsewhere(change: KillSwitchChange) -> None:
         if not reachable:
             raise PeerUnavailableError("gateway does not answer")
         received.append(change)
 
     valkey.kill()
-    switch = DurableKillSwitch(KillSwitch(own), None, clock, tell)
+    switch = DurableKillSwitch(KillSwitch(own), None, clock, engage_elsewhere)
     assert not await switch.set(ENGAGED)
     reachable = True
     for _ in range(2):

@@ -131,7 +131,7 @@ async def test_retries_back_off_up_to_four_times_the_first_pause(
     assert [p for p in pauses if p >= 1][:5] == [1.0, 2.0, 4.0, 4.0, 4.0]
 
 
-async def test_a_cancellation_that_nobody_requested_is_a_failure(
+async def test_a_cancellation_that_was_not_requested_is_a_failure(
     registry: CollectorRegistry,
 ) -> None:
     source = Source()

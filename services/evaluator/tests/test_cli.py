@@ -221,7 +221,7 @@ def test_a_sweep_equals_separate_runs(workers: int, calendar: MarketCalendar) ->
     grid = combinations(
         EASY | {"direction_lookback": [5, 12], "reward_risk": [1.0 + i / 20 for i in range(35)]}
     )
-    market = Market(60, SessionCalendar(calendar), 5)
+    market = Market(granularity_s=60, calendar=SessionCalendar(calendar), exit_minutes=5)
     done: list[int] = []
     rows = list(sweep(series.items(), grid, market, workers=workers, progress=done.append))
     expected = separate_runs(series, grid, market.calendar)

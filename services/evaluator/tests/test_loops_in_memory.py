@@ -41,7 +41,7 @@ class InMemoryCandles:
     async def heads(self, instruments: Iterable[str], granularity: Granularity) -> dict[str, Head]:
         if not self.count:
             return {}
-        return {PAIR: Head(int(self._bars.time[self.count - 1]), 0)}
+        return {PAIR: Head(last=int(self._bars.time[self.count - 1]), rewrites=0)}
 
     async def read_bars(
         self, instrument: str, granularity: Granularity, since: int, until: int | None = None

@@ -214,7 +214,7 @@ def test_history_continues_after_the_last_settled_bar() -> None:
     first = next_forward(None, T0)
     assert first == ForwardPage(T0, include_first=True)
     known = extend_forward(None, first, full_page(T0 + 600, T0))
-    assert known == Coverage(T0, T0 + 600)
+    assert known == Coverage(since=T0, last=T0 + 600)
     assert next_forward(known, T0) == ForwardPage(T0 + 600, include_first=False)
     assert not caught_up(None, known, full_page(T0 + 600, T0))
 
@@ -227,12 +227,12 @@ def test_empty_page_settles_nothing() -> None:
 
 
 def test_page_without_progress_ends_the_tick() -> None:
-    known = Coverage(T0, T0 + 600)
+    known = Coverage(since=T0, last=T0 + 600)
     assert caught_up(known, known, full_page(T0 + 600, T0))
 
 
 def test_more_days_are_fetched_backward_until_the_broker_has_none() -> None:
-    known = Coverage(T0, T0 + 600)
+    known = Coverage(since=T0, last=T0 + 600)
     wanted = T0 - 60 * 20_000
     assert next_backward(known, T0) is None
     assert next_backward(known, wanted) == BackwardPage(T0)

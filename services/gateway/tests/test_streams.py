@@ -188,8 +188,8 @@ async def test_duplicate_and_missing_heartbeats_do_not_break_a_stream(
 
 
 def test_ledger_advances_only_by_the_next_transaction() -> None:
-    ledger = Ledger(10, 10)
-    assert ledger.received(11) == Ledger(11, 11)
+    ledger = Ledger(seen=10, newest=10)
+    assert ledger.received(11) == Ledger(seen=11, newest=11)
     broken = ledger.received(12)
     assert not broken.contiguous
     assert broken.received(11).contiguous is False

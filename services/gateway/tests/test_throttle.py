@@ -25,7 +25,7 @@ from sep_testing.eventually import eventually
 
 @given(
     st.lists(st.floats(0, 0.5), min_size=1, max_size=400),
-    st.sampled_from([RateLimit(90, 10), RateLimit(2, 2)]),
+    st.sampled_from([RateLimit(per_second=90, burst=10), RateLimit(per_second=2, burst=2)]),
 )
 def test_rate_limit_is_never_exceeded_in_any_second(gaps: list[float], limit: RateLimit) -> None:
     now, next_at, passed = 0.0, 0.0, []
@@ -41,7 +41,7 @@ def test_rate_limit_is_never_exceeded_in_any_second(gaps: list[float], limit: Ra
 
 
 def test_idle_rate_limit_does_not_delay() -> None:
-    limit = RateLimit(10, 1)
+    limit = RateLimit(per_second=10, burst=1)
     first = reserve(limit, 0.0, 100.0)
     assert first.wait_s == 0
     assert reserve(limit, first.next_at, 101.0).wait_s == 0
@@ -97,7 +97,7 @@ async def test_circuit_refuses_requests_to_a_failing_broker_and_recovers(
     broker: RunningBroker,
 ) -> None:
     metrics = GatewayMetrics(CollectorRegistry())
-    fast = Throttle("fast", RateLimit(1000, 100), metrics)
+    fast = Throttle("fast", RateLimit(per_second=1000, burst=100), metrics)
     http = OandaHttp(
         broker.url, SecretStr(broker.settings.token), 5.0, Throttles(fast, fast), metrics
     )
@@ -139,7 +139,9 @@ async def test_token_is_in_no_error_and_no_repr(broker: RunningBroker) -> None:
 
 
 async def test_urgent_requests_go_before_those_that_wait() -> None:
-    throttle = Throttle("slow", RateLimit(20, 1), GatewayMetrics(CollectorRegistry()))
+    throttle = Throttle(
+        "slow", RateLimit(per_second=20, burst=1), GatewayMetrics(CollectorRegistry())
+    )
     order: list[str] = []
 
     async def go(name: str, *, urgent: bool = False) -> None:
@@ -163,7 +165,7 @@ async def test_order_does_not_wait_for_connections_that_slow_reads_hold(
     broker: RunningBroker,
 ) -> None:
     metrics = GatewayMetrics(CollectorRegistry())
-    fast = Throttle("fast", RateLimit(1000, 100), metrics)
+    fast = Throttle("fast", RateLimit(per_second=1000, burst=100), metrics)
     http = OandaHttp(
         broker.url, SecretStr(broker.settings.token), 3.0, Throttles(fast, fast), metrics
     )

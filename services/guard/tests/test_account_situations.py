@@ -43,7 +43,7 @@ OWN = ClientExtensions(id="sep-held", tag="sep")
 
 
 @dataclass(frozen=True)
-class Desk:
+class Stack:
     """A guard with its gateway and broker, all on a clock that stands still."""
 
     guard: GuardHarness
@@ -103,14 +103,14 @@ class Desk:
 
 
 @pytest.fixture
-def open_desk(store: Valkey, shared_valkey: ValkeyServer) -> Any:
-    """Opens a desk at a time; ``faults`` are the broker's from the beginning."""
+def open_stack(store: Valkey, shared_valkey: ValkeyServer) -> Any:
+    """Opens a stack at a given time; ``faults`` are the broker's from the beginning."""
 
     @asynccontextmanager
     async def opened(
         at: str = NOON, *, paper: dict[str, Any] | None = None,
         faults: tuple[dict[str, Any], ...] = (), **changed: str,
-    ) -> AsyncIterator[Desk]:  # fmt: skip
+    ) -> AsyncIterator[Stack]:  # fmt: skip
         clock = FakeClock(at)
         calendar = {"calendar": MarketCalendar.FX, **(paper or {})}
         settings = PaperSettings(token=TOKEN, poll_seconds=0.05, heartbeat_seconds=0.3, **calendar)
@@ -138,110 +138,110 @@ def open_desk(store: Valkey, shared_valkey: ValkeyServer) -> Any:
                 guard = GuardHarness(
                     store, clock, broker, settings_of(shared_valkey.url, **{**common, **changed})
                 )
-                yield Desk(guard, broker, running, feed, clock, store)
+                yield Stack(guard, broker, running, feed, clock, store)
                 await channel.close(None)
 
     return opened
 
 
 async def test_margin_that_the_broker_counts_otherwise_sizes_the_next_entry(
-    open_desk: Any,
+    open_stack: Any,
 ) -> None:
     """The broker lists EUR_USD at half the rate that it charges."""
     half = {
         "kind": "odd_member", "path": "instruments", "instrument": EUR, "field": "marginRate",
         "text": "0.01",
     }  # fmt: skip
-    async with open_desk(faults=(half,), PM_RAMP_STEP_PCT="0.10") as desk:
-        first = await desk.enter()
+    async with open_stack(faults=(half,), PM_RAMP_STEP_PCT="0.10") as stack:
+        first = await stack.enter()
         assert "MARGIN_MISMATCH" not in first.action.reasons
         for _ in range(8):
-            done = (await desk.cycle(EUR_USD=0.10))[EUR]
-            assert desk.used() <= D(10_000), done.action
+            done = (await stack.cycle(EUR_USD=0.10))[EUR]
+            assert stack.used() <= D(10_000), done.action
             if done.action.kind == "ENTRY":
                 assert "MARGIN_MISMATCH" in done.action.reasons, done.action
         # Sized by the list it would hold twice the margin that its weight allows.
-        assert D(8_000) < desk.used()
-        assert desk.metric("sep_margin_model_ratio") == pytest.approx(2, abs=0.01)
+        assert D(8_000) < stack.used()
+        assert stack.metric("sep_margin_model_ratio") == pytest.approx(2, abs=0.01)
 
 
-async def test_near_the_brokers_closeout_everything_managed_is_closed(open_desk: Any) -> None:
-    async with open_desk() as desk:
-        await desk.enter()
-        hand = desk.submit(JPY, 1_500_000)
-        account = desk.paper.broker.account
+async def test_near_the_brokers_closeout_everything_managed_is_closed(open_stack: Any) -> None:
+    async with open_stack() as stack:
+        await stack.enter()
+        hand = stack.submit(JPY, 1_500_000)
+        account = stack.paper.broker.account
         figures = account.valuation()
         # Just under the closeout itself, at 1.
         rate = round(figures.nav * D("1.8") / figures.position_value, 4)
-        assert account.configure(None, rate, desk.clock.now_ns()).reject is None
+        assert account.configure(None, rate, stack.clock.now_ns()).reject is None
         assert D("0.85") < account.valuation().margin_closeout_percent < 1
-        desk.paper.broker.commit()
-        done = (await desk.cycle(EUR_USD=0.10))[EUR]
+        stack.paper.broker.commit()
+        done = (await stack.cycle(EUR_USD=0.10))[EUR]
         assert kind_and_reasons(done) == ("REDUCTION", ("MARGIN_CLOSEOUT_NEAR",))
-        assert [t.id for t in desk.trades()] == [hand]
+        assert [t.id for t in stack.trades()] == [hand]
         # And not bought again.
-        assert (await desk.cycle(EUR_USD=0.10))[EUR].action.kind == "REFUSAL"
+        assert (await stack.cycle(EUR_USD=0.10))[EUR].action.kind == "REFUSAL"
 
 
 async def test_after_a_margin_closeout_the_instrument_is_locked_and_not_bought_back(
-    open_desk: Any,
+    open_stack: Any,
 ) -> None:
-    async with open_desk() as desk:
-        await desk.enter()
-        await desk.cycle(EUR_USD=0.10)  # counts the ledger up to here
-        desk.paper.faults.add({"kind": "margin_closeout", "times": 1})
-        assert not desk.trades()
-        done = (await desk.cycle(EUR_USD=0.10))[EUR]
+    async with open_stack() as stack:
+        await stack.enter()
+        await stack.cycle(EUR_USD=0.10)  # counts the ledger up to here
+        stack.paper.faults.add({"kind": "margin_closeout", "times": 1})
+        assert not stack.trades()
+        done = (await stack.cycle(EUR_USD=0.10))[EUR]
         assert done.action.kind == "REFUSAL"
         assert "RISK_FOREIGN_CLOSE" in done.action.reasons
-        assert not desk.trades()
+        assert not stack.trades()
 
 
 @pytest.mark.parametrize(
     ("account", "kind"), [({"hedging": True}, "HEDGING"), ({"mt4_account": 7}, "MT4")]
 )
 async def test_an_account_of_an_unsupported_kind_takes_no_entry_and_lets_exits_pass(
-    open_desk: Any, account: dict[str, Any], kind: str
+    open_stack: Any, account: dict[str, Any], kind: str
 ) -> None:
-    async with open_desk(paper=account) as desk:
-        await desk.feed.kill_switch(False)
+    async with open_stack(paper=account) as stack:
+        await stack.feed.kill_switch(False)
 
         async def refused() -> bool:
-            done = (await desk.cycle(EUR_USD=0.10))[EUR]
+            done = (await stack.cycle(EUR_USD=0.10))[EUR]
             return "ACCOUNT_KIND" in done.action.reasons
 
         await eventually(refused)
         check = next(
-            c for c in (await desk.guard.queries.check_entry(EUR)).checks
+            c for c in (await stack.guard.queries.check_entry(EUR)).checks
             if c.reason == "ACCOUNT_KIND"
         )  # fmt: skip
         assert check.observed == kind
         # A trade of the stack from before, where the account lets it keep its mark.
-        held = desk.submit(EUR, 1000, OWN)
-        done = (await desk.cycle())[EUR]
+        held = stack.submit(EUR, 1000, OWN)
+        done = (await stack.cycle())[EUR]
         if kind == "HEDGING":
             assert kind_and_reasons(done) == ("REDUCTION", ("WEIGHT_GONE",))
-            assert not desk.trades()
+            assert not stack.trades()
         else:
             # Its mark is replaced by a ticket number: a trade of anyone's.
             assert done.action.kind == "MANUAL"
-            assert [t.id for t in desk.trades()] == [held]
+            assert [t.id for t in stack.trades()] == [held]
 
 
 async def test_where_fifo_bites_the_account_is_named_and_the_hand_trade_stays(
-    open_desk: Any,
+    open_stack: Any,
 ) -> None:
-    async with open_desk() as desk:
-        hand = desk.submit(EUR, 300)
-        own = desk.submit(EUR, 1000, OWN)
-        await desk.feed.kill_switch(False)
-        desk.paper.faults.add({"kind": "fifo_violation"})
-        done = (await desk.cycle())[EUR]
+    async with open_stack() as stack:
+        hand = stack.submit(EUR, 300)
+        own = stack.submit(EUR, 1000, OWN)
+        await stack.feed.kill_switch(False)
+        stack.paper.faults.add({"kind": "fifo_violation"})
+        done = (await stack.cycle())[EUR]
         assert kind_and_reasons(done) == ("REDUCTION", ("WEIGHT_GONE",))
         assert done.result is not None
         assert (done.result.outcome, done.result.reason) == ("CANCELLED", "FIFO_VIOLATION")
-        assert [t.id for t in desk.trades()] == [hand, own]
-        refused = (await desk.cycle(USD_JPY=0.05))[JPY].action
+        assert [t.id for t in stack.trades()] == [hand, own]
+        refused = (await stack.cycle(USD_JPY=0.05))[JPY].action
         assert "ACCOUNT_KIND" in refused.reasons
         observed = {c.reason: c.observed for c in refused.checks}
         assert observed["ACCOUNT_KIND"] == "FIFO"
@@ -252,43 +252,43 @@ async def test_where_fifo_bites_the_account_is_named_and_the_hand_trade_stays(
     [("fifo_violation", "FIFO_VIOLATION"), ("insufficient_margin", "INSUFFICIENT_MARGIN")],
 )
 async def test_entries_that_the_broker_refuses_lock_the_instrument_and_keep_its_words(
-    open_desk: Any, fault: str, word: str
+    open_stack: Any, fault: str, word: str
 ) -> None:
-    async with open_desk(RISK_MAX_EQUAL_REJECTS="3") as desk:
-        desk.paper.faults.add({"kind": fault, "instrument": EUR})
-        refused = [await desk.enter(), *[(await desk.cycle(EUR_USD=0.10))[EUR] for _ in range(5)]]
+    async with open_stack(RISK_MAX_EQUAL_REJECTS="3") as stack:
+        stack.paper.faults.add({"kind": fault, "instrument": EUR})
+        refused = [await stack.enter(), *[(await stack.cycle(EUR_USD=0.10))[EUR] for _ in range(5)]]
         reasons = [done.result.reason for done in refused if done.result is not None]
-        assert not desk.trades()
+        assert not stack.trades()
         assert 1 <= len(reasons) <= 3, reasons
         assert all(word in reason for reason in reasons), reasons
-        orders = [r for r in await full_log(desk.store) if r["event"] == "order"]
+        orders = [r for r in await full_log(stack.store) if r["event"] == "order"]
         assert all(r["message"] or r["reason"] for r in orders)
 
 
-async def test_refusals_that_are_in_no_ledger_lock_the_instrument_too(open_desk: Any) -> None:
+async def test_refusals_that_are_in_no_ledger_lock_the_instrument_too(open_stack: Any) -> None:
     """As a token that may read and not trade is refused: with words, without a transaction."""
-    async with open_desk(RISK_MAX_EQUAL_REJECTS="3") as desk:
-        desk.paper.faults.add({"kind": "status", "status": 400, "path": "orders$"})
-        await desk.enter()
+    async with open_stack(RISK_MAX_EQUAL_REJECTS="3") as stack:
+        stack.paper.faults.add({"kind": "status", "status": 400, "path": "orders$"})
+        await stack.enter()
         for _ in range(4):
-            done = (await desk.cycle(EUR_USD=0.10))[EUR]
+            done = (await stack.cycle(EUR_USD=0.10))[EUR]
         assert "RISK_REJECTS" in done.action.reasons, done.action
-        orders = [r for r in await full_log(desk.store) if r["event"] == "order"]
+        orders = [r for r in await full_log(stack.store) if r["event"] == "order"]
         assert [(r["outcome"], r["reason"]) for r in orders] == [("REJECTED", "HTTP_400")] * 3
         (words,) = {r["message"] for r in orders}
         assert words
         # The lock says them too: a status alone does not say what to do.
-        locks = [r for r in await full_log(desk.store) if r.get("cause") == "rejects"]
+        locks = [r for r in await full_log(stack.store) if r.get("cause") == "rejects"]
         assert all(f"HTTP_400 ({words})" in r["reason"] for r in locks), locks
         assert locks
 
 
 async def test_a_transaction_that_an_answer_named_by_mistake_stops_no_cycle_for_good(
-    open_desk: Any,
+    open_stack: Any,
 ) -> None:
-    async with open_desk() as desk:
+    async with open_stack() as stack:
         watermark = Watermark()
-        reader = AccountViewReader(desk.broker, watermark, time.monotonic)
+        reader = AccountViewReader(stack.broker, watermark, time.monotonic)
         newest = (await reader.read()).account.last_id
         watermark.note(900_000)
         # The ledger has time to say otherwise.
@@ -316,81 +316,81 @@ async def test_a_transaction_that_an_answer_named_by_mistake_stops_no_cycle_for_
     ],
 )
 async def test_positions_are_closed_before_the_fx_week_ends_whatever_session_gating_says(
-    open_desk: Any, at: str, gating: str
+    open_stack: Any, at: str, gating: str
 ) -> None:
     # Ten minutes before there is no reason to close: sessions don't gate, or are open.
-    async with open_desk(
+    async with open_stack(
         at, SESSION_TRADING_ENABLED=gating, SESSION_EXIT_MINUTES="0" if gating == "0" else "5"
-    ) as desk:
-        desk.submit(EUR, 1000, OWN)
+    ) as stack:
+        stack.submit(EUR, 1000, OWN)
         if gating == "0":
-            desk.clock.advance(-120)
-            held = (await desk.cycle(EUR_USD=0.001))[EUR].action
+            stack.clock.advance(-120)
+            held = (await stack.cycle(EUR_USD=0.001))[EUR].action
             assert held.target, held
-            desk.clock.advance(120)
-        done = (await desk.cycle(EUR_USD=0.10))[EUR]
+            stack.clock.advance(120)
+        done = (await stack.cycle(EUR_USD=0.10))[EUR]
         assert kind_and_reasons(done) == ("REDUCTION", ("EXIT_BEFORE_WEEKEND",))
-        assert not desk.trades()
-        refused = (await desk.cycle(EUR_USD=0.10))[EUR].action
+        assert not stack.trades()
+        refused = (await stack.cycle(EUR_USD=0.10))[EUR].action
         assert "NEAR_CLOSE" in refused.reasons
 
 
 @pytest.mark.parametrize("gating", ["0", "1"])
 async def test_units_over_a_weekend_are_shown_and_closed_as_soon_as_the_broker_trades(
-    open_desk: Any, gating: str
+    open_stack: Any, gating: str
 ) -> None:
     """The broker's own flag says when: here it opens on a Saturday, the calendar does not."""
-    async with open_desk(
+    async with open_stack(
         "2026-03-07T12:00:00Z", paper={"calendar": MarketCalendar.ALWAYS},
         SESSION_TRADING_ENABLED=gating,
-    ) as desk:  # fmt: skip
-        desk.submit(EUR, 1000, OWN)
-        desk.paper.broker.halted = frozenset({EUR, JPY})
-        await eventually(lambda: _untradeable(desk))
+    ) as stack:  # fmt: skip
+        stack.submit(EUR, 1000, OWN)
+        stack.paper.broker.halted = frozenset({EUR, JPY})
+        await eventually(lambda: _untradeable(stack))
         for _ in range(2):
-            done = (await desk.cycle(EUR_USD=0.10))[EUR]
+            done = (await stack.cycle(EUR_USD=0.10))[EUR]
             assert done.result is None, done
-            assert desk.metric("sep_units_outside_session") == 1000
-        desk.paper.broker.halted = frozenset()
+            assert stack.metric("sep_units_outside_session") == 1000
+        stack.paper.broker.halted = frozenset()
 
         async def closed() -> bool:
-            desk.clock.advance(5)
-            done = (await desk.cycle(EUR_USD=0.10))[EUR]
+            stack.clock.advance(5)
+            done = (await stack.cycle(EUR_USD=0.10))[EUR]
             assert done.action.kind != "ENTRY"
-            return not desk.trades()
+            return not stack.trades()
 
         await eventually(closed)
-        await desk.cycle(EUR_USD=0.10)
-        assert desk.metric("sep_units_outside_session") is None
+        await stack.cycle(EUR_USD=0.10)
+        assert stack.metric("sep_units_outside_session") is None
 
 
 async def test_a_market_that_closes_early_takes_no_entry_and_closes_when_it_trades_again(
-    open_desk: Any,
+    open_stack: Any,
 ) -> None:
     """An early close that no calendar knows: the broker halts in the middle of a session."""
-    async with open_desk() as desk:
-        await desk.enter()
-        desk.paper.broker.halted = frozenset({EUR, JPY})
-        await eventually(lambda: _untradeable(desk))
-        refused = (await desk.cycle(EUR_USD=0.10, USD_JPY=0.10))[JPY].action
+    async with open_stack() as stack:
+        await stack.enter()
+        stack.paper.broker.halted = frozenset({EUR, JPY})
+        await eventually(lambda: _untradeable(stack))
+        refused = (await stack.cycle(EUR_USD=0.10, USD_JPY=0.10))[JPY].action
         assert "NOT_TRADEABLE" in refused.reasons
         # Asked to close, the broker cancels; asked again in every cycle, it closes in the end.
-        cancelled = (await desk.cycle())[EUR]
+        cancelled = (await stack.cycle())[EUR]
         assert cancelled.action.kind == "REDUCTION"
         assert cancelled.result is None or cancelled.result.reason == "MARKET_HALTED"
-        assert desk.trades()
-        desk.paper.broker.halted = frozenset()
+        assert stack.trades()
+        stack.paper.broker.halted = frozenset()
 
         async def closed() -> bool:
-            desk.clock.advance(5)
-            await desk.cycle()
-            return not desk.trades()
+            stack.clock.advance(5)
+            await stack.cycle()
+            return not stack.trades()
 
         await eventually(closed)
 
 
-async def _untradeable(desk: Desk) -> bool:
-    desk.clock.advance(5)  # a price has a time of its own
+async def _untradeable(stack: Stack) -> bool:
+    stack.clock.advance(5)  # a price has a time of its own
     return "NOT_TRADEABLE" in {
-        c.reason for c in (await desk.guard.queries.check_entry(EUR)).checks if not c.passed
+        c.reason for c in (await stack.guard.queries.check_entry(EUR)).checks if not c.passed
     }

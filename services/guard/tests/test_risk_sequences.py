@@ -187,7 +187,7 @@ def copied(record: Record) -> Record:
     return type(record).model_validate_json(record.model_dump_json())
 
 
-class Desk:
+class GuardCycles:
     """Cycles as the guard runs them, and what holds after each."""
 
     def __init__(self) -> None:
@@ -327,19 +327,19 @@ class Desk:
 @given(steps=st.lists(STEP, min_size=1, max_size=25))
 def test_no_sequence_of_cycles_passes_a_limit(steps: list[dict[str, Any]]) -> None:
     """After a trip no entry until an acknowledgement; a restart changes no verdict."""
-    desk = Desk()
+    guard = GuardCycles()
     for step in steps:
-        desk.run(step)
+        guard.run(step)
 
 
 @given(steps=st.lists(st.tuples(STEP, decimals("-30000", "300000")), max_size=20))
 def test_transfers_alone_never_trip(steps: list[tuple[dict[str, Any], Decimal]]) -> None:
-    desk = Desk()
+    guard = GuardCycles()
     still = {"moves": dict.fromkeys(PAIRS, D(0)), "nav": "true", "acknowledged": False}
-    desk.run({**still, **still_step()})
+    guard.run({**still, **still_step()})
     for step, amount in steps:
-        desk.run({**step, **still, "transfer": amount, "weights": dict.fromkeys(PAIRS, D(0))})
-        assert desk.state.trip is None
+        guard.run({**step, **still, "transfer": amount, "weights": dict.fromkeys(PAIRS, D(0))})
+        assert guard.state.trip is None
 
 
 def still_step() -> dict[str, Any]:

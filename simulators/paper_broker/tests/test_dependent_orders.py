@@ -201,7 +201,7 @@ def bar(
     start = harness.now
     harness.now += 60_000_000_000
     bid, ask = Ohlc(*prices), Ohlc(*(p + spread for p in prices))
-    return QuoteBar("EUR_USD", start, harness.now, bid, ask)
+    return QuoteBar(instrument="EUR_USD", start_ns=start, end_ns=harness.now, bid=bid, ask=ask)
 
 
 def test_candle_through_both_levels_fills_the_stop_at_its_price(harness: AccountHarness) -> None:

@@ -13,6 +13,7 @@ from sep_local.env_file import read_env_file
 from sep_local.errors import StackError
 from sep_local.parts import service_environment, stack_parts
 from sep_local.settings import DEFAULT_PORTS, PAPER_NAMES, read_settings
+from sep_local.up import ready_text
 
 DEMO = Path(__file__).parents[3] / "deploy" / "demo.env"
 
@@ -42,6 +43,13 @@ def test_port_base_moves_the_admin_port_only_where_it_is_on() -> None:
     assert read_settings({}, 20_000).envoy_admin is None
     switched_on = read_settings({"ENVOY_ADMIN_PORT": "1"}, 20_000)
     assert switched_on.envoy_admin == Address("127.0.0.1", 20_007)
+
+
+def test_the_demo_says_at_once_that_its_market_is_generated() -> None:
+    demo = ready_text(read_settings({}))
+    assert "THIS MARKET IS GENERATED AND MADE OF TRENDS" in demo
+    practice = read_settings({"OANDA_ENVIRONMENT": "practice", "OANDA_ACCOUNT_ID": "101-1-1-1"})
+    assert "GENERATED" not in ready_text(practice)
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_a_rising_market_opens_the_gate_and_fills_an_order_of_the_computed_size(
     # Every long position in a market that only rises gains.
     assert Decimal(of(events, "nav")[-1]["nav"]) > 100_000
     output = capsys.readouterr().out
-    assert "Gate flips (1)" in output
+    assert "Gate changes (1)" in output
     assert "EUR_USD" in output
 
 

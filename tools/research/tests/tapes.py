@@ -1,4 +1,4 @@
-"""Generated tapes: a market without an edge, and one with trends that the strategy can follow."""
+"""Generated tapes: a market of chance, and one with trends that the strategy can follow."""
 
 from pathlib import Path
 

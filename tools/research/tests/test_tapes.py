@@ -1,4 +1,4 @@
-"""Backtests are the evaluator's, and a null tape has costs and volatility but no edge."""
+"""Backtests are the evaluator's, and a null tape has costs and volatility, and nothing to find."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A planted edge is promoted; luck is not, more often than the test promises."""
+"""A planted pattern is promoted; luck is not, more often than the test promises."""
 
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ LOOSE = {"c_min": [0.1, 0.3], "dir_threshold_bps": [0.3, 0.8], "max_entropy": 1.
 
 
 def p_value_of_noise(seed: int) -> float:
-    """The p-value of the best of a search on a tape without an edge."""
+    """The p-value of the best of a search on a null tape."""
     bars = noise(1440 * 3, seed)
     start, end = int(bars.time[0]), int(bars.time[-1]) + 60
     cut = WalkForward(train_s=DAY // 4, test_s=DAY // 2, embargo_s=DAY // 4)

@@ -38,5 +38,5 @@ class Call(Generic[T]):
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """What of the query is not in the path."""
+        """The query parameters: those that the path does not contain."""
         return {n: value for n, value in self.query.items() if f"{{{n}}}" not in self.path}

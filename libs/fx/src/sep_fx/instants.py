@@ -44,6 +44,16 @@ def parse_rfc3339(text: str) -> int:
     return seconds * NS_PER_SECOND + int((fraction or "").ljust(9, "0"))
 
 
+def parse_day_or_time(text: str) -> int:
+    """Seconds since the epoch of a day such as ``2014-05-01`` (its start, UTC) or an RFC 3339 time.
+
+    Raises:
+        ValueError: the text is neither.
+    """
+    day = len(text) == len("2014-05-01")
+    return parse_rfc3339(f"{text}T00:00:00Z" if day else text) // NS_PER_SECOND
+
+
 def format_rfc3339(instant_ns: int) -> str:
     """Format as OANDA does: UTC, nine fractional digits, ``Z``."""
     seconds, fraction = divmod(instant_ns, NS_PER_SECOND)
@@ -67,5 +77,6 @@ __all__ = [
     "format_rfc3339",
     "format_seconds",
     "is_fresh",
+    "parse_day_or_time",
     "parse_rfc3339",
 ]

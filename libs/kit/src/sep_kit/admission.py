@@ -24,7 +24,7 @@ def open_key_ring(service: str, settings: AccessKnobs, registry: CollectorRegist
 
 
 def access_policy(settings: AccessKnobs, keys: KeyRing) -> AccessPolicy:
-    """Who may call what."""
+    """The rules of access: keys, open reads and writes, certificates."""
     return AccessPolicy(
         keys,
         settings.api_reads,
@@ -34,5 +34,5 @@ def access_policy(settings: AccessKnobs, keys: KeyRing) -> AccessPolicy:
 
 
 def call_limits(settings: AccessKnobs) -> CallLimits:
-    """What one client may do."""
+    """The limits on one client's writes, failed calls and streams."""
     return CallLimits(settings.edge_write_limit, settings.edge_stream_limit, time.monotonic)

@@ -1,30 +1,10 @@
-"""Conversion of shared records and values to protobuf messages."""
+"""Conversion of a session state, which several services return, to its protobuf message."""
 
 from sep.market.v1 import market_pb2
 from sep_fx.sessions import SessionState
 
-from sep_kit.store.records import CoeffsRecord, MetricsRecord
-
 # A market that never closes has its close at the end of representable time; such a close is unset.
 _NO_CLOSE_S = 2**39
-
-
-def metrics_message(metrics: MetricsRecord) -> market_pb2.Metrics:
-    """The four metrics of a window."""
-    return market_pb2.Metrics(
-        coherence=metrics.coherence,
-        stability=metrics.stability,
-        entropy=metrics.entropy,
-        rupture=metrics.rupture,
-    )
-
-
-def coeffs_message(coeffs: CoeffsRecord) -> market_pb2.Coefficients:
-    """The coefficients of a window."""
-    return market_pb2.Coefficients(
-        sigma_eff=coeffs.sigma_eff,
-        **{"lambda": coeffs.hazard},
-    )
 
 
 def session_message(state: SessionState, at: int) -> market_pb2.SessionState:

@@ -125,7 +125,7 @@ def main(name: str, settings_kind: type[StackSettings], build: Build) -> None:
     settings = checked.settings
     configure_logging(name, settings.log_format, settings.log_level)
     for warning in checked.warnings:
-        # One service speaks for all of them about what all of them see.
+        # Warnings about settings that all services share are logged by one of them.
         if not warning.shared or name == "gateway":
             _log.warning("settings", warning=warning.text)
     try:

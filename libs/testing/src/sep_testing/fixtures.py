@@ -14,7 +14,7 @@ from sep_testing.clock import FakeClock
 from sep_testing.loopback import loopback_only
 from sep_testing.valkey import ValkeyServer
 
-# No test fails because the machine has other things to do.
+# A busy machine must not fail a property test.
 settings.register_profile(
     "sep", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -23,7 +23,7 @@ settings.load_profile("sep")
 
 @pytest.fixture(scope="session")
 def outside_connections() -> Iterator[list[str]]:
-    """What was refused to reach another machine in this test; anything left fails it."""
+    """Refused connections of this test to other machines; the test fails if any is left."""
     with loopback_only() as refused:
         yield refused
 
@@ -37,7 +37,7 @@ def _only_loopback(outside_connections: list[str]) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def undocumented() -> list[str]:
-    """Errors that a service in this process gave without a word in the contract."""
+    """Errors returned by services of this process that the contract does not declare."""
     return []
 
 

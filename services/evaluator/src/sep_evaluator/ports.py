@@ -37,7 +37,7 @@ class CandleSource(Protocol):
 
 
 class PriceSource(Protocol):
-    """Live prices."""
+    """Live bid and ask prices."""
 
     async def prices(self, instruments: Sequence[str]) -> list[LivePrice]:
         """Tradeable prices; instruments without one are left out."""

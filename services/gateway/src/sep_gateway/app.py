@@ -40,6 +40,7 @@ from sep_gateway.application.instrument_cache import InstrumentCache
 from sep_gateway.application.ledger_monitor import LedgerMonitor
 from sep_gateway.application.ledger_reader import LedgerReader
 from sep_gateway.application.left_out_members import LeftOutMembers
+from sep_gateway.application.link_report import LinkReport
 from sep_gateway.application.newest_transaction import NewestTransaction
 from sep_gateway.application.order_checks import OrderChecks
 from sep_gateway.application.order_claims import OrderClaims
@@ -114,11 +115,9 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
     link = BrokerLink(
         broker,
         ledger,
-        price_stream,
-        ValkeyBrokerLinkStore(store),
         kinds,
-        left_out,
-        skew,
+        LinkReport(ledger, price_stream, kinds, left_out, skew, clock=clock, metrics=metrics),
+        ValkeyBrokerLinkStore(store),
         startup.refusal,
         lease=context.lease,
         clock=clock,

@@ -50,11 +50,11 @@ class Broker(Protocol):
         ...
 
     async def positions(self) -> Positions:
-        """Open positions."""
+        """Open positions, sorted by instrument, as of one transaction."""
         ...
 
     async def open_trades(self) -> OpenTrades:
-        """Open trades."""
+        """Open trades, oldest first, as of one transaction."""
         ...
 
     async def trade(self, trade_id: int) -> Trade | None:
@@ -66,7 +66,7 @@ class Broker(Protocol):
         ...
 
     async def instruments(self) -> Instruments:
-        """Tradeable instruments."""
+        """Tradeable instruments, sorted by name."""
         ...
 
     async def pricing(self, instruments: Sequence[str]) -> Pricing:
@@ -182,7 +182,7 @@ class CoverageStore(Protocol):
         ...
 
     async def write(self, instrument: str, granularity: Granularity, coverage: Coverage) -> None:
-        """Persist it."""
+        """Persist the complete range of an instrument's history."""
         ...
 
 
@@ -259,7 +259,7 @@ class StoreOwnership(Protocol):
 
 
 class WriterLease(Protocol):
-    """The writer lease of the service."""
+    """The lease that one replica of the service holds to write."""
 
     @property
     def held(self) -> bool:
@@ -268,7 +268,7 @@ class WriterLease(Protocol):
 
 
 class KillSwitch(Protocol):
-    """The kill switch."""
+    """Reads the kill switch right before an entry is sent."""
 
     async def engaged(self) -> bool:
         """Whether it is engaged; True also when its state can't be read."""

@@ -16,7 +16,7 @@ _UNKNOWN = float("nan")
 
 
 class AccountMetrics:
-    """What must not be, as far as the account shows it."""
+    """Margin in use, and faults of the account: lost stops, units outside sessions, lost orders."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._margin_used = Gauge(
@@ -80,11 +80,11 @@ class AccountMetrics:
             self._unknown.labels(instrument).set(age)
 
     def count_skipped(self, reason: str) -> None:
-        """Count a cycle that was left out."""
+        """Count a cycle that was not planned, by the reason."""
         self._skipped.labels(reason).inc()
 
     def clear(self) -> None:
-        """Forget the account: another replica reads it."""
+        """Clear all gauges, on a replica that does not read the account."""
         for gauge in (self._margin_used, self._ceiling, self._ratio):
             gauge.set(_UNKNOWN)
         for labelled in (self._stops, self._outside, self._unknown, self._left_out):

@@ -16,7 +16,7 @@ from sep_kit.service import Context, Parts
 from sep_kit.store import keys
 from sep_kit.store.channel_watch import ChannelWatch
 from sep_kit.store.connection import Valkey, reply
-from sep_kit.store.durable_kill_switch import LATE_INTERVAL_S, DurableKillSwitch, Tell
+from sep_kit.store.durable_kill_switch import LATE_INTERVAL_S, DurableKillSwitch, EngageElsewhere
 from sep_kit.store.halt_file import HaltFile
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.lease import Lease
@@ -31,6 +31,7 @@ from sep_guard.adapters.valkey_store import STORED_TYPES, ValkeyGuardStore
 from sep_guard.adapters.view_reader import ViewReader, ViewSettings
 from sep_guard.application.account_view import AccountViewReader
 from sep_guard.application.breaker import Breaker
+from sep_guard.application.closing import Closing
 from sep_guard.application.dispatcher import Dispatcher
 from sep_guard.application.drain import Drain
 from sep_guard.application.flatten import Flatten
@@ -54,7 +55,7 @@ def _new_id() -> str:
     return uuid.uuid4().hex
 
 
-async def _tell_nobody(_: KillSwitchChange) -> None:
+async def _no_gateway(_: KillSwitchChange) -> None:
     """There is no gateway that holds an engage."""
 
 
@@ -72,7 +73,7 @@ class Resources:
     metrics: GuardMetrics
     elapsed: Callable[[], float] = time.monotonic
     new_id: Callable[[], str] = _new_id
-    tell_gateway: Tell = _tell_nobody
+    engage_gateway: EngageElsewhere = _no_gateway
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +100,7 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
         KillSwitch(valkey),
         None if folder is None else HaltFile(folder, "guard"),
         clock,
-        resources.tell_gateway,
+        resources.engage_gateway,
     )
     open_orders = OpenOrders(store, resources.elapsed)
     stored_inputs = StoredInputsReader(
@@ -122,13 +123,14 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
     stops = StopKeeper(broker, dispatcher, metrics)
     breaker = Breaker(states, store, dispatcher, kill_switch, limits.risk, new_id, clock, metrics)
     control = KillSwitchControl(kill_switch, breaker, clock, metrics)
-    flatten = Flatten(views, dispatcher, control, store, new_id, metrics)
+    closing = Closing(dispatcher, store, metrics)
+    flatten = Flatten(views, closing, control, new_id, metrics)
     return Guard(
         views=views,
         reconciler=Reconciler(
             views, dispatcher, limits, store, new_id, metrics, breaker, flatten, stops
         ),
-        drain=Drain(views, dispatcher, limits.portfolio, store, new_id, metrics),
+        drain=Drain(views, closing, limits.portfolio, store, new_id, metrics),
         flatten=flatten,
         locks=InstrumentLocks(
             settings.hotband_pairs, states, store, dispatcher, new_id, clock, metrics
@@ -150,7 +152,7 @@ def build(settings: GuardSettings, context: Context) -> Parts:
         broker=GatewayBroker(channel),
         clock=clock,
         metrics=metrics,
-        tell_gateway=GatewayKillSwitch(channel).engage,
+        engage_gateway=GatewayKillSwitch(channel).engage,
     )
     guard = assemble(settings, resources)
     servicer = GuardServicer(

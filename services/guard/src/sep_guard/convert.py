@@ -6,7 +6,7 @@ from decimal import Decimal
 from sep.guard.v1 import guard_pb2
 from sep_kit.store.kill_switch import KillSwitchState
 
-from sep_guard.application.drain import Closed
+from sep_guard.application.closing import Closed
 from sep_guard.application.flatten import Flattened
 from sep_guard.application.kill_switch import Changed
 from sep_guard.application.queries import BudgetReport, Readiness
@@ -56,7 +56,7 @@ def readiness_message(readiness: Readiness) -> guard_pb2.Readiness:
 
 
 def budget_message(report: BudgetReport) -> guard_pb2.GetBudgetResponse:
-    """The budget of an account."""
+    """The budget, in home currency as decimal strings."""
     account, budget = report.view.account, report.budget
     return guard_pb2.GetBudgetResponse(
         balance=str(account.balance),
@@ -78,7 +78,7 @@ def drain_limits_of(buffer_pct: float, min_units: str) -> DrainLimits:
 
 
 def plan_message(drain_id: str, view: View, plan: DrainPlan) -> guard_pb2.PlanDrainResponse:
-    """What a drain would close."""
+    """The closes that a drain would make, and the excess behind them."""
     return guard_pb2.PlanDrainResponse(
         drain_id=drain_id,
         margin_used=f"{plan.margin_used:f}",
@@ -93,7 +93,7 @@ def plan_message(drain_id: str, view: View, plan: DrainPlan) -> guard_pb2.PlanDr
 def drained_message(
     drain_id: str, closed: Sequence[Closed], after: DrainPlan, ts_ms: int
 ) -> guard_pb2.ExecuteDrainResponse:
-    """What a drain closed, and the excess that remains."""
+    """The closes of a drain with their results, and the excess that remains."""
     response = guard_pb2.ExecuteDrainResponse(
         drain_id=drain_id, remaining_excess=f"{after.excess:f}", ts_ms=ts_ms
     )
@@ -102,7 +102,7 @@ def drained_message(
 
 
 def flattened_message(done: Flattened, ts_ms: int) -> guard_pb2.FlattenResponse:
-    """What a flatten closed, and what is left."""
+    """The closes of a flatten with their results, and those that remain."""
     return guard_pb2.FlattenResponse(
         flatten_id=done.id,
         closes=[_closed(closed) for closed in done.closed],
@@ -118,7 +118,7 @@ def limits_message(rows: Sequence[LimitRow]) -> guard_pb2.GetRiskLimitsResponse:
 
 
 def lock_message(lock: Lock) -> guard_pb2.Lock:
-    """A lock."""
+    """A lock; times in ms, the end unset for a lock that a person has to lift."""
     return guard_pb2.Lock(
         instrument=lock.instrument,
         cause=lock.cause,
@@ -141,7 +141,7 @@ def kill_switch_message(state: KillSwitchState) -> guard_pb2.GetKillSwitchRespon
 
 
 def kill_switch_change_message(changed: Changed) -> guard_pb2.SetKillSwitchResponse:
-    """A change of the kill switch."""
+    """A change of the kill switch, and whether it is durable."""
     change = changed.change
     return guard_pb2.SetKillSwitchResponse(
         kill_switch=change.engaged,

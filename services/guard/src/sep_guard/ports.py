@@ -49,7 +49,7 @@ class Broker(Protocol):
         ...
 
     async def prices(self, instruments: Sequence[str]) -> Prices:
-        """Current prices."""
+        """Current prices by instrument, and values of currencies in home currency."""
         ...
 
     async def instruments(self) -> Mapping[str, Instrument]:
@@ -61,7 +61,7 @@ class Broker(Protocol):
         ...
 
     async def ledger(self, since_id: int, through_id: int) -> LedgerPage:
-        """What the ledger says between two transactions, the first excluded."""
+        """The risk events of the ledger after one transaction, up to another one."""
         ...
 
     async def place(self, intent: Intent) -> Result:
@@ -81,7 +81,7 @@ class Broker(Protocol):
 
 
 class RiskStates(Protocol):
-    """The persisted risk state."""
+    """Reads baselines, counts, locks and the breaker as the last cycle persisted them."""
 
     async def load(self) -> RiskState:
         """The state of the last cycle.
@@ -135,7 +135,7 @@ class Transaction(Protocol):
         ...
 
     def save_risk_state(self, state: RiskState) -> None:
-        """What the risk limits remember, all of it."""
+        """Save the whole risk state: baselines, counts, locks and the breaker."""
         ...
 
     def engage_kill_switch(self, change: KillSwitchChange) -> None:

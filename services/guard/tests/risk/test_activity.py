@@ -115,7 +115,7 @@ def test_a_close_that_is_not_ours_locks() -> None:
     assert not folded([opened(1), target]).triggers
 
 
-def test_a_trade_of_somebody_else_counts_nothing() -> None:
+def test_a_trade_of_another_owner_is_not_counted() -> None:
     found = folded([opened(1), closed(2, 99, reason=CloseReason.BY_HAND)])
 
     assert not found.triggers

@@ -102,7 +102,7 @@ def trade_message(listed: ListedTrade) -> pb.JournalTrade:
 
 
 def parts_message(parts: CostParts) -> pb.CostParts:
-    """What a result consists of."""
+    """The parts of a result, as decimal strings in home currency."""
     return pb.CostParts(**{name: amount_text(getattr(parts, name)) for name in parts.__slots__})
 
 

@@ -69,7 +69,7 @@ class ListedTrade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What performance is made of.
+    """Everything that performance is computed from.
 
     Args:
         values: account values at the ends of days, oldest first; returns begin from the first.
@@ -131,13 +131,13 @@ class JournalReader(Protocol):
     async def transactions(
         self, page: PageRequest, times: Range, instrument: str, kind: str
     ) -> Page[LedgerEntry]:
-        """The ledger."""
+        """A page of the ledger, newest first."""
         ...
 
     async def trades(
         self, page: PageRequest, times: Range, instrument: str, *, only_open: bool
     ) -> Page[ListedTrade]:
-        """Trades by their opening."""
+        """A page of trades by their opening, newest first."""
         ...
 
     async def decisions(
@@ -151,7 +151,7 @@ class JournalReader(Protocol):
         ...
 
     async def history(self, times: Range, now_ms: int) -> History:
-        """What performance is made of."""
+        """Everything that performance is computed from."""
         ...
 
     async def costs(self, times: Range, instrument: str) -> Sequence[TradeCosts]:
@@ -176,7 +176,7 @@ class Ledger(Protocol):
 
 
 class DecisionStream(Protocol):
-    """The record of decisions."""
+    """Reads ``guard:decisions``."""
 
     async def read(self, after: str, size: int) -> tuple[Sequence[Decision], str]:
         """At most ``size`` decisions after a position, and the position of the last record.

@@ -41,7 +41,7 @@ class AccountFaults:
                     self._change_stop(account, fault, trade, now_ns)
 
     def record(self, account: Account, now_ns: int) -> None:
-        """Keep a version of the changed account while a fault delays its views."""
+        """Store a version of the changed account while a fault delays its views."""
         if self._faults.longest_view_delay is not None:
             self._views.append((now_ns, frozen_view(account)))
 

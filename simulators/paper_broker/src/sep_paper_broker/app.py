@@ -95,7 +95,7 @@ def build_broker(settings: Settings, clock: Clock, faults: FaultRegistry) -> Bro
     file = StateFile(settings.state) if settings.state is not None else None
     state = file.load() if file is not None else None
     now = clock()
-    origin = MarketOrigin(settings.seed, anchor_for(now // NS_PER_SECOND))
+    origin = MarketOrigin(seed=settings.seed, anchor_s=anchor_for(now // NS_PER_SECOND))
     if state is not None:
         _check_same(settings, state)
         origin = state.origin

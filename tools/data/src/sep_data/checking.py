@@ -48,7 +48,7 @@ def _unlisted(catalogue: Catalogue) -> Iterator[Finding]:
 
 
 def _left_out(catalogue: Catalogue, instrument: str, granularity: Granularity) -> Iterator[Finding]:
-    """What the imports left out: the series lacks these bars."""
+    """The bars that imports left out, which the series lacks."""
     for source in catalogue.manifest.sources:
         if (source.instrument, source.granularity) != (instrument, granularity.value):
             continue

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sep_fx.granularity import Granularity
-from sep_fx.instants import NS_PER_SECOND, parse_rfc3339
+from sep_fx.instants import parse_day_or_time
 from sep_fx.sessions import MarketCalendar
 from sep_kit.clock import Clock
 
@@ -141,7 +141,7 @@ def _spread(text: str) -> float:
 
 def _instant(text: str) -> int:
     try:
-        return parse_rfc3339(f"{text}T00:00:00Z" if len(text) == 10 else text) // NS_PER_SECOND
+        return parse_day_or_time(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

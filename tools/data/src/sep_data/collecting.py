@@ -22,7 +22,7 @@ IN_THE_FILE = "in the file"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the user states about files that do not state it; None where nothing was said.
+    """What the user states about files that do not state it themselves; None where unset.
 
     Attributes:
         side: of single prices.

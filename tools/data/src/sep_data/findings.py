@@ -1,4 +1,4 @@
-"""What a check found, as values and as text."""
+"""Findings of a check, as values and as text."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from sep_fx.instants import format_seconds
 
 
 class Kind(StrEnum):
-    """The kind of a fault."""
+    """What is wrong; the values are printed."""
 
     UNREADABLE = "UNREADABLE"
     CONTENT_DIFFERS = "CONTENT_DIFFERS"

@@ -24,7 +24,7 @@ _NOT_CURRENCIES = {"DAT", "BID", "ASK", "CSV", "ASC", "III"}
 
 @dataclass(frozen=True, slots=True)
 class NameParts:
-    """What a file's name states; None where it does not."""
+    """Instrument, granularity and side in a file's name; None where it does not state one."""
 
     instrument: str | None
     granularity: Granularity | None
@@ -32,7 +32,7 @@ class NameParts:
 
 
 def parts_of(path: Path) -> NameParts:
-    """What a file's name states."""
+    """Instrument, granularity and side in a file's name."""
     name = path.name
     for suffix in (".gz", ".zip", ".csv", ".txt", ".json", ".tsv"):
         name = name.removesuffix(suffix).removesuffix(suffix.upper())

@@ -1,4 +1,4 @@
-"""What a format's reader yields: rows as they stand in a file, and rows that can't be read."""
+"""Rows that a format's reader yields: as they stand in a file, or unreadable."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Side(StrEnum):
-    """What a row's one set of prices stands for; ``BOTH`` where it has bid and ask."""
+    """The side of a row's prices; ``BOTH`` where it has bid and ask."""
 
     BOTH = "bid-ask"
     BID = "bid"

@@ -1,4 +1,4 @@
-"""Text files as people have them: plain, gzip or zip; UTF-8 or UTF-16; any line ending."""
+"""Text files in the forms that exist: plain, gzip or zip; UTF-8 or UTF-16; any line ending."""
 
 import gzip
 import hashlib

@@ -16,7 +16,7 @@ from sep_local.settings import LOCAL_NAMES, PAPER_NAMES
 
 
 def check_environment(env: Mapping[str, str], from_file: Collection[str] = ()) -> list[str]:
-    """What every service would say about an environment that all of them share.
+    """Check one environment against the settings of every service.
 
     Args:
         from_file: the names of an env file, each of which must be a setting.

@@ -64,7 +64,7 @@ _PORT_RANGE = range(1, 65_536)
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
     """Addresses, directories and options of a local stack."""
 

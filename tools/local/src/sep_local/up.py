@@ -111,6 +111,11 @@ def _stop_on_signals(supervisor: Supervisor) -> None:
         loop.add_signal_handler(number, supervisor.request_stop, name)
 
 
+_GENERATED = """\
+THIS MARKET IS GENERATED AND MADE OF TRENDS: its win rate and profit mean nothing.
+"""
+
+
 def ready_text(settings: LocalSettings, *, reads_need_key: bool = False) -> str:
     """Example commands, printed when the stack is ready."""
     url = settings.url
@@ -121,9 +126,10 @@ def ready_text(settings: LocalSettings, *, reads_need_key: bool = False) -> str:
     key = '-H "$KEY" '
     read = key if reads_need_key else ""
     who_needs = "every call needs" if reads_need_key else "writes need"
+    market = _GENERATED if settings.paper_trading else ""
     return f"""
 SEP is ready on {url} ({settings.environment}). Open it in a browser, or try this here.
-{who_needs} the key in {keys}/write:
+{market}{who_needs} the key in {keys}/write:
   KEY="Authorization: Bearer $(cat {keys}/write)"
 reads:
   curl -s {read}{url}/api/status

@@ -1,4 +1,4 @@
-"""What a subcommand of ``sep-ops`` consists of."""
+"""The parts of a subcommand of ``sep-ops``."""
 
 import argparse
 from collections.abc import Callable

@@ -45,7 +45,7 @@ class Drain:
         self._min_units = min_units
 
     def plan(self) -> PlanDrainResponse:
-        """What would be closed now.
+        """The positions that a drain would close now.
 
         Raises:
             CallError: the call was refused, or there was no answer.

@@ -73,7 +73,7 @@ def add_options(parser: argparse.ArgumentParser, project: Path) -> None:
         if name == "set":
             action.add_argument(
                 "--minutes", type=_minutes, metavar="N",
-                help="when the lock ends by itself; without it somebody has to lift it",
+                help="when the lock ends by itself; without it a person has to lift it",
             )  # fmt: skip
         add_connection_options(action, project)
 

@@ -33,7 +33,7 @@ _KILL_SWITCH = "kill switch"
 
 
 class Check(NamedTuple):
-    """The result of a check."""
+    """One check: its name, whether it passed, and what was seen."""
 
     name: str
     passed: bool

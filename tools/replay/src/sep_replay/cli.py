@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sep_fx.granularity import Granularity
-from sep_fx.instants import NS_PER_SECOND, parse_rfc3339
+from sep_fx.instants import parse_day_or_time
 from sep_kit.settings.loading import InvalidSettingsError, load_settings, unknown_name
 from sep_kit.settings.names import unknown_names
 
@@ -163,7 +163,7 @@ def _console() -> Console:
 
 def _instant(text: str) -> int:
     try:
-        return parse_rfc3339(f"{text}T00:00:00Z" if len(text) == 10 else text) // NS_PER_SECOND
+        return parse_day_or_time(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

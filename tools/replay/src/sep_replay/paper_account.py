@@ -106,7 +106,13 @@ class PaperAccount:
         bid = Ohlc(*(prices[c[at]] for c in (bars.bid_o, bars.bid_h, bars.bid_l, bars.bid_c)))
         ask = Ohlc(*(prices[c[at]] for c in (bars.ask_o, bars.ask_h, bars.ask_l, bars.ask_c)))
         start = int(bars.time[at]) * NS_PER_SECOND
-        return QuoteBar(instrument, start, start + bar_seconds * NS_PER_SECOND, bid, ask)
+        return QuoteBar(
+            instrument=instrument,
+            start_ns=start,
+            end_ns=start + bar_seconds * NS_PER_SECOND,
+            bid=bid,
+            ask=ask,
+        )
 
     @property
     def last_transaction_id(self) -> int:

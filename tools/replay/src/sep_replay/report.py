@@ -14,10 +14,15 @@ _MAX_ROWS = 40
 
 
 def print_report(console: Console, journal: Journal, evaluations: Iterable[Evaluation]) -> None:
-    """Print gates with their figures, flips, weights, orders, and NAV by day."""
+    """Print gates with their figures and changes, weights, orders, and NAV by day."""
     console.print(_gates(evaluations))
-    flips = [e for e in journal.of(Topic.GATE) if e.data["flipped"]]
-    _print_rows(console, "Gate flips", ("time", "instrument", "gate", "reasons"), map(_flip, flips))
+    changes = [e for e in journal.of(Topic.GATE) if e.data["flipped"]]
+    _print_rows(
+        console,
+        "Gate changes",
+        ("time", "instrument", "gate", "reasons"),
+        map(_gate_change, changes),
+    )
     _print_rows(
         console, "Selections", ("time", "weights"), map(_weights, journal.of(Topic.WEIGHTS))
     )
@@ -63,7 +68,7 @@ def _gates(evaluations: Iterable[Evaluation]) -> Table:
     return table
 
 
-def _flip(event: Event) -> tuple[str, ...]:
+def _gate_change(event: Event) -> tuple[str, ...]:
     gate = "open" if event.data["gate"] else "closed"
     return format_seconds(event.time), event.subject, gate, ", ".join(event.data["reasons"]) or "-"
 

@@ -37,7 +37,7 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one parameter set did: its trades in time order, and the curve at each bar's end."""
+    """The backtest of one parameter set: trades in time order, and the curve at each bar's end."""
 
     trades: Record
     equity: Floats

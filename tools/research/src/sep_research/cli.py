@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sep_fx.granularity import Granularity
-from sep_fx.instants import NS_PER_SECOND, parse_rfc3339
+from sep_fx.instants import parse_day_or_time
 from sep_fx.sessions import MarketCalendar
 
 from sep_research.errors import ResearchError, SchedulerUnreachableError
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--anchored", action="store_true", help="training begins with the candles")
     sweep.add_argument(
         "--null", type=_count, default=99, metavar="N",
-        help="tapes without an edge to compare with; below 19 nothing is promoted (default 99)",
+        help="null tapes to compare with; below 19 nothing is promoted (default 99)",
     )  # fmt: skip
     sweep.add_argument(
         "--market-calendar", choices=[c.value for c in MarketCalendar], default="fx",
@@ -169,7 +169,7 @@ def _granularity(text: str) -> Granularity:
 
 def _instant(text: str) -> int:
     try:
-        return parse_rfc3339(f"{text}T00:00:00Z" if len(text) == 10 else text) // NS_PER_SECOND
+        return parse_day_or_time(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -1,4 +1,4 @@
-"""The manifest of a run: everything that repeats it to the byte, and nothing that would differ."""
+"""The manifest of a run: everything that is needed to repeat it to the byte."""
 
 import json
 import platform

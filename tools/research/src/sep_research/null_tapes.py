@@ -1,4 +1,4 @@
-"""Tapes without an edge, made from a real one.
+"""Null tapes: made from a real one, without anything in them that a strategy could find.
 
 Bars are taken in blocks of hours from other days at the same time of day, so that volatility comes
 in clusters and follows the clock as in the original. Then each bar's move is turned around or not,
@@ -22,7 +22,7 @@ _DRAWS = 16
 
 
 def null_tape(bars: Bars, random: np.random.Generator) -> Bars:
-    """A tape of the same times without an edge."""
+    """A null tape with the times of the bars."""
     count = len(bars)
     if count < 2:
         return bars

@@ -16,7 +16,7 @@ _DAYS_A_BLOCK = 4
 _AT_ONCE = 512  # splits whose ratios are in memory together
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overfitting:
     """Results over all splits of the days into two halves.
 
@@ -61,7 +61,9 @@ def overfitting(daily: Floats) -> Overfitting | None:
         share = (lower + (equal + 1) / 2) / (trials + 1)
         below += int((share <= 0.5).sum())
         losses += int((score <= 0).sum())
-    return Overfitting(below / len(chosen), losses / len(chosen), len(chosen))
+    return Overfitting(
+        probability=below / len(chosen), loss=losses / len(chosen), splits=len(chosen)
+    )
 
 
 def _count(blocks: int) -> int:

@@ -28,7 +28,7 @@ _WORDS = {
     "TOO_FEW_TRADES": "fewer than ten trades out of sample",
     "NO_PROFIT_OUT_OF_SAMPLE": "no profit out of sample",
     "NULL_RUNS_TOO_FEW": "fewer than 19 null runs: --null 99 is usual",
-    "NULL_EXPLAINS": "the same search does as well on tapes without an edge",
+    "NULL_EXPLAINS": "the same search does as well on null tapes, where there is nothing to find",
     "DEFLATED_SHARPE_LOW": "the Sharpe ratio is what the best of so many tries has by luck",
     "OVERFIT_PROBABLE": "the best of one half of the days fails in the other half",
     "PEAK": "its neighbours on the grid lose",

@@ -90,7 +90,7 @@ def rows(plan: Plan, result: SweepResult) -> Iterator[dict[str, Any]]:
 
 
 def _folds(found: InstrumentResult, result: SweepResult) -> Iterator[tuple[Any, ...]]:
-    """What a trader would have had who chose anew before each test window."""
+    """The result of a trader who takes the best set in training before each test window."""
     for number, fold in enumerate(result.folds):
         edges = (fold.train_from, fold.train_to, fold.test_from, fold.test_to)
         head = (found.instrument, number + 1, *map(format_seconds, edges))

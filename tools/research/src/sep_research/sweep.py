@@ -29,7 +29,7 @@ class Plan:
 
     Attributes:
         grid: all combinations, in the order of the grid file; names: the parameters it names.
-        null_runs: number of tapes without an edge.
+        null_runs: number of null tapes.
         seed: of the null runs.
     """
 
@@ -48,7 +48,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstrumentResult:
-    """What a sweep found on one instrument; trials in the order of the grid."""
+    """The result of a sweep on one instrument; trials in the order of the grid."""
 
     instrument: str
     sha256: str
@@ -59,7 +59,7 @@ class InstrumentResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepResult:
-    """What a sweep found; ``null_best`` is the best t-statistic of each null run."""
+    """The result of a sweep; ``null_best`` is the best t-statistic of each null run."""
 
     folds: list[Fold]
     results: list[InstrumentResult]

@@ -31,7 +31,7 @@ GATE_CALMAR = 0.15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What all tasks of one instrument share."""
+    """Inputs that all tasks of one instrument share."""
 
     instrument: str
     bars: Bars
@@ -48,7 +48,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What one parameter set did on one instrument.
+    """The results of one parameter set on one instrument.
 
     Attributes:
         whole: over all bars.
@@ -86,7 +86,7 @@ def run_block(job: Job, block: tuple[int, int]) -> list[Trial]:
 
 
 def run_null(job: Job, number: int) -> float:
-    """The best out-of-sample t-statistic of the whole grid on one tape without an edge."""
+    """The best out-of-sample t-statistic of the whole grid on one null tape."""
     random = np.random.default_rng([job.seed, number, crc32(job.instrument.encode())])
     tape = null_tape(job.bars, random)
     backtest = TapeBacktest(job.instrument, tape, job.market)

@@ -36,7 +36,7 @@ class CallContext:
 
     @property
     def client(self) -> str:
-        """What limits are charged to: the key, or the client's address without one."""
+        """The owner of its limits: the caller's key, or the client's address without one."""
         return f"the key {self.caller.name!r}" if self.caller else self.address
 
     @property

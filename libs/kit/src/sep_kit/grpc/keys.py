@@ -166,7 +166,7 @@ def _read(path: Path) -> tuple[Caller, str]:
 
 
 def _version(path: Path) -> object:
-    """What changes when the file does."""
+    """Values that differ once the file has changed: time, size, inode and mode."""
     try:
         found = path.stat()
     except OSError as error:

@@ -35,7 +35,7 @@ class TlsFiles:
         )
 
     def client(self) -> grpc.ChannelCredentials:
-        """Credentials of a client."""
+        """Credentials of a client that presents the certificate and accepts the CA's servers."""
         return grpc.ssl_channel_credentials(
             root_certificates=self.ca.read_bytes(),
             private_key=self.key.read_bytes(),

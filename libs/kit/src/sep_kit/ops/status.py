@@ -36,7 +36,7 @@ class AgeReport:
     verdict: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseState:
     """Holder of a lease, empty if it is free; its fencing token; seconds until it expires."""
 
@@ -142,10 +142,10 @@ class StatusReader:
             replies = await pipe.execute()
         return [
             LeaseState(
-                name,
-                held.get(b"holder", b"").decode(),
-                int(held.get(b"token", 0)),
-                max(0, ttl) / 1000,
+                name=name,
+                holder=held.get(b"holder", b"").decode(),
+                token=int(held.get(b"token", 0)),
+                expires_in_s=max(0, ttl) / 1000,
             )
             for name, held, ttl in zip(names, replies[::2], replies[1::2], strict=True)
         ]

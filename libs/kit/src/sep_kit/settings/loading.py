@@ -55,7 +55,7 @@ Settings = TypeVar("Settings", bound=ServiceSettings)
 
 @dataclass(frozen=True, slots=True)
 class SettingsWarning:
-    """What is allowed on paper only; ``shared`` if every service of the stack sees it."""
+    """A fault that the paper broker tolerates; ``shared`` if every service of the stack has it."""
 
     text: str
     shared: bool
@@ -63,7 +63,7 @@ class SettingsWarning:
 
 @dataclass(frozen=True, slots=True)
 class Checked(Generic[Settings]):
-    """Valid settings, and what a person should know about them."""
+    """Valid settings with their warnings."""
 
     settings: Settings
     warnings: tuple[SettingsWarning, ...]

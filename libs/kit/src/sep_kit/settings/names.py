@@ -1,4 +1,4 @@
-"""The names of all settings, to tell misspelled ones from the variables of other programs.
+"""The names of all settings, to find misspelled ones among the variables of other programs.
 
 An environment is often shared by all services, while the image of a service holds that service
 alone. The names are therefore read from ``known_settings.json``, which `make generate`

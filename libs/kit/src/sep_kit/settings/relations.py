@@ -1,4 +1,4 @@
-"""What must hold between settings, declared beside the settings themselves.
+"""Conditions between settings, declared beside the settings themselves.
 
 A relation names its settings and states what must hold. A violated one stops the start on practice
 and live, and is a warning on paper; one that can never work stops the start everywhere.
@@ -16,7 +16,7 @@ PAPER = "paper"
 
 @dataclass(frozen=True, kw_only=True)
 class Relation:
-    """What must hold between settings.
+    """A condition between settings.
 
     Attributes:
         names: fields, in the order of the arguments of ``holds``.

@@ -26,7 +26,7 @@ _log = get_logger("CandleStore")
 _LAST, _REWRITES = b"last", b"rewrites"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """Start of the newest bar in seconds, and how often bars up to it were rewritten.
 
@@ -80,7 +80,7 @@ class CandleStore:
                     raise StoreUnavailableError(f"Valkey refused: {head}") from head
                 found[i] = (None, None)
         return {
-            name: Head(last, _number(rewrites, name) or 0)
+            name: Head(last=last, rewrites=_number(rewrites, name) or 0)
             for name, (raw, rewrites) in zip(names, found, strict=True)
             if (last := _number(raw, name)) is not None
         }

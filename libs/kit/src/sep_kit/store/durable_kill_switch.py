@@ -18,11 +18,11 @@ STORE_WITHIN_S = 0.5
 LATE_INTERVAL_S = 0.5
 """How often a pending engage is tried again."""
 
-Tell = Callable[[KillSwitchChange], Awaitable[None]]
+EngageElsewhere = Callable[[KillSwitchChange], Awaitable[None]]
 
 
-async def _nobody(_: KillSwitchChange) -> None:
-    """There is no other service to tell."""
+async def _engage_nowhere_else(_: KillSwitchChange) -> None:
+    """No other service holds the switch."""
 
 
 class DurableKillSwitch:
@@ -33,18 +33,22 @@ class DurableKillSwitch:
 
     Args:
         file: of the pending engage; without one it is lost with the process.
-        tell: puts a pending engage into force in the service that sends the orders.
+        engage_elsewhere: puts a pending engage into force in the service that sends the orders.
     """
 
     def __init__(
-        self, stored: KillSwitch, file: HaltFile | None, clock: Clock, tell: Tell = _nobody
+        self,
+        stored: KillSwitch,
+        file: HaltFile | None,
+        clock: Clock,
+        engage_elsewhere: EngageElsewhere = _engage_nowhere_else,
     ) -> None:
         self._stored = stored
         self._file = file
         self._clock = clock
-        self._tell = tell
+        self._engage_elsewhere = engage_elsewhere
         self._pending = file.read(now_ms(clock)) if file is not None else None
-        self._told: KillSwitchChange | None = None
+        self._in_force_elsewhere: KillSwitchChange | None = None
         self._file_lock = asyncio.Lock()
 
     @property
@@ -95,7 +99,7 @@ class DurableKillSwitch:
         pending = self._pending
         if pending is None:
             return
-        await self._tell_once(pending)
+        await self._engage_elsewhere_once(pending)
         if await self._stored.engage_late(pending):
             _log.warning("pending engage written", reason=pending.reason, actor=pending.actor)
             await self._forget(pending)
@@ -110,7 +114,7 @@ class DurableKillSwitch:
             error = str(failure) or "the store did not answer in time"
         _log.error("engage is pending: in force, and written when the store takes it", error=error)
         await self.hold(change)
-        await self._tell_once(change)
+        await self._engage_elsewhere_once(change)
         return False
 
     async def _release(self, change: KillSwitchChange) -> bool:
@@ -136,14 +140,14 @@ class DurableKillSwitch:
             update={"ts": release.ts + 1, "engaged": True, "reason": reason[:500]}
         )
         await self.hold(undo)
-        await self._tell_once(undo)
+        await self._engage_elsewhere_once(undo)
 
-    async def _tell_once(self, change: KillSwitchChange) -> None:
-        if self._told is change:
+    async def _engage_elsewhere_once(self, change: KillSwitchChange) -> None:
+        if self._in_force_elsewhere is change:
             return
         with contextlib.suppress(SepError):  # tried again in the next tick
-            await self._tell(change)
-            self._told = change
+            await self._engage_elsewhere(change)
+            self._in_force_elsewhere = change
 
     async def _forget(self, pending: KillSwitchChange) -> None:
         # Another engage may have become pending meanwhile.

@@ -41,7 +41,7 @@ class SummaryRecord(Document):
 
 
 class FloorsRecord(Document):
-    """Floors in force."""
+    """Floors in force: number of trades, Calmar ratio, sum of returns."""
 
     min_trades: float
     calmar: float

@@ -65,7 +65,11 @@ def market_of(arguments: argparse.Namespace, path: Path) -> Market:
     if not 0 <= arguments.exit_minutes <= 1440:
         raise UsageError(f"--exit-minutes is {arguments.exit_minutes}, allowed is 0 to 1440")
     calendar = SessionCalendar(MarketCalendar(arguments.market_calendar))
-    return Market(Granularity(name).seconds, calendar, arguments.exit_minutes)
+    return Market(
+        granularity_s=Granularity(name).seconds,
+        calendar=calendar,
+        exit_minutes=arguments.exit_minutes,
+    )
 
 
 def instrument_of(arguments: argparse.Namespace) -> str:

@@ -35,7 +35,7 @@ MAX_COMBINATIONS = 1_000_000
 _SLICE = 64  # combinations per task
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
     """What all instruments of a sweep share: bar length, sessions, exit before a close."""
 

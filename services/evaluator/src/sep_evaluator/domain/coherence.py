@@ -33,7 +33,7 @@ class FreshnessLimits:
     manifold_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """One metric against its threshold; ``comparison`` is ">=" or "<="."""
 
@@ -95,8 +95,22 @@ def coherence_status(
 
 def _checks(figures: WindowFigures, thresholds: Thresholds) -> tuple[Check, ...]:
     return (
-        Check("coherence", figures.coherence, thresholds.min_coherence, ">="),
-        Check("rupture", figures.rupture, thresholds.max_rupture, "<="),
-        Check("entropy", figures.entropy, thresholds.max_entropy, "<="),
-        Check("stability", figures.stability, thresholds.min_stability, ">="),
+        Check(
+            name="coherence",
+            value=figures.coherence,
+            threshold=thresholds.min_coherence,
+            comparison=">=",
+        ),
+        Check(
+            name="rupture", value=figures.rupture, threshold=thresholds.max_rupture, comparison="<="
+        ),
+        Check(
+            name="entropy", value=figures.entropy, threshold=thresholds.max_entropy, comparison="<="
+        ),
+        Check(
+            name="stability",
+            value=figures.stability,
+            threshold=thresholds.min_stability,
+            comparison=">=",
+        ),
     )

@@ -34,7 +34,7 @@ class BaseFloors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quartiles:
-    """The worst quarter of a history ends here; ``pnl_range`` is the P&L's inter-quartile range."""
+    """25th percentiles of a history; ``pnl_range`` is the P&L's inter-quartile range."""
 
     trades: float
     calmar: float

@@ -103,7 +103,7 @@ class StrategyParams:
 
 @lru_cache(maxsize=1024)
 def digest_of(params: StrategyParams) -> str:
-    """Sixteen hexadecimal digits that tell these parameters from all others."""
+    """Sixteen hexadecimal digits that identify these parameters."""
     text = json.dumps(params.as_dict(), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

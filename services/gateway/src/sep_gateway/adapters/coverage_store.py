@@ -34,10 +34,10 @@ class ValkeyCoverageStore:
             # Fetching history again takes a minute; trusting a wrong record leaves a gap.
             _log.error("coverage record corrupt, history is fetched again", error=str(error))
             return None
-        return None if record is None else Coverage(record.since, record.last)
+        return None if record is None else Coverage(since=record.since, last=record.last)
 
     async def write(self, instrument: str, granularity: Granularity, coverage: Coverage) -> None:
-        """Persist it."""
+        """Persist the complete range of an instrument's history."""
         record = CoverageRecord(since=coverage.since, last=coverage.last)
         key = keys.candle_coverage(instrument, granularity)
         await reply(self._store.set(key, record.model_dump_json()))

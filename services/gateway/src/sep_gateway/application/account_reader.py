@@ -71,7 +71,7 @@ class AccountReader:
         return found
 
     async def _view(self, name: str, read: Callable[[], Awaitable[V]], at_least: int | None) -> V:
-        # What becomes known while the view is read is not demanded of it.
+        # A transaction that becomes known while the view is read need not be in it.
         wanted = max(at_least or 0, self._newest.id)
         view = await read()
         for delay in _DELAYS_S:
@@ -81,7 +81,7 @@ class AccountReader:
             view = await read()
         self._newest.note(view.last_transaction_id)
         if view.last_transaction_id >= wanted:
-            # A view that was asked for less says nothing about what is doubted.
+            # Only a view that includes the doubted transaction proves that it exists.
             if view.last_transaction_id >= self._doubted_id:
                 self._doubted_at = None
         elif not await self._is_current(view.last_transaction_id, wanted):

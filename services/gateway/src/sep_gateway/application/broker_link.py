@@ -2,18 +2,15 @@
 
 from collections.abc import Callable
 
-from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
-from sep_kit.clock import Clock, now_ms
+from sep_fx.instants import NS_PER_SECOND
+from sep_kit.clock import Clock
 from sep_kit.errors import BrokerUnavailableError
 from sep_kit.logging import get_logger
 from sep_kit.refusal import StartRefusedError
 
 from sep_gateway.application.account_kinds import AccountKinds
 from sep_gateway.application.ledger_monitor import LedgerMonitor
-from sep_gateway.application.left_out_members import LeftOutMembers
-from sep_gateway.application.stream_supervisor import StreamSupervisor
-from sep_gateway.domain.broker_link import LinkState
-from sep_gateway.domain.clock_skew import ClockSkew
+from sep_gateway.application.link_report import LinkReport
 from sep_gateway.metrics import GatewayMetrics
 from sep_gateway.ports import Broker, BrokerAccessError, BrokerLinkStore, WriterLease
 
@@ -34,11 +31,9 @@ class BrokerLink:
         self,
         broker: Broker,
         ledger: LedgerMonitor,
-        price_stream: StreamSupervisor,
-        store: BrokerLinkStore,
         kinds: AccountKinds,
-        left_out: LeftOutMembers,
-        clock_skew: ClockSkew,
+        report: LinkReport,
+        store: BrokerLinkStore,
         refusal: Callable[[BrokerAccessError], StartRefusedError],
         *,
         lease: WriterLease,
@@ -47,17 +42,14 @@ class BrokerLink:
     ) -> None:
         self._broker = broker
         self._ledger = ledger
-        self._price_stream = price_stream
-        self._store = store
         self._kinds = kinds
-        self._left_out = left_out
-        self._clock_skew = clock_skew
+        self._report = report
+        self._store = store
         self._refusal = refusal
         self._lease = lease
         self._clock = clock
         self._connected = metrics.connected
         self._access_denied = metrics.access_denied
-        self._skew = metrics.clock_skew
         self._last_contact_ns: int | None = None
         self._error = "no request was sent yet"
         self._logged: set[str] = set()
@@ -85,7 +77,7 @@ class BrokerLink:
             self._access_denied.set(0)
         self._connected.set(not self._error)
         if self._lease.held:
-            await self._store.save(self._state())
+            await self._store.save(self._report.state(self._error, self._last_contact_ns))
 
     def _failed(self, error: BrokerUnavailableError) -> None:
         self._error = str(error)
@@ -113,24 +105,3 @@ class BrokerLink:
         if silence <= _MAX_SILENCE_S:
             return None
         return f"no response for {silence:.0f} s ({self._error or 'no request was sent'})"
-
-    def _state(self) -> LinkState:
-        contact = self._last_contact_ns
-        return LinkState(
-            ts_ms=now_ms(self._clock),
-            connected=not self._error,
-            last_contact_ms=None if contact is None else contact // NS_PER_MS,
-            error=self._error,
-            ledger_contiguous=self._ledger.contiguous,
-            last_transaction_id=self._ledger.last_id,
-            price_stream_connected=self._price_stream.connected,
-            left_out=tuple(str(member) for member in self._left_out.current),
-            unsupported_kinds=tuple(kind.value for kind in self._kinds.current),
-            clock_skew_s=self._skew_s(),
-        )
-
-    def _skew_s(self) -> float | None:
-        skew = self._clock_skew.seconds(self._clock.now_ns())
-        if skew is not None:
-            self._skew.set(skew)
-        return skew

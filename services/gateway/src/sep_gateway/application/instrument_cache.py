@@ -106,7 +106,7 @@ class InstrumentCache:
         return found
 
     async def get_for_reduction(self, name: str) -> Instrument:
-        """One instrument; what was once traded can be reduced when it is traded no more.
+        """One instrument, also one that the broker has stopped trading since the start.
 
         Raises: as ``get`` does.
         """
@@ -119,7 +119,7 @@ class InstrumentCache:
         return self._seen[name].round_price(price) if name in self._seen else price
 
     async def check_closable(self, name: str) -> None:
-        """Refuse the name of an instrument that there is not, and never was.
+        """Refuse an instrument that the broker neither trades nor has traded since the start.
 
         Raises: as ``get`` does.
         """
@@ -128,10 +128,10 @@ class InstrumentCache:
             await self.get(name)
 
     async def split(self, names: Iterable[str]) -> tuple[list[str], list[LeftOut]]:
-        """The names that the broker trades, and those of them that were to be expected.
+        """The names that the broker trades, and known ones that it does not, as left out.
 
         Raises:
-            UnknownInstrumentError: a name is neither traded nor was, nor is it left out.
+            UnknownInstrumentError: a name is neither traded nor known.
             BrokerUnavailableError: the cache is empty and the broker does not respond.
         """
         loaded = await self._loaded()

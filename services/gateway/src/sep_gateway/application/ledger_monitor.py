@@ -71,12 +71,12 @@ class LedgerMonitor:
         """
         if self._ledger is None:
             # Nothing was missed before the start: positions are read in full.
-            self._set(Ledger(transaction_id, transaction_id))
+            self._set(Ledger(seen=transaction_id, newest=transaction_id))
         lower = transaction_id < self._started().seen
         self._lower_in_a_row = self._lower_in_a_row + 1 if lower else 0
         if self._lower_in_a_row >= _RESETS_AFTER and await self._is_reset(transaction_id):
             _log.warning("ledger reset", previous=self._started().seen, now=transaction_id)
-            self._set(Ledger(transaction_id, transaction_id))
+            self._set(Ledger(seen=transaction_id, newest=transaction_id))
             self._newest.reset(transaction_id)
         self._newest.note(transaction_id)
         self._set(self._started().announced(transaction_id))
@@ -119,7 +119,7 @@ class LedgerMonitor:
         if transaction.type == UNREADABLE:
             self._report_unreadable(transaction)
         if self._ledger is None:
-            self._set(Ledger(transaction.id, transaction.id))
+            self._set(Ledger(seen=transaction.id, newest=transaction.id))
         elif transaction.id > self._ledger.seen:
             if transaction.id == self._ledger.seen + 1:
                 # One behind a gap is logged in order, by the recovery.

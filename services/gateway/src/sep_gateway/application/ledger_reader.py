@@ -72,7 +72,7 @@ class LedgerReader:
             BrokerUnavailableError: the broker does not respond.
         """
         await self._unclaimed.flush()
-        # A fill tells less than the order before it, which may end the part that was read before.
+        # A fill has fewer fields than its order, which may be in the part that was read before.
         first = max(0, since - _ORDER_BEFORE_FILL)
         page = await self._broker.transactions_since(first, through)
         self._left_out.report("ledger", page.left_out)

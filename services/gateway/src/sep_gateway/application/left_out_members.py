@@ -13,7 +13,7 @@ _MOST_NAMED = 50
 
 
 class LeftOutMembers:
-    """Counts, logs and names what could not be read, until the next answer has it in order."""
+    """Counts, logs and lists members that can't be read, until a newer answer has them right."""
 
     def __init__(self, metrics: GatewayMetrics) -> None:
         self._now = metrics.left_out
@@ -22,7 +22,7 @@ class LeftOutMembers:
 
     @property
     def current(self) -> tuple[LeftOut, ...]:
-        """What is left out of the newest answers, at most fifty, by kind and name."""
+        """The members that the newest answers lack, at most fifty, by kind and name."""
         found = {key: m for members in self._by_source.values() for key, m in members.items()}
         return tuple(found[key] for key in sorted(found)[:_MOST_NAMED])
 

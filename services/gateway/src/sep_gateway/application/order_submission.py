@@ -1,4 +1,4 @@
-"""What all orders have in common: token, claim, last checks, one send, outcome."""
+"""The steps of every order: token, claim, last checks, one send, outcome."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _log = get_logger("OrderService")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """What is sent under a client order id; ``reduces`` if it can only reduce a position.
+    """A request under one client order id; ``reduces`` if it can only reduce a position.
 
     ``closes`` is set for the close of a trade by its id; then the id may be empty.
     """

@@ -11,7 +11,7 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Circuit:
     """``failures`` is the number of consecutive failures.
 
@@ -33,7 +33,7 @@ class Circuit:
         """
         if self.failures < FAILURES_TO_OPEN:
             return self
-        return Circuit(self.failures, now + self._pause())
+        return Circuit(failures=self.failures, blocked_until=now + self._pause())
 
     def succeeded(self) -> "Circuit":
         """State after the broker responded, successfully or with a 4xx."""
@@ -41,10 +41,10 @@ class Circuit:
 
     def failed(self, now: float) -> "Circuit":
         """State after no response, or a 5xx."""
-        counted = Circuit(self.failures + 1)
+        counted = Circuit(failures=self.failures + 1)
         if counted.failures < FAILURES_TO_OPEN:
             return counted
-        return Circuit(counted.failures, now + counted._pause())
+        return Circuit(failures=counted.failures, blocked_until=now + counted._pause())
 
     def _pause(self) -> float:
         doublings = min(self.failures - FAILURES_TO_OPEN, 10)

@@ -12,7 +12,7 @@ from sep_gateway.domain.candle_check import CheckedPage
 PAGE = 5000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """Every complete bar with ``since <= start <= last`` was fetched; whole seconds.
 
@@ -59,7 +59,7 @@ def next_backward(coverage: Coverage, wanted: int) -> BackwardPage | None:
 
 def extend_forward(coverage: Coverage | None, page: ForwardPage, checked: CheckedPage) -> Coverage:
     """Coverage after a forward page was stored."""
-    known = coverage or Coverage(page.start, page.start - 1)
+    known = coverage or Coverage(since=page.start, last=page.start - 1)
     if checked.settled is None:
         return known
     return replace(known, last=max(known.last, checked.settled))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from sep_gateway.domain.transactions import TransactionPage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
     """``seen`` is the id up to which nothing is missing, ``newest`` the newest id known."""
 
@@ -28,11 +28,11 @@ class Ledger:
     def received(self, transaction_id: int) -> "Ledger":
         """State after a transaction arrived; ``seen`` moves only if it is the next one."""
         seen = transaction_id if transaction_id == self.seen + 1 else self.seen
-        return Ledger(seen, max(self.newest, transaction_id))
+        return Ledger(seen=seen, newest=max(self.newest, transaction_id))
 
     def recovered(self, last_id: int) -> "Ledger":
         """State after the broker returned every transaction up to an id."""
-        return Ledger(max(self.seen, last_id), max(self.newest, last_id))
+        return Ledger(seen=max(self.seen, last_id), newest=max(self.newest, last_id))
 
 
 def disagreement(one: TransactionPage, other: TransactionPage) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
     """At most ``burst`` requests at once, and ``per_second`` on average."""
 
@@ -11,7 +11,7 @@ class RateLimit:
     burst: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
     """``wait_s`` is how long to wait; pass ``next_at`` to the next ``reserve``."""
 
@@ -29,4 +29,4 @@ def reserve(limit: RateLimit, next_at: float, now: float) -> Reservation:
     interval = 1.0 / limit.per_second
     at = max(next_at, now)
     wait = max(0.0, at - now - (limit.burst - 1) * interval)
-    return Reservation(wait, at + interval)
+    return Reservation(wait_s=wait, next_at=at + interval)

@@ -15,7 +15,7 @@ def trade_close_claim(trade_id: str) -> str:
 def closes_in_ledger(
     client_order_id: str, trade_id: int, units: Decimal | None, transactions: Iterable[Transaction]
 ) -> Iterator[OrderResult]:
-    """What may be the outcome of a close, from the transactions since it was claimed, oldest first.
+    """Possible outcomes of a close among the transactions since it was claimed, oldest first.
 
     The ledger says which trade an order closes and how much of it, and not who asked for it.
 

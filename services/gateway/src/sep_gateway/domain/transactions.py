@@ -18,7 +18,7 @@ UNREADABLE = "UNREADABLE"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charges:
-    """What a transaction cost in home currency; None where the broker named no such amount.
+    """The costs of a transaction in home currency; None where the broker named no such amount.
 
     ``financing`` is signed, the costs are positive. The factors are home currency per unit of the
     quote currency; ``bid`` and ``ask`` the best prices at the fill.
@@ -70,7 +70,7 @@ class TradeClosed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerDetails:
-    """What the ledger adds to an order's outcome; money in home currency.
+    """Details of a ledger entry beyond the order's outcome; money in home currency.
 
     ``home_per_quote`` is the value of one unit of the quote currency at a fill, None where the
     broker gave none. ``trade_close_id`` is the trade that an order closes, and
@@ -120,7 +120,7 @@ class Transaction:
 
     @property
     def realized_pl(self) -> Decimal | None:
-        """What a fill that closed or reduced trades won or lost, in home currency."""
+        """Profit or loss of a fill that closed or reduced trades, in home currency."""
         closed = self.details.closed
         return sum((trade.realized_pl for trade in closed), Decimal(0)) if closed else None
 

@@ -28,7 +28,7 @@ _NO_NUMBERS = ("NaN", "sNaN", "Infinity", "-Infinity")
 
 
 def _account(value: object, handler: ValidatorFunctionWrapHandler) -> Account:
-    """Equity that is no number is refused by the schema, and recorded like any other."""
+    """An account whose NAV is no number, which the schema refuses, is recorded nevertheless."""
     account: Account
     if isinstance(value, dict) and value.get("nav") in _NO_NUMBERS:
         account = handler({**value, "nav": "0"})
@@ -47,7 +47,7 @@ StoredCheck = Annotated[Check, PlainSerializer(_check)]
 
 
 class ActionRecord(Document):
-    """An action; ``room`` is its capacity."""
+    """An action; ``room`` is the stored name of its capacity."""
 
     instrument: str
     kind: Kind

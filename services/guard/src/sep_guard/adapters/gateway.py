@@ -113,7 +113,7 @@ class GatewayBroker:
         ]
 
     async def ledger(self, since_id: int, through_id: int) -> LedgerPage:
-        """What the ledger says between two transactions, the first excluded."""
+        """The risk events of the ledger after one transaction, up to another one."""
         return await self._ledger.page(since_id, through_id)
 
     async def place(self, intent: Intent) -> Result:

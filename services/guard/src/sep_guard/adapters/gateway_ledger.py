@@ -32,7 +32,7 @@ _CLOSEOUTS = ("MARKET_ORDER_MARGIN_CLOSEOUT", "MARKET_ORDER_DELAYED_TRADE_CLOSE"
 
 
 class GatewayLedger:
-    """The ledger over the gateway's gRPC service."""
+    """Reads pages of the ledger over the gateway's gRPC service."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = gateway_pb2_grpc.GatewayServiceStub(channel)
@@ -58,7 +58,7 @@ def ledger_page(response: gateway_pb2.ListTransactionsResponse, through_id: int)
 def _events(transaction: gateway_pb2.Transaction) -> Iterator[LedgerEvent]:
     at, ts_ms = int(transaction.id), int(transaction.ts_ms)
     if transaction.fault:
-        # One odd entry costs what it counts for, never the ledger.
+        # The other entries are counted; this one stops entries if it may have to be counted.
         if transaction.type in _COUNTED:
             yield Unreadable(transaction_id=at, ts_ms=ts_ms, fault=transaction.fault)
         return

@@ -1,4 +1,4 @@
-"""Stored forms of orders of unknown outcome, of stops, and of what was done about a lost one."""
+"""Stored forms of orders of unknown outcome, of decided stops, and of repairs of stops."""
 
 from decimal import Decimal
 from typing import Literal
@@ -50,7 +50,7 @@ class TradeStopRecord(Document):
 
 
 class StopRecord(Document):
-    """What was done about a trade whose stop was not as decided; its order is recorded separately.
+    """The repair of a stop that was not as decided; its order is recorded separately.
 
     ``outcome`` is empty for a close, whose order has one.
     """

@@ -1,4 +1,4 @@
-"""Reads account and trades as of one transaction, and never an older one than is known."""
+"""Reads account and trades as of one transaction, never older than the newest known one."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,7 @@ BEHIND_AFTER_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountView:
-    """Account and trades. ``behind`` means that they lack a transaction that is known."""
+    """Account and trades; ``behind`` if they lack a transaction that is known."""
 
     account: Account
     trades: OpenTrades

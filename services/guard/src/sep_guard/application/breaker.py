@@ -1,4 +1,4 @@
-"""Acts on what observations and plans say about the limits, and takes acknowledgements."""
+"""Trips the breaker and locks instruments when limits are passed; takes acknowledgements."""
 
 from collections.abc import Callable, Sequence
 
@@ -61,7 +61,7 @@ class Breaker:
         self._unwritten: Trip | None = None
 
     async def act(self, view: View, plan: Plan) -> bool:
-        """Take a cycle's observation, and what its plan adds to it, into force.
+        """Persist a cycle's observation, and the trip and locks that follow from it and the plan.
 
         Returns:
             Whether the breaker is tripped, as far as it is known: while the state can't be

@@ -109,7 +109,7 @@ class Dispatcher:
         return await self.write_or_queue(writes)
 
     async def close(self, intents: Sequence[Intent]) -> Result:
-        """Send every order of one reduction; what one of them comes to stops no other."""
+        """Send every order of one reduction, also after one of them failed."""
         return combined([await self.send(intent) for intent in intents])
 
     async def send(self, intent: Intent) -> Result:
@@ -160,7 +160,7 @@ class Dispatcher:
         return True
 
     def note(self, transaction_id: int) -> None:
-        """Take the newest transaction of an answer into account."""
+        """Note the newest transaction of an answer: no older view is used from now on."""
         self._watermark.note(transaction_id)
 
     async def write_or_queue(self, writes: Writes) -> bool:

@@ -1,16 +1,14 @@
 """Carries out a drain: only while the kill switch is engaged, one reduce-only order at a time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from sep_kit.errors import NotTheWriterError, PreconditionError, ReadOnlyError
+from sep_kit.errors import PreconditionError, ReadOnlyError
 from sep_kit.logging import get_logger
 
-from sep_guard.application.dispatcher import Dispatcher
+from sep_guard.application.closing import Closed, Closing
 from sep_guard.domain.budget import drain_budget_of
 from sep_guard.domain.drain import Close, DrainLimits, DrainPlan, plan_drain
 from sep_guard.domain.limits import PortfolioLimits
-from sep_guard.domain.orders import Result, intents_of_close
 from sep_guard.domain.view import View
 from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import GuardStore, Transaction, ViewSource
@@ -24,15 +22,6 @@ class KillSwitchReleasedError(PreconditionError):
     reason = "KILL_SWITCH_RELEASED"
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """A close, the client id of its first order, and the result of all of its orders."""
-
-    close: Close
-    client_order_id: str
-    result: Result
-
-
 class Drain:
     """Plans and executes drains.
 
@@ -44,14 +33,14 @@ class Drain:
     def __init__(
         self,
         source: ViewSource,
-        dispatcher: Dispatcher,
+        closing: Closing,
         limits: PortfolioLimits,
         store: GuardStore,
         new_id: Callable[[], str],
         metrics: GuardMetrics,
     ) -> None:
         self._source = source
-        self._dispatcher = dispatcher
+        self._closing = closing
         self._limits = limits
         self._store = store
         self._new_id = new_id
@@ -79,13 +68,9 @@ class Drain:
             NotTheWriterError: another replica holds the lease.
             UnavailableError: the broker does not answer.
         """
-        async with self._dispatcher.exclusive_plan():
-            # While the store is away no replica holds the lease, and none can open anything.
-            if not self._store.is_writer and not self._store.is_away:
-                raise NotTheWriterError("this guard does not hold the writer lease; ask again")
+        async with self._closing.exclusive():
             await self._check_controls()
-            if not self._store.is_away:
-                await self._dispatcher.settle()
+            await self._closing.settle()
             view = await self._source.view()
             done = []
             for close in self._plan(view, limits).closes:
@@ -117,17 +102,12 @@ class Drain:
 
     async def _close(self, drain_id: str, close: Close, view: View, limits: DrainLimits) -> Closed:
         decision_id = f"{drain_id}:{close.instrument}"
-        intents = intents_of_close(close, decision_id, view)
         _log.info(
             "drain", instrument=close.instrument, current=str(close.current),
             order=str(close.order), reasons=[close.reason.value], decision_id=decision_id,
         )  # fmt: skip
-        self._metrics.count_close(close)
 
         def record(transaction: Transaction) -> None:
             transaction.record_close(decision_id, close, view, self._limits, limits)
 
-        # A reduction is sent even if it could not be persisted; it is then in the backlog.
-        await self._dispatcher.persist(intents, record)
-        result = await self._dispatcher.close(intents)
-        return Closed(close, intents[0].client_order_id, result)
+        return await self._closing.send(decision_id, close, view, record)

@@ -3,25 +3,23 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sep_kit.errors import InvalidArgumentError, NotTheWriterError, ReadOnlyError
+from sep_kit.errors import InvalidArgumentError, ReadOnlyError
 from sep_kit.logging import get_logger
 
-from sep_guard.application.dispatcher import Dispatcher
-from sep_guard.application.drain import Closed
+from sep_guard.application.closing import Closed, Closing
 from sep_guard.application.kill_switch import KillSwitchControl
 from sep_guard.domain.drain import Close
 from sep_guard.domain.flatten import plan_flatten
-from sep_guard.domain.orders import intents_of_close
 from sep_guard.domain.view import View
 from sep_guard.metrics import GuardMetrics
-from sep_guard.ports import GuardStore, Transaction, ViewSource
+from sep_guard.ports import Transaction, ViewSource
 
 _log = get_logger("PortfolioManager")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flattened:
-    """What one call did.
+    """The result of one call.
 
     Attributes:
         id: of this flatten; a call with the same id goes on with it.
@@ -44,16 +42,14 @@ class Flatten:
     def __init__(
         self,
         source: ViewSource,
-        dispatcher: Dispatcher,
+        closing: Closing,
         kill_switch: KillSwitchControl,
-        store: GuardStore,
         new_id: Callable[[], str],
         metrics: GuardMetrics,
     ) -> None:
         self._source = source
-        self._dispatcher = dispatcher
+        self._closing = closing
         self._kill_switch = kill_switch
-        self._store = store
         self._new_id = new_id
         self._metrics = metrics
 
@@ -83,12 +79,8 @@ class Flatten:
 
         Raises: as ``execute`` does, but for the reason.
         """
-        async with self._dispatcher.exclusive_plan():
-            # While the store is away no replica holds the lease, and none can open anything.
-            if not self._store.is_writer and not self._store.is_away:
-                raise NotTheWriterError("this guard does not hold the writer lease; ask again")
-            if not self._store.is_away:
-                await self._dispatcher.settle()
+        async with self._closing.exclusive():
+            await self._closing.settle()
             view, closes = await self.plan(include_manual=include_manual)
             if view.controls.read_only:
                 raise ReadOnlyError("READ_ONLY=1 refuses every order; restart without it")
@@ -99,16 +91,12 @@ class Flatten:
 
     async def _close(self, flatten_id: str, close: Close, view: View) -> Closed:
         decision_id = f"{flatten_id}:{close.instrument}"
-        intents = intents_of_close(close, decision_id, view)
         _log.warning(
             "flatten", instrument=close.instrument, current=str(close.current),
             order=str(close.order), decision_id=decision_id,
         )  # fmt: skip
-        self._metrics.count_close(close)
 
         def record(transaction: Transaction) -> None:
             transaction.record_flatten(decision_id, close, view)
 
-        await self._dispatcher.persist(intents, record)
-        result = await self._dispatcher.close(intents)
-        return Closed(close, intents[0].client_order_id, result)
+        return await self._closing.send(decision_id, close, view, record)

@@ -1,4 +1,4 @@
-"""Locks of instruments, for the API."""
+"""Locks that a person lists, imposes or lifts: checked, persisted and logged."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -102,7 +102,7 @@ class InstrumentLocks:
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
-        """While no cycle plans. Both changes may be asked for again after an error."""
+        """Hold the plan's lock, so that no cycle plans meanwhile; after an error ask again."""
         try:
             async with asyncio.timeout(_DEADLINE_S), self._dispatcher.exclusive_plan():
                 yield

@@ -24,7 +24,7 @@ class Changed:
 
 
 class KillSwitchControl:
-    """The kill switch, for the API."""
+    """Reads, engages and releases the kill switch for a person."""
 
     def __init__(
         self,

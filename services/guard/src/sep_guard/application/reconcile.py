@@ -46,7 +46,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """A finished cycle."""
+    """A finished cycle: its actions in the order they were carried out; ``ts_ms`` is its view's."""
 
     id: str
     ts_ms: int

@@ -1,4 +1,4 @@
-"""Observes account and ledger against the risk limits, and acts on what they say."""
+"""Observes account and ledger against the risk limits."""
 
 from collections.abc import Callable, Collection
 
@@ -17,7 +17,7 @@ _log = get_logger("RiskLimits")
 
 
 class RiskMonitor:
-    """Reads one observation. It persists nothing: only a cycle's writer does.
+    """Makes observations. It persists none: the cycle that asked for one does.
 
     Args:
         sent: client order ids that this process sent.
@@ -38,7 +38,7 @@ class RiskMonitor:
         self._sent = sent
 
     async def observe(self, account: Account) -> Observed:
-        """The stored state with the account and the ledger up to it taken in.
+        """The stored state, updated with the account and the ledger up to its last transaction.
 
         Raises:
             StoreUnavailableError: the stored state can't be read.

@@ -1,4 +1,4 @@
-"""Gives trades their stops back, and closes those for which that fails."""
+"""Restores lost and moved stops, and closes trades for which that fails."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 from sep_kit.logging import get_logger
 
 from sep_guard.application.dispatcher import Dispatcher
-from sep_guard.domain.orders import Intent, client_order_id
+from sep_guard.domain.orders import client_order_id, intent_of_lost_stop
 from sep_guard.domain.stop_guard import (
     StopFault,
     StopOrder,
@@ -23,7 +23,7 @@ _log = get_logger("StopKeeper")
 
 
 class StopKeeper:
-    """Looks at every trade of this stack once a cycle."""
+    """Compares each trade's stop with the decided one, once a cycle."""
 
     def __init__(self, broker: Broker, dispatcher: Dispatcher, metrics: GuardMetrics) -> None:
         self._broker = broker
@@ -33,7 +33,7 @@ class StopKeeper:
         self._logged: dict[str, tuple[StopFault, StopStep]] = {}
 
     async def tend(self, cycle_id: str, view: View, leaving: Collection[str]) -> None:
-        """Repair what is not as decided.
+        """Repair stops that are not as decided.
 
         Args:
             leaving: instruments that this cycle closes wholly; their trades need no stop.
@@ -89,21 +89,7 @@ class StopKeeper:
         await self._dispatcher.write_or_queue(record)
 
     async def _close(self, decision_id: str, repair: StopRepair, view: View) -> None:
-        trade = repair.trade
-        intent = Intent(
-            client_order_id=client_order_id(decision_id, "close"),
-            decision_id=decision_id,
-            instrument=repair.instrument,
-            units=-trade.units,
-            reduce_only=True,
-            stop_loss=None,
-            take_profit=None,
-            price_bound=None,
-            since_transaction_id=view.account.last_transaction_id,
-            sent_ms=view.now_ms,
-            trade_id=trade.id,
-            whole_trade=True,
-        )
+        intent = intent_of_lost_stop(repair.instrument, repair.trade, decision_id, view)
 
         def record(transaction: Transaction) -> None:
             transaction.record_stop(decision_id, repair, "", view.now_ms)

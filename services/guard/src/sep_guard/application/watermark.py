@@ -15,7 +15,7 @@ class Watermark:
         """Id of the newest transaction that views must include; 0 for none."""
 
     def note(self, transaction_id: int) -> None:
-        """Take a transaction into account."""
+        """Raise the watermark to a transaction; a lower one changes nothing."""
         self.newest = max(self.newest, transaction_id)
 
     def reset(self, transaction_id: int) -> None:

@@ -214,6 +214,6 @@ def _not_tradeable(market: Market) -> str | None:
         return "no price"
     if not market.quote.tradeable:
         return "halted or closed at the broker"
-    if market.margin_per_unit is None:
+    if not market.has_value:
         return f"no conversion rate from {market.instrument.quote} to the home currency"
     return None

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from sep_guard.domain.actions import Action, Brackets, Kind
 from sep_guard.domain.drain import Close
-from sep_guard.domain.market import ZERO
+from sep_guard.domain.market import ZERO, Trade
 from sep_guard.domain.trade_exits import Leg, legs
 from sep_guard.domain.view import View
 
@@ -132,6 +132,20 @@ def by_trade(order: Intent, parts: Sequence[Leg]) -> tuple[Intent, ...]:
         )
         for leg in parts
     )
+
+
+def intent_of_lost_stop(instrument: str, trade: Trade, decision_id: str, view: View) -> Intent:
+    """The order that closes a whole trade, because its stop can't be given back."""
+    order = _intent(
+        view,
+        decision_id,
+        leg="close",
+        instrument=instrument,
+        units=-trade.units,
+        reduce_only=True,
+        brackets=None,
+    )
+    return replace(order, trade_id=trade.id, whole_trade=True)
 
 
 TRADE_GONE = "TRADE_DOESNT_EXIST"

@@ -30,7 +30,7 @@ class ValkeyDecisions:
             try:
                 found.append(decision_of(fields[b"decision"].decode()))
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                # One odd record costs itself: the record of the others must not end here.
+                # A malformed record is skipped, so that the ones after it are still read.
                 _log.warning("decision left out", entry=entry.decode(), error=repr(error))
         return found, page[-1][0].decode() if page else after
 

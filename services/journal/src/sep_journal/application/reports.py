@@ -46,7 +46,7 @@ class Reports:
         now = now_ms(self._clock)
         history = await self._journal.history(times, now)
         days = days_of(history.values)
-        # What is before the range is only what its first return begins from.
+        # The value before the range is only the base of its first return.
         inside = [d for d in days if times.since_ms is None or d.end_ms > times.since_ms]
         until = min(now, now if times.until_ms is None else times.until_ms)
         opened = [(start, until if end is None else end) for start, end in history.open_times]

@@ -34,7 +34,7 @@ class ExecutionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """What one transaction did to one trade, in home currency.
+    """The effect of one transaction on one trade, in home currency.
 
     ``pl``, ``financing``, ``conversion`` and ``other`` are signed; ``commission``, ``fee`` and
     ``half_spread`` are positive for a cost. Half-spread and conversion are inside ``pl``, the
@@ -65,7 +65,7 @@ class Execution:
 
     @property
     def net(self) -> Decimal:
-        """What it changed the balance by."""
+        """The change of the balance by it."""
         return total((self.pl, self.financing, -self.commission, -self.fee, self.other))
 
 
@@ -238,7 +238,7 @@ def _half_spread(charges: Charges, member: Opened | Closed, rate: Decimal | None
 
 
 def _conversion(charges: Charges, member: Opened | Closed, pl: Decimal) -> Decimal:
-    """What converting a result cost against the middle rate; negative for a cost."""
+    """The cost of converting a result, against the middle rate; negative for a cost."""
     if member.charges.home_conversion_cost is not None:
         return -member.charges.home_conversion_cost
     rate, factor = _rate(charges), charges.gain_factor if pl > 0 else charges.loss_factor

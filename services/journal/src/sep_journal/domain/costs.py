@@ -18,7 +18,7 @@ _NO_SESSION = "none"
 
 
 class GroupBy(StrEnum):
-    """What costs are added up by; of a time, that of the trade's opening."""
+    """The groups that costs are added up in; of a time, that of the trade's opening."""
 
     INSTRUMENT = "instrument"
     HOUR = "hour"
@@ -28,7 +28,7 @@ class GroupBy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeCosts:
-    """The parts of one trade."""
+    """One trade's result in parts, with what it is grouped by."""
 
     instrument: str
     open_ms: int

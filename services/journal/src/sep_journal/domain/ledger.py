@@ -87,7 +87,7 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What the creation of an order says and its fill may not."""
+    """Fields of an order's creation that its fill may lack."""
 
     id: int
     type: str

@@ -1,4 +1,4 @@
-"""Trades: what the broker booked on each, and what its result consists of."""
+"""Trades: the executions that the broker booked on each, and the parts of its result."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -31,7 +31,7 @@ class OrderLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostParts:
-    """What a result consists of, in home currency; a cost is negative."""
+    """The parts of a result, in home currency; a cost is negative."""
 
     signal: Decimal = ZERO
     half_spread: Decimal = ZERO
@@ -44,7 +44,7 @@ class CostParts:
 
     @property
     def sum(self) -> Decimal:
-        """The result."""
+        """The result in home currency: the sum of all parts."""
         return total(getattr(self, field.name) for field in fields(self))
 
 
@@ -172,7 +172,7 @@ def _parts(
 
 
 def _moves(execution: Execution, link: OrderLink | None) -> tuple[Decimal, Decimal]:
-    """What the price's moves from signal to quote, and from quote to fill, cost; negative costs."""
+    """Delay (price move from signal to quote) and slippage (quote to fill); a cost is negative."""
     price, rate = execution.price, execution.rate
     if price is None or rate is None:
         return ZERO, ZERO

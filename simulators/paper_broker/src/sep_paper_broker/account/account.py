@@ -15,7 +15,7 @@ from sep_paper_broker.account.configuration import configure
 from sep_paper_broker.account.conversion import cash, instruments_to_convert
 from sep_paper_broker.account.ledger import Ledger
 from sep_paper_broker.account.margin import Valuation
-from sep_paper_broker.account.trades import TradeState
+from sep_paper_broker.account.trades import Trade, TradeState
 from sep_paper_broker.account.transactions import Create, Transaction, TransferFunds
 from sep_paper_broker.market.quote import Quote
 from sep_paper_broker.market.quote_bar import QuoteBar
@@ -73,7 +73,7 @@ class Account:
         book.ledger.record(change, created)
         book.balance = cash(balance)
         change = book.ledger.begin(profile.created_time)
-        book.ledger.record(change, TransferFunds(book.balance, book.balance))
+        book.ledger.record(change, TransferFunds(amount=book.balance, account_balance=book.balance))
         return cls(book)
 
     @property
@@ -183,9 +183,7 @@ class Account:
         Raises:
             UnknownTradeError: there is no such open trade.
         """
-        trade = self.book.find_trade(specifier)
-        if trade is None or trade.state is not TradeState.OPEN:
-            raise UnknownTradeError(specifier)
+        trade = self._open_trade(specifier)
         change = self.book.ledger.begin(now_ns, request_id)
         return trade_orders.set_trade_orders(self.book, change, trade, request)
 
@@ -222,9 +220,7 @@ class Account:
         Raises:
             UnknownTradeError: there is no such open trade.
         """
-        trade = self.book.find_trade(specifier)
-        if trade is None or trade.state is not TradeState.OPEN:
-            raise UnknownTradeError(specifier)
+        trade = self._open_trade(specifier)
         change = self.book.ledger.begin(now_ns, request_id)
         return trade_orders.set_trade_extensions(self.book, change, trade, extensions)
 
@@ -242,3 +238,9 @@ class Account:
     def accrue_financing(self, at_ns: int) -> Transaction | None:
         """Book one day's financing on the open trades; see ``financing.rollovers``."""
         return financing.accrue(self.book, self.book.ledger.begin(at_ns))
+
+    def _open_trade(self, specifier: str) -> Trade:
+        trade = self.book.find_trade(specifier)
+        if trade is None or trade.state is not TradeState.OPEN:
+            raise UnknownTradeError(specifier)
+        return trade

@@ -57,7 +57,7 @@ def rollovers(after_ns: int, until_ns: int) -> Iterator[int]:
 
 
 def annual_rate(instrument: str, *, long: bool) -> Decimal:
-    """What a position earns a year as a fraction of its value; negative if it pays."""
+    """Yearly financing of a position as a fraction of its value; negative if it pays."""
     base, quote = instrument.split("_")
     carry = _ANNUAL_RATES[base] - _ANNUAL_RATES[quote]
     return (carry if long else -carry) - _CHARGE
@@ -85,7 +85,9 @@ def accrue(book: Book, change: Change) -> Transaction | None:
             tally = book.tally(position.instrument)
             tally = tally.with_financing(share.financing, long=trade.is_long)
             book.tallies[position.instrument] = tally
-    body = DailyFinancing(amount, book.balance, tuple(by_instrument))
+    body = DailyFinancing(
+        financing=amount, account_balance=book.balance, position_financings=tuple(by_instrument)
+    )
     return book.ledger.record(change, body)
 
 

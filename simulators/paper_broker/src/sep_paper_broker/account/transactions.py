@@ -37,7 +37,7 @@ class Create:
     type: str = "CREATE"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferFunds:
     """Money was transferred to or from the account."""
 
@@ -83,7 +83,7 @@ class PositionFinancing:
     open_trade_financings: tuple[OpenTradeFinancing, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DailyFinancing:
     """Financing of one day on all open positions."""
 

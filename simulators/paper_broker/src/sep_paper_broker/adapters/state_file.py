@@ -29,7 +29,7 @@ class UnusableStateError(ValueError):
     """A state file that can't be used. The file is not changed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarketOrigin:
     """The parameters of the market that a state belongs to.
 
@@ -82,7 +82,7 @@ class StateFile:
             length = int(data["history_bytes"])
             history = self._read_history(length)
             account = assemble(decode(AccountSnapshot, data["account"]), history)
-            origin = MarketOrigin(int(data["seed"]), int(data["anchor_s"]))
+            origin = MarketOrigin(seed=int(data["seed"]), anchor_s=int(data["anchor_s"]))
             state = BrokerState(origin, int(data["processed_ns"]), account)
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise UnusableStateError(f"{self._path} is not a state file: {error!r}") from error

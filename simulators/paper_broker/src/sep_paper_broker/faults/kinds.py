@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class FaultKind(StrEnum):
-    """The kinds of faults."""
+    """What a fault does; the values are the names in the admin API."""
 
     LATENCY = "latency"
     STATUS = "status"

@@ -105,7 +105,7 @@ class FaultRegistry:
         self._hidden.clear()
 
     def take_request_fault(self, method: str, path: str) -> Fault | None:
-        """The fault of a request."""
+        """The fault to apply to a request; None if there is none."""
         for fault in self._of(ON_REQUESTS):
             if fault.method in (None, method) and re.search(fault.path, path):
                 return self._consume(fault)
@@ -154,7 +154,7 @@ class FaultRegistry:
         return tuple(self._consume(f) for f in self._of(kinds) if f.applies_to(instrument))
 
     def take_odd_members(self, path: str) -> tuple[Fault, ...]:
-        """The odd members of a response."""
+        """The faults that change single members of a response."""
         faults = self._of({FaultKind.ODD_MEMBER})
         return tuple(self._consume(f) for f in faults if re.search(f.path, path))
 
@@ -191,11 +191,11 @@ class FaultRegistry:
         return True
 
     def delisted(self, instruments: Iterable[str]) -> frozenset[str]:
-        """Those of the instruments that are delisted."""
+        """The delisted ones among the instruments."""
         return self._instruments(FaultKind.DELISTED, instruments)
 
     def halted(self, instruments: Iterable[str]) -> frozenset[str]:
-        """Those of the instruments that are halted."""
+        """The halted ones among the instruments."""
         return self._instruments(FaultKind.HALTED, instruments)
 
     def _instruments(self, kind: FaultKind, instruments: Iterable[str]) -> frozenset[str]:

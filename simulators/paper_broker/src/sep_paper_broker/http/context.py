@@ -44,7 +44,7 @@ class RouteContext:
         return self.broker.view(request.url.path)
 
     def listed(self, instruments: Iterable[str]) -> list[str]:
-        """Those of the instruments that are not delisted, sorted."""
+        """The instruments that are not delisted, sorted."""
         return sorted(set(instruments) - self.broker.delisted)
 
     def now(self) -> int:

@@ -61,7 +61,8 @@ class RequestMiddleware:
             refusal = ApiError(401, "Insufficient authorization to perform request.")
             await refusal.response()(scope, receive, send_with_id)
             return
-        admin = scope["path"].startswith(_ADMIN)  # no fault may lock out who removes it
+        # The admin API is exempt, so that a fault can always be removed.
+        admin = scope["path"].startswith(_ADMIN)
         fault = None if admin else self._faults.take_request_fault(scope["method"], scope["path"])
         if fault is None:
             await self._send(scope, receive, send_with_id)

@@ -17,7 +17,7 @@ class Ohlc:
     close: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteBar:
     """A candle of one instrument over ``[start_ns, end_ns)``.
 

@@ -1,6 +1,6 @@
 """Stop losses and take profits: attaching, cancelling, trigger conditions."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sep_paper_broker.account.book import Book
@@ -39,18 +39,47 @@ def is_triggered(order: DependentOrder, trade: Trade, quote: Quote) -> bool:
     return price <= order.price if below else price >= order.price
 
 
-def attach_take_profit(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """The origin of a dependent order: a fill, a request, or an order that it replaces.
+
+    Args:
+        fill_id: the transaction of the fill that it was requested with.
+        cancellation: the transaction that cancelled the order in whose place it stands.
+        replaces_order_id: the id of that order.
+    """
+
+    reason: DependentOrderReason
+    fill_id: str | None = None
+    cancellation: Transaction | None = None
+    replaces_order_id: str | None = None
+
+    @property
+    def cancelling_transaction_id(self) -> str | None:
+        """The id of the cancellation."""
+        return self.cancellation.id if self.cancellation else None
+
+
+def attach(
     book: Book,
     change: Change,
     trade: Trade,
-    details: TakeProfitDetails,
-    *,
-    reason: DependentOrderReason,
-    fill_id: str | None = None,
-    replaced: Transaction | None = None,
-    replaces_order_id: str | None = None,
+    details: TakeProfitDetails | StopLossDetails,
+    origin: Origin,
 ) -> Transaction:
-    """Attach a take profit to an open trade that has none."""
+    """Attach a take profit or a stop loss to an open trade that has none.
+
+    Raises:
+        ValueError: a stop loss has neither a price nor a distance.
+    """
+    if isinstance(details, TakeProfitDetails):
+        return _attach_take_profit(book, change, trade, details, origin)
+    return _attach_stop_loss(book, change, trade, details, origin)
+
+
+def _attach_take_profit(
+    book: Book, change: Change, trade: Trade, details: TakeProfitDetails, origin: Origin
+) -> Transaction:
     price = book.instruments[trade.instrument].round_price(details.price)
     transaction = book.ledger.record(
         change,
@@ -60,10 +89,10 @@ def attach_take_profit(
             price=price,
             time_in_force=details.time_in_force,
             client_extensions=details.client_extensions,
-            reason=reason,
-            order_fill_transaction_id=fill_id,
-            replaces_order_id=replaces_order_id,
-            cancelling_transaction_id=replaced.id if replaced else None,
+            reason=origin.reason,
+            order_fill_transaction_id=origin.fill_id,
+            replaces_order_id=origin.replaces_order_id,
+            cancelling_transaction_id=origin.cancelling_transaction_id,
         ),
     )
     book.put_order(
@@ -75,25 +104,16 @@ def attach_take_profit(
             client_trade_id=trade.client_id,
             price=price,
             time_in_force=details.time_in_force,
-            replaces_order_id=replaces_order_id,
+            replaces_order_id=origin.replaces_order_id,
         )
     )
     book.put_trade(replace(book.trades[trade.id], take_profit_order_id=transaction.id))
     return transaction
 
 
-def attach_stop_loss(
-    book: Book,
-    change: Change,
-    trade: Trade,
-    details: StopLossDetails,
-    *,
-    reason: DependentOrderReason,
-    fill_id: str | None = None,
-    replaced: Transaction | None = None,
-    replaces_order_id: str | None = None,
+def _attach_stop_loss(
+    book: Book, change: Change, trade: Trade, details: StopLossDetails, origin: Origin
 ) -> Transaction:
-    """Attach a stop loss to an open trade that has none."""
     price = book.instruments[trade.instrument].round_price(stop_price(trade, details))
     transaction = book.ledger.record(
         change,
@@ -104,10 +124,10 @@ def attach_stop_loss(
             distance=details.distance,
             time_in_force=details.time_in_force,
             client_extensions=details.client_extensions,
-            reason=reason,
-            order_fill_transaction_id=fill_id,
-            replaces_order_id=replaces_order_id,
-            cancelling_transaction_id=replaced.id if replaced else None,
+            reason=origin.reason,
+            order_fill_transaction_id=origin.fill_id,
+            replaces_order_id=origin.replaces_order_id,
+            cancelling_transaction_id=origin.cancelling_transaction_id,
         ),
     )
     book.put_order(
@@ -120,7 +140,7 @@ def attach_stop_loss(
             price=price,
             distance=details.distance,
             time_in_force=details.time_in_force,
-            replaces_order_id=replaces_order_id,
+            replaces_order_id=origin.replaces_order_id,
         )
     )
     book.put_trade(replace(book.trades[trade.id], stop_loss_order_id=transaction.id))

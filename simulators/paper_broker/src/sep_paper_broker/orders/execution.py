@@ -217,15 +217,10 @@ def _open_trade(
     book.put_trade(trade)
     if not isinstance(order, MarketOrder):
         return
-    reason = DependentOrderReason.ON_FILL
-    if order.take_profit_on_fill is not None:
-        dependent_orders.attach_take_profit(
-            book, change, trade, order.take_profit_on_fill, reason=reason, fill_id=trade.id
-        )
-    if order.stop_loss_on_fill is not None:
-        dependent_orders.attach_stop_loss(
-            book, change, trade, order.stop_loss_on_fill, reason=reason, fill_id=trade.id
-        )
+    origin = dependent_orders.Origin(reason=DependentOrderReason.ON_FILL, fill_id=trade.id)
+    for details in (order.take_profit_on_fill, order.stop_loss_on_fill):
+        if details is not None:
+            dependent_orders.attach(book, change, trade, details, origin)
 
 
 def _full_price(quote: Quote) -> FullPrice:
@@ -233,8 +228,8 @@ def _full_price(quote: Quote) -> FullPrice:
         instrument=quote.instrument,
         time=quote.time_ns,
         tradeable=quote.tradeable,
-        bids=(PriceLevel(quote.bid, LIQUIDITY),),
-        asks=(PriceLevel(quote.ask, LIQUIDITY),),
+        bids=(PriceLevel(price=quote.bid, liquidity=LIQUIDITY),),
+        asks=(PriceLevel(price=quote.ask, liquidity=LIQUIDITY),),
         closeout_bid=quote.bid,
         closeout_ask=quote.ask,
     )

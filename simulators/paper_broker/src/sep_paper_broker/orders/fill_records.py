@@ -33,7 +33,7 @@ class TradeReduce:
     half_spread_cost: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PriceLevel:
     """A price and the units available at it."""
 

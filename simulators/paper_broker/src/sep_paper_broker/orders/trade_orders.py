@@ -55,9 +55,9 @@ def set_trade_orders(
         return replace(refused, related=book.ids_after(first))
     take_profit, stop_loss = DependentOutcome(), DependentOutcome()
     if "take_profit" in request.given:
-        take_profit = _replace_take_profit(book, change, trade, request.take_profit)
+        take_profit = _replace(book, change, trade, TakeProfitOrder, request.take_profit)
     if "stop_loss" in request.given:
-        stop_loss = _replace_stop_loss(book, change, trade, request.stop_loss)
+        stop_loss = _replace(book, change, trade, StopLossOrder, request.stop_loss)
     fills = _trigger_at_once(book, trade)
     return TradeOrdersOutcome(
         book.ids_after(first), _with_fill(take_profit, fills), _with_fill(stop_loss, fills)
@@ -174,41 +174,22 @@ def _refusals(
     )
 
 
-def _replace_take_profit(
-    book: Book, change: Change, trade: Trade, details: TakeProfitDetails | None
+def _replace(
+    book: Book,
+    change: Change,
+    trade: Trade,
+    kind: type[DependentOrder],
+    details: TakeProfitDetails | StopLossDetails | None,
 ) -> DependentOutcome:
-    old = _pending(book, trade, TakeProfitOrder)
+    """Cancel the trade's pending order of this kind, and attach a new one unless None."""
+    old = _pending(book, trade, kind)
     cancelled = _cancel_old(book, change, old, replaced=details is not None)
     if details is None:
         return DependentOutcome(cancelled)
-    created = dependent_orders.attach_take_profit(
-        book,
-        change,
-        trade,
-        details,
-        reason=_reason(old),
-        replaced=cancelled,
-        replaces_order_id=old.id if old else None,
+    origin = dependent_orders.Origin(
+        reason=_reason(old), cancellation=cancelled, replaces_order_id=old.id if old else None
     )
-    return DependentOutcome(cancelled, created)
-
-
-def _replace_stop_loss(
-    book: Book, change: Change, trade: Trade, details: StopLossDetails | None
-) -> DependentOutcome:
-    old = _pending(book, trade, StopLossOrder)
-    cancelled = _cancel_old(book, change, old, replaced=details is not None)
-    if details is None:
-        return DependentOutcome(cancelled)
-    created = dependent_orders.attach_stop_loss(
-        book,
-        change,
-        trade,
-        details,
-        reason=_reason(old),
-        replaced=cancelled,
-        replaces_order_id=old.id if old else None,
-    )
+    created = dependent_orders.attach(book, change, trade, details, origin)
     return DependentOutcome(cancelled, created)
 
 

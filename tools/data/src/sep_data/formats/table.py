@@ -1,4 +1,4 @@
-"""What every reader returns, and the parsing of cells that they share."""
+"""The table that every reader returns, and the parsing of cells that they share."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""What Envoy does before it runs out of memory, connections or time.
+"""Envoy's limits on memory, connections and time.
 
-The limits hold for the whole port. What they can't do: one port can't tell the operator's
+The limits hold for the whole port. What they can't do: one port can't distinguish the operator's
 connection from another before it has accepted it, so no connections are reserved for the control
 plane. Instead the limit on connections is high, and a connection without a request is closed after
 ten seconds, earlier while memory is short.

@@ -1,4 +1,4 @@
-"""What the stack is allowed to do."""
+"""Trading permissions of the stack."""
 
 from enum import StrEnum
 from pathlib import Path

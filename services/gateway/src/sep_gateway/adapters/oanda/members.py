@@ -46,7 +46,7 @@ def read_members(
 
 
 def fault_text(error: BaseException) -> str:
-    """What is wrong with a member, for logs and status."""
+    """The error of a member that can't be read, as text for logs and status."""
     what = f"no field {error}" if isinstance(error, KeyError) else str(error)
     return f"{type(error).__name__}: {what}"[:_LONGEST_TEXT]
 

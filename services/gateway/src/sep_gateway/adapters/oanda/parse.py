@@ -42,7 +42,7 @@ def parsing(endpoint: str) -> Iterator[None]:
 
 
 def finite(text: str) -> Decimal:
-    """A finite decimal."""
+    """A decimal; raises ValueError for NaN and infinities."""
     if not isinstance(text, str):
         raise TypeError(f"{text!r} is not a decimal string")
     try:

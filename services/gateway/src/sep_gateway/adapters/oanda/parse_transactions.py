@@ -81,7 +81,7 @@ def transaction(entry: Json) -> Transaction:
 
 
 def ledger_details(entry: Json) -> LedgerDetails:
-    """What the ledger adds; an entry whose details can't be read has a fault and no details."""
+    """The details of a ledger entry; one whose details can't be read has a fault and no details."""
     try:
         opened = entry.get("tradeOpened")
         reduced = entry.get("tradeReduced")

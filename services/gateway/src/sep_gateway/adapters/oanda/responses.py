@@ -1,4 +1,4 @@
-"""What a response of the broker means: a JSON object, or one of the failures."""
+"""Decodes a response of the broker: a JSON object, or one of the failures."""
 
 from typing import Any
 

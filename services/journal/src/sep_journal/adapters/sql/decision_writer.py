@@ -101,7 +101,7 @@ def _link(order: Decision, prices: Any) -> OrderLink:
 
 
 def _latest(connection: Connection, instrument: str) -> StoredDecision | None:
-    """What was recorded last of an instrument."""
+    """The newest recorded decision of an instrument."""
     query = select(*_COLUMNS).where(DECISIONS.c.instrument == instrument)
     found = rows.dicts(connection.execute(query.order_by(DECISIONS.c.seq.desc()).limit(1)))
     return rows.stored_decision_of(found[0]) if found else None

@@ -1,4 +1,4 @@
-"""What performance is made of, read from snapshots, ledger and trades."""
+"""Reads what performance is computed from: snapshots, ledger and trades."""
 
 from bisect import bisect_right
 from collections.abc import Sequence

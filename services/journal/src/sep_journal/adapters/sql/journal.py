@@ -83,13 +83,13 @@ class SqlJournal:
     async def transactions(
         self, page: PageRequest, times: Range, instrument: str, kind: str
     ) -> Page[LedgerEntry]:
-        """The ledger."""
+        """A page of the ledger, newest first."""
         return await self._read(lambda: self._reader.transactions(page, times, instrument, kind))
 
     async def trades(
         self, page: PageRequest, times: Range, instrument: str, *, only_open: bool
     ) -> Page[ListedTrade]:
-        """Trades by their opening."""
+        """A page of trades by their opening, newest first."""
         return await self._read(
             lambda: self._reader.trades(page, times, instrument, only_open=only_open)
         )
@@ -97,7 +97,7 @@ class SqlJournal:
     async def decisions(
         self, page: PageRequest, times: Range, filters: Mapping[str, str]
     ) -> Page[StoredDecision]:
-        """Decisions."""
+        """A page of decisions, newest first."""
         return await self._read(lambda: self._reader.decisions(page, times, filters))
 
     async def decision(self, decision_id: str) -> Sequence[StoredDecision]:
@@ -105,7 +105,7 @@ class SqlJournal:
         return await self._read(lambda: self._reader.decision(decision_id))
 
     async def history(self, times: Range, now_ms: int) -> History:
-        """What performance is made of."""
+        """Everything that performance is computed from."""
         return await self._read(lambda: read_history(self._engine, times, now_ms))
 
     async def costs(self, times: Range, instrument: str) -> Sequence[TradeCosts]:

@@ -163,7 +163,7 @@ def trades_behind(connection: Connection, links: Sequence[OrderLink]) -> set[int
 
 
 def read_progress(connection: Connection, name: str, *, lock: bool = False) -> str | None:
-    """What was taken in; with ``lock`` another writer waits until the transaction ends."""
+    """The id taken in last; with ``lock`` another writer waits until the transaction ends."""
     query = select(PROGRESS.c.value).where(PROGRESS.c.name == name)
     if lock and connection.dialect.name == "postgresql":
         # The row does not exist before the first write, so the table is locked.
@@ -173,7 +173,7 @@ def read_progress(connection: Connection, name: str, *, lock: bool = False) -> s
 
 
 def write_progress(connection: Connection, name: str, value: str) -> None:
-    """Write what was taken in."""
+    """Write the id taken in last."""
     module = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = module.insert(PROGRESS).values(name=name, value=value)
     connection.execute(
