@@ -122,7 +122,10 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
     stops = StopKeeper(broker, dispatcher, metrics)
     breaker = Breaker(states, store, dispatcher, kill_switch, limits.risk, new_id, clock, metrics)
     control = KillSwitchControl(kill_switch, breaker, clock, metrics)
-    flatten = Flatten(views, dispatcher, control, store, new_id, metrics)
+    locks = InstrumentLocks(
+        settings.hotband_pairs, states, store, dispatcher, new_id, clock, metrics
+    )
+    flatten = Flatten(views, dispatcher, control, locks, store, new_id, metrics)
     return Guard(
         views=views,
         reconciler=Reconciler(
@@ -130,9 +133,7 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
         ),
         drain=Drain(views, dispatcher, limits.portfolio, store, new_id, metrics),
         flatten=flatten,
-        locks=InstrumentLocks(
-            settings.hotband_pairs, states, store, dispatcher, new_id, clock, metrics
-        ),
+        locks=locks,
         kill_switch=kill_switch,
         kill_switch_control=control,
         recording=store.recording,
