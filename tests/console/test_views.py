@@ -1,6 +1,5 @@
 """Every view: what it shows, in both themes and widths, to everyone."""
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -8,21 +7,20 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.console.screen import Screen
+from tests.console.screen import Screen, violations
 from tests.e2e.conftest import Stack
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "build" / "console"
-AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
 VIEWS = {
     "overview": "Risk limits",
     "why": "Checks",
     "why/EUR_JPY": "What would have to happen",
     "instrument/EUR_USD": "Metrics and thresholds",
-    "decisions": "Decisions: not shown here yet",
+    "decisions": "Decisions",
     "positions": "Trades and their brackets",
-    "results": "Results: not shown here yet",
-    "research": "Research: not available",
+    "results": "What a day earned and cost",
+    "research": "What to run",
     "system": "Leases",
 }
 LOOKS = [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)]
@@ -49,14 +47,6 @@ def test_a_dialog_is_accessible(open_tab: Open, keys: str) -> None:
     screen.page.keyboard.press(keys)
     expect(screen.dialog).to_be_visible()
     assert violations(screen) == []
-
-
-def violations(screen: Screen) -> list[str]:
-    """What axe-core objects to, with the elements."""
-    screen.page.evaluate(f"() => {{ {AXE.read_text()} }}")
-    tags = json.dumps(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"])
-    found = screen.page.evaluate(f"axe.run({{runOnly: {tags}}})")
-    return [f"{v['id']}: {[node['html'] for node in v['nodes'][:3]]}" for v in found["violations"]]
 
 
 def test_the_overview_has_the_broker_s_figures(open_tab: Open, stack: Stack) -> None:

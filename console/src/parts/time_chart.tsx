@@ -69,6 +69,14 @@ function fromZero(low: number, high: number): [number, number] {
   return [low < 0 ? low - pad : 0, high > 0 ? high + pad : 0];
 }
 
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+const MINUTE = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
+
+/** A time of the axis, which is shifted to the operator's zone; its day where steps are days. */
+function timeOf(seconds: number, step: number): string {
+  return (step >= 86_400 ? DAY : MINUTE).format(seconds * 1000);
+}
+
 function options(Plot: typeof uPlot, width: number, kind: ChartKind, percent: boolean): uPlot.Options {
   const axis = { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
   const text = (value: number): string => (percent ? `${Number((value * 100).toPrecision(3))} %` : value.toLocaleString("en"));
@@ -88,10 +96,11 @@ function options(Plot: typeof uPlot, width: number, kind: ChartKind, percent: bo
       {
         stroke: colour(kind === "area" ? "--fall" : "--accent"),
         width: kind === "bars" ? 0 : 2,
+        points: { show: false },
         ...(kind === "line" ? {} : { fill: colour(kind === "area" ? "--wash-bad" : "--accent") }),
         ...(kind === "bars" ? { paths: Plot.paths.bars?.({ size: [0.7, WIDEST_BAR] }) } : {}),
       },
     ],
-    axes: [axis, { ...axis, size: 84, values: (_, splits) => splits.map(text) }],
+    axes: [{ ...axis, values: (_, splits, __, ___, step) => splits.map((s) => timeOf(s, step)) }, { ...axis, size: 84, values: (_, splits) => splits.map(text) }],
   };
 }

@@ -221,9 +221,9 @@ function Hours({ of }: { of: readonly Pair[] }): JSX.Element {
           {
             title: "State",
             cell: (p) => (
-              <>
+              <span class="num">
                 <Mark tone={p.open ? "good" : "unknown"} /> {p.open ? "open" : "closed"}
-              </>
+              </span>
             ),
           },
           { title: "Sessions", cell: (p) => p.session?.active.join(", ") || "–" },

@@ -161,7 +161,7 @@ function DayCharts({ of }: { of: Reading<GetPerformanceResponse> }): JSX.Element
   const days = of.data?.days ?? [];
   const deepest = Math.min(0, ...days.map((d) => d.drawdown));
   return (
-    <Panel title="Days" of={[of]}>
+    <Panel title="Days" of={[of]} double>
       {days.length > 1 ? (
         <>
           <h3>Profit and loss by day</h3>

@@ -47,7 +47,7 @@ export function Costs({ at, by, from, instrument }: Props): JSX.Element {
     <Panel title={`Costs by ${by}`} of={[costs]} aside={choice} wide>
       {total ? (
         <Table
-          caption={`Costs by ${by}`}
+          caption={`Sums by ${by}`}
           rows={groups.length > 1 ? [...groups, total] : groups}
           keyOf={(g) => g.group}
           columns={[

@@ -81,13 +81,12 @@ function closedText(trade: JournalTrade): JSX.Element {
 function DecisionLinks({ of }: { of: readonly string[] }): JSX.Element {
   if (!of.length) return <>–</>;
   return (
-    <>
+    <span class="links">
       {of.map((id, index) => (
         <a key={id} href={linkTo("decisions", id)} title={id}>
-          {index ? ", " : ""}
           {index === 0 ? "opened" : index === of.length - 1 ? "closed" : index + 1}
         </a>
       ))}
-    </>
+    </span>
   );
 }
