@@ -74,7 +74,7 @@ def test_a_view_without_anything_says_so(
 ) -> None:
     canned.answers = canned_answers.nothing_yet()
     screen = look(view, width=width)
-    picture(screen, f"empty-{re.sub(r'[/?=]', '-', view)}-light-{width}")
+    picture(screen, f"states/empty-{re.sub(r'[/?=]', '-', view)}-light-{width}")
     assert screen.page.evaluate("document.documentElement.scrollWidth") <= width
     assert violations(screen) == []
 
@@ -98,7 +98,7 @@ def test_what_is_empty_is_told_from_what_is_unknown(
     screen = look(view)
     expect(screen.page.get_by_text("STORE_UNAVAILABLE").first).to_be_visible()
     expect(screen.page.get_by_text(EMPTY[view])).to_have_count(0)
-    picture(screen, f"error-{view.replace('/', '-')}-light-1280")
+    picture(screen, f"states/error-{view.replace('/', '-')}-light-1280")
     assert violations(screen) == []
 
 
@@ -108,7 +108,7 @@ def test_a_closed_market_is_no_fault(look: Open, canned: CannedStack) -> None:
     expect(screen.page.get_by_text("The market is closed.")).to_be_visible()
     expect(screen.page.get_by_text("Waiting")).to_be_visible()
     expect(screen.page.get_by_text("opens in").first).to_be_visible()
-    picture(screen, "closed-overview-light-1280")
+    picture(screen, "states/closed-overview-light-1280")
     assert violations(screen) == []
 
 
@@ -125,7 +125,7 @@ def test_a_journal_that_is_away_greys_results_and_nothing_else(
     screen.go("results")
     expect(screen.page.get_by_text("JOURNAL_UNAVAILABLE").first).to_be_visible()
     expect(screen.page.get_by_text("No trade was opened in this range.")).to_have_count(0)
-    picture(screen, "partial-results-light-1280")
+    picture(screen, "states/partial-results-light-1280")
 
 
 @pytest.mark.parametrize(("view", "title"), [("results", "Results"), ("decisions", "Decisions")])
@@ -146,7 +146,7 @@ def test_a_slow_answer_is_not_shown_as_an_empty_one(look: Open, canned: CannedSt
     screen.page.goto(f"{canned.url}/#/results")
     expect(screen.page.get_by_text("Reading…").first).to_be_visible()
     expect(screen.page.get_by_text("No trade was opened")).to_have_count(0)
-    picture(screen, "loading-results-light-1280")
+    picture(screen, "states/loading-results-light-1280")
     assert violations(screen) == []
     screen.page.unroute_all(behavior="ignoreErrors")
 
@@ -276,7 +276,8 @@ def test_an_instrument_has_its_past_trades(look: Open) -> None:
 
 
 def picture(screen: Screen, name: str) -> None:
-    """A screenshot, to look at."""
+    """A screenshot, to look at; those of whole views are chosen from for the documents."""
     screen.page.wait_for_timeout(400)  # Charts are drawn after their library is loaded.
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    screen.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+    path = PICTURES / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    screen.page.screenshot(path=path, full_page=True)

@@ -11,7 +11,7 @@ from tests.console.screen import Screen, violations
 from tests.e2e.conftest import Stack
 
 ROOT = Path(__file__).parents[2]
-PICTURES = ROOT / "build" / "console"
+PICTURES = ROOT / "build" / "console" / "live"
 VIEWS = {
     "overview": "Risk limits",
     "why": "Checks",
@@ -99,3 +99,16 @@ def test_the_chart_draws_candles_and_metrics(open_tab: Open) -> None:
     expect(chart.locator("canvas").first).to_be_visible()
     screen.page.get_by_role("button", name="ask", exact=True).click()
     expect(screen.page.get_by_role("img", name="ask candles of EUR_USD")).to_be_visible()
+
+
+def test_results_and_decisions_have_what_the_journal_has(open_tab: Open, stack: Stack) -> None:
+    screen = open_tab("decisions")
+    table = screen.page.get_by_role("region", name="Decisions, newest first")
+    table.get_by_role("link", name=re.compile("^Inputs of this")).first.click()
+    expect(screen.page.get_by_role("heading", name="One decision")).to_be_visible()
+    expect(screen.page.get_by_text("action.target", exact=True)).to_be_visible()
+    trades = stack.get("/api/journal/trades", page_size="25").json()["trades"]
+    screen.go("results")
+    expect(screen.page.get_by_role("region", name="Today so far")).to_contain_text("earned")
+    rows = screen.page.get_by_role("region", name="Trades, newest first").get_by_role("row")
+    assert rows.count() >= min(1, len(trades))
