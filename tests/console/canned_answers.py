@@ -291,7 +291,7 @@ def _decisions(query: Mapping[str, str]) -> Json:
         entry = {
             "id": f"d{120 - index}", "ts_ms": NOW_MS - index * 90_000, "event": "decision",
             "kind": "REFUSAL" if refused else "ENTRY", "instrument": PAIRS[index % 8],
-            "reasons": REASONS[index % 3] if refused else ["WEIGHT"],
+            "reasons": REASONS[index % 3] if refused else ["DIRECTION"],
             "count": 12 if refused else 1, "last_ts_ms": NOW_MS - index * 90_000 + 60_000,
         }  # fmt: skip
         fits = (
@@ -310,7 +310,7 @@ def _decision(query: Mapping[str, str]) -> Json:
     spread = f"{number / 10}"
     record = (
         f'{{"event": "decision", "id": "d{number}", "ts": {NOW_MS}, "instrument": "EUR_USD",'
-        ' "kind": "ENTRY", "reasons": ["WEIGHT"], "action": {"current": "0", "target": "40000",'
+        ' "kind": "ENTRY", "reasons": ["DIRECTION"], "action": {"current": "0", "target": "40000",'
         f' "checks": [{{"reason": "SPREAD_WIDE", "passed": true, "observed": "{spread} bps"}}]}},'
         ' "account": {"nav": "100700.0000"}, "market": {"quote": {"bid": "1.08040"}}}'
     )
@@ -321,7 +321,7 @@ def _decision(query: Mapping[str, str]) -> Json:
     common = {"id": f"d{number}", "ts_ms": NOW_MS, "instrument": "EUR_USD", "count": 1}
     return {
         "decisions": [
-            {**common, "event": "decision", "kind": "ENTRY", "reasons": ["WEIGHT"]},
+            {**common, "event": "decision", "kind": "ENTRY", "reasons": ["DIRECTION"]},
             {**common, "event": "order", "kind": "ORDER"},
         ],
         "records": [record, order],

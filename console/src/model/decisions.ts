@@ -96,6 +96,11 @@ export function mainRecord(answer: GetDecisionResponse): string {
   return answer.records[Math.max(0, index)] ?? "{}";
 }
 
+/** A name of the API in words: `TAKE_PROFIT_ORDER` is "take profit order". */
+export function wordsOf(name: string): string {
+  return name.toLowerCase().replaceAll("_", " ");
+}
+
 /** How often a refusal was repeated, such as "40 times in 10 min"; empty for a single one. */
 export function repetition({ count, ts_ms, last_ts_ms }: { count: number; ts_ms: number; last_ts_ms: number }): string {
   return count > 1 ? `${count} times in ${duration((last_ts_ms - ts_ms) / 1000)}` : "";

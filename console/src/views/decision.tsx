@@ -11,6 +11,7 @@ import {
   repetition,
   sections,
   sideBySide,
+  wordsOf,
 } from "../model/decisions.ts";
 import { linkTo, type Route } from "../model/route.ts";
 import { Time } from "../parts/age.tsx";
@@ -94,7 +95,7 @@ function Head({ of, id }: { of: GetDecisionResponse; id: string }): JSX.Element 
     <div>
       <p>
         <strong>
-          {main.kind.toLowerCase().replaceAll("_", " ")} {main.instrument}
+          {wordsOf(main.kind)} {main.instrument}
         </strong>{" "}
         at <Time ms={main.ts_ms} /> <small>{repetition(main)}</small>
       </p>

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { RecordedDecision } from "../../gen/api.ts";
 import { titleOf } from "../model/checks.ts";
-import { KINDS, repetition, spanOf, SPANS, spanStart } from "../model/decisions.ts";
+import { KINDS, repetition, spanOf, SPANS, spanStart, wordsOf } from "../model/decisions.ts";
 import { linkTo, type Route } from "../model/route.ts";
 import { Time } from "../parts/age.tsx";
 import { changed, InstrumentChoice, LinkChoice, ListChoice } from "../parts/choices.tsx";
@@ -39,7 +39,7 @@ export function Decisions({ at }: { at: Route }): JSX.Element {
         {rows.length ? <Stream at={at} of={rows} /> : <Empty>Nothing that fits was decided in this time.</Empty>}
         <PageButtons pages={pages} next={decisions.data?.next_page_token} of="decisions" />
         <p class="dim">
-          {pages.number === 1 ? "The newest are read every five seconds. " : ""}
+          A kind leads to the decision's inputs. {pages.number === 1 ? "The newest are read every five seconds. " : ""}
           Refusals of an instrument that follow each other for the same reasons are one line.
         </p>
       </Panel>
@@ -79,7 +79,7 @@ function Filters({ at }: { at: Route }): JSX.Element {
         at={at}
         name="kind"
         value={at.query["kind"] ?? ""}
-        of={[["", "all"], ...KINDS.map((k) => [k, k.toLowerCase()] as const)]}
+        of={[["", "all"], ...KINDS.map((k) => [k, wordsOf(k)] as const)]}
       />
       <form class="search" onSubmit={search}>
         <label>
@@ -106,14 +106,14 @@ function Stream({ at, of }: { at: Route; of: readonly RecordedDecision[] }): JSX
       keyOf={(d) => `${d.id} ${d.event} ${d.ts_ms} ${d.instrument}`}
       columns={[
         { title: "Time", cell: (d) => <Time ms={d.ts_ms} /> },
-        { title: "Kind", cell: (d) => d.kind.toLowerCase().replaceAll("_", " ") },
+        { title: "Kind", cell: (d) => <Kind at={at} of={d} /> },
         {
           title: "Instrument",
           cell: (d) => (d.instrument ? <a href={linkTo("instrument", d.instrument)}>{d.instrument}</a> : "account"),
         },
         { title: "Reasons", cell: (d) => <Reasons of={d.reasons} /> },
         { title: "Repeated", cell: (d) => repetition(d) || "–" },
-        { title: "", cell: (d) => <Links at={at} of={d} /> },
+        ...(at.part ? [{ title: "Compare", cell: (d: RecordedDecision) => <Compare at={at} of={d} /> }] : []),
       ]}
     />
   );
@@ -126,25 +126,39 @@ export function Reasons({ of }: { of: readonly string[] }): JSX.Element {
       {of.map((reason, index) => (
         <span key={reason} title={reason}>
           {index ? ", " : ""}
-          {titleOf(reason)}
+          {titleOf(reason) === reason ? wordsOf(reason) : titleOf(reason)}
         </span>
       ))}
     </>
   );
 }
 
-function Links({ at, of }: { at: Route; of: RecordedDecision }): JSX.Element {
-  const name = `${of.kind.toLowerCase()} of ${of.instrument || "the account"}`;
+/** Its kind, which leads to its inputs. */
+function Kind({ at, of }: { at: Route; of: RecordedDecision }): JSX.Element {
   return (
-    <span class="links">
-      <a href={linkTo("decisions", of.id, { ...at.query, with: "" })} aria-label={`Inputs of this ${name}`}>
-        inputs
-      </a>
-      {at.part && at.part !== of.id && (
-        <a href={changed(at, { with: of.id })} aria-label={`Compare with this ${name}`}>
-          compare
-        </a>
-      )}
-    </span>
+    <a
+      href={linkTo("decisions", of.id, { ...at.query, with: "" })}
+      aria-label={`Inputs of this ${nameOf(of)}`}
+      {...(of.id === at.part ? { "aria-current": "true" as const } : {})}
+    >
+      {kindText(of)}
+    </a>
   );
+}
+
+function Compare({ at, of }: { at: Route; of: RecordedDecision }): JSX.Element | null {
+  if (!at.part || at.part === of.id) return null;
+  return (
+    <a href={changed(at, { with: of.id })} aria-label={`Compare with this ${nameOf(of)}`}>
+      compare
+    </a>
+  );
+}
+
+function nameOf(decision: RecordedDecision): string {
+  return `${kindText(decision)} of ${decision.instrument || "the account"}`;
+}
+
+function kindText({ kind }: RecordedDecision): string {
+  return wordsOf(kind);
 }

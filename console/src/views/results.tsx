@@ -109,8 +109,9 @@ function Day({ title, of: { day, startMs }, currency }: { title: string; of: Sho
         </small>
       </h3>
       <p class="big num">
-        <Amount text={day.pl} /> <small>{currency} earned, open profit included</small>
+        <Amount text={day.pl} /> <small>{currency}</small>
       </p>
+      <p class="dim">earned, the change of open profit included</p>
       <Facts
         of={[
           ["Return", percent(day.return, 2)],

@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import type { JournalTrade } from "../../gen/api.ts";
 import type { Query } from "../api/client.ts";
 import { grouped, signed } from "../model/decimals.ts";
+import { wordsOf } from "../model/decisions.ts";
 import { costsOf } from "../model/results.ts";
 import { linkTo, type Route } from "../model/route.ts";
 import { Time } from "../parts/age.tsx";
@@ -58,14 +59,14 @@ function TradeTable({ of }: { of: readonly JournalTrade[] }): JSX.Element {
         { title: "Id", cell: (t) => t.id },
         { title: "Instrument", cell: (t) => <a href={linkTo("instrument", t.instrument)}>{t.instrument}</a> },
         { title: "Units", num: true, cell: (t) => signed(t.units) },
+        { title: "Net", num: true, cell: (t) => <Amount text={t.net_pl} /> },
+        { title: "Signal", num: true, cell: (t) => <Amount text={t.parts?.signal ?? ""} /> },
+        { title: "Costs", num: true, cell: (t) => <Amount text={costsOf(t.parts)} /> },
         { title: "Opened", cell: (t) => <Time ms={t.open_time} /> },
         { title: "Closed", cell: (t) => closedText(t) },
         { title: "Open", num: true, cell: (t) => t.open_price || "–" },
         { title: "Close", num: true, cell: (t) => t.close_price || "–" },
-        { title: "Net", num: true, cell: (t) => <Amount text={t.net_pl} /> },
-        { title: "Signal", num: true, cell: (t) => <Amount text={t.parts?.signal ?? ""} /> },
-        { title: "Costs", num: true, cell: (t) => <Amount text={costsOf(t.parts)} /> },
-        { title: "Exit", cell: (t) => t.exit.toLowerCase().replaceAll("_", " ") || "–" },
+        { title: "Exit", cell: (t) => <span class="num">{wordsOf(t.exit) || "–"}</span> },
         { title: "Origin", cell: (t) => (t.own ? "managed" : "by hand") },
         { title: "Decisions", cell: (t) => <DecisionLinks of={t.decision_ids} /> },
       ]}
