@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { beyondRecord, mainRecord, membersOf, repetition, sections, sideBySide, spanStart } from "../src/model/decisions.ts";
+import { type MadeAgain, madeAgain, mainRecord, membersOf, pathOf, repetition, sections, sideBySide, spanStart } from "../src/model/decisions.ts";
 import type { GetDecisionResponse, RecordedDecision } from "../gen/api.ts";
 
 const RECORD = JSON.stringify({
@@ -36,12 +36,23 @@ test("members are grouped by their first name", () => {
   assert.deepEqual([...found].map(([name, rows]) => [name, rows.length]), [["decision", 1], ["action", 2]]);
 });
 
-test("the record of a decision is not that of its order, and what a later API adds is shown", () => {
-  const entry = (event: string): RecordedDecision => ({ event }) as RecordedDecision;
-  const answer = { decisions: [entry("order"), entry("decision")], records: ["1", "2"], again: { matches: true } };
-  assert.equal(mainRecord(answer as GetDecisionResponse), "2");
-  assert.deepEqual([...beyondRecord(answer as GetDecisionResponse)], [["again.matches", "true"]]);
+const entry = (event: string): RecordedDecision => ({ event }) as RecordedDecision;
+const answered = (more: object): GetDecisionResponse => ({
+  decisions: [entry("order"), entry("decision")],
+  records: ["1", "2"],
+  ...more,
+});
+
+test("the record of a decision is not that of its order", () => {
+  assert.equal(mainRecord(answered({})), "2");
   assert.equal(mainRecord({ decisions: [], records: [] }), "{}");
+});
+
+test("a decision made again belongs to the same record, and an older journal has none", () => {
+  const of = (same: boolean): MadeAgain => ({ same, differences: [], fault: "" });
+  assert.equal(madeAgain(answered({ made_again: [of(false), of(true)] }))?.same, true);
+  assert.equal(madeAgain(answered({})), undefined);
+  assert.deepEqual(pathOf(answered({})), []);
 });
 
 test("a repeated refusal says how often and how long", () => {

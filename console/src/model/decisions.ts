@@ -84,16 +84,52 @@ export function sections<T extends { readonly path: string }>(rows: readonly T[]
   return found;
 }
 
-/** What the answer has beyond the record: a later version makes the decision again. */
-export function beyondRecord(answer: GetDecisionResponse): Members {
-  const { decisions: _decisions, records: _records, ...more } = answer as GetDecisionResponse & Record<string, unknown>;
-  return membersOf(JSON.stringify(more));
+/** One part of a decision that came out otherwise when it was made again. */
+export interface Difference {
+  readonly name: string;
+  readonly recorded: string;
+  readonly remade: string;
+}
+
+export interface MadeAgain {
+  /** Unset where the record holds no decision, or it could not be made again. */
+  readonly same?: boolean;
+  readonly differences: readonly Difference[];
+  /** Why it could not be made again. */
+  readonly fault: string;
+}
+
+export interface Step {
+  readonly step: string;
+  readonly id: string;
+  readonly ts_ms?: number;
+}
+
+interface Further {
+  readonly made_again?: readonly MadeAgain[];
+  readonly path?: readonly Step[];
+}
+
+/** The decision made again from its record; undefined where the stack's journal does not do that. */
+export function madeAgain(answer: GetDecisionResponse): MadeAgain | undefined {
+  return (answer as GetDecisionResponse & Further).made_again?.[mainIndex(answer)];
+}
+
+/** From the candle to the trade; empty where the stack's journal does not say. */
+export function pathOf(answer: GetDecisionResponse): readonly Step[] {
+  return (answer as GetDecisionResponse & Further).path ?? [];
 }
 
 /** The main record of an answer: the decision itself, else the first. */
 export function mainRecord(answer: GetDecisionResponse): string {
-  const index = answer.decisions.findIndex((d) => d.event !== "order");
-  return answer.records[Math.max(0, index)] ?? "{}";
+  return answer.records[mainIndex(answer)] ?? "{}";
+}
+
+function mainIndex({ decisions }: GetDecisionResponse): number {
+  return Math.max(
+    0,
+    decisions.findIndex((d) => d.event !== "order"),
+  );
 }
 
 /** A name of the API in words: `TAKE_PROFIT_ORDER` is "take profit order". */

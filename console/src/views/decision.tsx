@@ -3,14 +3,17 @@
 import type { JSX } from "preact";
 import type { GetDecisionResponse } from "../../gen/api.ts";
 import {
-  beyondRecord,
+  type MadeAgain,
+  madeAgain,
   mainRecord,
   type Members,
   membersOf,
   type Pair,
+  pathOf,
   repetition,
   sections,
   sideBySide,
+  type Step,
   wordsOf,
 } from "../model/decisions.ts";
 import { linkTo, type Route } from "../model/route.ts";
@@ -35,7 +38,8 @@ export function Detail({ at, id }: { at: Route; id: string }): JSX.Element {
         <>
           <Head of={data} id={id} />
           <Outcomes of={data} />
-          <Beyond of={beyondRecord(data)} />
+          <Again of={madeAgain(data)} />
+          <Way of={pathOf(data)} />
           <h3>Record and inputs</h3>
           <One of={membersOf(mainRecord(data))} />
           <p class="dim">To compare it with another one, choose “compare” in the list below.</p>
@@ -131,13 +135,52 @@ function Outcomes({ of }: { of: GetDecisionResponse }): JSX.Element | null {
   );
 }
 
-/** What the API adds to the record, such as the decision made again from it. */
-function Beyond({ of }: { of: Members }): JSX.Element | null {
-  if (!of.size) return null;
+/** Whether the guard decides the same again from the record; nothing where the journal does not say. */
+function Again({ of }: { of: MadeAgain | undefined }): JSX.Element | null {
+  if (!of || (of.same === undefined && !of.fault)) return null;
+  if (of.fault) {
+    return (
+      <p>
+        <Mark tone="unknown" /> It could not be made again: {of.fault}
+      </p>
+    );
+  }
   return (
     <>
-      <h3>Made again from its record</h3>
-      <Rows of={[...of].map(([path, left]) => ({ path, left, differs: false }))} caption="Made again" />
+      <p>
+        <Mark tone={of.same ? "good" : "bad"} /> Made again from its record, it is {of.same ? "the same" : "different"}.
+      </p>
+      {of.differences.length > 0 && (
+        <Table
+          caption="What differs when it is made again"
+          rows={of.differences}
+          keyOf={(d) => d.name}
+          columns={[
+            { title: "Part", cell: (d) => <code>{d.name}</code> },
+            { title: "Recorded", cell: (d) => <span class="wrap">{d.recorded}</span> },
+            { title: "Made again", cell: (d) => <span class="wrap">{d.remade}</span> },
+          ]}
+        />
+      )}
+    </>
+  );
+}
+
+function Way({ of }: { of: readonly Step[] }): JSX.Element | null {
+  if (!of.length) return null;
+  return (
+    <>
+      <h3>From the candle to the trade</h3>
+      <Table
+        caption="From the candle to the trade"
+        rows={of}
+        keyOf={(s) => `${s.step} ${s.id}`}
+        columns={[
+          { title: "Step", cell: (s) => wordsOf(s.step) },
+          { title: "Id", cell: (s) => <code>{s.id}</code> },
+          { title: "Time", cell: (s) => <Time ms={s.ts_ms} /> },
+        ]}
+      />
     </>
   );
 }
