@@ -86,7 +86,7 @@ class CannedStack:
             self.bodies.append((parts.path, body))
         if parts.path == "/openapi.json":
             paths = {name.split()[1] for name in self._routes} | set(self.files)
-            document = {"paths": {path: {} for path in paths}}
+            document: Json = {"paths": {path: {} for path in paths}}
             return 200, "application/json", json.dumps(document).encode()
         if parts.path in self.files:
             return 200, "application/octet-stream", self.files[parts.path][1]

@@ -218,14 +218,16 @@ def _ready(index: int, name: str) -> Json:
 def _performance(query: Mapping[str, str]) -> Json:
     """Whole days that ended at 17:00 in New York, and the running one."""
     ends = [YESTERDAY_END - (len(_PL) - 2 - i) * DAY_MS for i in range(len(_PL) - 1)] + [NOW_MS]
-    nav, peak, days = Decimal(100_000), Decimal(100_000), []
+    nav, peak = Decimal(100_000), Decimal(100_000)
+    days: list[Json] = []
     for end, pl in zip(ends, _PL, strict=True):
         before, nav = nav, nav + pl
         peak = max(peak, nav)
-        days.append({
+        day: Json = {
             "date": "2026-03-09", "end_ms": end, "nav": f"{nav}.0000", "pl": f"{pl}.0000",
             "transfers": "0", "return": float(pl / before), "drawdown": float(nav / peak - 1),
-        })  # fmt: skip
+        }  # fmt: skip
+        days.append(day)
     since = int(query.get("from", 0))
     inside = [d for d in days if d["end_ms"] > since]
     return {
@@ -288,7 +290,7 @@ def _decisions(query: Mapping[str, str]) -> Json:
     found = []
     for index in range(120):
         refused = index % 4 != 0
-        entry = {
+        entry: Json = {
             "id": f"d{120 - index}", "ts_ms": NOW_MS - index * 90_000, "event": "decision",
             "kind": "REFUSAL" if refused else "ENTRY", "instrument": PAIRS[index % 8],
             "reasons": REASONS[index % 3] if refused else ["DIRECTION"],

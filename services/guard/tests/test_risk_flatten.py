@@ -73,7 +73,9 @@ async def test_one_instrument_is_locked_and_closed_and_nothing_else_is_touched(
         reason="news", actor="ann", include_manual=False, only=EUR
     )
     assert {c.close.instrument for c in done.closed} == {EUR}
-    assert (done.remaining, env.held(), env.held(GBP)) == ((), 0, other)
+    assert done.remaining == ()
+    assert env.held() == 0
+    assert env.held(GBP) == other
     assert env.broker.positions[EUR].manual == 300
     assert await env.switch() == (False, "test")
     (lock,) = await env.guard.locks.running()
@@ -211,7 +213,9 @@ async def test_without_the_store_one_instrument_is_closed_and_the_kill_switch_en
     done = await lonely.guard.flatten.execute(
         reason="r", actor="ann", include_manual=False, only=EUR
     )
-    assert (done.remaining, lonely.held(), lonely.held(GBP)) == ((), 0, other)
+    assert done.remaining == ()
+    assert lonely.held() == 0
+    assert lonely.held(GBP) == other
     valkey.start()
     await lonely.guard.durable_kill_switch.tick()
     assert await lonely.switch() == (True, "ann")
