@@ -191,24 +191,52 @@ def _budget() -> Json:
     }  # fmt: skip
 
 
+_LIMITS = (
+    ("daily_loss", 0.0, 2, "percent of NAV", ""),
+    ("drawdown", 0.2, 6, "percent of NAV", ""),
+    ("turnover", 8.1, 60, "NAVs", ""),
+    ("order_rate", 2, 12, "entries an hour", "EUR_USD"),
+    ("rejects", 0, 3, "in a row", ""),
+    ("stop_outs", 1, 3, "today", "GBP_USD"),
+    ("loss_at_stop", 0.32, 0.5, "percent of NAV", "EUR_USD"),
+    ("leverage", 0.86, 20, "NAVs", ""),
+    ("currency", 0.86, 10, "NAVs", "USD"),
+    ("reference_price", 4.2, 30, "bps", "NZD_USD"),
+)
+
+
 def _limits() -> list[Json]:
-    names = (
-        "daily_loss", "drawdown", "turnover", "order_rate", "rejects", "stop_outs",
-        "loss_at_stop", "leverage", "currency", "reference_price",
-    )  # fmt: skip
     return [
-        {"limit": n, "observed": 0.4, "allowed": 2, "headroom": 0.8, "state": "ok",
-         "unit": "percent of NAV"}
-        for n in names
+        {"limit": name, "observed": observed, "allowed": allowed, "unit": unit, "state": "ok",
+         "headroom": 1 - observed / allowed, "subject": subject}
+        for name, observed, allowed, unit, subject in _LIMITS
     ]  # fmt: skip
+
+
+_CHECKS = (
+    ("KILL_SWITCH", "released", "released"),
+    ("NO_WEIGHT", "0.1", "> 0"),
+    ("RUPTURE_HIGH", "0.2", "<= 0.6"),
+    ("SIGNAL_STALE", "20 s", "<= 300 s"),
+    ("SESSION_CLOSED", "open", "open"),
+    ("SPREAD_WIDE", "0.9 bps", "<= 3.0 bps"),
+    ("MARGIN_GATE", "open", "open"),
+    ("RISK_LEVERAGE", "0.86", "<= 20"),
+    ("BROKER_LINK", "up", "up"),
+)
 
 
 def _ready(index: int, name: str) -> Json:
     failed = index % 3 == 1
+    coherence = ("0.49" if failed else "0.61", ">= 0.55")
     checks = [
-        {"reason": "COHERENCE_LOW", "passed": not failed, "observed": "0.49", "allowed": ">= 0.55"},
-        {"reason": "SPREAD_WIDE", "passed": True, "observed": "0.9 bps", "allowed": "<= 3.0 bps"},
+        {"reason": reason, "passed": True, "observed": observed, "allowed": allowed}
+        for reason, observed, allowed in _CHECKS
     ]
+    checks.append(
+        {"reason": "COHERENCE_LOW", "passed": not failed, "observed": coherence[0],
+         "allowed": coherence[1]}
+    )  # fmt: skip
     return {
         "instrument": name, "ready": not failed, "checks": checks, "direction": 1,
         "reasons": ["COHERENCE_LOW"] if failed else [],

@@ -275,6 +275,27 @@ def test_an_instrument_has_its_past_trades(look: Open) -> None:
     expect(screen.page.get_by_text("Shaded bars lie outside")).to_be_visible()
 
 
+def test_a_stranger_finds_the_four_answers_without_the_documents(
+    look: Open, canned: CannedStack
+) -> None:
+    """Is it trading, why not EUR_JPY, what did yesterday earn and cost, stop everything."""
+    page = look("overview").page
+    expect(page.get_by_role("region", name="Is it trading")).to_contain_text("Trading")
+    page.get_by_role("link", name="Why not?").click()
+    page.get_by_role("link", name="EUR_JPY").click()
+    expect(page.get_by_role("heading", name="EUR_JPY: no entry now")).to_be_visible()
+    expect(page.get_by_text("coherence rises (0.06 short)").first).to_be_visible()
+    page.get_by_role("link", name="Results").click()
+    yesterday = page.get_by_role("region", name="Yesterday")
+    expect(yesterday).to_contain_text("earned")
+    expect(yesterday).to_contain_text("They cost, all together")
+    page.get_by_role("button", name="Engage kill switch").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("No entry passes from then on.")
+    dialog.get_by_role("button", name="Flatten").click()
+    expect(dialog).to_contain_text("engage the kill switch and close everything")
+
+
 def picture(screen: Screen, name: str) -> None:
     """A screenshot, to look at; those of whole views are chosen from for the documents."""
     screen.page.wait_for_timeout(400)  # Charts are drawn after their library is loaded.
