@@ -1,9 +1,10 @@
 /** Which routes the running stack's own document lists: a later version may have more than this console knows. */
 
+import { useEffect, useState } from "preact/hooks";
 import { probe } from "../api/client.ts";
 import { asFailure } from "../api/failure.ts";
 import { keyChanges } from "../api/key.ts";
-import { useEffect, useState } from "preact/hooks";
+import { useCell } from "./cell.ts";
 
 let asked: Promise<ReadonlySet<string>> | undefined;
 keyChanges.watch(() => (asked = undefined));
@@ -11,6 +12,7 @@ keyChanges.watch(() => (asked = undefined));
 /** Whether a route is listed; undefined until it is known, and where the document can't be read. */
 export function useRoute(path: string): boolean | undefined {
   const [listed, set] = useState<boolean | undefined>();
+  const key = useCell(keyChanges); // A new key may open the document.
   useEffect(() => {
     let gone = false;
     asked ??= ask();
@@ -24,7 +26,7 @@ export function useRoute(path: string): boolean | undefined {
     return () => {
       gone = true;
     };
-  }, [path]);
+  }, [path, key]);
   return listed;
 }
 

@@ -15,7 +15,7 @@ import { Amount } from "../parts/amount.tsx";
 import { Facts } from "../parts/facts.tsx";
 import { Meter } from "../parts/meter.tsx";
 import { Panel } from "../parts/panel.tsx";
-import { Empty, Mark } from "../parts/states.tsx";
+import { Empty, FailureNote, Mark } from "../parts/states.tsx";
 import { Table } from "../parts/table.tsx";
 import { TimeChart } from "../parts/time_chart.tsx";
 import { now } from "../store/clock.ts";
@@ -110,13 +110,14 @@ function Curve(): JSX.Element {
   const curve = navCurve(days, navPoints());
   const [first, last] = [curve[0], curve.at(-1)];
   const { today, yesterday } = lastDays(days);
-  const absent = history.failure?.absent && !history.data;
+  const without = history.data ? undefined : history.failure;
   return (
-    <Panel title="NAV and days" of={absent ? [account] : [history]} aside={<a href={linkTo("results")}>Results</a>}>
+    <Panel title="NAV and days" of={without ? [account] : [history]} aside={<a href={linkTo("results")}>Results</a>}>
+      {without && !without.absent && <FailureNote failure={without} />}
       <Facts
         of={[
           ["Today so far", today ? <Amount key="t" text={today.day.pl} /> : "–"],
-          ["Yesterday", yesterday ? <Amount key="y" text={yesterday.day.pl} /> : "no whole day yet"],
+          ["Yesterday", yesterday ? <Amount key="y" text={yesterday.day.pl} /> : without ? "–" : "no whole day yet"],
         ]}
       />
       {first && last && curve.length > 1 && (
@@ -126,8 +127,8 @@ function Curve(): JSX.Element {
         <TimeChart label={`Profit and loss of ${days.length} days`} points={dayPoints(days, "pl")} kind="bars" />
       )}
       <p class="dim">
-        {absent
-          ? "NAV since this tab was opened: there is no journal, which remembers days."
+        {without
+          ? `NAV since this tab was opened: ${without.absent ? "there is no journal" : "the journal does not answer"}, which remembers days.`
           : "NAV at the ends of trading days (17:00 in New York), then as this tab saw it; profit and loss by day."}
       </p>
     </Panel>
