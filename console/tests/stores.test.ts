@@ -85,5 +85,5 @@ test("the palette finds an instrument by either of its names' halves", () => {
 });
 
 test("a member of a path is filled in and escaped, and leaves the query", () => {
-  assert.equal(urlOf("/api/decisions/{id}", { id: "a:b/c", full: true }), "/api/decisions/a%3Ab%2Fc?full=true");
+  assert.equal(urlOf("/api/decisions/{id}", { id: "a:b/c", full: true }), "/api/decisions/a:b%2Fc?full=true");
 });

@@ -133,7 +133,8 @@ def _import_messages() -> None:
 
 
 def _pattern(route: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route))
+    """As strict as the edge, which takes no other spelling of a path."""
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[A-Za-z0-9_.:-]+)", route))
 
 
 def _handler(stack: CannedStack) -> type[BaseHTTPRequestHandler]:

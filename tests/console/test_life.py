@@ -79,7 +79,7 @@ AWAY = {
     "evaluator": "not serving: evaluator",
     "allocator": "not serving: allocator",
     "gateway": "not serving:|no answer|status can't be read",
-    "paper_broker": "broker link is down",
+    "paper_broker": "not serving: gateway|broker link is down",
     "valkey": "not serving:|no answer|status can't be read",
 }
 
