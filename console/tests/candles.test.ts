@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { barsOf, closedBars, fillsOf, metricPoints } from "../src/model/candles.ts";
+import { hasSessions } from "../src/model/sessions.ts";
 import type { Candle, JournalTrade, Trade } from "../gen/api.ts";
 
 const ohlc = (o: string): { o: string; h: string; l: string; c: string } => ({ o, h: o, l: o, c: o });
@@ -36,6 +37,13 @@ test("bars outside an instrument's sessions are shaded", () => {
     closedBars(instrument, day, "UTC").map((p) => new Date(p.time * 1000).getUTCHours());
   assert.deepEqual(hours("EUR_USD"), [3, 12]);
   assert.deepEqual(hours("EUR_JPY"), [12]); // Tokyo is open at 03:00, and nothing on a Saturday.
+});
+
+test("a market that is always open has no sessions to shade by", () => {
+  assert.equal(hasSessions({ open: true, active: ["24x7"] }), false);
+  assert.equal(hasSessions({ open: true, active: ["London"], closes_at_ms: 5 }), true);
+  assert.equal(hasSessions({ open: false, active: [], opens_at_ms: 5 }), true);
+  assert.equal(hasSessions(undefined), false);
 });
 
 test("metrics older than the first bar would stretch the time axis, and are left out", () => {

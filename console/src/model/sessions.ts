@@ -1,5 +1,7 @@
 /** Trading sessions by place, as the contract defines them, for shading a chart. */
 
+import type { SessionState } from "../../gen/api.ts";
+
 interface Session {
   readonly name: string;
   readonly zone: string;
@@ -24,6 +26,11 @@ export function sessionsOf(instrument: string): readonly Session[] {
   const tokyo = /JPY|AUD|NZD/.test(instrument);
   const sydney = /AUD|NZD/.test(instrument);
   return SESSIONS.filter(({ name }) => (name === "Tokyo" ? tokyo : name === "Sydney" ? sydney : true));
+}
+
+/** Whether sessions apply: a market that is always open closes at no time, and opens at none. */
+export function hasSessions(state: SessionState | undefined): boolean {
+  return state !== undefined && (state.closes_at_ms !== undefined || state.opens_at_ms !== undefined);
 }
 
 /** Names of an instrument's sessions that are in progress at a time. The week's breaks are not looked at. */

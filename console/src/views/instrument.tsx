@@ -7,6 +7,7 @@ import { barsOf, closedBars, fillsOf, METRICS, metricPoints, type Side, SIDES } 
 import { GATE_REASONS } from "../model/checks.ts";
 import { figure, grouped, percent, signed } from "../model/decimals.ts";
 import { linkTo } from "../model/route.ts";
+import { hasSessions } from "../model/sessions.ts";
 import { brokerTime, duration } from "../model/times.ts";
 import { Time } from "../parts/age.tsx";
 import { Amount } from "../parts/amount.tsx";
@@ -90,9 +91,11 @@ function Chart({ instrument }: { instrument: string }): JSX.Element {
     () => fillsOf(own, journal.data?.trades ?? [], bars, where),
     [own, journal.data, bars, where],
   );
+  const session = useRead("/api/pairs").data?.pairs.find((p) => p.instrument === instrument)?.session;
+  const shaded = hasSessions(session);
   const closed = useMemo(
-    () => closedBars(instrument, candles.data?.candles ?? [], where),
-    [instrument, candles.data, where],
+    () => (shaded ? closedBars(instrument, candles.data?.candles ?? [], where) : []),
+    [instrument, candles.data, where, shaded],
   );
   const manifold = stream.manifolds.get(instrument);
   const metrics = useMemo(() => {
@@ -142,7 +145,8 @@ function Chart({ instrument }: { instrument: string }): JSX.Element {
         )}
         . Metrics are drawn from when this tab was opened. Arrows are fills
         {journal.data ? "" : " of open trades: the journal, which has the others, does not answer"}; dashed lines are stops
-        and targets of open trades. Hollow bars rise. Shaded bars lie outside the instrument's sessions. Flips of the gate
+        and targets of open trades. Hollow bars rise.
+        {shaded && " Shaded bars lie outside the instrument's sessions."} Flips of the gate
         are not drawn: the API has no history of them.
       </p>
     </Panel>
