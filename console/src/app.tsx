@@ -7,10 +7,12 @@ import { Dialogs } from "./parts/dialogs.tsx";
 import { SafetyBar } from "./parts/safety_bar.tsx";
 import { useCell } from "./store/cell.ts";
 import { route } from "./store/route.ts";
-import { Decisions, Research, Results } from "./views/absent.tsx";
+import { Decisions } from "./views/decisions.tsx";
 import { Instrument } from "./views/instrument.tsx";
 import { Overview } from "./views/overview.tsx";
 import { Positions } from "./views/positions.tsx";
+import { Research } from "./views/research.tsx";
+import { Results } from "./views/results.tsx";
 import { System } from "./views/system.tsx";
 import { WhyNot } from "./views/why_not.tsx";
 
@@ -61,11 +63,11 @@ function View({ at }: { at: Route }): JSX.Element {
     case "instrument":
       return <Instrument key={at.part} instrument={at.part} />;
     case "decisions":
-      return <Decisions />;
+      return <Decisions at={at} />;
     case "positions":
       return <Positions />;
     case "results":
-      return <Results />;
+      return <Results at={at} />;
     case "research":
       return <Research />;
     case "system":

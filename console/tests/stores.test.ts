@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Failure } from "../src/api/failure.ts";
 import { keyFault } from "../src/api/key.ts";
-import { queryText } from "../src/api/client.ts";
+import { queryText, urlOf } from "../src/api/client.ts";
 import { commandsFor, search } from "../src/model/commands.ts";
 import { linkTo, parseRoute } from "../src/model/route.ts";
 import { pauseAfter, Resource } from "../src/store/resource.ts";
@@ -82,4 +82,8 @@ test("the palette finds an instrument by either of its names' halves", () => {
   assert.equal(search(commands, "eur jpy")[0]?.title, "EUR_JPY");
   assert.equal(search(commands, "engage")[0]?.dialog, "engage");
   assert.deepEqual(search(commands, "nothing like it"), []);
+});
+
+test("a member of a path is filled in and escaped, and leaves the query", () => {
+  assert.equal(urlOf("/api/decisions/{id}", { id: "a:b/c", full: true }), "/api/decisions/a:b%2Fc?full=true");
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Failure } from "../src/api/failure.ts";
-import { type Facts, problems, verdictOf } from "../src/model/verdict.ts";
+import { type Facts, partsDown, problems, verdictOf } from "../src/model/verdict.ts";
 import { noticesOf } from "../src/model/notices.ts";
 import type { GetRiskLimitsResponse, GetStatusResponse, Readiness, RiskLimit } from "../gen/api.ts";
 
@@ -76,4 +76,12 @@ test("notices put the worst first and name the runbook", () => {
 
 test("a limit that can't be read is a notice, not a full headroom", () => {
   assert.equal(noticesOf({ limits: limit({ state: "unreadable" }) })[0]?.tone, "bad");
+});
+
+test("a journal that is away is said, and does not impair trading", () => {
+  const away = status({ parts: [{ name: "journal", state: "PART_STATE_UNREACHABLE" }] });
+  const readiness = { readiness: [one(true)] };
+  assert.equal(verdictOf(facts({ status: away, readiness })).title, "Trading");
+  assert.deepEqual(partsDown(away), ["journal"]);
+  assert.match(noticesOf({ status: away })[0]?.text ?? "", /journal does not answer: history is missing/);
 });

@@ -1,6 +1,11 @@
 """One tab of the console: what it shows, and what went wrong in it."""
 
+import json
+from pathlib import Path
+
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
+
+AXE = Path(__file__).parents[2] / "console" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 class Screen:
@@ -54,3 +59,11 @@ class Screen:
     def writes(self) -> list[str]:
         """Paths of the writes that were sent."""
         return [r.url.removeprefix(self.url) for r in self.requests if r.method == "POST"]
+
+
+def violations(screen: Screen) -> list[str]:
+    """What axe-core objects to, with the elements."""
+    screen.page.evaluate(f"() => {{ {AXE.read_text()} }}")
+    tags = json.dumps(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"])
+    found = screen.page.evaluate(f"axe.run({{runOnly: {tags}}})")
+    return [f"{v['id']}: {[node['html'] for node in v['nodes'][:3]]}" for v in found["violations"]]

@@ -1,5 +1,6 @@
 """Every action and its refusal: an action is shown as done only when its answer confirms it."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +10,7 @@ from tests.console.screen import Screen
 from tests.e2e.conftest import Stack
 
 Open = Callable[..., Screen]
-VIEWS = ("overview", "why", "instrument/EUR_USD", "positions", "system", "results")
+VIEWS = ("overview", "why", "instrument/EUR_USD", "decisions", "positions", "system", "results")
 
 
 def engaged(stack: Stack) -> bool:
@@ -126,6 +127,44 @@ def test_flatten_shows_its_plan_first_and_starts_on_cancel(
     assert stack.get("/api/oanda/positions").json()["positions"] == []
     screen.dialog.get_by_role("button", name="Close").click()
     expect(screen.page.get_by_text("Flat: the broker reports no open position.")).to_be_visible()
+
+
+def test_one_position_is_closed_and_locked_and_the_rest_goes_on(
+    open_tab: Open, stack: Stack, key: str
+) -> None:
+    held = eventually_held(stack)
+    screen = open_tab("positions")
+    screen.use_key(key)
+    screen.page.get_by_role("button", name=f"Close {held}").click()
+    expect(screen.dialog.get_by_role("row")).to_have_count(2)
+    assert screen.focused == "Cancel"
+    close = screen.dialog.get_by_role("button", name=f"Lock and close {held}")
+    close.click()
+    expect(screen.dialog).to_contain_text("a close needs a reason")
+    screen.dialog.get_by_label("Reason").fill("news")
+    close.click()
+    expect(screen.dialog).to_contain_text("Closed.", timeout=60_000)
+    assert held not in positions(stack)
+    locks = {
+        lock["instrument"]: lock["reason"] for lock in stack.get("/api/risk/locks").json()["locks"]
+    }
+    assert locks[held] == "closed by hand: news"
+    assert not engaged(stack)
+    stack.post("/api/risk/locks", {"instrument": held, "locked": False, "reason": "the test ends"})
+
+
+def positions(stack: Stack) -> list[str]:
+    return [p["instrument"] for p in stack.get("/api/oanda/positions").json()["positions"]]
+
+
+def eventually_held(stack: Stack) -> str:
+    """An instrument that the demo trades, once it holds one."""
+    deadline = time.monotonic() + 120
+    while not (found := positions(stack)):
+        assert time.monotonic() < deadline, "the demo opened nothing"
+        stack.post("/api/trade/reconcile", {"dry_run": False})
+        time.sleep(2)
+    return found[0]
 
 
 def test_a_cancelled_flatten_sends_the_plan_and_nothing_else(

@@ -1,10 +1,13 @@
 """The console over time: keys, reloads, tabs, parts that die, and a tab that no one sees."""
 
 import os
+import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.console.screen import Screen
@@ -69,21 +72,63 @@ def test_a_tab_in_the_background_reads_nothing(open_tab: Open) -> None:
     assert len(screen.requests) > before
 
 
-def test_a_part_that_dies_is_named_and_comes_back(open_tab: Open, stack: Stack) -> None:
+# Name of a part, and what the safety bar may say while it hangs: who answers /api/status without it
+# says what is away; if nobody can, the console says that.
+AWAY = {
+    "guard": "not serving: guard",
+    "evaluator": "not serving: evaluator",
+    "allocator": "not serving: allocator",
+    "gateway": "not serving:|no answer|status can't be read",
+    "paper_broker": "not serving: gateway|broker link is down",
+    "valkey": "not serving:|no answer|status can't be read",
+}
+
+
+@pytest.mark.parametrize("name", AWAY)
+def test_a_part_that_hangs_is_named_and_comes_back(open_tab: Open, stack: Stack, name: str) -> None:
     screen = open_tab()
     light = screen.page.get_by_role("region", name="Safety")
-    for name in ("guard", "evaluator"):
-        stopped = stack.parts()[name]
-        os.kill(stopped, signal.SIGSTOP)  # It answers nothing, as a machine that hangs.
-        try:
-            expect(light).to_contain_text(f"not serving: {name}", timeout=40_000)
-            expect(
-                screen.page.get_by_text("Impaired").or_(screen.page.get_by_text("Unknown")).first
-            ).to_be_visible()
-        finally:
-            os.kill(stopped, signal.SIGCONT)
-        expect(light).to_contain_text("all parts serve", timeout=40_000)
-    expect(light).to_contain_text("live", timeout=40_000)
+    verdict = screen.page.get_by_role("region", name="Is it trading")
+    with hanging(stack, name):
+        expect(light).to_contain_text(re.compile(AWAY[name]), timeout=60_000)
+        expect(light).not_to_contain_text("all parts serve")
+        expect(verdict).to_contain_text(re.compile("Impaired|Unknown|Not trading|Waiting|Released"))
+        expect(verdict).not_to_contain_text("An entry would pass")
+    expect(light).to_contain_text("all parts serve", timeout=60_000)
+    expect(light).to_contain_text("live", timeout=60_000)
+
+
+def test_a_journal_that_hangs_costs_history_alone(open_tab: Open, stack: Stack) -> None:
+    screen = open_tab()
+    light = screen.page.get_by_role("region", name="Safety")
+    with hanging(stack, "journal"):
+        expect(light).to_contain_text("not serving: journal", timeout=60_000)
+        expect(screen.page.get_by_text("history is missing, trading goes on")).to_be_visible()
+        expect(screen.page.get_by_text("Impaired")).to_have_count(0)
+        screen.page.goto(f"{screen.url}/#/decisions")
+        panel = screen.page.locator("section", has=screen.page.get_by_role("heading", level=2))
+        expect(panel.get_by_role("status").first).to_be_visible(timeout=60_000)
+        expect(screen.page.get_by_text("Nothing that fits was decided")).to_have_count(0)
+    expect(light).to_contain_text("all parts serve", timeout=60_000)
+
+
+@contextmanager
+def hanging(stack: Stack, name: str) -> Iterator[None]:
+    """A part that answers nothing, as a machine that hangs."""
+    pid = process_of(stack, "valkey-server") if name == "valkey" else stack.parts()[name]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def process_of(stack: Stack, program: str) -> int:
+    """The process of the stack that runs a program."""
+    for pid in stack.processes():
+        if program in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode():
+            return pid
+    pytest.fail(f"no process of the stack runs {program}")
 
 
 def test_a_stack_that_is_gone_is_unknown_and_found_again(open_tab: Open, stack: Stack) -> None:

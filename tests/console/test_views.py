@@ -1,6 +1,5 @@
 """Every view: what it shows, in both themes and widths, to everyone."""
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -8,21 +7,20 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.console.screen import Screen
+from tests.console.screen import Screen, violations
 from tests.e2e.conftest import Stack
 
 ROOT = Path(__file__).parents[2]
-PICTURES = ROOT / "build" / "console"
-AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
+PICTURES = ROOT / "build" / "console" / "live"
 VIEWS = {
     "overview": "Risk limits",
     "why": "Checks",
     "why/EUR_JPY": "What would have to happen",
     "instrument/EUR_USD": "Metrics and thresholds",
-    "decisions": "Decisions: not shown here yet",
+    "decisions": "Decisions",
     "positions": "Trades and their brackets",
-    "results": "Results: not shown here yet",
-    "research": "Research: not available",
+    "results": "What a day earned and cost",
+    "research": "What to run",
     "system": "Leases",
 }
 LOOKS = [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)]
@@ -49,14 +47,6 @@ def test_a_dialog_is_accessible(open_tab: Open, keys: str) -> None:
     screen.page.keyboard.press(keys)
     expect(screen.dialog).to_be_visible()
     assert violations(screen) == []
-
-
-def violations(screen: Screen) -> list[str]:
-    """What axe-core objects to, with the elements."""
-    screen.page.evaluate(f"() => {{ {AXE.read_text()} }}")
-    tags = json.dumps(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"])
-    found = screen.page.evaluate(f"axe.run({{runOnly: {tags}}})")
-    return [f"{v['id']}: {[node['html'] for node in v['nodes'][:3]]}" for v in found["violations"]]
 
 
 def test_the_overview_has_the_broker_s_figures(open_tab: Open, stack: Stack) -> None:
@@ -109,3 +99,16 @@ def test_the_chart_draws_candles_and_metrics(open_tab: Open) -> None:
     expect(chart.locator("canvas").first).to_be_visible()
     screen.page.get_by_role("button", name="ask", exact=True).click()
     expect(screen.page.get_by_role("img", name="ask candles of EUR_USD")).to_be_visible()
+
+
+def test_results_and_decisions_have_what_the_journal_has(open_tab: Open, stack: Stack) -> None:
+    screen = open_tab("decisions")
+    table = screen.page.get_by_role("region", name="Decisions, newest first")
+    table.get_by_role("link", name=re.compile("^Inputs of this")).first.click()
+    expect(screen.page.get_by_role("heading", name="One decision")).to_be_visible()
+    expect(screen.page.get_by_text("action.target", exact=True)).to_be_visible()
+    trades = stack.get("/api/journal/trades", page_size="25").json()["trades"]
+    screen.go("results")
+    expect(screen.page.get_by_role("region", name="Today so far")).to_contain_text("earned")
+    rows = screen.page.get_by_role("region", name="Trades, newest first").get_by_role("row")
+    assert rows.count() >= min(1, len(trades))

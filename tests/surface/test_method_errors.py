@@ -147,6 +147,9 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         )
         seen["normal operation"] = await call_all(stack, order("5", reduce_only=True))
         seen["the instrument is unknown"] = await call_all(stack, UNKNOWN_INSTRUMENT)
+        seen["the instrument to close is unknown"] = await call_some(
+            stack, {"Flatten": {**UNKNOWN_PAIR, "reason": "a test", "dry_run": True}}
+        )
         seen["the decision is unknown"] = await call_some(stack, {"GetDecision": {"id": "none"}})
         seen["the order is too small"] = await call_some(stack, order("0.1"))
         seen["the order is too large"] = await call_some(stack, order("1000000001"))

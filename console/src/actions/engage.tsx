@@ -9,6 +9,7 @@ import { keyPlace } from "../api/key.ts";
 import { Modal } from "../parts/modal.tsx";
 import { Mark } from "../parts/states.tsx";
 import { Time } from "../parts/age.tsx";
+import { openDialog } from "../store/dialog.ts";
 import { refresh } from "../store/readings.ts";
 import { useAction } from "./action.ts";
 import { Confirmed, Failed, Field, Footer, NeedsKey } from "./parts.tsx";
@@ -47,6 +48,13 @@ export function EngageDialog(): JSX.Element {
       ) : (
         <p>No entry passes from then on. Stops, exits, drain and flatten go on.</p>
       )}
+      <p>
+        What is held stays open.{" "}
+        <button type="button" onClick={() => openDialog({ kind: "flatten" })}>
+          Flatten…
+        </button>{" "}
+        closes it, too.
+      </p>
       <Failed failure={failure} what="NOT ENGAGED, as far as this console knows. Try again, or use a shell." />
       <form onSubmit={(event) => void engage(event)}>
         {!done && (

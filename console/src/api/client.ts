@@ -5,6 +5,7 @@ import { asFailure, failureOf } from "./failure.ts";
 import { currentKey } from "./key.ts";
 
 const READ_TIMEOUT_MS = 12_000;
+const DOWNLOAD_TIMEOUT_MS = 120_000;
 /** A write that trades may take 60 s at the edge. */
 const WRITE_TIMEOUT_MS = 65_000;
 
@@ -16,7 +17,7 @@ export type Event<P extends keyof Streams> = Streams[P]["sends"];
 
 /** GET; throws a Failure. */
 export async function read<P extends keyof Reads>(path: P, query?: Query<P>): Promise<Answer<P>> {
-  return (await call(path + queryText(query), { method: "GET" }, READ_TIMEOUT_MS)) as Answer<P>;
+  return (await call(urlOf(path, query), { method: "GET" }, READ_TIMEOUT_MS)) as Answer<P>;
 }
 
 /** POST, never repeated by itself; throws a Failure. */
@@ -34,10 +35,35 @@ export async function probe(path: string): Promise<unknown> {
   return call(path, { method: "GET" }, READ_TIMEOUT_MS);
 }
 
+/** GET of a file, which the browser then saves; a link could send no key. Throws a Failure. */
+export async function download(path: string): Promise<{ readonly name: string; readonly content: Blob }> {
+  try {
+    const init = { headers: headersOfCall(), cache: "no-store", credentials: "omit" } as const;
+    const response = await fetch(path, { ...init, signal: AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS) });
+    if (!response.ok) throw failureOf(response.status, await response.text());
+    const named = /filename="?([\w.-]+)/.exec(response.headers.get("content-disposition") ?? "");
+    return { name: named?.[1] ?? "", content: await response.blob() };
+  } catch (error) {
+    throw asFailure(error);
+  }
+}
+
 /** Headers of every call. */
 export function headersOfCall(): Record<string, string> {
   const key = currentKey();
   return key ? { authorization: `Bearer ${key}` } : {};
+}
+
+/** A path with each `{member}` filled in, and what is left as its query. */
+export function urlOf(path: string, query: object | undefined): string {
+  const rest: Record<string, unknown> = { ...query };
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = rest[name];
+    delete rest[name];
+    // The edge takes a colon as it is, and no other spelling of it: ids of decisions have one.
+    return encodeURIComponent(String(value)).replaceAll("%3A", ":");
+  });
+  return filled + queryText(rest);
 }
 
 /** The query of a path: unset members are left out, lists repeat their name. */

@@ -1,8 +1,9 @@
 /** Candles and trades as a chart draws them. Numbers here are for drawing only. */
 
-import type { Candle, Trade } from "../../gen/api.ts";
+import type { Candle, JournalTrade, Trade } from "../../gen/api.ts";
 import type { Zone } from "../store/preferences.ts";
 import type { Sample } from "../store/samples.ts";
+import { sessionsAt } from "./sessions.ts";
 import { brokerTime, zoneShift } from "./times.ts";
 
 export const SIDES = ["mid", "bid", "ask"] as const;
@@ -37,25 +38,44 @@ export function barsOf(candles: readonly Candle[], side: Side, zone: Zone): Bar[
   }));
 }
 
-export interface Entry {
+export interface Fill {
   readonly time: number;
   readonly buy: boolean;
   readonly text: string;
 }
 
-/** Entries of open trades that lie within the bars, on the bar in which each was filled. */
-export function entriesOf(trades: readonly Trade[], bars: readonly Bar[], zone: Zone): Entry[] {
-  const found: Entry[] = [];
-  for (const trade of trades) {
-    const ms = brokerTime(trade.open_time);
+/** Entries and exits of the journal's trades, and entries of open ones that it does not have yet. */
+export function fillsOf(
+  open: readonly Trade[],
+  journal: readonly JournalTrade[],
+  bars: readonly Bar[],
+  zone: Zone,
+): Fill[] {
+  const found: Fill[] = [];
+  const note = (ms: number | undefined, buy: boolean, text: string): void => {
     const time = ms === undefined ? undefined : shifted(ms, zone);
+    // On the bar in which it was filled; what is older than the bars is left out.
     const bar = time === undefined ? undefined : bars.findLast((b) => b.time <= time);
-    if (bar) {
-      const buy = !trade.initial_units.startsWith("-");
-      found.push({ time: bar.time, buy, text: buy ? "buy" : "sell" });
-    }
+    if (bar) found.push({ time: bar.time, buy, text });
+  };
+  const known = new Set(journal.map((t) => t.id));
+  for (const trade of open) {
+    const buy = !trade.initial_units.startsWith("-");
+    if (!known.has(trade.id)) note(brokerTime(trade.open_time), buy, buy ? "buy" : "sell");
+  }
+  for (const trade of journal) {
+    const buy = !trade.units.startsWith("-");
+    note(trade.open_time, buy, buy ? "buy" : "sell");
+    note(trade.close_time, !buy, "exit");
   }
   return found.sort((a, b) => a.time - b.time);
+}
+
+/** Bars in which none of the instrument's sessions was in progress, for shading. */
+export function closedBars(instrument: string, candles: readonly Candle[], zone: Zone): Point[] {
+  return candles
+    .filter((c) => !sessionsAt(instrument, c.ts_ms).length)
+    .map((c) => ({ time: shifted(c.ts_ms, zone), value: 1 }));
 }
 
 /** One metric's samples on the chart's clock; those older than the first bar are left out. */

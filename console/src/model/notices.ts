@@ -39,7 +39,9 @@ function* ofStatus(status: GetStatusResponse | undefined): Generator<Notice> {
   for (const part of status.parts) {
     if (part.state !== "PART_STATE_SERVING") {
       const how = part.state === "PART_STATE_UNREACHABLE" ? "does not answer" : "is not serving";
-      yield bad(`${part.name} ${how}`, "SepServiceAway");
+      const text = `${part.name} ${how}`;
+      if (part.name === "journal") yield caution(`${text}: history is missing, trading goes on`);
+      else yield bad(text, "SepServiceAway");
     }
   }
   const { broker } = status;

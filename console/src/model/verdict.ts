@@ -45,7 +45,7 @@ export function verdictOf({ status, killSwitch, readiness, limits, failure }: Fa
   if (!ready.length) {
     return { tone: "caution", title: "Waiting", detail: `Released, and no entry would pass now in any of ${all}.` };
   }
-  const names = ready.length > 4 ? `${ready.slice(0, 4).join(", ")}, …` : ready.join(", ");
+  const names = ready.length > 4 ? `${ready.slice(0, 4).join(", ")} and ${ready.length - 4} more` : ready.join(", ");
   return { tone: "good", title: "Trading", detail: `An entry would pass in ${ready.length} of ${all}: ${names}.` };
 }
 
@@ -60,11 +60,19 @@ export function trippedLimits(limits: GetRiskLimitsResponse | undefined): string
   return (limits?.limits ?? []).filter((l) => l.state === "tripped").map((l) => l.limit.replaceAll("_", " "));
 }
 
+/** No part waits for the journal: without it history is missing, and trading goes on. */
+const NOT_NEEDED_TO_TRADE = new Set(["journal"]);
+
 /** What does not work, from the status alone. */
 export function problems(status: GetStatusResponse): string[] {
   const found: string[] = [];
-  const down = status.parts.filter((p) => p.state !== "PART_STATE_SERVING").map((p) => p.name);
+  const down = partsDown(status).filter((name) => !NOT_NEEDED_TO_TRADE.has(name));
   if (down.length) found.push(`not serving: ${down.join(", ")}`);
   if (status.broker && !status.broker.connected) found.push("the broker link is down");
   return found;
+}
+
+/** Parts that do not serve. */
+export function partsDown(status: GetStatusResponse): string[] {
+  return status.parts.filter((p) => p.state !== "PART_STATE_SERVING").map((p) => p.name);
 }

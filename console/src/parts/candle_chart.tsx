@@ -1,10 +1,10 @@
-/** Candles with entries, stops and targets; the four metrics below them on the same time axis. */
+/** Candles with fills, stops and targets, shaded outside sessions; the four metrics below them on the same time axis. */
 
 import type { IChartApi, IPriceLine, ISeriesApi, ISeriesMarkersPluginApi, Time } from "lightweight-charts";
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Trade } from "../../gen/api.ts";
-import { type Bar, type Entry, METRICS, type Point } from "../model/candles.ts";
+import { type Bar, type Fill, METRICS, type Point } from "../model/candles.ts";
 import { useCell } from "../store/cell.ts";
 import { theme } from "../store/preferences.ts";
 import { colour } from "./colours.ts";
@@ -12,7 +12,9 @@ import { colour } from "./colours.ts";
 interface Props {
   readonly label: string;
   readonly bars: readonly Bar[];
-  readonly entries: readonly Entry[];
+  readonly fills: readonly Fill[];
+  /** Bars outside the instrument's sessions, which are shaded. */
+  readonly closed: readonly Point[];
   readonly trades: readonly Trade[];
   readonly metrics: Readonly<Record<(typeof METRICS)[number], readonly Point[]>>;
   /** Decimals of a price. */
@@ -22,6 +24,7 @@ interface Props {
 interface Drawn {
   readonly chart: IChartApi;
   readonly candles: ISeriesApi<"Candlestick">;
+  readonly shade: ISeriesApi<"Histogram">;
   readonly markers: ISeriesMarkersPluginApi<Time>;
   readonly metrics: Record<string, ISeriesApi<"Line">>;
 }
@@ -30,7 +33,7 @@ export function CandleChart(props: Props): JSX.Element {
   const element = useRef<HTMLDivElement>(null);
   const [drawn, setDrawn] = useState<Drawn>();
   const look = useCell(theme);
-  const { bars, entries, trades, metrics, precision, label } = props;
+  const { bars, fills, closed, trades, metrics, precision, label } = props;
   useEffect(() => {
     let made: Drawn | undefined;
     let gone = false;
@@ -48,8 +51,9 @@ export function CandleChart(props: Props): JSX.Element {
   useEffect(() => {
     if (!drawn) return;
     drawn.candles.setData(bars as never[]);
+    drawn.shade.setData(closed as never[]);
     drawn.markers.setMarkers(
-      entries.map((e) => ({
+      fills.map((e) => ({
         time: e.time as Time,
         position: e.buy ? "belowBar" : "aboveBar",
         shape: e.buy ? "arrowUp" : "arrowDown",
@@ -58,7 +62,7 @@ export function CandleChart(props: Props): JSX.Element {
       })),
     );
     for (const metric of METRICS) drawn.metrics[metric]?.setData(metrics[metric] as never[]);
-  }, [drawn, bars, entries, metrics]);
+  }, [drawn, bars, fills, closed, metrics]);
   useEffect(() => {
     if (!drawn) return undefined;
     const lines = trades.flatMap((t) => linesOf(drawn.candles, t));
@@ -80,6 +84,15 @@ function draw(library: typeof import("lightweight-charts"), parent: HTMLElement,
     grid: { vertLines: { color: colour("--line") }, horzLines: { color: colour("--line") } },
     timeScale: { timeVisible: true, secondsVisible: true },
   });
+  // First, so that the candles lie on it. A scale of its own reaches from the bottom to the top.
+  const shade = chart.addSeries(library.HistogramSeries, {
+    color: colour("--wash-unknown"),
+    priceScaleId: "shade",
+    lastValueVisible: false,
+    priceLineVisible: false,
+    autoscaleInfoProvider: () => ({ priceRange: { minValue: 0, maxValue: 1 } }),
+  });
+  chart.priceScale("shade").applyOptions({ scaleMargins: { top: 0, bottom: 0 } });
   const candles = chart.addSeries(library.CandlestickSeries, {
     // Rising bars are hollow: the direction does not depend on colour.
     upColor: "transparent",
@@ -107,7 +120,7 @@ function draw(library: typeof import("lightweight-charts"), parent: HTMLElement,
       ),
     ]),
   );
-  return { chart, candles, markers: library.createSeriesMarkers(candles), metrics };
+  return { chart, candles, shade, markers: library.createSeriesMarkers(candles), metrics };
 }
 
 function linesOf(candles: ISeriesApi<"Candlestick">, trade: Trade): IPriceLine[] {

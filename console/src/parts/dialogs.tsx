@@ -1,6 +1,7 @@
 /** The dialog that is open. */
 
 import type { JSX } from "preact";
+import { CloseDialog } from "../actions/close.tsx";
 import { DrainDialog } from "../actions/drain.tsx";
 import { EngageDialog } from "../actions/engage.tsx";
 import { FetchDialog } from "../actions/fetch.tsx";
@@ -38,6 +39,8 @@ export function Dialogs(): JSX.Element | null {
     case "lock":
     case "unlock":
       return <LockDialog key={open.kind} instrument={open.instrument} locked={open.kind === "lock"} />;
+    case "close":
+      return <CloseDialog key="close" instrument={open.instrument} />;
     case "fetch":
       return <FetchDialog key="fetch" instrument={open.instrument} />;
   }

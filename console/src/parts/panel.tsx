@@ -13,11 +13,14 @@ interface Props {
   readonly of: ReadonlyArray<Reading<unknown>>;
   /** What stands beside the title. */
   readonly aside?: ComponentChildren;
+  /** As wide as the page. */
   readonly wide?: boolean;
+  /** Two columns where there are three. */
+  readonly double?: boolean;
   readonly children: ComponentChildren;
 }
 
-export function Panel({ title, of, aside, wide, children }: Props): JSX.Element {
+export function Panel({ title, of, aside, wide, double, children }: Props): JSX.Element {
   const time = useCell(now);
   const id = `panel-${title.toLowerCase().replace(/\W+/g, "-")}`;
   const failure = of.find((r) => r.failure)?.failure;
@@ -26,7 +29,7 @@ export function Panel({ title, of, aside, wide, children }: Props): JSX.Element 
   const everyMs = Math.max(0, ...of.map((r) => r.everyMs));
   const stale = oldest !== undefined && time - oldest > 3 * everyMs + 2000;
   return (
-    <section class={`panel${wide ? " wide" : ""}${stale ? " stale" : ""}`} aria-labelledby={id}>
+    <section class={`panel${wide ? " wide" : ""}${double ? " double" : ""}${stale ? " stale" : ""}`} aria-labelledby={id}>
       <header>
         <h2 id={id}>{title}</h2>
         {aside}

@@ -1,14 +1,16 @@
 /** On every view: what the stack may do, whether it answers, and the kill switch. */
 
 import type { JSX } from "preact";
+import type { Failure } from "../api/failure.ts";
 import { keyPlace } from "../api/key.ts";
 import { useCell } from "../store/cell.ts";
 import { now } from "../store/clock.ts";
 import { openDialog } from "../store/dialog.ts";
 import { next, THEMES, theme, zone, ZONES } from "../store/preferences.ts";
 import { useRead } from "../store/readings.ts";
+import type { Reading } from "../store/resource.ts";
 import { live } from "../store/stream.ts";
-import { type Tone, problems } from "../model/verdict.ts";
+import { type Tone, partsDown, problems } from "../model/verdict.ts";
 import { duration } from "../model/times.ts";
 import { Mark } from "./states.tsx";
 
@@ -22,6 +24,7 @@ export function SafetyBar(): JSX.Element {
   const modes = status.failure ? undefined : status.data?.modes;
   const engaged = modes?.kill_switch;
   const broken = status.data && !status.failure ? problems(status.data) : [];
+  const away = status.data && !status.failure && !broken.length ? partsDown(status.data) : [];
   return (
     <div class="safety" role="region" aria-label="Safety">
       <span class={`environment ${status.data?.modes?.environment ?? ""}`}>
@@ -31,10 +34,10 @@ export function SafetyBar(): JSX.Element {
         Kill switch {engaged === undefined ? "unknown" : engaged ? "engaged" : "released"}
       </Light>
       {modes?.read_only && <Light tone="caution">read only</Light>}
-      <Light tone={status.failure ? "bad" : status.data ? (broken.length ? "bad" : "good") : "unknown"}>
+      <Light tone={partsTone(status, broken, away)}>
         {status.failure
-          ? `${status.failure.needsKey ? "a key is needed" : "no answer"}${ageText(status.at, time)}`
-          : (broken[0] ?? (status.data ? "all parts serve" : "reading"))}
+          ? failureText(status.failure) + ageText(status.at, time)
+          : (broken[0] ?? (away.length ? `not serving: ${away.join(", ")}` : status.data ? "all parts serve" : "reading"))}
       </Light>
       <Light tone={stream.state === "live" ? "good" : stream.state === "waiting" ? "caution" : "unknown"}>
         {stream.state === "live" ? "live" : stream.state === "waiting" ? "stream broken, trying again" : "stream opening"}
@@ -63,6 +66,17 @@ export function SafetyBar(): JSX.Element {
       </span>
     </div>
   );
+}
+
+function partsTone(status: Reading<unknown>, broken: readonly string[], away: readonly string[]): Tone {
+  if (status.failure || broken.length) return "bad";
+  if (!status.data) return "unknown";
+  return away.length ? "caution" : "good";
+}
+
+function failureText(failure: Failure): string {
+  if (failure.needsKey) return "a key is needed";
+  return failure.status ? `status can't be read: ${failure.reason}` : "no answer";
 }
 
 /** How long nothing was read. */

@@ -4,7 +4,7 @@ import { Cell } from "./cell.ts";
 
 export type Dialog =
   | { readonly kind: "engage" | "release" | "flatten" | "drain" | "reconcile" | "key" | "palette" | "help" }
-  | { readonly kind: "lock" | "unlock" | "fetch"; readonly instrument: string };
+  | { readonly kind: "lock" | "unlock" | "fetch" | "close"; readonly instrument: string };
 
 export const dialog = new Cell<Dialog | undefined>(undefined);
 

@@ -1,26 +1,20 @@
 /** NAV as this tab has seen it. */
 
 import { signOf } from "../model/decimals.ts";
-
-export interface NavPoint {
-  /** Seconds. */
-  readonly time: number;
-  /** For drawing only; figures are shown as the broker sends them. */
-  readonly nav: number;
-}
+import type { ChartPoint } from "../model/results.ts";
 
 const MOST = 2000;
-const points: NavPoint[] = [];
+const points: ChartPoint[] = [];
 
 /** Remember a NAV; the same second once. */
 export function noteNav(atMs: number, nav: string): void {
   const time = Math.floor(atMs / 1000);
   if (signOf(nav) === 0 || (points.at(-1)?.time ?? 0) >= time) return;
-  points.push({ time, nav: Number(nav) });
+  points.push({ time, value: Number(nav) });
   if (points.length > MOST) points.shift();
 }
 
 /** What was seen, oldest first. */
-export function navPoints(): readonly NavPoint[] {
+export function navPoints(): readonly ChartPoint[] {
   return points;
 }

@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import type { Reads } from "../../gen/api.ts";
-import { type Answer, type Query, queryText, read } from "../api/client.ts";
+import { type Answer, type Query, read, urlOf } from "../api/client.ts";
 import { keyChanges } from "../api/key.ts";
 import { useCell } from "./cell.ts";
 import { noteStackTime } from "./clock.ts";
@@ -25,11 +25,21 @@ const EVERY_MS = {
   "/api/risk/limits": 5_000,
   "/api/risk/locks": 5_000,
   "/api/trade/readiness": 5_000,
+  "/api/journal/performance": 30_000,
+  "/api/journal/costs": 30_000,
+  "/api/journal/trades": 15_000,
+  "/api/decisions": 5_000,
+  "/api/decisions/{id}": 60_000,
 } as const satisfies Partial<Record<keyof Reads, number>>;
 
 export type Read = keyof typeof EVERY_MS;
 
-const resources = new Map<string, Resource<unknown>>();
+interface Known {
+  readonly path: Read;
+  readonly resource: Resource<unknown>;
+}
+
+const known = new Map<string, Known>();
 /** Queries name instruments; more than this many are not worth remembering. */
 const MOST_RESOURCES = 200;
 
@@ -42,20 +52,20 @@ export function useRead<P extends Read>(path: P, query?: Query<P>): Reading<Answ
 
 /** Read these again now, if a view shows them: something was changed. */
 export function refresh(...paths: Read[]): void {
-  for (const [name, resource] of resources) {
-    if (paths.some((path) => name === path || name.startsWith(`${path}?`))) void resource.refresh();
+  for (const { path, resource } of known.values()) {
+    if (paths.includes(path)) void resource.refresh();
   }
 }
 
 function resourceOf<P extends Read>(path: P, query?: Query<P>): Resource<Answer<P>> {
-  const name = path + queryText(query);
-  let found = resources.get(name);
+  const url = urlOf(path, query);
+  let found = known.get(url);
   if (!found) {
-    if (resources.size > MOST_RESOURCES) resources.clear();
-    found = new Resource<unknown>(() => fetchAndNote(path, query), EVERY_MS[path]);
-    resources.set(name, found);
+    if (known.size > MOST_RESOURCES) known.clear();
+    found = { path, resource: new Resource<unknown>(() => fetchAndNote(path, query), EVERY_MS[path]) };
+    known.set(url, found);
   }
-  return found as Resource<Answer<P>>;
+  return found.resource as Resource<Answer<P>>;
 }
 
 async function fetchAndNote<P extends Read>(path: P, query?: Query<P>): Promise<Answer<P>> {

@@ -3,12 +3,14 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import type { CoherenceStatus, Lock, RankedInstrument } from "../../gen/api.ts";
-import { barsOf, entriesOf, METRICS, metricPoints, type Side, SIDES } from "../model/candles.ts";
+import { barsOf, closedBars, fillsOf, METRICS, metricPoints, type Side, SIDES } from "../model/candles.ts";
 import { GATE_REASONS } from "../model/checks.ts";
 import { figure, grouped, percent, signed } from "../model/decimals.ts";
 import { linkTo } from "../model/route.ts";
+import { hasSessions } from "../model/sessions.ts";
 import { brokerTime, duration } from "../model/times.ts";
 import { Time } from "../parts/age.tsx";
+import { Amount } from "../parts/amount.tsx";
 import { CandleChart } from "../parts/candle_chart.tsx";
 import { Facts } from "../parts/facts.tsx";
 import { Panel } from "../parts/panel.tsx";
@@ -19,7 +21,7 @@ import { openDialog } from "../store/dialog.ts";
 import { zone } from "../store/preferences.ts";
 import { useRead } from "../store/readings.ts";
 import { live, samples } from "../store/stream.ts";
-import { Amount } from "./overview.tsx";
+import { JournalTrades } from "./results_trades.tsx";
 
 export function Instrument({ instrument }: { instrument: string }): JSX.Element {
   const pairs = useRead("/api/pairs");
@@ -67,6 +69,7 @@ function One({ instrument }: { instrument: string }): JSX.Element {
         </div>
       </Panel>
       <Trades instrument={instrument} />
+      <JournalTrades title={`Trades of ${instrument}`} query={{ instrument }} />
     </div>
   );
 }
@@ -75,6 +78,7 @@ function Chart({ instrument }: { instrument: string }): JSX.Element {
   const [side, setSide] = useState<Side>("mid");
   const candles = useRead("/api/candles", { instrument, limit: 240 });
   const trades = useRead("/api/oanda/open-trades");
+  const journal = useRead("/api/journal/trades", { instrument, page_size: 100 });
   const rules = useRead("/api/oanda/instruments");
   const where = useCell(zone);
   const stream = useCell(live);
@@ -83,7 +87,16 @@ function Chart({ instrument }: { instrument: string }): JSX.Element {
     [trades.data, instrument],
   );
   const bars = useMemo(() => barsOf(candles.data?.candles ?? [], side, where), [candles.data, side, where]);
-  const entries = useMemo(() => entriesOf(own, bars, where), [own, bars, where]);
+  const fills = useMemo(
+    () => fillsOf(own, journal.data?.trades ?? [], bars, where),
+    [own, journal.data, bars, where],
+  );
+  const session = useRead("/api/pairs").data?.pairs.find((p) => p.instrument === instrument)?.session;
+  const shaded = hasSessions(session);
+  const closed = useMemo(
+    () => (shaded ? closedBars(instrument, candles.data?.candles ?? [], where) : []),
+    [instrument, candles.data, where, shaded],
+  );
   const manifold = stream.manifolds.get(instrument);
   const metrics = useMemo(() => {
     const seen = samples.of(instrument);
@@ -113,7 +126,8 @@ function Chart({ instrument }: { instrument: string }): JSX.Element {
         <CandleChart
           label={`${side} candles of ${instrument}, the last ${bars.length}; last close ${last?.bid?.c} bid, ${last?.ask?.c} ask`}
           bars={bars}
-          entries={entries}
+          fills={fills}
+          closed={closed}
           trades={own}
           metrics={metrics}
           precision={precision}
@@ -129,8 +143,11 @@ function Chart({ instrument }: { instrument: string }): JSX.Element {
             at <Time ms={manifold.ts_ms} />
           </>
         )}
-        . Metrics are drawn from when this tab was opened. Arrows are entries of open trades; dashed lines their stops and
-        targets. Hollow bars rise.
+        . Metrics are drawn from when this tab was opened. Arrows are fills
+        {journal.data ? "" : " of open trades: the journal, which has the others, does not answer"}; dashed lines are stops
+        and targets of open trades. Hollow bars rise.
+        {shaded && " Shaded bars lie outside the instrument's sessions."} Flips of the gate
+        are not drawn: the API has no history of them.
       </p>
     </Panel>
   );

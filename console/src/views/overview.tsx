@@ -4,18 +4,21 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import type { GetBudgetResponse, GetRiskLimitsResponse, Pair } from "../../gen/api.ts";
 import { heldOf } from "../model/account.ts";
-import { grouped, percent, signed, signOf } from "../model/decimals.ts";
+import { grouped, percent, signed } from "../model/decimals.ts";
 import { limitOf } from "../model/limits.ts";
 import { factName, type Notice, noticesOf } from "../model/notices.ts";
+import { dayPoints, lastDays, navCurve, startOf } from "../model/results.ts";
 import { linkTo } from "../model/route.ts";
 import { verdictOf } from "../model/verdict.ts";
 import { Until } from "../parts/age.tsx";
+import { Amount } from "../parts/amount.tsx";
 import { Facts } from "../parts/facts.tsx";
 import { Meter } from "../parts/meter.tsx";
-import { NavChart } from "../parts/nav_chart.tsx";
 import { Panel } from "../parts/panel.tsx";
-import { Empty, Mark } from "../parts/states.tsx";
+import { Empty, FailureNote, Mark } from "../parts/states.tsx";
 import { Table } from "../parts/table.tsx";
+import { TimeChart } from "../parts/time_chart.tsx";
+import { now } from "../store/clock.ts";
 import { navPoints, noteNav } from "../store/nav_history.ts";
 import { useRead } from "../store/readings.ts";
 
@@ -28,6 +31,7 @@ export function Overview(): JSX.Element {
       <Headline />
       <div class="columns">
         <Account />
+        <Curve />
         <Panel title="Exposure" of={[budget]}>
           {budget.data && <Exposure budget={budget.data} />}
         </Panel>
@@ -92,18 +96,43 @@ function Account(): JSX.Element {
               ["Close to margin closeout", percent(Number(data.margin_closeout_percent))],
             ]}
           />
-          {navPoints().length > 1 && <NavChart points={[...navPoints()]} />}
-          <p class="dim">NAV since this tab was opened. Days and months need the journal.</p>
         </>
       )}
     </Panel>
   );
 }
 
-/** A signed amount; the sign says what the colour says. */
-export function Amount({ text }: { text: string }): JSX.Element {
-  const sign = signOf(text);
-  return <span class={`num ${sign > 0 ? "rise" : sign < 0 ? "fall" : ""}`}>{signed(text)}</span>;
+/** NAV and profit of the last 30 days; without the journal, NAV as this tab saw it. */
+function Curve(): JSX.Element {
+  const account = useRead("/api/oanda/account");
+  const history = useRead("/api/journal/performance", { from: startOf(30, now.value) });
+  const days = history.data?.days ?? [];
+  const curve = navCurve(days, navPoints());
+  const [first, last] = [curve[0], curve.at(-1)];
+  const { today, yesterday } = lastDays(days);
+  const without = history.data ? undefined : history.failure;
+  return (
+    <Panel title="NAV and days" of={without ? [account] : [history]} aside={<a href={linkTo("results")}>Results</a>}>
+      {without && !without.absent && <FailureNote failure={without} />}
+      <Facts
+        of={[
+          ["Today so far", today ? <Amount key="t" text={today.day.pl} /> : "–"],
+          ["Yesterday", yesterday ? <Amount key="y" text={yesterday.day.pl} /> : without ? "–" : "no whole day yet"],
+        ]}
+      />
+      {first && last && curve.length > 1 && (
+        <TimeChart label={`NAV from ${first.value} to ${last.value}`} points={curve} kind="line" />
+      )}
+      {days.length > 1 && (
+        <TimeChart label={`Profit and loss of ${days.length} days`} points={dayPoints(days, "pl")} kind="bars" />
+      )}
+      <p class="dim">
+        {without
+          ? `NAV since this tab was opened: ${without.absent ? "there is no journal" : "the journal does not answer"}, which remembers days.`
+          : "NAV at the ends of trading days (17:00 in New York), then as this tab saw it; profit and loss by day."}
+      </p>
+    </Panel>
+  );
 }
 
 function Exposure({ budget }: { budget: GetBudgetResponse }): JSX.Element {
@@ -193,9 +222,9 @@ function Hours({ of }: { of: readonly Pair[] }): JSX.Element {
           {
             title: "State",
             cell: (p) => (
-              <>
+              <span class="num">
                 <Mark tone={p.open ? "good" : "unknown"} /> {p.open ? "open" : "closed"}
-              </>
+              </span>
             ),
           },
           { title: "Sessions", cell: (p) => p.session?.active.join(", ") || "–" },

@@ -7,12 +7,12 @@ import { grouped, signed, sum } from "../model/decimals.ts";
 import { linkTo } from "../model/route.ts";
 import { brokerTime } from "../model/times.ts";
 import { Time } from "../parts/age.tsx";
+import { Amount } from "../parts/amount.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { Empty, Mark } from "../parts/states.tsx";
 import { Table } from "../parts/table.tsx";
 import { openDialog } from "../store/dialog.ts";
 import { useRead } from "../store/readings.ts";
-import { Amount } from "./overview.tsx";
 
 export function Positions(): JSX.Element {
   const positions = useRead("/api/oanda/positions");
@@ -31,7 +31,7 @@ export function Positions(): JSX.Element {
         <button class="danger" type="button" onClick={() => openDialog({ kind: "flatten" })}>
           Flatten…
         </button>
-        <span class="dim">Both show their plan first.</span>
+        <span class="dim">Each shows its plan first, as does Close… of one position.</span>
       </div>
       {leftOut.length > 0 && <Unreadable of={leftOut} />}
       <Panel title="Positions" of={[positions, trades]} wide>
@@ -74,6 +74,7 @@ function HeldTable({ of }: { of: readonly Held[] }): JSX.Element {
           { title: "Margin", num: true, cell: (h) => grouped(h.marginUsed) },
           { title: "Origin", cell: (h) => <Origin of={h} /> },
           { title: "Stops", cell: (h) => <Stops of={h} /> },
+          { title: "", cell: (h) => <CloseButton of={h} /> },
         ]}
       />
       <p>
@@ -81,6 +82,18 @@ function HeldTable({ of }: { of: readonly Held[] }): JSX.Element {
         <span class="num">{grouped(sum(of.map((h) => h.marginUsed)))}</span>
       </p>
     </>
+  );
+}
+
+function CloseButton({ of }: { of: Held }): JSX.Element {
+  return (
+    <button
+      type="button"
+      aria-label={`Close ${of.instrument}`}
+      onClick={() => openDialog({ kind: "close", instrument: of.instrument })}
+    >
+      Close…
+    </button>
   );
 }
 

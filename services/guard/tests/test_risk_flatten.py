@@ -5,7 +5,13 @@ from decimal import Decimal
 
 import pytest
 from sep_guard.domain.orders import Intent, Outcome
-from sep_kit.errors import InvalidArgumentError, NotTheWriterError, ReadOnlyError, SepError
+from sep_kit.errors import (
+    InvalidArgumentError,
+    NotTheWriterError,
+    ReadOnlyError,
+    SepError,
+    UnknownInstrumentError,
+)
 from sep_kit.store.connection import Valkey, open_valkey
 from sep_testing.clock import FakeClock
 from sep_testing.valkey import ValkeyServer
@@ -55,6 +61,42 @@ async def test_a_plan_changes_nothing(env: RiskEnvironment) -> None:
     _, closes = await env.guard.flatten.plan(include_manual=False)
     assert [c.instrument for c in closes] == [EUR, GBP]
     assert (await env.switch(), len(env.broker.placed)) == ((False, "test"), placed)
+
+
+async def test_one_instrument_is_locked_and_closed_and_nothing_else_is_touched(
+    env: RiskEnvironment,
+) -> None:
+    other = env.held(GBP)
+    _, planned = await env.guard.flatten.plan(include_manual=False, only=EUR)
+    assert [c.instrument for c in planned] == [EUR]
+    done = await env.guard.flatten.execute(
+        reason="news", actor="ann", include_manual=False, only=EUR
+    )
+    assert {c.close.instrument for c in done.closed} == {EUR}
+    assert done.remaining == ()
+    assert env.held() == 0
+    assert env.held(GBP) == other
+    assert env.broker.positions[EUR].manual == 300
+    assert await env.switch() == (False, "test")
+    (lock,) = await env.guard.locks.running()
+    assert (lock.instrument, lock.actor, lock.until_ms) == (EUR, "ann", None)
+    assert lock.reason == "closed by hand: news"
+    await env.cycle(EUR_USD=0.10, GBP_USD=0.10)
+    assert env.held() == 0
+
+
+async def test_an_unknown_instrument_is_refused_before_anything_is_locked(
+    env: RiskEnvironment,
+) -> None:
+    placed = len(env.broker.placed)
+    with pytest.raises(UnknownInstrumentError):
+        await env.guard.flatten.plan(include_manual=False, only="XXX_YYY")
+    with pytest.raises(UnknownInstrumentError):
+        await env.guard.flatten.execute(
+            reason="r", actor="ann", include_manual=False, only="XXX_YYY"
+        )
+    assert await env.guard.locks.running() == ()
+    assert len(env.broker.placed) == placed
 
 
 async def test_it_needs_a_reason(env: RiskEnvironment) -> None:
@@ -154,3 +196,25 @@ async def test_without_the_store_it_closes_and_the_engage_is_written_later(
     assert await lonely.switch() == (True, "ann")
     await lonely.cycle(EUR_USD=0.10, GBP_USD=0.10)
     assert lonely.held() == lonely.held(GBP) == 0
+
+
+async def test_without_the_store_one_instrument_is_closed_and_the_kill_switch_engaged(
+    lonely: RiskEnvironment, valkey: ValkeyServer
+) -> None:
+    """Its lock can't be stored, and without one the next cycle would open it again."""
+    await lonely.hold_a_position()
+    await lonely.cycle(EUR_USD=0.10, GBP_USD=0.10)
+    other = lonely.held(GBP)
+    assert other > 0
+    valkey.kill()
+    with pytest.raises(SepError):
+        await lonely.guard.lease.renew()
+    done = await lonely.guard.flatten.execute(
+        reason="r", actor="ann", include_manual=False, only=EUR
+    )
+    assert done.remaining == ()
+    assert lonely.held() == 0
+    assert lonely.held(GBP) == other
+    valkey.start()
+    await lonely.guard.durable_kill_switch.tick()
+    assert await lonely.switch() == (True, "ann")

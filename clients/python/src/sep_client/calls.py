@@ -80,10 +80,16 @@ def flatten(
     include_manual: bool = False,
     flatten_id: str | None = None,
     dry_run: bool = False,
+    instrument: str | None = None,
 ) -> Call[m.FlattenResponse]:
-    """Engage the kill switch, then close everything. Needs a write key, also for a dry run."""
+    """Engage the kill switch, then close everything. Needs a write key, also for a dry run.
+
+    Args:
+        instrument: close only this one, and lock it instead of engaging the kill switch.
+    """
     body = {"reason": reason, "include_manual": include_manual, "dry_run": dry_run}
-    return Call(m.FlattenResponse, "/api/flatten", body=body | _without_none(flatten_id=flatten_id))
+    body |= _without_none(flatten_id=flatten_id, instrument=instrument)
+    return Call(m.FlattenResponse, "/api/flatten", body=body)
 
 
 def set_kill_switch(

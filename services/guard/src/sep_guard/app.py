@@ -124,7 +124,10 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
     breaker = Breaker(states, store, dispatcher, kill_switch, limits.risk, new_id, clock, metrics)
     control = KillSwitchControl(kill_switch, breaker, clock, metrics)
     closing = Closing(dispatcher, store, metrics)
-    flatten = Flatten(views, closing, control, new_id, metrics)
+    locks = InstrumentLocks(
+        settings.hotband_pairs, states, store, dispatcher, new_id, clock, metrics
+    )
+    flatten = Flatten(views, closing, control, locks, new_id, metrics)
     return Guard(
         views=views,
         reconciler=Reconciler(
@@ -132,9 +135,7 @@ def assemble(settings: GuardSettings, resources: Resources) -> Guard:
         ),
         drain=Drain(views, closing, limits.portfolio, store, new_id, metrics),
         flatten=flatten,
-        locks=InstrumentLocks(
-            settings.hotband_pairs, states, store, dispatcher, new_id, clock, metrics
-        ),
+        locks=locks,
         kill_switch=kill_switch,
         kill_switch_control=control,
         recording=store.recording,

@@ -164,7 +164,9 @@ class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
     ) -> guard_pb2.FlattenResponse:
         """Engage the kill switch and close what the stack manages."""
         if request.dry_run:
-            _, closes = await self._flatten.plan(include_manual=request.include_manual)
+            _, closes = await self._flatten.plan(
+                include_manual=request.include_manual, only=request.instrument
+            )
             planned = Flattened(id=request.flatten_id, closed=(), remaining=closes)
             return flattened_message(planned, now_ms(self._clock))
         done = await self._flatten.execute(
@@ -172,6 +174,7 @@ class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
             actor=caller_name() or "unnamed",
             include_manual=request.include_manual,
             flatten_id=request.flatten_id,
+            only=request.instrument,
         )
         return flattened_message(done, now_ms(self._clock))
 

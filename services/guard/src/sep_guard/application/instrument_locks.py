@@ -122,8 +122,12 @@ class InstrumentLocks:
         await self._store.commit(save(state, [event, found], engaged_by(state.trip, now)))
         _log.error("breaker tripped", cause=found.cause, reason=found.reason)
 
-    def _check(self, instrument: str, reason: str) -> None:
+    def check(self, instrument: str) -> None:
+        """Raises UnknownInstrumentError if the instrument is not one of the stack's."""
         if instrument not in self._instruments:
             raise UnknownInstrumentError(instrument, tuple(self._instruments))
+
+    def _check(self, instrument: str, reason: str) -> None:
+        self.check(instrument)
         if not reason.strip():
             raise InvalidArgumentError("reason: must be given to lock or unlock an instrument")

@@ -7,10 +7,15 @@ from sep_guard.domain.drain import Close, DrainReason
 from sep_guard.domain.market import ZERO, Holding, Market
 
 
-def plan_flatten(markets: Iterable[Market], *, include_manual: bool) -> tuple[Close, ...]:
+def plan_flatten(
+    markets: Iterable[Market], *, include_manual: bool, only: str = ""
+) -> tuple[Close, ...]:
     """A close of each managed position, and of the manual ones where asked for.
 
     A position without a price is closed as well: a full close needs none.
+
+    Args:
+        only: the one instrument to close; all of them if empty.
     """
     closes = [
         Close(
@@ -22,6 +27,7 @@ def plan_flatten(markets: Iterable[Market], *, include_manual: bool) -> tuple[Cl
             include_manual=include_manual,
         )
         for market in markets
+        if only in ("", market.instrument.name)
         for units in _sides(market.holding, include_manual=include_manual)
     ]
     return tuple(sorted(closes, key=_largest_first))

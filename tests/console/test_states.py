@@ -1,0 +1,304 @@
+"""Views in states that a real stack rarely has, with canned answers in the API's form."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from tests.console import canned_answers
+from tests.console.canned import CannedStack, Fault
+from tests.console.screen import Screen, violations
+
+PICTURES = Path(__file__).parents[2] / "build" / "console"
+VIEWS = (
+    "overview", "why", "why/EUR_JPY", "instrument/EUR_USD", "decisions", "decisions/d41",
+    "decisions/d41?with=d40", "positions", "results", "research", "system",
+)  # fmt: skip
+LOOKS = [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)]
+KEY = "k" * 32
+Open = Callable[..., Screen]
+
+
+@pytest.fixture
+def canned(built: Path) -> Iterator[CannedStack]:
+    stack = CannedStack(built, canned_answers.answers(), events=canned_answers.events())
+    stack.start()
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture
+def look(browser: Browser, canned: CannedStack) -> Iterator[Open]:
+    """Opens a view on the canned stack at its time; at the end, none may have had an error."""
+    contexts: list[BrowserContext] = []
+    screens: list[Screen] = []
+
+    def opened(view: str, *, width: int = 1280, scheme: str = "light") -> Screen:
+        context = browser.new_context(
+            viewport={"width": width, "height": 844},
+            color_scheme="dark" if scheme == "dark" else "light",
+        )
+        contexts.append(context)
+        context.set_default_timeout(15_000)
+        page = context.new_page()
+        page.clock.install(time=datetime.fromtimestamp(canned_answers.NOW_MS / 1000, UTC))
+        screen = Screen(page, canned.url)
+        screens.append(screen)
+        screen.go(view)
+        return screen
+
+    yield opened
+    for context in contexts:
+        context.close()
+    for screen in screens:
+        assert screen.faults == []
+        assert screen.foreign == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_fits_and_is_accessible(look: Open, view: str, scheme: str, width: int) -> None:
+    screen = look(view, width=width, scheme=scheme)
+    picture(screen, f"{re.sub(r'[/?=]', '-', view)}-{scheme}-{width}")
+    assert screen.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(screen) == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_without_anything_says_so(
+    look: Open, canned: CannedStack, view: str, width: int
+) -> None:
+    canned.answers = canned_answers.nothing_yet()
+    screen = look(view, width=width)
+    picture(screen, f"states/empty-{re.sub(r'[/?=]', '-', view)}-light-{width}")
+    assert screen.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(screen) == []
+
+
+EMPTY = {
+    "overview": "Flat: the broker reports no open position.",
+    "instrument/EUR_USD": "No candle is stored.",
+    "decisions": "Nothing that fits was decided in this time.",
+    "positions": "No open trade.",
+    "results": "The journal has no whole trading day yet",
+}
+
+
+@pytest.mark.parametrize("view", EMPTY)
+def test_what_is_empty_is_told_from_what_is_unknown(
+    look: Open, canned: CannedStack, view: str
+) -> None:
+    canned.answers = canned_answers.nothing_yet()
+    expect(look(view).page.get_by_text(EMPTY[view]).first).to_be_visible()
+    canned.faults["*"] = Fault(503, "STORE_UNAVAILABLE")
+    screen = look(view)
+    expect(screen.page.get_by_text("STORE_UNAVAILABLE").first).to_be_visible()
+    expect(screen.page.get_by_text(EMPTY[view])).to_have_count(0)
+    picture(screen, f"states/error-{view.replace('/', '-')}-light-1280")
+    assert violations(screen) == []
+
+
+def test_a_closed_market_is_no_fault(look: Open, canned: CannedStack) -> None:
+    canned.answers = canned_answers.closed_market()
+    screen = look("overview")
+    expect(screen.page.get_by_text("The market is closed.")).to_be_visible()
+    expect(screen.page.get_by_text("Waiting")).to_be_visible()
+    expect(screen.page.get_by_text("opens in").first).to_be_visible()
+    picture(screen, "states/closed-overview-light-1280")
+    assert violations(screen) == []
+
+
+def test_a_journal_that_is_away_greys_results_and_nothing_else(
+    look: Open, canned: CannedStack
+) -> None:
+    fault = Fault(503, "JOURNAL_UNAVAILABLE")
+    for name in ("performance", "costs", "trades"):
+        canned.faults[f"GET /api/journal/{name}"] = fault
+    screen = look("overview")
+    expect(screen.page.get_by_text("JOURNAL_UNAVAILABLE")).to_have_count(1)
+    expect(screen.page.get_by_text("100 772.5500")).to_be_visible()
+    expect(screen.page.get_by_text("Trading", exact=False).first).to_be_visible()
+    screen.go("results")
+    expect(screen.page.get_by_text("JOURNAL_UNAVAILABLE").first).to_be_visible()
+    expect(screen.page.get_by_text("No trade was opened in this range.")).to_have_count(0)
+    picture(screen, "states/partial-results-light-1280")
+
+
+@pytest.mark.parametrize(("view", "title"), [("results", "Results"), ("decisions", "Decisions")])
+def test_a_stack_without_a_journal_says_so(
+    look: Open, canned: CannedStack, view: str, title: str
+) -> None:
+    for name in [n for n in canned.answers if "/journal/" in n or "/decisions" in n]:
+        canned.faults[name] = Fault(404, "UNKNOWN_ROUTE")
+    screen = look(view)
+    expect(screen.page.get_by_text(f"{title}: not available in this installation")).to_be_visible()
+    screen.go("overview")
+    expect(screen.page.get_by_text("there is no journal")).to_be_visible()
+
+
+def test_a_slow_answer_is_not_shown_as_an_empty_one(look: Open, canned: CannedStack) -> None:
+    screen = look("overview")
+    screen.page.route("**/api/journal/**", lambda route: None)  # It never answers.
+    screen.page.goto(f"{canned.url}/#/results")
+    expect(screen.page.get_by_text("Reading…").first).to_be_visible()
+    expect(screen.page.get_by_text("No trade was opened")).to_have_count(0)
+    picture(screen, "states/loading-results-light-1280")
+    assert violations(screen) == []
+    screen.page.unroute_all(behavior="ignoreErrors")
+
+
+def test_yesterday_s_earnings_and_costs_are_named_with_their_parts(look: Open) -> None:
+    day = look("results").page.get_by_role("region", name="Yesterday")
+    expect(day).to_contain_text("+75.0000")
+    expect(day).to_contain_text("They cost, all together")
+    expect(day).to_contain_text("\N{MINUS SIGN}11.1300")  # Three groups, to the last digit.
+    expect(day).to_contain_text("Half spread")
+
+
+@pytest.mark.parametrize("group", ["hour", "session", "weekday"])
+def test_costs_are_shown_by_every_group(look: Open, group: str) -> None:
+    screen = look("results")
+    screen.page.get_by_role("group", name="Costs by").get_by_role("link", name=group).click()
+    expect(screen.page.get_by_role("heading", name=f"Costs by {group}")).to_be_visible()
+    expect(screen.page.get_by_role("region", name=f"Sums by {group}")).to_contain_text("Together")
+    assert f"by={group}" in screen.page.url
+
+
+def test_trades_are_paged_and_filtered_and_the_address_can_be_shared(look: Open) -> None:
+    screen = look("results")
+    table = screen.page.get_by_role("region", name="Trades, newest first")
+    expect(table.get_by_role("row")).to_have_count(26)
+    screen.page.get_by_role("button", name="Older").click()
+    expect(screen.page.get_by_text("Page 2")).to_be_visible()
+    expect(table.get_by_role("row")).to_have_count(17)
+    screen.page.get_by_role("button", name="Newer").click()
+    screen.page.get_by_role("combobox", name="Instrument").select_option("GBP_USD")
+    expect(table.get_by_role("row")).to_have_count(21)
+    screen.page.get_by_role("group", name="Which trades").get_by_text("open").click()
+    expect(table.get_by_role("row")).to_have_count(2)
+    screen.page.reload()
+    expect(table.get_by_role("row")).to_have_count(2)
+
+
+def test_a_file_is_offered_only_where_the_stack_makes_one(look: Open, canned: CannedStack) -> None:
+    screen = look("results")
+    expect(screen.page.get_by_text("so no file can be made here")).to_be_visible()
+    canned.files["/api/journal/export"] = ("trades-2026.csv", b"id,net_pl\n")
+    screen = look("results")
+    with screen.page.expect_download() as download:
+        screen.page.get_by_role("button", name="Trades as CSV").click()
+    assert download.value.suggested_filename == "trades-2026.csv"
+    assert Path(download.value.path()).read_bytes() == b"id,net_pl\n"
+
+
+def test_decisions_are_searched_by_instrument_kind_and_reason(look: Open) -> None:
+    screen = look("decisions")
+    table = screen.page.get_by_role("region", name="Decisions, newest first")
+    expect(table.get_by_role("row")).to_have_count(51)
+    screen.page.get_by_role("combobox", name="Kind").select_option("REFUSAL")
+    screen.page.get_by_label("Reason").fill("spread wide")
+    screen.page.get_by_role("button", name="Search").click()
+    expect(table.get_by_role("row")).to_have_count(31)
+    assert "reason=SPREAD_WIDE" in screen.page.url
+    expect(table).to_contain_text("12 times in 60 s")
+    screen.page.get_by_role("combobox", name="Instrument").select_option("EUR_JPY")
+    expect(table.get_by_role("row")).to_have_count(6)
+
+
+def test_a_new_decision_appears_by_itself(look: Open, canned: CannedStack) -> None:
+    canned.answers["GET /api/decisions"] = {"decisions": []}
+    screen = look("decisions")
+    expect(screen.page.get_by_text("Nothing that fits was decided")).to_be_visible()
+    canned.answers["GET /api/decisions"] = canned_answers.answers()["GET /api/decisions"]
+    table = screen.page.get_by_role("region", name="Decisions, newest first")
+    expect(table.get_by_role("row")).to_have_count(51)
+
+
+def test_a_decision_shows_its_inputs_and_two_are_compared(look: Open) -> None:
+    screen = look("decisions/d41")
+    expect(screen.page.get_by_text("action.checks.SPREAD_WIDE.observed")).to_be_visible()
+    expect(screen.page.get_by_text("4.1 bps")).to_be_visible()
+    expect(screen.page.get_by_role("region", name="Outcomes of its orders")).to_contain_text(
+        "FILLED"
+    )
+    screen.page.get_by_role("link", name="Compare with this entry").first.click()
+    table = screen.page.get_by_role("region", name="Two decisions side by side")
+    expect(table).to_contain_text("4.1 bps")
+    expect(table).to_contain_text("12.0 bps")
+    expect(table).not_to_contain_text("100700.0000")
+    screen.page.get_by_role("link", name="Show all").click()
+    expect(table).to_contain_text("100700.0000")
+
+
+def test_one_position_is_closed_after_its_plan_and_nothing_else_is_asked_for(
+    look: Open, canned: CannedStack
+) -> None:
+    screen = look("positions")
+    screen.use_key(KEY)
+    screen.page.get_by_role("button", name="Close GBP_USD").click()
+    expect(screen.dialog.get_by_role("row")).to_have_count(2)
+    assert screen.focused == "Cancel"
+    assert violations(screen) == []
+    close = screen.dialog.get_by_role("button", name="Lock and close GBP_USD")
+    close.click()
+    expect(screen.dialog).to_contain_text("a close needs a reason")
+    screen.dialog.get_by_label("Reason").fill("news")
+    close.click()
+    expect(screen.dialog).to_contain_text("Closed.")
+    bodies = [body for path, body in canned.bodies if path == "/api/flatten"]
+    assert [b["instrument"] for b in bodies] == ["GBP_USD", "GBP_USD"]
+    assert [b.get("dry_run") for b in bodies] == [True, None]
+    assert bodies[1]["reason"] == "news"
+
+
+def test_a_close_that_fails_is_not_shown_as_done(look: Open, canned: CannedStack) -> None:
+    screen = look("positions")
+    screen.use_key(KEY)
+    screen.page.get_by_role("button", name="Close EUR_USD").click()
+    expect(screen.dialog.get_by_role("row")).to_have_count(2)
+    canned.faults["POST /api/flatten"] = Fault(503, "BROKER_UNAVAILABLE")
+    screen.dialog.get_by_label("Reason").fill("news")
+    screen.dialog.get_by_role("button", name="Lock and close EUR_USD").click()
+    expect(screen.dialog.get_by_role("alert")).to_contain_text("The position may be open.")
+    expect(screen.dialog.get_by_text("Closed.")).to_have_count(0)
+
+
+def test_an_instrument_has_its_past_trades(look: Open) -> None:
+    screen = look("instrument/GBP_USD")
+    expect(screen.page.get_by_role("heading", name="Trades of GBP_USD")).to_be_visible()
+    table = screen.page.get_by_role("region", name="Trades, newest first")
+    expect(table.get_by_role("row")).to_have_count(21)
+    expect(screen.page.get_by_text("Shaded bars lie outside")).to_be_visible()
+
+
+def test_a_stranger_finds_the_four_answers_without_the_documents(
+    look: Open, canned: CannedStack
+) -> None:
+    """Is it trading, why not EUR_JPY, what did yesterday earn and cost, stop everything."""
+    page = look("overview").page
+    expect(page.get_by_role("region", name="Is it trading")).to_contain_text("Trading")
+    page.get_by_role("link", name="Why not?").click()
+    page.get_by_role("link", name="EUR_JPY").click()
+    expect(page.get_by_role("heading", name="EUR_JPY: no entry now")).to_be_visible()
+    expect(page.get_by_text("coherence rises (0.06 short)").first).to_be_visible()
+    page.get_by_role("link", name="Results").click()
+    yesterday = page.get_by_role("region", name="Yesterday")
+    expect(yesterday).to_contain_text("earned")
+    expect(yesterday).to_contain_text("They cost, all together")
+    page.get_by_role("button", name="Engage kill switch").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("No entry passes from then on.")
+    dialog.get_by_role("button", name="Flatten").click()
+    expect(dialog).to_contain_text("engage the kill switch and close everything")
+
+
+def picture(screen: Screen, name: str) -> None:
+    """A screenshot, to look at; those of whole views are chosen from for the documents."""
+    screen.page.wait_for_timeout(400)  # Charts are drawn after their library is loaded.
+    path = PICTURES / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    screen.page.screenshot(path=path, full_page=True)
