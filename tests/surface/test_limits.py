@@ -14,6 +14,7 @@ import pytest
 import trustme
 from prometheus_client import CollectorRegistry
 from sep_contract import Access
+from sep_edge.envoy.clusters import EXPENSIVE_CALLS
 from sep_kit.errors import RateLimitedError
 from sep_kit.grpc.access import AccessPolicy, Reads
 from sep_kit.grpc.keys import KeyRing
@@ -274,7 +275,12 @@ async def test_reads_and_streams_that_block_leave_the_control_plane_alone(tmp_pa
         tasks = [asyncio.ensure_future(_read(call)) for call in calls]
         reads = [
             asyncio.ensure_future(stack.http.get(path))
-            for path in ("/api/trade/readiness", "/metrics")
+            for path in (
+                "/api/trade/readiness",
+                "/metrics",
+                "/api/candles?instrument=EUR_USD",
+                "/api/journal/trades",
+            )
             for _ in range(5)
         ]
         await asyncio.sleep(0.5)
@@ -285,6 +291,33 @@ async def test_reads_and_streams_that_block_leave_the_control_plane_alone(tmp_pa
         for task in (*tasks, *reads):
             task.cancel()
         await asyncio.gather(*tasks, *reads, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/candles?instrument=EUR_USD&limit=5000", "/api/journal/trades"]
+)
+async def test_more_expensive_reads_than_few_are_refused_at_once_and_others_are_served(
+    tmp_path: Path, path: str
+) -> None:
+    """However many addresses they come from: nothing waits until its deadline."""
+    release, behaviour = asyncio.Event(), Behaviour()
+    async with edge(tmp_path, behaviour=behaviour) as stack:
+        await eventually(lambda: _health(stack))
+        behaviour.run = release.wait  # type: ignore[assignment]
+        reads = [asyncio.ensure_future(stack.http.get(path)) for _ in range(60)]
+
+        async def refused() -> bool:
+            return sum(task.done() for task in reads) >= 60 - EXPENSIVE_CALLS
+
+        await eventually(refused)
+        found = {rest_outcome(task.result()) for task in reads if task.done()}
+        assert found == {Outcome("UNAVAILABLE", "OVERLOADED")}
+        release.set()
+        assert (await stack.http.get("/api/oanda/account")).status_code == 200
+        assert await _health(stack)
+        assert await post(stack, ENGAGE, **KEY) == OK
+        ended = await asyncio.gather(*reads)
+        assert sum(r.status_code == 200 for r in ended) == EXPENSIVE_CALLS
 
 
 async def _health(stack: Edge) -> bool:

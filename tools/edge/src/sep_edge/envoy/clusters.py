@@ -31,11 +31,12 @@ STREAMS = "-streams"
 EXPENSIVE = "-expensive"
 """Suffix of the cluster of a service's expensive reads, such as candles and the journal."""
 
+EXPENSIVE_CALLS = 16
+"""Expensive reads of a service in progress: few enough that each ends well before its deadline,
+since the gateway converts one at a time, and so does an Envoy with one thread."""
+
 # Calls in progress. A further one gets 503 at once.
 _CALLS = 256
-# Few enough that each ends well before its deadline: the gateway converts one at a time, and so
-# does this Envoy.
-_EXPENSIVE_CALLS = 16
 # More than one client's limit on metrics lets through at once: its burst must not use them up.
 _METRICS_CALLS = 64
 _CONTROL_CALLS = 512
@@ -83,7 +84,7 @@ def _suffixes(contract: Contract, area: str) -> dict[str, int]:
     if any(m.streams for m in methods):
         found[STREAMS] = _STREAM_CALLS
     if area != OPS_CLUSTER and any(m.expensive for m in methods):
-        found[EXPENSIVE] = _EXPENSIVE_CALLS
+        found[EXPENSIVE] = EXPENSIVE_CALLS
     return found
 
 
