@@ -344,6 +344,44 @@ async def test_connections_without_a_request_are_closed(tmp_path: Path) -> None:
         writer.close()
 
 
+@pytest.mark.parametrize("holding", ["idle", "half a request", "a stream"])
+async def test_all_connections_taken_by_others_leave_the_operators_address_alone(
+    tmp_path: Path, holding: str
+) -> None:
+    sent = {
+        "idle": b"",
+        "half a request": b"POST /api/kill-switch HTTP/1.1\r\nhost: localhost\r\n",
+        "a stream": b"GET /api/manifold/stream HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    }[holding]
+    address = str(tmp_path / "operator.sock")
+    behaviour = Behaviour()
+    async with edge(
+        tmp_path, operator=address, max_connections=40, streams=100, behaviour=behaviour
+    ) as stack:
+        await eventually(lambda: _health(stack))
+        host, _, port = stack.address.rpartition(":")
+        writers = []
+        for _ in range(60):
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.write(sent)
+            writers.append(writer)
+        reader, refused = await asyncio.open_connection(host, int(port))
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        local = httpx.AsyncHTTPTransport(uds=address)
+        async with httpx.AsyncClient(transport=local, base_url="http://localhost") as operator:
+            engaged = await operator.post("/api/kill-switch", json=ENGAGE, headers=KEY)
+            assert rest_outcome(engaged) == OK
+            for path in ("/health", "/api/status", "/api/pairs"):
+                assert (await operator.get(path)).status_code == 200
+            keyless = await operator.post("/api/kill-switch", json=ENGAGE)
+            assert rest_outcome(keyless).reason == "MISSING_KEY"
+            rebound = await operator.get("/health", headers={"host": "evil.example"})
+            assert rest_outcome(rebound).reason == "HOST_NOT_ALLOWED"
+        assert (await asyncio.to_thread(Path(address).stat)).st_mode & 0o077 == 0
+        for writer in (*writers, refused):
+            writer.close()
+
+
 async def test_a_watch_of_health_is_refused(tmp_path: Path) -> None:
     async with edge(tmp_path) as stack:
         untyped: Any = stack.native
