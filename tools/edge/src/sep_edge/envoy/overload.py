@@ -1,9 +1,9 @@
 """What Envoy does before it runs out of memory, connections or time.
 
 The limits hold for the public port. What they can't do: one port can't tell the operator's
-connection from another before it has accepted it. The limit on connections is therefore high, and a
-connection without a request is closed after ten seconds, earlier while memory is short. The operator's
-listener (``listeners.py``) is the reserve: no limit here counts its connections.
+connection from another before it has accepted it. The limit on connections is therefore high, and
+a connection without a request is closed after ten seconds, earlier while memory is short. The
+operator's listener (``listeners.py``) is the reserve: no limit here counts its connections.
 """
 
 from sep_edge.envoy.filters import Json, typed
