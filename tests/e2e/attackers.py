@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import cast
 
 from sep_fx.instants import NS_PER_SECOND
 from sep_kit.clock import SystemClock
@@ -164,11 +165,9 @@ class Attack:
 
         async def call() -> None:
             async with self._connection(buffer=2048) as (reader, writer):
-                writer.transport.pause_reading()
                 writer.write(f"{self._candles()}\r\n".encode())
-                writer.transport.resume_reading()
                 await self._status(reader)
-                writer.transport.pause_reading()
+                cast(asyncio.Transport, writer.transport).pause_reading()
                 await asyncio.sleep(5)
 
         await self._repeat(_READERS, call)
