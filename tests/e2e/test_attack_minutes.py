@@ -118,6 +118,7 @@ async def order(stack: Stack, seen: Seen, until: float) -> None:
                 client_order_id=f"attack-{SystemClock().now_ns()}",
                 instrument="USD_CHF",
                 units=str(100 * sign),
+                reduce_only=sign < 0,
                 decided_at_ms=SystemClock().now_ns() / NS_PER_MS,
             )
             sign, started = -sign, time.monotonic()
