@@ -30,7 +30,7 @@ Ctrl-C it restores what ran before and prints the cause.
 Exit codes: 0 deployed and verified; 1 a step failed or was stopped, and what ran before runs again;
 2 the call itself is wrong, or another deploy runs, and nothing was changed.
 Environment variables: OANDA_ACCOUNT_ID (over the env file's; ignored for paper), OANDA_API_TOKEN
-(if no --token-file is given; ignored for paper), HTTP_PORT (8000), PYTHON_IMAGE, VALKEY_IMAGE, ENVOY_IMAGE, PROMETHEUS_IMAGE, GRAFANA_IMAGE (images
+(if no --token-file is given; ignored for paper), HTTP_PORT (8000), PYTHON_IMAGE, VALKEY_IMAGE, ENVOY_IMAGE, PROMETHEUS_IMAGE, GRAFANA_IMAGE, POSTGRES_IMAGE (images
 with digest; needed for live), SEP_PYTHON (.venv/bin/python), SEP_DEPLOY_DIR
 (.run/deploy: the last deployed configuration, and the key for calls that change something).
 USAGE
@@ -117,6 +117,7 @@ account=${OANDA_ACCOUNT_ID:-$(setting OANDA_ACCOUNT_ID)}
 if [[ $profile == live ]]; then
     foreign=(PYTHON_IMAGE VALKEY_IMAGE ENVOY_IMAGE)
     ((observe)) && foreign+=(PROMETHEUS_IMAGE GRAFANA_IMAGE)
+    [[ ,${COMPOSE_PROFILES:-}, == *,postgres,* ]] && foreign+=(POSTGRES_IMAGE)
     for name in "${foreign[@]}"; do
         [[ ${!name:-} =~ @sha256:[0-9a-f]{64}$ ]] \
             || refuse "$name must name an image with its digest for --profile live, not '${!name:-}';" \

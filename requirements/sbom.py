@@ -1,11 +1,13 @@
 """Print what is installed as a software bill of materials: CycloneDX 1.6, as JSON.
 
 Every package of ``.venv`` with its version, licence, and the digests of the files that
-``requirements/locked`` allows. Packages of this tree are components without digests. The same
-environment gives the same document, but for its serial number and time.
+``requirements/locked`` allows, and every npm package that the console is built from. Packages of
+this tree are components without digests. The same environment gives the same document, but for its
+serial number and time.
 """
 
 import argparse
+import base64
 import json
 import re
 import sys
@@ -47,6 +49,32 @@ def components(installed: list[metadata.Distribution]) -> Iterator[Json]:
         yield component
 
 
+def npm_components(lock_file: Path) -> Iterator[Json]:
+    """A component for each package of the console's lock file, with the digest of its archive."""
+    packages: dict[str, Json] = json.loads(lock_file.read_text())["packages"]
+    for path, package in sorted(packages.items()):
+        if not path:
+            continue  # the console itself
+        name, version = path.rpartition("node_modules/")[2], package["version"]
+        algorithm, _, digest = package["integrity"].partition("-")
+        reference = f"pkg:npm/{name.replace('@', '%40')}@{version}"
+        yield {
+            "type": "library",
+            "bom-ref": reference,
+            "name": name,
+            "version": version,
+            "scope": "excluded" if package.get("dev") else "required",
+            "purl": reference,
+            "hashes": [
+                {
+                    "alg": algorithm.upper().replace("SHA", "SHA-"),
+                    "content": base64.b64decode(digest).hex(),
+                }
+            ],
+            "licenses": [{"license": {"name": package.get("license", "not declared")}}],
+        }
+
+
 def licence(distribution: metadata.Distribution) -> str:
     """The licence that a distribution declares, in one line; empty if none."""
     found = distribution.metadata
@@ -86,7 +114,10 @@ def document() -> Json:
                 "version": (ROOT / "VERSION").read_text().strip(),
             },
         },
-        "components": list(components(installed)),
+        "components": [
+            *components(installed),
+            *npm_components(ROOT / "console" / "package-lock.json"),
+        ],
         "dependencies": list(dependencies(installed)),
     }
 

@@ -88,6 +88,10 @@ def test_the_bill_of_materials_names_every_package_once() -> None:
     lock = import_module("lock")
     for name, version in lock.pins(FOLDER / "run.txt"):
         assert f"pkg:pypi/{name}@{version}" in refs
+    npm = {c["name"]: c for c in bom["components"] if c["bom-ref"].startswith("pkg:npm/")}
+    declared = json.loads((FOLDER.parent / "console" / "package.json").read_text())
+    assert {*declared["dependencies"], *declared["devDependencies"]} <= set(npm)
+    assert {len(c["hashes"][0]["content"]) for c in npm.values()} == {128}
     for dependency in bom["dependencies"]:
         assert {dependency["ref"], *dependency["dependsOn"]} <= set(refs)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -116,6 +117,11 @@ def damage(path: Path, how: str) -> None:
         case "readable by all":
             put(path, KEY)
             path.chmod(0o644)
+        case "pipe":
+            os.mkfifo(path, 0o600)
+        case "sparse terabyte":
+            put(path, KEY)
+            os.truncate(path, 2**40)
         case "loop of links":
             path.symlink_to(path)
 
@@ -127,6 +133,8 @@ def damage(path: Path, how: str) -> None:
         ("dangling link", "unreadable: No such file"),
         ("directory", "not a file"),
         ("readable by all", "chmod 600"),
+        ("pipe", "not a file"),
+        ("sparse terabyte", "larger than 4096 bytes"),
         ("loop of links", "unreadable: Too many levels"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -115,6 +116,20 @@ def test_a_live_deploy_that_observes_needs_those_digests_too(tmp_path: Path) -> 
     code, output = live_dry_run(tmp_path, "--observe", **PINNED)
     assert code == 2, output
     assert "PROMETHEUS_IMAGE must name an image with its digest" in output
+
+
+def test_a_live_deploy_with_postgres_needs_its_digest_too(tmp_path: Path) -> None:
+    code, output = live_dry_run(tmp_path, COMPOSE_PROFILES="postgres", **PINNED)
+    assert code == 2, output
+    assert "POSTGRES_IMAGE must name an image with its digest" in output
+
+
+def test_every_image_of_others_can_be_given_with_a_digest() -> None:
+    """A variable of its own in compose.yaml, which deploy.sh demands for live."""
+    names = set(re.findall(r"\$\{(\w+_IMAGE):-", (ROOT / "compose.yaml").read_text()))
+    assert names >= {"PYTHON_IMAGE", "POSTGRES_IMAGE", "GRAFANA_IMAGE"}
+    script = (ROOT / "deploy.sh").read_text().partition("if [[ $profile == live ]]")[2]
+    assert names <= set(re.findall(r"\w+_IMAGE", script.partition("\nfi\n")[0]))
 
 
 def test_a_live_deploy_with_all_digests_is_not_refused_for_its_images(tmp_path: Path) -> None:

@@ -9,17 +9,19 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import grpc
 import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 from sep.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from sep_contract import Method
 from sep_edge.envoy.transcoding import MAX_RESPONSE_BYTES
 from sep_kit.grpc.server import MAX_REQUEST_BYTES, GrpcServer, Handler
 from sep_testing.services import running_server
 
-from tests.surface.methods import METHODS, OK, Outcome, raw_grpc
+from tests.surface.methods import METHODS, OK, REQUESTS, Outcome, path_of, raw_grpc
 from tests.surface.proxy import running_envoy
 from tests.surface.servicers import Behaviour, servicers
 
@@ -271,6 +273,21 @@ async def test_head_is_get_without_a_body(port: Port, path: str) -> None:
     assert (status, head["content-type"]) == (got, headers["content-type"])
     if "content-length" in headers and path != "/metrics":
         assert int(head.get("content-length", 0)) == len(body)
+
+
+GETS = [m for m in METHODS.values() if m.verb == "GET" and not m.streams]
+
+
+@pytest.mark.parametrize("method", GETS, ids=lambda m: m.route)
+async def test_every_route_that_is_read_has_a_head(port: Port, method: Method) -> None:
+    body = REQUESTS.get(method.name, {})
+    path = path_of(method, body)
+    query = urlencode({n: v for n, v in body.items() if f"{{{n}}}" not in method.route})
+    found = [await send(port, http(f"{verb} {path}?{query}")) for verb in ("GET", "HEAD")]
+    assert [status for status, _, _ in found] == [200, 200]
+    (_, got, _), (_, head, content) = found
+    assert head["content-type"] == got["content-type"]
+    assert content == b""
 
 
 @pytest.mark.parametrize("path", ["/api/status", "/docs", "/health"])

@@ -14,6 +14,7 @@ import pytest
 import trustme
 from prometheus_client import CollectorRegistry
 from sep_contract import Access
+from sep_edge.envoy.clusters import EXPENSIVE_CALLS
 from sep_kit.errors import RateLimitedError
 from sep_kit.grpc.access import AccessPolicy, Reads
 from sep_kit.grpc.keys import KeyRing
@@ -274,7 +275,12 @@ async def test_reads_and_streams_that_block_leave_the_control_plane_alone(tmp_pa
         tasks = [asyncio.ensure_future(_read(call)) for call in calls]
         reads = [
             asyncio.ensure_future(stack.http.get(path))
-            for path in ("/api/trade/readiness", "/metrics")
+            for path in (
+                "/api/trade/readiness",
+                "/metrics",
+                "/api/candles?instrument=EUR_USD",
+                "/api/journal/trades",
+            )
             for _ in range(5)
         ]
         await asyncio.sleep(0.5)
@@ -285,6 +291,33 @@ async def test_reads_and_streams_that_block_leave_the_control_plane_alone(tmp_pa
         for task in (*tasks, *reads):
             task.cancel()
         await asyncio.gather(*tasks, *reads, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/candles?instrument=EUR_USD&limit=5000", "/api/journal/trades"]
+)
+async def test_more_expensive_reads_than_few_are_refused_at_once_and_others_are_served(
+    tmp_path: Path, path: str
+) -> None:
+    """However many addresses they come from: nothing waits until its deadline."""
+    release, behaviour = asyncio.Event(), Behaviour()
+    async with edge(tmp_path, behaviour=behaviour) as stack:
+        await eventually(lambda: _health(stack))
+        behaviour.run = release.wait  # type: ignore[assignment]
+        reads = [asyncio.ensure_future(stack.http.get(path)) for _ in range(60)]
+
+        async def refused() -> bool:
+            return sum(task.done() for task in reads) >= 60 - EXPENSIVE_CALLS
+
+        await eventually(refused)
+        found = {rest_outcome(task.result()) for task in reads if task.done()}
+        assert found == {Outcome("UNAVAILABLE", "OVERLOADED")}
+        release.set()
+        assert (await stack.http.get("/api/oanda/account")).status_code == 200
+        assert await _health(stack)
+        assert await post(stack, ENGAGE, **KEY) == OK
+        ended = await asyncio.gather(*reads)
+        assert sum(r.status_code == 200 for r in ended) == EXPENSIVE_CALLS
 
 
 async def _health(stack: Edge) -> bool:
@@ -309,6 +342,44 @@ async def test_connections_without_a_request_are_closed(tmp_path: Path) -> None:
         reader, writer = await asyncio.open_connection(host, int(port))
         assert await asyncio.wait_for(reader.read(), 5) == b""
         writer.close()
+
+
+@pytest.mark.parametrize("holding", ["idle", "half a request", "a stream"])
+async def test_all_connections_taken_by_others_leave_the_operators_address_alone(
+    tmp_path: Path, holding: str
+) -> None:
+    sent = {
+        "idle": b"",
+        "half a request": b"POST /api/kill-switch HTTP/1.1\r\nhost: localhost\r\n",
+        "a stream": b"GET /api/manifold/stream HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    }[holding]
+    address = str(tmp_path / "operator.sock")
+    behaviour = Behaviour()
+    async with edge(
+        tmp_path, operator=address, max_connections=40, streams=100, behaviour=behaviour
+    ) as stack:
+        await eventually(lambda: _health(stack))
+        host, _, port = stack.address.rpartition(":")
+        writers = []
+        for _ in range(60):
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.write(sent)
+            writers.append(writer)
+        reader, refused = await asyncio.open_connection(host, int(port))
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        local = httpx.AsyncHTTPTransport(uds=address)
+        async with httpx.AsyncClient(transport=local, base_url="http://localhost") as operator:
+            engaged = await operator.post("/api/kill-switch", json=ENGAGE, headers=KEY)
+            assert rest_outcome(engaged) == OK
+            for path in ("/health", "/api/status", "/api/pairs"):
+                assert (await operator.get(path)).status_code == 200
+            keyless = await operator.post("/api/kill-switch", json=ENGAGE)
+            assert rest_outcome(keyless).reason == "MISSING_KEY"
+            rebound = await operator.get("/health", headers={"host": "evil.example"})
+            assert rest_outcome(rebound).reason == "HOST_NOT_ALLOWED"
+        assert (await asyncio.to_thread(Path(address).stat)).st_mode & 0o077 == 0
+        for writer in (*writers, refused):
+            writer.close()
 
 
 async def test_a_watch_of_health_is_refused(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from sep_kit.store.durable_kill_switch import DurableKillSwitch
 from sep_gateway import convert
 from sep_gateway.application.account_kinds import AccountKinds
 from sep_gateway.application.account_reader import AccountReader
+from sep_gateway.application.bounded_turns import BoundedTurns
 from sep_gateway.application.candle_service import CandleService
 from sep_gateway.application.instrument_cache import InstrumentCache
 from sep_gateway.application.ledger_reader import LedgerReader
-from sep_gateway.application.newest_first import NewestFirst
 from sep_gateway.application.order_lookup import OrderLookup
 from sep_gateway.application.order_service import OrderService
 from sep_gateway.application.price_cache import PriceCache
@@ -23,6 +23,8 @@ from sep_gateway.candles import convert as convert_candles
 from sep_gateway.domain.universe import Universe
 
 _DEFAULT_COUNT = 500
+# A read of 5,000 candles takes a tenth of a second, so that the last of them waits about two.
+_WAITING_READS = 20
 
 
 class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
@@ -56,7 +58,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         self._trades = trades
         self._lookup = lookup
         self._clock = clock
-        self._candle_reads = NewestFirst()
+        self._candle_reads = BoundedTurns("reads of candles", _WAITING_READS)
 
     async def ListCandles(
         self,

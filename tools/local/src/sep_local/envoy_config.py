@@ -13,7 +13,7 @@ from sep_edge.openapi.write import write_pages
 from sep_protos import DESCRIPTOR_SET
 
 from sep_local.errors import StackError
-from sep_local.settings import read_settings
+from sep_local.settings import LOOPBACK, read_settings
 
 _INNER_HOSTS = (
     *("envoy", "sep", "sep-envoy"),
@@ -55,6 +55,8 @@ def write_envoy_config(out: Path, env: Mapping[str, str], console: Path | None =
         descriptor_set=out.with_name("contract.binpb"),
         tls=settings.edge_tls,
         grpc_tls=settings.grpc_tls,
+        # Only processes of Envoy's own container reach it.
+        operator=Address(LOOPBACK, settings.http.port + 1),
         admin=settings.envoy_admin,
         pages=out.parent,
         cors_origins=settings.cors_origins,

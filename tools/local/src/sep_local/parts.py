@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from sep_edge.address import Address
 from sep_edge.console import copy_console
@@ -24,6 +25,8 @@ from sep_local.valkey_users import make_users, url_file
 DRAIN_SECONDS = 1.5
 """How long calls in progress may take once a stop is requested."""
 
+OPERATOR_SOCKET = "operator.sock"
+"""In the run directory; the same API, whatever happens to the public port."""
 _OTHER_FILES = 256
 """Files that Envoy needs beside its clients' connections."""
 _SERVICES = ("gateway", "evaluator", "allocator", "guard", "journal")
@@ -139,6 +142,7 @@ def _envoy(settings: LocalSettings, system: Mapping[str, str]) -> Part:
         edge_settings(settings), console=copy_console(settings.console, pages / "console")
     )
     config.write_text(render(edge))
+    _link_operator_socket(settings.run_dir)
     # One thread is far more than five Python services need. The access log is flushed every half
     # second instead of every ten seconds, for operators who follow it.
     argv = (
@@ -154,6 +158,15 @@ def _envoy(settings: LocalSettings, system: Mapping[str, str]) -> Part:
     )
     drain_calls = partial(drain, edge.admin, DRAIN_SECONDS) if edge.admin else None
     return Part("envoy", (str(envoy_binary()), *argv), system, drain=drain_calls)
+
+
+def _link_operator_socket(run_dir: Path) -> None:
+    """A link to the operator's socket in the run directory, where the socket lies elsewhere."""
+    folder = socket_folder(run_dir)
+    if folder != run_dir:
+        link = run_dir / OPERATOR_SOCKET
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder / OPERATOR_SOCKET)
 
 
 def _open_files() -> int:
@@ -176,6 +189,7 @@ def edge_settings(settings: LocalSettings) -> EdgeSettings:
         descriptor_set=DESCRIPTOR_SET,
         tls=settings.edge_tls,
         grpc_tls=settings.grpc_tls,
+        operator=str(sockets / OPERATOR_SOCKET),
         admin=settings.envoy_admin or str(sockets / "admin.sock"),
         pages=settings.run_dir / "pages",
         cors_origins=settings.cors_origins,

@@ -21,6 +21,7 @@ _log = get_logger("Keys")
 MIN_KEY_LENGTH = 24
 """Shorter keys are ignored: 24 random characters can't be guessed."""
 
+_MAX_FILE_BYTES = 4096
 _RELOAD_INTERVAL_S = 1.0
 
 
@@ -146,9 +147,11 @@ def _read(path: Path) -> tuple[Caller, str]:
     if role not in _ROLES:
         raise _UnusableError("its name is not a role: write, read or internal, or one with .NAME")
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
+        found = path.stat()
+        if not stat.S_ISREG(mode := found.st_mode):
             raise _UnusableError("not a file")
+        if found.st_size > _MAX_FILE_BYTES:
+            raise _UnusableError(f"larger than {_MAX_FILE_BYTES} bytes")
         if mode & (stat.S_IROTH | stat.S_IWOTH):
             raise _UnusableError(
                 f"every user of this machine may use it: chmod 600 {path}, better a new key"

@@ -1,7 +1,8 @@
 """Envoy's clusters: the services, and the transcoding listener of the same Envoy.
 
-A cluster's circuit breaker counts the calls of all clients. So streams and the control plane
-have clusters of their own: no number of reads or streams takes ``/health`` or the kill switch away.
+A cluster's circuit breaker counts the calls of all clients, and its calls share connections. So
+streams, expensive reads and the control plane have clusters of their own: no number of reads or
+streams takes ``/health`` or the kill switch away.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from sep_contract import Contract, Method, Service
 from sep_edge.address import Address
 from sep_edge.envoy.endpoints import Endpoint, Tls, address_json, client_tls
 from sep_edge.envoy.filters import Json, typed
+from sep_edge.envoy.overload import BUFFER_BYTES
 from sep_edge.envoy.settings import EdgeSettings
 
 CERTIFICATE_NAME = "sep"
@@ -26,6 +28,12 @@ CONTROL = "-control"
 """Suffix of the cluster of a service's control-plane methods."""
 STREAMS = "-streams"
 """Suffix of the cluster of a service's streams."""
+EXPENSIVE = "-expensive"
+"""Suffix of the cluster of a service's expensive reads, such as candles and the journal."""
+
+EXPENSIVE_CALLS = 16
+"""Expensive reads of a service in progress: few enough that each ends well before its deadline,
+since the gateway converts one at a time, and so does an Envoy with one thread."""
 
 # Calls in progress. A further one gets 503 at once.
 _CALLS = 256
@@ -33,6 +41,12 @@ _CALLS = 256
 _METRICS_CALLS = 64
 _CONTROL_CALLS = 512
 _STREAM_CALLS = 512
+# What a service may send of an expensive response before Envoy has taken it on: of one call, and
+# of all calls of a connection.
+_EXPENSIVE_WINDOWS: Json = {
+    "initial_stream_window_size": 65_535,
+    "initial_connection_window_size": 4 * 65_535,
+}
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -53,7 +67,9 @@ def cluster_of(service: Service, method: Method) -> str:
     """Name of the cluster that serves a method."""
     if method.streams:
         return service.area + STREAMS
-    return service.area + (CONTROL if method.control_plane else "")
+    if method.control_plane:
+        return service.area + CONTROL
+    return service.area + (EXPENSIVE if method.expensive and service.area != OPS_CLUSTER else "")
 
 
 def _suffixes(contract: Contract, area: str) -> dict[str, int]:
@@ -67,6 +83,8 @@ def _suffixes(contract: Contract, area: str) -> dict[str, int]:
         found[CONTROL] = _CONTROL_CALLS
     if any(m.streams for m in methods):
         found[STREAMS] = _STREAM_CALLS
+    if area != OPS_CLUSTER and any(m.expensive for m in methods):
+        found[EXPENSIVE] = EXPENSIVE_CALLS
     return found
 
 
@@ -101,6 +119,9 @@ def _service(name: str, addresses: Sequence[Address], tls: Tls | None, calls: in
         # By default Envoy sends to unhealthy hosts when most hosts are unhealthy.
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
     }
+    if name.endswith(EXPENSIVE):
+        cluster["typed_extension_protocol_options"] = _http2(_EXPENSIVE_WINDOWS)
+        cluster["per_connection_buffer_limit_bytes"] = BUFFER_BYTES
     if tls:
         cluster["transport_socket"] = client_tls(tls, CERTIFICATE_NAME)
     return cluster
@@ -127,8 +148,10 @@ def _assignment(name: str, endpoints: Sequence[Endpoint]) -> Json:
     return {"cluster_name": name, "endpoints": [{"lb_endpoints": hosts}]}
 
 
-def _http2() -> Json:
+def _http2(options: Json | None = None) -> Json:
     """Options that make a cluster use HTTP/2."""
     return {
-        _HTTP_OPTIONS: typed(_HTTP_OPTIONS, explicit_http_config={"http2_protocol_options": {}})
+        _HTTP_OPTIONS: typed(
+            _HTTP_OPTIONS, explicit_http_config={"http2_protocol_options": options or {}}
+        )
     }

@@ -10,7 +10,7 @@ from sep_contract import read_contract
 from sep_edge.envoy.clusters import clusters
 from sep_edge.envoy.endpoints import address_json
 from sep_edge.envoy.filters import Json
-from sep_edge.envoy.listeners import public_listener, transcoding_listener
+from sep_edge.envoy.listeners import operator_listener, public_listener, transcoding_listener
 from sep_edge.envoy.overload import overload_manager
 from sep_edge.envoy.settings import EdgeSettings
 
@@ -39,6 +39,10 @@ def bootstrap(settings: EdgeSettings) -> Json:
         "overload_manager": overload_manager(settings),
         "layered_runtime": {"layers": [{"name": "static", "static_layer": _RUNTIME}]},
     }
+    if settings.operator:
+        config["static_resources"]["listeners"].append(
+            operator_listener(settings.operator, settings, contract)
+        )
     if settings.admin:
         config["admin"] = {"address": address_json(settings.admin)}
     return config

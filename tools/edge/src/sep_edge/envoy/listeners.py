@@ -1,4 +1,8 @@
-"""Envoy's listeners: a public one, and one behind it that only transcodes.
+"""Envoy's listeners: a public one, the operator's, and one behind them that only transcodes.
+
+One port can't tell the operator's connection from another before it has accepted it. The operator's
+listener is therefore a second address, which only this machine reaches: its connections count
+towards no limit, and shortage of memory refuses none of them.
 
 Envoy's cache and transcoder don't work on the same call. Cached reads therefore go from the public
 listener through the cache to the transcoding listener; all other calls are transcoded at once.
@@ -43,8 +47,21 @@ _COMPRESSED = ("application/json", "text/plain", "text/html")
 
 def public_listener(settings: EdgeSettings, contract: Contract) -> Json:
     """The public listener: TLS, access log, limits, CORS, compression, cache, transcoding."""
-    manager: Json = {
-        "stat_prefix": "public",
+    return _listener(settings.listen, _manager("public", settings, contract), settings.tls)
+
+
+def operator_listener(address: Endpoint, settings: EdgeSettings, contract: Contract) -> Json:
+    """The same API on an address with connections of its own."""
+    return _listener(address, _manager("operator", settings, contract)) | {
+        "ignore_global_conn_limit": True,
+        "bypass_overload_manager": True,
+    }
+
+
+def _manager(name: str, settings: EdgeSettings, contract: Contract) -> Json:
+    """The connection manager of the public API."""
+    return {
+        "stat_prefix": name,
         "codec_type": "AUTO",
         "server_name": "sep",
         "use_remote_address": True,
@@ -77,7 +94,6 @@ def public_listener(settings: EdgeSettings, contract: Contract) -> Json:
             ],
         },
     }
-    return _listener(settings.listen, manager, settings.tls)
 
 
 def transcoding_listener(settings: EdgeSettings, contract: Contract) -> Json:

@@ -25,6 +25,8 @@ class EdgeSettings:
         descriptor_set: path of the contract's descriptor set, as Envoy sees it.
         tls: certificate of the public address; plain HTTP without it.
         grpc_tls: mutual TLS with the services; plain text without it.
+        operator: a second address with the same API, for operators on this machine: no number of
+            connections to the public address takes it away. Plain HTTP; none without it.
         admin: Envoy's admin interface; none without it.
         pages: folder of ``openapi.json`` and ``docs.html``; not served without it.
         console: folder of the built console; without it a page of links is served at ``/``.
@@ -48,6 +50,7 @@ class EdgeSettings:
     descriptor_set: Path
     tls: Tls | None = None
     grpc_tls: Tls | None = None
+    operator: Endpoint | None = None
     admin: Endpoint | None = None
     pages: Path | None = None
     console: Path | None = None
