@@ -7,6 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from hypothesis import HealthCheck, given, settings
+from sep_journal.adapters.sql.decision_traces import read_traces
 from sep_journal.adapters.sql.decision_writer import DecisionWriter
 from sep_journal.adapters.sql.engine import migrate, open_engine, reading
 from sep_journal.adapters.sql.history import read_history
@@ -243,3 +244,23 @@ def test_a_database_that_is_away_is_unavailable() -> None:
 def test_only_sqlite_files_and_postgresql_are_accepted(url: str) -> None:
     with pytest.raises(ValueError, match="JOURNAL_DB_URL"):
         open_engine(url)
+
+
+def test_a_decision_is_followed_to_the_trades_that_it_opened_and_closed(engine: Engine) -> None:
+    account, ledger, decisions = an_account(), LedgerWriter(engine), DecisionWriter(engine)
+    ledger.append(account.entries)
+    opened = [
+        Decision(id="d1", ts_ms=1, event="decision", kind="ENTRY", instrument="EUR_USD",
+                 reasons=(), record="{}"),
+        Decision(id="d1", ts_ms=2, event="order", kind="ORDER", instrument="EUR_USD", reasons=(),
+                 record="{}", client_order_id="sep-2"),
+        Decision(id="d2", ts_ms=3, event="order", kind="ORDER", instrument="EUR_USD", reasons=(),
+                 record="{}", client_order_id="sep-never"),
+    ]  # fmt: skip
+    assert decisions.append(opened, "", "1-0")
+    found = read_traces(engine, "d1")
+    assert list(found.orders) == [("sep-2", 1)]
+    assert [number for number, _ in found.transactions] == [2]
+    assert [number for number, _ in found.trades] == [2]
+    assert read_traces(engine, "d2").transactions == []
+    assert read_traces(engine, "d3").orders == ()

@@ -1,15 +1,20 @@
 """Wires the journal's parts together."""
 
+from functools import partial
+
 from sep.journal.v1 import journal_pb2_grpc
 from sep_kit import service
 from sep_kit.grpc.server import Handler
 from sep_kit.loop import PeriodicLoop
 from sep_kit.service import Context, Parts
 
+from sep_journal.adapters.decision_inputs import inputs_of
 from sep_journal.adapters.gateway_ledger import GatewayLedger
+from sep_journal.adapters.guard_decisions import GuardDecisions
 from sep_journal.adapters.sql.engine import open_engine
 from sep_journal.adapters.sql.journal import SqlJournal
 from sep_journal.adapters.valkey_decisions import ValkeyDecisions
+from sep_journal.application.explanations import Explanations
 from sep_journal.application.ingestion import (
     DecisionIngestion,
     LedgerIngestion,
@@ -51,10 +56,9 @@ def build(settings: JournalSettings, context: Context) -> Parts:
     for loop in loops:
         # A replica that takes the lease goes on at once.
         context.lease.on_acquired(loop.wake)
-    servicer = JournalServicer(journal, Reports(journal, context.clock))
-
-    async def close_channel() -> None:
-        await channel.close(None)
+    guard = context.open_channel(settings.guard_addr)
+    explanations = Explanations(journal, GuardDecisions(guard), inputs_of)
+    servicer = JournalServicer(journal, Reports(journal, context.clock), explanations)
 
     return Parts(
         handlers=[
@@ -63,7 +67,7 @@ def build(settings: JournalSettings, context: Context) -> Parts:
         loops=loops,
         prepare=journal.migrate,
         checks={"database": journal.check},
-        close=[close_channel, journal.close],
+        close=[partial(channel.close, None), partial(guard.close, None), journal.close],
     )
 
 

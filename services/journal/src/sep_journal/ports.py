@@ -7,6 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 from sep_journal.domain.accounts import Snapshot
 from sep_journal.domain.costs import TradeCosts
+from sep_journal.domain.decision_path import OrderTraces
 from sep_journal.domain.decisions import Decision, StoredDecision
 from sep_journal.domain.ledger import Transaction
 from sep_journal.domain.performance import DayValue
@@ -150,12 +151,49 @@ class JournalReader(Protocol):
         """Records of one decision, oldest first; of a refusal, by its first or last id."""
         ...
 
+    async def traces(self, decision_id: str) -> OrderTraces:
+        """What became of a decision's orders."""
+        ...
+
     async def history(self, times: Range, now_ms: int) -> History:
         """What performance is made of."""
         ...
 
     async def costs(self, times: Range, instrument: str) -> Sequence[TradeCosts]:
         """The parts of trades by their opening."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultDifference:
+    """A part of a decision that differs from its record; both values are JSON."""
+
+    name: str
+    recorded: str
+    remade: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeAgain:
+    """A decision, made again from its record.
+
+    Args:
+        same: None for a record that holds no decision, and with a fault.
+        result: JSON; empty where there is none.
+        fault: why it could not be made again; empty if it was.
+    """
+
+    same: bool | None = None
+    result: str = ""
+    differences: Sequence[ResultDifference] = ()
+    fault: str = ""
+
+
+class DecisionMaker(Protocol):
+    """Makes decisions again by the functions that made them."""
+
+    async def make_again(self, record: str) -> MadeAgain:
+        """The decision of a record; a peer that does not answer is a fault, not an error."""
         ...
 
 

@@ -8,6 +8,7 @@ from sep.journal.v1 import journal_pb2_grpc
 from sep_kit.errors import NotFoundError
 
 from sep_journal import convert
+from sep_journal.application.explanations import Explanations
 from sep_journal.application.reports import Reports
 from sep_journal.domain.costs import GroupBy
 from sep_journal.ports import JournalReader
@@ -25,9 +26,12 @@ _Decision: TypeAlias = grpc.aio.ServicerContext[pb.GetDecisionRequest, pb.GetDec
 class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
     """Serves reads, on every replica."""
 
-    def __init__(self, journal: JournalReader, reports: Reports) -> None:
+    def __init__(
+        self, journal: JournalReader, reports: Reports, explanations: Explanations
+    ) -> None:
         self._journal = journal
         self._reports = reports
+        self._explanations = explanations
 
     async def ListLedger(
         self, request: pb.ListLedgerRequest, context: _Ledger
@@ -88,10 +92,12 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
         self, request: pb.GetDecisionRequest, context: _Decision
     ) -> pb.GetDecisionResponse:
         """The records of one decision."""
-        found = await self._journal.decision(request.id)
-        if not found:
+        found = await self._explanations.explain(request.id)
+        if found is None:
             raise NotFoundError(f"decision {request.id!r} is not in the journal", id=request.id)
         return pb.GetDecisionResponse(
-            decisions=[convert.decision_message(entry) for entry in found],
-            records=[entry.record for entry in found],
+            decisions=[convert.decision_message(entry) for entry in found.records],
+            records=[entry.record for entry in found.records],
+            made_again=[convert.made_again_message(entry) for entry in found.made_again],
+            path=[convert.step_message(step) for step in found.path],
         )

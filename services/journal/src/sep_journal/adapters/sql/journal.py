@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Engine, text
 
+from sep_journal.adapters.sql.decision_traces import read_traces
 from sep_journal.adapters.sql.decision_writer import DecisionWriter
 from sep_journal.adapters.sql.engine import migrate, reading
 from sep_journal.adapters.sql.history import read_history
@@ -14,6 +15,7 @@ from sep_journal.adapters.sql.reader import SqlReader
 from sep_journal.adapters.sql.writer import LedgerWriter
 from sep_journal.domain.accounts import Snapshot
 from sep_journal.domain.costs import TradeCosts
+from sep_journal.domain.decision_path import OrderTraces
 from sep_journal.domain.decisions import Decision, StoredDecision
 from sep_journal.domain.ledger import Transaction
 from sep_journal.ports import History, LedgerEntry, ListedTrade, Page, PageRequest, Range
@@ -103,6 +105,10 @@ class SqlJournal:
     async def decision(self, decision_id: str) -> Sequence[StoredDecision]:
         """Records of one decision."""
         return await self._read(lambda: self._reader.decision(decision_id))
+
+    async def traces(self, decision_id: str) -> OrderTraces:
+        """What became of a decision's orders."""
+        return await self._read(lambda: read_traces(self._engine, decision_id))
 
     async def history(self, times: Range, now_ms: int) -> History:
         """What performance is made of."""

@@ -59,6 +59,7 @@ TRANSACTIONS = Table(
     Index("transactions_time", "ts_ms", "id"),
     Index("transactions_instrument", "instrument", "ts_ms", "id"),
     Index("transactions_type", "type", "ts_ms", "id"),
+    Index("transactions_client_order", "client_order_id"),
 )
 
 ORDERS = Table(
@@ -129,6 +130,7 @@ ORDER_LINKS = Table(
     _text("quote_mid"),
     _text("signal_mid"),
     Index("order_links_trade", "trade_id"),
+    Index("order_links_decision", "decision_id"),
 )
 
 DECISIONS = Table(

@@ -116,25 +116,26 @@ def remake_trades(connection: Connection, trade_ids: Iterable[int]) -> None:
     for part in chunks(sorted(trade_ids)):
         found = connection.execute(select(EXECUTIONS).where(EXECUTIONS.c.trade_id.in_(part)))
         executions = [rows.execution_of(row) for row in rows.dicts(found)]
-        links = _links(connection, executions, part)
+        links = links_by_key(connection, executions, part)
         made = [
-            rows.trade_row(trade_of(own, _links_of(trade_id, own, links)))
+            rows.trade_row(trade_of(own, links_of_trade(trade_id, own, links)))
             for trade_id, own in by_trade(executions)
         ]
         connection.execute(delete(TRADES).where(TRADES.c.id.in_(part)))
         _insert(connection, TRADES, made)
 
 
-def _links_of(
+def links_of_trade(
     trade_id: int, executions: Sequence[Execution], links: Mapping[object, list[OrderLink]]
 ) -> list[OrderLink]:
+    """The orders that may have opened or closed a trade."""
     found = list(links.get(trade_id, ()))
     for client_order_id in dict.fromkeys(e.client_order_id for e in executions):
         found += links.get(client_order_id, ())
     return found
 
 
-def _links(
+def links_by_key(
     connection: Connection, executions: Sequence[Execution], trade_ids: Chunk
 ) -> dict[object, list[OrderLink]]:
     """Orders by their client id, and by the trade that they close."""
