@@ -163,6 +163,7 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         )
         damage(folder / "journal.db")
         names = ("ListLedger", "ListTrades", "GetPerformance", "ListCosts", "ListDecisions")
+        names = (*names, "StreamEvents")
         seen["the journal's tables are gone"] = await call_some(
             stack, {name: REQUESTS.get(name, {}) for name in (*names, "GetDecision")}
         )
@@ -173,7 +174,7 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
 def damage(database: Path) -> None:
     """Remove the journal's tables while it runs."""
     with closing(sqlite3.connect(database, timeout=30)) as connection:
-        for table in ("transactions", "trades", "decisions"):
+        for table in ("transactions", "trades", "decisions", "progress"):
             connection.execute(f"DROP TABLE {table}")
         connection.commit()
 

@@ -263,6 +263,43 @@ class EntryCheck(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class Event(Answer):
+    """Something that happened."""
+
+    id: str
+    """Its number: each event has one of its own, greater than those before."""
+    ts_ms: float
+    """When it happened, in ms."""
+    kind: str
+    """decision, order, flip, weights, kill_switch, lock or alert."""
+    instrument: str
+    """Instrument name; empty for what concerns all."""
+    reasons: tuple[str, ...]
+    """Its reasons."""
+    data: str
+    """What happened, a JSON object as text; of a decision and an order with the id of the
+    decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventHeartbeat(Answer):
+    """Sign that a silent stream still works."""
+
+    ts_ms: float
+    """Time of the service in ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventStreamError(Answer):
+    """An error inside the stream: a transcoded stream can't change its HTTP status any more."""
+
+    reason: str
+    """Stable reason, such as JOURNAL_UNAVAILABLE."""
+    message: str
+    """Message for people."""
+
+
+@dataclass(frozen=True, slots=True)
 class ExecuteDrainResponse(Answer):
     """Result of a drain."""
 
@@ -1193,6 +1230,18 @@ class StreamError(Answer):
     """Stable reason, such as STORE_UNAVAILABLE."""
     message: str
     """Message for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEventsResponse(Answer):
+    """One message of the stream."""
+
+    event: Event | None = None
+    """Something happened."""
+    error: EventStreamError | None = None
+    """The stream failed and ends."""
+    heartbeat: EventHeartbeat | None = None
+    """Nothing happened for a while, and the connection works."""
 
 
 @dataclass(frozen=True, slots=True)

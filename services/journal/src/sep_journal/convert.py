@@ -13,6 +13,7 @@ from sep_journal.domain.costs import CostGroup
 from sep_journal.domain.days import date_of
 from sep_journal.domain.decision_path import PathStep
 from sep_journal.domain.decisions import StoredDecision
+from sep_journal.domain.events import StoredEvent
 from sep_journal.domain.exact import amount_text
 from sep_journal.domain.performance import Day
 from sep_journal.domain.trades import CostParts
@@ -185,6 +186,19 @@ def made_again_message(made: MadeAgain) -> pb.DecisionMadeAgain:
 def step_message(step: PathStep) -> pb.PathStep:
     """One step of an order's way."""
     return pb.PathStep(step=step.step.value, id=step.id, ts_ms=step.ts_ms)
+
+
+def event_message(stored: StoredEvent) -> pb.Event:
+    """One event."""
+    event = stored.event
+    return pb.Event(
+        id=str(stored.id),
+        ts_ms=event.ts_ms,
+        kind=event.kind.value,
+        instrument=event.instrument,
+        reasons=event.reasons,
+        data=event.data,
+    )
 
 
 def _price(price: Decimal | None) -> str:

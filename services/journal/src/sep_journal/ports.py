@@ -9,6 +9,7 @@ from sep_journal.domain.accounts import Snapshot
 from sep_journal.domain.costs import TradeCosts
 from sep_journal.domain.decision_path import OrderTraces
 from sep_journal.domain.decisions import Decision, StoredDecision
+from sep_journal.domain.events import Gates, NewEvent, StoredEvent, Weights
 from sep_journal.domain.ledger import Transaction
 from sep_journal.domain.performance import DayValue
 from sep_journal.domain.trades import Trade
@@ -161,6 +162,47 @@ class JournalReader(Protocol):
 
     async def costs(self, times: Range, instrument: str) -> Sequence[TradeCosts]:
         """The parts of trades by their opening."""
+        ...
+
+
+class EventStore(Protocol):
+    """The events; raises ``JournalUnavailableError`` as ``Journal`` does."""
+
+    async def event_state(self, source: str) -> str:
+        """What a source of events had come to; empty before the first time."""
+        ...
+
+    async def append_events(
+        self, events: Sequence[NewEvent], source: str, before: str, after: str
+    ) -> bool:
+        """Add events with what their source came to; False if others did that meanwhile."""
+        ...
+
+    async def last_event_id(self) -> int:
+        """Id of the newest event; 0 before the first."""
+        ...
+
+    async def events_after(self, event_id: int, size: int) -> Sequence[StoredEvent]:
+        """At most ``size`` events after an id, oldest first."""
+        ...
+
+
+class Published(Protocol):
+    """What the other services publish.
+
+    Every operation raises ``StoreUnavailableError`` if Valkey does not answer.
+    """
+
+    async def gates(self) -> Gates | None:
+        """The gates; None while there are none that can be read."""
+        ...
+
+    async def weights(self) -> Weights | None:
+        """The weights; None while there are none that can be read."""
+        ...
+
+    async def kill_switch(self, after: str, size: int) -> tuple[Sequence[NewEvent], str]:
+        """At most ``size`` changes of the kill switch after a position, and the last position."""
         ...
 
 

@@ -1,13 +1,16 @@
 """JournalService: checks the request, reads the journal, converts the result."""
 
+from collections.abc import AsyncIterator
 from typing import TypeAlias
 
 import grpc
 from sep.journal.v1 import journal_pb2 as pb
 from sep.journal.v1 import journal_pb2_grpc
-from sep_kit.errors import NotFoundError
+from sep_kit.clock import Clock, now_ms
+from sep_kit.errors import JournalUnavailableError, NotFoundError
 
 from sep_journal import convert
+from sep_journal.application.events import EventFeed
 from sep_journal.application.explanations import Explanations
 from sep_journal.application.reports import Reports
 from sep_journal.domain.costs import GroupBy
@@ -20,18 +23,30 @@ _Performance: TypeAlias = grpc.aio.ServicerContext[
 ]
 _Costs: TypeAlias = grpc.aio.ServicerContext[pb.ListCostsRequest, pb.ListCostsResponse]
 _Decisions: TypeAlias = grpc.aio.ServicerContext[pb.ListDecisionsRequest, pb.ListDecisionsResponse]
+_Events: TypeAlias = grpc.aio.ServicerContext[pb.StreamEventsRequest, pb.StreamEventsResponse]
 _Decision: TypeAlias = grpc.aio.ServicerContext[pb.GetDecisionRequest, pb.GetDecisionResponse]
+
+
+# Proxies and browsers close a stream that sends nothing for 30 seconds or more.
+_HEARTBEAT_S = 15.0
 
 
 class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
     """Serves reads, on every replica."""
 
     def __init__(
-        self, journal: JournalReader, reports: Reports, explanations: Explanations
+        self,
+        journal: JournalReader,
+        reports: Reports,
+        explanations: Explanations,
+        events: EventFeed,
+        clock: Clock,
     ) -> None:
         self._journal = journal
         self._reports = reports
         self._explanations = explanations
+        self._events = events
+        self._clock = clock
 
     async def ListLedger(
         self, request: pb.ListLedgerRequest, context: _Ledger
@@ -101,3 +116,19 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
             made_again=[convert.made_again_message(entry) for entry in found.made_again],
             path=[convert.step_message(step) for step in found.path],
         )
+
+    async def StreamEvents(
+        self, request: pb.StreamEventsRequest, context: _Events
+    ) -> AsyncIterator[pb.StreamEventsResponse]:
+        """Send the events after an id, then each new one; an error message ends the stream."""
+        start = await self._events.start(request.last_event_id)
+        try:
+            async for page in self._events.follow(start, _HEARTBEAT_S):
+                for stored in page:
+                    yield pb.StreamEventsResponse(event=convert.event_message(stored))
+                if not page:
+                    beat = pb.EventHeartbeat(ts_ms=now_ms(self._clock))
+                    yield pb.StreamEventsResponse(heartbeat=beat)
+        except JournalUnavailableError as error:
+            fault = pb.EventStreamError(reason=error.reason, message=str(error))
+            yield pb.StreamEventsResponse(error=fault)
