@@ -162,8 +162,8 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
             stack, {"SetKillSwitch": RELEASE}
         )
         damage(folder / "journal.db")
-        names = ("ListLedger", "ListTrades", "GetPerformance", "ListCosts", "ListDecisions")
-        names = (*names, "StreamEvents")
+        names = ("ListLedger", "ListTrades", "GetPerformance", "ListCosts", "ListDecisions",
+                 "StreamEvents")  # fmt: skip
         seen["the journal's tables are gone"] = await call_some(
             stack, {name: REQUESTS.get(name, {}) for name in (*names, "GetDecision")}
         )

@@ -41,11 +41,13 @@ EUR, GBP = "EUR_USD", "GBP_USD"
 
 
 def decision(number: int, **changed: Any) -> Decision:
-    values = {
-        "id": f"d{number}", "ts_ms": number, "event": "decision", "kind": "ENTRY",
-        "instrument": EUR, "reasons": (), "record": "{}",
-    }  # fmt: skip
-    return Decision(**(values | changed))
+    values: dict[str, Any] = {
+        "event": "decision",
+        "kind": "ENTRY",
+        "instrument": EUR,
+        "reasons": (),
+    }
+    return Decision(id=f"d{number}", ts_ms=number, record="{}", **(values | changed))
 
 
 def test_each_record_of_the_guard_has_its_kind() -> None:

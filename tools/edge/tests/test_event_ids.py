@@ -11,12 +11,10 @@ import httpx
 import pytest
 from sep.journal.v1 import journal_pb2, journal_pb2_grpc
 from sep_edge.address import Address
-from sep_edge.envoy.settings import EdgeSettings
 from sep_edge.openapi.write import write_pages
-from sep_protos import DESCRIPTOR_SET
 from sep_testing.eventually import eventually
 
-from .test_envoy import running_envoy, serve
+from .test_envoy import running_envoy, serve, settings_for
 
 COUNT = 500
 LONG = "x" * 3000
@@ -56,12 +54,8 @@ class Edge:
 async def edge(free_ports: Callable[[int], list[int]], tmp_path: Path) -> AsyncIterator[Edge]:
     listen, admin, *services = (Address("127.0.0.1", port) for port in free_ports(7))
     write_pages(tmp_path)
-    names = ("gateway", "evaluator", "allocator", "guard", "journal")
-    settings = EdgeSettings(
-        listen=listen, transcoding=f"@sep-test-{listen.port}", admin=admin, pages=tmp_path,
-        descriptor_set=DESCRIPTOR_SET, **dict(zip(names, services, strict=True)),
-    )  # fmt: skip
-    events = Events()
+    settings = settings_for(listen, services, admin, tmp_path)
+    events = Events()  # type: ignore[abstract]
     add = journal_pb2_grpc.add_JournalServiceServicer_to_server
     server, _ = await serve(services[-1].port, lambda s: add(events, s))
     async with (
