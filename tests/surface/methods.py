@@ -51,6 +51,7 @@ REQUESTS: dict[str, Json] = {
     "CloseTrade": TRADE,
     "SetTradeStop": STOP,
     "GetDecision": {"id": "surface"},
+    "StreamEvents": {"last_event_id": "0"},
     "GetOrder": {"client_order_id": "surface-1"},
 }
 """Requests of the methods whose empty request is invalid or means something else."""

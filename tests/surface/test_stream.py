@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
+from sep_kit.store import keys
+from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer
 
 from tests.surface.running_stack import RunningStack, running_stack
@@ -99,3 +101,72 @@ async def test_a_browser_gets_the_error_as_an_event_and_the_whole_state_after_re
                 await asyncio.sleep(0.2)  # 503 until the evaluator has reconnected to the store
                 continue
             after = {e["manifold"]["instrument"] for e in events if "manifold" in e}
+
+
+async def happened(
+    stack: RunningStack, count: int, query: str = "", last: str = ""
+) -> list[tuple[str, Any]]:
+    """Id and data of each server-sent event, as a browser parses them."""
+    headers = {"last-event-id": last} if last else {}
+    found: list[tuple[str, Any]] = []
+    async with stack.http.stream("GET", f"/api/events{query}", headers=headers) as response:
+        assert response.status_code == 200, await response.aread()
+        assert response.headers["content-type"].startswith("text/event-stream")
+        number, data = "", ""
+        async for line in response.aiter_lines():
+            field, _, value = line.partition(": ")
+            if field == "id":
+                number = value
+            elif field == "data":
+                data = value
+            elif not line and data:
+                message = json.loads(data)
+                data = ""
+                if "event" in message:
+                    found.append((number, message["event"]))
+                    if len(found) == count:
+                        return found
+            else:
+                assert not line, line
+    return found
+
+
+async def test_a_browser_resumes_events_by_the_id_of_the_last_one(stack: RunningStack) -> None:
+    names = [f"surface-{number}" for number in range(300)]
+    for name in names:
+        record = {"event": "decision", "id": name, "ts": 1, "kind": "ENTRY",
+                  "instrument": "EUR_USD", "reasons": ['{"event":{"id":"7"}}']}  # fmt: skip
+        await stack.store.xadd(keys.GUARD_DECISIONS, {"decision": json.dumps(record)})
+
+    async def decisions(last: str, query: str = "") -> list[tuple[str, str]]:
+        """Until the last of the decisions."""
+        found: list[tuple[str, str]] = []
+        async with asyncio.timeout(40):
+            count = 50
+            while not found or found[-1][1] != names[-1]:
+                page = await happened(stack, count, query, last)
+                found += [
+                    (number, json.loads(event["data"])["id"])
+                    for number, event in page
+                    if event["kind"] == "decision"
+                ]
+                assert all(number == event["id"] for number, event in page)
+                last, count = page[-1][0], 1
+        return [pair for pair in found if pair[1] in names]
+
+    async def serves() -> bool:
+        response = await stack.http.get("/api/journal/trades")
+        return response.status_code == 200
+
+    await eventually(serves, within_s=60)
+    # The header wins over the address, to which a browser always reconnects.
+    found = await decisions("0", "?last_event_id=0")
+    assert [name for _, name in found] == names
+    numbers = [int(number) for number, _ in found]
+    assert numbers == sorted(set(numbers))
+    half = found[150][0]
+    assert await decisions(half) == found[151:]
+    refused = await stack.http.get("/api/events", headers={"last-event-id": "x"})
+    assert refused.status_code == 400
+    beyond = await stack.http.get("/api/events?last_event_id=999999999")
+    assert beyond.status_code == 400

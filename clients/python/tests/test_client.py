@@ -124,7 +124,7 @@ ARGUMENTS: dict[str, Any] = {
     "locked": True, "until_ms": 1.0, "include_manual": True, "flatten_id": "0" * 32,
     "acknowledge_breaker": False,
     "page_size": 1, "page_token": "1-1", "type": "ORDER_FILL", "only_open": True,
-    "group_by": "hour", "kind": "ENTRY", "decision_id": "d1",
+    "group_by": "hour", "kind": "ENTRY", "decision_id": "d1", "last_event_id": "7",
     "drain_id": "0" * 32, "buffer_pct": 1.0, "min_units": Decimal(1),
 }  # fmt: skip
 
@@ -154,7 +154,7 @@ def test_the_client_calls_every_route_with_all_of_its_fields() -> None:
 def test_a_client_has_a_method_for_each_call_with_its_parameters(kind: type) -> None:
     client = kind()
     # A stream has no single response: each client has its own method for it.
-    for name in all_calls().keys() - {"manifolds"}:
+    for name in all_calls().keys() - {"events", "manifolds"}:
         expected = inspect.signature(getattr(calls, name)).parameters.keys()
         method = getattr(client, name)
         assert expected <= inspect.signature(method).parameters.keys()
@@ -324,3 +324,37 @@ async def test_the_asynchronous_client_does_the_same(stack: FakeStack, asep: Asy
             if len(prices) == 2:
                 break
     assert prices == [Decimal("1.1"), Decimal("1.2")]
+
+
+def happened(number: int) -> str:
+    values = {
+        "id": str(number), "ts_ms": 1, "kind": "lock", "instrument": "", "reasons": [],
+        "data": "{}",
+    }  # fmt: skip
+    return f"id: {number}\ndata: {json.dumps({'event': values})}\n\n"
+
+
+def test_events_are_continued_after_the_last_one(stack: FakeStack, sep: Client) -> None:
+    failed = 'data: {"error":{"reason":"JOURNAL_UNAVAILABLE","message":"away"}}\n\n'
+    stack.prepare(
+        (200, (happened(8) + failed).encode()), (503, error("JOURNAL_UNAVAILABLE")),
+        (200, happened(9).encode()),
+    )  # fmt: skip
+    events = sep.events("7")
+    assert [next(events).id for _ in range(2)] == ["8", "9"]
+    events.close()  # type: ignore[attr-defined]
+    asked = [path for _, path, _, _ in stack.requests]
+    assert asked == [f"/api/events?last_event_id={i}" for i in (7, 8, 8)]
+
+
+async def test_the_asynchronous_client_continues_events_too(
+    stack: FakeStack, asep: AsyncClient
+) -> None:
+    stack.prepare((200, happened(1).encode()), (200, happened(2).encode()))
+    found = []
+    async with asyncio.timeout(10):
+        async for event in asep.events("0"):
+            found.append(event.id)
+            if len(found) == 2:
+                break
+    assert found == ["1", "2"]

@@ -98,8 +98,9 @@ def test_slow_methods_have_a_timeout_of_their_own_and_streams_have_none() -> Non
         "Flatten",
         "Reconcile",
     }
-    assert {name for name, seconds in own.items() if seconds is None} == {"StreamManifolds"}
-    assert {m.name for m in CONTRACT.methods.values() if m.streams} == {"StreamManifolds"}
+    streams = {"StreamEvents", "StreamManifolds"}
+    assert {name for name, seconds in own.items() if seconds is None} == streams
+    assert {m.name for m in CONTRACT.methods.values() if m.streams} == streams
     assert set(own.values()) == {DEFAULT_TIMEOUT_S, 60, None}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sep_guard.adapters.decision_records import DecisionRecord, DrainRecord
-from sep_guard.cli.explanation import decide_again, plan_again
+from sep_guard.adapters.remade_decisions import decide_again, plan_again
 from sep_guard.domain.actions import Action, Kind, Plan
 from sep_guard.domain.budget import budget_of, drain_budget_of
 from sep_guard.domain.checks import Refusal, failed

@@ -9,13 +9,19 @@ import sys
 from decimal import Decimal
 from typing import Any
 
+import grpc
 import pytest
+from sep.guard.v1 import guard_pb2 as pb
+from sep.guard.v1 import guard_pb2_grpc
+from sep_guard.adapters.remade_decisions import remake
+from sep_guard.app import build
 from sep_guard.cli import main
 from sep_guard.domain.drain import DrainLimits
 from sep_guard.domain.market import ZERO
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
 from sep_testing.clock import FakeClock
+from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer
 
 from .harness import Feed, GuardHarness, log, settings_of
@@ -115,6 +121,60 @@ async def test_a_decision_that_differs_from_its_record_is_reported(
     await store.xadd(keys.GUARD_DECISIONS, {"decision": compact(changed)})
     assert await explain(shared_valkey.url, "tampered") == 3
     assert "DIFFERS" in capsys.readouterr().out
+
+
+async def made_again(url: str, record: str) -> Any:
+    """What the guard's service answers to a record."""
+    async with (
+        running_service("guard", settings_of(url), build) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        stub: Any = guard_pb2_grpc.GuardServiceStub(channel)
+        return await stub.RemakeDecision(pb.RemakeDecisionRequest(record=record), timeout=20)
+
+
+@pytest.mark.parametrize("kind", ["ENTRY", "REFUSAL"])
+async def test_a_recorded_decision_is_made_again_by_call(
+    store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer, kind: str
+) -> None:
+    record = (await recorded(store, clock, shared_valkey.url))[kind]
+    found = await made_again(shared_valkey.url, compact(record))
+    assert found.same
+    assert not found.differences
+    assert not found.fault
+    result = json.loads(found.result)
+    assert result["kind"] == kind
+    assert result["order"] == record["action"]["order"]
+
+
+async def test_a_call_names_what_differs_from_the_record(
+    store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
+) -> None:
+    record = (await recorded(store, clock, shared_valkey.url))["ENTRY"]
+    changed = merged(record, {"controls": {"kill_switch": True}})
+    found = await made_again(shared_valkey.url, compact(changed))
+    assert found.HasField("same")
+    assert not found.same
+    differences = {
+        d.name: (json.loads(d.recorded), json.loads(d.remade)) for d in found.differences
+    }
+    assert differences["kind"] == ("ENTRY", "REFUSAL")
+    assert differences["reasons"][1] == ["KILL_SWITCH"]
+
+
+async def test_every_record_of_a_day_is_made_again_or_holds_no_decision(
+    store: Valkey, clock: FakeClock, shared_valkey: ValkeyServer
+) -> None:
+    await recorded(store, clock, shared_valkey.url)
+    found = {(r["event"], remake(compact(r)).same) for r in await log(store)}
+    assert found == {("decision", True), ("order", None)}
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"event":"decision","id":"d"}'])
+def test_a_record_that_can_not_be_read_is_a_fault(text: str) -> None:
+    found = remake(text)
+    assert found.same is None
+    assert "malformed" in found.fault
 
 
 def merged(document: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from sep.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from sep.guard.v1 import guard_pb2, guard_pb2_grpc
 from sep.journal.v1 import journal_pb2 as pb
 from sep.journal.v1 import journal_pb2_grpc
 from sep_journal.app import build
@@ -74,9 +75,24 @@ async def running_gateway(gateway: Gateway) -> AsyncIterator[str]:
         yield running.address
 
 
+class Guard(guard_pb2_grpc.GuardServiceServicer):
+    """Makes every decision again as a refusal."""
+
+    async def RemakeDecision(
+        self, request: guard_pb2.RemakeDecisionRequest, context: Any
+    ) -> guard_pb2.RemakeDecisionResponse:
+        if '"event":"order"' in request.record:
+            return guard_pb2.RemakeDecisionResponse()
+        difference = guard_pb2.RemadeDifference(name="kind", recorded="1", remade="2")
+        return guard_pb2.RemakeDecisionResponse(same=False, result="{}", differences=[difference])
+
+
 @asynccontextmanager
-async def running_journal(valkey: ValkeyServer, gateway: str, database: str) -> AsyncIterator[Any]:
+async def running_journal(
+    valkey: ValkeyServer, gateway: str, database: str, guard: str = "127.0.0.1:1"
+) -> AsyncIterator[Any]:
     environment = {
+        "GUARD_ADDR": guard,
         "VALKEY_URL": valkey.url,
         "GATEWAY_ADDR": gateway,
         "GRPC_LISTEN": "127.0.0.1:0",
@@ -163,9 +179,76 @@ async def test_it_serves_what_it_has_while_the_gateway_is_away(
         await eventually(recorded, within_s=30)
         found = await stub.GetDecision(pb.GetDecisionRequest(id="d1"), timeout=10)
         assert list(found.records) == [text]
+        (again,) = found.made_again
+        assert not again.HasField("same")
+        assert again.fault.startswith("PEER_UNAVAILABLE")
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await stub.GetDecision(pb.GetDecisionRequest(id="d2"), timeout=10)
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await stub.ListTrades(pb.ListTradesRequest(page_token="x"), timeout=10)
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def record_all(valkey: ValkeyServer, *records: str) -> None:
+    store = open_valkey(valkey.url)
+    for record in records:
+        await reply(store.xadd(keys.GUARD_DECISIONS, {"decision": record}))
+    await store.aclose()
+
+
+def opening(number: int, client_order_id: str) -> gateway_pb2.Transaction:
+    """A fill that opens a trade."""
+    return gateway_pb2.Transaction(
+        id=str(number), ts_ms=2_000, type="ORDER_FILL", instrument="EUR_USD", units="100",
+        client_order_id=client_order_id, account_balance="10", order_id=str(number - 1),
+        trade_opened=gateway_pb2.TradeOpened(trade_id=str(number), units="100", price="1.1"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_decision_is_made_again_and_followed_from_candle_to_trade(
+    valkey: ValkeyServer, database_url: str
+) -> None:
+    decision = (
+        '{"event":"decision","id":"d1","ts":1500,"instrument":"EUR_USD","kind":"ENTRY",'
+        '"gates_ts":1200,"weights_ts":1300,"market":{"signal":{"ended_ms":1000}}}'
+    )
+    order = '{"event":"order","id":"d1","ts":1600,"instrument":"EUR_USD","client_order_id":"sep-1"}'
+    await record_all(valkey, decision, order)
+    gateway = Gateway()  # type: ignore[abstract]
+    gateway.deposit("10")
+    created = gateway_pb2.Transaction(
+        id="2", ts_ms=2_000, type="MARKET_ORDER", client_order_id="sep-1", instrument="EUR_USD"
+    )
+    gateway.entries += [created, opening(3, "sep-1")]
+    add = guard_pb2_grpc.add_GuardServiceServicer_to_server
+    handler = Handler("sep.guard.v1.GuardService", Guard(), add)  # type: ignore[abstract]
+    async with (
+        running_server(handler) as guard,
+        running_gateway(gateway) as address,
+        running_journal(valkey, address, database_url, guard.address) as stub,
+    ):
+
+        async def followed() -> Any:
+            try:
+                found = await stub.GetDecision(pb.GetDecisionRequest(id="d1"), timeout=10)
+            except grpc.aio.AioRpcError:
+                return None
+            return found if found.path[-1].step == "trade" else None
+
+        found = await eventually(followed, within_s=30)
+    assert [(s.step, s.id, s.ts_ms) for s in found.path] == [
+        ("candle", "EUR_USD", 1000),
+        ("evaluation", "EUR_USD", 1200),
+        ("blob", "1200", 1200),
+        ("weights", "EUR_USD", 1300),
+        ("decision", "d1", 1500),
+        ("intent", "sep-1", 1500),
+        ("transaction", "2", 2000),
+        ("transaction", "3", 2000),
+        ("trade", "3", 2000),
+    ]
+    assert list(found.records) == [decision, order]
+    assert [m.same if m.HasField("same") else None for m in found.made_again] == [False, None]
+    assert found.made_again[0].differences[0].name == "kind"

@@ -1,15 +1,21 @@
 """The journal's tables, on both databases."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, given, settings
+from sep_journal.adapters.sql.decision_traces import read_traces
 from sep_journal.adapters.sql.decision_writer import DecisionWriter
 from sep_journal.adapters.sql.engine import migrate, open_engine, reading
 from sep_journal.adapters.sql.history import read_history
+from sep_journal.adapters.sql.migrations import HEAD
 from sep_journal.adapters.sql.reader import SqlReader
 from sep_journal.adapters.sql.tables import EXECUTIONS, METADATA, ORDERS, TRADES, TRANSACTIONS
 from sep_journal.adapters.sql.writer import LedgerWriter
@@ -66,6 +72,27 @@ def balance_by_trades(engine: Engine) -> Decimal:
 def test_migrated_tables_are_those_of_the_code(engine: Engine) -> None:
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_the_newest_revision_is_that_of_the_migrations() -> None:
+    config = Config()
+    config.set_main_option("script_location", "sep_journal:adapters/sql/migrations")
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_a_start_that_migrates_nothing_does_not_load_what_migrates(database_url: str) -> None:
+    code = (
+        "import sys; from sep_journal.adapters.sql.engine import migrate, open_engine; "
+        f"import sep_journal.app; migrate(open_engine({database_url!r})); "
+        "print('alembic' in sys.modules, 'numpy' in sys.modules)"
+    )
+    found = [
+        subprocess.run(
+            [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    assert found == [["True", "False"], ["False", "False"]]
 
 
 def test_replicas_that_start_together_migrate_once(database_url: str) -> None:
@@ -243,3 +270,23 @@ def test_a_database_that_is_away_is_unavailable() -> None:
 def test_only_sqlite_files_and_postgresql_are_accepted(url: str) -> None:
     with pytest.raises(ValueError, match="JOURNAL_DB_URL"):
         open_engine(url)
+
+
+def test_a_decision_is_followed_to_the_trades_that_it_opened_and_closed(engine: Engine) -> None:
+    account, ledger, decisions = an_account(), LedgerWriter(engine), DecisionWriter(engine)
+    ledger.append(account.entries)
+    opened = [
+        Decision(id="d1", ts_ms=1, event="decision", kind="ENTRY", instrument="EUR_USD",
+                 reasons=(), record="{}"),
+        Decision(id="d1", ts_ms=2, event="order", kind="ORDER", instrument="EUR_USD", reasons=(),
+                 record="{}", client_order_id="sep-2"),
+        Decision(id="d2", ts_ms=3, event="order", kind="ORDER", instrument="EUR_USD", reasons=(),
+                 record="{}", client_order_id="sep-never"),
+    ]  # fmt: skip
+    assert decisions.append(opened, "", "1-0")
+    found = read_traces(engine, "d1")
+    assert list(found.orders) == [("sep-2", 1)]
+    assert [number for number, _ in found.transactions] == [2]
+    assert [number for number, _ in found.trades] == [2]
+    assert read_traces(engine, "d2").transactions == []
+    assert read_traces(engine, "d3").orders == ()

@@ -1,9 +1,9 @@
 """The asynchronous client."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -17,6 +17,7 @@ from sep_client.exchange import (
     Retries,
     configure,
     error_in,
+    event_in,
     manifold_in,
     request_of,
     response_of,
@@ -74,9 +75,27 @@ class AsyncClient(Endpoints, AsyncSender):
         reconnects = Reconnects(enabled=reconnect)
         while True:
             try:
-                async for manifold in self._stream(calls.manifolds(instrument)):
+                async for manifold in self._stream(calls.manifolds(instrument), manifold_in):
                     reconnects.received()
                     yield manifold
+            except (ApiError, NoAnswerError) as error:
+                reconnects.raise_if_final(error)
+            delay = reconnects.delay()
+            if delay is None:
+                return
+            await asyncio.sleep(delay)
+
+    async def events(
+        self, last_event_id: str | None = None, *, reconnect: bool = True
+    ) -> AsyncIterator[models.Event]:
+        """What happens, in order and without end; see ``Client.events``."""
+        reconnects = Reconnects(enabled=reconnect)
+        while True:
+            try:
+                async for event in self._stream(calls.events(last_event_id), event_in):
+                    reconnects.received()
+                    last_event_id = event.id
+                    yield event
             except (ApiError, NoAnswerError) as error:
                 reconnects.raise_if_final(error)
             delay = reconnects.delay()
@@ -90,9 +109,7 @@ class AsyncClient(Endpoints, AsyncSender):
         except httpx.TransportError as error:
             return error
 
-    async def _stream(
-        self, call: Call[models.StreamManifoldsResponse]
-    ) -> AsyncIterator[models.Manifold]:
+    async def _stream(self, call: Call[Any], read: Callable[[str], T | None]) -> AsyncIterator[T]:
         try:
             response = await self._http.send(stream_request_of(self._http, call), stream=True)
             try:
@@ -100,8 +117,8 @@ class AsyncClient(Endpoints, AsyncSender):
                     await response.aread()
                     raise error_in(response)
                 async for line in response.aiter_lines():
-                    if (manifold := manifold_in(line)) is not None:
-                        yield manifold
+                    if (found := read(line)) is not None:
+                        yield found
             finally:
                 await response.aclose()
         except httpx.TransportError as error:

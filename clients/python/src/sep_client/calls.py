@@ -274,6 +274,12 @@ def manifolds(instrument: str | None) -> Call[m.StreamManifoldsResponse]:
     return Call(m.StreamManifoldsResponse, "/api/manifold/stream", query)
 
 
+def events(last_event_id: str | None) -> Call[m.StreamEventsResponse]:
+    """What happens, as a stream without end."""
+    query = _without_none(last_event_id=last_event_id)
+    return Call(m.StreamEventsResponse, "/api/events", query)
+
+
 def _without_none(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 

@@ -1,9 +1,9 @@
 """The synchronous client."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -17,6 +17,7 @@ from sep_client.exchange import (
     Retries,
     configure,
     error_in,
+    event_in,
     manifold_in,
     request_of,
     response_of,
@@ -89,9 +90,33 @@ class Client(Endpoints, Sender):
         reconnects = Reconnects(enabled=reconnect)
         while True:
             try:
-                for manifold in self._stream(calls.manifolds(instrument)):
+                for manifold in self._stream(calls.manifolds(instrument), manifold_in):
                     reconnects.received()
                     yield manifold
+            except (ApiError, NoAnswerError) as error:
+                reconnects.raise_if_final(error)
+            delay = reconnects.delay()
+            if delay is None:
+                return
+            time.sleep(delay)
+
+    def events(
+        self, last_event_id: str | None = None, *, reconnect: bool = True
+    ) -> Iterator[models.Event]:
+        """What happens, in order and without end: decisions, orders, flips, weights and the rest.
+
+        A stream that breaks is opened again after the last event, so nothing is missed or repeated.
+
+        Args:
+            last_event_id: events after this id; "0" for all, None for those from now on.
+        """
+        reconnects = Reconnects(enabled=reconnect)
+        while True:
+            try:
+                for event in self._stream(calls.events(last_event_id), event_in):
+                    reconnects.received()
+                    last_event_id = event.id
+                    yield event
             except (ApiError, NoAnswerError) as error:
                 reconnects.raise_if_final(error)
             delay = reconnects.delay()
@@ -105,7 +130,7 @@ class Client(Endpoints, Sender):
         except httpx.TransportError as error:
             return error
 
-    def _stream(self, call: Call[models.StreamManifoldsResponse]) -> Iterator[models.Manifold]:
+    def _stream(self, call: Call[Any], read: Callable[[str], T | None]) -> Iterator[T]:
         try:
             response = self._http.send(stream_request_of(self._http, call), stream=True)
             try:
@@ -113,8 +138,8 @@ class Client(Endpoints, Sender):
                     response.read()
                     raise error_in(response)
                 for line in response.iter_lines():
-                    if (manifold := manifold_in(line)) is not None:
-                        yield manifold
+                    if (found := read(line)) is not None:
+                        yield found
             finally:
                 response.close()
         except httpx.TransportError as error:

@@ -10,7 +10,7 @@ import httpx
 from sep_client.call import Call
 from sep_client.decoding import decode
 from sep_client.errors import ApiError, NoAnswerError, NotServingError, SepError, error_of
-from sep_client.models import Manifold, StreamManifoldsResponse
+from sep_client.models import Event, Manifold, StreamEventsResponse, StreamManifoldsResponse
 
 T = TypeVar("T")
 Http = httpx.Client | httpx.AsyncClient
@@ -148,7 +148,17 @@ def manifold_in(line: str) -> Manifold | None:
     """
     if not line.startswith("data:"):
         return None
-    event = decode(StreamManifoldsResponse, json.loads(line.removeprefix("data:")))
-    if event.error is not None:
-        raise ApiError(200, event.error.reason, event.error.message, {}, (), "")
-    return event.manifold
+    message = decode(StreamManifoldsResponse, json.loads(line.removeprefix("data:")))
+    if message.error is not None:
+        raise ApiError(200, message.error.reason, message.error.message, {}, (), "")
+    return message.manifold
+
+
+def event_in(line: str) -> Event | None:
+    """The event in a line of the stream, as ``manifold_in``."""
+    if not line.startswith("data:"):
+        return None
+    message = decode(StreamEventsResponse, json.loads(line.removeprefix("data:")))
+    if message.error is not None:
+        raise ApiError(200, message.error.reason, message.error.message, {}, (), "")
+    return message.event

@@ -201,6 +201,32 @@ class CostGroup(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionDifference(Answer):
+    """One part of a result that differs from its record."""
+
+    name: str
+    """Name of the part."""
+    recorded: str
+    """What the record says, as JSON."""
+    remade: str
+    """What it is when made again, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionMadeAgain(Answer):
+    """A decision that the guard made again from its record."""
+
+    result: str
+    """The result, made again, as a JSON object; empty where there is none."""
+    differences: tuple[DecisionDifference, ...]
+    """What differs from the record."""
+    fault: str
+    """Why it could not be made again, such as a guard that does not answer; empty if it was."""
+    same: bool | None = None
+    """Whether it is the same; unset for a record that holds no decision, and with a fault."""
+
+
+@dataclass(frozen=True, slots=True)
 class DrainClose(Answer):
     """One close of a drain."""
 
@@ -234,6 +260,43 @@ class EntryCheck(Answer):
     """The observed value."""
     allowed: str
     """The allowed values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Answer):
+    """Something that happened."""
+
+    id: str
+    """Its number: each event has one of its own, greater than those before."""
+    ts_ms: float
+    """When it happened, in ms."""
+    kind: str
+    """decision, order, flip, weights, kill_switch, lock or alert."""
+    instrument: str
+    """Instrument name; empty for what concerns all."""
+    reasons: tuple[str, ...]
+    """Its reasons."""
+    data: str
+    """What happened, a JSON object as text; of a decision and an order with the id of the
+    decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventHeartbeat(Answer):
+    """Sign that a silent stream still works."""
+
+    ts_ms: float
+    """Time of the service in ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventStreamError(Answer):
+    """An error inside the stream: a transcoded stream can't change its HTTP status any more."""
+
+    reason: str
+    """Stable reason, such as JOURNAL_UNAVAILABLE."""
+    message: str
+    """Message for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +471,19 @@ class GetCoherenceStatusResponse(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class PathStep(Answer):
+    """One step of an order's way."""
+
+    step: str
+    """candle, evaluation, blob, weights, decision, intent, transaction or trade."""
+    id: str
+    """What it is called: the instrument of a candle, evaluation and weight, the time of a blob, and
+    the ids of decision, order, transaction and trade."""
+    ts_ms: float | None = None
+    """When it was made, in ms; of a candle its end. Unset where the record does not say."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedDecision(Answer):
     """One recorded decision, order outcome or risk event."""
 
@@ -440,6 +516,10 @@ class GetDecisionResponse(Answer):
     """The decision and the outcomes of its orders, oldest first."""
     records: tuple[str, ...]
     """The records as the guard wrote them, in the same order, each a JSON object as text."""
+    made_again: tuple[DecisionMadeAgain, ...]
+    """What each record gives when the guard makes its decision again, in the same order."""
+    path: tuple[PathStep, ...]
+    """From the candle to the trade, as far as it went."""
 
 
 class PartState(ClosedList):
@@ -1150,6 +1230,18 @@ class StreamError(Answer):
     """Stable reason, such as STORE_UNAVAILABLE."""
     message: str
     """Message for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEventsResponse(Answer):
+    """One message of the stream."""
+
+    event: Event | None = None
+    """Something happened."""
+    error: EventStreamError | None = None
+    """The stream failed and ends."""
+    heartbeat: EventHeartbeat | None = None
+    """Nothing happened for a while, and the connection works."""
 
 
 @dataclass(frozen=True, slots=True)

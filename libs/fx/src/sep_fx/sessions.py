@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import numpy as np
-import numpy.typing as npt
-
 from sep_fx.instrument import split_name
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -133,13 +135,16 @@ class SessionCalendar:
         return tuple(s for s in open_ if s[1] > start and s[0] < end)
 
     def seconds_to_close(
-        self, instrument: str, times: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.int64]:
+        self, instrument: str, times: "npt.NDArray[np.int64]"
+    ) -> "npt.NDArray[np.int64]":
         """Seconds until trading stops for each instant; 0 where the instrument is closed.
 
         Args:
             times: whole seconds, ascending, shape (n,).
         """
+        # Imported here: it takes 16 MB, and only backtests need this.
+        import numpy as np
+
         if not len(times):
             return np.empty(0, np.int64)
         edges = np.array(

@@ -6,6 +6,7 @@ from decimal import Decimal
 from sep.guard.v1 import guard_pb2
 from sep_kit.store.kill_switch import KillSwitchState
 
+from sep_guard.adapters.remade_decisions import Remade
 from sep_guard.application.closing import Closed
 from sep_guard.application.flatten import Flattened
 from sep_guard.application.kill_switch import Changed
@@ -199,4 +200,17 @@ def _action(done: Done) -> guard_pb2.Action:
         client_order_id=done.client_order_id,
         decision_id=done.decision_id,
         projected_margin=f"{action.margin:f}",
+    )
+
+
+def remade_message(remade: Remade) -> guard_pb2.RemakeDecisionResponse:
+    """A decision, made again."""
+    return guard_pb2.RemakeDecisionResponse(
+        same=remade.same,
+        result=remade.result,
+        differences=[
+            guard_pb2.RemadeDifference(name=d.name, recorded=d.recorded, remade=d.remade)
+            for d in remade.differences
+        ],
+        fault=remade.fault,
     )

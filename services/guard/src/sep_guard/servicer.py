@@ -5,6 +5,7 @@ from sep.guard.v1 import guard_pb2, guard_pb2_grpc
 from sep_kit.clock import Clock, now_ms
 from sep_kit.grpc.call_context import caller_name
 
+from sep_guard.adapters.remade_decisions import remake
 from sep_guard.application.drain import Drain
 from sep_guard.application.flatten import Flatten, Flattened
 from sep_guard.application.instrument_locks import InstrumentLocks
@@ -23,6 +24,7 @@ from sep_guard.convert import (
     lock_message,
     plan_message,
     readiness_message,
+    remade_message,
 )
 
 
@@ -188,3 +190,13 @@ class GuardServicer(guard_pb2_grpc.GuardServiceServicer):
         """Readiness of one instrument."""
         found = await self._queries.check_entry(request.instrument)
         return guard_pb2.CheckEntryResponse(readiness=readiness_message(found))
+
+    async def RemakeDecision(
+        self,
+        request: guard_pb2.RemakeDecisionRequest,
+        context: grpc.aio.ServicerContext[
+            guard_pb2.RemakeDecisionRequest, guard_pb2.RemakeDecisionResponse
+        ],
+    ) -> guard_pb2.RemakeDecisionResponse:
+        """Make a recorded decision again."""
+        return remade_message(remake(request.record))

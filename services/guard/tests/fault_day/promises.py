@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from sep_guard.adapters.decision_records import DecisionRecord
+from sep_guard.adapters.remade_decisions import decide_again
 from sep_guard.application.reconcile import Cycle
-from sep_guard.cli.explanation import decide_again
 from sep_guard.domain.actions import Kind
 from sep_guard.domain.orders import Outcome
 from sep_kit.store import keys

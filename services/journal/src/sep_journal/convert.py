@@ -11,11 +11,13 @@ from sep_kit.errors import InvalidArgumentError
 from sep_journal.application.reports import Performance
 from sep_journal.domain.costs import CostGroup
 from sep_journal.domain.days import date_of
+from sep_journal.domain.decision_path import PathStep
 from sep_journal.domain.decisions import StoredDecision
+from sep_journal.domain.events import StoredEvent
 from sep_journal.domain.exact import amount_text
 from sep_journal.domain.performance import Day
 from sep_journal.domain.trades import CostParts
-from sep_journal.ports import LedgerEntry, ListedTrade, PageRequest, Range
+from sep_journal.ports import LedgerEntry, ListedTrade, MadeAgain, PageRequest, Range
 
 _DEFAULT_SIZE = 100
 _MS = re.compile(r"\d{1,15}(?:\.\d{1,6})?")
@@ -165,6 +167,37 @@ def decision_message(decision: StoredDecision) -> pb.RecordedDecision:
         count=decision.count,
         last_ts_ms=decision.last_ts_ms,
         last_id=decision.last_id,
+    )
+
+
+def made_again_message(made: MadeAgain) -> pb.DecisionMadeAgain:
+    """A decision, made again."""
+    return pb.DecisionMadeAgain(
+        same=made.same,
+        result=made.result,
+        differences=[
+            pb.DecisionDifference(name=d.name, recorded=d.recorded, remade=d.remade)
+            for d in made.differences
+        ],
+        fault=made.fault,
+    )
+
+
+def step_message(step: PathStep) -> pb.PathStep:
+    """One step of an order's way."""
+    return pb.PathStep(step=step.step.value, id=step.id, ts_ms=step.ts_ms)
+
+
+def event_message(stored: StoredEvent) -> pb.Event:
+    """One event."""
+    event = stored.event
+    return pb.Event(
+        id=str(stored.id),
+        ts_ms=event.ts_ms,
+        kind=event.kind.value,
+        instrument=event.instrument,
+        reasons=event.reasons,
+        data=event.data,
     )
 
 

@@ -7,7 +7,9 @@ from typing import Generic, Protocol, TypeVar
 
 from sep_journal.domain.accounts import Snapshot
 from sep_journal.domain.costs import TradeCosts
+from sep_journal.domain.decision_path import OrderTraces
 from sep_journal.domain.decisions import Decision, StoredDecision
+from sep_journal.domain.events import Gates, NewEvent, StoredEvent, Weights
 from sep_journal.domain.ledger import Transaction
 from sep_journal.domain.performance import DayValue
 from sep_journal.domain.trades import Trade
@@ -150,12 +152,90 @@ class JournalReader(Protocol):
         """Records of one decision, oldest first; of a refusal, by its first or last id."""
         ...
 
+    async def traces(self, decision_id: str) -> OrderTraces:
+        """What became of a decision's orders."""
+        ...
+
     async def history(self, times: Range, now_ms: int) -> History:
         """Everything that performance is computed from."""
         ...
 
     async def costs(self, times: Range, instrument: str) -> Sequence[TradeCosts]:
         """The parts of trades by their opening."""
+        ...
+
+
+class EventStore(Protocol):
+    """The events; raises ``JournalUnavailableError`` as ``Journal`` does."""
+
+    async def event_state(self, source: str) -> str:
+        """What a source of events had come to; empty before the first time."""
+        ...
+
+    async def append_events(
+        self, events: Sequence[NewEvent], source: str, before: str, after: str
+    ) -> bool:
+        """Add events with what their source came to; False if others did that meanwhile."""
+        ...
+
+    async def last_event_id(self) -> int:
+        """Id of the newest event; 0 before the first."""
+        ...
+
+    async def events_after(self, event_id: int, size: int) -> Sequence[StoredEvent]:
+        """At most ``size`` events after an id, oldest first."""
+        ...
+
+
+class Published(Protocol):
+    """What the other services publish.
+
+    Every operation raises ``StoreUnavailableError`` if Valkey does not answer.
+    """
+
+    async def gates(self) -> Gates | None:
+        """The gates; None while there are none that can be read."""
+        ...
+
+    async def weights(self) -> Weights | None:
+        """The weights; None while there are none that can be read."""
+        ...
+
+    async def kill_switch(self, after: str, size: int) -> tuple[Sequence[NewEvent], str]:
+        """At most ``size`` changes of the kill switch after a position, and the last position."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultDifference:
+    """A part of a decision that differs from its record; both values are JSON."""
+
+    name: str
+    recorded: str
+    remade: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeAgain:
+    """A decision, made again from its record.
+
+    Args:
+        same: None for a record that holds no decision, and with a fault.
+        result: JSON; empty where there is none.
+        fault: why it could not be made again; empty if it was.
+    """
+
+    same: bool | None = None
+    result: str = ""
+    differences: Sequence[ResultDifference] = ()
+    fault: str = ""
+
+
+class DecisionMaker(Protocol):
+    """Makes decisions again by the functions that made them."""
+
+    async def make_again(self, record: str) -> MadeAgain:
+        """The decision of a record; a peer that does not answer is a fault, not an error."""
         ...
 
 

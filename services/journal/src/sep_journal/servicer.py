@@ -1,13 +1,17 @@
 """JournalService: checks the request, reads the journal, converts the result."""
 
+from collections.abc import AsyncIterator
 from typing import TypeAlias
 
 import grpc
 from sep.journal.v1 import journal_pb2 as pb
 from sep.journal.v1 import journal_pb2_grpc
-from sep_kit.errors import NotFoundError
+from sep_kit.clock import Clock, now_ms
+from sep_kit.errors import JournalUnavailableError, NotFoundError
 
 from sep_journal import convert
+from sep_journal.application.events import EventFeed
+from sep_journal.application.explanations import Explanations
 from sep_journal.application.reports import Reports
 from sep_journal.domain.costs import GroupBy
 from sep_journal.ports import JournalReader
@@ -19,15 +23,30 @@ _Performance: TypeAlias = grpc.aio.ServicerContext[
 ]
 _Costs: TypeAlias = grpc.aio.ServicerContext[pb.ListCostsRequest, pb.ListCostsResponse]
 _Decisions: TypeAlias = grpc.aio.ServicerContext[pb.ListDecisionsRequest, pb.ListDecisionsResponse]
+_Events: TypeAlias = grpc.aio.ServicerContext[pb.StreamEventsRequest, pb.StreamEventsResponse]
 _Decision: TypeAlias = grpc.aio.ServicerContext[pb.GetDecisionRequest, pb.GetDecisionResponse]
+
+
+# Proxies and browsers close a stream that sends nothing for 30 seconds or more.
+_HEARTBEAT_S = 15.0
 
 
 class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
     """Serves reads, on every replica."""
 
-    def __init__(self, journal: JournalReader, reports: Reports) -> None:
+    def __init__(
+        self,
+        journal: JournalReader,
+        reports: Reports,
+        explanations: Explanations,
+        events: EventFeed,
+        clock: Clock,
+    ) -> None:
         self._journal = journal
         self._reports = reports
+        self._explanations = explanations
+        self._events = events
+        self._clock = clock
 
     async def ListLedger(
         self, request: pb.ListLedgerRequest, context: _Ledger
@@ -88,10 +107,28 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
         self, request: pb.GetDecisionRequest, context: _Decision
     ) -> pb.GetDecisionResponse:
         """The records of one decision."""
-        found = await self._journal.decision(request.id)
-        if not found:
+        found = await self._explanations.explain(request.id)
+        if found is None:
             raise NotFoundError(f"decision {request.id!r} is not in the journal", id=request.id)
         return pb.GetDecisionResponse(
-            decisions=[convert.decision_message(entry) for entry in found],
-            records=[entry.record for entry in found],
+            decisions=[convert.decision_message(entry) for entry in found.records],
+            records=[entry.record for entry in found.records],
+            made_again=[convert.made_again_message(entry) for entry in found.made_again],
+            path=[convert.step_message(step) for step in found.path],
         )
+
+    async def StreamEvents(
+        self, request: pb.StreamEventsRequest, context: _Events
+    ) -> AsyncIterator[pb.StreamEventsResponse]:
+        """Send the events after an id, then each new one; an error message ends the stream."""
+        start = await self._events.start(request.last_event_id)
+        try:
+            async for page in self._events.follow(start, _HEARTBEAT_S):
+                for stored in page:
+                    yield pb.StreamEventsResponse(event=convert.event_message(stored))
+                if not page:
+                    beat = pb.EventHeartbeat(ts_ms=now_ms(self._clock))
+                    yield pb.StreamEventsResponse(heartbeat=beat)
+        except JournalUnavailableError as error:
+            fault = pb.EventStreamError(reason=error.reason, message=str(error))
+            yield pb.StreamEventsResponse(error=fault)

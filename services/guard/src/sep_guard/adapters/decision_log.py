@@ -14,6 +14,7 @@ from sep_guard.adapters.decision_records import (
     OrderRecord,
     RiskRecord,
 )
+from sep_guard.adapters.order_records import StopRecord
 
 _PAGE = 500
 _SCHEMAS: dict[bytes, type[LogRecord]] = {
@@ -22,6 +23,7 @@ _SCHEMAS: dict[bytes, type[LogRecord]] = {
     b'{"event":"drain"': DrainRecord,
     b'{"event":"flatten"': FlattenRecord,
     b'{"event":"risk"': RiskRecord,
+    b'{"event":"stop"': StopRecord,
 }
 
 
@@ -39,12 +41,17 @@ async def find_records(store: Valkey, decision_id: str) -> list[LogRecord]:
         for _, fields in page:
             raw = fields.get(b"decision", b"")
             if wanted in raw:
-                found.insert(0, _parse(raw))
+                found.insert(0, parse_record(raw))
         if len(page) < _PAGE or isinstance(next(iter(found), None), DecisionRecord):
             return found
         newest = f"({page[-1][0].decode()}"
 
 
-def _parse(raw: bytes) -> LogRecord:
+def parse_record(raw: bytes) -> LogRecord:
+    """The record of an entry.
+
+    Raises:
+        CorruptRecordError: it can't be read.
+    """
     schema = next((s for start, s in _SCHEMAS.items() if raw.startswith(start)), DecisionRecord)
     return parse_document(schema, keys.GUARD_DECISIONS, raw)

@@ -9,22 +9,9 @@ from rich.table import Table
 from sep_fx.instants import NS_PER_MS, format_rfc3339
 
 from sep_guard.adapters.decision_records import DecisionRecord, DrainRecord, LogRecord
+from sep_guard.adapters.remade_decisions import decide_again, plan_again
 from sep_guard.domain.actions import Action
-from sep_guard.domain.budget import drain_budget_of
-from sep_guard.domain.decision import decide
-from sep_guard.domain.drain import Close, plan_drain
-
-
-def decide_again(record: DecisionRecord) -> Action:
-    """The decision, made now from the inputs of its record."""
-    return decide(record.to_view(), record.market, record.limits, record.action.room)
-
-
-def plan_again(record: DrainRecord) -> Close | None:
-    """The close, planned now from the inputs of its record; None when there would be none."""
-    budget = drain_budget_of(record.account, record.portfolio)
-    closes = plan_drain(record.account, record.markets, budget, record.limits).closes
-    return next((c for c in closes if c.instrument == record.instrument), None)
+from sep_guard.domain.drain import Close
 
 
 def explain(console: Console, record: LogRecord) -> bool:

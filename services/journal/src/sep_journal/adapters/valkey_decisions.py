@@ -43,7 +43,7 @@ def decision_of(text: str) -> Decision:
     """
     record: dict[str, Any] = json.loads(text)
     event = str(record.get("event", "decision"))
-    market = _market(record)
+    market = market_of(record)
     order = event == "order"
     trade_id = str(record.get("trade_id", "")) if order else ""
     reasons = record.get("reasons") or ([record["reason"]] if record.get("reason") else [])
@@ -62,7 +62,7 @@ def decision_of(text: str) -> Decision:
     )
 
 
-def _market(record: dict[str, Any]) -> dict[str, Any]:
+def market_of(record: dict[str, Any]) -> dict[str, Any]:
     """The market of the record's instrument; empty where it has none."""
     if isinstance(record.get("market"), dict):
         return dict(record["market"])

@@ -86,7 +86,7 @@ def trade_of(executions: Sequence[Execution], links: Iterable[OrderLink]) -> Tra
     units = opening.units if opening else -closed
     left = total((units, closed))
     done = bool(closes) and left == ZERO
-    used = [link for e in executions if (link := _link_of(e, found)) is not None]
+    used = [link for e in executions if (link := link_of(e, found)) is not None]
     net = total(e.net for e in executions)
     return Trade(
         id=executions[0].trade_id,
@@ -105,7 +105,7 @@ def trade_of(executions: Sequence[Execution], links: Iterable[OrderLink]) -> Tra
     )
 
 
-def _link_of(execution: Execution, links: Sequence[OrderLink]) -> OrderLink | None:
+def link_of(execution: Execution, links: Sequence[OrderLink]) -> OrderLink | None:
     """The order behind an execution: by its client id, else the close that was decided last."""
     if execution.kind is ExecutionKind.ADJUST:
         return None
@@ -150,7 +150,7 @@ def _parts(
 
     delay = slippage = ZERO
     for execution in executions:
-        late, slipped = _moves(execution, _link_of(execution, links))
+        late, slipped = _moves(execution, link_of(execution, links))
         delay = total((delay, realised(execution, late)))
         slippage = total((slippage, realised(execution, slipped)))
     half_spread = total(realised(e, -e.half_spread) for e in executions)

@@ -1,7 +1,7 @@
 """Envoy's limits on memory, connections and time.
 
-The limits hold for the public port. What they can't do: one port can't distinguish the
-operator's connection from another before it has accepted it. The limit on connections is therefore high, and
+The limits hold for the public port. What they can't do: one port can't distinguish the operator's
+connection from another before it has accepted it. The limit on connections is therefore high, and
 a connection without a request is closed after ten seconds, earlier while memory is short. The
 operator's listener (``listeners.py``) is the reserve: no limit here counts its connections.
 """

@@ -26,7 +26,11 @@ Calls that change something need a write key: `authorization: Bearer KEY`. Every
 shape, with a stable `reason` in its first detail. Every response carries `x-request-id`, which is
 in the logs of every service that the call reached.
 """
-_CONTENT_TYPES = {"StreamManifolds": "text/event-stream", "GetMetrics": "text/plain"}
+_CONTENT_TYPES = {
+    "StreamEvents": "text/event-stream",
+    "StreamManifolds": "text/event-stream",
+    "GetMetrics": "text/plain",
+}
 
 
 def openapi_document(contract: Contract, version: str) -> Json:

@@ -8,16 +8,17 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from sep_journal.adapters.sql import rows
 from sep_journal.adapters.sql.engine import reading, writing
+from sep_journal.adapters.sql.event_rows import insert_events
+from sep_journal.adapters.sql.progress import read_progress, write_progress
 from sep_journal.adapters.sql.tables import DECISIONS, ORDER_LINKS
 from sep_journal.adapters.sql.writer import (
     chunks,
     insert_new,
-    read_progress,
     remake_trades,
     trades_behind,
-    write_progress,
 )
 from sep_journal.domain.decisions import Decision, StoredDecision, repeats
+from sep_journal.domain.events import NewEvent, event_of
 from sep_journal.domain.trades import OrderLink
 
 _COLUMNS = [column for column in DECISIONS.c if column.name != "record"]
@@ -44,7 +45,7 @@ class DecisionWriter:
         with writing(self._engine) as connection:
             if (read_progress(connection, "decisions", lock=True) or "") != after:
                 return False
-            self._write(connection, decisions)
+            insert_events(connection, self._write(connection, decisions))
             links = self._links(connection, decisions)
             if links:
                 insert_new(connection, ORDER_LINKS, [rows.link_row(link) for link in links])
@@ -52,7 +53,9 @@ class DecisionWriter:
             write_progress(connection, "decisions", position)
             return True
 
-    def _write(self, connection: Connection, decisions: Sequence[Decision]) -> None:
+    def _write(self, connection: Connection, decisions: Sequence[Decision]) -> list[NewEvent]:
+        """Write decisions; returns the events of those that repeat nothing."""
+        events: list[NewEvent] = []
         newest = connection.execute(select(func.max(DECISIONS.c.seq))).scalar() or 0
         latest: dict[str, StoredDecision | None] = {}
         added: dict[int, dict[str, Any]] = {}
@@ -74,8 +77,10 @@ class DecisionWriter:
             newest += 1
             added[newest] = rows.decision_row(decision, newest)
             latest[instrument] = rows.stored_decision_of(added[newest])
+            events.append(event_of(decision))
         if added:
             connection.execute(insert(DECISIONS), list(added.values()))
+        return events
 
     def _links(self, connection: Connection, decisions: Sequence[Decision]) -> list[OrderLink]:
         """The orders among the records, with the prices of their decisions."""

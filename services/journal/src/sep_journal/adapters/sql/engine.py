@@ -6,12 +6,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
 from sep_kit.errors import JournalUnavailableError
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+
+from sep_journal.adapters.sql.migrations import HEAD
 
 _LOCK = 4_172_093_511
 """PostgreSQL's advisory lock of the migrations; any number that no other program uses."""
@@ -112,6 +112,12 @@ def migrate(engine: Engine) -> None:
     Raises:
         JournalUnavailableError: the database does not answer, or refuses.
     """
+    if _revision(engine) == HEAD:
+        return
+    # Imported here: it costs 11 MB, and most starts migrate nothing.
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(files("sep_journal.adapters.sql.migrations")))
     with writing(engine) as connection:
@@ -119,3 +125,12 @@ def migrate(engine: Engine) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _revision(engine: Engine) -> str | None:
+    """The revision of the tables; None where there are none yet."""
+    with reading(engine) as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return None if found is None else str(found)

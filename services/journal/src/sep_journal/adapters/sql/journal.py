@@ -7,14 +7,18 @@ from typing import TypeVar
 
 from sqlalchemy import Engine, text
 
+from sep_journal.adapters.sql.decision_traces import read_traces
 from sep_journal.adapters.sql.decision_writer import DecisionWriter
 from sep_journal.adapters.sql.engine import migrate, reading
+from sep_journal.adapters.sql.event_rows import SqlEvents
 from sep_journal.adapters.sql.history import read_history
 from sep_journal.adapters.sql.reader import SqlReader
 from sep_journal.adapters.sql.writer import LedgerWriter
 from sep_journal.domain.accounts import Snapshot
 from sep_journal.domain.costs import TradeCosts
+from sep_journal.domain.decision_path import OrderTraces
 from sep_journal.domain.decisions import Decision, StoredDecision
+from sep_journal.domain.events import NewEvent, StoredEvent
 from sep_journal.domain.ledger import Transaction
 from sep_journal.ports import History, LedgerEntry, ListedTrade, Page, PageRequest, Range
 
@@ -23,7 +27,7 @@ _READERS = 2
 
 
 class SqlJournal:
-    """Implements ``Journal`` and ``JournalReader``.
+    """Implements ``Journal``, ``JournalReader`` and ``EventStore``.
 
     One thread writes, others read: a read never waits for a long write.
     """
@@ -33,6 +37,7 @@ class SqlJournal:
         self._ledger = LedgerWriter(engine)
         self._decisions = DecisionWriter(engine)
         self._reader = SqlReader(engine)
+        self._events = SqlEvents(engine)
         self._writing = ThreadPoolExecutor(1, "journal-write")
         self._reading = ThreadPoolExecutor(_READERS, "journal-read")
 
@@ -104,6 +109,10 @@ class SqlJournal:
         """Records of one decision."""
         return await self._read(lambda: self._reader.decision(decision_id))
 
+    async def traces(self, decision_id: str) -> OrderTraces:
+        """What became of a decision's orders."""
+        return await self._read(lambda: read_traces(self._engine, decision_id))
+
     async def history(self, times: Range, now_ms: int) -> History:
         """Everything that performance is computed from."""
         return await self._read(lambda: read_history(self._engine, times, now_ms))
@@ -111,6 +120,24 @@ class SqlJournal:
     async def costs(self, times: Range, instrument: str) -> Sequence[TradeCosts]:
         """The parts of trades by their opening."""
         return await self._read(lambda: self._reader.costs(times, instrument))
+
+    async def event_state(self, source: str) -> str:
+        """What a source of events had come to."""
+        return await self._read(lambda: self._events.state(source))
+
+    async def append_events(
+        self, events: Sequence[NewEvent], source: str, before: str, after: str
+    ) -> bool:
+        """Add events with what their source came to."""
+        return await self._write(lambda: self._events.append(events, source, before, after))
+
+    async def last_event_id(self) -> int:
+        """Id of the newest event."""
+        return await self._read(self._events.last_id)
+
+    async def events_after(self, event_id: int, size: int) -> Sequence[StoredEvent]:
+        """Events after an id."""
+        return await self._read(lambda: self._events.after(event_id, size))
 
     async def _write(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writing, work)

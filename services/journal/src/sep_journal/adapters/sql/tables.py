@@ -37,7 +37,8 @@ PROGRESS = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""What was taken in: ``ledger`` (transaction id), ``balance``, ``decisions`` (stream id)."""
+"""What was taken in: ``ledger`` (transaction id), ``balance``, ``decisions`` and ``kill_switch``
+(stream ids), ``gates`` and ``weights`` (as last seen), ``event`` (id of the newest)."""
 
 TRANSACTIONS = Table(
     "transactions",
@@ -59,6 +60,7 @@ TRANSACTIONS = Table(
     Index("transactions_time", "ts_ms", "id"),
     Index("transactions_instrument", "instrument", "ts_ms", "id"),
     Index("transactions_type", "type", "ts_ms", "id"),
+    Index("transactions_client_order", "client_order_id"),
 )
 
 ORDERS = Table(
@@ -129,6 +131,7 @@ ORDER_LINKS = Table(
     _text("quote_mid"),
     _text("signal_mid"),
     Index("order_links_trade", "trade_id"),
+    Index("order_links_decision", "decision_id"),
 )
 
 DECISIONS = Table(
@@ -162,4 +165,15 @@ SNAPSHOTS = Table(
     _amount("margin_used"),
     _text("position_value"),
     _count("last_transaction_id"),
+)
+
+EVENTS = Table(
+    "events",
+    METADATA,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    _count("ts_ms"),
+    _text("kind"),
+    _text("instrument"),
+    _text("reasons"),
+    _text("data"),
 )

@@ -8,6 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from sep_journal.adapters.sql import rows
 from sep_journal.adapters.sql.engine import reading, writing
+from sep_journal.adapters.sql.progress import read_progress, write_progress
 from sep_journal.adapters.sql.tables import (
     EXECUTIONS,
     ORDER_LINKS,
@@ -116,25 +117,26 @@ def remake_trades(connection: Connection, trade_ids: Iterable[int]) -> None:
     for part in chunks(sorted(trade_ids)):
         found = connection.execute(select(EXECUTIONS).where(EXECUTIONS.c.trade_id.in_(part)))
         executions = [rows.execution_of(row) for row in rows.dicts(found)]
-        links = _links(connection, executions, part)
+        links = links_by_key(connection, executions, part)
         made = [
-            rows.trade_row(trade_of(own, _links_of(trade_id, own, links)))
+            rows.trade_row(trade_of(own, links_of_trade(trade_id, own, links)))
             for trade_id, own in by_trade(executions)
         ]
         connection.execute(delete(TRADES).where(TRADES.c.id.in_(part)))
         _insert(connection, TRADES, made)
 
 
-def _links_of(
+def links_of_trade(
     trade_id: int, executions: Sequence[Execution], links: Mapping[object, list[OrderLink]]
 ) -> list[OrderLink]:
+    """The orders that may have opened or closed a trade."""
     found = list(links.get(trade_id, ()))
     for client_order_id in dict.fromkeys(e.client_order_id for e in executions):
         found += links.get(client_order_id, ())
     return found
 
 
-def _links(
+def links_by_key(
     connection: Connection, executions: Sequence[Execution], trade_ids: Chunk
 ) -> dict[object, list[OrderLink]]:
     """Orders by their client id, and by the trade that they close."""
@@ -160,25 +162,6 @@ def trades_behind(connection: Connection, links: Sequence[OrderLink]) -> set[int
         or_(columns.client_order_id.in_(client_ids), columns.trade_id.in_(trade_ids))
     )
     return {row[0] for row in connection.execute(query)}
-
-
-def read_progress(connection: Connection, name: str, *, lock: bool = False) -> str | None:
-    """The id taken in last; with ``lock`` another writer waits until the transaction ends."""
-    query = select(PROGRESS.c.value).where(PROGRESS.c.name == name)
-    if lock and connection.dialect.name == "postgresql":
-        # The row does not exist before the first write, so the table is locked.
-        connection.exec_driver_sql("LOCK TABLE progress IN SHARE ROW EXCLUSIVE MODE")
-    found = connection.execute(query).scalar()
-    return None if found is None else str(found)
-
-
-def write_progress(connection: Connection, name: str, value: str) -> None:
-    """Write the id taken in last."""
-    module = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = module.insert(PROGRESS).values(name=name, value=value)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["name"], set_={"value": value})
-    )
 
 
 def _insert_new(connection: Connection, table: Table) -> Any:

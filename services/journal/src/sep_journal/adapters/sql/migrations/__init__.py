@@ -1,1 +1,4 @@
 """Migrations of the journal's tables, run at start."""
+
+HEAD = "0003_events"
+"""The newest revision. Tables that are at it are left alone, without loading what migrates."""
