@@ -1,5 +1,7 @@
 """The journal as a service: a real gateway contract on port 0, a real Valkey, a real database."""
 
+import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -20,6 +22,8 @@ from sep_kit.store.connection import open_valkey, reply
 from sep_testing.eventually import eventually
 from sep_testing.services import running_server, running_service
 from sep_testing.valkey import ValkeyServer
+
+from .sinks import HttpSink
 
 D = Decimal
 
@@ -75,8 +79,11 @@ async def running_gateway(gateway: Gateway) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def running_journal(valkey: ValkeyServer, gateway: str, database: str) -> AsyncIterator[Any]:
+async def running_journal(
+    valkey: ValkeyServer, gateway: str, database: str, **knobs: str
+) -> AsyncIterator[Any]:
     environment = {
+        **knobs,
         "VALKEY_URL": valkey.url,
         "GATEWAY_ADDR": gateway,
         "GRPC_LISTEN": "127.0.0.1:0",
@@ -170,3 +177,38 @@ async def test_it_serves_what_it_has_while_the_gateway_is_away(
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await stub.ListTrades(pb.ListTradesRequest(page_token="x"), timeout=10)
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_it_notifies_of_a_lock_and_tests_its_destinations(
+    valkey: ValkeyServer, database_url: str, http_sink: HttpSink, tmp_path: Path
+) -> None:
+    urls = tmp_path / "urls"
+    urls.write_text("")
+    knobs = {"NOTIFY_URLS_FILE": str(urls), "NOTIFY_POLL_SEC": "0.2"}
+    async with running_journal(valkey, "127.0.0.1:1", database_url, **knobs) as stub:
+        tested = await stub.TestNotifications(pb.TestNotificationsRequest(), timeout=60)
+        assert list(tested.results) == []
+        urls.write_text(http_sink.url)
+        tested = await stub.TestNotifications(pb.TestNotificationsRequest(), timeout=60)
+        assert [(r.delivered, r.error) for r in tested.results] == [(True, "")]
+        assert http_sink.ids[0].startswith("test:")
+        store = open_valkey(valkey.url)
+        now = time.time_ns() // 10**6 + 60_000
+        record = {
+            "event": "risk",
+            "id": "r1",
+            "ts": now,
+            "instrument": "EUR_USD",
+            "kind": "LOCKED",
+            "cause": "manual",
+            "reason": "news",
+            "actor": "alice",
+        }
+        await reply(store.xadd(keys.GUARD_DECISIONS, {"decision": json.dumps(record)}))
+        await store.aclose()
+
+        def notified() -> bool:
+            return http_sink.ids[1:] == ["lock:1:r1"]
+
+        await eventually(notified, within_s=60)

@@ -15,6 +15,7 @@ from sep_journal.domain.decisions import StoredDecision
 from sep_journal.domain.exact import amount_text
 from sep_journal.domain.performance import Day
 from sep_journal.domain.trades import CostParts
+from sep_journal.outbox_ports import Attempt
 from sep_journal.ports import LedgerEntry, ListedTrade, PageRequest, Range
 
 _DEFAULT_SIZE = 100
@@ -170,3 +171,12 @@ def decision_message(decision: StoredDecision) -> pb.RecordedDecision:
 
 def _price(price: Decimal | None) -> str:
     return "" if price is None else format(price, "f")
+
+
+def test_result_message(attempt: Attempt) -> pb.NotificationTestResult:
+    """The outcome of a test message."""
+    return pb.NotificationTestResult(
+        destination=attempt.delivery.destination,
+        delivered=not attempt.error,
+        error=attempt.error,
+    )

@@ -8,6 +8,7 @@ from sep.journal.v1 import journal_pb2_grpc
 from sep_kit.errors import NotFoundError
 
 from sep_journal import convert
+from sep_journal.application.notifying import Notifications
 from sep_journal.application.reports import Reports
 from sep_journal.domain.costs import GroupBy
 from sep_journal.ports import JournalReader
@@ -21,13 +22,20 @@ _Costs: TypeAlias = grpc.aio.ServicerContext[pb.ListCostsRequest, pb.ListCostsRe
 _Decisions: TypeAlias = grpc.aio.ServicerContext[pb.ListDecisionsRequest, pb.ListDecisionsResponse]
 _Decision: TypeAlias = grpc.aio.ServicerContext[pb.GetDecisionRequest, pb.GetDecisionResponse]
 
+_Test: TypeAlias = grpc.aio.ServicerContext[
+    pb.TestNotificationsRequest, pb.TestNotificationsResponse
+]
+
 
 class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
-    """Serves reads, on every replica."""
+    """Serves reads and tests of notifications, on every replica."""
 
-    def __init__(self, journal: JournalReader, reports: Reports) -> None:
+    def __init__(
+        self, journal: JournalReader, reports: Reports, notifications: Notifications
+    ) -> None:
         self._journal = journal
         self._reports = reports
+        self._notifications = notifications
 
     async def ListLedger(
         self, request: pb.ListLedgerRequest, context: _Ledger
@@ -94,4 +102,13 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
         return pb.GetDecisionResponse(
             decisions=[convert.decision_message(entry) for entry in found],
             records=[entry.record for entry in found],
+        )
+
+    async def TestNotifications(
+        self, request: pb.TestNotificationsRequest, context: _Test
+    ) -> pb.TestNotificationsResponse:
+        """The outcome of a test message to each destination."""
+        attempts = await self._notifications.test()
+        return pb.TestNotificationsResponse(
+            results=[convert.test_result_message(attempt) for attempt in attempts]
         )
