@@ -141,6 +141,12 @@ def test_an_exported_broker_reaches_the_containers_that_speak_to_it(env_file: st
     assert accounts == dict.fromkeys(OURS, "101-004-1234567-001")
 
 
+def test_the_urls_of_notifications_reach_the_journal_alone() -> None:
+    for name in ("NOTIFY_URLS", "NOTIFY_HEARTBEAT_URL"):
+        services = rendered(**{name: "json://token@example.com"})
+        assert [s for s, url in settings_of(services, name).items() if url] == ["journal"]
+
+
 def test_without_exported_variables_the_env_file_counts() -> None:
     services = rendered()
     assert settings_of(services, "OANDA_ACCOUNT_ID") == dict.fromkeys(OURS, "101-001-0000001-001")

@@ -226,6 +226,12 @@ def scenarios() -> list[Scenario]:
             5, {**page, "instrument": "EUR_USD"},
             "1k units of EUR_USD are held while its session is closed", always=True,
         ),
+        Scenario(
+            "SepNotificationsUndelivered",
+            {'sep_notifications_oldest_undelivered_seconds': f"900x{whole}"},
+            5, ticket,
+            "A notification has not been delivered for 15m 0s", always=True,
+        ),
     ]  # fmt: skip
 
 

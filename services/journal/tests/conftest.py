@@ -12,6 +12,8 @@ import pytest
 from sep_journal.adapters.sql.engine import migrate, open_engine
 from sqlalchemy import Engine, create_engine, text
 
+from .sinks import HttpSink, Mailbox, running_http_sink, running_mailbox
+
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
@@ -64,3 +66,17 @@ def engine(database_url: str) -> Iterator[Engine]:
     migrate(found)
     yield found
     found.dispose()
+
+
+@pytest.fixture
+def http_sink() -> Iterator[HttpSink]:
+    """An HTTP server that records what it is sent."""
+    with running_http_sink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    """An SMTP server that records what it is sent."""
+    with running_mailbox() as box:
+        yield box

@@ -1,5 +1,7 @@
 """The journal as a service: a real gateway contract on port 0, a real Valkey, a real database."""
 
+import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -21,6 +23,8 @@ from sep_kit.store.connection import open_valkey, reply
 from sep_testing.eventually import eventually
 from sep_testing.services import running_server, running_service
 from sep_testing.valkey import ValkeyServer
+
+from .sinks import HttpSink
 
 D = Decimal
 
@@ -89,9 +93,14 @@ class Guard(guard_pb2_grpc.GuardServiceServicer):
 
 @asynccontextmanager
 async def running_journal(
-    valkey: ValkeyServer, gateway: str, database: str, guard: str = "127.0.0.1:1"
+    valkey: ValkeyServer,
+    gateway: str,
+    database: str,
+    guard: str = "127.0.0.1:1",
+    **knobs: str,
 ) -> AsyncIterator[Any]:
     environment = {
+        **knobs,
         "GUARD_ADDR": guard,
         "VALKEY_URL": valkey.url,
         "GATEWAY_ADDR": gateway,
@@ -252,3 +261,38 @@ async def test_a_decision_is_made_again_and_followed_from_candle_to_trade(
     assert list(found.records) == [decision, order]
     assert [m.same if m.HasField("same") else None for m in found.made_again] == [False, None]
     assert found.made_again[0].differences[0].name == "kind"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_it_notifies_of_a_lock_and_tests_its_destinations(
+    valkey: ValkeyServer, database_url: str, http_sink: HttpSink, tmp_path: Path
+) -> None:
+    urls = tmp_path / "urls"
+    urls.write_text("")
+    knobs = {"NOTIFY_URLS_FILE": str(urls), "NOTIFY_POLL_SEC": "0.2"}
+    async with running_journal(valkey, "127.0.0.1:1", database_url, **knobs) as stub:
+        tested = await stub.TestNotifications(pb.TestNotificationsRequest(), timeout=60)
+        assert list(tested.results) == []
+        urls.write_text(http_sink.url)
+        tested = await stub.TestNotifications(pb.TestNotificationsRequest(), timeout=60)
+        assert [(r.delivered, r.error) for r in tested.results] == [(True, "")]
+        assert http_sink.ids[0].startswith("test:")
+        store = open_valkey(valkey.url)
+        now = time.time_ns() // 10**6 + 60_000
+        record = {
+            "event": "risk",
+            "id": "r1",
+            "ts": now,
+            "instrument": "EUR_USD",
+            "kind": "LOCKED",
+            "cause": "manual",
+            "reason": "news",
+            "actor": "alice",
+        }
+        await reply(store.xadd(keys.GUARD_DECISIONS, {"decision": json.dumps(record)}))
+        await store.aclose()
+
+        def notified() -> bool:
+            return http_sink.ids[1:] == ["lock:1:r1"]
+
+        await eventually(notified, within_s=60)

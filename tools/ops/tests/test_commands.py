@@ -399,3 +399,29 @@ def test_minutes_of_a_lock_that_are_none_exit_with_2(
     assert code == 2, output
     assert "whole minutes, 1 to" in output
     assert stack.calls == []
+
+
+def notify(stack: FakeStack, key_file: Path, *outcomes: dict[str, Any]) -> tuple[int, str]:
+    stack.will_answer("/api/notifications/test", (200, {"results": list(outcomes)}))
+    return run("-m", "sep_ops", "notify", "--test", stack=stack, key_file=key_file)
+
+
+MAIL = {"destination": "mailto-0a1b2c3d4e5f", "delivered": True, "error": ""}
+CHAT = {"destination": "discord-5f4e3d2c1b0a", "delivered": False, "error": "not accepted"}
+
+
+def test_a_test_of_notifications_names_each_outcome(stack: FakeStack, key_file: Path) -> None:
+    assert notify(stack, key_file, MAIL) == (0, "mailto-0a1b2c3d4e5f: delivered\n")
+    assert stack.calls == [("POST", "/api/notifications/test", {})]
+    code, output = notify(stack, key_file, MAIL, CHAT)
+    assert (code, output.splitlines()[1]) == (1, "discord-5f4e3d2c1b0a: FAILED: not accepted")
+
+
+def test_a_test_of_notifications_without_a_destination_exits_with_1(
+    stack: FakeStack, key_file: Path
+) -> None:
+    code, output = notify(stack, key_file)
+    assert code == 1, output
+    assert "NOTIFY_URLS_FILE" in output
+    code, _ = run("-m", "sep_ops", "notify", stack=stack, key_file=key_file)
+    assert code == 2

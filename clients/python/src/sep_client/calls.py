@@ -256,6 +256,11 @@ def decision(decision_id: str) -> Call[m.GetDecisionResponse]:
     return Call(m.GetDecisionResponse, "/api/decisions/{id}", {"id": decision_id})
 
 
+def test_notifications() -> Call[m.TestNotificationsResponse]:
+    """Send a test message to every destination of notifications. Needs a write key."""
+    return Call(m.TestNotificationsResponse, "/api/notifications/test", body={})
+
+
 def _page(
     size: int | None, token: str | None, since: Time, until: Time, instrument: str | None
 ) -> dict[str, Any]:

@@ -85,6 +85,7 @@ class Endpoints:
     set_kill_switch = Endpoint(calls.set_kill_switch)
     fetch_candles = Endpoint(calls.fetch_candles)
     set_lock = Endpoint(calls.set_lock)
+    test_notifications = Endpoint(calls.test_notifications)
     flatten = Endpoint(calls.flatten)
     plan_drain = Endpoint(calls.plan_drain)
     execute_drain = Endpoint(calls.execute_drain)

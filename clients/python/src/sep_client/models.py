@@ -1164,6 +1164,18 @@ class Manifold(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class NotificationTestResult(Answer):
+    """The outcome of a test message to one destination."""
+
+    destination: str
+    """Its name: the scheme of its URL and a digest. The URL is never shown."""
+    delivered: bool
+    """Whether it took the message."""
+    error: str
+    """Why not; empty if it did."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlanDrainResponse(Answer):
     """The plan of a drain. Margins are decimals in home currency."""
 
@@ -1254,3 +1266,11 @@ class StreamManifoldsResponse(Answer):
     """The stream failed and ends."""
     heartbeat: Heartbeat | None = None
     """Nothing was written for a while, and the connection works."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestNotificationsResponse(Answer):
+    """Outcomes of a test."""
+
+    results: tuple[NotificationTestResult, ...]
+    """One for each destination; none where no URL is set."""

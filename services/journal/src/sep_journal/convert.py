@@ -17,6 +17,7 @@ from sep_journal.domain.events import StoredEvent
 from sep_journal.domain.exact import amount_text
 from sep_journal.domain.performance import Day
 from sep_journal.domain.trades import CostParts
+from sep_journal.outbox_ports import Attempt
 from sep_journal.ports import LedgerEntry, ListedTrade, MadeAgain, PageRequest, Range
 
 _DEFAULT_SIZE = 100
@@ -203,3 +204,12 @@ def event_message(stored: StoredEvent) -> pb.Event:
 
 def _price(price: Decimal | None) -> str:
     return "" if price is None else format(price, "f")
+
+
+def test_result_message(attempt: Attempt) -> pb.NotificationTestResult:
+    """The outcome of a test message."""
+    return pb.NotificationTestResult(
+        destination=attempt.delivery.destination,
+        delivered=not attempt.error,
+        error=attempt.error,
+    )

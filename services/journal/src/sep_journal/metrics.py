@@ -1,8 +1,9 @@
 """Prometheus metrics of the journal."""
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from sep_journal.domain.accounts import Snapshot
+from sep_journal.outbox_ports import Attempt, Undelivered
 
 
 class JournalMetrics:
@@ -31,3 +32,36 @@ class JournalMetrics:
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Set when the account's value was recorded."""
         self._snapshot.set(snapshot.ts_ms / 1000)
+
+
+class NotificationMetrics:
+    """What was delivered, and what is not."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._attempts = Counter(
+            "sep_notification_attempts_total",
+            "Attempts to deliver a notification",
+            ["destination", "outcome"],
+            registry=registry,
+        )
+        self._undelivered = Gauge(
+            "sep_notifications_undelivered",
+            "Notifications that are due and not delivered, counted for each destination",
+            registry=registry,
+        )
+        self._oldest = Gauge(
+            "sep_notifications_oldest_undelivered_seconds",
+            "Age of the oldest notification that is due and not delivered; 0 without one",
+            registry=registry,
+        )
+
+    def count(self, attempt: Attempt) -> None:
+        """Count an attempt."""
+        outcome = "failed" if attempt.error else "delivered"
+        self._attempts.labels(attempt.delivery.destination, outcome).inc()
+
+    def show(self, undelivered: Undelivered, at_ms: int) -> None:
+        """Set what is not delivered."""
+        self._undelivered.set(undelivered.count)
+        oldest = undelivered.oldest_ms
+        self._oldest.set(0 if oldest is None else max(0, at_ms - oldest) / 1000)

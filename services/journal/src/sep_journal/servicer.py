@@ -12,6 +12,7 @@ from sep_kit.errors import JournalUnavailableError, NotFoundError
 from sep_journal import convert
 from sep_journal.application.events import EventFeed
 from sep_journal.application.explanations import Explanations
+from sep_journal.application.notifying import Notifications
 from sep_journal.application.reports import Reports
 from sep_journal.domain.costs import GroupBy
 from sep_journal.ports import JournalReader
@@ -26,13 +27,17 @@ _Decisions: TypeAlias = grpc.aio.ServicerContext[pb.ListDecisionsRequest, pb.Lis
 _Events: TypeAlias = grpc.aio.ServicerContext[pb.StreamEventsRequest, pb.StreamEventsResponse]
 _Decision: TypeAlias = grpc.aio.ServicerContext[pb.GetDecisionRequest, pb.GetDecisionResponse]
 
+_Test: TypeAlias = grpc.aio.ServicerContext[
+    pb.TestNotificationsRequest, pb.TestNotificationsResponse
+]
+
 
 # Proxies and browsers close a stream that sends nothing for 30 seconds or more.
 _HEARTBEAT_S = 15.0
 
 
 class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
-    """Serves reads, on every replica."""
+    """Serves reads and tests of notifications, on every replica."""
 
     def __init__(
         self,
@@ -40,12 +45,14 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
         reports: Reports,
         explanations: Explanations,
         events: EventFeed,
+        notifications: Notifications,
         clock: Clock,
     ) -> None:
         self._journal = journal
         self._reports = reports
         self._explanations = explanations
         self._events = events
+        self._notifications = notifications
         self._clock = clock
 
     async def ListLedger(
@@ -132,3 +139,12 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
         except JournalUnavailableError as error:
             fault = pb.EventStreamError(reason=error.reason, message=str(error))
             yield pb.StreamEventsResponse(error=fault)
+
+    async def TestNotifications(
+        self, request: pb.TestNotificationsRequest, context: _Test
+    ) -> pb.TestNotificationsResponse:
+        """The outcome of a test message to each destination."""
+        attempts = await self._notifications.test()
+        return pb.TestNotificationsResponse(
+            results=[convert.test_result_message(attempt) for attempt in attempts]
+        )

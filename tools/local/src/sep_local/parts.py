@@ -34,6 +34,7 @@ _BROKER_URLS = {  # REST, streams
     "practice": ("https://api-fxpractice.oanda.com", "https://stream-fxpractice.oanda.com"),
     "live": ("https://api-fxtrade.oanda.com", "https://stream-fxtrade.oanda.com"),
 }
+_NOTIFICATION_URLS = ("NOTIFY_URLS", "NOTIFY_HEARTBEAT_URL")
 _TOKEN = "OANDA_API_TOKEN"  # noqa: S105  its name, not itself
 # What any program may need to know about the machine, and nothing about trading.
 _SYSTEM_NAMES = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
@@ -131,6 +132,9 @@ def _service(name: str, settings: LocalSettings, shared: Mapping[str, str]) -> P
     env = {**shared, "GRPC_LISTEN": str(address)}
     if name != "gateway":  # the only one that connects to the broker
         env.pop(_TOKEN, None)
+    if name != "journal":  # the only one that notifies
+        for secret in _NOTIFICATION_URLS:
+            env.pop(secret, None)
     return Part(name, (sys.executable, "-m", f"sep_{name}"), env)
 
 

@@ -12,6 +12,7 @@ from sep_ops import (
     flatten,
     kill_switch,
     locks,
+    notify,
     snapshot,
     verification,
     warm_up,
@@ -29,6 +30,7 @@ COMMANDS = {
         drain.COMMAND,
         flatten.COMMAND,
         locks.COMMAND,
+        notify.COMMAND,
         why_no_trade.COMMAND,
         snapshot.COMMAND,
     )

@@ -177,3 +177,30 @@ EVENTS = Table(
     _text("reasons"),
     _text("data"),
 )
+NOTIFICATIONS = Table(
+    "notifications",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    _count("ts_ms"),
+    _text("kind"),
+    _text("level"),
+    _text("title"),
+    _text("body"),
+    _text("summary_key"),
+    Index("notifications_digest", "level", "summary_key", "ts_ms"),
+)
+"""The outbox. ``summary_key`` is the daily summary that has a digest's line; empty before."""
+
+DELIVERIES = Table(
+    "deliveries",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("destination", Text, primary_key=True),
+    _count("ts_ms"),
+    _count("due_ms"),
+    _count("attempts"),
+    Column("delivered_ms", BigInteger),
+    _text("error"),
+    Index("deliveries_due", "delivered_ms", "due_ms"),
+)
+"""One row for each message and destination; a destination is the digest of its URL."""
