@@ -52,6 +52,11 @@ REQUESTS: dict[str, Json] = {
     "SetTradeStop": STOP,
     "GetDecision": {"id": "surface"},
     "StreamEvents": {"last_event_id": "0"},
+    "PromoteParameters": {
+        "wanted": [{"instrument": "EUR_USD", "values": {"c_min": 0.6}, "judged_to_promote": True}],
+        "reason": "a test",
+    },
+    "RollBackParameters": {"change_id": "surface", "reason": "a test"},
     "GetOrder": {"client_order_id": "surface-1"},
 }
 """Requests of the methods whose empty request is invalid or means something else."""

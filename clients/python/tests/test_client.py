@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import json
 import runpy
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +13,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from sep_client import AsyncClient, Client, NoAnswerError, calls
+from sep_client import AsyncClient, Client, NoAnswerError, calls, parameter_calls
 from sep_client.call import Call
 from sep_client.decoding import decode
 from sep_client.errors import (
@@ -30,6 +30,7 @@ from sep_client.errors import (
     UnknownInstrumentError,
 )
 from sep_client.models import ActionKind, GetManifoldCoeffsResponse, Price, ReconcileResponse
+from sep_client.requests import Wanted
 from sep_contract import read_contract
 
 GENERATE = Path(__file__).parents[1] / "generate.py"
@@ -125,17 +126,26 @@ ARGUMENTS: dict[str, Any] = {
     "acknowledge_breaker": False,
     "page_size": 1, "page_token": "1-1", "type": "ORDER_FILL", "only_open": True,
     "group_by": "hour", "kind": "ENTRY", "decision_id": "d1", "last_event_id": "7",
+    "wanted": [Wanted(instrument="EUR_USD", values={"c_min": 0.6}, judged=True)],
+    "run": "run@0", "forced_by": "alice", "change_id": "c1",
     "drain_id": "0" * 32, "buffer_pct": 1.0, "min_units": Decimal(1),
 }  # fmt: skip
+
+
+CALLS: dict[str, Callable[..., Call[Any]]] = {
+    name: make_call
+    for module in (calls, parameter_calls)
+    for name, make_call in inspect.getmembers(module, inspect.isfunction)
+    if make_call.__module__ == module.__name__ and not name.startswith("_")
+}
 
 
 def all_calls() -> dict[str, Call[Any]]:
     """Every call of the client with all of its parameters."""
     found = {}
-    for name, make_call in inspect.getmembers(calls, inspect.isfunction):
-        if make_call.__module__ == calls.__name__ and not name.startswith("_"):
-            parameters = inspect.signature(make_call).parameters
-            found[name] = make_call(**{name: ARGUMENTS[name] for name in parameters})
+    for name, make_call in CALLS.items():
+        parameters = inspect.signature(make_call).parameters
+        found[name] = make_call(**{name: ARGUMENTS[name] for name in parameters})
     return found
 
 
@@ -155,7 +165,7 @@ def test_a_client_has_a_method_for_each_call_with_its_parameters(kind: type) -> 
     client = kind()
     # A stream has no single response: each client has its own method for it.
     for name in all_calls().keys() - {"events", "manifolds"}:
-        expected = inspect.signature(getattr(calls, name)).parameters.keys()
+        expected = inspect.signature(CALLS[name]).parameters.keys()
         method = getattr(client, name)
         assert expected <= inspect.signature(method).parameters.keys()
         assert method.__doc__

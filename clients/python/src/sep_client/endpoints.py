@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
-from sep_client import calls
+from sep_client import calls, parameter_calls
 from sep_client.call import Call
 
 P = ParamSpec("P")
@@ -54,7 +54,7 @@ class Endpoint(Generic[P, T]):
 
 
 class Endpoints:
-    """A method for each call; ``calls`` documents them."""
+    """A method for each call; ``calls`` and ``parameter_calls`` document them."""
 
     health = Endpoint(calls.health)
     status = Endpoint(calls.status)
@@ -80,12 +80,16 @@ class Endpoints:
     costs = Endpoint(calls.costs)
     decisions = Endpoint(calls.decisions)
     decision = Endpoint(calls.decision)
+    parameters = Endpoint(parameter_calls.parameters)
+    parameter_changes = Endpoint(parameter_calls.parameter_changes)
     metrics = Endpoint(calls.metrics)
     reconcile = Endpoint(calls.reconcile)
     set_kill_switch = Endpoint(calls.set_kill_switch)
     fetch_candles = Endpoint(calls.fetch_candles)
     set_lock = Endpoint(calls.set_lock)
     test_notifications = Endpoint(calls.test_notifications)
+    promote_parameters = Endpoint(parameter_calls.promote_parameters)
+    roll_back_parameters = Endpoint(parameter_calls.roll_back_parameters)
     flatten = Endpoint(calls.flatten)
     plan_drain = Endpoint(calls.plan_drain)
     execute_drain = Endpoint(calls.execute_drain)

@@ -104,6 +104,24 @@ class Candle(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedParameters(Answer):
+    """What a change did to one instrument."""
+
+    instrument: str
+    """Instrument name."""
+    before: Mapping[str, float]
+    """The parameters before, by name; empty when what was stored was invalid."""
+    after: Mapping[str, float]
+    """The parameters after, by name."""
+    digest_before: str
+    """Digest of the parameters before."""
+    digest_after: str
+    """Digest of the parameters after."""
+    against: tuple[str, ...]
+    """Why the run's verdict is against them; empty when it is to promote."""
+
+
+@dataclass(frozen=True, slots=True)
 class Coefficients(Answer):
     """Coefficients of the same window."""
 
@@ -1069,6 +1087,60 @@ class ListPairsResponse(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class ParameterChange(Answer):
+    """One change of parameters, of one or several instruments at once."""
+
+    id: str
+    """Its id."""
+    ts_ms: float
+    """When it was made, in ms."""
+    actor: str
+    """Name of the key that made it."""
+    reason: str
+    """Why it was made, as given."""
+    run: str
+    """The research run that judged the parameters; empty without one."""
+    forced_by: str
+    """Who forced it against its verdict; empty when it was not forced."""
+    rolls_back: str
+    """Id of the change that it takes back; empty for a promotion."""
+    changed: tuple[ChangedParameters, ...]
+    """What changed, by instrument."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListParameterChangesResponse(Answer):
+    """Changes of parameters."""
+
+    changes: tuple[ParameterChange, ...]
+    """The newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParametersInForce(Answer):
+    """The parameters of one instrument and where they come from."""
+
+    instrument: str
+    """Instrument name."""
+    values: Mapping[str, float]
+    """Every parameter by name; empty when what is stored is invalid."""
+    digest: str
+    """Sixteen hexadecimal digits that tell these parameters from all others; empty when invalid."""
+    fault: str
+    """What is wrong with the stored parameters; empty when they are valid."""
+    change: ParameterChange | None = None
+    """The change that put them into force; unset for the defaults and for a value set by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListParametersResponse(Answer):
+    """The parameters in force."""
+
+    parameters: tuple[ParametersInForce, ...]
+    """One entry per instrument, sorted by name."""
+
+
+@dataclass(frozen=True, slots=True)
 class Position(Answer):
     """The position in one instrument."""
 
@@ -1196,6 +1268,16 @@ class PlanDrainResponse(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class PromoteParametersResponse(Answer):
+    """The change that was made, or would be made."""
+
+    dry_run: bool
+    """Whether nothing was changed."""
+    change: ParameterChange | None = None
+    """The change."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReconcileResponse(Answer):
     """Result of a reconcile cycle."""
 
@@ -1207,6 +1289,16 @@ class ReconcileResponse(Answer):
     """One action per instrument considered, sorted by name."""
     ts_ms: float
     """When the cycle ran, in ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollBackParametersResponse(Answer):
+    """The change that was made, or would be made."""
+
+    dry_run: bool
+    """Whether nothing was changed."""
+    change: ParameterChange | None = None
+    """The change."""
 
 
 @dataclass(frozen=True, slots=True)

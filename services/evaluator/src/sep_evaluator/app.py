@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from uuid import uuid4
 
 from sep.evaluator.v1 import evaluator_pb2_grpc
 from sep_fx.sessions import SessionCalendar
@@ -22,6 +23,7 @@ from sep_evaluator.application.candle_loop import CandleLoop
 from sep_evaluator.application.evaluation_loop import EvaluationLoop, EvaluationRules
 from sep_evaluator.application.long_runs import LongRuns, RunRules
 from sep_evaluator.application.manifold_loop import ManifoldLoop
+from sep_evaluator.application.parameter_changes import ParameterChanges
 from sep_evaluator.domain.coherence import FreshnessLimits, Thresholds
 from sep_evaluator.domain.compile_ahead import compile_ahead
 from sep_evaluator.metrics import EvaluatorMetrics
@@ -76,6 +78,9 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
         store=store,
         feed=feed,
         evaluation=evaluation,
+        parameters=ParameterChanges(
+            settings.hotband_pairs, store, evaluation, lambda: uuid4().hex, clock
+        ),
         clock=clock,
     )
 

@@ -1,5 +1,7 @@
 """Domain values to messages of the contract."""
 
+from collections.abc import Mapping
+
 from sep.evaluator.v1 import evaluator_pb2
 from sep.market.v1 import market_pb2
 from sep_fx.instants import NS_PER_MS
@@ -7,6 +9,8 @@ from sep_fx.instants import NS_PER_MS
 from sep_evaluator.domain.coherence import CoherenceStatus
 from sep_evaluator.domain.evaluation import PublishedGate
 from sep_evaluator.domain.kernel import WindowFigures
+from sep_evaluator.domain.parameter_changes import Change, InForce, Wanted
+from sep_evaluator.domain.params import StrategyParams, digest_of
 from sep_evaluator.domain.signals import Manifold, Signal
 from sep_evaluator.domain.spans import SpanSummary
 
@@ -72,6 +76,60 @@ def gate_message(gate: PublishedGate) -> evaluator_pb2.Gate:
         fails=gate.fails,
         evaluations_to_flip=gate.to_flip,
     )
+
+
+def in_force_message(found: InForce) -> evaluator_pb2.ParametersInForce:
+    """The parameters of an instrument; a fault in place of values that are invalid."""
+    return evaluator_pb2.ParametersInForce(
+        instrument=found.instrument,
+        values=_values(found.params),
+        digest=_digest(found.params),
+        fault=found.fault,
+        change=None if found.change is None else change_message(found.change),
+    )
+
+
+def change_message(change: Change) -> evaluator_pb2.ParameterChange:
+    """A change of parameters."""
+    return evaluator_pb2.ParameterChange(
+        id=change.id,
+        ts_ms=change.ts_ms,
+        actor=change.actor,
+        reason=change.reason,
+        run=change.run,
+        forced_by=change.forced_by,
+        rolls_back=change.rolls_back,
+        changed=[
+            evaluator_pb2.ChangedParameters(
+                instrument=c.instrument,
+                before=_values(c.before),
+                after=_values(c.after),
+                digest_before=_digest(c.before),
+                digest_after=_digest(c.after),
+                against=c.against,
+            )
+            for c in change.changed
+        ],
+    )
+
+
+def wanted_of(message: evaluator_pb2.WantedParameters) -> Wanted:
+    """The parameters that a request wants in force."""
+    return Wanted(
+        instrument=message.instrument,
+        values=dict(message.values),
+        judged=message.judged_to_promote,
+        against=tuple(message.against),
+        digest_before=message.digest_before if message.HasField("digest_before") else None,
+    )
+
+
+def _values(params: StrategyParams | None) -> Mapping[str, float]:
+    return {} if params is None else params.as_dict()
+
+
+def _digest(params: StrategyParams | None) -> str:
+    return "" if params is None else digest_of(params)
 
 
 def _metrics(figures: WindowFigures) -> market_pb2.Metrics:

@@ -12,6 +12,7 @@ from sep_kit.store.candles import Head
 
 from sep_evaluator.domain.evaluation import EvaluatedRun, GateMemory, PublishedGate
 from sep_evaluator.domain.live_price import LivePrice
+from sep_evaluator.domain.parameter_changes import Change
 from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.domain.signals import Manifold, Signal
 
@@ -69,6 +70,18 @@ class EvaluatorStore(Protocol):
         self, instruments: Sequence[str]
     ) -> dict[str, StrategyParams | CorruptRecordError]:
         """Parameters of each instrument; the defaults if none are stored, an error if invalid."""
+        ...
+
+    async def parameter_origins(self) -> dict[str, Change]:
+        """The last change of each instrument's parameters; instruments without one are left out."""
+        ...
+
+    async def parameter_changes(self, limit: int, instrument: str | None) -> list[Change]:
+        """At most ``limit`` changes of parameters, the newest first; of one instrument or all."""
+        ...
+
+    async def save_parameter_change(self, change: Change) -> None:
+        """Put the parameters of a change into force and record it."""
         ...
 
     async def load_gate_memory(

@@ -9,15 +9,20 @@ from sep_fx.instants import NS_PER_MS
 from sep_kit.clock import Clock, now_ms, now_s
 from sep_kit.convert import session_message
 from sep_kit.errors import CorruptRecordError, NotReadyError, UnknownInstrumentError
+from sep_kit.grpc.call_context import caller_name
 from sep_kit.store.signals import signal_end_ns
 
 from sep_evaluator.application.evaluation_loop import EvaluationLoop
 from sep_evaluator.application.long_runs import RunRules
+from sep_evaluator.application.parameter_changes import ParameterChanges
 from sep_evaluator.convert import (
+    change_message,
     coeffs_response,
     gate_message,
+    in_force_message,
     manifold_message,
     status_message,
+    wanted_of,
 )
 from sep_evaluator.domain.coherence import FreshnessLimits, Reading, Thresholds, coherence_status
 from sep_evaluator.domain.signals import Manifold, Signal
@@ -25,6 +30,8 @@ from sep_evaluator.ports import EvaluatorStore, ManifoldSource
 
 # Proxies and browsers close a stream that sends nothing for 30 seconds or more.
 _HEARTBEAT_S = 15.0
+_CHANGES = 100
+"""Changes in a list that sets no limit."""
 
 
 class NoSignalError(NotReadyError):
@@ -52,6 +59,7 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
         store: EvaluatorStore,
         feed: ManifoldSource,
         evaluation: EvaluationLoop,
+        parameters: ParameterChanges,
         clock: Clock,
     ) -> None:
         self._instruments = tuple(sorted(instruments))
@@ -61,6 +69,7 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
         self._store = store
         self._feed = feed
         self._evaluation = evaluation
+        self._parameters = parameters
         self._clock = clock
 
     async def ListPairs(
@@ -181,6 +190,67 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
         ts_ms = await self._evaluation.evaluate_now()
         _, gates = await self._gates()
         return evaluator_pb2.EvaluateNowResponse(ts_ms=ts_ms, gates=gates)
+
+    async def ListParameters(
+        self,
+        request: evaluator_pb2.ListParametersRequest,
+        context: grpc.aio.ServicerContext[
+            evaluator_pb2.ListParametersRequest, evaluator_pb2.ListParametersResponse
+        ],
+    ) -> evaluator_pb2.ListParametersResponse:
+        """List the parameters in force."""
+        found = await self._parameters.in_force()
+        return evaluator_pb2.ListParametersResponse(parameters=map(in_force_message, found))
+
+    async def ListParameterChanges(
+        self,
+        request: evaluator_pb2.ListParameterChangesRequest,
+        context: grpc.aio.ServicerContext[
+            evaluator_pb2.ListParameterChangesRequest, evaluator_pb2.ListParameterChangesResponse
+        ],
+    ) -> evaluator_pb2.ListParameterChangesResponse:
+        """List changes of parameters, the newest first."""
+        instrument = request.instrument if request.HasField("instrument") else None
+        changes = await self._parameters.history(instrument, request.limit or _CHANGES)
+        return evaluator_pb2.ListParameterChangesResponse(changes=map(change_message, changes))
+
+    async def PromoteParameters(
+        self,
+        request: evaluator_pb2.PromoteParametersRequest,
+        context: grpc.aio.ServicerContext[
+            evaluator_pb2.PromoteParametersRequest, evaluator_pb2.PromoteParametersResponse
+        ],
+    ) -> evaluator_pb2.PromoteParametersResponse:
+        """Put parameters into force."""
+        change = await self._parameters.promote(
+            [wanted_of(w) for w in request.wanted],
+            run=request.run,
+            reason=request.reason,
+            forced_by=request.forced_by,
+            actor=caller_name() or "unnamed",
+            dry_run=request.dry_run,
+        )
+        return evaluator_pb2.PromoteParametersResponse(
+            change=change_message(change), dry_run=request.dry_run
+        )
+
+    async def RollBackParameters(
+        self,
+        request: evaluator_pb2.RollBackParametersRequest,
+        context: grpc.aio.ServicerContext[
+            evaluator_pb2.RollBackParametersRequest, evaluator_pb2.RollBackParametersResponse
+        ],
+    ) -> evaluator_pb2.RollBackParametersResponse:
+        """Take a change of parameters back."""
+        change = await self._parameters.roll_back(
+            request.change_id,
+            reason=request.reason,
+            actor=caller_name() or "unnamed",
+            dry_run=request.dry_run,
+        )
+        return evaluator_pb2.RollBackParametersResponse(
+            change=change_message(change), dry_run=request.dry_run
+        )
 
     async def _gates(self) -> tuple[int, list[evaluator_pb2.Gate]]:
         gates = (await self._store.published_gates(self._instruments)).values()

@@ -13,6 +13,7 @@ from sep_kit.store.signals import SignalStore, queue_index_trim, queue_manifold,
 from sep_evaluator.adapters.evaluation_record import EvaluationRecord
 from sep_evaluator.adapters.gate_memory import StoredGateMemory, queue_memory
 from sep_evaluator.adapters.gates_blob import blob_of
+from sep_evaluator.adapters.parameter_changes import queue_change, read_changes, read_origins
 from sep_evaluator.adapters.signal_records import (
     manifold_of,
     manifold_record,
@@ -22,6 +23,7 @@ from sep_evaluator.adapters.signal_records import (
 from sep_evaluator.adapters.strategy_params import StoredParams
 from sep_evaluator.domain.evaluation import EvaluatedRun, GateMemory, PublishedGate
 from sep_evaluator.domain.floors import BaseFloors
+from sep_evaluator.domain.parameter_changes import Change
 from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.domain.signals import Manifold, Signal
 
@@ -54,6 +56,18 @@ class ValkeyEvaluatorStore:
     ) -> dict[str, StrategyParams | CorruptRecordError]:
         """Parameters of each instrument; the defaults if none are stored, an error if invalid."""
         return await self._params.load(instruments)
+
+    async def parameter_origins(self) -> dict[str, Change]:
+        """The last change of each instrument's parameters; instruments without one are left out."""
+        return await read_origins(self._store)
+
+    async def parameter_changes(self, limit: int, instrument: str | None) -> list[Change]:
+        """At most ``limit`` changes of parameters, the newest first; of one instrument or all."""
+        return await read_changes(self._store, limit, instrument)
+
+    async def save_parameter_change(self, change: Change) -> None:
+        """Put the parameters of a change into force and record it, in one transaction."""
+        await self._lease.write(lambda pipe: queue_change(pipe, change))
 
     async def load_gate_memory(
         self, instruments: Sequence[str], now_ms: int

@@ -1,4 +1,4 @@
 """Migrations of the journal's tables, run at start."""
 
-HEAD = "0003_events"
+HEAD = "0004_outbox"
 """The newest revision. Tables that are at it are left alone, without loading what migrates."""
