@@ -67,7 +67,7 @@ def _reader() -> ViewReader:
     broker = GatewayBroker(grpc.aio.insecure_channel(_settings.gateway_addr))
     limits = _settings.limits().risk
     monitor = RiskMonitor(broker, RiskStateStore(_store), limits, _clock, frozenset)
-    watermark = Watermark(time.monotonic)
+    watermark = Watermark()
     accounts = AccountViewReader(broker, watermark, time.monotonic)
     return ViewReader(settings, broker, inputs, _kill_switch, monitor, accounts, watermark, _clock)
 

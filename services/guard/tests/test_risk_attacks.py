@@ -39,7 +39,7 @@ def test_a_quote_ten_percent_off_a_reference_takes_no_entry(mid: str, wrong: str
         manifold_price=near if wrong == "candle" else D("1.1"),
     )
     action = decided(one)
-    assert (action.kind, action.order) == (Kind.REFUSAL, 0)
+    assert (action.kind, action.order) == (Kind.REFUSAL, D(0))
     assert action.reasons == (Refusal.RISK_REFERENCE_PRICE,)
 
 
@@ -79,7 +79,7 @@ def test_on_a_quote_off_its_reference_nothing_is_rebalanced_and_exits_go_on() ->
         (Refusal.RISK_REFERENCE_PRICE,),
     )
     gone = only(view(held, weights=replace(WEIGHTS, by_instrument={})), LIMITS)
-    assert (gone.kind, gone.order) == (Kind.REDUCTION, -60_000)
+    assert (gone.kind, gone.order) == (Kind.REDUCTION, D(-60_000))
     turned = replace(held, signal=replace(SIGNAL, direction=-1))
     assert decided(turned).order == -60_000
 
