@@ -96,6 +96,7 @@ def test_methods_have_the_expected_access() -> None:
         "GetOrder",
         "ListTransactions",
         "PlaceMarketOrder",
+        "RemakeDecision",
         "SetTradeStop",
     ]
 

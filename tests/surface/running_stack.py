@@ -32,7 +32,7 @@ from tests.surface.proxy import running_envoy
 
 TOKEN = "a-secret-broker-token"
 ACCOUNT = "101-001-0000001-001"
-WRITE, READ, INTERNAL = "w" * 32, "r" * 32, "i" * 32
+WRITE, READ, INTERNAL, OF_JOURNAL = "w" * 32, "r" * 32, "i" * 32, "j" * 32
 SERVICES: dict[str, tuple[Any, Any]] = {
     "gateway": (GatewaySettings, gateway_app.build),
     "evaluator": (EvaluatorSettings, evaluator_app.build),
@@ -44,7 +44,13 @@ SERVICES: dict[str, tuple[Any, Any]] = {
 
 def make_keys(folder: Path) -> Path:
     folder.mkdir()
-    for name, key in {"write": WRITE, "read": READ, "internal.guard": INTERNAL}.items():
+    keys_of = {
+        "write": WRITE,
+        "read": READ,
+        "internal.guard": INTERNAL,
+        "internal.journal": OF_JOURNAL,
+    }
+    for name, key in keys_of.items():
         (folder / name).write_text(key)
         (folder / name).chmod(0o600)
     return folder
@@ -68,7 +74,8 @@ class RunningStack:
     async def call(self, name: str, body: Json | None = None) -> tuple[Outcome, Outcome | None]:
         """The outcome of a method over gRPC, and over REST if it has a route."""
         (method,) = (m for m in METHODS.values() if m.name == name)
-        key = INTERNAL if method.access == "internal" else WRITE
+        internal = OF_JOURNAL if method.callers == ("journal",) else INTERNAL
+        key = internal if method.access == "internal" else WRITE
         body = REQUESTS.get(name, {}) if body is None else body
         native = await over_grpc(self.channel, method, body, key)
         return native, await over_rest(self.http, method, body, key) if method.route else None

@@ -152,6 +152,9 @@ async def test_everything_that_happens_is_streamed_and_resumed(
             await read_events(stub, "99", 1)
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert "0 to 5" in (refused.value.details() or "")
+        call = stub.StreamEvents(pb.StreamEventsRequest(), timeout=10)
+        assert (await anext(aiter(call))).HasField("heartbeat")
+        call.cancel()
         # Without an id: what happens from now on.
         waiting = asyncio.create_task(read_events(stub, "", 1))
         risk |= {"id": "r2", "kind": "UNLOCKED"}

@@ -129,13 +129,14 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
     ) -> AsyncIterator[pb.StreamEventsResponse]:
         """Send the events after an id, then each new one; an error message ends the stream."""
         start = await self._events.start(request.last_event_id)
+        # At once: a client learns that the stream works only by its first message.
+        yield self._heartbeat()
         try:
             async for page in self._events.follow(start, _HEARTBEAT_S):
                 for stored in page:
                     yield pb.StreamEventsResponse(event=convert.event_message(stored))
                 if not page:
-                    beat = pb.EventHeartbeat(ts_ms=now_ms(self._clock))
-                    yield pb.StreamEventsResponse(heartbeat=beat)
+                    yield self._heartbeat()
         except JournalUnavailableError as error:
             fault = pb.EventStreamError(reason=error.reason, message=str(error))
             yield pb.StreamEventsResponse(error=fault)
@@ -148,3 +149,6 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
         return pb.TestNotificationsResponse(
             results=[convert.test_result_message(attempt) for attempt in attempts]
         )
+
+    def _heartbeat(self) -> pb.StreamEventsResponse:
+        return pb.StreamEventsResponse(heartbeat=pb.EventHeartbeat(ts_ms=now_ms(self._clock)))
