@@ -15,12 +15,10 @@ SERIAL = ("tests/containers/",)
 SLOW = (
     "tests/console/",
     "tests/surface/test_method_errors.py",
-    "tests/e2e/test_stack.py",
-    "tests/e2e/test_documents.py",
+    "tests/e2e/",
     "services/gateway/tests/test_stream_fault_storm.py",
     "tests/operations/",
     "services/evaluator/tests/test_evaluator_crashes.py",
-    "tests/e2e/",
     "tests/surface/",
     "services/guard/tests/test_account_situations.py",
     "services/evaluator/tests/test_evaluator_loops.py",
@@ -42,11 +40,17 @@ SLOW = (
     "services/guard/tests/test_guard_service.py",
     "services/gateway/tests/test_gateway_lifecycle.py",
     "libs/kit/tests/test_candle_store.py",
+    "services/guard/tests/test_account_truth.py",
+    "services/gateway/tests/test_trade_exits.py",
+    "services/gateway/tests/test_one_bad_member.py",
+    "services/gateway/tests/test_own_writes.py",
+    "services/gateway/tests/test_first_contact.py",
+    "services/journal/tests/test_journal_service.py",
+    "libs/kit/tests/test_service_life.py",
 )
-# A suite that runs in one process, and fixtures of a session that start a stack: the files whose
-# tests use one run in one process, so that it starts once. Every other file is a group of its own.
-GROUPS = ("tests/console/",)
-SHARED = ("api", "shell")
+# Each of these suites runs in one process, since its tests share a running stack. Of the others
+# each file does.
+GROUPS = ("tests/e2e/", "tests/operations/", "tests/console/")
 FAST = ("libs/", "services/", "clients/", "tests/contract/", "tests/development/")
 
 
@@ -82,13 +86,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         rank = _rank(_path(item), SLOW)
         return len(SLOW) if rank is None else rank
 
-    groups = {path: path for path in map(_path, items)}
-    for item in items:
-        for fixture in set(SHARED).intersection(getattr(item, "fixturenames", ())):
-            groups[_path(item)] = fixture
     for item in items:
         rank = _rank(_path(item), GROUPS)
-        group = groups[_path(item)] if rank is None else GROUPS[rank]
+        group = _path(item) if rank is None else GROUPS[rank]
         item.add_marker(pytest.mark.xdist_group(group))
         if _rank(_path(item), SERIAL) is not None:
             item.add_marker(pytest.mark.serial)

@@ -132,8 +132,7 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
     seen: OutcomesBySituation = {}
     async with open_valkey(valkey.url) as store:
         for name in SERVICES:
-            lease = {"holder": "elsewhere", "token": "1"}
-            await reply(store.hset(keys.lease(name), mapping=lease))
+            await reply(store.hset(keys.lease(name), mapping={"holder": "elsewhere", "token": "1"}))
     async with running_stack(folder, valkey) as stack:
         await until(stack, "GetBudget", "GetStatus")
         seen["another replica has the lease, and nothing is stored yet"] = await call_all(stack)
