@@ -5,12 +5,14 @@ each. A documented error that no situation provokes fails its test, and so does 
 """
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -52,10 +54,18 @@ UNKNOWN_INSTRUMENT: dict[str, Json] = {
     "FetchCandles": {"instruments": ["XXX_YYY"]},
     "GetPricing": {"instruments": ["XXX_YYY"]},
     "CheckEntry": UNKNOWN_PAIR,
+    "ListParameterChanges": UNKNOWN_PAIR,
+    "PromoteParameters": {"wanted": [UNKNOWN_PAIR], "reason": "a test"},
     "SetLock": {**UNKNOWN_PAIR, "locked": True, "reason": "a test"},
     "PlaceMarketOrder": {**UNKNOWN_PAIR, "units": "1", "client_order_id": "surface-2"},
     "ClosePosition": {**CLOSE, **UNKNOWN_PAIR},
 }
+WANTED: Json = {"instrument": "EUR_USD", "values": {"c_min": 0.6}, "judged_to_promote": True}
+# What it left in force are the defaults, so that it can be taken back.
+CHANGE: Json = {
+    "id": "surface", "ts_ms": 1, "actor": "a test", "reason": "a test",
+    "changed": [{"instrument": "EUR_USD", "before": {"c_min": 0.6}, "after": {}}],
+}  # fmt: skip
 WITHOUT_CANDLES: dict[str, Json] = {"ListCandles": {"instrument": "GBP_USD"}}
 
 
@@ -114,6 +124,10 @@ async def with_the_switch_released(stack: RunningStack) -> Outcomes:
     return await eventually(refused, within_s=60) or {}
 
 
+def promotion(**changes: Any) -> Json:
+    return {"wanted": [WANTED | changes], "reason": "a test"}
+
+
 async def call_some(stack: RunningStack, requests: dict[str, Json]) -> Outcomes:
     return {name: await stack.call(name, body) for name, body in requests.items()}
 
@@ -133,6 +147,9 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
     async with open_valkey(valkey.url) as store:
         for name in SERVICES:
             await reply(store.hset(keys.lease(name), mapping={"holder": "elsewhere", "token": "1"}))
+            # One without an end would get ten seconds, which a slow start outlasts.
+            await reply(store.expire(keys.lease(name), 3600))
+        await reply(store.xadd(keys.PARAMETER_CHANGES, {"change": json.dumps(CHANGE)}))
     async with running_stack(folder, valkey) as stack:
         await until(stack, "GetBudget", "GetStatus")
         seen["another replica has the lease, and nothing is stored yet"] = await call_all(stack)
@@ -148,6 +165,19 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         seen["the instrument is unknown"] = await call_all(stack, UNKNOWN_INSTRUMENT)
         seen["the instrument to close is unknown"] = await call_some(
             stack, {"Flatten": {**UNKNOWN_PAIR, "reason": "a test", "dry_run": True}}
+        )
+        seen["parameters without a verdict"] = await call_some(
+            stack, {"PromoteParameters": promotion(judged_to_promote=False)}
+        )
+        seen["other parameters are in force"] = await call_some(
+            stack, {"PromoteParameters": promotion(digest_before="0" * 16)}
+        )
+        await stack.call("PromoteParameters", promotion())
+        seen["a later change is in force"] = await call_some(
+            stack, {"RollBackParameters": REQUESTS["RollBackParameters"]}
+        )
+        seen["the change is unknown"] = await call_some(
+            stack, {"RollBackParameters": {"change_id": "none", "reason": "a test"}}
         )
         seen["the decision is unknown"] = await call_some(stack, {"GetDecision": {"id": "none"}})
         seen["the order is too small"] = await call_some(stack, order("0.1"))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from sep_evaluator.domain.evaluation import EvaluatedRun, GateMemory, PublishedGate
 from sep_evaluator.domain.floors import BaseFloors, FloorsInForce
 from sep_evaluator.domain.gates import GateState
+from sep_evaluator.domain.parameter_changes import Change
 from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.domain.signals import Manifold, Signal
 from sep_kit.errors import CorruptRecordError, NotTheWriterError
@@ -21,6 +22,7 @@ class InMemoryEvaluatorStore:
         self.manifolds: dict[str, Manifold] = {}
         self.gates: dict[str, PublishedGate] = {}
         self.published_at: list[int] = []
+        self.changes: list[Change] = []
         self._base = base
         self._states: dict[str, GateState] = {}
         self._floors: dict[str, FloorsInForce] = {}
@@ -29,6 +31,18 @@ class InMemoryEvaluatorStore:
         self, instruments: Sequence[str]
     ) -> dict[str, StrategyParams | CorruptRecordError]:
         return {i: self.params.get(i, StrategyParams()) for i in instruments}
+
+    async def parameter_origins(self) -> dict[str, Change]:
+        return {c.instrument: change for change in self.changes for c in change.changed}
+
+    async def parameter_changes(self, limit: int, instrument: str | None) -> list[Change]:
+        newest_first = reversed(self.changes)
+        return [c for c in newest_first if instrument is None or c.of(instrument)][:limit]
+
+    async def save_parameter_change(self, change: Change) -> None:
+        self._require_lease()
+        self.params |= {c.instrument: c.after for c in change.changed}
+        self.changes.append(change)
 
     async def load_gate_memory(
         self, instruments: Sequence[str], now_ms: int

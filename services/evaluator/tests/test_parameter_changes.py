@@ -33,8 +33,10 @@ DEFAULTS = StrategyParams()
 
 
 def wanted(instrument: str = EUR, **changes: Any) -> Wanted:
-    given = {"instrument": instrument, "values": {"c_min": 0.6}, "judged": True}
-    return Wanted(**given | changes)
+    defaults: dict[str, Any] = {
+        "instrument": instrument, "values": {"c_min": 0.6}, "judged": True
+    }  # fmt: skip
+    return Wanted(**defaults | changes)
 
 
 def in_force(*names: str, **changed: StrategyParams | None) -> Mapping[str, StrategyParams | None]:
@@ -83,7 +85,8 @@ class TestRules:
 
     @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
     def test_taking_every_change_back_restores_what_was(self, values: list[float]) -> None:
-        now, made = DEFAULTS, []
+        now = DEFAULTS
+        made: list[Change] = []
         for value in values:
             changed = promotion([wanted(values={"c_min": value})], in_force(EUR_USD=now), "")
             made.append(Change(id=str(len(made)), ts_ms=0, actor="a", reason="r", changed=changed))
@@ -117,8 +120,10 @@ def request(*wanted: pb.WantedParameters, **changes: Any) -> pb.PromoteParameter
 
 
 def asked(instrument: str = EUR, **changes: Any) -> pb.WantedParameters:
-    given = {"instrument": instrument, "values": {"c_min": 0.6}, "judged_to_promote": True}
-    return pb.WantedParameters(**given | changes)
+    defaults: dict[str, Any] = {
+        "instrument": instrument, "values": {"c_min": 0.6}, "judged_to_promote": True
+    }  # fmt: skip
+    return pb.WantedParameters(**defaults | changes)
 
 
 async def refusal(method: Any, message: Any) -> str:
@@ -151,7 +156,9 @@ class TestService:
         assert found[EUR].values["c_min"] == 0.6
         assert not found[JPY].HasField("change")
         assert await history(stub) == [promoted.change]
-        assert "PARAMETERS_NEW" in (await stored_blob(store))["reasons"][EUR]
+        blob = await stored_blob(store)
+        assert blob is not None
+        assert "PARAMETERS_NEW" in blob["reasons"][EUR]
 
     async def test_taken_back_it_leaves_the_defaults_and_two_entries(
         self, stub: Any, store: Valkey
