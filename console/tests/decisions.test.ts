@@ -40,12 +40,14 @@ const entry = (event: string): RecordedDecision => ({ event }) as RecordedDecisi
 const answered = (more: object): GetDecisionResponse => ({
   decisions: [entry("order"), entry("decision")],
   records: ["1", "2"],
+  made_again: [],
+  path: [],
   ...more,
 });
 
 test("the record of a decision is not that of its order", () => {
   assert.equal(mainRecord(answered({})), "2");
-  assert.equal(mainRecord({ decisions: [], records: [] }), "{}");
+  assert.equal(mainRecord({ decisions: [], records: [], made_again: [], path: [] }), "{}");
 });
 
 test("a decision made again belongs to the same record, and an older journal has none", () => {

@@ -40,6 +40,7 @@ def openapi_document(contract: Contract, version: str) -> Json:
     for method in sorted(methods, key=lambda m: (m.route, m.verb)):
         paths.setdefault(method.route, {})[method.verb.lower()] = _operation(method, contract)
     responses = [m.response for m in methods if not m.response_body]
+    requests = [m.request for m in methods if m.has_body]
     return {
         "openapi": "3.1.0",
         "info": {"title": "SEP", "version": version, "description": _DESCRIPTION},
@@ -47,7 +48,7 @@ def openapi_document(contract: Contract, version: str) -> Json:
         "tags": [{"name": name} for name in sorted({_tag(m) for m in methods})],
         "paths": paths,
         "components": {
-            "schemas": {**ERROR_SCHEMAS, **component_schemas(contract, responses)},
+            "schemas": {**ERROR_SCHEMAS, **component_schemas(contract, responses, requests)},
             "headers": {
                 "RequestId": {
                     "description": "Id of the call, the same in every log.",

@@ -67,10 +67,22 @@ def body_schema(contract: Contract, message: str) -> Json:
     return schema
 
 
-def component_schemas(contract: Contract, roots: Iterable[str]) -> Json:
-    """Schemas of these messages and of everything that they refer to, by short name."""
+def component_schemas(
+    contract: Contract, responses: Iterable[str], requests: Iterable[str]
+) -> Json:
+    """Schemas of responses, and of everything that responses and requests refer to, by short name.
+
+    The requests themselves stand in their operations.
+    """
     found: Json = {}
-    pending = list(roots)
+    pending = [name for request in requests for name in _referred(contract, request)]
+    while pending:
+        name = pending.pop()
+        if short_name(name) not in found and name not in contract.enums:
+            comment = contract.messages[name].comment
+            found[short_name(name)] = body_schema(contract, name) | {"description": comment}
+            pending += _referred(contract, name)
+    pending = list(responses)
     while pending:
         name = pending.pop()
         if short_name(name) in found:
