@@ -15,6 +15,11 @@ QUERIES = {
     "/api/candles": {"instrument": "EUR_USD", "limit": "5"},
 }
 BODIES: dict[str, Any] = {
+    "/api/parameters/promote": {
+        "wanted": [{"instrument": "EUR_USD", "values": {}, "judged_to_promote": True}],
+        "reason": "a test",
+        "dry_run": True,
+    },
     "/api/trade/reconcile": {"dry_run": True},
     "/api/kill-switch": {"kill_switch": True, "reason": "test"},
     "/api/candles/fetch": {"instruments": ["EUR_USD"], "count": 10},

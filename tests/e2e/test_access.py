@@ -35,6 +35,8 @@ CODE = {401: grpc.StatusCode.UNAUTHENTICATED, 403: grpc.StatusCode.PERMISSION_DE
 def test_access_over_rest(api: Stack, method: Method, caller: str) -> None:
     if method.name == "ExecuteDrain" and caller == "writer":
         pytest.skip("closes positions")
+    if method.name == "RollBackParameters" and caller == "writer":
+        pytest.skip("takes back a change, and there is none")
     expected = REFUSED.get((method.access, caller))
     response = send(api, method, **CALLERS[caller])
     if expected is None:
