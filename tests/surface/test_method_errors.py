@@ -131,6 +131,8 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
     store = open_valkey(valkey.url)
     for name in SERVICES:
         await reply(store.hset(keys.lease(name), mapping={"holder": "elsewhere", "token": "1"}))
+        # One without an end would get ten seconds, which a slow start outlasts.
+        await reply(store.expire(keys.lease(name), 3600))
     async with running_stack(folder, valkey) as stack:
         await until(stack, "GetBudget", "GetStatus")
         seen["another replica has the lease, and nothing is stored yet"] = await call_all(stack)
