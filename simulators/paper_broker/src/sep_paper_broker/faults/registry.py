@@ -176,7 +176,7 @@ class FaultRegistry:
 
         A fault of one instrument rejects that instrument's orders and leaves the account's mode.
         """
-        return any(not f.instrument for f in self._of({FaultKind.GUARANTEED_STOP_REQUIRED}))
+        return any(f.instrument is None for f in self._of({FaultKind.GUARANTEED_STOP_REQUIRED}))
 
     def on_account(self) -> list[Fault]:
         """The faults that change the account; ``use`` counts their uses."""
