@@ -145,7 +145,7 @@ def running_engine() -> Iterator[Engine]:
         _stop(engine, process)
         if not persistent:
             # A killed dockerd leaves its mount behind.
-            engine.run(["umount", "--lazy", str(home / "data")], within_s=10)
+            engine.run(["umount", "--lazy", str(home / "data")], within_s=30)
             shutil.rmtree(home, ignore_errors=True)
 
 
@@ -161,7 +161,7 @@ def _check() -> None:
 
 def _wait(engine: Engine, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _START_S
-    while engine.run(["docker", "version"], within_s=10).returncode:
+    while engine.run(["docker", "version"], within_s=30).returncode:
         if process.poll() is not None or time.monotonic() > deadline:
             tail = (engine.home / "log").read_text(errors="replace")[-2000:]
             raise NoEngineError(f"dockerd does not start here:\n{tail}")

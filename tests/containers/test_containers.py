@@ -111,7 +111,7 @@ async def test_a_killed_container_restarts_with_its_state(
     await eventually(containers.healthy, within_s=60, every_s=0.5)
     after = await eventually(lambda: _last_transaction(containers), within_s=30, every_s=0.5)
     assert after >= before
-    state = await eventually(lambda: _kill_switch(containers), within_s=10, every_s=0.5)
+    state = await eventually(lambda: _kill_switch(containers), within_s=30, every_s=0.5)
     assert (state["kill_switch"], state["reason"]) == (True, "test")
 
 

@@ -87,9 +87,12 @@ def test_methods_have_the_expected_access() -> None:
         "FetchCandles",
         "Flatten",
         "PlanDrain",
+        "PromoteParameters",
         "Reconcile",
+        "RollBackParameters",
         "SetKillSwitch",
         "SetLock",
+        "TestNotifications",
     ]
     assert sorted(by_access[Access.INTERNAL]) == [
         "ClosePosition",
@@ -130,9 +133,9 @@ async def test_a_key_is_rotated_without_a_restart(api: Stack) -> None:
     (keys / "write.bob").write_text("b" * 32)
     assert status("b" * 32) == 401  # others of the machine may read it
     (keys / "write.bob").chmod(0o600)
-    await eventually(lambda: status("b" * 32) == 200, within_s=5)
+    await eventually(lambda: status("b" * 32) == 200, within_s=30)
     (keys / "write.bob").unlink()
-    await eventually(lambda: status("b" * 32) == 401, within_s=5)
+    await eventually(lambda: status("b" * 32) == 401, within_s=30)
     assert status("a" * 32) == 200
 
 

@@ -19,6 +19,12 @@ from tests.e2e.grpcurl import grpcurl
 
 pytestmark = pytest.mark.timeout(300)
 
+# A stream does not end, and the others close positions.
+NOT_CALLED = {m.route for m in METHODS.values() if m.streams} | {
+    "/api/drain/execute",
+    "/api/flatten",
+}
+
 
 def test_the_document_is_served(api: Stack) -> None:
     response = httpx.get(f"{api.url}/openapi.json")
@@ -68,7 +74,7 @@ def test_generated_requests_get_documented_responses(
     tested = 0
     for result in schema.get_all_operations():
         operation: Any = result.ok()  # type: ignore[union-attr]
-        if operation.path in {"/api/manifold/stream", "/api/drain/execute", "/api/flatten"}:
+        if operation.path in NOT_CALLED:
             continue
         strategies = [operation.as_strategy(generation_mode=mode) for mode in _modes(operation)]
         for strategy in strategies:

@@ -243,7 +243,7 @@ async def test_native_grpc_and_reflection_share_the_port(stack: Stack) -> None:
 async def test_a_killed_part_restarts_with_its_state(stack: Stack, part: str) -> None:
     stack.post("/api/kill-switch", {"kill_switch": True, "reason": "test"})
     os.kill(stack.parts()[part], signal.SIGKILL)
-    await eventually(lambda: stack.get("/health").status_code == 503, within_s=10)
+    await eventually(lambda: stack.get("/health").status_code == 503, within_s=30)
     await eventually(lambda: stack.get("/health").status_code == 200, within_s=40)
     # Envoy has its own health checks, and may notice the recovery a moment later.
     await eventually(lambda: stack.get("/api/kill-switch").status_code == 200)

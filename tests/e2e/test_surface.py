@@ -80,7 +80,7 @@ async def test_one_request_id_is_in_the_logs_of_proxy_and_services(api: Stack) -
     def logged(part: str) -> bool:
         return request_id in (api.run_dir / "logs" / f"{part}.log").read_text()
 
-    await eventually(lambda: all(map(logged, ("envoy", "guard", "gateway"))), within_s=5)
+    await eventually(lambda: all(map(logged, ("envoy", "guard", "gateway"))), within_s=30)
     line = next(
         x for x in (api.run_dir / "logs" / "envoy.log").read_text().splitlines() if request_id in x
     )

@@ -25,6 +25,7 @@ SCRIPTS = {
     "why_no_trade": ("why-no-trade",),
 }
 """Arguments of ``sep-ops`` by the script that runs the same command."""
+SUBCOMMANDS = (*SCRIPTS.values(), ("notify", "--test"))
 
 
 @pytest.fixture
@@ -54,18 +55,18 @@ def script(name: str) -> tuple[str, ...]:
     return (f"scripts/ops/{name}.py", *SCRIPTS[name][1:])
 
 
-def subcommand(name: str) -> tuple[str, ...]:
-    return ("-m", "sep_ops", *SCRIPTS[name])
+def subcommand(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    return ("-m", "sep_ops", *arguments)
 
 
 def test_every_script_and_every_subcommand_is_covered_here() -> None:
     files = (ROOT / "scripts" / "ops").glob("*.py")
     assert {f.stem for f in files if '__name__ == "__main__"' in f.read_text()} == set(SCRIPTS)
-    assert {arguments[0] for arguments in SCRIPTS.values()} == set(COMMANDS)
+    assert {arguments[0] for arguments in SUBCOMMANDS} == set(COMMANDS)
 
 
 @pytest.mark.parametrize(
-    "command", [*map(script, SCRIPTS), *map(subcommand, SCRIPTS)], ids=" ".join
+    "command", [*map(script, SCRIPTS), *map(subcommand, SUBCOMMANDS)], ids=" ".join
 )
 def test_ctrl_c_ends_a_command_with_one_line_however_often_it_comes(
     command: tuple[str, ...], silent_server: socket.socket

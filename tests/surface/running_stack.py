@@ -1,5 +1,6 @@
 """All services in this process, with the paper broker, a real Valkey and a real Envoy."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,6 +12,7 @@ import grpc
 import httpx
 from sep_allocator import app as allocator_app
 from sep_allocator.settings import AllocatorSettings
+from sep_contract import Method
 from sep_evaluator import app as evaluator_app
 from sep_evaluator.settings import EvaluatorSettings
 from sep_fx.sessions import MarketCalendar
@@ -56,6 +58,13 @@ def make_keys(folder: Path) -> Path:
     return folder
 
 
+def key_for(method: Method) -> str:
+    """A key that may call this method."""
+    if method.access != "internal":
+        return WRITE
+    return OF_JOURNAL if method.callers == ("journal",) else INTERNAL
+
+
 @dataclass
 class RunningStack:
     """The running parts and clients of the public port; parts can be stopped."""
@@ -66,6 +75,8 @@ class RunningStack:
     store: Valkey
     broker: RunningBroker
     parts: dict[str, AsyncExitStack] = field(default_factory=dict)
+    # All parts share one process: with every method at once, calls outlast their deadlines.
+    at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(16))
 
     async def stop(self, part: str) -> None:
         """Stop a service or the broker."""
@@ -74,11 +85,11 @@ class RunningStack:
     async def call(self, name: str, body: Json | None = None) -> tuple[Outcome, Outcome | None]:
         """The outcome of a method over gRPC, and over REST if it has a route."""
         (method,) = (m for m in METHODS.values() if m.name == name)
-        internal = OF_JOURNAL if method.callers == ("journal",) else INTERNAL
-        key = internal if method.access == "internal" else WRITE
+        key = key_for(method)
         body = REQUESTS.get(name, {}) if body is None else body
-        native = await over_grpc(self.channel, method, body, key)
-        return native, await over_rest(self.http, method, body, key) if method.route else None
+        async with self.at_once:
+            native = await over_grpc(self.channel, method, body, key)
+            return native, await over_rest(self.http, method, body, key) if method.route else None
 
 
 @asynccontextmanager

@@ -34,7 +34,7 @@ from tests.surface.methods import (
     rest_outcome,
 )
 from tests.surface.proxy import no_calls, running_envoy, short_timeouts
-from tests.surface.running_stack import READ, WRITE, make_keys
+from tests.surface.running_stack import READ, WRITE, key_for, make_keys
 from tests.surface.servicers import Behaviour, respond, servicers
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
@@ -253,7 +253,7 @@ async def test_a_valid_call_succeeds(proxies: Proxies, method: Method) -> None:
 async def test_a_malformed_native_call_is_refused_and_an_internal_error_hides_its_text(
     proxies: Proxies, method: Method
 ) -> None:
-    key = "i" * 32 if method.access == "internal" else WRITE
+    key = key_for(method)
     proxies.behaviour.run = respond
     garbage = await raw_grpc(proxies.native, method, b"\xff\xff", key)
     assert garbage == Outcome("INVALID_ARGUMENT", "INVALID_ARGUMENT")

@@ -56,7 +56,7 @@ async def port(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Port]:
 async def send(port: Port, raw: bytes) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of the response to these bytes."""
     host, _, number = port.address.rpartition(":")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         reader, writer = await asyncio.open_connection(host, int(number))
         try:
             writer.write(raw)
@@ -305,7 +305,7 @@ async def over_http2(port: Port, verb: str, path: str) -> tuple[bool, bytes]:
         for name, value in fields.items()
     )
     host, _, number = port.address.rpartition(":")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         reader, writer = await asyncio.open_connection(host, int(number))
         try:
             writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(kind=4, flags=0, stream=0))

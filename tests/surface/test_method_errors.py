@@ -85,8 +85,8 @@ def order(units: str, *, reduce_only: bool = False) -> dict[str, Json]:
 
 
 async def call_all(stack: RunningStack, requests: dict[str, Json] | None = None) -> Outcomes:
-    """Call every method; those last that engage the kill switch, which changes the situation."""
-    last = ("Flatten", "SetKillSwitch", "EngageKillSwitch")
+    """Call every method; those last that change the situation of others."""
+    last = ("PromoteParameters", "Flatten", "SetKillSwitch", "EngageKillSwitch")
     names = [m.name for m in METHODS.values() if m.name not in last]
     outcomes = await asyncio.gather(
         *(stack.call(name, (requests or {}).get(name)) for name in names)

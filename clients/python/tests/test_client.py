@@ -328,7 +328,7 @@ async def test_the_asynchronous_client_does_the_same(stack: FakeStack, asep: Asy
         await asep.set_kill_switch(engaged=True, reason="")
     stack.prepare((200, (event("1.1") + BROKEN).encode()), (200, event("1.2").encode()))
     prices = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for manifold in asep.manifolds():
             prices.append(manifold.price)
             if len(prices) == 2:
@@ -362,7 +362,7 @@ async def test_the_asynchronous_client_continues_events_too(
 ) -> None:
     stack.prepare((200, happened(1).encode()), (200, happened(2).encode()))
     found = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for event in asep.events("0"):
             found.append(event.id)
             if len(found) == 2:

@@ -70,7 +70,7 @@ async def test_a_program_may_be_terminated_instead_to_end_in_order() -> None:
     async with parent_of(NAMES_ITS_SIGNAL, signal.SIGTERM) as (parent, child):
         parent.kill()
         assert parent.stdout is not None
-        assert await asyncio.wait_for(parent.stdout.readline(), 10) == b"terminated\n"
+        assert await asyncio.wait_for(parent.stdout.readline(), 30) == b"terminated\n"
         await eventually(lambda: not runs(child))
 
 
@@ -78,5 +78,5 @@ async def test_a_program_does_not_start_when_its_parent_has_already_ended() -> N
     command = list(dying_with_us(sys.executable, "-c", SLEEPS))
     command[command.index(str(os.getpid()))] = "1"
     late = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-    _, message = await asyncio.wait_for(late.communicate(), 10)
+    _, message = await asyncio.wait_for(late.communicate(), 30)
     assert (late.returncode, b"has already ended" in message) == (1, True)

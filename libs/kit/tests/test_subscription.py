@@ -146,7 +146,7 @@ async def test_it_stops_at_once_while_running_and_while_waiting(
     registry: CollectorRegistry,
 ) -> None:
     source = Source()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         async with running(source.run, registry):
             await eventually(lambda: source.started == 1)
         source.error = ValueError("broken")

@@ -142,7 +142,7 @@ class ValkeyBackend:
 
     async def notifications(self) -> list[int]:
         found = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (message := await self.channel.get_message(timeout=0.2)) is not None:
                 if message["type"] == "message":
                     found.append(int(message["data"]))

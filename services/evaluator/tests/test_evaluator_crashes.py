@@ -255,7 +255,7 @@ async def test_kill_9_of_evaluator_and_valkey_leaves_the_same_gate_history(
                     assert found == expected
                 return all(marks)
 
-            await eventually(arrived, within_s=20)
+            await eventually(arrived, within_s=30)
             await asyncio.sleep(chance.uniform(0, 0.3))
     finally:
         await process.kill()

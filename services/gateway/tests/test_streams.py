@@ -92,7 +92,7 @@ async def test_stream_that_fails_to_open_is_retried(
     ):
         broker.faults.add({**fault, "path": "/stream", "times": 1})
     async with start_gateway(**QUICK) as gateway:
-        await eventually(lambda: both_connected(gateway), within_s=15)
+        await eventually(lambda: both_connected(gateway), within_s=30)
         assert not broker.faults.faults
         breaks = await gateway.metrics("sep_oanda_stream_breaks_total")
         assert sum(breaks.values()) == 3
@@ -141,7 +141,7 @@ async def test_ledger_gap_is_published_until_it_is_closed(
         assert not now.connected
         assert (await gateway.metrics("sep_ledger_contiguous"))["sep_ledger_contiguous"] == 0
         broker.faults.clear()
-        await eventually(lambda: contiguous(True), within_s=15)
+        await eventually(lambda: contiguous(True), within_s=30)
 
 
 async def test_ledger_gap_stays_open_while_the_brokers_lists_disagree(
@@ -163,7 +163,7 @@ async def test_ledger_gap_stays_open_while_the_brokers_lists_disagree(
 
         await eventually(lambda: contiguous(False))
         broker.faults.clear()
-        await eventually(lambda: contiguous(True), within_s=15)
+        await eventually(lambda: contiguous(True), within_s=30)
 
 
 def test_transaction_lists_are_compared_within_their_common_range() -> None:

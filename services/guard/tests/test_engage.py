@@ -90,7 +90,7 @@ async def stack(valkey: ValkeyServer, tmp_path: Path) -> AsyncIterator[Stack]:
         async def trades() -> bool:
             return await made.entry(f"warm-{time.time_ns()}") == "ORDER_STATE_FILLED"
 
-        await eventually(trades, within_s=20)
+        await eventually(trades, within_s=30)
         yield made
 
 
@@ -158,7 +158,7 @@ async def test_an_engage_while_the_store_hangs_is_answered_at_once_and_written_w
         assert await state(guard)
         stack.valkey.thaw()
         assert await stack.entry("after-the-hang") == "KILL_SWITCH"
-        await eventually(lambda: is_stored(stack, b"1"), within_s=20)
+        await eventually(lambda: is_stored(stack, b"1"), within_s=30)
         await eventually(lambda: none_left(stack))
         # Once it is written, one more is durable.
         assert (await engage(guard)).durable
@@ -173,7 +173,7 @@ async def test_a_pending_engage_survives_a_restart_of_guard_and_store(stack: Sta
         assert await state(guard)
         stack.valkey.start()
         assert await state(guard)
-        await eventually(lambda: is_stored(stack, b"1"), within_s=20)
+        await eventually(lambda: is_stored(stack, b"1"), within_s=30)
 
 
 async def test_a_release_without_the_store_is_refused_and_releases_nothing(stack: Stack) -> None:

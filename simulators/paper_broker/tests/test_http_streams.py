@@ -24,12 +24,12 @@ async def lines(client: Client, path: str, **params: str) -> AsyncIterator[Async
 
 
 async def take(stream: AsyncIterator[Any], count: int) -> list[Any]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return [await anext(stream) for _ in range(count)]
 
 
 async def until(stream: AsyncIterator[Any], kind: str) -> Any:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async for found in stream:
             if found["type"] == kind:
                 return found

@@ -220,7 +220,7 @@ async def test_stream_lines_satisfy_the_api_description(client: Client) -> None:
         async with client.http.stream("GET", url, params={"instruments": "EUR_USD"}) as response:
             lines = response.aiter_lines()
             for _ in names:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(30):
                     found = json.loads(await anext(lines))
                 schema = {"$ref": f"#/definitions/{names[found['type']]}"}
                 jsonschema.Draft7Validator(schema | {"definitions": definitions}).validate(found)

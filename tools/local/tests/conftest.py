@@ -26,7 +26,7 @@ def free_ports() -> Callable[[int], list[int]]:
 
 
 async def _eventually(
-    check: Callable[[], object | Awaitable[object]], within: float = 10.0
+    check: Callable[[], object | Awaitable[object]], within: float = 30.0
 ) -> None:
     deadline = time.monotonic() + within
     while True:
@@ -47,5 +47,5 @@ def eventually() -> Callable[..., Awaitable[None]]:
 
 @pytest.fixture
 def port_base() -> int:
-    """The first of eight ports in a row that no other process uses."""
-    return reserve_ports(8)
+    """The first of nine ports in a row that no other process uses."""
+    return reserve_ports(9)

@@ -57,7 +57,7 @@ class Stack:
 
     async def end(self) -> int:
         assert self.process
-        return await asyncio.wait_for(self.process.wait(), 15)
+        return await asyncio.wait_for(self.process.wait(), 30)
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process

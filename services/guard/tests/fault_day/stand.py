@@ -113,7 +113,7 @@ class Stand:
         """Start everything, and release the kill switch."""
         await self.start_gateway()
         await self.switch(engaged=False)
-        await self.settle_in(within_s=10)
+        await self.settle_in(within_s=30)
 
     async def close(self) -> None:
         """Stop everything."""
