@@ -56,7 +56,8 @@ REQUESTS: dict[str, Json] = {
         "wanted": [{"instrument": "EUR_USD", "values": {"c_min": 0.6}, "judged_to_promote": True}],
         "reason": "a test",
     },
-    "RollBackParameters": {"change_id": "surface", "reason": "a test"},
+    # A change can be taken back once, and this request is sent over gRPC and REST.
+    "RollBackParameters": {"change_id": "surface", "reason": "a test", "dry_run": True},
     "GetOrder": {"client_order_id": "surface-1"},
 }
 """Requests of the methods whose empty request is invalid or means something else."""

@@ -76,7 +76,7 @@ class RunningStack:
     broker: RunningBroker
     parts: dict[str, AsyncExitStack] = field(default_factory=dict)
     # All parts share one process: with every method at once, calls outlast their deadlines.
-    at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(16))
+    at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(32))
 
     async def stop(self, part: str) -> None:
         """Stop a service or the broker."""

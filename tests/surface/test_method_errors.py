@@ -93,7 +93,7 @@ async def call_all(stack: RunningStack, requests: dict[str, Json] | None = None)
     )
     return {
         **dict(zip(names, outcomes, strict=True)),
-        **{name: await stack.call(name) for name in last},
+        **{name: await stack.call(name, (requests or {}).get(name)) for name in last},
     }
 
 
@@ -154,7 +154,11 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         await until(stack, "GetBudget", "GetStatus")
         seen["another replica has the lease, and nothing is stored yet"] = await call_all(stack)
         seen["another replica has the lease, and the breaker is acknowledged"] = await call_some(
-            stack, {"SetKillSwitch": {**RELEASE, "acknowledge_breaker": True}}
+            stack,
+            {
+                "SetKillSwitch": {**RELEASE, "acknowledge_breaker": True},
+                "RollBackParameters": REQUESTS["RollBackParameters"] | {"dry_run": False},
+            },
         )
         await reply(stack.store.delete(*map(keys.lease, SERVICES)))
         await reply(stack.store.xadd(keys.GUARD_DECISIONS, {"decision": DECISION}))
