@@ -10,14 +10,14 @@ T = TypeVar("T")
 
 @overload
 async def eventually(
-    probe: Callable[[], Awaitable[T]], *, within_s: float = 10.0, every_s: float = 0.02
+    probe: Callable[[], Awaitable[T]], *, within_s: float = 30.0, every_s: float = 0.02
 ) -> T: ...
 @overload
 async def eventually(
-    probe: Callable[[], T], *, within_s: float = 10.0, every_s: float = 0.02
+    probe: Callable[[], T], *, within_s: float = 30.0, every_s: float = 0.02
 ) -> T: ...
 async def eventually(
-    probe: Callable[[], T | Awaitable[T]], *, within_s: float = 10.0, every_s: float = 0.02
+    probe: Callable[[], T | Awaitable[T]], *, within_s: float = 30.0, every_s: float = 0.02
 ) -> T:
     """Call the probe until it returns a truthy value, and return that.
 
