@@ -76,7 +76,7 @@ async def test_fetcher_skips_bad_candles_and_continues_after_them(
             newest = now_s(SystemClock()) - 30
             return len(bars) > 100 and bars.time[-1] > newest and bars
 
-        bars = await eventually(continued, within_s=30)
+        bars = await eventually(continued)
         assert (bars.bid_l > 0).all()
         assert (bars.bid_h >= bars.bid_l).all()
         assert (bars.ask_c >= bars.bid_c).all()

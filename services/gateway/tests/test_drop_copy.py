@@ -1,11 +1,11 @@
 """Each fill of this stack matches a claim; one with its tag and no claim is another writer's."""
 
-import asyncio
 from typing import Any
 
 from sep.gateway.v1 import gateway_pb2 as pb
 from sep_kit.store.connection import Valkey
 from sep_paper_broker.app import RunningBroker
+from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer
 
 from .orders import FILLED, admin_fault, by_hand, close_trade, ledger, open_trades, place
@@ -77,8 +77,8 @@ async def test_reduction_sent_without_a_store_is_not_another_writers(
         assert {(t.own, t.client_tag) for t in await claimed()} == {(True, "sep")}
     # Its claim was written when the store was back, so a new gateway knows it too.
     async with start_gateway(VALKEY_URL=valkey.url) as gateway:
-        for _ in range(50):
-            if all(t.own for t in await fills_of(gateway)):
-                break
-            await asyncio.sleep(0.1)
-        assert {(t.own, t.client_tag) for t in await fills_of(gateway)} == {(True, "sep")}
+
+        async def known() -> bool:
+            return {(t.own, t.client_tag) for t in await fills_of(gateway)} == {(True, "sep")}
+
+        await eventually(known)

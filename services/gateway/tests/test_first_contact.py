@@ -109,7 +109,7 @@ async def test_access_lost_later_does_not_end_the_gateway(
         async def back() -> bool:
             return not await denied() and bool(await gateway.serves())
 
-        await eventually(back, within_s=30)
+        await eventually(back)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ async def test_gateway_waits_for_the_broker_at_start(start_gateway: Any, tmp_pat
         assert not await gateway.serves()
         settings = PaperSettings(port=port, token="a-secret-broker-token")
         async with serve_paper_broker(settings, clock=time.time_ns):
-            await eventually(gateway.serves, within_s=30)
+            await eventually(gateway.serves)
 
 
 async def test_gateway_waits_for_the_store_at_start(
@@ -39,7 +39,7 @@ async def test_gateway_waits_for_the_store_at_start(
     async with start_gateway(VALKEY_URL=valkey.url) as gateway:
         assert not await gateway.serves()
         valkey.start()
-        await eventually(gateway.serves, within_s=30)
+        await eventually(gateway.serves)
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,10 @@ async def test_lost_response_is_unknown_and_never_rejected(
         "status-502-1": ({"kind": "status", "status": 502}, False),
     }
     async with start_gateway(OANDA_TIMEOUT_SEC="1") as gateway:
-        before = (await gateway.stub.GetAccount(pb.GetAccountRequest())).last_transaction_id
+        account = pb.GetAccountRequest()
+        before = (
+            await eventually(lambda: call(gateway.stub.GetAccount, account, peer="g"))
+        ).last_transaction_id
         for name, (fault, _arrived) in faults.items():
             broker.faults.add({**fault, "method": "POST", "times": 1})
             assert (await place(gateway, order(name))).state == UNKNOWN

@@ -85,4 +85,4 @@ async def test_transaction_that_does_not_exist_is_demanded_for_seconds_only(gate
         return bool(found.last_transaction_id == placed.last_transaction_id)
 
     assert not await answered()
-    await eventually(answered, within_s=30)
+    await eventually(answered)

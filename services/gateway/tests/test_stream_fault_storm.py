@@ -102,7 +102,7 @@ class Faults:
         """Keep the connection open and drop its data until the gateway notices."""
         before = await self.breaks()
         fault = self._board.add(self._of("silent_stream"))
-        await eventually(lambda: self._more_than(before), within_s=30)
+        await eventually(lambda: self._more_than(before))
         self._board.remove(fault.id)
 
     async def short_silence(self) -> None:
@@ -115,7 +115,7 @@ class Faults:
         """The broker's end disappears without closing the connection."""
         before = await self.breaks()
         await self._used(self._board.add(self._of("half_open_stream", times=1)))
-        await eventually(lambda: self._more_than(before), within_s=30)
+        await eventually(lambda: self._more_than(before))
 
     async def half_open_at_start(self) -> None:
         """The next connection is accepted, and its request gets no response."""
@@ -130,7 +130,7 @@ class Faults:
         return await self.breaks() > count
 
     async def _used(self, fault: Any) -> None:
-        await eventually(lambda: fault.id not in {f.id for f in self._board.faults}, within_s=30)
+        await eventually(lambda: fault.id not in {f.id for f in self._board.faults})
 
 
 async def trade(broker: RunningBroker, history: list[tuple[int, int]]) -> None:
@@ -241,7 +241,7 @@ async def test_three_hundred_faults_serve_no_outdated_price_and_leave_no_gap(
                 link = await read_document(store, BrokerLinkRecord, keys.BROKER_LINK)
                 return bool(link and link.ledger_contiguous and link.last_transaction_id == newest)
 
-            await eventually(contiguous, within_s=30)
+            await eventually(contiguous)
             requested = await gateway.metrics('sep_oanda_requests_total{endpoint="pricing"')
     assert sum(breaks) >= 3 * EACH
     assert seen.outdated == []

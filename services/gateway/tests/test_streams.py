@@ -9,6 +9,7 @@ from sep.gateway.v1 import gateway_pb2 as pb
 from sep_gateway.domain.backoff import backoff_s
 from sep_gateway.domain.ledger import Ledger, disagreement
 from sep_gateway.domain.transactions import Transaction, TransactionPage
+from sep_kit.errors import BrokerUnavailableError
 from sep_kit.grpc.client import call
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey
@@ -17,7 +18,10 @@ from sep_kit.store.records import BrokerLinkRecord
 from sep_paper_broker.app import RunningBroker
 from sep_testing.eventually import eventually
 
+# For what happens once a stream is silent. A machine that stalls is silent too: where a break must
+# not happen, or prices must arrive in time, the limit is PATIENT.
 QUICK = {"OANDA_STREAM_SILENCE_SEC": "0.8"}
+PATIENT = {"OANDA_STREAM_SILENCE_SEC": "8"}
 
 
 async def connected(gateway: Any, stream: str, expected: float = 1) -> bool:
@@ -36,7 +40,9 @@ async def requests(gateway: Any, endpoint: str) -> float:
 
 
 async def prices(gateway: Any) -> list[pb.Price]:
-    response = await call(gateway.stub.GetPricing, pb.GetPricingRequest(), peer="gateway")
+    response = await call(
+        gateway.stub.GetPricing, pb.GetPricingRequest(), peer="gateway", deadline_s=20
+    )
     assert {c.currency for c in response.home_conversions} == {"EUR", "USD", "JPY"}
     return list(response.prices)
 
@@ -48,22 +54,27 @@ async def link(store: Valkey) -> BrokerLinkRecord:
 
 
 async def test_prices_come_from_the_stream_while_it_is_open(start_gateway: Any) -> None:
-    async with start_gateway(**QUICK) as gateway:
+    async with start_gateway(**PATIENT) as gateway:
         await eventually(lambda: both_connected(gateway))
-        await prices(gateway)
-        sent = await requests(gateway, "pricing")
-        first = {p.instrument: p.ts_ms for p in await prices(gateway)}
 
-        async def moved() -> bool:
-            found = {p.instrument: p.ts_ms for p in await prices(gateway)}
-            return all(found[name] > ts for name, ts in first.items())
+        async def moved_without_a_request() -> bool:
+            # Conversions are requested every ten seconds, which one attempt may run into.
+            first = {p.instrument: p.ts_ms for p in await prices(gateway)}
+            sent = await requests(gateway, "pricing")
+            found: dict[str, pb.Price] = {}
 
-        await eventually(moved)
-        for price in await prices(gateway):
-            assert 0 < Decimal(price.bid) < Decimal(price.ask)
-            assert price.tradeable
-            assert price.ts_ms > time.time() * 1000 - 5000  # noqa: TID251 - the broker uses real time
-        assert await requests(gateway, "pricing") == sent
+            async def moved() -> bool:
+                found.update({p.instrument: p for p in await prices(gateway)})
+                return all(found[name].ts_ms > ts for name, ts in first.items())
+
+            await eventually(moved)
+            for price in found.values():
+                assert 0 < Decimal(price.bid) < Decimal(price.ask)
+                assert price.tradeable
+                assert price.ts_ms > time.time() * 1000 - 5000  # noqa: TID251 - the broker uses real time
+            return await requests(gateway, "pricing") == sent
+
+        await eventually(moved_without_a_request)
 
 
 async def test_silent_stream_is_dropped_and_prices_are_requested(
@@ -74,9 +85,16 @@ async def test_silent_stream_is_dropped_and_prices_are_requested(
         fault = broker.faults.add({"kind": "silent_stream"})
         await eventually(lambda: connected(gateway, "prices", 0))
         await eventually(lambda: connected(gateway, "transactions", 0))
-        sent = await requests(gateway, "pricing")
-        assert len(await prices(gateway)) == 2
-        assert await requests(gateway, "pricing") == sent + 1
+
+        async def requested() -> bool:
+            sent = await requests(gateway, "pricing")
+            try:
+                assert len(await prices(gateway)) == 2
+            except BrokerUnavailableError:
+                return False  # a response later than the limit, on a machine that stalls
+            return await requests(gateway, "pricing") == sent + 1
+
+        await eventually(requested)
         broker.faults.remove(fault.id)
         await eventually(lambda: both_connected(gateway))
 
@@ -91,8 +109,8 @@ async def test_stream_that_fails_to_open_is_retried(
         {"kind": "hang"},
     ):
         broker.faults.add({**fault, "path": "/stream", "times": 1})
-    async with start_gateway(**QUICK) as gateway:
-        await eventually(lambda: both_connected(gateway), within_s=30)
+    async with start_gateway(**PATIENT) as gateway:
+        await eventually(lambda: both_connected(gateway))
         assert not broker.faults.faults
         breaks = await gateway.metrics("sep_oanda_stream_breaks_total")
         assert sum(breaks.values()) == 3
@@ -141,7 +159,7 @@ async def test_ledger_gap_is_published_until_it_is_closed(
         assert not now.connected
         assert (await gateway.metrics("sep_ledger_contiguous"))["sep_ledger_contiguous"] == 0
         broker.faults.clear()
-        await eventually(lambda: contiguous(True), within_s=30)
+        await eventually(lambda: contiguous(True))
 
 
 async def test_ledger_gap_stays_open_while_the_brokers_lists_disagree(
@@ -163,7 +181,7 @@ async def test_ledger_gap_stays_open_while_the_brokers_lists_disagree(
 
         await eventually(lambda: contiguous(False))
         broker.faults.clear()
-        await eventually(lambda: contiguous(True), within_s=30)
+        await eventually(lambda: contiguous(True))
 
 
 def test_transaction_lists_are_compared_within_their_common_range() -> None:
@@ -180,7 +198,7 @@ async def test_duplicate_and_missing_heartbeats_do_not_break_a_stream(
     start_gateway: Any, broker: RunningBroker
 ) -> None:
     broker.faults.add({"kind": "duplicate_heartbeat", "times": 4})
-    async with start_gateway(**QUICK) as gateway:
+    async with start_gateway(**PATIENT) as gateway:
         await eventually(lambda: both_connected(gateway))
         await eventually(lambda: not broker.faults.faults)
         breaks = await gateway.metrics("sep_oanda_stream_breaks_total")
@@ -207,7 +225,8 @@ def test_backoff_grows_to_a_limit_with_jitter() -> None:
 
 
 async def test_streams_close_at_once_when_the_gateway_stops(start_gateway: Any) -> None:
-    async with start_gateway(**QUICK) as gateway:
+    async with start_gateway(OANDA_STREAM_SILENCE_SEC="60") as gateway:
         await eventually(lambda: both_connected(gateway))
         stopping = asyncio.get_running_loop().time()
-    assert asyncio.get_running_loop().time() - stopping < 2.0
+    # Not only once the streams have been silent for a minute.
+    assert asyncio.get_running_loop().time() - stopping < 10

@@ -139,6 +139,15 @@ async def test_token_is_in_no_error_and_no_repr(broker: RunningBroker) -> None:
 
 
 async def test_urgent_requests_go_before_those_that_wait() -> None:
+    runs = [await _urgent_among_reads() for _ in range(5)]
+    # A machine that stalls spoils one or two of them.
+    assert min(urgent_s for urgent_s, _ in runs) < 0.15
+    # The one that was cancelled took no slot: five waits of 50 ms.
+    assert min(all_s for _, all_s in runs) < 0.29
+
+
+async def _urgent_among_reads() -> tuple[float, float]:
+    """Seconds until an urgent request among six reads passes, and until all have."""
     throttle = Throttle(
         "slow", RateLimit(per_second=20, burst=1), GatewayMetrics(CollectorRegistry())
     )
@@ -154,11 +163,10 @@ async def test_urgent_requests_go_before_those_that_wait() -> None:
     cancelled.cancel()
     started = asyncio.get_running_loop().time()
     await go("order", urgent=True)
-    assert asyncio.get_running_loop().time() - started < 0.15
+    urgent_s = asyncio.get_running_loop().time() - started
     await asyncio.gather(*reads)
     assert order == ["read 0", "order", "read 1", "read 3", "read 4", "read 5"]
-    # The one that was cancelled took no slot: five waits of 50 ms.
-    assert asyncio.get_running_loop().time() - started < 0.4
+    return urgent_s, asyncio.get_running_loop().time() - started
 
 
 async def test_order_does_not_wait_for_connections_that_slow_reads_hold(
@@ -167,14 +175,15 @@ async def test_order_does_not_wait_for_connections_that_slow_reads_hold(
     metrics = GatewayMetrics(CollectorRegistry())
     fast = Throttle("fast", RateLimit(per_second=1000, burst=100), metrics)
     http = OandaHttp(
-        broker.url, SecretStr(broker.settings.token), 3.0, Throttles(fast, fast), metrics
+        broker.url, SecretStr(broker.settings.token), 40.0, Throttles(fast, fast), metrics
     )
     oanda = OandaBroker(http, broker.settings.account)
-    broker.faults.add({"kind": "latency", "seconds": 2, "path": "openPositions"})
+    broker.faults.add({"kind": "latency", "seconds": 15, "path": "openPositions", "times": 100})
     reads = [asyncio.create_task(oanda.positions()) for _ in range(20)]
-    await asyncio.sleep(0.1)
+    # Seven connections are all that reads may hold.
+    await eventually(lambda: broker.faults.faults[0].times == 100 - 7)
     order = MarketOrder(client_order_id="an-order-1", instrument="EUR_USD", units=Decimal(1))
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         assert (await oanda.create_market_order(order)).state is OrderState.FILLED
     for read in reads:
         read.cancel()

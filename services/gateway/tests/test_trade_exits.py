@@ -80,16 +80,19 @@ async def test_close_under_one_id_happens_once(
 async def test_close_that_never_arrived_is_not_found_and_can_be_told_from_one_in_flight(
     start_gateway: Any, broker: RunningBroker
 ) -> None:
-    async with start_gateway(OANDA_TIMEOUT_SEC="0.5") as gateway:
+    async with start_gateway(OANDA_TIMEOUT_SEC="5") as gateway:
         await place(gateway, "an-order-1")
         (trade,) = await units(gateway)
         broker.faults.add({"kind": "reset_before", "method": "PUT", "times": 1})
         assert (await close_trade(gateway, trade, "a-close-1", units="40")).state == UNKNOWN
         found = await outcome(gateway, "a-close-1")
         assert (found.state, found.reason) == (UNKNOWN, "MAY_BE_IN_FLIGHT")
-        while found.state == UNKNOWN:
+
+        async def settled() -> Any:
             found = await outcome(gateway, "a-close-1")
-        assert found.state == NOT_FOUND
+            return None if found.state == UNKNOWN else found
+
+        assert (await eventually(settled)).state == NOT_FOUND
         assert await units(gateway) == {trade: 100}
 
 
@@ -98,7 +101,7 @@ async def test_close_that_never_arrived_is_not_taken_for_the_one_that_followed(
     start_gateway: Any, broker: RunningBroker, part: str
 ) -> None:
     """Both look alike in the ledger; a gateway that starts anew tells them apart as well."""
-    async with start_gateway(OANDA_TIMEOUT_SEC="2") as gateway:
+    async with start_gateway(OANDA_TIMEOUT_SEC="5") as gateway:
         await place(gateway, "an-order-1")
         (trade,) = await units(gateway)
         broker.faults.add({"kind": "reset_before", "method": "PUT", "times": 1})
@@ -110,7 +113,7 @@ async def test_close_that_never_arrived_is_not_taken_for_the_one_that_followed(
             return None if found.state == UNKNOWN else found
 
         assert (await eventually(settled)).state == NOT_FOUND
-    async with start_gateway(OANDA_TIMEOUT_SEC="2") as gateway:
+    async with start_gateway(OANDA_TIMEOUT_SEC="5") as gateway:
         await eventually(gateway.serves)
         assert (await outcome(gateway, "a-close-1")).state == NOT_FOUND
         assert (await outcome(gateway, "a-close-2")).state == FILLED

@@ -79,6 +79,8 @@ class MemoryBroker:
         self._placing = False
         self.overlapped = False
         self.events: list[LedgerEvent] = []
+        self.views_end: int | None = None
+        """Account and trades end at this transaction of the ledger; None for its last."""
         self._demanded = Counter[int]()
         self.nav: Decimal | None = None
         """NAV as the broker sends it; the balance when None."""
@@ -128,7 +130,7 @@ class MemoryBroker:
             nav=self.balance if self.nav is None else self.nav,
             margin_used=used,
             margin_available=self.balance - used,
-            last_transaction_id=str(len(self.events)),
+            last_transaction_id=str(self._shown),
         )
 
     async def trades(self, since_id: int = 0) -> OpenTrades:
@@ -149,7 +151,7 @@ class MemoryBroker:
         ]
         return OpenTrades(
             trades=tuple(sorted([*own, *by_hand], key=lambda t: int(t.id))),
-            last_transaction_id=str(len(self.events)),
+            last_transaction_id=str(self._shown),
         )
 
     async def prices(self, instruments: Sequence[str]) -> Prices:
@@ -200,12 +202,16 @@ class MemoryBroker:
         self._check_available()
         return self.fills.get(intent.client_order_id)
 
+    @property
+    def _shown(self) -> int:
+        return len(self.events) if self.views_end is None else self.views_end
+
     def _check_includes(self, since_id: int) -> None:
         """As the gateway: refused at first, and given without it once it is sure not to exist."""
-        if since_id > len(self.events):
+        if since_id > self._shown:
             self._demanded[since_id] += 1
-            # Account and trades are read together: twice each.
-            if self._demanded[since_id] <= 4:
+            # Account and trades are read together: twice each. What the ledger has does exist.
+            if since_id <= len(self.events) or self._demanded[since_id] <= 4:
                 raise StaleViewError(f"transaction {since_id} is not in the account yet")
 
     def _check_available(self) -> None:

@@ -300,7 +300,7 @@ async def test_a_transaction_that_an_answer_named_by_mistake_stops_no_cycle_for_
                 return not (await reader.read()).behind
             return False
 
-        await eventually(read_again, within_s=30)
+        await eventually(read_again)
         assert watermark.newest == newest
 
 

@@ -89,7 +89,7 @@ def serve_gateway(valkey: ValkeyServer, paper: RunningBroker, **changed: str) ->
         "OANDA_API_URL": paper.url,
         "OANDA_STREAM_URL": paper.url,
         "OANDA_API_TOKEN": paper.settings.token,
-        "OANDA_TIMEOUT_SEC": "1",
+        "OANDA_TIMEOUT_SEC": "5",
         "HOTBAND_PAIRS": "EUR_USD,USD_JPY",
         "CANDLE_BACKFILL_DAYS": "0.02",
         **changed,

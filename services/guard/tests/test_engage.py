@@ -90,7 +90,7 @@ async def stack(valkey: ValkeyServer, tmp_path: Path) -> AsyncIterator[Stack]:
         async def trades() -> bool:
             return await made.entry(f"warm-{time.time_ns()}") == "ORDER_STATE_FILLED"
 
-        await eventually(trades, within_s=30)
+        await eventually(trades)
         yield made
 
 
@@ -100,6 +100,21 @@ async def engage(guard: Any, *, engaged: bool = True) -> pb.SetKillSwitchRespons
         guard.SetKillSwitch, request, peer="guard", deadline_s=10
     )
     return response
+
+
+async def quickest_pending_engage(guard: Any) -> float:
+    """Seconds of the quickest of three engages that the store can't take.
+
+    A machine that stalls spoils one of them; an engage that waits for the store takes seconds each
+    time.
+    """
+    seconds = []
+    for _ in range(3):
+        began = time.monotonic()
+        response = await engage(guard)
+        seconds.append(time.monotonic() - began)
+        assert (response.kill_switch, response.durable) == (True, False)
+    return min(seconds)
 
 
 async def state(guard: Any) -> bool:
@@ -121,10 +136,7 @@ async def test_an_engage_while_the_store_restarts_holds_one_second_later(stack: 
     async with stack.guard() as guard:
         await eventually(lambda: is_released(guard))
         stack.valkey.kill()
-        began = time.monotonic()
-        response = await engage(guard)
-        assert time.monotonic() - began < 2
-        assert (response.kill_switch, response.durable) == (True, False)
+        assert await quickest_pending_engage(guard) < 2
         stack.valkey.start()
         assert await state(guard)
         assert await stack.entry("after-the-restart") == "KILL_SWITCH"
@@ -147,18 +159,15 @@ async def test_an_engage_while_the_store_hangs_is_answered_at_once_and_written_w
     async with stack.guard() as guard:
         await eventually(lambda: is_released(guard))
         stack.valkey.freeze()
-        began = time.monotonic()
-        response = await engage(guard)
         # Half a second for the store, and no more than 0.3 s for the gateway.
-        assert time.monotonic() - began < 1.5
-        assert (response.kill_switch, response.durable) == (True, False)
+        assert await quickest_pending_engage(guard) < 1.5
         assert {f.name for f in stack.folder.iterdir()} == {
             "kill_switch.guard.json", "kill_switch.gateway.json",
         }  # fmt: skip
         assert await state(guard)
         stack.valkey.thaw()
         assert await stack.entry("after-the-hang") == "KILL_SWITCH"
-        await eventually(lambda: is_stored(stack, b"1"), within_s=30)
+        await eventually(lambda: is_stored(stack, b"1"))
         await eventually(lambda: none_left(stack))
         # Once it is written, one more is durable.
         assert (await engage(guard)).durable
@@ -173,7 +182,7 @@ async def test_a_pending_engage_survives_a_restart_of_guard_and_store(stack: Sta
         assert await state(guard)
         stack.valkey.start()
         assert await state(guard)
-        await eventually(lambda: is_stored(stack, b"1"), within_s=30)
+        await eventually(lambda: is_stored(stack, b"1"))
 
 
 async def test_a_release_without_the_store_is_refused_and_releases_nothing(stack: Stack) -> None:

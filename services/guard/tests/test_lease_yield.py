@@ -115,7 +115,7 @@ class Stack:
             await self.feed.all_clear(EUR_USD=0.05)
             return self.held()
 
-        await eventually(is_held, within_s=30)
+        await eventually(is_held)
 
 
 @pytest.fixture
@@ -152,10 +152,10 @@ async def test_a_holder_without_the_gateway_yields_and_the_other_closes_what_is_
         await stack.open_a_position()
         first = await stack.holder()
         async with stack.guard(stack.gateway) as other:
-            await eventually(lambda: can_plan(other), within_s=20)
+            await eventually(lambda: can_plan(other))
             stack.line.cut()
             await stack.feed.weights()
-            await eventually(lambda: is_true(lambda: not stack.held()), within_s=30)
+            await eventually(lambda: is_true(lambda: not stack.held()))
             assert await stack.holder() not in ("", first)
             assert await dry_run(cut_off)
 
@@ -175,10 +175,10 @@ async def test_a_holder_without_the_gateway_stays_while_none_waits_and_works_on_
         loop = asyncio.get_running_loop()
         until = loop.time() + 2 * GRACE_S
         # Past its grace it still holds the lease, since none waits.
-        await eventually(lambda: is_true(lambda: loop.time() > until), within_s=3 * GRACE_S)
+        await eventually(lambda: is_true(lambda: loop.time() > until))
         assert await stack.holder() == first
         stack.line.mend()
-        await eventually(lambda: is_true(lambda: not stack.held()), within_s=30)
+        await eventually(lambda: is_true(lambda: not stack.held()))
         assert await reply(stack.store.get(keys.lease_counter("guard"))) == token
 
 

@@ -58,7 +58,7 @@ async def test_a_guard_that_can_not_record_is_not_serving_until_it_can(
             running_service("guard", settings, build) as address,
             grpc.aio.insecure_channel(address) as channel,
         ):
-            await eventually(lambda: serves(channel), within_s=30)
+            await eventually(lambda: serves(channel))
             await reply(store.config_set("maxmemory", "1"))
             try:
                 await eventually(lambda: is_down(channel))

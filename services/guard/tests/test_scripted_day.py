@@ -300,7 +300,7 @@ async def day(
             GatewaySettings,
             {
                 **common, "OANDA_API_URL": paper.url, "OANDA_STREAM_URL": paper.url,
-                "OANDA_API_TOKEN": TOKEN, "OANDA_TIMEOUT_SEC": "2", "CANDLE_BACKFILL_DAYS": "0.02",
+                "OANDA_API_TOKEN": TOKEN, "OANDA_TIMEOUT_SEC": "5", "CANDLE_BACKFILL_DAYS": "0.02",
             },
         )  # fmt: skip
         gateway = await stack.enter_async_context(
