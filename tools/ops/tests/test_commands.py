@@ -336,6 +336,38 @@ def test_a_flatten_that_fails_names_the_id_to_go_on_with(stack: FakeStack, key_f
     assert f"go on with --flatten-id {FLATTEN_ID}" in output
 
 
+def test_a_flatten_of_one_instrument_names_it_in_every_call(
+    stack: FakeStack, key_file: Path
+) -> None:
+    stack.will_answer("/api/flatten", flatten_plan(), (200, flattened()))
+    code, output = flatten(stack, key_file, "--instrument", "EUR_USD")
+    assert code == 0, output
+    assert "nothing of it is held; EUR_USD takes no entry" in output
+    assert "kill switch" not in output
+    plan, execute = (body for _, _, body in stack.calls)
+    assert (plan["dry_run"], execute["dry_run"]) == (True, False)
+    assert plan["instrument"] == execute["instrument"] == "EUR_USD"
+
+
+def test_a_dry_run_of_one_instruments_flatten_locks_nothing(
+    stack: FakeStack, key_file: Path
+) -> None:
+    stack.will_answer("/api/flatten", flatten_plan())
+    code, output = flatten(stack, key_file, "--instrument", "EUR_USD", "--dry-run")
+    assert code == 0, output
+    assert "nothing was locked, nothing was sent" in output
+    assert [body["dry_run"] for _, _, body in stack.calls] == [True]
+
+
+def test_a_flatten_of_what_is_no_instrument_is_refused_before_any_call(
+    stack: FakeStack, key_file: Path
+) -> None:
+    code, output = flatten(stack, key_file, "--instrument", "EURUSD")
+    assert code == 2, output
+    assert "'EURUSD': a name such as EUR_USD" in output
+    assert not stack.calls
+
+
 LOCK = {
     "instrument": "USD_JPY",
     "cause": "manual",

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 
 from sep_guard.domain.checks import Candidate, Check, Either, Refusal
+from sep_guard.domain.limits import GuardLimits
 from sep_guard.domain.risk.breaker import BreakerCause
 from sep_guard.domain.stop_guard import fault_of
+from sep_guard.domain.view import View
 
 _SUPPORTED = Check(Refusal.ACCOUNT_KIND, True, "supported", "supported")
 _CURRENT = Either.of(Refusal.VIEW_STALE, "current", "older than a known transaction")
@@ -14,9 +16,8 @@ _ALL_READ = Check(Refusal.TRADE_UNREADABLE, True, "none", "none")
 _ALL_STOPPED = Check(Refusal.STOP_MISSING, True, "none", "none")
 
 
-def check_account(candidate: Candidate) -> Iterable[Check]:
+def check_account(view: View, limits: GuardLimits) -> tuple[Check, ...]:  # noqa: ARG001
     """An account that can be traded, seen as it is now, by this stack alone."""
-    view = candidate.view
     kinds = ", ".join(view.account.unsupported)
     return (
         Check(Refusal.ACCOUNT_KIND, False, kinds, "supported") if kinds else _SUPPORTED,

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from sep_guard.domain.actions import Action, Kind
 from sep_guard.domain.budget import Budget, Capacity, budget_of
-from sep_guard.domain.checks import Check
+from sep_guard.domain.checks import Check, SharedChecks
+from sep_guard.domain.entry_checks import shared_checks
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
 from sep_guard.domain.market import ZERO, Market
 from sep_guard.domain.risk.exposure import Bound
@@ -14,12 +15,25 @@ from sep_guard.domain.target_side import TargetSide, target_side
 from sep_guard.domain.view import View
 
 
+class Common(NamedTuple):
+    """What the cases of a view have in common: the account's budget, and the shared checks."""
+
+    budget: Budget
+    checks: SharedChecks
+
+    @classmethod
+    def of(cls, view: View, limits: GuardLimits) -> "Common":
+        """What all cases of a view have in common."""
+        return cls(budget_of(view.account, limits.portfolio), shared_checks(view, limits))
+
+
 class Case(NamedTuple):
     """One instrument of a view.
 
     ``current`` are the signed units that this stack manages, ``side`` their sign; ``wanted``
-    is the side to be on; ``weight`` is 0 without a weight; ``per_unit`` is the margin of one
-    unit, None where it is unknown.
+    is the side to be on; ``weight`` is 0 without a weight; ``unit_value`` and ``per_unit`` are
+    the value and the margin of one unit, None where they are unknown; ``shared`` are the
+    conditions of an entry that are the same for every instrument of the view.
     """
 
     view: View
@@ -31,7 +45,9 @@ class Case(NamedTuple):
     side: int
     wanted: TargetSide
     weight: Decimal
+    unit_value: Decimal | None
     per_unit: Decimal | None
+    shared: SharedChecks
 
     @classmethod
     def of(
@@ -40,22 +56,25 @@ class Case(NamedTuple):
         market: Market,
         limits: GuardLimits,
         capacity: Capacity,
-        budget: Budget | None = None,
+        common: Common | None = None,
     ) -> "Case":
-        """The case of one market. The account's budget is computed where it is not given."""
+        """The case of one market. What all cases have in common is computed if not given."""
+        common = common or Common.of(view, limits)
         current = managed_units(market, limits.portfolio)
-        side = sign(current)
+        side, unit_value = sign(current), market.value_per_unit
         return cls(
             view=view,
             market=market,
             limits=limits,
             capacity=capacity,
-            budget=budget or budget_of(view.account, limits.portfolio),
+            budget=common.budget,
             current=current,
             side=side,
             wanted=target_side(view, market, side, limits.entry),
             weight=view.weight(market.instrument.name),
-            per_unit=market.margin_per_unit,
+            unit_value=unit_value,
+            per_unit=None if unit_value is None else market.margin_of(unit_value),
+            shared=common.checks,
         )
 
     def hold(

@@ -1,7 +1,8 @@
 """One condition of an entry: its result, its reason, and what it is checked on."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -85,20 +86,34 @@ class Either:
         return self.passed if passed else self.failed
 
 
+ViewCheck = Callable[[View, GuardLimits], tuple[Check, ...]]
+"""Conditions that are the same for every instrument of a view."""
+
+SharedChecks = Mapping[ViewCheck, tuple[Check, ...]]
+"""What the conditions of a view came to: made once for all of its instruments."""
+
+
 class Candidate(NamedTuple):
     """The instrument that an entry is checked for, in its view.
 
     ``thresholds`` are the limits of its entry, the stricter ones of its signal's parameters
-    included.
+    included; ``mid`` is the middle of its quote, None without one.
     """
 
     view: View
     market: Market
     limits: GuardLimits
     thresholds: EntryLimits
+    shared: SharedChecks
+    mid: Decimal | None
 
 
 EntryCheck = Callable[[Candidate], Iterable[Check]]
+
+
+def of_view(check: ViewCheck) -> EntryCheck:
+    """The condition of a view, in a list of conditions of an instrument."""
+    return lambda candidate: candidate.shared[check]
 
 
 def failed(checks: tuple[Check, ...]) -> tuple[Refusal, ...]:

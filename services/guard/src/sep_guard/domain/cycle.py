@@ -5,8 +5,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from sep_guard.domain.actions import Action, Kind, Plan
-from sep_guard.domain.budget import Budget, Capacity, budget_of, sizing_base, weight_cap
-from sep_guard.domain.case import managed_units
+from sep_guard.domain.budget import Capacity, sizing_base, weight_cap
+from sep_guard.domain.case import Common, managed_units
 from sep_guard.domain.decision import decide
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
 from sep_guard.domain.margin_ceiling import share_to_keep
@@ -28,7 +28,8 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
     its lists ``RULES``, ``CHECKS`` and ``LIMITERS``.
     """
     portfolio = limits.portfolio
-    budget = budget_of(view.account, portfolio)
+    common = Common.of(view, limits)
+    budget = common.budget
     share = share_to_keep(view.account, view.markets.values(), portfolio)
     free = max(ZERO, budget.ceiling - view.account.margin_used)
     capacity = Capacity(
@@ -39,7 +40,7 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
         share=share,
     )
     names = _by_weight(view)
-    reductions = _reductions(view, names, limits, capacity, budget)
+    reductions = _reductions(view, names, limits, capacity, common)
     capacity = _after_reductions(view, capacity, reductions)
     others: list[Action] = []
     passed = PassedLimits()
@@ -47,12 +48,13 @@ def plan_cycle(view: View, limits: GuardLimits) -> Plan:
         if name in reductions:
             continue
         market = view.markets[name]
-        action = decide(view, market, limits, capacity, budget)
+        action = decide(view, market, limits, capacity, common)
         capacity = _after(capacity, market, action)
         passed = passed.after(action, view.now_ms)
         if passed.trip is not None:
             # The breaker holds from here on, for the entries of this cycle as well.
             view = replace(view, risk=replace(view.risk, tripped=passed.trip.cause))
+            common = Common.of(view, limits)
         others.append(action)
     return Plan(
         actions=(*reductions.values(), *others),
@@ -69,11 +71,11 @@ def _reductions(
     names: Sequence[str],
     limits: GuardLimits,
     capacity: Capacity,
-    budget: Budget,
+    common: Common,
 ) -> dict[str, Action]:
     """The reductions of a cycle: they depend on no entry, and entries depend on them."""
     held = (n for n in names if managed_units(view.markets[n], limits.portfolio))
-    decided = {name: decide(view, view.markets[name], limits, capacity, budget) for name in held}
+    decided = {name: decide(view, view.markets[name], limits, capacity, common) for name in held}
     return {name: a for name, a in decided.items() if a.kind is Kind.REDUCTION}
 
 

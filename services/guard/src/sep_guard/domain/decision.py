@@ -4,8 +4,8 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from sep_guard.domain.actions import Action, Kind
-from sep_guard.domain.budget import Budget, Capacity, capped_weight
-from sep_guard.domain.case import Case
+from sep_guard.domain.budget import Capacity, capped_weight
+from sep_guard.domain.case import Case, Common
 from sep_guard.domain.checks import Refusal, failed
 from sep_guard.domain.entry_checks import check_entry
 from sep_guard.domain.entry_decision import decide_entry
@@ -26,15 +26,15 @@ def decide(
     market: Market,
     limits: GuardLimits,
     capacity: Capacity,
-    budget: Budget | None = None,
+    common: Common | None = None,
 ) -> Action:
     """Decide on one instrument.
 
     Args:
         capacity: what the portfolio leaves after the entries decided before this one.
-        budget: the account's, where it has been computed already.
+        common: what all decisions of the view share, where it has been computed already.
     """
-    case = Case.of(view, market, limits, capacity, budget)
+    case = Case.of(view, market, limits, capacity, common)
     for rule in RULES:
         action = rule(case)
         if action is not None:
@@ -97,7 +97,7 @@ def hold_without_price(case: Case) -> Action | None:
         return None
     if case.side:
         return case.hold(case.current, (Refusal.NOT_TRADEABLE,))
-    checks = check_entry(case.view, case.market, case.limits)
+    checks = check_entry(case.view, case.market, case.limits, case.shared)
     return case.refuse(case.current, failed(checks), checks)
 
 

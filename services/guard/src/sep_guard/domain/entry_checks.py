@@ -1,7 +1,8 @@
 """GuardEvaluator: the conditions of an entry. All are checked, and every failure is listed.
 
 ``CHECKS`` is the one list of them. A new condition that allows or forbids an entry is a
-function of the ``EntryCheck`` type, added to the list, with its reason in ``Refusal``. A limit
+function of the ``EntryCheck`` type, added to the list, with its reason in ``Refusal``; one that
+is the same for every instrument is a ``ViewCheck``, added to ``VIEW_CHECKS`` as well. A limit
 that can cut an entry's size is a limiter (``entry_limiters.LIMITERS``).
 """
 
@@ -12,16 +13,27 @@ from itertools import chain
 from sep_fx.freshness import age_of
 
 from sep_guard.domain.account_checks import check_account, check_trades
-from sep_guard.domain.checks import Candidate, Check, Either, EntryCheck, Refusal
+from sep_guard.domain.checks import (
+    Candidate,
+    Check,
+    Either,
+    EntryCheck,
+    Refusal,
+    SharedChecks,
+    ViewCheck,
+    of_view,
+)
 from sep_guard.domain.cooldowns import check_entry_cooldown
 from sep_guard.domain.limits import GuardLimits
 from sep_guard.domain.margin_gate import margin_gate_open
 from sep_guard.domain.market import Market, Weights
 from sep_guard.domain.risk.checks import (
-    check_exposure,
+    check_currency,
+    check_leverage,
     check_locks,
     check_reference_price,
     check_risk_state,
+    check_turnover,
 )
 from sep_guard.domain.target_side import near_week_end
 from sep_guard.domain.thresholds import in_force
@@ -40,17 +52,33 @@ _LINK = Either.of(Refusal.BROKER_LINK, "sound", "broken")
 _ORDER_KNOWN = Either.of(Refusal.ORDER_UNKNOWN, "none", "an order of unknown outcome")
 
 
-def check_entry(view: View, market: Market, limits: GuardLimits) -> tuple[Check, ...]:
-    """Every condition of an entry in one instrument now. What can't be read does not pass."""
+def check_entry(
+    view: View, market: Market, limits: GuardLimits, shared: SharedChecks | None = None
+) -> tuple[Check, ...]:
+    """Every condition of an entry in one instrument now. What can't be read does not pass.
+
+    Args:
+        shared: the conditions of the view, where they have been checked already.
+    """
     candidate = Candidate(
-        view=view, market=market, limits=limits, thresholds=in_force(limits.entry, market.signal)
+        view,
+        market,
+        limits,
+        thresholds=in_force(limits.entry, market.signal),
+        shared=shared or shared_checks(view, limits),
+        mid=market.quote.mid if market.quote else None,
     )
     return tuple(chain.from_iterable([check(candidate) for check in CHECKS]))
 
 
-def check_controls(candidate: Candidate) -> Iterable[Check]:
+def shared_checks(view: View, limits: GuardLimits) -> SharedChecks:
+    """The conditions that are the same for every instrument of a view."""
+    return {check: check(view, limits) for check in VIEW_CHECKS}
+
+
+def check_controls(view: View, limits: GuardLimits) -> tuple[Check, ...]:  # noqa: ARG001
     """Kill switch, READ_ONLY, and live trading."""
-    controls = candidate.view.controls
+    controls = view.controls
     return (
         _KILL_SWITCH.check(not controls.kill_switch),
         _READ_ONLY.check(not controls.read_only),
@@ -93,22 +121,23 @@ def check_freshness(candidate: Candidate) -> Iterable[Check]:
 def check_price(candidate: Candidate) -> Iterable[Check]:
     """Spread, tradeability, and the distance of the stop."""
     market, limits = candidate.market, candidate.thresholds
-    quote = market.quote
+    quote, mid = market.quote, candidate.mid
     bracket = market.signal.bracket if market.signal else None
-    spread = quote.spread_bps if quote else None
+    spread = quote.ask - quote.bid if quote else None
+    spread_bps = spread / mid * 10_000 if spread is not None and mid else None
     obstacle = _not_tradeable(market)
     far_enough = (
-        quote is not None
+        spread is not None
         and bracket is not None
-        and (bracket.max_spread is None or quote.ask - quote.bid <= bracket.max_spread)
+        and (bracket.max_spread is None or spread <= bracket.max_spread)
     )
     widest = "any spread" if bracket is None else f"spread <= {bracket.max_spread}"
-    seen = _MISSING if quote is None or bracket is None else f"spread {quote.ask - quote.bid}"
+    seen = _MISSING if spread is None or bracket is None else f"spread {spread}"
     return (
         Check(
             Refusal.SPREAD_WIDE,
-            spread is not None and 0 <= spread <= limits.max_spread_bps,
-            _MISSING if spread is None else f"{spread:.2f} bps",
+            spread_bps is not None and 0 <= spread_bps <= limits.max_spread_bps,
+            _MISSING if spread_bps is None else f"{spread_bps:.2f} bps",
             f"<= {limits.max_spread_bps} bps",
         ),
         Check(Refusal.NOT_TRADEABLE, obstacle is None, obstacle or "tradeable", "tradeable"),
@@ -133,14 +162,14 @@ def check_session(candidate: Candidate) -> Iterable[Check]:
     )
 
 
-def check_margin_gate(candidate: Candidate) -> Iterable[Check]:
+def check_margin_gate(view: View, limits: GuardLimits) -> tuple[Check, ...]:
     """The margin gate of the account."""
-    return (_MARGIN_GATE.check(margin_gate_open(candidate.view, candidate.limits.portfolio)),)
+    return (_MARGIN_GATE.check(margin_gate_open(view, limits.portfolio)),)
 
 
-def check_broker_link(candidate: Candidate) -> Iterable[Check]:
+def check_broker_link(view: View, limits: GuardLimits) -> tuple[Check, ...]:  # noqa: ARG001
     """The gateway's connection to the broker, with no transaction missed."""
-    return (_LINK.check(candidate.view.link_sound),)
+    return (_LINK.check(view.link_sound),)
 
 
 def check_position(candidate: Candidate) -> Iterable[Check]:
@@ -163,23 +192,36 @@ def check_position(candidate: Candidate) -> Iterable[Check]:
 
 
 CHECKS: tuple[EntryCheck, ...] = (
-    check_controls,
+    of_view(check_controls),
     check_metrics,
     check_freshness,
     check_price,
     check_session,
-    check_margin_gate,
-    check_broker_link,
+    of_view(check_margin_gate),
+    of_view(check_broker_link),
     check_position,
     check_entry_cooldown,
-    check_risk_state,
+    of_view(check_risk_state),
     check_locks,
     check_reference_price,
-    check_exposure,
-    check_account,
+    of_view(check_leverage),
+    check_currency,
+    of_view(check_turnover),
+    of_view(check_account),
     check_trades,
 )
 """Every condition of an entry, in the order they are recorded and listed."""
+
+VIEW_CHECKS: tuple[ViewCheck, ...] = (
+    check_controls,
+    check_margin_gate,
+    check_broker_link,
+    check_risk_state,
+    check_leverage,
+    check_turnover,
+    check_account,
+)
+"""Those that are made once for all instruments of a view."""
 
 
 def _at_least(reason: Refusal, value: float | None, limit: float) -> Check:

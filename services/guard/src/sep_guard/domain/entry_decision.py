@@ -14,7 +14,7 @@ def decide_entry(request: EntryRequest) -> Action:
     size = limit_entry(request)
     if case.side and not size.order and not size.refused:
         return case.hold(target, size.reasons)
-    checks = check_entry(case.view, case.market, case.limits)
+    checks = check_entry(case.view, case.market, case.limits, case.shared)
     refused: tuple[str, ...] = failed(checks)
     if size.refused:
         refused = tuple(dict.fromkeys((*refused, *size.reasons)))

@@ -46,7 +46,7 @@ class EntryRequest(NamedTuple):
             target=target,
             margin_per_unit=margin_per_unit,
             units=abs(target) - abs(case.current),
-            unit_value=case.market.value_per_unit or ZERO,
+            unit_value=case.unit_value or ZERO,
             nav=nav if nav.is_finite() and nav > 0 else ZERO,
             brackets=brackets,
             unit_loss=_unit_loss(case, brackets),

@@ -232,8 +232,13 @@ class Market:
 
         The larger of the modelled margin and of what the broker's own count makes of it.
         """
-        modelled = self.modelled_margin_per_unit
-        return None if modelled is None else modelled * max(_ONE, self.margin_factor)
+        unit_value = self.value_per_unit
+        return None if unit_value is None else self.margin_of(unit_value)
+
+    def margin_of(self, value: Decimal) -> Decimal:
+        """Margin of units of this value, as ``margin_per_unit`` counts it."""
+        modelled = value * self.instrument.margin_rate
+        return modelled if self.margin_factor <= 1 else modelled * self.margin_factor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

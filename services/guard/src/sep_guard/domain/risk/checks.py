@@ -1,13 +1,15 @@
 """Conditions of an entry that follow from the risk limits."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from sep_guard.domain.checks import Candidate, Check, Either, Refusal
+from sep_guard.domain.limits import GuardLimits
 from sep_guard.domain.market import ZERO
 from sep_guard.domain.risk.exposure import signed_net
 from sep_guard.domain.risk.locks import Lock, LockCause
 from sep_guard.domain.risk.price_reference import collar_bps, deviation_bps
+from sep_guard.domain.view import View
 
 _LOCKED = {
     LockCause.REJECTS: Refusal.RISK_REJECTS,
@@ -23,9 +25,9 @@ _NO_LOCK = "no lock"
 _ALL_UNLOCKED = tuple(Check(reason, True, "none", _NO_LOCK) for reason in _LOCKED.values())
 
 
-def check_risk_state(candidate: Candidate) -> Iterable[Check]:
+def check_risk_state(view: View, limits: GuardLimits) -> tuple[Check, ...]:  # noqa: ARG001
     """Readable equity and ledger, and no tripped breaker."""
-    risk, nav = candidate.view.risk, candidate.view.account.nav
+    risk, nav = view.risk, view.account.nav
     readable = risk.readable and nav.is_finite() and nav > 0
     tripped = risk.tripped
     return (
@@ -67,10 +69,9 @@ def _lock_checks(locks: Mapping[LockCause, Lock]) -> tuple[Check, ...]:
 
 def check_reference_price(candidate: Candidate) -> Iterable[Check]:
     """A quote near its last complete candle and its live manifold."""
-    market, collar = candidate.market, candidate.limits.risk.price_collar_bps
-    references = market.references
-    allowed = collar_bps(references, collar)
-    off = deviation_bps(market.quote.mid, references) if market.quote else None
+    references, mid = candidate.market.references, candidate.mid
+    allowed = collar_bps(references, candidate.limits.risk.price_collar_bps)
+    off = None if mid is None else deviation_bps(mid, references)
     return (
         Check(
             Refusal.RISK_REFERENCE_PRICE,
@@ -81,23 +82,36 @@ def check_reference_price(candidate: Candidate) -> Iterable[Check]:
     )
 
 
-def check_exposure(candidate: Candidate) -> Iterator[Check]:
-    """Leverage, currency and turnover that leave anything at all for this entry."""
-    view, market, limits = candidate.view, candidate.market, candidate.limits.risk
-    nav, exposure = view.account.nav, view.risk.exposure
-    usable = nav.is_finite() and nav > 0 and not exposure.unvalued
-    direction = market.signal.direction if market.signal else 0
-    net = max(signed_net(exposure, market.instrument.name, direction)) if direction else ZERO
-    figures: tuple[tuple[Refusal, Decimal, Decimal], ...] = (
-        (Refusal.RISK_LEVERAGE, exposure.gross, limits.max_leverage),
-        (Refusal.RISK_CURRENCY, net, limits.max_currency_leverage),
-        (Refusal.RISK_TURNOVER, view.risk.opened_value, limits.max_turnover),
+def check_leverage(view: View, limits: GuardLimits) -> tuple[Check, ...]:
+    """Leverage that leaves anything at all for an entry."""
+    allowed = limits.risk.max_leverage
+    return (_in_navs(Refusal.RISK_LEVERAGE, view.risk.exposure.gross, allowed, view),)
+
+
+def check_currency(candidate: Candidate) -> Iterable[Check]:
+    """Net exposure in both currencies that leaves anything at all for this entry."""
+    view, market = candidate.view, candidate.market
+    direction, net = market.signal.direction if market.signal else 0, ZERO
+    if direction:
+        net = max(signed_net(view.risk.exposure, market.instrument.name, direction))
+    allowed = candidate.limits.risk.max_currency_leverage
+    return (_in_navs(Refusal.RISK_CURRENCY, net, allowed, view),)
+
+
+def check_turnover(view: View, limits: GuardLimits) -> tuple[Check, ...]:
+    """Turnover that leaves anything at all for an entry."""
+    allowed = limits.risk.max_turnover
+    return (_in_navs(Refusal.RISK_TURNOVER, view.risk.opened_value, allowed, view),)
+
+
+def _in_navs(reason: Refusal, value: Decimal, allowed: Decimal, view: View) -> Check:
+    """A value in NAVs below what is allowed; unknown where NAV or exposure can't be right."""
+    nav = view.account.nav
+    usable = nav.is_finite() and nav > 0 and not view.risk.exposure.unvalued
+    observed = value / nav if usable else None
+    return Check(
+        reason,
+        observed is not None and observed < allowed,
+        _UNKNOWN if observed is None else f"{observed:.2f} NAVs",
+        f"< {allowed} NAVs",
     )
-    for reason, value, allowed in figures:
-        observed = value / nav if usable else None
-        yield Check(
-            reason,
-            observed is not None and observed < allowed,
-            _UNKNOWN if observed is None else f"{observed:.2f} NAVs",
-            f"< {allowed} NAVs",
-        )
