@@ -23,7 +23,6 @@ SHARED = (
     keys.MARGIN_GATE,
     keys.MANAGED_UNITS,
     keys.REFUSED_ORDERS,
-    keys.RISK_LOCKS,
     keys.TRADE_STOPS,
     keys.OPEN_ORDERS,
 )
@@ -42,8 +41,14 @@ OF_AN_INSTRUMENT = (
     keys.backtest_history(COSTS),
     keys.best_config(COSTS),
 )
-TRIPPING = (keys.RISK_EQUITY, keys.RISK_ACTIVITY, keys.RISK_BREAKER, keys.KILL_SWITCH)
-"""By the contract a damaged baseline or breaker trips, and a damaged switch counts as engaged."""
+TRIPPING = (
+    keys.RISK_EQUITY,
+    keys.RISK_ACTIVITY,
+    keys.RISK_BREAKER,
+    keys.RISK_LOCKS,
+    keys.KILL_SWITCH,
+)
+"""What can't be assumed: baselines, breaker and locks trip, a damaged switch counts as engaged."""
 
 Value = str | bytes | list[str] | dict[str, str]
 Damage = Callable[[Value], Value]

@@ -15,8 +15,8 @@ from sep_edge.envoy.overload import overload_manager
 from sep_edge.envoy.settings import EdgeSettings
 
 _RUNTIME = {
-    # Envoy refuses patterns of more than 100 instructions, which a few host names come to. The limit
-    # is meant for patterns of strangers; these are made here.
+    # Envoy refuses patterns of more than 100 instructions, which a few host names come to. The
+    # limit is meant for patterns of strangers; these are made here.
     "re2.max_program_size.error_level": 10_000,
     # By default everything that one read of a connection contains is served before another
     # connection's turn: hundreds of streams that their client resets at once.
