@@ -42,12 +42,14 @@ class Floods(AttackingClient):
         await self.repeat(_FLOODERS, lambda: self._flood(lambda _: frame(SETTINGS, 0, 0, b"")))
 
     async def resets(self) -> None:
-        """Streams that are reset in the frame after the one that opened them."""
-        header = hpack(_ROUTE)
+        """Streams that are reset in the frame after the one that opened them: engages and reads."""
+        read = _ROUTE | {":method": "GET", ":path": "/api/ranking/active"}
+        kinds = ((END_HEADERS, hpack(_ROUTE)), (END_HEADERS | END_STREAM, hpack(read)))
 
         def opened_and_reset(n: int) -> bytes:
             stream = 2 * n + 1
-            opened = frame(HEADERS, END_HEADERS, stream, header)
+            flags, header = kinds[n % 2]
+            opened = frame(HEADERS, flags, stream, header)
             return opened + frame(RST, 0, stream, (8).to_bytes(4))
 
         await self.repeat(_FLOODERS, lambda: self._flood(opened_and_reset))

@@ -21,6 +21,9 @@ _RUNTIME = {
     # By default everything that one read of a connection contains is served before another
     # connection's turn: hundreds of streams that their client resets at once.
     "http.max_requests_per_io_cycle": 5,
+    # Half as many streams that their client reset within a second end its connection: by default
+    # 250, and a client that comes back each time takes all the time of Envoy's one thread.
+    "overload.premature_reset_total_stream_count": 50,
 }
 
 
