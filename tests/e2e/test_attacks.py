@@ -101,3 +101,15 @@ def test_anyone_reads_valkey_and_only_the_services_write(api: Stack) -> None:
 def test_a_rebound_page_reads_nothing(api: Stack) -> None:
     response = httpx.get(f"{api.url}/api/oanda/account", headers={"host": "evil.example"})
     assert (response.status_code, reason(response)) == (421, "HOST_NOT_ALLOWED")
+
+
+@pytest.mark.parametrize("token", [{}, bearer("demo-token-not-a-secret")], ids=["none", "token"])
+def test_the_faults_of_the_paper_broker_are_off(api: Stack, token: dict[str, str]) -> None:
+    """A page or another user of the machine could halt the paper account otherwise."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{api.port + 2}", headers=token) as broker:
+        authorized = broker.get("/v3/accounts").status_code == httpx.codes.OK
+        assert authorized == bool(token)
+        for verb, body in (("GET", None), ("POST", {"kind": "halted"}), ("DELETE", None)):
+            response = broker.request(verb, "/admin/faults", json=body)
+            assert response.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.NOT_FOUND}
+            assert not authorized or response.status_code == httpx.codes.NOT_FOUND

@@ -16,6 +16,7 @@ from sep_edge.openapi.errors import HTTP_STATUS
 from tests.e2e.calls import CALLERS, METHODS, REST
 from tests.e2e.conftest import ROOT, Stack
 from tests.e2e.grpcurl import grpcurl
+from tests.programs import needs_curl
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -173,7 +174,13 @@ COMMAND = re.compile(r"^(?:curl|\.venv/bin/buf|KEY=)(?:\\\n|.)*$", re.MULTILINE)
 ELSEWHERE = re.compile(r"## An OANDA practice account.*?(?=^## )", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize(("file", "least"), [("README.md", 10), ("docs/api.md", 6)])
+@pytest.mark.parametrize(
+    ("file", "least"),
+    [
+        pytest.param(file, least, marks=needs_curl((ROOT / file).read_text()))
+        for file, least in (("README.md", 10), ("docs/api.md", 6))
+    ],
+)
 def test_the_commands_in_the_docs_run_in_a_bare_shell(api: Stack, file: str, least: int) -> None:
     """In the project's folder, with no more than SEP_URL and SEP_KEY_FILE: on any port."""
     page = ELSEWHERE.sub("", (ROOT / file).read_text())

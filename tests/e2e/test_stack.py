@@ -6,7 +6,6 @@ The tests are in the order of a user's first ten minutes; the last one stops the
 import asyncio
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import pytest
 from sep_testing.eventually import eventually
 
 from tests.e2e.conftest import Stack
+from tests.programs import needs
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -155,7 +155,7 @@ async def test_live_manifolds_stream_as_server_sent_events(stack: Stack) -> None
     assert sorted(seen) == PAIRS
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+@needs("promtool", "FORM OF THE METRICS NOT CHECKED")
 async def test_promtool_accepts_the_metrics(stack: Stack) -> None:
     text = stack.get("/metrics").text
     check = await asyncio.to_thread(

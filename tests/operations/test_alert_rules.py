@@ -1,6 +1,5 @@
 """Each alert fires in its own scenario, and stops firing when the market closes."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,14 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.programs import needs
+
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 TESTS = PROMETHEUS / "tests"
 
-needs_promtool = pytest.mark.skipif(
-    shutil.which("promtool") is None,
-    reason="ALERT RULES NOT TESTED: promtool is not installed (Debian's prometheus brings it)",
-)
+needs_promtool = needs("promtool", "ALERT RULES NOT TESTED")
 
 
 def promtool(*arguments: str) -> None:

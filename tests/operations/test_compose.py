@@ -154,6 +154,16 @@ def test_without_exported_variables_the_env_file_counts() -> None:
     assert settings_of(practice, "OANDA_ACCOUNT_ID") == {}
 
 
+@pytest.mark.parametrize("env_file", ["demo", "practice"])
+def test_the_faults_of_the_paper_broker_are_off_and_its_port_is_not_published(
+    env_file: str,
+) -> None:
+    """Whatever the shell exports: only an env file can turn them on."""
+    services = rendered(SEP_ENV_FILE=f"deploy/{env_file}.env", PAPER_ADMIN="1")
+    assert settings_of(services, "PAPER_ADMIN") == {}
+    assert services["paper-broker"].get("ports", []) == []
+
+
 def test_only_the_services_reach_valkey() -> None:
     services = rendered()
     on_store = {name for name, s in services.items() if "store" in (s.get("networks") or {})}

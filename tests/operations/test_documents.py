@@ -9,6 +9,7 @@ import yaml
 
 from tests.operations.documents import PAGES, ROOT, all_commands, sections
 from tests.operations.operator_shell import OperatorShell
+from tests.programs import needs_curl
 
 KINDS = {"", "deploy", "docker", "dry", "end", "setup"}
 RUNS_DOCKER = {"docker", "end"}
@@ -21,7 +22,10 @@ SECTIONS = sections({"", "dry"})
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize(
+    "section",
+    [pytest.param(s, marks=needs_curl(*(c.text for c in SECTIONS[s]))) for s in SECTIONS],
+)
 def test_the_commands_of_a_section_run_as_written(shell: OperatorShell, section: str) -> None:
     for command in SECTIONS[section]:
         code, output = shell.run("bash", "-euo", "pipefail", "-c", command.text)

@@ -3,12 +3,13 @@
 import fcntl
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.programs import needs
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = [
@@ -33,10 +34,9 @@ def run(*command: str | Path, **env: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+@needs("shellcheck", "SHELL SCRIPTS NOT CHECKED")
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.name)
 def test_shellcheck_finds_nothing(script: Path) -> None:
-    if shutil.which("shellcheck") is None:
-        pytest.skip("SHELL SCRIPTS NOT CHECKED: shellcheck is not installed")
     code, output = run("shellcheck", script)
     assert code == 0, output
 

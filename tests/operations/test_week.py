@@ -1,6 +1,5 @@
 """A simulated week, weekend included, raises no alert; the same week with a fault does."""
 
-import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,13 +8,11 @@ import pytest
 import yaml
 
 from tests.operations.week import PAIRS, STEP_S, Recording, record_weeks
+from tests.programs import needs
 
 pytestmark = [
     pytest.mark.timeout(240),
-    pytest.mark.skipif(
-        shutil.which("promtool") is None,
-        reason="THE SIMULATED WEEK IS NOT TESTED: promtool is not installed",
-    ),
+    needs("promtool", "THE SIMULATED WEEK IS NOT TESTED"),
 ]
 
 RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "sep-rolling.rules.yaml"

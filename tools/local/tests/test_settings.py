@@ -52,6 +52,18 @@ def test_the_demo_says_at_once_that_its_market_is_generated() -> None:
     assert "GENERATED" not in ready_text(practice)
 
 
+def test_the_printed_commands_run_where_the_folder_has_a_space(tmp_path: Path) -> None:
+    folder = tmp_path / "my run"
+    (folder / "keys").mkdir(parents=True)
+    (folder / "keys" / "write").write_text("k" * 32)
+    printed = ready_text(read_settings({"SEP_RUN_DIR": str(folder)}))
+    (key,) = [line for line in printed.splitlines() if line.startswith("  KEY=")]
+    done = subprocess.run(
+        ["sh", "-euc", f'{key}; echo "$KEY"'], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"Authorization: Bearer {'k' * 32}\n"
+
+
 @pytest.mark.parametrize(
     ("env", "fault"),
     [

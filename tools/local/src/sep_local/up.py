@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -119,18 +120,20 @@ THIS MARKET IS GENERATED AND MADE OF TRENDS: its win rate and profit mean nothin
 def ready_text(settings: LocalSettings, *, reads_need_key: bool = False) -> str:
     """Example commands, printed when the stack is ready."""
     url = settings.url
+    programs = Path(sys.executable).parent
+    buf = _quoted(programs / "buf")
     # A development tool: an environment that only runs the stack has none.
-    found = shutil.which("buf", path=str(Path(sys.executable).parent))
-    buf = _shown(Path(found)) if found else "buf"
-    state, keys = _shown(settings.run_dir), _shown(settings.keys_dir)
+    has_buf = shutil.which("buf", path=str(programs)) is not None
+    over_grpc = "grpcurl works too" if has_buf else "first: make .venv/installed-dev; or grpcurl"
+    state, write_key = _shown(settings.run_dir), settings.keys_dir / "write"
     key = '-H "$KEY" '
     read = key if reads_need_key else ""
     who_needs = "every call needs" if reads_need_key else "writes need"
     market = _GENERATED if settings.paper_trading else ""
     return f"""
 SEP is ready on {url} ({settings.environment}). Open it in a browser, or try this here.
-{market}{who_needs} the key in {keys}/write:
-  KEY="Authorization: Bearer $(cat {keys}/write)"
+{market}{who_needs} the key in {_shown(write_key)}:
+  KEY="Authorization: Bearer $(cat {_quoted(write_key)})"
 reads:
   curl -s {read}{url}/api/status
   curl -s {read}{url}/api/ranking/active
@@ -139,11 +142,16 @@ reads:
 writes:
   curl -s {key}{url}/api/trade/reconcile -d '{{"dry_run": true}}'
   curl -s {key}{url}/api/kill-switch -d '{{"kill_switch": true, "reason": "trying it"}}'
-the same over gRPC (grpcurl works too):
+the same over gRPC ({over_grpc}):
   {buf} curl {read}--protocol grpc --http2-prior-knowledge \\
     {url}/sep.allocator.v1.AllocatorService/ListRanking
 all routes: {url}/docs   logs: {state}/logs   state: {state}/valkey   stop: Ctrl-C
 """
+
+
+def _quoted(path: Path) -> str:
+    """The path as a command names it: the folder's own name may hold a space."""
+    return shlex.quote(str(_shown(path)))
 
 
 def _shown(path: Path) -> Path:
