@@ -42,7 +42,7 @@ def look(browser: Browser, canned: CannedStack) -> Iterator[Open]:
             color_scheme="dark" if scheme == "dark" else "light",
         )
         contexts.append(context)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         page = context.new_page()
         page.clock.install(time=datetime.fromtimestamp(canned_answers.NOW_MS / 1000, UTC))
         screen = Screen(page, canned.url)
@@ -209,13 +209,56 @@ def test_decisions_are_searched_by_instrument_kind_and_reason(look: Open) -> Non
     expect(table.get_by_role("row")).to_have_count(6)
 
 
-def test_a_new_decision_appears_by_itself(look: Open, canned: CannedStack) -> None:
+@pytest.mark.parametrize("events", ["open", "away"])
+def test_a_new_decision_appears_by_itself(look: Open, canned: CannedStack, events: str) -> None:
+    """By its event, which is why the list is not polled; by polling where there are no events."""
+    if events == "away":
+        canned.faults["GET /api/events"] = Fault(503, "JOURNAL_UNAVAILABLE")
     canned.answers["GET /api/decisions"] = {"decisions": []}
     screen = look("decisions")
+    light = screen.page.get_by_role("region", name="Safety")
+    expect(light).to_contain_text("live" if events == "open" else "no events: polling")
     expect(screen.page.get_by_text("Nothing that fits was decided")).to_be_visible()
+    screen.page.clock.run_for(5_000)  # What a stream that opens reads anew has been read.
+    before = screen.reads("/api/decisions")
+    screen.page.clock.run_for(30_000)
+    polled = screen.reads("/api/decisions") - before
+    assert polled == 0 if events == "open" else polled > 0
     canned.answers["GET /api/decisions"] = canned_answers.answers()["GET /api/decisions"]
+    canned.happened.append({"ts_ms": 1, "kind": "decision", "data": "{}"})
     table = screen.page.get_by_role("region", name="Decisions, newest first")
     expect(table.get_by_role("row")).to_have_count(51)
+
+
+def test_a_stream_of_events_that_broke_continues_where_it_was(
+    look: Open, canned: CannedStack
+) -> None:
+    screen = look("system")
+    streams = screen.page.get_by_role("region", name="This tab's streams")
+    light = screen.page.get_by_role("region", name="Safety")
+    expect(light).to_contain_text("live")
+    canned.happened.append({"ts_ms": 1, "kind": "flip", "instrument": "EUR_USD", "data": "{}"})
+    expect(streams).to_contain_text("Events so far1")
+    canned.faults["GET /api/events"] = Fault(503, "JOURNAL_UNAVAILABLE")
+    expect(light).to_contain_text("no events: polling")
+    expect(streams).to_contain_text("JOURNAL_UNAVAILABLE")
+    canned.happened.append({"ts_ms": 1, "kind": "flip", "instrument": "EUR_USD", "data": "{}"})
+    del canned.faults["GET /api/events"]
+    expect(light).to_contain_text("live")
+    expect(streams).to_contain_text("Events so far2")
+    assert canned.resumed[0] == ""
+    assert set(canned.resumed[1:]) == {"1"}
+
+
+def test_a_tab_has_one_stream_and_a_second_only_while_an_instrument_is_shown(look: Open) -> None:
+    screen = look("overview")
+    expect(screen.page.get_by_role("region", name="Safety")).to_contain_text("live")
+    assert screen.reads("/api/events") == 1
+    assert screen.reads("/api/manifold/stream") == 0
+    screen.go("instrument/EUR_USD")
+    screen.go("instrument/GBP_USD")
+    assert screen.reads("/api/events") == 1
+    assert screen.reads("/api/manifold/stream") == 1
 
 
 def test_a_decision_shows_its_inputs_and_two_are_compared(look: Open) -> None:

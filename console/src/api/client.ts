@@ -60,8 +60,7 @@ export function urlOf(path: string, query: object | undefined): string {
   const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = rest[name];
     delete rest[name];
-    // The edge takes a colon as it is, and no other spelling of it: ids of decisions have one.
-    return encodeURIComponent(String(value)).replaceAll("%3A", ":");
+    return encodeURIComponent(String(value));
   });
   return filled + queryText(rest);
 }

@@ -20,7 +20,7 @@ import { useCell } from "../store/cell.ts";
 import { openDialog } from "../store/dialog.ts";
 import { zone } from "../store/preferences.ts";
 import { useRead } from "../store/readings.ts";
-import { live, samples } from "../store/stream.ts";
+import { samples, useLive } from "../store/stream.ts";
 import { JournalTrades } from "./results_trades.tsx";
 
 export function Instrument({ instrument }: { instrument: string }): JSX.Element {
@@ -81,7 +81,7 @@ function Chart({ instrument }: { instrument: string }): JSX.Element {
   const journal = useRead("/api/journal/trades", { instrument, page_size: 100 });
   const rules = useRead("/api/oanda/instruments");
   const where = useCell(zone);
-  const stream = useCell(live);
+  const stream = useLive();
   const own = useMemo(
     () => (trades.data?.trades ?? []).filter((t) => t.instrument === instrument),
     [trades.data, instrument],
@@ -143,7 +143,7 @@ function Chart({ instrument }: { instrument: string }): JSX.Element {
             at <Time ms={manifold.ts_ms} />
           </>
         )}
-        . Metrics are drawn from when this tab was opened. Arrows are fills
+        . Metrics are drawn from when this tab first showed an instrument. Arrows are fills
         {journal.data ? "" : " of open trades: the journal, which has the others, does not answer"}; dashed lines are stops
         and targets of open trades. Hollow bars rise.
         {shaded && " Shaded bars lie outside the instrument's sessions."} Flips of the gate
@@ -154,7 +154,7 @@ function Chart({ instrument }: { instrument: string }): JSX.Element {
 }
 
 function Thresholds({ of, instrument }: { of: CoherenceStatus; instrument: string }): JSX.Element {
-  const stream = useCell(live);
+  const stream = useLive();
   const manifold = stream.manifolds.get(instrument);
   const now = manifold?.metrics as Record<string, number> | undefined;
   if (!of.checks.length) return <Empty>No window is complete yet.</Empty>;
