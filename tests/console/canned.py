@@ -203,7 +203,7 @@ def _handler(stack: CannedStack) -> type[BaseHTTPRequestHandler]:
 
         @contextlib.contextmanager
         def _stream(self, route: str, name: str) -> Iterator[Callable[[Json], None]]:
-            """How to send a message, until the tab closes the connection or the route has a fault."""
+            """How to send a message, until the tab leaves or the route has a fault."""
             self.send_response(200)
             self.send_header("content-type", "text/event-stream")
             self.end_headers()

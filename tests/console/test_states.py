@@ -1,5 +1,6 @@
 """Views in states that a real stack rarely has, with canned answers in the API's form."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -17,6 +18,10 @@ VIEWS = (
     "overview", "why", "why/EUR_JPY", "instrument/EUR_USD", "decisions", "decisions/d41",
     "decisions/d41?with=d40", "positions", "results", "research", "system",
 )  # fmt: skip
+FLIP = {
+    "ts_ms": canned_answers.NOW_MS, "kind": "flip", "instrument": "EUR_USD",
+    "data": '{"gate": 0}',
+}  # fmt: skip
 LOOKS = [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)]
 KEY = "k" * 32
 Open = Callable[..., Screen]
@@ -25,6 +30,7 @@ Open = Callable[..., Screen]
 @pytest.fixture
 def canned(built: Path) -> Iterator[CannedStack]:
     stack = CannedStack(built, canned_answers.answers(), events=canned_answers.events())
+    stack.happened = canned_answers.happened()
     stack.start()
     yield stack
     stack.stop()
@@ -237,17 +243,17 @@ def test_a_stream_of_events_that_broke_continues_where_it_was(
     streams = screen.page.get_by_role("region", name="This tab's streams")
     light = screen.page.get_by_role("region", name="Safety")
     expect(light).to_contain_text("live")
-    canned.happened.append({"ts_ms": 1, "kind": "flip", "instrument": "EUR_USD", "data": "{}"})
+    canned.happened.append(FLIP)
     expect(streams).to_contain_text("Events so far1")
     canned.faults["GET /api/events"] = Fault(503, "JOURNAL_UNAVAILABLE")
     expect(light).to_contain_text("no events: polling")
     expect(streams).to_contain_text("JOURNAL_UNAVAILABLE")
-    canned.happened.append({"ts_ms": 1, "kind": "flip", "instrument": "EUR_USD", "data": "{}"})
+    canned.happened.append(FLIP)
     del canned.faults["GET /api/events"]
     expect(light).to_contain_text("live")
     expect(streams).to_contain_text("Events so far2")
     assert canned.resumed[0] == ""
-    assert set(canned.resumed[1:]) == {"1"}
+    assert set(canned.resumed[1:]) == {str(len(canned.happened) - 1)}
 
 
 def test_a_tab_has_one_stream_and_a_second_only_while_an_instrument_is_shown(look: Open) -> None:
@@ -259,6 +265,46 @@ def test_a_tab_has_one_stream_and_a_second_only_while_an_instrument_is_shown(loo
     screen.go("instrument/GBP_USD")
     assert screen.reads("/api/events") == 1
     assert screen.reads("/api/manifold/stream") == 1
+
+
+def test_flips_of_the_gate_before_the_tab_was_opened_are_drawn(
+    look: Open, canned: CannedStack
+) -> None:
+    screen = look("instrument/EUR_USD")
+    chart = screen.page.get_by_role("img", name="mid candles of EUR_USD")
+    expect(screen.page.get_by_role("region", name="Safety")).to_contain_text("live")
+    assert "the gate" not in str(chart.get_attribute("aria-label"))
+    canned.happened.append(FLIP)  # It says where the past ends.
+    expect(chart).to_have_accessible_name(re.compile("the gate opened 1 times, closed 2 times"))
+    assert canned.resumed == ["", "0"]
+
+
+def test_without_events_the_chart_says_that_flips_are_not_available(
+    look: Open, canned: CannedStack
+) -> None:
+    canned.faults["GET /api/events"] = Fault(404, "UNKNOWN_ROUTE")
+    screen = look("instrument/EUR_USD")
+    expect(screen.page.get_by_text("Flips of the gate are not available")).to_be_visible()
+
+
+def test_divergence_is_a_table_where_the_stack_has_the_route(
+    look: Open, canned: CannedStack
+) -> None:
+    screen = look("results")
+    divergence = screen.page.get_by_role("region", name="Divergence", exact=True)
+    expect(divergence).to_contain_text("Not available")
+    path = "/api/journal/divergence"
+    canned.files[path] = ("", json.dumps(canned_answers.divergence()).encode())
+    screen = look("results")
+    divergence = screen.page.get_by_role("region", name="Divergence", exact=True)
+    expect(divergence.get_by_role("row")).to_have_count(5)
+    expect(divergence).to_contain_text("\N{MINUS SIGN}1.2040")
+    expect(divergence).not_to_contain_text("unexplained")
+    picture(screen, "states/divergence-results-light-1280")
+    assert violations(screen) == []
+    canned.files[path] = ("", b'{"something": "else"}')
+    screen = look("results")
+    expect(screen.page.get_by_text("a form that this console does not know")).to_be_visible()
 
 
 def test_a_decision_shows_its_inputs_and_two_are_compared(look: Open) -> None:

@@ -3,10 +3,9 @@
  * it and the tab is visible, and opened again with growing pauses when it breaks.
  */
 
-import { headersOfCall } from "../api/client.ts";
-import { asFailure, Failure, failureOf } from "../api/failure.ts";
+import { follow } from "../api/client.ts";
+import { asFailure, Failure } from "../api/failure.ts";
 import { keyChanges } from "../api/key.ts";
-import { EventParser } from "../api/sse.ts";
 import { visible } from "./visibility.ts";
 
 /** A heartbeat comes after 15 s of silence: a connection without one is dead. */
@@ -106,8 +105,6 @@ export class Connection {
   }
 
   async #read(abort: AbortController): Promise<void> {
-    const parser = new EventParser();
-    const decoder = new TextDecoder();
     let silence: ReturnType<typeof setTimeout> | undefined;
     const listen = (): void => {
       clearTimeout(silence);
@@ -115,20 +112,11 @@ export class Connection {
     };
     listen();
     try {
-      const response = await fetch(this.#follower.url(), {
-        headers: headersOfCall(),
-        cache: "no-store",
-        credentials: "omit",
-        signal: abort.signal,
-      });
-      if (!response.ok || !response.body) throw failureOf(response.status, await response.text());
-      const reader = response.body.getReader();
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) throw new Failure("STREAM_ENDED", "the stream ended", 0);
+      for await (const data of follow(this.#follower.url(), abort.signal)) {
         listen();
-        for (const data of parser.push(decoder.decode(value, { stream: true }))) this.#take(data);
+        this.#take(data);
       }
+      throw new Failure("STREAM_ENDED", "the stream ended", 0);
     } finally {
       clearTimeout(silence);
       abort.abort();

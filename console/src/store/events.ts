@@ -4,20 +4,18 @@
  * event are not polled; while it is not, they are.
  */
 
-import type { Event as Happened } from "../../gen/api.ts";
 import type { Event } from "../api/client.ts";
 import { Failure } from "../api/failure.ts";
 import { changedBy, EVENT_READS, MissedEvents } from "../model/events.ts";
 import { Cell } from "./cell.ts";
 import { stackTime } from "./clock.ts";
 import { Connection, type StreamState } from "./connection.ts";
+import { noteEvent } from "./flips.ts";
 import { eventsOpen, type Read, refresh } from "./readings.ts";
 
 const PATH = "/api/events";
 /** Reads are repeated at most so often, whatever the rate of events. */
 const REFRESH_EVERY_MS = 1000;
-/** Flips are remembered for the charts; a week of a busy gate. */
-const MOST_FLIPS = 2000;
 
 export interface Following {
   readonly state: StreamState;
@@ -29,8 +27,6 @@ export interface Following {
 }
 
 export const following = new Cell<Following>({ state: "off", count: 0 });
-/** Flips of gates that this tab saw, oldest first. */
-export const flips = new Cell<readonly Happened[]>([]);
 
 const missed = new MissedEvents();
 let count = 0;
@@ -58,7 +54,7 @@ function take({ error, event }: Event<typeof PATH>): void {
   missed.note(event?.id, at);
   if (event) {
     count += 1;
-    if (event.kind === "flip") flips.set([...flips.value, event].slice(-MOST_FLIPS));
+    noteEvent(event);
     repeat(changedBy(event.kind));
   }
 }

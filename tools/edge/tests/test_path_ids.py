@@ -71,7 +71,9 @@ async def test_a_colon_may_be_escaped_or_not(edge: Edge, spelling: str) -> None:
     assert [i.lower() for i in edge.decisions.asked] == [ID.lower()]
 
 
-@pytest.mark.parametrize("escape", ["%2F", "%2f", "%00", "%0A", "%25", "%3F", "%23", "%5C", "%C3%A4"])
+@pytest.mark.parametrize(
+    "escape", ["%2F", "%2f", "%00", "%0A", "%25", "%3F", "%23", "%5C", "%C3%A4"]
+)
 async def test_no_other_escape_passes(edge: Edge, escape: str) -> None:
     response = await edge.http.get(f"/api/decisions/a{escape}b")
     assert response.status_code in (400, 404)
