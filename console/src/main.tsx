@@ -9,9 +9,9 @@ import { restoreKey } from "./api/key.ts";
 import { App } from "./app.tsx";
 import { startKeyboard } from "./keyboard.ts";
 import { startClock } from "./store/clock.ts";
+import { startEvents } from "./store/events.ts";
 import { startPreferences } from "./store/preferences.ts";
 import { followRoute } from "./store/route.ts";
-import { startStream } from "./store/stream.ts";
 import { followVisibility } from "./store/visibility.ts";
 
 const root = document.getElementById("app");
@@ -22,5 +22,5 @@ followVisibility();
 followRoute();
 startClock();
 startKeyboard();
-startStream();
+startEvents();
 render(<App />, root);

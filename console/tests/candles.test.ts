@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { barsOf, closedBars, fillsOf, metricPoints } from "../src/model/candles.ts";
+import { barsOf, closedBars, fillsOf, gateFlipsOf, metricPoints } from "../src/model/candles.ts";
 import { hasSessions } from "../src/model/sessions.ts";
-import type { Candle, JournalTrade, Trade } from "../gen/api.ts";
+import type { Candle, Event, JournalTrade, Trade } from "../gen/api.ts";
 
 const ohlc = (o: string): { o: string; h: string; l: string; c: string } => ({ o, h: o, l: o, c: o });
 const candles: Candle[] = [0, 5000, 10_000].map((ts_ms) => ({ ts_ms, bid: ohlc("1.0"), ask: ohlc("1.2"), volume: 1 }));
@@ -12,6 +12,17 @@ test("mid is halfway between bid and ask", () => {
   assert.equal(barsOf(candles, "mid", "UTC")[0]?.open, 1.1);
   assert.equal(barsOf(candles, "bid", "UTC")[0]?.open, 1.0);
   assert.equal(barsOf(candles, "ask", "UTC")[0]?.open, 1.2);
+});
+
+test("a flip of the gate is drawn on its bar, and only that of the instrument", () => {
+  const bars = barsOf(candles, "mid", "UTC");
+  const flip = (ts_ms: number, gate: number, instrument = "EUR_USD"): Event =>
+    ({ ts_ms, instrument, kind: "flip", data: JSON.stringify({ gate }) }) as Event;
+  const flips = [flip(-5000, 1), flip(7000, 1), flip(8000, 0, "EUR_JPY"), flip(10_500, 0)];
+  assert.deepEqual(gateFlipsOf("EUR_USD", flips, bars, "UTC"), [
+    { time: 5, open: true },
+    { time: 10, open: false },
+  ]);
 });
 
 test("a fill is drawn on the bar that it was filled in, and not before the first", () => {

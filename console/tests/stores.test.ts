@@ -5,9 +5,9 @@ import { keyFault } from "../src/api/key.ts";
 import { queryText, urlOf } from "../src/api/client.ts";
 import { commandsFor, search } from "../src/model/commands.ts";
 import { linkTo, parseRoute } from "../src/model/route.ts";
+import { reconnectPause } from "../src/store/connection.ts";
 import { pauseAfter, Resource } from "../src/store/resource.ts";
 import { Samples } from "../src/store/samples.ts";
-import { reconnectPause } from "../src/store/stream.ts";
 
 test("a failing read is repeated less and less often, half a minute at most", () => {
   assert.equal(pauseAfter(5000, 0, 0.9), 5000);
@@ -24,7 +24,7 @@ test("a broken stream is opened again with growing pauses", () => {
 
 test("the last answer stays when a later read fails", async () => {
   let answer: () => Promise<string> = () => Promise.resolve("good");
-  const resource = new Resource(() => answer(), 1000);
+  const resource = new Resource(() => answer(), () => 1000);
   await resource.refresh();
   const { at } = resource.cell.value;
   answer = () => Promise.reject(new Failure("STORE_UNAVAILABLE", "down", 503));
@@ -36,11 +36,30 @@ test("the last answer stays when a later read fails", async () => {
 
 test("a read that is asked for during another is made after it", async () => {
   let calls = 0;
-  const resource = new Resource(() => Promise.resolve((calls += 1)), 1000);
+  const resource = new Resource(() => Promise.resolve((calls += 1)), () => 1000);
   const first = resource.refresh();
   await resource.refresh();
   await first;
   assert.equal(resource.cell.value.data, 2);
+});
+
+test("a change is read at once where it is shown, and else when it is shown next", async () => {
+  let calls = 0;
+  const resource = new Resource(() => Promise.resolve((calls += 1)), () => 60_000);
+  resource.invalidate();
+  assert.equal(calls, 0);
+  resource.watch()();
+  assert.equal(calls, 1);
+  await Promise.resolve();
+  resource.watch()();
+  assert.equal(calls, 1);
+  resource.invalidate();
+  const stop = resource.watch();
+  assert.equal(calls, 2);
+  await Promise.resolve();
+  resource.invalidate();
+  assert.equal(calls, 3);
+  stop();
 });
 
 test("samples are bounded, and a newer one of the same five seconds replaces", () => {
@@ -85,5 +104,5 @@ test("the palette finds an instrument by either of its names' halves", () => {
 });
 
 test("a member of a path is filled in and escaped, and leaves the query", () => {
-  assert.equal(urlOf("/api/decisions/{id}", { id: "a:b/c", full: true }), "/api/decisions/a:b%2Fc?full=true");
+  assert.equal(urlOf("/api/decisions/{id}", { id: "a:b/c", full: true }), "/api/decisions/a%3Ab%2Fc?full=true");
 });

@@ -9,12 +9,12 @@ import importlib
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import sep
 from google.protobuf import json_format, symbol_database
@@ -54,6 +54,10 @@ class CannedStack:
     """Paths and bodies of the writes that arrived."""
     events: list[Json] = field(default_factory=list)
     """What the live stream begins with."""
+    happened: list[Json] = field(default_factory=list)
+    """Events of ``/api/events``, whose ids are their places, from 1 on; a test appends to it."""
+    resumed: list[str] = field(default_factory=list)
+    """The id after which each connection to ``/api/events`` began; empty for the present."""
     files: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     """Files that the API hands out, by path: name and content."""
 
@@ -99,7 +103,8 @@ class CannedStack:
             if fault:
                 return fault.status, "application/json", json.dumps(fault.body()).encode()
             answer = self.answers[name]
-            content = answer({**query, **found.groupdict()}) if callable(answer) else answer
+            members = {key: unquote(value) for key, value in found.groupdict().items()}
+            content = answer({**query, **members}) if callable(answer) else answer
             return 200, "application/json", printed(response, content).encode()
         return self._asset(parts.path)
 
@@ -134,14 +139,31 @@ def _import_messages() -> None:
 
 def _pattern(route: str) -> re.Pattern[str]:
     """As strict as the edge, which takes no other spelling of a path."""
-    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[A-Za-z0-9_.:-]+)", route))
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>(?:[A-Za-z0-9_.:-]|%3A)+)", route))
+
+
+class EndOfStreamError(Exception):
+    """The stream ended with an error that was sent."""
+
+
+def _refuse(send: Callable[[Json], None], fault: Fault) -> Callable[[Json], None]:
+    """In place of a first message: the error, and the end."""
+
+    def refuse(_: Json) -> None:
+        send({"error": {"reason": fault.reason, "message": "canned"}})
+        raise EndOfStreamError
+
+    return refuse
 
 
 def _handler(stack: CannedStack) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.path.startswith("/api/manifold/stream"):
-                self._stream()
+            path = urlsplit(self.path)
+            if path.path == "/api/manifold/stream":
+                self._manifolds()
+            elif path.path == "/api/events":
+                self._happened(parse_qs(path.query).get("last_event_id", [""])[0])
             else:
                 self._send("GET", {})
 
@@ -160,19 +182,38 @@ def _handler(stack: CannedStack) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content)
 
-        def _stream(self) -> None:
+        def _manifolds(self) -> None:
+            name = "sep.evaluator.v1.StreamManifoldsResponse"
+            with self._stream("GET /api/manifold/stream", name) as send:
+                for event in stack.events:
+                    send(event)
+                while not stack.stopped.wait(2):
+                    send({"heartbeat": {}})
+
+        def _happened(self, last: str) -> None:
+            name = "sep.journal.v1.StreamEventsResponse"
+            with self._stream("GET /api/events", name) as send:
+                place = int(last) if last else len(stack.happened)
+                stack.resumed.append(last)
+                send({"heartbeat": {"ts_ms": 1}})
+                while "GET /api/events" not in stack.faults and not stack.stopped.wait(0.1):
+                    for event in stack.happened[place:]:
+                        place += 1
+                        send({"event": {"id": str(place), **event}})
+
+        @contextlib.contextmanager
+        def _stream(self, route: str, name: str) -> Iterator[Callable[[Json], None]]:
+            """How to send a message, until the tab leaves or the route has a fault."""
             self.send_response(200)
             self.send_header("content-type", "text/event-stream")
             self.end_headers()
-            fault = stack.faults.get("GET /api/manifold/stream") or stack.faults.get("*")
-            error = [{"error": {"reason": fault.reason, "message": "canned"}}] if fault else []
-            name = "sep.evaluator.v1.StreamManifoldsResponse"
-            with contextlib.suppress(OSError):  # The tab was closed.
-                for event in error or stack.events:
-                    self.wfile.write(f"data: {printed(name, event)}\n\n".encode())
-                while not fault and not stack.stopped.wait(2):
-                    beat = printed(name, {"heartbeat": {}})
-                    self.wfile.write(f"data: {beat}\n\n".encode())
+
+            def send(message: Json) -> None:
+                self.wfile.write(f"data: {printed(name, message)}\n\n".encode())
+
+            fault = stack.faults.get(route) or stack.faults.get("*")
+            with contextlib.suppress(OSError, EndOfStreamError):  # The tab was closed.
+                yield _refuse(send, fault) if fault else send
 
         def log_message(self, *_: object) -> None:
             """Nothing: the test's output is not the server's."""

@@ -1,5 +1,6 @@
 """A day at the desk: an account after a month of trading, on a Tuesday at 14:00 UTC."""
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -58,6 +59,29 @@ def events() -> list[Json]:
         }}
         for name in PAIRS
     ]  # fmt: skip
+
+
+def happened() -> list[Json]:
+    """Events before the tab was opened: the gate of EUR_USD opens and closes again."""
+    return [
+        {
+            "ts_ms": NOW_MS - minutes * 60_000, "kind": "flip", "instrument": name,
+            "data": json.dumps({"gate": gate}),
+        }
+        for minutes, name, gate in ((90, "EUR_USD", 1), (50, "EUR_JPY", 0), (30, "EUR_USD", 0))
+    ]  # fmt: skip
+
+
+def divergence() -> Json:
+    """Days of live against their replay."""
+    causes = [("price", 3, "-1.2040"), ("timing", 1, "0.3100"), ("unexplained", 0, "0.0000")]
+    return {"days": [
+        {
+            "day": f"2026-03-0{day}", "live_net": "75.0000", "replay_net": "75.8940",
+            "causes": [{"cause": c, "differences": n, "cash": cash} for c, n, cash in causes],
+        }
+        for day in (6, 9)
+    ]}  # fmt: skip
 
 
 def closed_market() -> dict[str, Answer]:

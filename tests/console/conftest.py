@@ -7,10 +7,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.console.screen import Screen
 from tests.e2e.conftest import Stack
+
+expect.set_options(timeout=30_000)
+"""A condition that holds ends the wait at once; a machine that stalls does not end it."""
 
 ROOT = Path(__file__).parents[2]
 CONSOLE = ROOT / "console"
@@ -83,7 +86,7 @@ def open_tab(browser: Browser, stack: Stack) -> Iterator[Callable[..., Screen]]:
             viewport={"width": width, "height": 844},
             color_scheme="dark" if scheme == "dark" else "light",
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         page: Page = context.new_page()
         screen = Screen(page, stack.url)

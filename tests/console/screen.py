@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
 
@@ -55,6 +56,11 @@ class Screen:
     def focused(self) -> str:
         """The text of what has the focus."""
         return str(self.page.evaluate("document.activeElement.textContent"))
+
+    def reads(self, path: str) -> int:
+        """How often a path was read so far."""
+        paths = [urlsplit(r.url).path for r in self.requests if r.method == "GET"]
+        return paths.count(path)
 
     def writes(self) -> list[str]:
         """Paths of the writes that were sent."""

@@ -1,5 +1,6 @@
 """Views in states that a real stack rarely has, with canned answers in the API's form."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -17,6 +18,10 @@ VIEWS = (
     "overview", "why", "why/EUR_JPY", "instrument/EUR_USD", "decisions", "decisions/d41",
     "decisions/d41?with=d40", "positions", "results", "research", "system",
 )  # fmt: skip
+FLIP = {
+    "ts_ms": canned_answers.NOW_MS, "kind": "flip", "instrument": "EUR_USD",
+    "data": '{"gate": 0}',
+}  # fmt: skip
 LOOKS = [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)]
 KEY = "k" * 32
 Open = Callable[..., Screen]
@@ -25,6 +30,7 @@ Open = Callable[..., Screen]
 @pytest.fixture
 def canned(built: Path) -> Iterator[CannedStack]:
     stack = CannedStack(built, canned_answers.answers(), events=canned_answers.events())
+    stack.happened = canned_answers.happened()
     stack.start()
     yield stack
     stack.stop()
@@ -42,7 +48,7 @@ def look(browser: Browser, canned: CannedStack) -> Iterator[Open]:
             color_scheme="dark" if scheme == "dark" else "light",
         )
         contexts.append(context)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         page = context.new_page()
         page.clock.install(time=datetime.fromtimestamp(canned_answers.NOW_MS / 1000, UTC))
         screen = Screen(page, canned.url)
@@ -209,13 +215,96 @@ def test_decisions_are_searched_by_instrument_kind_and_reason(look: Open) -> Non
     expect(table.get_by_role("row")).to_have_count(6)
 
 
-def test_a_new_decision_appears_by_itself(look: Open, canned: CannedStack) -> None:
+@pytest.mark.parametrize("events", ["open", "away"])
+def test_a_new_decision_appears_by_itself(look: Open, canned: CannedStack, events: str) -> None:
+    """By its event, which is why the list is not polled; by polling where there are no events."""
+    if events == "away":
+        canned.faults["GET /api/events"] = Fault(503, "JOURNAL_UNAVAILABLE")
     canned.answers["GET /api/decisions"] = {"decisions": []}
     screen = look("decisions")
+    light = screen.page.get_by_role("region", name="Safety")
+    expect(light).to_contain_text("live" if events == "open" else "no events: polling")
     expect(screen.page.get_by_text("Nothing that fits was decided")).to_be_visible()
+    screen.page.clock.run_for(5_000)  # What a stream that opens reads anew has been read.
+    before = screen.reads("/api/decisions")
+    screen.page.clock.run_for(30_000)
+    polled = screen.reads("/api/decisions") - before
+    assert polled == 0 if events == "open" else polled > 0
     canned.answers["GET /api/decisions"] = canned_answers.answers()["GET /api/decisions"]
+    canned.happened.append({"ts_ms": 1, "kind": "decision", "data": "{}"})
     table = screen.page.get_by_role("region", name="Decisions, newest first")
     expect(table.get_by_role("row")).to_have_count(51)
+
+
+def test_a_stream_of_events_that_broke_continues_where_it_was(
+    look: Open, canned: CannedStack
+) -> None:
+    screen = look("system")
+    streams = screen.page.get_by_role("region", name="This tab's streams")
+    light = screen.page.get_by_role("region", name="Safety")
+    expect(light).to_contain_text("live")
+    canned.happened.append(FLIP)
+    expect(streams).to_contain_text("Events so far1")
+    canned.faults["GET /api/events"] = Fault(503, "JOURNAL_UNAVAILABLE")
+    expect(light).to_contain_text("no events: polling")
+    expect(streams).to_contain_text("JOURNAL_UNAVAILABLE")
+    canned.happened.append(FLIP)
+    del canned.faults["GET /api/events"]
+    expect(light).to_contain_text("live")
+    expect(streams).to_contain_text("Events so far2")
+    assert canned.resumed[0] == ""
+    assert set(canned.resumed[1:]) == {str(len(canned.happened) - 1)}
+
+
+def test_a_tab_has_one_stream_and_a_second_only_while_an_instrument_is_shown(look: Open) -> None:
+    screen = look("overview")
+    expect(screen.page.get_by_role("region", name="Safety")).to_contain_text("live")
+    assert screen.reads("/api/events") == 1
+    assert screen.reads("/api/manifold/stream") == 0
+    screen.go("instrument/EUR_USD")
+    screen.go("instrument/GBP_USD")
+    assert screen.reads("/api/events") == 1
+    assert screen.reads("/api/manifold/stream") == 1
+
+
+def test_flips_of_the_gate_before_the_tab_was_opened_are_drawn(
+    look: Open, canned: CannedStack
+) -> None:
+    screen = look("instrument/EUR_USD")
+    chart = screen.page.get_by_role("img", name="mid candles of EUR_USD")
+    expect(screen.page.get_by_role("region", name="Safety")).to_contain_text("live")
+    assert "the gate" not in str(chart.get_attribute("aria-label"))
+    canned.happened.append(FLIP)  # It says where the past ends.
+    expect(chart).to_have_accessible_name(re.compile("the gate opened 1 times, closed 2 times"))
+    assert canned.resumed == ["", "0"]
+
+
+def test_without_events_the_chart_says_that_flips_are_not_available(
+    look: Open, canned: CannedStack
+) -> None:
+    canned.faults["GET /api/events"] = Fault(404, "UNKNOWN_ROUTE")
+    screen = look("instrument/EUR_USD")
+    expect(screen.page.get_by_text("Flips of the gate are not available")).to_be_visible()
+
+
+def test_divergence_is_a_table_where_the_stack_has_the_route(
+    look: Open, canned: CannedStack
+) -> None:
+    screen = look("results")
+    divergence = screen.page.get_by_role("region", name="Divergence", exact=True)
+    expect(divergence).to_contain_text("Not available")
+    path = "/api/journal/divergence"
+    canned.files[path] = ("", json.dumps(canned_answers.divergence()).encode())
+    screen = look("results")
+    divergence = screen.page.get_by_role("region", name="Divergence", exact=True)
+    expect(divergence.get_by_role("row")).to_have_count(5)
+    expect(divergence).to_contain_text("\N{MINUS SIGN}1.2040")
+    expect(divergence).not_to_contain_text("unexplained")
+    picture(screen, "states/divergence-results-light-1280")
+    assert violations(screen) == []
+    canned.files[path] = ("", b'{"something": "else"}')
+    screen = look("results")
+    expect(screen.page.get_by_text("a form that this console does not know")).to_be_visible()
 
 
 def test_a_decision_shows_its_inputs_and_two_are_compared(look: Open) -> None:

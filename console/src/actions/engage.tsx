@@ -9,6 +9,7 @@ import { keyPlace } from "../api/key.ts";
 import { Modal } from "../parts/modal.tsx";
 import { Mark } from "../parts/states.tsx";
 import { Time } from "../parts/age.tsx";
+import { makeWay } from "../store/connection.ts";
 import { openDialog } from "../store/dialog.ts";
 import { refresh } from "../store/readings.ts";
 import { useAction } from "./action.ts";
@@ -22,6 +23,7 @@ export function EngageDialog(): JSX.Element {
   const action = useAction<SetKillSwitchResponse>();
   const engage = async (event: Event): Promise<void> => {
     event.preventDefault();
+    if (!action.busy) makeWay();
     await action.run(async () => {
       const body = { kill_switch: true, reason: reason.trim() || "engaged in the console" };
       const answer = await write("/api/kill-switch", body, TIMEOUT_MS);

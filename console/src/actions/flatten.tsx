@@ -6,6 +6,7 @@ import type { FlattenResponse } from "../../gen/api.ts";
 import { write } from "../api/client.ts";
 import { Modal } from "../parts/modal.tsx";
 import { Loading, Mark } from "../parts/states.tsx";
+import { makeWay } from "../store/connection.ts";
 import { refresh } from "../store/readings.ts";
 import { useAction } from "./action.ts";
 import { Closes } from "./closes.tsx";
@@ -30,6 +31,7 @@ export function FlattenDialog(): JSX.Element {
     if (!reason.trim()) return;
     const earlier = deed.done?.flatten_id;
     const body = { reason: reason.trim(), include_manual: manual, ...(earlier ? { flatten_id: earlier } : {}) };
+    if (!deed.busy) makeWay();
     await deed.run(() => write("/api/flatten", body));
     refresh("/api/status", "/api/kill-switch", "/api/oanda/positions", "/api/oanda/open-trades", "/api/oanda/account");
   };

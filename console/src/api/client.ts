@@ -3,6 +3,7 @@
 import type { Reads, Streams, Writes } from "../../gen/api.ts";
 import { asFailure, failureOf } from "./failure.ts";
 import { currentKey } from "./key.ts";
+import { EventParser } from "./sse.ts";
 
 const READ_TIMEOUT_MS = 12_000;
 const DOWNLOAD_TIMEOUT_MS = 120_000;
@@ -48,8 +49,26 @@ export async function download(path: string): Promise<{ readonly name: string; r
   }
 }
 
+/** The data of each server-sent event of a path, until the stream ends. Throws a Failure. */
+export async function* follow(url: string, signal: AbortSignal): AsyncGenerator<string> {
+  const response = await fetch(url, { headers: headersOfCall(), cache: "no-store", credentials: "omit", signal });
+  if (!response.ok || !response.body) throw failureOf(response.status, await response.text());
+  const parser = new EventParser();
+  const decoder = new TextDecoder();
+  const reader = response.body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield* parser.push(decoder.decode(value, { stream: true }));
+    }
+  } finally {
+    void reader.cancel().catch(() => undefined); // It is broken or no longer wanted.
+  }
+}
+
 /** Headers of every call. */
-export function headersOfCall(): Record<string, string> {
+function headersOfCall(): Record<string, string> {
   const key = currentKey();
   return key ? { authorization: `Bearer ${key}` } : {};
 }
@@ -60,8 +79,7 @@ export function urlOf(path: string, query: object | undefined): string {
   const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = rest[name];
     delete rest[name];
-    // The edge takes a colon as it is, and no other spelling of it: ids of decisions have one.
-    return encodeURIComponent(String(value)).replaceAll("%3A", ":");
+    return encodeURIComponent(String(value));
   });
   return filled + queryText(rest);
 }

@@ -1,6 +1,6 @@
 /** Candles and trades as a chart draws them. Numbers here are for drawing only. */
 
-import type { Candle, JournalTrade, Trade } from "../../gen/api.ts";
+import type { Candle, Event, JournalTrade, Trade } from "../../gen/api.ts";
 import type { Zone } from "../store/preferences.ts";
 import type { Sample } from "../store/samples.ts";
 import { sessionsAt } from "./sessions.ts";
@@ -42,6 +42,25 @@ export interface Fill {
   readonly time: number;
   readonly buy: boolean;
   readonly text: string;
+}
+
+export interface GateFlip {
+  readonly time: number;
+  readonly open: boolean;
+}
+
+/** Flips of an instrument's gate, each on the bar in which it happened; older ones are left out. */
+export function gateFlipsOf(instrument: string, flips: readonly Event[], bars: readonly Bar[], zone: Zone): GateFlip[] {
+  return flips.flatMap((flip) => {
+    if (flip.instrument !== instrument) return [];
+    const time = shifted(flip.ts_ms, zone);
+    const bar = bars.findLast((b) => b.time <= time);
+    return bar ? [{ time: bar.time, open: gateOf(flip.data) }] : [];
+  });
+}
+
+function gateOf(data: string): boolean {
+  return (JSON.parse(data) as { gate?: number }).gate === 1;
 }
 
 /** Entries and exits of the journal's trades, and entries of open ones that it does not have yet. */

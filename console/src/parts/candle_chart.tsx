@@ -1,10 +1,10 @@
 /** Candles with fills, stops and targets, shaded outside sessions; the four metrics below them on the same time axis. */
 
-import type { IChartApi, IPriceLine, ISeriesApi, ISeriesMarkersPluginApi, Time } from "lightweight-charts";
+import type { IChartApi, IPriceLine, ISeriesApi, ISeriesMarkersPluginApi, SeriesMarker, Time } from "lightweight-charts";
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Trade } from "../../gen/api.ts";
-import { type Bar, type Fill, METRICS, type Point } from "../model/candles.ts";
+import { type Bar, type Fill, type GateFlip, METRICS, type Point } from "../model/candles.ts";
 import { useCell } from "../store/cell.ts";
 import { theme } from "../store/preferences.ts";
 import { colour } from "./colours.ts";
@@ -13,6 +13,7 @@ interface Props {
   readonly label: string;
   readonly bars: readonly Bar[];
   readonly fills: readonly Fill[];
+  readonly gate: readonly GateFlip[];
   /** Bars outside the instrument's sessions, which are shaded. */
   readonly closed: readonly Point[];
   readonly trades: readonly Trade[];
@@ -33,7 +34,7 @@ export function CandleChart(props: Props): JSX.Element {
   const element = useRef<HTMLDivElement>(null);
   const [drawn, setDrawn] = useState<Drawn>();
   const look = useCell(theme);
-  const { bars, fills, closed, trades, metrics, precision, label } = props;
+  const { bars, fills, gate, closed, trades, metrics, precision, label } = props;
   useEffect(() => {
     let made: Drawn | undefined;
     let gone = false;
@@ -52,23 +53,36 @@ export function CandleChart(props: Props): JSX.Element {
     if (!drawn) return;
     drawn.candles.setData(bars as never[]);
     drawn.shade.setData(closed as never[]);
-    drawn.markers.setMarkers(
-      fills.map((e) => ({
-        time: e.time as Time,
-        position: e.buy ? "belowBar" : "aboveBar",
-        shape: e.buy ? "arrowUp" : "arrowDown",
-        color: colour("--text"),
-        text: e.text,
-      })),
-    );
+    drawn.markers.setMarkers([...fills.map(fillMark), ...gate.map(gateMark)].sort((a, b) => Number(a.time) - Number(b.time)));
     for (const metric of METRICS) drawn.metrics[metric]?.setData(metrics[metric] as never[]);
-  }, [drawn, bars, fills, closed, metrics]);
+  }, [drawn, bars, fills, gate, closed, metrics]);
   useEffect(() => {
     if (!drawn) return undefined;
     const lines = trades.flatMap((t) => linesOf(drawn.candles, t));
     return () => lines.forEach((line) => drawn.candles.removePriceLine(line));
   }, [drawn, trades]);
   return <div ref={element} class="chart candle-chart" role="img" aria-label={label} />;
+}
+
+function fillMark({ time, buy, text }: Fill): SeriesMarker<Time> {
+  return {
+    time: time as Time,
+    position: buy ? "belowBar" : "aboveBar",
+    shape: buy ? "arrowUp" : "arrowDown",
+    color: colour("--text"),
+    text,
+  };
+}
+
+/** A circle where the gate opened, a square where it closed: never by colour alone. */
+function gateMark({ time, open }: GateFlip): SeriesMarker<Time> {
+  return {
+    time: time as Time,
+    position: "aboveBar",
+    shape: open ? "circle" : "square",
+    color: colour(open ? "--rise" : "--fall"),
+    text: open ? "gate opens" : "gate closes",
+  };
 }
 
 function draw(library: typeof import("lightweight-charts"), parent: HTMLElement, precision: number): Drawn {

@@ -6,10 +6,10 @@ import { keyPlace } from "../api/key.ts";
 import { useCell } from "../store/cell.ts";
 import { now } from "../store/clock.ts";
 import { openDialog } from "../store/dialog.ts";
+import { following, type Following } from "../store/events.ts";
 import { next, THEMES, theme, zone, ZONES } from "../store/preferences.ts";
 import { useRead } from "../store/readings.ts";
 import type { Reading } from "../store/resource.ts";
-import { live } from "../store/stream.ts";
 import { type Tone, partsDown, problems } from "../model/verdict.ts";
 import { duration } from "../model/times.ts";
 import { Mark } from "./states.tsx";
@@ -20,7 +20,7 @@ export function SafetyBar(): JSX.Element {
   const place = useCell(keyPlace);
   const where = useCell(zone);
   const look = useCell(theme);
-  const stream = useCell(live);
+  const stream = useCell(following);
   const modes = status.failure ? undefined : status.data?.modes;
   const engaged = modes?.kill_switch;
   const broken = status.data && !status.failure ? problems(status.data) : [];
@@ -40,7 +40,7 @@ export function SafetyBar(): JSX.Element {
           : (broken[0] ?? (away.length ? `not serving: ${away.join(", ")}` : status.data ? "all parts serve" : "reading"))}
       </Light>
       <Light tone={stream.state === "live" ? "good" : stream.state === "waiting" ? "caution" : "unknown"}>
-        {stream.state === "live" ? "live" : stream.state === "waiting" ? "stream broken, trying again" : "stream opening"}
+        {streamText(stream)}
       </Light>
       <span class="buttons">
         <button type="button" title="Times in (z)" onClick={() => zone.set(next(ZONES, where))}>
@@ -77,6 +77,12 @@ function partsTone(status: Reading<unknown>, broken: readonly string[], away: re
 function failureText(failure: Failure): string {
   if (failure.needsKey) return "a key is needed";
   return failure.status ? `status can't be read: ${failure.reason}` : "no answer";
+}
+
+function streamText({ state, failure }: Following): string {
+  if (state === "live") return "live";
+  if (state !== "waiting") return "stream opening";
+  return failure?.absent ? "no journal: polling" : "no events: polling";
 }
 
 /** How long nothing was read. */

@@ -4,7 +4,8 @@ import { useEffect } from "preact/hooks";
 import type { Reads } from "../../gen/api.ts";
 import { type Answer, type Query, read, urlOf } from "../api/client.ts";
 import { keyChanges } from "../api/key.ts";
-import { useCell } from "./cell.ts";
+import { EVENT_READS } from "../model/events.ts";
+import { Cell, useCell } from "./cell.ts";
 import { noteStackTime } from "./clock.ts";
 import { type Reading, Resource } from "./resource.ts";
 
@@ -34,6 +35,11 @@ const EVERY_MS = {
 
 export type Read = keyof typeof EVERY_MS;
 
+/** Whether events arrive. The stream of them sets it. */
+export const eventsOpen = new Cell(false);
+/** A read whose changes are events is made again after this time all the same. */
+const RECHECK_MS = 60_000;
+
 interface Known {
   readonly path: Read;
   readonly resource: Resource<unknown>;
@@ -53,7 +59,7 @@ export function useRead<P extends Read>(path: P, query?: Query<P>): Reading<Answ
 /** Read these again now, if a view shows them: something was changed. */
 export function refresh(...paths: Read[]): void {
   for (const { path, resource } of known.values()) {
-    if (paths.includes(path)) void resource.refresh();
+    if (paths.includes(path)) resource.invalidate();
   }
 }
 
@@ -61,17 +67,34 @@ function resourceOf<P extends Read>(path: P, query?: Query<P>): Resource<Answer<
   const url = urlOf(path, query);
   let found = known.get(url);
   if (!found) {
-    if (known.size > MOST_RESOURCES) known.clear();
-    found = { path, resource: new Resource<unknown>(() => fetchAndNote(path, query), EVERY_MS[path]) };
+    if (known.size > MOST_RESOURCES) forgetUnwatched();
+    found = { path, resource: new Resource<unknown>(() => fetchAndNote(path, query), () => intervalOf(path)) };
     known.set(url, found);
   }
   return found.resource as Resource<Answer<P>>;
 }
 
+function forgetUnwatched(): void {
+  for (const [url, { resource }] of known) if (!resource.watched) known.delete(url);
+}
+
+function intervalOf(path: Read): number {
+  return eventsOpen.value && EVENT_READS.includes(path) ? RECHECK_MS : EVERY_MS[path];
+}
+
+let engaged: boolean | undefined;
+
 async function fetchAndNote<P extends Read>(path: P, query?: Query<P>): Promise<Answer<P>> {
   const answer = await read(path, query);
-  if (path === "/api/status") noteStackTime((answer as Answer<"/api/status">).ts_ms);
+  if (path === "/api/status") noteStatus(answer as Answer<"/api/status">);
   return answer;
+}
+
+/** The kill switch is in the status too: a change is followed without waiting for the journal's event. */
+function noteStatus({ ts_ms, modes }: Answer<"/api/status">): void {
+  noteStackTime(ts_ms);
+  if (modes && modes.kill_switch !== engaged) refresh("/api/kill-switch");
+  engaged = modes?.kill_switch;
 }
 
 // A new key may open what was refused.

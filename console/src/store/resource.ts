@@ -31,20 +31,20 @@ export function pauseAfter(everyMs: number, failures: number, random: number): n
 export class Resource<T> {
   readonly cell: Cell<Reading<T>>;
   readonly #fetch: () => Promise<T>;
-  readonly #everyMs: number;
+  readonly #interval: () => number;
   #watchers = 0;
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #reading = false;
   #again = false;
+  #outdated = false;
+  #stopFollowing: (() => void) | undefined;
 
-  constructor(fetch: () => Promise<T>, everyMs: number) {
+  /** @param interval how often to read in ms; asked for before each pause, since it may change. */
+  constructor(fetch: () => Promise<T>, interval: () => number) {
     this.#fetch = fetch;
-    this.#everyMs = everyMs;
-    this.cell = new Cell<Reading<T>>({ everyMs });
-    visible.watch((seen) => {
-      if (this.#watchers) void (seen ? this.refresh() : this.#pause());
-    });
+    this.#interval = interval;
+    this.cell = new Cell<Reading<T>>({ everyMs: interval() });
   }
 
   /** Read it repeatedly until the returned function is called. */
@@ -52,13 +52,27 @@ export class Resource<T> {
     this.#watchers += 1;
     const { at } = this.cell.value;
     if (this.#watchers === 1) {
-      if (at === undefined || stackTime() - at >= this.#everyMs) void this.refresh();
+      this.#stopFollowing = visible.watch((seen) => void (seen ? this.refresh() : this.#pause()));
+      if (this.#outdated || at === undefined || stackTime() - at >= this.#interval()) void this.refresh();
       else this.#schedule();
     }
     return () => {
       this.#watchers -= 1;
-      if (!this.#watchers) this.#pause();
+      if (this.#watchers) return;
+      this.#stopFollowing?.();
+      this.#pause();
     };
+  }
+
+  /** Whether a component shows it. */
+  get watched(): boolean {
+    return this.#watchers > 0;
+  }
+
+  /** Something changed: read it now if anyone can see it, else when it is shown. */
+  invalidate(): void {
+    this.#outdated = true;
+    if (this.#watchers && visible.value) void this.refresh();
   }
 
   /** Read it now: after a change, or because it is asked for. */
@@ -69,14 +83,15 @@ export class Resource<T> {
     }
     this.#pause();
     this.#reading = true;
+    this.#outdated = false;
     try {
       const data = await this.#fetch();
       this.#failures = 0;
-      this.cell.set({ data, at: stackTime(), everyMs: this.#everyMs });
+      this.cell.set({ data, at: stackTime(), everyMs: this.#interval() });
     } catch (error) {
       this.#failures += 1;
       const { data, at } = this.cell.value;
-      this.cell.set({ data, at, failure: asFailure(error), everyMs: this.#everyMs });
+      this.cell.set({ data, at, failure: asFailure(error), everyMs: this.#interval() });
     }
     this.#reading = false;
     if (this.#again) {
@@ -90,7 +105,7 @@ export class Resource<T> {
   #schedule(): void {
     this.#pause();
     if (!this.#watchers || !visible.value) return;
-    const pause = pauseAfter(this.#everyMs, this.#failures, Math.random());
+    const pause = pauseAfter(this.#interval(), this.#failures, Math.random());
     this.#timer = setTimeout(() => void this.refresh(), pause);
   }
 

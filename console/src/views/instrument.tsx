@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import type { CoherenceStatus, Lock, RankedInstrument } from "../../gen/api.ts";
-import { barsOf, closedBars, fillsOf, METRICS, metricPoints, type Side, SIDES } from "../model/candles.ts";
+import { barsOf, closedBars, fillsOf, type GateFlip, gateFlipsOf, METRICS, metricPoints, type Side, SIDES } from "../model/candles.ts";
 import { GATE_REASONS } from "../model/checks.ts";
 import { figure, grouped, percent, signed } from "../model/decimals.ts";
 import { linkTo } from "../model/route.ts";
@@ -18,9 +18,10 @@ import { Empty, Mark } from "../parts/states.tsx";
 import { Table } from "../parts/table.tsx";
 import { useCell } from "../store/cell.ts";
 import { openDialog } from "../store/dialog.ts";
+import { useFlips } from "../store/flips.ts";
 import { zone } from "../store/preferences.ts";
-import { useRead } from "../store/readings.ts";
-import { live, samples } from "../store/stream.ts";
+import { eventsOpen, useRead } from "../store/readings.ts";
+import { samples, useLive } from "../store/stream.ts";
 import { JournalTrades } from "./results_trades.tsx";
 
 export function Instrument({ instrument }: { instrument: string }): JSX.Element {
@@ -81,7 +82,7 @@ function Chart({ instrument }: { instrument: string }): JSX.Element {
   const journal = useRead("/api/journal/trades", { instrument, page_size: 100 });
   const rules = useRead("/api/oanda/instruments");
   const where = useCell(zone);
-  const stream = useCell(live);
+  const stream = useLive();
   const own = useMemo(
     () => (trades.data?.trades ?? []).filter((t) => t.instrument === instrument),
     [trades.data, instrument],
@@ -91,6 +92,9 @@ function Chart({ instrument }: { instrument: string }): JSX.Element {
     () => fillsOf(own, journal.data?.trades ?? [], bars, where),
     [own, journal.data, bars, where],
   );
+  const { flips, past } = useFlips();
+  const gate = useMemo(() => gateFlipsOf(instrument, flips, bars, where), [instrument, flips, bars, where]);
+  const events = useCell(eventsOpen);
   const session = useRead("/api/pairs").data?.pairs.find((p) => p.instrument === instrument)?.session;
   const shaded = hasSessions(session);
   const closed = useMemo(
@@ -124,9 +128,10 @@ function Chart({ instrument }: { instrument: string }): JSX.Element {
     <Panel title={`Candles ${candles.data?.granularity ?? ""}`} of={[candles]} aside={tools} wide>
       {bars.length ? (
         <CandleChart
-          label={`${side} candles of ${instrument}, the last ${bars.length}; last close ${last?.bid?.c} bid, ${last?.ask?.c} ask`}
+          label={`${side} candles of ${instrument}, the last ${bars.length}; last close ${last?.bid?.c} bid, ${last?.ask?.c} ask${gateText(gate)}`}
           bars={bars}
           fills={fills}
+          gate={gate}
           closed={closed}
           trades={own}
           metrics={metrics}
@@ -143,18 +148,31 @@ function Chart({ instrument }: { instrument: string }): JSX.Element {
             at <Time ms={manifold.ts_ms} />
           </>
         )}
-        . Metrics are drawn from when this tab was opened. Arrows are fills
+        . Metrics are drawn from when this tab first showed an instrument. Arrows are fills
         {journal.data ? "" : " of open trades: the journal, which has the others, does not answer"}; dashed lines are stops
         and targets of open trades. Hollow bars rise.
-        {shaded && " Shaded bars lie outside the instrument's sessions."} Flips of the gate
-        are not drawn: the API has no history of them.
+        {shaded && " Shaded bars lie outside the instrument's sessions."}{" "}
+        {flipsText(events, past)}
       </p>
     </Panel>
   );
 }
 
+function flipsText(events: boolean, past: boolean): string {
+  if (!events) return "Flips of the gate are not available: no events arrive.";
+  const words = "Circles and squares: the gate opened or closed";
+  return past ? `${words}, as far back as a thousand events.` : `${words}; those of the past come with the next event.`;
+}
+
+/** What the chart's marks of the gate say to who can't see them. */
+function gateText(gate: readonly GateFlip[]): string {
+  if (!gate.length) return "";
+  const opened = gate.filter((f) => f.open).length;
+  return `; the gate opened ${opened} times, closed ${gate.length - opened} times`;
+}
+
 function Thresholds({ of, instrument }: { of: CoherenceStatus; instrument: string }): JSX.Element {
-  const stream = useCell(live);
+  const stream = useLive();
   const manifold = stream.manifolds.get(instrument);
   const now = manifold?.metrics as Record<string, number> | undefined;
   if (!of.checks.length) return <Empty>No window is complete yet.</Empty>;

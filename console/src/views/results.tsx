@@ -56,7 +56,7 @@ export function Results({ at }: { at: Route }): JSX.Element {
           query={{ from, instrument: instrument || undefined, open: at.query["open"] ? true : undefined }}
         />
         <Exports from={from} instrument={instrument} />
-        <Divergence />
+        <Divergence currency={currency} />
       </div>
     </>
   );

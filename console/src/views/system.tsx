@@ -12,8 +12,9 @@ import { Table } from "../parts/table.tsx";
 import { useCell } from "../store/cell.ts";
 import { clockOffset, now } from "../store/clock.ts";
 import { openDialog } from "../store/dialog.ts";
+import { following, type Following } from "../store/events.ts";
 import { useRead } from "../store/readings.ts";
-import { live } from "../store/stream.ts";
+import { useLastLive } from "../store/stream.ts";
 
 const STATES: Readonly<Record<PartHealth["state"], readonly [tone: "good" | "caution" | "bad" | "unknown", text: string]>> = {
   PART_STATE_SERVING: ["good", "serving"],
@@ -21,6 +22,8 @@ const STATES: Readonly<Record<PartHealth["state"], readonly [tone: "good" | "cau
   PART_STATE_UNREACHABLE: ["bad", "does not answer"],
   PART_STATE_UNSPECIFIED: ["unknown", "unknown"],
 };
+
+const STREAM_STATES = { off: "closed", connecting: "opening", live: "open", waiting: "broken, tried again soon" } as const;
 
 export function System(): JSX.Element {
   const status = useRead("/api/status");
@@ -52,7 +55,7 @@ export function System(): JSX.Element {
       <Panel title="Leases" of={[status]}>
         {status.data && <Leases of={status.data} />}
       </Panel>
-      <Stream />
+      <Streams />
       <Panel title="Locks" of={[locks]}>
         {locks.data?.locks.length ? (
           <ul class="notices">
@@ -173,19 +176,26 @@ function Leases({ of }: { of: GetStatusResponse }): JSX.Element {
   );
 }
 
-function Stream(): JSX.Element {
-  const stream = useCell(live);
-  const time = useCell(now);
+function Streams(): JSX.Element {
+  const events = useCell(following);
+  const manifolds = useLastLive();
   return (
-    <Panel title="This tab's stream" of={[]}>
+    <Panel title="This tab's streams" of={[]}>
       <Facts
         of={[
-          ["State", stream.state],
-          ["Instruments", stream.manifolds.size],
-          ["Last event", stream.at === undefined ? "none yet" : `${duration((time - stream.at) / 1000)} ago`],
-          ["Fault", stream.failure ? `${stream.failure.reason}: ${stream.failure.message}` : "none"],
+          ["Events", <StreamFacts key="e" of={events} />],
+          ["Events so far", events.count],
+          ["Live metrics, while an instrument is shown", <StreamFacts key="m" of={manifolds} />],
+          ["Instruments in them", manifolds.manifolds.size],
         ]}
       />
+      <p class="dim">While events arrive, decisions, locks and the kill switch are read when one of them changed.</p>
     </Panel>
   );
+}
+
+function StreamFacts({ of: { state, at, failure } }: { of: Pick<Following, "state" | "at" | "failure"> }): JSX.Element {
+  const time = useCell(now);
+  if (failure) return <>{`${STREAM_STATES[state]}: ${failure.reason}, ${failure.message}`}</>;
+  return <>{STREAM_STATES[state] + (state === "live" && at !== undefined ? `, ${duration((time - at) / 1000)} since the last` : "")}</>;
 }

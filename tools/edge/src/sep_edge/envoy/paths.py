@@ -3,7 +3,8 @@
 import re
 from typing import Any
 
-_SEGMENT = r"[A-Za-z0-9_.:-]{1,100}"
+# Most HTTP clients write the colon of an id as %3A, which RFC 3986 allows.
+_SEGMENT = r"(?:[A-Za-z0-9_.:-]|%3[Aa]){1,100}"
 _NAME = re.compile(r"\{[a-z_]+\}")
 
 

@@ -66,5 +66,7 @@ def transcoder(
             "reject_unknown_query_parameters": True,
             "reject_binding_body_field_collisions": True,
         },
+        # By default it leaves %3A as it is. The routes let no other escape pass.
+        url_unescape_spec="ALL_CHARACTERS_EXCEPT_SLASH",
         max_response_body_size=MAX_RESPONSE_BYTES,
     )
