@@ -1,6 +1,5 @@
 """All services in this process, with the paper broker, a real Valkey and a real Envoy."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -75,8 +74,6 @@ class RunningStack:
     store: Valkey
     broker: RunningBroker
     parts: dict[str, AsyncExitStack] = field(default_factory=dict)
-    # All parts share one process: with every method at once, calls outlast their deadlines.
-    at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(32))
 
     async def stop(self, part: str) -> None:
         """Stop a service or the broker."""
@@ -87,9 +84,8 @@ class RunningStack:
         (method,) = (m for m in METHODS.values() if m.name == name)
         key = key_for(method)
         body = REQUESTS.get(name, {}) if body is None else body
-        async with self.at_once:
-            native = await over_grpc(self.channel, method, body, key)
-            return native, await over_rest(self.http, method, body, key) if method.route else None
+        native = await over_grpc(self.channel, method, body, key)
+        return native, await over_rest(self.http, method, body, key) if method.route else None
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ each. A documented error that no situation provokes fails its test, and so does 
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from decimal import Decimal
 from itertools import count
@@ -84,17 +84,41 @@ def order(units: str, *, reduce_only: bool = False) -> dict[str, Json]:
     return {"PlaceMarketOrder": request}
 
 
-async def call_all(stack: RunningStack, requests: dict[str, Json] | None = None) -> Outcomes:
-    """Call every method; those last that change the situation of others."""
+async def call_all(
+    stack: RunningStack, requests: dict[str, Json] | None = None, *, at_once: int = 8
+) -> Outcomes:
+    """Call every method; those last that change the situation of others.
+
+    Args:
+        at_once: calls in progress. All parts share one process: with every method at once, calls
+            outlast their deadlines. More where each waits for a timeout.
+    """
     last = ("PromoteParameters", "Flatten", "SetKillSwitch", "EngageKillSwitch")
     names = [m.name for m in METHODS.values() if m.name not in last]
-    outcomes = await asyncio.gather(
-        *(stack.call(name, (requests or {}).get(name)) for name in names)
-    )
+    turns = asyncio.Semaphore(at_once)
+
+    async def outcome(name: str) -> tuple[Outcome, Outcome | None]:
+        async with turns:
+            return await stack.call(name, (requests or {}).get(name))
+
+    outcomes = await asyncio.gather(*map(outcome, names))
     return {
         **dict(zip(names, outcomes, strict=True)),
-        **{name: await stack.call(name, (requests or {}).get(name)) for name in last},
+        **{name: await outcome(name) for name in last},
     }
+
+
+async def in_time(situation: Callable[[], Awaitable[Outcomes]]) -> Outcomes:
+    """The outcomes of a situation in which all parts run, at the third attempt at the latest.
+
+    A machine that stalls for seconds may cost a call its deadline.
+    """
+    late = {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
+    for _ in range(2):
+        outcomes = await situation()
+        if not any(o and o.code in late for pair in outcomes.values() for o in pair):
+            return outcomes
+    return await situation()
 
 
 async def with_a_damaged_breaker(stack: RunningStack) -> Outcomes:
@@ -165,8 +189,12 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         await until(
             stack, "GetHealth", "GetManifoldCoeffs", "ListGates", "ExecuteDrain", "GetDecision"
         )
-        seen["normal operation"] = await call_all(stack, order("5", reduce_only=True))
-        seen["the instrument is unknown"] = await call_all(stack, UNKNOWN_INSTRUMENT)
+        seen["normal operation"] = await in_time(
+            lambda: call_all(stack, order("5", reduce_only=True))
+        )
+        seen["the instrument is unknown"] = await in_time(
+            lambda: call_all(stack, UNKNOWN_INSTRUMENT)
+        )
         seen["the instrument to close is unknown"] = await call_some(
             stack, {"Flatten": {**UNKNOWN_PAIR, "reason": "a test", "dry_run": True}}
         )
@@ -193,7 +221,7 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         seen["the guard's view is older than a fill"] = await with_a_stale_view(stack)
         seen["stored records are corrupt"] = await with_corruption(stack)
         valkey.freeze()
-        seen["the store does not respond"] = await call_all(stack)
+        seen["the store does not respond"] = await call_all(stack, at_once=64)
         valkey.kill()
         seen["the store is down"] = await call_all(stack)
         # An engage never fails because of the store, a release does.

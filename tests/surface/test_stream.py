@@ -141,7 +141,7 @@ async def test_a_browser_resumes_events_by_the_id_of_the_last_one(stack: Running
     async def decisions(last: str, query: str = "") -> list[tuple[str, str]]:
         """Until the last of the decisions."""
         found: list[tuple[str, str]] = []
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(90):
             count = 50
             while not found or found[-1][1] != names[-1]:
                 page = await happened(stack, count, query, last)
