@@ -15,7 +15,7 @@ PICTURES = ROOT / "build" / "console" / "live"
 VIEWS = {
     "overview": "Risk limits",
     "why": "Checks",
-    "why/EUR_JPY": "What would have to happen",
+    "why/EUR_JPY": "Every check",
     "instrument/EUR_USD": "Metrics and thresholds",
     "decisions": "Decisions",
     "positions": "Trades and their brackets",
