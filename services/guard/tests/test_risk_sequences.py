@@ -159,7 +159,7 @@ STEP = st.fixed_dictionaries(
         "stops": st.fixed_dictionaries({p: decimals("0.0005", "0.0800") for p in PAIRS}),
         "weights": st.fixed_dictionaries({p: st.sampled_from([D(0), D("0.1")]) for p in PAIRS}),
         "transfer": st.one_of(st.just(D(0)), st.just(D(0)), decimals("-30000", "300000")),
-        "nav": st.sampled_from(["true"] * 8 + ["unreadable", "NaN"]),
+        "nav": st.sampled_from(["true"] * 12 + ["unreadable", "NaN", "0", "-1000"]),
         "refused": st.booleans(),
         "by_hand": st.sampled_from([False] * 4 + [True]),
         "acknowledged": st.sampled_from([False] * 3 + [True]),
@@ -213,10 +213,18 @@ class GuardCycles:
 
     def cycle(self, step: dict[str, Any]) -> None:
         broker = self.broker
-        nav = {"true": broker.nav, "NaN": D("NaN"), "unreadable": None}[step["nav"]]
+        nav: Decimal | None = broker.nav
+        if step["nav"] != "true":
+            nav = None if step["nav"] == "unreadable" else D(step["nav"])
         observed = observe(self.state, self.reading(nav), RISK, broker.now)
+        if nav is None:
+            assert observed.state.trip == self.state.trip
+        elif not (nav.is_finite() and nav > 0):
+            assert observed.state.trip is not None
         view = self.view(step, observed, D("NaN") if nav is None else nav)
         plan = plan_cycle(view, LIMITS)
+        if observed.state.trip is not None or not observed.readable:
+            assert not [a for a in plan.actions if a.kind is Kind.ENTRY]
         state = observed.state if plan.trip is None else trip(observed.state, plan.trip)
         for trigger in plan.triggers:
             state = replace(
@@ -294,7 +302,9 @@ class GuardCycles:
         broker, nav = self.broker, view.account.nav
         assert action.brackets is not None
         distance = abs(action.brackets.price_bound - action.brackets.stop_loss)
-        loss = abs(action.order) * distance * broker.home(action.instrument)
+        held = abs(broker.held(action.instrument))
+        assert held >= abs(action.order)
+        loss = held * distance * broker.home(action.instrument)
         assert loss <= RISK.max_loss_per_trade * nav
         exposure = self.exposure()
         assert exposure.gross <= RISK.max_leverage * nav * D("1.0001")

@@ -69,7 +69,8 @@ def age_of(
     if made_ms is None:
         return Age(Freshness.MISSING, None)
     seconds = (now_ms - made_ms) / 1000
-    if made_ms > newest_stamp_ms(now_ms, ahead_s):
+    # As ``newest_stamp_ms``; a call takes as long as the rest of the rule.
+    if made_ms > now_ms + ahead_s * 1000:
         verdict = Freshness.FUTURE
     elif seconds < max_age_s or (including_limit and seconds == max_age_s):
         verdict = _FRESH

@@ -122,9 +122,10 @@ def _sizing_base(view: View, limits: PortfolioLimits) -> Decimal:
         return sizing_base(view.account, held=held, weights=total)
     cap = weight_cap(limits)
     for name, market in view.markets.items():
-        per_unit = market.margin_per_unit
         weight = view.weight(name)
-        if per_unit and (weight or not weights.held):
-            held += abs(managed_units(market, limits)) * per_unit
-            total += min(weight, cap)
+        if not market.has_value or (weights.held and not weight):
+            continue
+        total += min(weight, cap)
+        if units := abs(managed_units(market, limits)):
+            held += units * (market.margin_per_unit or ZERO)
     return sizing_base(view.account, held=held, weights=total)

@@ -49,6 +49,7 @@ _LIVE = Either.of(Refusal.LIVE_TRADING_DISABLED, "allowed", "not allowed")
 _SESSION = Either.of(Refusal.SESSION_CLOSED, "open", "closed")
 _MARGIN_GATE = Either.of(Refusal.MARGIN_GATE, "open", "closed")
 _LINK = Either.of(Refusal.BROKER_LINK, "sound", "broken")
+_NO_MANUAL = Check(Refusal.MANUAL_POSITION, True, "0 units", "0 units")
 _ORDER_KNOWN = Either.of(Refusal.ORDER_UNKNOWN, "none", "an order of unknown outcome")
 
 
@@ -109,12 +110,13 @@ def check_freshness(candidate: Candidate) -> Iterable[Check]:
     quote = market.quote.ts_ms if market.quote else None
     made = _weights_ms(weights, market.instrument.name, now_ms)
     weight = weights.by_instrument.get(market.instrument.name) if weights else None
+    share = _MISSING if weight is None else f"{weight:.6g}"
     return (
         _age(Refusal.SIGNAL_STALE, signal, limits.max_signal_age_s, now_ms),
         _age(Refusal.MANIFOLD_STALE, market.manifold_ms, limits.max_manifold_age_s, now_ms),
         _age(Refusal.PRICE_STALE, quote, limits.max_manifold_age_s, now_ms),
         _age(Refusal.WEIGHTS_STALE, made, limits.max_weights_age_s, now_ms),
-        Check(Refusal.NO_WEIGHT, weight is not None and weight > 0, _number(weight), "> 0"),
+        Check(Refusal.NO_WEIGHT, weight is not None and weight > 0, share, "> 0"),
     )
 
 
@@ -176,19 +178,20 @@ def check_position(candidate: Candidate) -> Iterable[Check]:
     """A direction, no order of unknown outcome, and no manual position beside ours."""
     market = candidate.market
     direction = market.signal.direction if market.signal else 0
-    holding = market.holding
-    hedged, manual = holding.manual_hedged, holding.manual_units
-    adopted = candidate.limits.portfolio.adopt_manual and not hedged
+    manual = market.holding.manual_units
     return (
         Check(Refusal.NO_DIRECTION, direction != 0, str(direction), "1 or -1"),
         _ORDER_KNOWN.check(not market.order_unknown),
-        Check(
-            Refusal.MANUAL_POSITION,
-            adopted or not manual,
-            f"{manual} units on both sides" if hedged else f"{holding.manual} units",
-            "0 units",
-        ),
+        _manual_position(candidate, manual) if manual else _NO_MANUAL,
     )
+
+
+def _manual_position(candidate: Candidate, units: Decimal) -> Check:
+    holding = candidate.market.holding
+    hedged = holding.manual_hedged
+    adopted = candidate.limits.portfolio.adopt_manual and not hedged
+    seen = f"{units} units on both sides" if hedged else f"{holding.manual} units"
+    return Check(Refusal.MANUAL_POSITION, adopted, seen, "0 units")
 
 
 CHECKS: tuple[EntryCheck, ...] = (
@@ -225,11 +228,13 @@ VIEW_CHECKS: tuple[ViewCheck, ...] = (
 
 
 def _at_least(reason: Refusal, value: float | None, limit: float) -> Check:
-    return Check(reason, value is not None and value >= limit, _number(value), f">= {limit}")
+    seen = _MISSING if value is None else f"{value:.6g}"
+    return Check(reason, value is not None and value >= limit, seen, f">= {limit}")
 
 
 def _at_most(reason: Refusal, value: float | None, limit: float) -> Check:
-    return Check(reason, value is not None and value <= limit, _number(value), f"<= {limit}")
+    seen = _MISSING if value is None else f"{value:.6g}"
+    return Check(reason, value is not None and value <= limit, seen, f"<= {limit}")
 
 
 def _weights_ms(weights: Weights | None, instrument: str, now_ms: int) -> int | None:
@@ -244,10 +249,6 @@ def _age(reason: Refusal, made_ms: int | None, limit_s: float, now_ms: int) -> C
     age = age_of(made_ms, now_ms, limit_s)
     seen = _MISSING if age.seconds is None else f"{age.seconds:.1f} s"
     return Check(reason, age.fresh, seen, f"< {limit_s:g} s")
-
-
-def _number(value: float | Decimal | None) -> str:
-    return _MISSING if value is None else f"{value:.6g}"
 
 
 def _not_tradeable(market: Market) -> str | None:
