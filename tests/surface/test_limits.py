@@ -293,6 +293,45 @@ async def test_reads_and_streams_that_block_leave_the_control_plane_alone(tmp_pa
         await asyncio.gather(*tasks, *reads, return_exceptions=True)
 
 
+@pytest.mark.parametrize("with_key", [False, True])
+async def test_calls_of_the_control_plane_that_block_leave_a_part_of_it_to_the_operator(
+    tmp_path: Path, *, with_key: bool
+) -> None:
+    """Without a key they leave it to all that have one; with one, to the operator's address."""
+    blocked, behaviour = asyncio.Event(), Behaviour()
+
+    async def block_reads() -> None:
+        if blocked.is_set():
+            await asyncio.Event().wait()
+
+    behaviour.run = block_reads
+    address = str(tmp_path / "operator.sock")
+    async with edge(tmp_path, behaviour=behaviour, change=small, operator=address) as stack:
+        await eventually(lambda: _health(stack))
+        blocked.set()
+        held = [
+            asyncio.ensure_future(stack.http.get(path, headers=KEY if with_key else {}))
+            for path in ("/api/kill-switch", "/health")
+            for _ in range(10)
+        ]
+
+        async def refused() -> bool:
+            return sum(task.done() for task in held) == 20 - 2 * 2
+
+        await eventually(refused, within_s=30)
+        blocked.clear()
+        local = httpx.AsyncHTTPTransport(uds=address)
+        async with httpx.AsyncClient(transport=local, base_url="http://localhost") as operator:
+            client = operator if with_key else stack.http
+            for path in ("/health", "/api/kill-switch"):
+                assert (await client.get(path, headers=KEY)).status_code == 200
+            engaged = await client.post("/api/kill-switch", json=ENGAGE, headers=KEY)
+            assert rest_outcome(engaged) == OK
+        for task in held:
+            task.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
+
+
 @pytest.mark.parametrize(
     "path", ["/api/candles?instrument=EUR_USD&limit=5000", "/api/journal/trades"]
 )

@@ -2,7 +2,9 @@
 
 A cluster's circuit breaker counts the calls of all clients, and its calls share connections. So
 streams, expensive reads and the control plane have clusters of their own: no number of reads or
-streams takes ``/health`` or the kill switch away.
+streams takes ``/health`` or the kill switch away. In the control plane calls with a key have a
+breaker and connections of their own, which no number of calls without one fills, and so has the
+operator's listener, which no number of wrong keys fills.
 """
 
 from collections.abc import Sequence
@@ -26,6 +28,8 @@ _OBSERVERS = frozenset({"journal"})
 TRANSCODING_CLUSTER = "transcoding"
 CONTROL = "-control"
 """Suffix of the cluster of a service's control-plane methods."""
+OPERATOR = "-operator"
+"""Suffix of the cluster of the same methods for the operator's listener."""
 STREAMS = "-streams"
 """Suffix of the cluster of a service's streams."""
 EXPENSIVE = "-expensive"
@@ -40,6 +44,8 @@ _CALLS = 256
 # More than one client's limit on metrics lets through at once: its burst must not use them up.
 _METRICS_CALLS = 64
 _CONTROL_CALLS = 512
+# Of those without a key: an engage waits for as many to be refused, about a millisecond each.
+_KEYLESS_CONTROL_CALLS = 128
 _STREAM_CALLS = 512
 # What a service may send of an expensive response before Envoy has taken it on: of one call, and
 # of all calls of a connection.
@@ -58,21 +64,21 @@ def clusters(settings: EdgeSettings, contract: Contract) -> list[Json]:
     found = [
         _service(area + suffix, addresses, settings.grpc_tls, calls)
         for area, addresses in areas.items()
-        for suffix, calls in _suffixes(contract, area).items()
+        for suffix, calls in _suffixes(contract, area, settings.operator is not None).items()
     ]
     return [*found, _transcoding(settings.transcoding)]
 
 
-def cluster_of(service: Service, method: Method) -> str:
-    """Name of the cluster that serves a method."""
+def cluster_of(service: Service, method: Method, *, operator: bool = False) -> str:
+    """Name of the cluster that serves a method, on the operator's listener or the others."""
     if method.streams:
         return service.area + STREAMS
     if method.control_plane:
-        return service.area + CONTROL
+        return service.area + (OPERATOR if operator else CONTROL)
     return service.area + (EXPENSIVE if method.expensive and service.area != OPS_CLUSTER else "")
 
 
-def _suffixes(contract: Contract, area: str) -> dict[str, int]:
+def _suffixes(contract: Contract, area: str, operator: bool) -> dict[str, int]:
     """The clusters of an area, with the calls that may be in progress in each.
 
     What is left of ops without its control plane is metrics, which are expensive, and reflection.
@@ -81,6 +87,8 @@ def _suffixes(contract: Contract, area: str) -> dict[str, int]:
     found = {"": _METRICS_CALLS if area == OPS_CLUSTER else _CALLS}
     if any(m.control_plane for m in methods):
         found[CONTROL] = _CONTROL_CALLS
+        if operator:
+            found[OPERATOR] = _CONTROL_CALLS
     if any(m.streams for m in methods):
         found[STREAMS] = _STREAM_CALLS
     if area != OPS_CLUSTER and any(m.expensive for m in methods):
@@ -95,9 +103,7 @@ def _service(name: str, addresses: Sequence[Address], tls: Tls | None, calls: in
         "connect_timeout": "1s",
         "load_assignment": _assignment(name, addresses),
         "typed_extension_protocol_options": _http2(),
-        "circuit_breakers": {
-            "thresholds": [{"max_requests": calls, "max_pending_requests": calls}]
-        },
+        "circuit_breakers": {"thresholds": _thresholds(name, calls)},
         "health_checks": [
             {
                 # A Python service that compiles or computes may not respond for a second or two.
@@ -125,6 +131,17 @@ def _service(name: str, addresses: Sequence[Address], tls: Tls | None, calls: in
     if tls:
         cluster["transport_socket"] = client_tls(tls, CERTIFICATE_NAME)
     return cluster
+
+
+def _thresholds(name: str, calls: int) -> list[Json]:
+    """The calls that may be in progress, by priority: that of calls with a key is HIGH."""
+    if not name.endswith(CONTROL):
+        return [{"max_requests": calls, "max_pending_requests": calls}]
+    keyless = _KEYLESS_CONTROL_CALLS
+    return [
+        {"priority": "DEFAULT", "max_requests": keyless, "max_pending_requests": keyless},
+        {"priority": "HIGH", "max_requests": calls, "max_pending_requests": calls},
+    ]
 
 
 def _transcoding(endpoint: Endpoint) -> Json:

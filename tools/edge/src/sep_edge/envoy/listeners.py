@@ -88,7 +88,7 @@ def _manager(name: str, settings: EdgeSettings, contract: Contract) -> Json:
                 {
                     "name": "sep",
                     "domains": ["*"],
-                    "routes": public_routes(settings, contract),
+                    "routes": public_routes(settings, contract, operator=name == "operator"),
                     "typed_per_filter_config": _cors(settings.cors_origins),
                 }
             ],

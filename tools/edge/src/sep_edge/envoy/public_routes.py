@@ -17,14 +17,16 @@ from sep_edge.envoy.settings import EdgeSettings
 from sep_edge.envoy.transcoding import TRANSCODER
 
 
-def public_routes(settings: EdgeSettings, contract: Contract) -> list[Json]:
-    """Every route of the public listener; the first that matches counts."""
+def public_routes(
+    settings: EdgeSettings, contract: Contract, *, operator: bool = False
+) -> list[Json]:
+    """Every route of the public listener, or the operator's; the first that matches counts."""
     return [
         _other_hosts(settings),
         *_preflight(settings),
         *_pages(settings),
         *(cached_routes(contract) if settings.cache else ()),
-        *_services(settings, contract),
+        *_services(settings, contract, operator=operator),
         *_not_found(settings),
     ]
 
@@ -79,7 +81,7 @@ def _pages(settings: EdgeSettings) -> Iterable[Json]:
         yield _method_not_allowed(settings, path, ("GET", "HEAD"))
 
 
-def _services(settings: EdgeSettings, contract: Contract) -> Iterable[Json]:
+def _services(settings: EdgeSettings, contract: Contract, *, operator: bool) -> Iterable[Json]:
     """REST and gRPC paths of the services: HEAD like GET, 405 for a wrong HTTP method."""
     rest = rest_routes(settings.descriptor_set, contract, settings.cors_origins)
     verbs: dict[str, list[str]] = {}
@@ -97,7 +99,7 @@ def _services(settings: EdgeSettings, contract: Contract) -> Iterable[Json]:
             settings, path, [*allowed, *(["HEAD"] if "GET" in allowed else [])]
         )
     expensive = {m.path for m in contract.methods.values() if m.expensive}
-    for native in service_routes(contract):
+    for native in service_routes(contract, operator=operator):
         route = _uncached(settings, native)
         yield _limited(settings, route) if route["match"].get("path") in expensive else route
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sep_contract import DEFAULT_TIMEOUT_S, Contract
 
-from sep_edge.envoy.clusters import OPS_CLUSTER, cluster_of
+from sep_edge.envoy.clusters import CONTROL, OPS_CLUSTER, cluster_of
 from sep_edge.envoy.filters import Json, set_header, typed
 from sep_edge.envoy.transcoding import BUFFER, BUFFER_TYPE
 
@@ -24,19 +24,29 @@ _REFLECTION = (
 )
 
 
-def service_routes(contract: Contract) -> list[Json]:
+def service_routes(contract: Contract, *, operator: bool = False) -> list[Json]:
     """A route for each method, and one for each service, which then names the unknown method.
 
     Only reads are retried: a write whose connection broke may have been carried out.
+
+    Args:
+        operator: whether they are the operator's listener's.
     """
     routes: list[Json] = []
     for service in contract.services:
-        routes += [
-            _route(m.path, cluster_of(service, m), timeout_s=m.timeout_s, retry=m.reads)
-            for m in service.methods
-        ]
+        for method in service.methods:
+            cluster = cluster_of(service, method, operator=operator)
+            route = _route(method.path, cluster, timeout_s=method.timeout_s, retry=method.reads)
+            routes += [_with_key(route), route] if cluster.endswith(CONTROL) else [route]
         routes.append(_route(f"/{service.name}/", service.area))
     return [*routes, *_native_routes()]
+
+
+def _with_key(route: Json) -> Json:
+    """The route for calls that carry a key, right or wrong: they have capacity of their own."""
+    headers = [{"name": "authorization", "present_match": True}]
+    match = route["match"] | {"headers": headers}
+    return route | {"match": match, "route": route["route"] | {"priority": "HIGH"}}
 
 
 def _native_routes() -> Iterator[Json]:
