@@ -40,6 +40,7 @@ ROUTES = {
     "GET /api/journal/trades",
     "GET /api/journal/performance",
     "GET /api/journal/costs",
+    "GET /api/journal/divergence",
     "GET /api/decisions",
     "GET /api/events",
     "GET /api/decisions/{id}",

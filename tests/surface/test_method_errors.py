@@ -229,8 +229,8 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
             stack, {"SetKillSwitch": RELEASE}
         )
         damage(folder / "journal.db")
-        names = ("ListLedger", "ListTrades", "GetPerformance", "ListCosts", "ListDecisions",
-                 "StreamEvents")  # fmt: skip
+        names = ("ListLedger", "ListTrades", "GetPerformance", "ListCosts", "ListDivergence",
+                 "ListDecisions", "StreamEvents")  # fmt: skip
         seen["the journal's tables are gone"] = await call_some(
             stack, {name: REQUESTS.get(name, {}) for name in (*names, "GetDecision")}
         )
@@ -240,7 +240,7 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
 def damage(database: Path) -> None:
     """Remove the journal's tables while it runs."""
     with closing(sqlite3.connect(database, timeout=30)) as connection:
-        for table in ("transactions", "trades", "decisions", "progress"):
+        for table in ("transactions", "trades", "decisions", "divergence_days", "progress"):
             connection.execute(f"DROP TABLE {table}")
         connection.commit()
 

@@ -232,6 +232,16 @@ def scenarios() -> list[Scenario]:
             5, ticket,
             "A notification has not been delivered for 15m 0s", always=True,
         ),
+        Scenario(
+            "SepDivergence",
+            {
+                'sep_divergence_cash{cause="price"}': f"-99x{whole}",
+                'sep_divergence_cash{cause="unexplained"}': f"-150x{whole}",
+                'sep_divergence_tolerance_cash': f"100x{whole}",
+            },
+            5, {**ticket, "cause": "unexplained"},
+            "Live and replay of the last day differ by 150 for the cause unexplained", always=True,
+        ),
     ]  # fmt: skip
 
 

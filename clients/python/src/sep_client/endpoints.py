@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
-from sep_client import calls, parameter_calls
+from sep_client import calls, journal_calls, parameter_calls
 from sep_client.call import Call
 
 P = ParamSpec("P")
@@ -78,6 +78,7 @@ class Endpoints:
     journal_trades = Endpoint(calls.journal_trades)
     performance = Endpoint(calls.performance)
     costs = Endpoint(calls.costs)
+    divergence = Endpoint(journal_calls.divergence)
     decisions = Endpoint(calls.decisions)
     decision = Endpoint(calls.decision)
     parameters = Endpoint(parameter_calls.parameters)

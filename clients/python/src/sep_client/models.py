@@ -245,6 +245,61 @@ class DecisionMadeAgain(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class DivergenceCause(Answer):
+    """The differences of one cause."""
+
+    cause: str
+    """data, gate, signal, size, price, timing, operator, broker, limit or unexplained."""
+    differences: int
+    """Number of differences."""
+    cash: Decimal
+    """What live earned more by them, in home currency, a decimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class DivergenceItem(Answer):
+    """One difference between what was traded and its replay."""
+
+    cause: str
+    """Its cause."""
+    cash: Decimal
+    """What live earned more by it, in home currency, a decimal."""
+    instrument: str
+    """Instrument name."""
+    ts_ms: float
+    """Opening of the earlier of both trades, in ms."""
+    what: str
+    """What differs."""
+    trade_id: str
+    """The broker's id of the trade; empty if it was not traded."""
+    replay_trade_id: str
+    """The trade of the replay; empty if the replay did not trade it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DivergenceDay(Answer):
+    """One trading day, which ends at 17:00 in New York. The cash of all its differences is
+    `live_net` less `replay_net`."""
+
+    date: str
+    """Date of its end in New York, such as 2026-03-31."""
+    end_ms: float
+    """Its end, in ms."""
+    live_net: Decimal
+    """Result of the trades that were opened in it, in home currency, a decimal."""
+    replay_net: Decimal
+    """The same of the replay, a decimal."""
+    live_trades: int
+    """Number of trades that were opened in it."""
+    replay_trades: int
+    """The same of the replay."""
+    causes: tuple[DivergenceCause, ...]
+    """Every cause with its sum, also those without a difference."""
+    differences: tuple[DivergenceItem, ...]
+    """Oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
 class DrainClose(Answer):
     """One close of a drain."""
 
@@ -950,6 +1005,16 @@ class ListDecisionsResponse(Answer):
 
     decisions: tuple[RecordedDecision, ...]
     """Newest first."""
+    next_page_token: str
+    """Token of the next page; empty on the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListDivergenceResponse(Answer):
+    """A page of days."""
+
+    days: tuple[DivergenceDay, ...]
+    """Newest first; days that were not compared are missing."""
     next_page_token: str
     """Token of the next page; empty on the last."""
 

@@ -17,6 +17,7 @@ from sep_journal.adapters.destinations import UrlList
 from sep_journal.adapters.gateway_ledger import GatewayLedger
 from sep_journal.adapters.guard_decisions import GuardDecisions
 from sep_journal.adapters.heartbeat import HttpHeartbeat
+from sep_journal.adapters.replay_process import ReplayProcess
 from sep_journal.adapters.sql.engine import open_engine
 from sep_journal.adapters.sql.journal import SqlJournal
 from sep_journal.adapters.sql.outbox import SqlOutbox
@@ -24,6 +25,7 @@ from sep_journal.adapters.sql.outbox_threads import OutboxThread
 from sep_journal.adapters.valkey_decisions import ValkeyDecisions
 from sep_journal.adapters.valkey_published import ValkeyPublished
 from sep_journal.adapters.valkey_state import ValkeyState
+from sep_journal.application.divergence import DivergenceLoop
 from sep_journal.application.events import EventFeed, EventIngestion
 from sep_journal.application.explanations import Explanations
 from sep_journal.application.ingestion import (
@@ -33,7 +35,7 @@ from sep_journal.application.ingestion import (
 )
 from sep_journal.application.notifying import DailySummary, HeartbeatLoop, Notifications
 from sep_journal.application.reports import Reports
-from sep_journal.metrics import JournalMetrics, NotificationMetrics
+from sep_journal.metrics import DivergenceMetrics, JournalMetrics, NotificationMetrics
 from sep_journal.servicer import JournalServicer
 from sep_journal.settings import JournalSettings
 
@@ -75,6 +77,23 @@ def build(settings: JournalSettings, context: Context) -> Parts:
     reports = Reports(journal, context.clock)
     notifying = _notifying(settings, context, engine, reports, is_writer)
     loops += notifying.loops
+    if settings.journal_replay_program:
+        divergence = DivergenceLoop(
+            journal,
+            ReplayProcess(settings.journal_replay_program),
+            is_writer,
+            context.clock,
+            DivergenceMetrics(context.registry, settings.journal_divergence_tolerance),
+        )
+        loops.append(
+            PeriodicLoop(
+                "journal_divergence",
+                divergence.tick,
+                settings.journal_snapshot_sec,
+                context.loops,
+                vital=False,
+            )
+        )
     heartbeat = _heartbeat(settings, context, loops[0])
     if heartbeat is not None:
         loops.append(heartbeat)
@@ -84,7 +103,7 @@ def build(settings: JournalSettings, context: Context) -> Parts:
     guard = context.open_channel(settings.guard_addr)
     explanations = Explanations(journal, GuardDecisions(guard), inputs_of)
     servicer = JournalServicer(
-        journal, reports, explanations, feed, notifying.notifications, context.clock
+        journal, journal, reports, explanations, feed, notifying.notifications, context.clock
     )
 
     return Parts(

@@ -13,6 +13,7 @@ from sep_journal.domain.costs import CostGroup
 from sep_journal.domain.days import date_of
 from sep_journal.domain.decision_path import PathStep
 from sep_journal.domain.decisions import StoredDecision
+from sep_journal.domain.divergence import DivergenceDay
 from sep_journal.domain.events import StoredEvent
 from sep_journal.domain.exact import amount_text
 from sep_journal.domain.performance import Day
@@ -154,6 +155,34 @@ def _day_message(day: Day) -> pb.PerformanceDay:
         # "return" is a keyword in Python.
         setattr(message, "return", day.return_)
     return message
+
+
+def divergence_message(day: DivergenceDay) -> pb.DivergenceDay:
+    """One compared day."""
+    return pb.DivergenceDay(
+        date=date_of(day.end_ms).isoformat(),
+        end_ms=day.end_ms,
+        live_net=amount_text(day.live_net),
+        replay_net=amount_text(day.replay_net),
+        live_trades=day.live_trades,
+        replay_trades=day.replay_trades,
+        causes=[
+            pb.DivergenceCause(cause=cause, differences=count, cash=amount_text(cash))
+            for cause, (count, cash) in day.by_cause().items()
+        ],
+        differences=[
+            pb.DivergenceItem(
+                cause=d.cause,
+                cash=amount_text(d.cash),
+                instrument=d.instrument,
+                ts_ms=d.ts_ms,
+                what=d.what,
+                trade_id=d.trade_id,
+                replay_trade_id=d.replay_trade_id,
+            )
+            for d in day.differences
+        ],
+    )
 
 
 def decision_message(decision: StoredDecision) -> pb.RecordedDecision:

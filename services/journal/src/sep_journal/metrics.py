@@ -1,8 +1,11 @@
 """Prometheus metrics of the journal."""
 
+from decimal import Decimal
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from sep_journal.domain.accounts import Snapshot
+from sep_journal.domain.divergence import DivergenceDay
 from sep_journal.outbox_ports import Attempt, Undelivered
 
 
@@ -32,6 +35,39 @@ class JournalMetrics:
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Set when the account's value was recorded."""
         self._snapshot.set(snapshot.ts_ms / 1000)
+
+
+class DivergenceMetrics:
+    """What the last compared day differed by from its replay."""
+
+    def __init__(self, registry: CollectorRegistry, tolerance: Decimal) -> None:
+        self._cash = Gauge(
+            "sep_divergence_cash",
+            "What live earned more than the replay of the last compared day, in home currency",
+            ["cause"],
+            registry=registry,
+        )
+        self._day = Gauge(
+            "sep_divergence_day_timestamp_seconds",
+            "End of the last day that was compared with its replay",
+            registry=registry,
+        )
+        tolerated = Gauge(
+            "sep_divergence_tolerance_cash",
+            "Divergence of a cause that is tolerated, in home currency",
+            registry=registry,
+        )
+        tolerated.set(float(tolerance))
+
+    def show(self, day: DivergenceDay) -> None:
+        """Set the figures of a day."""
+        for cause, (_, cash) in day.by_cause().items():
+            self._cash.labels(cause).set(float(cash))
+        self._day.set(day.end_ms / 1000)
+
+    def clear(self) -> None:
+        """Remove the figures: another replica has them."""
+        self._cash.clear()
 
 
 class NotificationMetrics:

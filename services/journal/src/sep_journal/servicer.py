@@ -14,6 +14,7 @@ from sep_journal.application.events import EventFeed
 from sep_journal.application.explanations import Explanations
 from sep_journal.application.notifying import Notifications
 from sep_journal.application.reports import Reports
+from sep_journal.divergence_ports import DivergenceStore
 from sep_journal.domain.costs import GroupBy
 from sep_journal.ports import JournalReader
 
@@ -23,6 +24,9 @@ _Performance: TypeAlias = grpc.aio.ServicerContext[
     pb.GetPerformanceRequest, pb.GetPerformanceResponse
 ]
 _Costs: TypeAlias = grpc.aio.ServicerContext[pb.ListCostsRequest, pb.ListCostsResponse]
+_Divergence: TypeAlias = grpc.aio.ServicerContext[
+    pb.ListDivergenceRequest, pb.ListDivergenceResponse
+]
 _Decisions: TypeAlias = grpc.aio.ServicerContext[pb.ListDecisionsRequest, pb.ListDecisionsResponse]
 _Events: TypeAlias = grpc.aio.ServicerContext[pb.StreamEventsRequest, pb.StreamEventsResponse]
 _Decision: TypeAlias = grpc.aio.ServicerContext[pb.GetDecisionRequest, pb.GetDecisionResponse]
@@ -42,6 +46,7 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
     def __init__(
         self,
         journal: JournalReader,
+        divergence: DivergenceStore,
         reports: Reports,
         explanations: Explanations,
         events: EventFeed,
@@ -49,6 +54,7 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
         clock: Clock,
     ) -> None:
         self._journal = journal
+        self._divergence = divergence
         self._reports = reports
         self._explanations = explanations
         self._events = events
@@ -96,6 +102,18 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
         by = GroupBy(request.group_by or GroupBy.INSTRUMENT)
         groups = await self._reports.costs(convert.range_of(request), request.instrument, by)
         return pb.ListCostsResponse(costs=[convert.cost_message(group) for group in groups])
+
+    async def ListDivergence(
+        self, request: pb.ListDivergenceRequest, context: _Divergence
+    ) -> pb.ListDivergenceResponse:
+        """Days that were compared with their replay."""
+        page = await self._divergence.divergence(
+            convert.page_of(request), convert.range_of(request), request.instrument
+        )
+        return pb.ListDivergenceResponse(
+            days=[convert.divergence_message(day) for day in page.entries],
+            next_page_token=convert.token_of(page.next_before),
+        )
 
     async def ListDecisions(
         self, request: pb.ListDecisionsRequest, context: _Decisions

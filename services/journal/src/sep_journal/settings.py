@@ -1,5 +1,6 @@
 """Settings of the journal: its database, its cadence, and notifications."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -66,5 +67,9 @@ class JournalSettings(NotificationKnobs, StackSettings):
     """Seconds between reads of the ledger and of the decisions."""
     journal_snapshot_sec: Seconds = 60
     """Seconds between two records of the account's value."""
+    journal_replay_program: str = ""
+    """Program that compares each day with its replay, such as `sep-replay`; empty: none."""
+    journal_divergence_tolerance: Decimal = Field(Decimal(100), ge=0, allow_inf_nan=False)
+    """Cash of one cause a day, in home currency, past which an alert fires."""
     journal_page_size: int = Field(900, ge=1, le=5_000)
     """Transactions that are asked for at once while the journal catches up."""

@@ -72,6 +72,9 @@ def service_environment(settings: LocalSettings, env: Mapping[str, str]) -> dict
     rest, streams = _BROKER_URLS.get(settings.environment, (paper, paper))
     shared.setdefault("OANDA_API_URL", rest)
     shared.setdefault("OANDA_STREAM_URL", streams)
+    replay = Path(sys.executable).with_name("sep-replay")
+    if replay.is_file():
+        shared.setdefault("JOURNAL_REPLAY_PROGRAM", str(replay))
     shared.setdefault("JOURNAL_DB_URL", f"sqlite:///{settings.run_dir}/journal/journal.db")
     return shared
 

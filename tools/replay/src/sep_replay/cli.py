@@ -26,6 +26,10 @@ sep-data will do. The same candles and knobs give the same output. Two runs are 
   sep-replay catalogue/ --out old
   sep-replay catalogue/ --params winners.json --out new
   sep-replay compare old new
+
+What was traded is compared with the replay of its day by
+
+  sep-replay parity --day 2026-03-02
 """
 
 
@@ -34,6 +38,10 @@ def main(argv: list[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else argv
     if given[:1] == ["compare"]:
         return _compare_main(given[1:])
+    if given[:1] == ["parity"]:
+        from sep_replay.parity.command import parity_main
+
+        return parity_main(given[1:])
     args = _parser().parse_args(given)
     try:
         return _replay(args)
@@ -81,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "candles", type=Path, metavar="CATALOGUE|DIR", help="catalogue, or folder of candle files"
     )
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", type=_pair)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", type=pair)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole decision log")
     parser.add_argument(
         "--params", type=Path, metavar="FILE",
@@ -168,7 +176,8 @@ def _instant(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
+    """A knob and its value."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")

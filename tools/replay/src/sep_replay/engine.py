@@ -114,6 +114,12 @@ class Replay:
 
     def act(self, now: int) -> None:
         """Run the services whose interval has passed; ``now`` in seconds."""
+        self.judge(now)
+        if self._cadences.reconcile.due(now):
+            self.trading.reconcile(now)
+
+    def judge(self, now: int) -> None:
+        """Run the evaluator and the allocator where their interval has passed."""
         due = self._cadences
         evaluated = due.evaluation.due(now)
         if evaluated:
@@ -122,8 +128,6 @@ class Replay:
         # The allocator acts at its interval, and at once on new gates.
         if due.allocation.due(now) or evaluated:
             self.allocation.allocate(now, self._evaluated, self.account.held())
-        if due.reconcile.due(now):
-            self.trading.reconcile(now)
 
     def take_in(self, moment: Moment) -> None:
         """Play the bars that end and begin at a moment."""

@@ -9,15 +9,18 @@ from sqlalchemy import Engine, text
 
 from sep_journal.adapters.sql.decision_traces import read_traces
 from sep_journal.adapters.sql.decision_writer import DecisionWriter
+from sep_journal.adapters.sql.divergence_rows import SqlDivergence
 from sep_journal.adapters.sql.engine import migrate, reading
 from sep_journal.adapters.sql.event_rows import SqlEvents
 from sep_journal.adapters.sql.history import read_history
 from sep_journal.adapters.sql.reader import SqlReader
 from sep_journal.adapters.sql.writer import LedgerWriter
+from sep_journal.divergence_ports import LiveDay
 from sep_journal.domain.accounts import Snapshot
 from sep_journal.domain.costs import TradeCosts
 from sep_journal.domain.decision_path import OrderTraces
 from sep_journal.domain.decisions import Decision, StoredDecision
+from sep_journal.domain.divergence import DivergenceDay
 from sep_journal.domain.events import NewEvent, StoredEvent
 from sep_journal.domain.ledger import Transaction
 from sep_journal.ports import History, LedgerEntry, ListedTrade, Page, PageRequest, Range
@@ -27,7 +30,7 @@ _READERS = 2
 
 
 class SqlJournal:
-    """Implements ``Journal``, ``JournalReader`` and ``EventStore``.
+    """Implements ``Journal``, ``JournalReader``, ``EventStore`` and ``DivergenceStore``.
 
     One thread writes, others read: a read never waits for a long write.
     """
@@ -38,6 +41,7 @@ class SqlJournal:
         self._decisions = DecisionWriter(engine)
         self._reader = SqlReader(engine)
         self._events = SqlEvents(engine)
+        self._divergence = SqlDivergence(engine)
         self._writing = ThreadPoolExecutor(1, "journal-write")
         self._reading = ThreadPoolExecutor(_READERS, "journal-read")
 
@@ -80,6 +84,20 @@ class SqlJournal:
     async def append_snapshot(self, snapshot: Snapshot) -> None:
         """Take in the account's value."""
         await self._write(lambda: self._ledger.append_snapshot(snapshot))
+
+    async def divergence(
+        self, page: PageRequest, times: Range, instrument: str
+    ) -> Page[DivergenceDay]:
+        """Compared days, newest first."""
+        return await self._read(lambda: self._divergence.days(page, times, instrument))
+
+    async def save_divergence(self, day: DivergenceDay) -> None:
+        """Write a compared day."""
+        await self._write(lambda: self._divergence.save(day))
+
+    async def live_day(self, start_ms: int, end_ms: int) -> LiveDay | None:
+        """What was traded in a day."""
+        return await self._read(lambda: self._divergence.live_day(start_ms, end_ms))
 
     async def clear_ledger(self) -> None:
         """Remove the ledger and all that is made from it."""

@@ -204,3 +204,27 @@ DELIVERIES = Table(
     Index("deliveries_due", "delivered_ms", "due_ms"),
 )
 """One row for each message and destination; a destination is the digest of its URL."""
+
+DIVERGENCE_DAYS = Table(
+    "divergence_days",
+    METADATA,
+    Column("end_ms", BigInteger, primary_key=True, autoincrement=False),
+    _amount("live_net"),
+    _amount("replay_net"),
+    _count("live_trades"),
+    _count("replay_trades"),
+)
+
+DIVERGENCES = Table(
+    "divergences",
+    METADATA,
+    Column("end_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    _text("cause"),
+    _amount("cash"),
+    _text("instrument"),
+    _count("ts_ms"),
+    _text("what"),
+    _text("trade_id"),
+    _text("replay_trade_id"),
+)
