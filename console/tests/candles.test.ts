@@ -59,6 +59,18 @@ test("a market that is always open has no sessions to shade by", () => {
 
 test("metrics older than the first bar would stretch the time axis, and are left out", () => {
   const sample = { coherence: 0.5, stability: 1, entropy: 0, rupture: 0 };
-  const points = metricPoints([{ time: 1, ...sample }, { time: 9, ...sample }], "coherence", 5, "UTC");
+  const points = metricPoints([], [{ time: 1, ...sample }, { time: 9, ...sample }], "coherence", 5, "UTC");
   assert.deepEqual(points, [{ time: 9, value: 0.5 }]);
+});
+
+test("metrics of complete windows are followed by live ones", () => {
+  const metrics = { coherence: 0.4, stability: 1, entropy: 0, rupture: 0 };
+  const windows = [{ ts_ms: 5000, metrics }, { ts_ms: 10_000, metrics }, { ts_ms: 15_000 }];
+  const live = { ...metrics, coherence: 0.6 };
+  const samples = [{ time: 5, ...live }, { time: 10, ...live }, { time: 15, ...live }];
+  assert.deepEqual(metricPoints(windows, samples, "coherence", 5, "UTC"), [
+    { time: 5, value: 0.4 },
+    { time: 10, value: 0.4 },
+    { time: 15, value: 0.6 },
+  ]);
 });

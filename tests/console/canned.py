@@ -63,7 +63,7 @@ class CannedStack:
 
     def __post_init__(self) -> None:
         self.stopped = threading.Event()
-        _import_messages()
+        import_messages()
         self._routes = {
             f"{m.verb} {m.route}": (_pattern(m.route), m.response)
             for m in read_contract().methods.values()
@@ -130,7 +130,8 @@ def printed(response: str, content: Json) -> str:
     )
 
 
-def _import_messages() -> None:
+def import_messages() -> None:
+    """Make every message of the contract known by its name."""
     for root in map(Path, sep.__path__):
         for file in root.rglob("*_pb2.py"):
             name = ".".join(("sep", *file.relative_to(root).with_suffix("").parts))

@@ -1,6 +1,7 @@
 """A day at the desk: an account after a month of trading, on a Tuesday at 14:00 UTC."""
 
 import json
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -28,6 +29,7 @@ def answers() -> dict[str, Answer]:
         "GET /api/ranking/active": {"ranking": [_ranked(i, n) for i, n in enumerate(PAIRS)]},
         "GET /api/coherence/status": _coherence,
         "GET /api/candles": _candles,
+        "GET /api/manifold/coeffs": _windows,
         "GET /api/oanda/account": _account(),
         "GET /api/oanda/positions": {"positions": [_position("EUR_USD"), _position("GBP_USD")]},
         "GET /api/oanda/open-trades": {"trades": [_open("EUR_USD", 41), _open("GBP_USD", 40)]},
@@ -169,6 +171,22 @@ def _candles(query: Mapping[str, str]) -> Json:
             "ask": {"o": ask, "h": ask, "l": bid, "c": ask},
         })  # fmt: skip
     return {"instrument": query["instrument"], "granularity": "M5", "candles": found}
+
+
+def _windows(query: Mapping[str, str]) -> Json:
+    """Metrics of the same bars as the candles, in slow waves."""
+    found = []
+    for index in range(240):
+        wave = math.sin(index / 25) / 5
+        metrics = {
+            "coherence": 0.6 + wave / 2, "stability": 0.55 + wave / 3, "entropy": 0.45 - wave,
+            "rupture": 0.25 - wave / 2,
+        }  # fmt: skip
+        found.append({"ts_ms": NOW_MS - (240 - index) * 300_000, "metrics": metrics})
+    return {
+        "instrument": query["instrument"], "ts_ms": NOW_MS - 300_000, "sigma_eff": 0.00012,
+        "lambda": 0.05, "price": "1.08045", "history": found,
+    }  # fmt: skip
 
 
 def _account() -> Json:

@@ -1,6 +1,6 @@
 /** Candles and trades as a chart draws them. Numbers here are for drawing only. */
 
-import type { Candle, Event, JournalTrade, Trade } from "../../gen/api.ts";
+import type { Candle, Event, JournalTrade, Trade, WindowMetrics } from "../../gen/api.ts";
 import type { Zone } from "../store/preferences.ts";
 import type { Sample } from "../store/samples.ts";
 import { sessionsAt } from "./sessions.ts";
@@ -97,16 +97,25 @@ export function closedBars(instrument: string, candles: readonly Candle[], zone:
     .map((c) => ({ time: shifted(c.ts_ms, zone), value: 1 }));
 }
 
-/** One metric's samples on the chart's clock; those older than the first bar are left out. */
+/**
+ * One metric on the chart's clock: of complete windows on their last bars, then live ones. What is older
+ * than the first bar is left out.
+ */
 export function metricPoints(
+  windows: readonly WindowMetrics[],
   samples: readonly Sample[],
   metric: (typeof METRICS)[number],
   fromS: number,
   zone: Zone,
 ): Point[] {
-  return samples
+  const complete = windows.flatMap(({ ts_ms, metrics }) =>
+    metrics ? [{ time: shifted(ts_ms, zone), value: metrics[metric] }] : [],
+  );
+  const last = complete.at(-1)?.time ?? 0;
+  const live = samples
     .map((s) => ({ time: shifted(s.time * 1000, zone), value: s[metric] }))
-    .filter((p) => p.time >= fromS);
+    .filter((p) => p.time > last);
+  return [...complete, ...live].filter((p) => p.time >= fromS);
 }
 
 function shifted(ms: number, zone: Zone): number {

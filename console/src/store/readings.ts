@@ -20,6 +20,7 @@ const EVERY_MS = {
   "/api/pairs": 15_000,
   "/api/ranking/active": 5_000,
   "/api/coherence/status": 5_000,
+  "/api/manifold/coeffs": 5_000,
   "/api/candles": 5_000,
   "/api/risk/allocation-status": 5_000,
   "/api/risk/budget": 5_000,

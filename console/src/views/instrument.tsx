@@ -24,6 +24,9 @@ import { eventsOpen, useRead } from "../store/readings.ts";
 import { samples, useLive } from "../store/stream.ts";
 import { JournalTrades } from "./results_trades.tsx";
 
+/** How many bars, and metrics under them, are drawn. */
+const BARS = 240;
+
 export function Instrument({ instrument }: { instrument: string }): JSX.Element {
   const pairs = useRead("/api/pairs");
   const names = (pairs.data?.pairs ?? []).map((p) => p.instrument);
@@ -77,7 +80,7 @@ function One({ instrument }: { instrument: string }): JSX.Element {
 
 function Chart({ instrument }: { instrument: string }): JSX.Element {
   const [side, setSide] = useState<Side>("mid");
-  const candles = useRead("/api/candles", { instrument, limit: 240 });
+  const candles = useRead("/api/candles", { instrument, limit: BARS });
   const trades = useRead("/api/oanda/open-trades");
   const journal = useRead("/api/journal/trades", { instrument, page_size: 100 });
   const rules = useRead("/api/oanda/instruments");
@@ -102,14 +105,15 @@ function Chart({ instrument }: { instrument: string }): JSX.Element {
     [instrument, candles.data, where, shaded],
   );
   const manifold = stream.manifolds.get(instrument);
+  const windows = useRead("/api/manifold/coeffs", { instrument, history: BARS }).data?.history;
   const metrics = useMemo(() => {
     const seen = samples.of(instrument);
     const from = bars[0]?.time ?? 0;
-    return Object.fromEntries(METRICS.map((m) => [m, metricPoints(seen, m, from, where)])) as Record<
+    return Object.fromEntries(METRICS.map((m) => [m, metricPoints(windows ?? [], seen, m, from, where)])) as Record<
       (typeof METRICS)[number],
       ReturnType<typeof metricPoints>
     >;
-  }, [instrument, bars, where, manifold]);
+  }, [instrument, bars, where, manifold, windows]);
   const precision = rules.data?.instruments.find((i) => i.name === instrument)?.display_precision ?? 5;
   const last = candles.data?.candles.at(-1);
   const tools = (
@@ -148,7 +152,7 @@ function Chart({ instrument }: { instrument: string }): JSX.Element {
             at <Time ms={manifold.ts_ms} />
           </>
         )}
-        . Metrics are drawn from when this tab first showed an instrument. Arrows are fills
+        . Metrics are those of complete windows, then live. Arrows are fills
         {journal.data ? "" : " of open trades: the journal, which has the others, does not answer"}; dashed lines are stops
         and targets of open trades. Hollow bars rise.
         {shaded && " Shaded bars lie outside the instrument's sessions."}{" "}

@@ -101,6 +101,10 @@ class InMemoryEvaluatorStore:
             for i in instruments
         }
 
+    async def recent_signals(self, instrument: str, count: int) -> list[Signal]:
+        stored = sorted(self.signals.get(instrument, {}).items())
+        return [signal for _, signal in stored[max(0, len(stored) - count) :]]
+
     async def latest_manifolds(
         self, instruments: Sequence[str]
     ) -> dict[str, Manifold | CorruptRecordError | None]:

@@ -257,6 +257,10 @@ async def test_every_method_returns_what_is_stored(
         assert getattr(coeffs, "lambda") == signal["coeffs"]["lambda"]
         assert coeffs.metrics.coherence == signal["metrics"]["coherence"]
         assert float(coeffs.price) == signal["price"]
+        assert not coeffs.history
+        wanted = pb.GetManifoldCoeffsRequest(instrument=PAIR, history=1)
+        history = (await invoke(stub.GetManifoldCoeffs, wanted)).history
+        assert [(h.ts_ms, h.metrics) for h in history] == [(coeffs.ts_ms, coeffs.metrics)]
 
         both = (await invoke(stub.GetCoherenceStatus, pb.GetCoherenceStatusRequest())).statuses
         assert [s.instrument for s in both] == [PAIR, "USD_JPY"]
@@ -297,6 +301,8 @@ async def test_every_method_returns_the_documented_errors(
         assert await coeffs("XAU_USD") == unknown
         assert await coeffs("eur/usd") == bad
         assert await coeffs("") == bad
+        too_many = pb.GetManifoldCoeffsRequest(instrument=PAIR, history=501)
+        assert await refusal(stub.GetManifoldCoeffs, too_many) == bad
         assert await coeffs(PAIR) == "UNAVAILABLE NO_SIGNAL"
         await store.zadd(keys.signal_index(PAIR), {keys.signal(PAIR, 1): 1})
         await store.set(keys.signal(PAIR, 1), "{")

@@ -208,6 +208,16 @@ async def test_signals_of_the_same_bar_are_replaced_and_old_ones_removed(
     assert await store.latest_signals([EUR]) == {EUR: None}
 
 
+async def test_recent_signals_are_the_last_ones_oldest_first(backend: Backend) -> None:
+    signals = [signal_at(minute * MINUTE_NS) for minute in (3, 1, 2, 4)]
+    await backend.store.save_signals({EUR: signals}, keep_since_ms=0)
+    recent = await backend.store.recent_signals(EUR, 3)
+    assert [s.ts_ns // MINUTE_NS for s in recent] == [2, 3, 4]
+    assert len(await backend.store.recent_signals(EUR, 500)) == 4
+    assert await backend.store.recent_signals(EUR, 0) == []
+    assert await backend.store.recent_signals(JPY, 3) == []
+
+
 async def test_the_newest_manifold_replaces_the_one_before(backend: Backend) -> None:
     await backend.store.save_manifolds([manifold(EUR, 1), manifold(JPY, 2)])
     await backend.store.save_manifolds([manifold(EUR, 3)])
@@ -244,6 +254,10 @@ async def test_malformed_documents_are_errors_or_left_out(store: Valkey, clock: 
     assert isinstance((await adapter.latest_signals([EUR]))[EUR], CorruptRecordError)
     assert isinstance((await adapter.latest_manifolds([EUR]))[EUR], CorruptRecordError)
     assert await adapter.published_gates([EUR]) == {}
+    assert await adapter.recent_signals(EUR, 5) == []
+    await store.set(keys.signal_index(JPY), "no set")
+    with pytest.raises(CorruptRecordError):
+        await adapter.recent_signals(JPY, 5)
 
 
 async def test_the_stored_evaluation_calls_the_published_gate_eligible(

@@ -125,9 +125,9 @@ def execute_drain(
     return Call(m.ExecuteDrainResponse, "/api/drain/execute", body={"drain_id": drain_id} | limits)
 
 
-def manifold_coeffs(instrument: str) -> Call[m.GetManifoldCoeffsResponse]:
-    """Coefficients and metrics of an instrument's last window."""
-    query = {"instrument": instrument}
+def manifold_coeffs(instrument: str, history: int = 0) -> Call[m.GetManifoldCoeffsResponse]:
+    """Coefficients and metrics of an instrument's last window; metrics of so many up to it."""
+    query = {"instrument": instrument} | ({"history": history} if history else {})
     return Call(m.GetManifoldCoeffsResponse, "/api/manifold/coeffs", query)
 
 

@@ -639,6 +639,16 @@ class GetKillSwitchResponse(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class WindowMetrics(Answer):
+    """Metrics of one complete window."""
+
+    ts_ms: float
+    """Start of the window's last bar in ms."""
+    metrics: Metrics | None = None
+    """Its metrics."""
+
+
+@dataclass(frozen=True, slots=True)
 class GetManifoldCoeffsResponse(Answer):
     """Coefficients of the last complete window."""
 
@@ -652,6 +662,9 @@ class GetManifoldCoeffsResponse(Answer):
     """Hazard per bar; see Coefficients."""
     price: Decimal
     """Mid of the last close of the window, a decimal."""
+    history: tuple[WindowMetrics, ...]
+    """Metrics of the windows that were asked for, oldest first; those that can't be read are left
+    out."""
     metrics: Metrics | None = None
     """Metrics of the same window."""
 

@@ -1,6 +1,6 @@
 """Domain values to messages of the contract."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sep.evaluator.v1 import evaluator_pb2
 from sep.market.v1 import market_pb2
@@ -15,14 +15,20 @@ from sep_evaluator.domain.signals import Manifold, Signal
 from sep_evaluator.domain.spans import SpanSummary
 
 
-def coeffs_response(instrument: str, signal: Signal) -> evaluator_pb2.GetManifoldCoeffsResponse:
-    """Coefficients of a signal."""
+def coeffs_response(
+    instrument: str, signal: Signal, history: Sequence[Signal] = ()
+) -> evaluator_pb2.GetManifoldCoeffsResponse:
+    """Coefficients of a signal, and metrics of earlier ones."""
     return evaluator_pb2.GetManifoldCoeffsResponse(
         instrument=instrument,
         ts_ms=signal.ts_ns // NS_PER_MS,
         sigma_eff=signal.figures.sigma_eff,
         metrics=_metrics(signal.figures),
         price=repr(signal.price),
+        history=[
+            evaluator_pb2.WindowMetrics(ts_ms=s.ts_ns // NS_PER_MS, metrics=_metrics(s.figures))
+            for s in history
+        ],
         **{"lambda": signal.figures.hazard},
     )
 

@@ -114,6 +114,10 @@ class EvaluatorStore(Protocol):
         """The newest signal of each instrument; None if there is none, an error if malformed."""
         ...
 
+    async def recent_signals(self, instrument: str, count: int) -> list[Signal]:
+        """The last signals of an instrument, oldest first; malformed ones are left out."""
+        ...
+
     async def latest_manifolds(
         self, instruments: Sequence[str]
     ) -> dict[str, Manifold | CorruptRecordError | None]:

@@ -96,14 +96,15 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
             evaluator_pb2.GetManifoldCoeffsRequest, evaluator_pb2.GetManifoldCoeffsResponse
         ],
     ) -> evaluator_pb2.GetManifoldCoeffsResponse:
-        """Return the coefficients of the last window."""
+        """Return the coefficients of the last window, and metrics of earlier ones."""
         instrument = self._known(request.instrument)
         signal = (await self._store.latest_signals([instrument]))[instrument]
         if isinstance(signal, CorruptRecordError):
             raise signal
         if signal is None:
             raise NoSignalError(f"{instrument} has no complete window yet", instrument=instrument)
-        return coeffs_response(instrument, signal)
+        history = await self._store.recent_signals(instrument, request.history)
+        return coeffs_response(instrument, signal, history)
 
     async def GetCoherenceStatus(
         self,

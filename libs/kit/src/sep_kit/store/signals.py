@@ -7,7 +7,7 @@ from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
 
 from sep_kit.errors import CorruptRecordError, StoreUnavailableError
 from sep_kit.store import keys
-from sep_kit.store.connection import Pipeline, Valkey, store_errors, wrong_type
+from sep_kit.store.connection import Pipeline, Valkey, reply, store_errors, wrong_type
 from sep_kit.store.documents import read_documents
 from sep_kit.store.records import ManifoldRecord, SignalRecord
 
@@ -50,6 +50,24 @@ class SignalStore:
             else None
             for instrument, key, index in zip(instruments, newest, indexes, strict=True)
         }
+
+    async def recent(self, instrument: str, count: int) -> list[SignalRecord]:
+        """The last ``count`` signals, oldest first, without those that are malformed.
+
+        Raises:
+            StoreUnavailableError: Valkey does not answer.
+            CorruptRecordError: the index is of a wrong type.
+        """
+        if count < 1:
+            return []
+        try:
+            index = await reply(self._store.zrange(keys.signal_index(instrument), -count, -1))
+        except StoreUnavailableError as error:
+            if isinstance(error.__cause__, Exception) and wrong_type(error.__cause__):
+                raise _damaged(instrument) from None
+            raise
+        found = await read_documents(self._store, SignalRecord, [key.decode() for key in index])
+        return [record for record in found if isinstance(record, SignalRecord)]
 
     async def manifolds(self, instruments: Sequence[str]) -> Manifolds:
         """The live manifold of each instrument, in one round trip."""

@@ -127,6 +127,10 @@ class ValkeyEvaluatorStore:
             for i, r in found.items()
         }
 
+    async def recent_signals(self, instrument: str, count: int) -> list[Signal]:
+        """The last signals of an instrument, oldest first; malformed ones are left out."""
+        return [signal_of(r) for r in await self._signals.recent(instrument, count)]
+
     async def latest_manifolds(
         self, instruments: Sequence[str]
     ) -> dict[str, Manifold | CorruptRecordError | None]:
