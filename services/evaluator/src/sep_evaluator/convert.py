@@ -27,7 +27,7 @@ def coeffs_response(instrument: str, signal: Signal) -> evaluator_pb2.GetManifol
     )
 
 
-def status_message(status: CoherenceStatus) -> evaluator_pb2.CoherenceStatus:
+def status_message(status: CoherenceStatus, parameters: InForce) -> evaluator_pb2.CoherenceStatus:
     """A coherence status; without a signal it has neither metrics nor checks."""
     return evaluator_pb2.CoherenceStatus(
         instrument=status.instrument,
@@ -46,6 +46,8 @@ def status_message(status: CoherenceStatus) -> evaluator_pb2.CoherenceStatus:
         signal_age_seconds=status.signal_age_s,
         manifold_age_seconds=status.manifold_age_s,
         fresh=status.fresh,
+        parameters_digest=parameters.digest,
+        parameters_run=parameters.run,
     )
 
 
