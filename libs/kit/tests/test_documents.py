@@ -12,6 +12,7 @@ from sep_kit.store.records import (
     GatesBlob,
     KillSwitchChange,
     ManifoldRecord,
+    ParameterChangeRecord,
     SignalRecord,
     WeightsRecord,
 )
@@ -28,6 +29,7 @@ VALID: dict[type[Document], dict[str, Any]] = {
     WeightsRecord: {"ts": 1, "gates_ts": 1, "weights": {"EUR_USD": 0.1},
                     "scores": {"EUR_USD": 0.5}, "top_k": 3, "held": False},
     BrokerLinkRecord: {"ts": 1, "connected": True, "last_contact_ms": 1},
+    ParameterChangeRecord: {"id": "c", "ts_ms": 1, "actor": "a", "reason": "r", "changed": []},
     KillSwitchChange: {"ts": 1, "engaged": True, "reason": "", "actor": ""},
 }  # fmt: skip
 KINDS = pytest.mark.parametrize("kind", VALID)

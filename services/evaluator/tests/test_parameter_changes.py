@@ -172,6 +172,35 @@ class TestService:
         assert await history(stub, instrument=JPY) == []
         assert await refusal(stub.RollBackParameters, back) == "PARAMETERS_CHANGED"
 
+    async def test_status_and_blob_name_the_run_in_force_also_after_it_comes_back(
+        self, stub: Any, store: Valkey
+    ) -> None:
+        async def named() -> list[tuple[str, str]]:
+            found = await call(
+                stub.GetCoherenceStatus, pb.GetCoherenceStatusRequest(), peer="evaluator"
+            )
+            status = {s.instrument: s for s in found.statuses}[EUR]
+            blob = await stored_blob(store)
+            assert blob is not None
+            judged = blob["params"][EUR]
+            return [
+                (status.parameters_run, status.parameters_digest),
+                (judged["run"], judged["digest"]),
+            ]
+
+        defaults = ("", digest_of(DEFAULTS))
+        first = ("run@abc", digest_of(StrategyParams(c_min=0.6)))
+        assert await named() == [defaults, defaults]
+        made = await call(stub.PromoteParameters, request(asked()), peer="evaluator")
+        assert await named() == [first, first]
+        better = request(asked(values={"c_min": 0.7}), run="run@def")
+        other = await call(stub.PromoteParameters, better, peer="evaluator")
+        assert {run for run, _ in await named()} == {"run@def"}
+        for change, expected in ((other, first), (made, defaults)):
+            back = pb.RollBackParametersRequest(change_id=change.change.id, reason="worse")
+            await call(stub.RollBackParameters, back, peer="evaluator")
+            assert await named() == [expected, expected]
+
     async def test_of_several_instruments_all_change_or_none(
         self, stub: Any, store: Valkey
     ) -> None:

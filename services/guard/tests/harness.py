@@ -2,12 +2,13 @@
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
+from sep_guard.adapters.judged_parameters import GatesBlobParameters
 from sep_guard.app import Resources, assemble
 from sep_guard.application.queries import GuardQueries
 from sep_guard.application.reconcile import Done
@@ -25,6 +26,7 @@ from sep_kit.store.records import (
     GatesBlob,
     KillSwitchChange,
     ManifoldRecord,
+    ParametersRecord,
     SignalRecord,
     WeightsRecord,
 )
@@ -94,11 +96,21 @@ class Feed:
             queue_manifold(pipe, manifold)
             await pipe.execute()
 
-    async def blob(self, **gates: int) -> int:
-        """The gates blob, and its message on the channel; returns its time in ms."""
+    async def blob(
+        self, parameters: Mapping[str, tuple[str, str]] | None = None, /, **gates: int
+    ) -> int:
+        """The gates blob, and its message on the channel; returns its time in ms.
+
+        Args:
+            parameters: run and digest by instrument.
+        """
         now = now_ms(self._clock)
         none, bufs = dict.fromkeys(gates, 0), dict.fromkeys(gates, 0.1)
-        blob = GatesBlob(ts=now, gates=gates, cooldowns=none, bufs=bufs)
+        params = {
+            i: ParametersRecord(digest=digest, run=run)
+            for i, (run, digest) in (parameters or {}).items()
+        }
+        blob = GatesBlob(ts=now, gates=gates, cooldowns=none, bufs=bufs, params=params)
         await self._store.set(keys.GATES_BLOB, blob.model_dump_json())
         await self._store.publish(keys.GATES_CHANNEL, str(now))
         return now
@@ -175,7 +187,9 @@ class GuardHarness:
         self.flatten, self.locks = guard.flatten, guard.locks
         self.kill_switch = guard.kill_switch_control
         self.durable_kill_switch = guard.kill_switch
-        self.queries = GuardQueries(guard.views, settings.hotband_pairs, settings.limits())
+        self.queries = GuardQueries(
+            guard.views, GatesBlobParameters(store), settings.hotband_pairs, settings.limits()
+        )
 
     async def cycle(self, dry_run: bool = False) -> dict[str, Done]:
         """Renew the lease and run one cycle; returns what was done, by instrument."""

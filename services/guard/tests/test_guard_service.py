@@ -220,6 +220,14 @@ async def test_every_method_responds_and_a_dry_run_sends_no_order(stack: Stack) 
         assert {"NO_WEIGHT", "SIGNAL_STALE"} <= set(ready[1].reasons)
         one = await ask(stub.CheckEntry, pb.CheckEntryRequest(instrument=EUR))
         assert one.readiness.ready
+        assert (one.readiness.parameters_run, one.readiness.parameters_digest) == ("", "")
+        await stack.feed.blob({EUR: ("run@abc", "0" * 16)}, EUR_USD=1)
+        one = await ask(stub.CheckEntry, pb.CheckEntryRequest(instrument=EUR))
+        assert one.readiness.parameters_run == "run@abc"
+        assert one.readiness.parameters_digest == "0" * 16
+        await stack.store.set(keys.GATES_BLOB, "{")
+        ready = (await ask(stub.GetReadiness, pb.GetReadinessRequest())).readiness
+        assert [r.parameters_digest for r in ready] == ["", ""]
         assert await refusal(stub.CheckEntry, pb.CheckEntryRequest(instrument="XAU_USD")) == (
             "NOT_FOUND UNKNOWN_INSTRUMENT"
         )

@@ -30,7 +30,13 @@ from sep_journal.domain.events import (
 from sep_kit.store import keys
 from sep_kit.store.connection import open_valkey, reply
 from sep_kit.store.kill_switch import KillSwitch
-from sep_kit.store.records import GatesBlob, KillSwitchChange, WeightsRecord
+from sep_kit.store.records import (
+    ChangedParametersRecord,
+    GatesBlob,
+    KillSwitchChange,
+    ParameterChangeRecord,
+    WeightsRecord,
+)
 from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer, free_port
 from sqlalchemy import Engine
@@ -126,6 +132,22 @@ async def read_events(stub: Any, last: str, count: int) -> list[pb.Event]:
     return found
 
 
+PROMOTION = ParameterChangeRecord(
+    id="c1",
+    ts_ms=5,
+    actor="ann",
+    reason="walk-forward",
+    run="run@abc",
+    forced_by="ann",
+    changed=(
+        ChangedParametersRecord(
+            instrument=EUR, before={}, after={}, against=("PEAK",),
+            digest_before="d1", digest_after="d2",
+        ),
+    ),
+)  # fmt: skip
+
+
 async def test_everything_that_happens_is_streamed_and_resumed(
     valkey: ValkeyServer, database_url: str
 ) -> None:
@@ -138,9 +160,16 @@ async def test_everything_that_happens_is_streamed_and_resumed(
     await reply(store.set(keys.ALLOCATION_WEIGHTS, weights.model_dump_json()))
     await KillSwitch(store).set(change)
     await reply(store.xadd(keys.GUARD_DECISIONS, {"decision": json.dumps(risk)}))
+    await reply(store.xadd(keys.PARAMETER_CHANGES, {"change": PROMOTION.model_dump_json()}))
     async with running_journal(valkey, "127.0.0.1:1", database_url) as stub:
-        first = await read_events(stub, "0", 4)
-    assert {e.kind for e in first} == {"flip", "weights", "kill_switch", "lock"}
+        first = await read_events(stub, "0", 5)
+    assert {e.kind for e in first} == {"flip", "weights", "kill_switch", "lock", "parameters"}
+    (promoted,) = (e for e in first if e.kind == "parameters")
+    assert (promoted.instrument, list(promoted.reasons)) == (EUR, ["PEAK"])
+    assert json.loads(promoted.data) == {
+        "change": "c1", "run": "run@abc", "digest": "d2", "digest_before": "d1", "actor": "ann",
+        "reason": "walk-forward", "forced_by": "ann",
+    }  # fmt: skip
     (switch,) = (e for e in first if e.kind == "kill_switch")
     assert json.loads(switch.data)["reason"] == "lunch is over"
     closed = blob.model_copy(update={"gates": {EUR: 0}})
@@ -151,7 +180,7 @@ async def test_everything_that_happens_is_streamed_and_resumed(
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await read_events(stub, "99", 1)
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-        assert "0 to 5" in (refused.value.details() or "")
+        assert "0 to 6" in (refused.value.details() or "")
         call = stub.StreamEvents(pb.StreamEventsRequest(), timeout=10)
         assert (await anext(aiter(call))).HasField("heartbeat")
         call.cancel()

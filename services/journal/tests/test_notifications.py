@@ -166,7 +166,7 @@ async def test_kill_switch_held_weights_and_flips_are_seen_in_valkey(
 
     async def observe() -> None:
         before = outbox.observed()
-        outbox.observe(await watched.read(before.switch_position), ["a"], 1)
+        outbox.observe(await watched.read(before), ["a"], 1)
 
     await observe()  # an empty store
     await write(1, gate=1, held=False)
@@ -180,6 +180,14 @@ async def test_kill_switch_held_weights_and_flips_are_seen_in_valkey(
         "EUR_USD: gate closed", "Kill switch engaged by alice", "Kill switch released by alice",
         "Weights are held",
     ]  # fmt: skip
+    promotion = {"id": "c1", "ts_ms": 3, "actor": "ann", "reason": "walk-forward", "run": "run@abc",
+                 "changed": [{"instrument": "EUR_USD", "before": None, "after": {}}]}  # fmt: skip
+    for text in (json.dumps(promotion), "{"):
+        await reply(store.xadd(keys.PARAMETER_CHANGES, {"change": text}))
+    await observe()
+    await observe()
+    (promoted,) = {d.title for d in outbox.due(["a"], 2, 9)} - set(titles)
+    assert promoted == "EUR_USD: parameters changed to run run@abc by ann"
     await reply(store.set(keys.GATES_BLOB, "{"))
     await observe()
     assert outbox.observed().gates == {"EUR_USD": False}

@@ -433,6 +433,28 @@ def test_minutes_of_a_lock_that_are_none_exit_with_2(
     assert stack.calls == []
 
 
+def test_what_blocks_an_entry_is_printed_with_the_run_in_force(
+    stack: FakeStack, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    name = {"instrument": "EUR_USD"}
+    ranked = {**name, "selected": True, "eligible": False, "weight": 0.05,
+              "gate_reasons": ["PARAMETERS_NEW"]}  # fmt: skip
+    ready = {**name, "ready": False, "reasons": ["KILL_SWITCH"], "checks": [], "direction": 1,
+             "parameters_digest": "0123456789abcdef", "parameters_run": "run@abc"}  # fmt: skip
+    stack.will_answer("/api/ranking/active", (200, {"ranking": [ranked], "ts_ms": 1}))
+    stack.will_answer("/api/trade/readiness", (200, {"readiness": [ready]}))
+    stack.will_answer("/api/pairs", (200, {"pairs": [{**name, "open": True}]}))
+    stack.will_answer(
+        "/api/oanda/positions", (200, {"positions": [], "last_transaction_id": "1", "left_out": []})
+    )
+    code, output = run("-m", "sep_ops", "why-no-trade", stack=stack, key_file=key_file)
+    assert code == 0, output
+    words = output.split()
+    for word in ("open", "0.0500", "run@abc", "0123456789abcdef", "PARAMETERS_NEW", "KILL_SWITCH"):
+        assert word in words, output
+
+
 def notify(stack: FakeStack, key_file: Path, *outcomes: dict[str, Any]) -> tuple[int, str]:
     stack.will_answer("/api/notifications/test", (200, {"results": list(outcomes)}))
     return run("-m", "sep_ops", "notify", "--test", stack=stack, key_file=key_file)

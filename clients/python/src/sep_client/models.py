@@ -173,6 +173,10 @@ class CoherenceStatus(Answer):
     """Whether all thresholds pass and the data is fresh."""
     fresh: bool
     """Whether signal and live manifold are younger than their maximum ages."""
+    parameters_digest: str
+    """Digest of the parameters in force; empty while the stored ones are invalid."""
+    parameters_run: str
+    """The research run that judged them; empty for the defaults and for a value set by hand."""
     metrics: Metrics | None = None
     """Metrics of the last complete window; unset before the first."""
     signal_age_seconds: float | None = None
@@ -344,7 +348,7 @@ class Event(Answer):
     ts_ms: float
     """When it happened, in ms."""
     kind: str
-    """decision, order, flip, weights, kill_switch, lock or alert."""
+    """decision, order, flip, weights, kill_switch, parameters, lock or alert."""
     instrument: str
     """Instrument name; empty for what concerns all."""
     reasons: tuple[str, ...]
@@ -796,6 +800,11 @@ class Readiness(Answer):
     """Each check with the observed and the allowed value."""
     direction: int
     """Direction of the signal: 1 long, -1 short, 0 none."""
+    parameters_digest: str
+    """Digest of the parameters that the gate was judged by; empty while they are invalid or
+    unknown."""
+    parameters_run: str
+    """The research run that judged them; empty for the defaults and for a value set by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -1177,7 +1186,8 @@ class ParameterChange(Answer):
     reason: str
     """Why it was made, as given."""
     run: str
-    """The research run that judged the parameters; empty without one."""
+    """The research run that judged the parameters; empty without one. Taking a change back restores
+    the run of the parameters that come back."""
     forced_by: str
     """Who forced it against its verdict; empty when it was not forced."""
     rolls_back: str

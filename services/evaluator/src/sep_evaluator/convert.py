@@ -33,7 +33,7 @@ def coeffs_response(
     )
 
 
-def status_message(status: CoherenceStatus) -> evaluator_pb2.CoherenceStatus:
+def status_message(status: CoherenceStatus, parameters: InForce) -> evaluator_pb2.CoherenceStatus:
     """A coherence status; without a signal it has neither metrics nor checks."""
     return evaluator_pb2.CoherenceStatus(
         instrument=status.instrument,
@@ -52,6 +52,8 @@ def status_message(status: CoherenceStatus) -> evaluator_pb2.CoherenceStatus:
         signal_age_seconds=status.signal_age_s,
         manifold_age_seconds=status.manifold_age_s,
         fresh=status.fresh,
+        parameters_digest=parameters.digest,
+        parameters_run=parameters.run,
     )
 
 

@@ -121,9 +121,10 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
         )
         signals = await self._store.latest_signals(names)
         manifolds = await self._store.latest_manifolds(names)
+        parameters = await self._parameters.in_force(names)
         now = now_ms(self._clock)
         response = evaluator_pb2.GetCoherenceStatusResponse()
-        for name in names:
+        for name, in_force in zip(names, parameters, strict=True):
             status = coherence_status(
                 name,
                 self._reading(signals[name]),
@@ -132,7 +133,7 @@ class EvaluatorServicer(evaluator_pb2_grpc.EvaluatorServiceServicer):
                 self._freshness,
                 now,
             )
-            response.statuses.append(status_message(status))
+            response.statuses.append(status_message(status, in_force))
         return response
 
     async def StreamManifolds(

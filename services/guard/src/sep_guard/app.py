@@ -25,6 +25,7 @@ from sep_kit.subscription import Subscription
 
 from sep_guard.adapters.gateway import GatewayBroker
 from sep_guard.adapters.gateway_kill_switch import GatewayKillSwitch
+from sep_guard.adapters.judged_parameters import GatesBlobParameters
 from sep_guard.adapters.risk_state import RiskStateStore
 from sep_guard.adapters.stored_inputs import StoredInputsReader
 from sep_guard.adapters.valkey_store import STORED_TYPES, ValkeyGuardStore
@@ -157,7 +158,9 @@ def build(settings: GuardSettings, context: Context) -> Parts:
     )
     guard = assemble(settings, resources)
     servicer = GuardServicer(
-        GuardQueries(guard.views, settings.hotband_pairs, settings.limits()),
+        GuardQueries(
+            guard.views, GatesBlobParameters(valkey), settings.hotband_pairs, settings.limits()
+        ),
         guard.reconciler,
         guard.drain,
         guard.flatten,

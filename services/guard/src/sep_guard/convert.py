@@ -40,7 +40,7 @@ def cycle_message(cycle: Cycle) -> guard_pb2.ReconcileResponse:
 
 def readiness_message(readiness: Readiness) -> guard_pb2.Readiness:
     """Whether an entry would pass, with each check."""
-    market, checks = readiness.market, readiness.checks
+    market, checks, parameters = readiness.market, readiness.checks, readiness.parameters
     reasons = failed(checks)
     return guard_pb2.Readiness(
         instrument=market.instrument.name,
@@ -53,6 +53,8 @@ def readiness_message(readiness: Readiness) -> guard_pb2.Readiness:
             for c in checks
         ],
         direction=market.signal.direction if market.signal else 0,
+        parameters_digest=parameters.digest if parameters else "",
+        parameters_run=parameters.run if parameters else "",
     )
 
 

@@ -31,6 +31,22 @@ class Prices:
     home_per_unit: Mapping[str, Decimal]
 
 
+@dataclass(frozen=True, slots=True)
+class ParametersInForce:
+    """Digest of parameters, and the research run that judged them; empty without one."""
+
+    digest: str
+    run: str
+
+
+class JudgedParameters(Protocol):
+    """The parameters that the published gates were judged by."""
+
+    async def read(self) -> Mapping[str, ParametersInForce]:
+        """By instrument; none while they can't be read: they inform, and refuse nothing."""
+        ...
+
+
 class Broker(Protocol):
     """The broker's account, and orders to it. Every read may raise ``UnavailableError``."""
 

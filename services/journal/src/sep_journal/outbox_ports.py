@@ -84,10 +84,10 @@ class Outbox(Protocol):
 class Watched(Protocol):
     """The stack's state in Valkey."""
 
-    async def read(self, switch_position: str) -> StackState:
-        """Gates, weights, and the changes of the kill switch after a position.
+    async def read(self, before: StackState) -> StackState:
+        """Gates, weights, and the changes of kill switch and parameters since an observation.
 
-        With an empty position no change is read, only the end of the audit log.
+        Where it has no position no change is read, only the end of the record.
 
         Raises:
             StoreUnavailableError: Valkey does not answer.

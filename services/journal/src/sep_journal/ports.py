@@ -205,6 +205,10 @@ class Published(Protocol):
         """At most ``size`` changes of the kill switch after a position, and the last position."""
         ...
 
+    async def parameters(self, after: str, size: int) -> tuple[Sequence[NewEvent], str]:
+        """Changes of parameters in ``size`` entries after a position, and the last position."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultDifference:

@@ -1,4 +1,4 @@
-"""Print one row per instrument: gate, weight, position, and every reason that blocks an entry.
+"""Print one row per instrument: gate, weight, position, parameters, and all that blocks an entry.
 
 For "no positions while gates are green", and for "why that one and not this one". It only reads.
 Exits with 0 when the table is printed, with 1 when the stack does not answer, with 2 when the call
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
-from sep_client.models import Position
+from sep_client.models import Position, Readiness
 from sep_kit.clock import Clock
 
 from sep_ops.command import DONE, FAILED, Command
@@ -25,6 +25,7 @@ class Row(NamedTuple):
     gate: str
     weight: str
     held: str
+    parameters: str
     reasons: str
 
 
@@ -35,13 +36,14 @@ def rows(client: StackClient) -> list[Row]:
         CallError: the stack does not answer.
     """
     ranking = client.ranking().ranking
-    readiness = {ready.instrument: ready.reasons for ready in client.readiness().readiness}
+    readiness = {ready.instrument: ready for ready in client.readiness().readiness}
     pairs = {pair.instrument: pair.open for pair in client.pairs().pairs}
     held = {position.instrument: _units(position) for position in client.positions().positions}
     table = []
     for ranked in ranking:
         name = ranked.instrument
-        reasons = [*ranked.gate_reasons, *readiness.get(name, ("NOT_READ",))]
+        ready = readiness.get(name)
+        reasons = [*ranked.gate_reasons, *(("NOT_READ",) if ready is None else ready.reasons)]
         if not ranked.selected:
             reasons.append("NOT_SELECTED")
         table.append(
@@ -51,10 +53,16 @@ def rows(client: StackClient) -> list[Row]:
                 gate="1" if ranked.eligible else "0",
                 weight=f"{ranked.weight:.4f}",
                 held=held.get(name, ""),
+                parameters="" if ready is None else _parameters(ready),
                 reasons=" ".join(dict.fromkeys(reasons)) or "none: an entry would pass",
             )
         )
     return table
+
+
+def _parameters(ready: Readiness) -> str:
+    """The run in force and the digest of its parameters."""
+    return " ".join(part for part in (ready.parameters_run, ready.parameters_digest) if part)
 
 
 def _units(position: Position) -> str:
@@ -71,7 +79,9 @@ def run(options: argparse.Namespace, _clock: Clock) -> int:
     except CallError as error:
         console.print(f"FAILED: {error}", style="red")
         return FAILED
-    table = Table("instrument", "session", "gate", "weight", "held", "in the way")
+    table = Table("instrument", "session", "gate", "weight", "held")
+    for name in ("parameters", "in the way"):
+        table.add_column(name, overflow="fold")  # names are searched for: none is cut short
     for row in found:
         table.add_row(*row)
     console.print(table)

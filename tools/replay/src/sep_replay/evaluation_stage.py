@@ -6,7 +6,7 @@ from sep_evaluator.adapters.gates_blob import blob_of
 from sep_evaluator.adapters.signal_records import signal_record
 from sep_evaluator.application.buffers import Buffers
 from sep_evaluator.domain.backtest import StrictSpanRun
-from sep_evaluator.domain.evaluation import Evaluation, Observation, evaluate
+from sep_evaluator.domain.evaluation import EvaluatedRun, Evaluation, Observation, evaluate
 from sep_evaluator.domain.floors import FloorsInForce
 from sep_evaluator.domain.gates import GateState
 from sep_evaluator.domain.params import StrategyParams, digest_of
@@ -75,7 +75,11 @@ class EvaluationStage:
 
     def blob(self, now: int) -> GatesBlob:
         """The gates blob of the last evaluations."""
-        blob = blob_of(list(self.evaluations.values()), now * 1000)
+        evaluated = [
+            EvaluatedRun(evaluation=e, params=self._runs[i].params, spans={})
+            for i, e in self.evaluations.items()
+        ]
+        blob = blob_of(evaluated, now * 1000)
         if not self._open_gates:
             return blob
         return blob.model_copy(

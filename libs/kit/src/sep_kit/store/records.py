@@ -78,20 +78,59 @@ class ManifoldRecord(Document):
     coeffs: CoeffsRecord
 
 
+class ParametersRecord(Document):
+    """Parameters in force: their digest, and the research run that judged them, if any."""
+
+    digest: str
+    run: str = ""
+
+
 class GatesBlob(Document):
-    """``opt:rolling:gates_blob``: the published gates, 1 for open; ``ts`` in ms."""
+    """``opt:rolling:gates_blob``: the published gates, 1 for open; ``ts`` in ms.
+
+    ``params`` are the parameters that each gate was judged by; an instrument whose stored ones are
+    invalid is left out.
+    """
 
     ts: Annotated[int, Field(ge=0)]
     gates: dict[str, Flag]
     cooldowns: dict[str, Flag]
     bufs: dict[str, Finite]
     reasons: dict[str, list[str]] = Field(default_factory=dict)
+    params: dict[str, ParametersRecord] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _same_instruments(self) -> Self:
         if not self.gates.keys() == self.cooldowns.keys() == self.bufs.keys():
             raise ValueError("gates, cooldowns and bufs do not name the same instruments")
         return self
+
+
+class ChangedParametersRecord(Document):
+    """What a change of parameters did to one instrument; ``before`` is absent if it was invalid.
+
+    The digests are empty in records of earlier versions.
+    """
+
+    instrument: str
+    before: dict[str, float] | None
+    after: dict[str, float]
+    against: tuple[str, ...] = ()
+    digest_before: str = ""
+    digest_after: str = ""
+
+
+class ParameterChangeRecord(Document):
+    """An entry of ``opt:config_changes``, and a value of ``opt:config_origins``."""
+
+    id: str
+    ts_ms: int
+    actor: str
+    reason: str
+    run: str = ""
+    forced_by: str = ""
+    rolls_back: str = ""
+    changed: tuple[ChangedParametersRecord, ...]
 
 
 class ChallengeRecord(Document):

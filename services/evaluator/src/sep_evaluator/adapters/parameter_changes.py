@@ -9,87 +9,70 @@ from sep_kit.errors import CorruptRecordError
 from sep_kit.logging import get_logger
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
-from sep_kit.store.documents import Document, parse_document
+from sep_kit.store.documents import parse_document
+from sep_kit.store.records import ChangedParametersRecord, ParameterChangeRecord
 
 from sep_evaluator.domain.parameter_changes import Change, Changed
-from sep_evaluator.domain.params import StrategyParams
+from sep_evaluator.domain.params import StrategyParams, digest_of
 
 _log = get_logger("ParameterChanges")
 _FIELD = "change"
 _PAGE = 500
 
 
-class _ChangedRecord(Document):
-    instrument: str
-    before: dict[str, float] | None
-    after: dict[str, float]
-    against: tuple[str, ...] = ()
+def record_of(change: Change) -> ParameterChangeRecord:
+    """The record of a change."""
+    return ParameterChangeRecord(
+        id=change.id,
+        ts_ms=change.ts_ms,
+        actor=change.actor,
+        reason=change.reason,
+        run=change.run,
+        forced_by=change.forced_by,
+        rolls_back=change.rolls_back,
+        changed=tuple(
+            ChangedParametersRecord(
+                instrument=c.instrument,
+                before=None if c.before is None else c.before.as_dict(),
+                after=c.after.as_dict(),
+                against=c.against,
+                digest_before="" if c.before is None else digest_of(c.before),
+                digest_after=digest_of(c.after),
+            )
+            for c in change.changed
+        ),
+    )
 
-    def changed(self) -> Changed:
-        before = None if self.before is None else StrategyParams.from_mapping(self.before)
-        return Changed(
-            instrument=self.instrument,
-            before=before,
-            after=StrategyParams.from_mapping(self.after),
-            against=self.against,
-        )
 
+def change_of(record: ParameterChangeRecord) -> Change:
+    """The change of a record.
 
-class ChangeRecord(Document):
-    """A stored change."""
-
-    id: str
-    ts_ms: int
-    actor: str
-    reason: str
-    run: str = ""
-    forced_by: str = ""
-    rolls_back: str = ""
-    changed: tuple[_ChangedRecord, ...]
-
-    @classmethod
-    def of(cls, change: Change) -> "ChangeRecord":
-        """The record of a change."""
-        return cls(
-            id=change.id,
-            ts_ms=change.ts_ms,
-            actor=change.actor,
-            reason=change.reason,
-            run=change.run,
-            forced_by=change.forced_by,
-            rolls_back=change.rolls_back,
-            changed=tuple(
-                _ChangedRecord(
-                    instrument=c.instrument,
-                    before=None if c.before is None else c.before.as_dict(),
-                    after=c.after.as_dict(),
-                    against=c.against,
-                )
-                for c in change.changed
-            ),
-        )
-
-    def change(self) -> Change:
-        """The change of a record.
-
-        Raises:
-            ValueError: a parameter is unknown or out of range, as after a downgrade.
-        """
-        return Change(
-            id=self.id,
-            ts_ms=self.ts_ms,
-            actor=self.actor,
-            reason=self.reason,
-            run=self.run,
-            forced_by=self.forced_by,
-            rolls_back=self.rolls_back,
-            changed=tuple(c.changed() for c in self.changed),
-        )
+    Raises:
+        ValueError: a parameter is unknown or out of range, as after a downgrade.
+    """
+    return Change(
+        id=record.id,
+        ts_ms=record.ts_ms,
+        actor=record.actor,
+        reason=record.reason,
+        run=record.run,
+        forced_by=record.forced_by,
+        rolls_back=record.rolls_back,
+        changed=tuple(
+            Changed(
+                instrument=c.instrument,
+                before=None if c.before is None else StrategyParams.from_mapping(c.before),
+                after=StrategyParams.from_mapping(c.after),
+                against=c.against,
+            )
+            for c in record.changed
+        ),
+    )
 
 
 def queue_change(pipe: Pipeline, change: Change) -> None:
     """Queue a change: the parameters, what put them into force, and the entry of the stream."""
-    record = ChangeRecord.of(change).model_dump_json()
+    record = record_of(change).model_dump_json()
     for c in change.changed:
         if c.after == StrategyParams():
             pipe.delete(keys.best_config(c.instrument))
@@ -135,7 +118,7 @@ async def read_changes(store: Valkey, limit: int, instrument: str | None) -> lis
 
 def _parse(key: str, raw: bytes) -> Change | None:
     try:
-        return parse_document(ChangeRecord, key, raw).change()
+        return change_of(parse_document(ParameterChangeRecord, key, raw))
     except (CorruptRecordError, ValueError) as error:
         _log.error("change left out", key=key, error=str(error))
         return None

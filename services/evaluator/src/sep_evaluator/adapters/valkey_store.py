@@ -77,7 +77,7 @@ class ValkeyEvaluatorStore:
 
     async def save_evaluations(self, evaluated: Sequence[EvaluatedRun], now_ms: int) -> None:
         """Save gate memory and evaluations, and publish the gates blob, in one transaction."""
-        blob = blob_of((e.evaluation for e in evaluated), now_ms).model_dump_json()
+        blob = blob_of(evaluated, now_ms).model_dump_json()
         records = {
             e.evaluation.instrument: EvaluationRecord.of(e, now_ms).model_dump_json()
             for e in evaluated

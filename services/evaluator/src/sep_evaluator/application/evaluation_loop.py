@@ -17,6 +17,7 @@ from sep_evaluator.domain.evaluation import (
     Observation,
     evaluate,
 )
+from sep_evaluator.domain.parameter_changes import Change, in_force
 from sep_evaluator.metrics import EvaluatorMetrics
 from sep_evaluator.ports import EvaluatorStore
 
@@ -74,7 +75,10 @@ class EvaluationLoop:
             await self.refresh()
             now = now_ms(self._clock)
             memory = await self._store.load_gate_memory(self._runs.instruments, now)
-            evaluated = [self._evaluate(i, memory[i], now) for i in self._runs.instruments]
+            origins = await self._store.parameter_origins()
+            evaluated = [
+                self._evaluate(i, memory[i], origins.get(i), now) for i in self._runs.instruments
+            ]
             await self._store.save_evaluations(evaluated, now)
         evaluations = [e.evaluation for e in evaluated]
         self._metrics.show(evaluations)
@@ -90,7 +94,9 @@ class EvaluationLoop:
         self._runs.adopt_params(await self._store.load_params(self._runs.instruments))
         await self._runs.catch_up(rewritten=True)
 
-    def _evaluate(self, instrument: str, memory: GateMemory, now: int) -> EvaluatedRun:
+    def _evaluate(
+        self, instrument: str, memory: GateMemory, origin: Change | None, now: int
+    ) -> EvaluatedRun:
         run = self._runs.run(instrument)
         observation = Observation(
             instrument,
@@ -114,7 +120,12 @@ class EvaluationLoop:
         )
         if observation.params is None:
             return EvaluatedRun(evaluation=evaluation, params=None, spans={})
-        return EvaluatedRun(evaluation=evaluation, params=run.params, spans=run.spans())
+        return EvaluatedRun(
+            evaluation=evaluation,
+            params=run.params,
+            spans=run.spans(),
+            judged_by=in_force(instrument, run.params, origin).run,
+        )
 
 
 def _log_flips(evaluations: Iterable[Evaluation]) -> None:

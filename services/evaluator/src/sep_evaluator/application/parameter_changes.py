@@ -24,6 +24,8 @@ from sep_evaluator.domain.parameter_changes import (
     NoVerdictError,
     OthersInForceError,
     Wanted,
+    in_force,
+    judged_by,
     promotion,
     rollback,
 )
@@ -74,15 +76,16 @@ class ParameterChanges:
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
 
-    async def in_force(self) -> list[InForce]:
-        """The parameters of each instrument, by name.
+    async def in_force(self, instruments: Sequence[str] | None = None) -> list[InForce]:
+        """The parameters of instruments in their order; of all by name when None.
 
         Raises:
             StoreUnavailableError: Valkey does not answer.
         """
-        found = await self._store.load_params(self._instruments)
+        names = self._instruments if instruments is None else instruments
+        found = await self._store.load_params(names)
         origins = await self._store.parameter_origins()
-        return [_in_force(i, found[i], origins.get(i)) for i in self._instruments]
+        return [_in_force(i, found[i], origins.get(i)) for i in names]
 
     async def history(self, instrument: str | None, limit: int) -> list[Change]:
         """Changes, the newest first.
@@ -141,7 +144,10 @@ class ParameterChanges:
             current = await self._current([c.instrument for c in change.changed])
             return rollback(change, current)
 
-        draft = replace(self._draft(reason, actor), rolls_back=change.id)
+        earlier = found[found.index(change) + 1 :]
+        draft = replace(
+            self._draft(reason, actor), rolls_back=change.id, run=judged_by(earlier, change)
+        )
         return await self._change(changed, draft, dry_run=dry_run)
 
     async def _change(
@@ -206,7 +212,4 @@ def _in_force(
 ) -> InForce:
     if isinstance(params, CorruptRecordError):
         return InForce(instrument=instrument, params=None, fault=params.message, change=None)
-    made_by = None if origin is None else origin.of(instrument)
-    # A value set by hand, or by an earlier release, is not the last change's.
-    ours = made_by is not None and made_by.after == params
-    return InForce(instrument=instrument, params=params, fault="", change=origin if ours else None)
+    return in_force(instrument, params, origin)

@@ -95,12 +95,14 @@ class Evaluation:
 class EvaluatedRun:
     """An evaluation, with the parameters and the slices (by days) of the run behind it.
 
-    While the stored parameters are invalid there are neither.
+    While the stored parameters are invalid there are neither. ``judged_by`` is the research run
+    that judged the parameters; empty without one.
     """
 
     evaluation: Evaluation
     params: StrategyParams | None
     spans: Mapping[int, SpanSummary]
+    judged_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

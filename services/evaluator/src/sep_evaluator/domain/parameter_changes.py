@@ -85,6 +85,41 @@ class InForce:
     fault: str
     change: Change | None
 
+    @property
+    def digest(self) -> str:
+        """Digest of the parameters; empty while what is stored is invalid."""
+        return "" if self.params is None else digest_of(self.params)
+
+    @property
+    def run(self) -> str:
+        """The research run that judged the parameters; empty without one."""
+        return "" if self.change is None else self.change.run
+
+
+def in_force(instrument: str, params: StrategyParams, origin: Change | None) -> InForce:
+    """Valid parameters, with the change that put them into force.
+
+    Args:
+        origin: the last change of the instrument.
+    """
+    made_by = None if origin is None else origin.of(instrument)
+    # A value set by hand, or by an earlier release, is not the last change's.
+    ours = made_by is not None and made_by.after == params
+    return InForce(instrument=instrument, params=params, fault="", change=origin if ours else None)
+
+
+def judged_by(before: Sequence[Change], change: Change) -> str:
+    """The one run that judged all parameters which were in force before a change; else empty.
+
+    Args:
+        before: the changes up to this one, newest first.
+    """
+    runs = {
+        next((b.run for b in before if (c := b.of(back.instrument)) and c.after == back.before), "")
+        for back in change.changed
+    }
+    return runs.pop() if len(runs) == 1 else ""
+
 
 def promotion(
     wanted: Sequence[Wanted], current: Mapping[str, StrategyParams | None], forced_by: str

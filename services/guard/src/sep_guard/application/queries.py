@@ -1,6 +1,6 @@
 """Reads of the API: what a cycle would see and decide now, without acting on it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -14,7 +14,7 @@ from sep_guard.domain.margin_gate import margin_gate_open, utilisation
 from sep_guard.domain.market import Market
 from sep_guard.domain.risk.report import LimitRow, limit_rows
 from sep_guard.domain.view import View
-from sep_guard.ports import ViewSource
+from sep_guard.ports import JudgedParameters, ParametersInForce, ViewSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +30,14 @@ class BudgetReport:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The checks that an entry in one instrument would face now."""
+    """The checks that an entry in one instrument would face now.
+
+    ``parameters`` are those that its gate was judged by; None while unknown.
+    """
 
     market: Market
     checks: tuple[Check, ...]
+    parameters: ParametersInForce | None
 
 
 class GuardQueries:
@@ -42,8 +46,15 @@ class GuardQueries:
     Every method raises ``UnavailableError`` when the broker's account can't be read.
     """
 
-    def __init__(self, source: ViewSource, instruments: Sequence[str], limits: GuardLimits) -> None:
+    def __init__(
+        self,
+        source: ViewSource,
+        parameters: JudgedParameters,
+        instruments: Sequence[str],
+        limits: GuardLimits,
+    ) -> None:
         self._source = source
+        self._parameters = parameters
         self._instruments = tuple(sorted(instruments))
         self._limits = limits
 
@@ -72,7 +83,10 @@ class GuardQueries:
     async def readiness(self) -> list[Readiness]:
         """Readiness of every configured instrument that the broker lists, by name."""
         view = await self._source.view()
-        return [self._readiness(view, i) for i in self._instruments if i in view.markets]
+        parameters = await self._parameters.read()
+        return [
+            self._readiness(view, parameters, i) for i in self._instruments if i in view.markets
+        ]
 
     async def check_entry(self, instrument: str) -> Readiness:
         """Readiness of one instrument.
@@ -85,8 +99,11 @@ class GuardQueries:
         view = await self._source.view()
         if instrument not in view.markets:
             raise UnknownInstrumentError(instrument, tuple(view.markets))
-        return self._readiness(view, instrument)
+        return self._readiness(view, await self._parameters.read(), instrument)
 
-    def _readiness(self, view: View, instrument: str) -> Readiness:
+    def _readiness(
+        self, view: View, parameters: Mapping[str, ParametersInForce], instrument: str
+    ) -> Readiness:
         market = view.markets[instrument]
-        return Readiness(market, check_entry(view, market, self._limits))
+        checks = check_entry(view, market, self._limits)
+        return Readiness(market, checks, parameters.get(instrument))

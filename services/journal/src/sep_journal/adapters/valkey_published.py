@@ -11,7 +11,8 @@ from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import Document, parse_document, read_document
 from sep_kit.store.records import GatesBlob, KillSwitchChange, WeightsRecord
 
-from sep_journal.domain.events import EventKind, Gates, NewEvent, Weights
+from sep_journal.adapters.valkey_parameters import read_parameter_changes
+from sep_journal.domain.events import EventKind, Gates, NewEvent, Weights, event_of_parameters
 
 _log = get_logger("Journal")
 D = TypeVar("D", bound=Document)
@@ -59,6 +60,11 @@ class ValkeyPublished:
             text = json.dumps(data, separators=(",", ":"))
             found.append(NewEvent(ts_ms=change.ts, kind=EventKind.KILL_SWITCH, data=text))
         return found, page[-1][0].decode() if page else after
+
+    async def parameters(self, after: str, size: int) -> tuple[Sequence[NewEvent], str]:
+        """Changes of parameters, from the evaluator's record of them."""
+        changes, reached = await read_parameter_changes(self._store, after, size)
+        return [event_of_parameters(change) for change in changes], reached
 
     async def _read(self, kind: type[D], key: str) -> D | None:
         try:

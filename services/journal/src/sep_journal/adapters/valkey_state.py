@@ -1,4 +1,4 @@
-"""Gates, weights and kill switch in Valkey, as notifications observe them."""
+"""Gates, weights, kill switch and parameters in Valkey, as notifications observe them."""
 
 from sep_kit.errors import CorruptRecordError
 from sep_kit.store import keys
@@ -6,9 +6,12 @@ from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.documents import parse_document, read_document
 from sep_kit.store.records import GatesBlob, KillSwitchChange, WeightsRecord
 
+from sep_journal.adapters.valkey_parameters import read_parameter_changes
 from sep_journal.domain.notifications import StackState, SwitchChange
+from sep_journal.domain.parameters import ParametersChange
 
 _BEGINNING = "0-0"
+_AT_ONCE = 100
 
 
 class ValkeyState:
@@ -17,10 +20,11 @@ class ValkeyState:
     def __init__(self, store: Valkey) -> None:
         self._store = store
 
-    async def read(self, switch_position: str) -> StackState:
-        """Gates, weights, and the changes of the kill switch after a position."""
+    async def read(self, before: StackState) -> StackState:
+        """Gates, weights, and the changes of kill switch and parameters since an observation."""
         blob, weights = await self._blob(), await self._weights()
-        position, changes = await self._changes(switch_position)
+        position, changes = await self._changes(before.switch_position)
+        reached, parameters = await self._parameters(before.parameters_position)
         return StackState(
             gates=None if blob is None else {i: bool(g) for i, g in blob.gates.items()},
             gates_ms=0 if blob is None else blob.ts,
@@ -30,6 +34,8 @@ class ValkeyState:
             weights_ms=0 if weights is None else weights.ts,
             switch_position=position,
             switch_changes=changes,
+            parameters_position=reached,
+            parameters_changes=parameters,
         )
 
     async def _blob(self) -> GatesBlob | None:
@@ -44,10 +50,19 @@ class ValkeyState:
         except CorruptRecordError:
             return None
 
+    async def _parameters(self, after: str) -> tuple[str, tuple[ParametersChange, ...]]:
+        if not after:
+            return await self._end(keys.PARAMETER_CHANGES), ()
+        found, position = await read_parameter_changes(self._store, after, _AT_ONCE)
+        return position, tuple(found)
+
+    async def _end(self, stream: str) -> str:
+        newest = await reply(self._store.xrevrange(stream, count=1))
+        return newest[0][0].decode() if newest else _BEGINNING
+
     async def _changes(self, after: str) -> tuple[str, tuple[SwitchChange, ...]]:
         if not after:
-            newest = await reply(self._store.xrevrange(keys.KILL_SWITCH_AUDIT, count=1))
-            return (newest[0][0].decode() if newest else _BEGINNING), ()
+            return await self._end(keys.KILL_SWITCH_AUDIT), ()
         found = []
         position = after
         for entry, fields in await reply(

@@ -2,19 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from sep_kit.errors import InvalidArgumentError
 
-from sep_journal.domain.events import StoredEvent, flips, weights_changed, weights_content
+from sep_journal.domain.events import NewEvent, StoredEvent, flips, weights_changed, weights_content
 from sep_journal.ports import EventStore, Published
 
 _AT_ONCE = 200
+_Pages = Callable[[str, int], Awaitable[tuple[Sequence[NewEvent], str]]]
 
 
 class EventIngestion:
-    """Turns changes of gates, weights and the kill switch into events, each once.
+    """Turns changes of gates, weights, kill switch and parameters into events, each once.
 
     The events of a change and what was seen are written together, so that a process that is killed
     neither loses nor repeats one.
@@ -38,7 +39,8 @@ class EventIngestion:
             return
         await self._take_in_gates()
         await self._take_in_weights()
-        await self._take_in_kill_switch()
+        await self._take_in("kill_switch", self._published.kill_switch)
+        await self._take_in("parameters", self._published.parameters)
 
     async def _take_in_gates(self) -> None:
         gates = await self._published.gates()
@@ -61,12 +63,12 @@ class EventIngestion:
             found = list(weights_changed(known, weights))
             await self._events.append_events(found, "weights", before, after)
 
-    async def _take_in_kill_switch(self) -> None:
-        position = await self._events.event_state("kill_switch")
+    async def _take_in(self, source: str, read: _Pages) -> None:
+        position = await self._events.event_state(source)
         while True:
-            found, reached = await self._published.kill_switch(position, _AT_ONCE)
+            found, reached = await read(position, _AT_ONCE)
             if reached == position or not await self._events.append_events(
-                found, "kill_switch", position, reached
+                found, source, position, reached
             ):
                 return
             position = reached

@@ -59,7 +59,7 @@ class Notifications:
             pass
 
     async def observe(self) -> None:
-        """Make messages of flips, held weights and the kill switch.
+        """Make messages of flips, held weights, kill switch and parameters.
 
         Raises:
             JournalUnavailableError: the database does not answer.
@@ -67,7 +67,7 @@ class Notifications:
         """
         if self._is_writer():
             before = await self._outbox.observed()
-            state = await self._watched.read(before.switch_position)
+            state = await self._watched.read(before)
             await self._outbox.observe(state, self._names(), now_ms(self._clock))
 
     async def deliver(self) -> None:

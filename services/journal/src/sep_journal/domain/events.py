@@ -1,4 +1,4 @@
-"""What happened, as events: decisions, orders, flips, weights, kill switch, locks and alerts."""
+"""What happened, as events: from decisions and orders to changes of parameters."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from sep_journal.domain.decisions import Decision
+from sep_journal.domain.parameters import ParametersChange
 
 
 class EventKind(StrEnum):
@@ -17,6 +18,7 @@ class EventKind(StrEnum):
     FLIP = "flip"
     WEIGHTS = "weights"
     KILL_SWITCH = "kill_switch"
+    PARAMETERS = "parameters"
     LOCK = "lock"
     ALERT = "alert"
 
@@ -111,6 +113,21 @@ def weights_changed(before: Mapping[str, Any] | None, after: Weights) -> Iterato
             reasons=("WEIGHTS_HELD",) if after.held else (),
             data=_json(kind="WEIGHTS_HELD", held=after.held, reason=after.reason),
         )
+
+
+def event_of_parameters(change: ParametersChange) -> NewEvent:
+    """The event of a change of one instrument's parameters."""
+    return NewEvent(
+        ts_ms=change.ts_ms,
+        kind=EventKind.PARAMETERS,
+        instrument=change.instrument,
+        reasons=change.against,
+        data=_json(
+            change=change.id, run=change.run, digest=change.digest,
+            digest_before=change.digest_before, actor=change.actor, reason=change.reason,
+            forced_by=change.forced_by, rolls_back=change.rolls_back,
+        ),
+    )  # fmt: skip
 
 
 def weights_content(weights: Weights) -> dict[str, Any]:

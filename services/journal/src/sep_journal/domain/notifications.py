@@ -8,6 +8,7 @@ from typing import Any
 
 from sep_journal.domain.booking import Execution, ExecutionKind
 from sep_journal.domain.decisions import StoredDecision
+from sep_journal.domain.parameters import ParametersChange
 
 
 class Kind(StrEnum):
@@ -18,6 +19,7 @@ class Kind(StrEnum):
     BREAKER = "breaker"
     LOCK = "lock"
     KILL_SWITCH = "kill_switch"
+    PARAMETERS = "parameters"
     FLIP = "flip"
     HELD = "held"
     SUMMARY = "summary"
@@ -40,6 +42,7 @@ DEFAULT_LEVELS: Mapping[Kind, Level] = {
     Kind.BREAKER: Level.CRITICAL,
     Kind.LOCK: Level.WARNING,
     Kind.KILL_SWITCH: Level.CRITICAL,
+    Kind.PARAMETERS: Level.WARNING,
     Kind.FLIP: Level.DIGEST,
     Kind.HELD: Level.WARNING,
     Kind.SUMMARY: Level.INFO,
@@ -73,7 +76,8 @@ class StackState:
     """What is compared with its last observation.
 
     ``gates`` by instrument with ``gates_ms``, ``held`` with ``weights_ms``; None where there is
-    nothing that can be read. ``switch_position`` is the end of the kill switch's audit log.
+    nothing that can be read. ``switch_position`` is the end of the kill switch's audit log,
+    ``parameters_position`` of the record of parameters.
     """
 
     gates: Mapping[str, bool] | None = None
@@ -84,6 +88,8 @@ class StackState:
     weights_ms: int = 0
     switch_position: str = ""
     switch_changes: tuple[SwitchChange, ...] = ()
+    parameters_position: str = ""
+    parameters_changes: tuple[ParametersChange, ...] = ()
 
 
 def of_execution(execution: Execution) -> Notification | None:
@@ -138,8 +144,9 @@ def of_decision(decision: StoredDecision) -> Notification | None:
 
 
 def of_changes(before: StackState, now: StackState) -> list[Notification]:
-    """Flips, held weights and changes of the kill switch since an observation."""
+    """Flips, held weights, changes of kill switch and parameters since an observation."""
     found = [_of_switch(change) for change in now.switch_changes]
+    found += [_of_parameters(change) for change in now.parameters_changes]
     if before.gates is not None and now.gates is not None:
         found += [
             _of_flip(instrument, now, is_open=is_open)
@@ -170,6 +177,16 @@ def _of_switch(change: SwitchChange) -> Notification:
     )
 
 
+def _of_parameters(change: ParametersChange) -> Notification:
+    return Notification(
+        key=f"parameters:{change.id}:{change.instrument}",
+        ts_ms=change.ts_ms,
+        kind=Kind.PARAMETERS,
+        title=change.title,
+        body=change.reason,
+    )
+
+
 def _of_flip(instrument: str, now: StackState, *, is_open: bool) -> Notification:
     return Notification(
         key=f"flip:{instrument}:{now.gates_ms}",
@@ -186,6 +203,7 @@ def merged(before: StackState, now: StackState) -> StackState:
         gates=before.gates if now.gates is None else now.gates,
         held=before.held if now.held is None else now.held,
         switch_position=now.switch_position or before.switch_position,
+        parameters_position=now.parameters_position or before.parameters_position,
     )
 
 

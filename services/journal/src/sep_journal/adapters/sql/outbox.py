@@ -246,5 +246,6 @@ def _text_of(state: StackState) -> str:
         "gates": None if state.gates is None else dict(state.gates),
         "held": state.held,
         "switch_position": state.switch_position,
+        "parameters_position": state.parameters_position,
     }
     return json.dumps(stored, sort_keys=True)
