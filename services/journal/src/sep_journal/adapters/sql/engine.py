@@ -112,25 +112,48 @@ def migrate(engine: Engine) -> None:
     Raises:
         JournalUnavailableError: the database does not answer, or refuses.
     """
-    if _revision(engine) == HEAD:
-        return
+    with reading(engine) as connection:
+        if revision_of(connection) == HEAD:
+            return
+    with writing(engine) as connection:
+        lock_migrations(connection)
+        upgrade(connection, HEAD)
+
+
+def lock_migrations(connection: Connection) -> None:
+    """Let no other replica change the tables until the end of the transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+
+
+def upgrade(connection: Connection, revision: str) -> None:
+    """Bring the tables up to a revision, in the connection's transaction."""
     # Imported here: it costs 11 MB, and most starts migrate nothing.
     from alembic import command
+
+    config = _alembic()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def known_revisions() -> set[str]:
+    """Every revision of the tables that this release can make."""
+    from alembic.script import ScriptDirectory
+
+    return {script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()}
+
+
+def _alembic() -> Any:
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(files("sep_journal.adapters.sql.migrations")))
-    with writing(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    return config
 
 
-def _revision(engine: Engine) -> str | None:
+def revision_of(connection: Connection) -> str | None:
     """The revision of the tables; None where there are none yet."""
-    with reading(engine) as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-        return None if found is None else str(found)
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return None if found is None else str(found)
