@@ -1,7 +1,8 @@
 """Days made to hurt: the loss ends at a limit, and the report names it.
 
 In each the gates are open and the default limits are in force. Before the breaker trips the loss
-may pass its limit by what the positions open then lose at their stops, and by slippage.
+may pass its limit by what the positions open then lose at their stops, and by slippage. With
+``-s`` each day prints its figures.
 """
 
 from decimal import Decimal
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 from sep_guard.domain.actions import Kind
+from sep_kit.store.records import SignalRecord
 from sep_paper_broker.orders.conditions import OrderConditions
 from sep_paper_broker.orders.fill_records import OrderFill
 from sep_paper_broker.orders.reasons import CancelReason
@@ -19,7 +21,7 @@ from sep_replay.journal import Event, Topic
 from sep_replay.report import print_report
 
 from .markets import MONDAY, Floats, path_tape
-from .played import BALANCE, guard_positions, played
+from .played import BALANCE, guard_positions, played, replay_of
 
 DAILY_LOSS, LOSS_AT_STOP = Decimal("0.02"), Decimal("0.005")
 # An entry may fill up to the widest spread of 3 basis points away.
@@ -46,7 +48,10 @@ def entries(replay: Replay) -> list[Event]:
 
 def loss(replay: Replay) -> Decimal:
     lowest = min([e.data["nav"] for e in replay.journal.events if "nav" in e.data], default=BALANCE)
-    return 1 - min(lowest, replay.account.nav) / BALANCE
+    lost = 1 - min(lowest, replay.account.nav) / BALANCE
+    limits = ", ".join(sorted(limits_named(replay))) or "none"
+    print(f"\nloss {lost:.3%}, {len(entries(replay))} orders to enter; limits that bound: {limits}")
+    return lost
 
 
 def report_of(replay: Replay) -> str:
@@ -69,6 +74,37 @@ def test_a_direction_that_is_always_wrong_ends_at_a_limit(mids: Floats) -> None:
     assert limits_named(replay)
     text = report_of(replay)
     assert all(name in text for name in limits_named(replay))
+
+
+@pytest.mark.parametrize("name", ["flips each bar", "coin toss each bar"])
+def test_a_signal_that_turns_with_each_bar_ends_at_a_limit(name: str) -> None:
+    """Twelve hours on a random walk, with signals that know no cooldown and open gates."""
+    random = np.random.default_rng(5)
+    mids = 1.1 * np.exp(np.cumsum(random.normal(0, 1e-4, 721)))
+    sides = random.choice([-1, 1], 721) if "coin" in name else np.resize([1, -1], 721)
+    replay = replay_of(path_tape(mids, spread=0.00015), {}, open_gates=True)
+    signal = replay.evaluation.signal
+
+    def turning(instrument: str) -> SignalRecord | None:
+        record = signal(instrument)
+        if record is None:
+            return None
+        bar = record.ts_ns // 60_000_000_000 - MONDAY // 60
+        sound = {"coherence": 0.9, "stability": 0.9, "entropy": 0.5, "rupture": 0.1}
+        return record.model_copy(
+            update={
+                "direction": int(sides[bar]),
+                "metrics": record.metrics.model_copy(update=sound),
+                "params": None,
+            }
+        )
+
+    replay.evaluation.signal = turning  # type: ignore[method-assign]
+    replay.run()
+    assert len(entries(replay)) >= 10
+    assert loss(replay) <= DAILY_LOSS + LOSS_AT_STOP + SLIPPAGE
+    _within_the_order_limits(replay)
+    assert limits_named(replay) & {"order_rate", "daily_loss", "turnover"}
 
 
 def _within_the_order_limits(replay: Replay) -> None:
