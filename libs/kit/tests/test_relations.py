@@ -156,6 +156,18 @@ AT_ODDS = [
         {"KILL_SWITCH": "0", "KILL_SWITCH_FORCE_ENV": "1"},
         "KILL_SWITCH_FORCE_ENV=1, KILL_SWITCH=0",
     ),
+    ({"OANDA_TIMEOUT_SEC": "40"}, "OANDA_TIMEOUT_SEC=40: the guard waits 15 s for an order"),
+    ({"ORDER_MAX_AGE_SEC": "0.01"}, "ORDER_MAX_AGE_SEC=0.01: an entry is on its way"),
+    ({"RISK_MAX_DAILY_LOSS_PCT": "8"}, "RISK_MAX_DAILY_LOSS_PCT=8, RISK_MAX_DRAWDOWN_PCT=6"),
+    (
+        {"RISK_MAX_LOSS_PER_TRADE_PCT": "3"},
+        "RISK_MAX_LOSS_PER_TRADE_PCT=3, RISK_MAX_DAILY_LOSS_PCT=2",
+    ),
+    (
+        {"MARGIN_HYST_LOW": "0.1", "MARGIN_HYST_HIGH": "0.2"},
+        "RISK_ALLOC_TARGET_PCT=0.30, MARGIN_HYST_HIGH=0.2: the margin gate closes before",
+    ),
+    ({"HYSTERESIS_PAIR_JSON": '{"XAU_USD":0.2}'}, "HYSTERESIS_PAIR_JSON="),
 ]
 
 

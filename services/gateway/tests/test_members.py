@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sep_gateway.adapters.oanda import parse, parse_transactions
+from sep_gateway.adapters.oanda import parse, parse_account, parse_transactions
 from sep_gateway.adapters.oanda.failures import NoResponseError
 from sep_gateway.domain.left_out import LeftOut
 from sep_gateway.domain.transactions import UNREADABLE
@@ -156,7 +156,7 @@ SUMMARY = {
     "id": "101-001-0000001-001", "currency": "USD", "balance": "100000", "NAV": "100000",
     "unrealizedPL": "0", "pl": "0", "marginUsed": "20000", "marginAvailable": "80000",
     "positionValue": "400000", "marginCloseoutPercent": "0.1", "openTradeCount": 1,
-    "openPositionCount": 1,
+    "openPositionCount": 1, "hedgingEnabled": False,
 }  # fmt: skip
 
 
@@ -175,11 +175,13 @@ def test_a_closeout_percentage_that_can_not_be_read_is_made_from_margin_and_nav(
     changed: dict[str, Any], percent: str
 ) -> None:
     """An account near zero is when exits are needed: its view must not be lost."""
-    summary = parse.account_summary({"account": {**SUMMARY, **changed}, "lastTransactionID": "7"})
+    summary = parse_account.account_summary(
+        {"account": {**SUMMARY, **changed}, "lastTransactionID": "7"}
+    )
     assert summary.margin_closeout_percent == Decimal(percent)
 
 
 def test_without_nav_and_closeout_percentage_there_is_no_view() -> None:
     account = {**SUMMARY, "marginCloseoutPercent": "NaN", "NAV": "NaN"}
     with pytest.raises(ValueError, match="not finite"):
-        parse.account_summary({"account": account, "lastTransactionID": "7"})
+        parse_account.account_summary({"account": account, "lastTransactionID": "7"})

@@ -70,10 +70,10 @@ async def test_instrument_with_an_odd_field_is_left_out(
 
 
 @pytest.mark.parametrize(
-    ("members", "method", "request_"),
+    ("members", "field", "fault_of", "method", "request_"),
     [
-        ("positions", "ListPositions", pb.ListPositionsRequest()),
-        ("trades", "ListOpenTrades", pb.ListOpenTradesRequest()),
+        ("positions", "long", "units", "ListPositions", pb.ListPositionsRequest()),
+        ("trades", "currentUnits", "much", "ListOpenTrades", pb.ListOpenTradesRequest()),
     ],
 )
 async def test_view_without_a_bad_member_names_it(
@@ -81,6 +81,8 @@ async def test_view_without_a_bad_member_names_it(
     broker: RunningBroker,
     store: Valkey,
     members: str,
+    field: str,
+    fault_of: str,
     method: str,
     request_: Any,
 ) -> None:
@@ -89,15 +91,15 @@ async def test_view_without_a_bad_member_names_it(
     fault = broker.faults.add(
         {
             "kind": "odd_member", "members": members, "instrument": "USD_JPY",
-            "field": "unrealizedPL", "text": "much",
+            "field": field, "text": "much",
         }
     )  # fmt: skip
     view = await call(getattr(gateway.stub, method), request_, peer="gateway")
     assert [m.instrument for m in getattr(view, members)] == ["EUR_USD"]
     (left_out,) = view.left_out
     assert left_out.instrument == "USD_JPY"
-    assert "much" in left_out.fault
-    await eventually(lambda: named_in_status(store, "USD_JPY", "much"))
+    assert fault_of in left_out.fault
+    await eventually(lambda: named_in_status(store, "USD_JPY", fault_of))
     broker.faults.remove(fault.id)
     view = await call(getattr(gateway.stub, method), request_, peer="gateway")
     assert len(getattr(view, members)) == 2

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from sep_fx.sessions import MarketCalendar
+from sep_gateway import settings
 from sep_gateway.app import build as build_gateway
 from sep_gateway.settings import GatewaySettings
+from sep_guard.adapters import gateway
 from sep_guard.adapters.gateway import GatewayBroker
 from sep_guard.domain.market import Holding
 from sep_guard.domain.orders import Intent, Outcome, client_order_id
@@ -214,3 +216,8 @@ async def test_an_order_that_the_gateway_refuses_is_rejected(
     order = replace(await intent(tested, "entry", 1), units=Decimal("0.5"))
     result = await tested.broker.place(order)
     assert (result.outcome, result.reason) == (Outcome.REJECTED, "UNITS_BELOW_MINIMUM")
+
+
+def test_the_gateways_timeout_is_held_against_the_deadline_that_the_guard_has() -> None:
+    """The gateway refuses a timeout beyond it, and can't import the guard."""
+    assert settings._GUARD_WAITS_S == gateway._ORDER_DEADLINE_S

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sep_gateway.adapters.oanda import parse
+from sep_gateway.adapters.oanda.parse_account import account_summary
 from sep_gateway.convert import account_message
 from sep_guard.adapters.gateway import GatewayBroker
 from sep_guard.domain.orders import Intent, Outcome, client_order_id
@@ -179,10 +179,10 @@ async def test_a_nav_that_is_no_number_comes_through(ledger: Ledger, text: str) 
         path = f"{ledger.paper.url}/v3/accounts/{settings.account}/summary"
         body = (await http.get(path)).json()
     body["account"]["NAV"] = text
-    assert account_message(parse.account_summary(body), (), 0).nav == "NaN"
+    assert account_message(account_summary(body), (), 0).nav == "NaN"
     del body["account"]["NAV"]
-    with pytest.raises(KeyError):
-        parse.account_summary(body)
+    with pytest.raises(ValueError, match="NAV"):
+        account_summary(body)
 
 
 async def test_an_odd_fill_costs_itself_alone(ledger: Ledger) -> None:

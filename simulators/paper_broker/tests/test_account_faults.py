@@ -1,11 +1,13 @@
 """Faults and kinds of accounts that a trading stack must survive, over HTTP."""
 
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sep_paper_broker.adapters.state_file import UnusableStateError
+from sep_paper_broker.faults.registry import FaultRegistry, InvalidFaultError
 
 from .conftest import Client, ManualClock, Serve
 
@@ -312,6 +314,19 @@ async def test_only_the_named_list_of_a_response_is_odd(client: Client) -> None:
     answer = await client.get("/pricing", instruments="EUR_USD", includeHomeConversions="true")
     assert answer["homeConversions"] == [{}, {}]
     assert answer["prices"][0]["instrument"] == "EUR_USD"
+
+
+async def test_a_field_of_the_account_itself_can_be_any_json(client: Client) -> None:
+    sound = (await client.get("/summary"))["account"]
+    for value in ("null", "[1]", '"x"', "-7"):
+        await client.fault(
+            kind="odd_member", path="summary$", members="account", field="NAV", json=value, times=1
+        )
+        odd = (await client.get("/summary"))["account"]
+        assert odd == {**sound, "NAV": json.loads(value)}
+    assert (await client.get("/summary"))["account"] == sound
+    with pytest.raises(InvalidFaultError, match="json is not"):
+        FaultRegistry().add({"kind": "odd_member", "json": "{"})
 
 
 async def test_responses_without_members_pass_unchanged(client: Client) -> None:

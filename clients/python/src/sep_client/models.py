@@ -459,22 +459,22 @@ class GetAccountResponse(Answer):
     """Balance, without the profit and loss of open positions."""
     nav: Decimal
     """Net asset value."""
-    unrealized_pl: Decimal
-    """Profit and loss of open positions."""
-    pl: Decimal
-    """Realized profit and loss."""
+    unrealized_pl: Decimal | None
+    """Profit and loss of open positions; empty if it can't be read."""
+    pl: Decimal | None
+    """Realized profit and loss; empty if it can't be read."""
     margin_used: Decimal
     """Margin in use."""
     margin_available: Decimal
     """Margin available."""
-    position_value: Decimal
-    """Value of open positions."""
+    position_value: Decimal | None
+    """Value of open positions; empty if it can't be read."""
     margin_closeout_percent: Decimal
     """Margin closeout percentage as a fraction; at 1 the broker closes all positions."""
     open_trade_count: int
-    """Number of open trades."""
+    """Number of open trades; 0 if it can't be read."""
     open_position_count: int
-    """Number of open positions."""
+    """Number of open positions; 0 if it can't be read."""
     last_transaction_id: str
     """Id of the last transaction."""
     ts_ms: float
@@ -1095,16 +1095,16 @@ class Trade(Answer):
     """Trade id."""
     instrument: str
     """Instrument name."""
-    price: Decimal
-    """Opening price, a decimal."""
+    price: Decimal | None
+    """Opening price, a decimal; empty if it can't be read."""
     current_units: Decimal
     """Units still open, signed, a decimal."""
-    initial_units: Decimal
-    """Units at opening, signed, a decimal."""
-    unrealized_pl: Decimal
-    """Unrealized profit and loss, in home currency."""
+    initial_units: Decimal | None
+    """Units at opening, signed, a decimal; empty if they can't be read."""
+    unrealized_pl: Decimal | None
+    """Unrealized profit and loss, in home currency; empty if it can't be read."""
     open_time: str
-    """Opening time, RFC 3339 with nine fractional digits."""
+    """Opening time, RFC 3339 with nine fractional digits; empty if it can't be read."""
     client_id: str
     """Client id; empty if the trade was opened by hand."""
     client_tag: str
@@ -1117,8 +1117,8 @@ class Trade(Answer):
     """State of the stop loss order, such as PENDING, as OANDA names it; empty if there is none."""
     take_profit_state: str
     """State of the take profit order; empty if there is none."""
-    financing: Decimal
-    """Financing paid or charged since the opening, in home currency."""
+    financing: Decimal | None
+    """Financing paid or charged since the opening, in home currency; empty if it can't be read."""
     margin_used: Decimal | None
     """Margin in use, in home currency; empty if the broker gave none."""
 
@@ -1242,10 +1242,10 @@ class Position(Answer):
     """Average price of the long side, a decimal; empty if there is none."""
     short_average_price: str
     """Average price of the short side, a decimal; empty if there is none."""
-    unrealized_pl: Decimal
-    """Profit and loss of open units, in home currency."""
-    margin_used: Decimal
-    """Margin in use, in home currency."""
+    unrealized_pl: Decimal | None
+    """Profit and loss of open units, in home currency; empty if it can't be read."""
+    margin_used: Decimal | None
+    """Margin in use, in home currency; empty if it can't be read."""
 
 
 @dataclass(frozen=True, slots=True)

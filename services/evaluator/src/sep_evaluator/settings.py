@@ -43,6 +43,11 @@ class EvaluatorSettings(ThresholdKnobs, StackSettings):
             sentence="signals are deleted while they may still be used; store them longer",
         ),
         Relation(
+            names=("hysteresis_pair_json", "hotband_pairs"),
+            holds=lambda buffers, pairs: set(buffers) <= set(pairs),
+            sentence="a buffer of an instrument that is not evaluated has no effect; correct it",
+        ),
+        Relation(
             names=("candle_backfill_days", "eval_long_run_days"),
             holds=lambda backfill, long_run: backfill >= long_run,
             sentence="the long run needs all of its days as candles; fetch more days",

@@ -18,6 +18,8 @@ from sep_kit.settings.shared.safety import HaltKnobs
 
 _HEARTBEAT_S = 5
 """The broker sends a heartbeat on every stream in this interval."""
+_GUARD_WAITS_S = 15
+"""The guard's deadline of a call that sends an order."""
 
 
 def _check_token(token: SecretStr) -> SecretStr:
@@ -81,6 +83,17 @@ class GatewaySettings(HaltKnobs, StackSettings):
             names=("oanda_stream_silence_sec",),
             holds=lambda silence: silence > _HEARTBEAT_S,
             sentence=f"heartbeats come every {_HEARTBEAT_S} s, so a shorter silence is normal",
+        ),
+        Relation(
+            names=("oanda_timeout_sec",),
+            holds=lambda timeout: timeout < _GUARD_WAITS_S,
+            sentence=f"the guard waits {_GUARD_WAITS_S} s for an order, so its outcome is unknown "
+            "before the broker has had its time",
+        ),
+        Relation(
+            names=("order_max_age_sec",),
+            holds=lambda age: age >= 1,
+            sentence="an entry is on its way for fractions of a second; allow at least 1",
         ),
         Relation(
             names=("candle_poll_sec", "candle_granularity"),

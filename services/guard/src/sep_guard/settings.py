@@ -23,6 +23,19 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 class RiskKnobs(Knobs):
     """Guard: limits on live results, breaker and locks."""
 
+    relations: ClassVar[tuple[Relation, ...]] = (
+        Relation(
+            names=("risk_max_daily_loss_pct", "risk_max_drawdown_pct"),
+            holds=lambda day, peak: day <= peak,
+            sentence="the drawdown trips the breaker before the day's loss does; allow it more",
+        ),
+        Relation(
+            names=("risk_max_loss_per_trade_pct", "risk_max_daily_loss_pct"),
+            holds=lambda trade, day: trade <= day,
+            sentence="one stop-out would pass the day's limit; allow a position less",
+        ),
+    )
+
     risk_max_daily_loss_pct: Percent = Decimal(2)
     """Loss since 17:00 New York, in percent of NAV then, at which the breaker trips."""
     risk_max_drawdown_pct: Percent = Decimal(6)
@@ -85,6 +98,11 @@ class GuardSettings(RiskKnobs, AllocationKnobs, ThresholdKnobs, HaltKnobs, Stack
             names=("pm_reconcile_sec", "gates_blob_max_age_sec"),
             holds=lambda cycle, age: cycle < age,
             sentence="managed units expire before they are written anew; reconcile more often",
+        ),
+        Relation(
+            names=("risk_alloc_target_pct", "margin_hyst_high"),
+            holds=lambda target, high: target <= high,
+            sentence="the margin gate closes before the target is reached; close it later",
         ),
         Relation(
             names=("kill_switch_force_env", "kill_switch"),

@@ -214,6 +214,11 @@ FAULTS: tuple[Fault, ...] = (
     at_broker("streams silent", kind="silent_stream"),
     # Members.
     at_broker(
+        "odd account", kind="odd_member", path="summary", members="account",
+        field=pick("NAV", "balance", "marginRate", "hedgingEnabled", "pl", "openTradeCount"),
+        json=pick("null", "{}", '"x"', '"1e999999"'), holds_up_closes=True,
+    ),
+    at_broker(
         "odd trade", kind="odd_member", path="openTrades", instrument=some_pair,
         field=pick("price", "currentUnits", "id"), text="x", count=1, holds_up_closes=True,
     ),

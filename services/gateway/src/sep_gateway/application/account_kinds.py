@@ -34,6 +34,13 @@ class AccountKinds:
         """The kinds that the stack can't trade."""
         return self._current
 
+    @property
+    def sentence(self) -> str:
+        """The kinds that the stack can't trade, with the fields that can't be read."""
+        unknown = self._summary.unknown if self._summary else ()
+        fields = f" ({', '.join(unknown)} can't be read)" if unknown else ""
+        return ", ".join(self._current) + fields
+
     def observe(self, summary: AccountSummary) -> None:
         """Note what an account summary says."""
         self._summary = summary
@@ -76,6 +83,7 @@ class AccountKinds:
                 "this kind of account is not supported: entries are refused, exits work",
                 account=self._summary.id,
                 kinds=[kind.value for kind in self._current],
+                unread=list(self._summary.unknown),
             )
         elif before and not self._current:
             _log.info("the account is supported again", account=self._summary.id)

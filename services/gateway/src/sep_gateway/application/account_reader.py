@@ -61,13 +61,13 @@ class AccountReader:
     async def positions(self, at_least: int | None = None) -> Positions:
         """Open positions; arguments and errors as of ``account``."""
         found = await self._view("positions", self._broker.positions, at_least)
-        self._left_out.report("positions", found.left_out)
+        self._left_out.report("positions", found.unread)
         return found
 
     async def open_trades(self, at_least: int | None = None) -> OpenTrades:
         """Open trades; arguments and errors as of ``account``."""
         found = await self._view("open trades", self._broker.open_trades, at_least)
-        self._left_out.report("open trades", found.left_out)
+        self._left_out.report("open trades", found.unread)
         return found
 
     async def _view(self, name: str, read: Callable[[], Awaitable[V]], at_least: int | None) -> V:

@@ -65,6 +65,7 @@ class BrokerLink:
             account = await self._broker.account()
             self._last_contact_ns = self._clock.now_ns()
             self._kinds.observe(account)
+            self._report.observe(account)
             await self._ledger.announce(account.last_transaction_id)
             await self._kinds.refresh_if_due()
         except BrokerUnavailableError as error:

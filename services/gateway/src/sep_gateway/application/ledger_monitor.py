@@ -150,7 +150,7 @@ class LedgerMonitor:
     async def _missing(self, seen: int) -> TransactionPage:
         """Transactions after ``seen``; the list and the account changes must agree on them."""
         page = await self._broker.transactions_since(seen)
-        self._left_out.report("transactions", page.left_out)
+        self._left_out.report("transactions", page.unread)
         if any(not member.name for member in page.left_out):
             raise BrokerUnavailableError(f"a transaction after {seen} has no id that can be read")
         changes = await self._broker.changes_since(seen)

@@ -75,7 +75,7 @@ class LedgerReader:
         # A fill has fewer fields than its order, which may be in the part that was read before.
         first = max(0, since - _ORDER_BEFORE_FILL)
         page = await self._broker.transactions_since(first, through)
-        self._left_out.report("ledger", page.left_out)
+        self._left_out.report("ledger", page.unread)
         last = page.last_id if through is None else min(through, page.last_id)
         found = [t for t in _with_orders(page.transactions) if since < t.id <= last]
         valued = [await self._valued(t) for t in found]

@@ -7,6 +7,7 @@ from sep_gateway.application.account_kinds import AccountKinds
 from sep_gateway.application.ledger_monitor import LedgerMonitor
 from sep_gateway.application.left_out_members import LeftOutMembers
 from sep_gateway.application.stream_supervisor import StreamSupervisor
+from sep_gateway.domain.account import AccountSummary
 from sep_gateway.domain.broker_link import LinkState
 from sep_gateway.domain.clock_skew import ClockSkew
 from sep_gateway.metrics import GatewayMetrics
@@ -33,6 +34,10 @@ class LinkReport:
         self._clock_skew = clock_skew
         self._clock = clock
         self._skew = metrics.clock_skew
+
+    def observe(self, account: AccountSummary) -> None:
+        """Note the fields of the account that can't be read."""
+        self._left_out.report("account", account.odd)
 
     def state(self, error: str, last_contact_ns: int | None) -> LinkState:
         """The state now.

@@ -56,7 +56,7 @@ class OrderChecks:
         """
         if kinds := self._kinds.current:
             raise AccountKindError(
-                f"the account is {', '.join(kinds)}: only reductions are sent",
+                f"the account is {self._kinds.sentence}: only reductions are sent",
                 kinds=",".join(kinds),
             )
         if await self._kill_switch.engaged():

@@ -14,38 +14,45 @@ class AccountSummary:
 
     ``nav`` is NaN where the broker sent a text that is no finite number.
     ``margin_rate`` is the account's own, None if it has none. ``hedging`` is None if it can't be
-    read.
+    read. ``unknown`` are the fields that say what the account is and can't be read: it is then of
+    unknown kind. What decides nothing is None where it can't be read, and is among ``odd``.
     """
 
     id: str
     currency: str
     balance: Decimal
     nav: Decimal
-    unrealized_pl: Decimal
-    pl: Decimal
     margin_used: Decimal
     margin_available: Decimal
-    position_value: Decimal
     margin_closeout_percent: Decimal
-    open_trade_count: int
-    open_position_count: int
     last_transaction_id: int
     margin_rate: Decimal | None = None
     hedging: bool | None = False
     guaranteed_stop_mode: str = ""
+    unknown: tuple[str, ...] = ()
+    unrealized_pl: Decimal | None = None
+    pl: Decimal | None = None
+    position_value: Decimal | None = None
+    open_trade_count: int | None = None
+    open_position_count: int | None = None
+    odd: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Open units of one instrument; short units are <= 0, an empty side has no price."""
+    """Open units of one instrument; short units are <= 0, an empty side has no price.
+
+    Other fields are None where they can't be read, and among ``odd``.
+    """
 
     instrument: str
     long_units: Decimal
     short_units: Decimal
     long_average_price: Decimal | None
     short_average_price: Decimal | None
-    unrealized_pl: Decimal
-    margin_used: Decimal
+    unrealized_pl: Decimal | None
+    margin_used: Decimal | None
+    odd: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +63,35 @@ class Positions:
     last_transaction_id: int
     left_out: tuple[LeftOut, ...] = ()
 
+    @property
+    def unread(self) -> tuple[LeftOut, ...]:
+        """Positions that are left out, and single fields of the others."""
+        return self.left_out + tuple(field for p in self.positions for field in p.odd)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
-    """An open trade; ``client_id`` and ``client_tag`` are empty if it was opened manually."""
+    """An open trade; ``client_id`` and ``client_tag`` are empty if it was opened manually.
+
+    Fields that decide nothing are None where they can't be read, and among ``odd``.
+    """
 
     id: int
     instrument: str
-    price: Decimal
+    price: Decimal | None
     current_units: Decimal
-    initial_units: Decimal
-    unrealized_pl: Decimal
-    opened_ns: int
+    initial_units: Decimal | None
+    unrealized_pl: Decimal | None
+    opened_ns: int | None
     client_id: str
     client_tag: str
     stop_loss_price: Decimal | None
     take_profit_price: Decimal | None
     stop_loss_state: str = ""
     take_profit_state: str = ""
-    financing: Decimal = Decimal(0)
+    financing: Decimal | None = Decimal(0)
     margin_used: Decimal | None = None
+    odd: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +101,11 @@ class OpenTrades:
     trades: tuple[Trade, ...]
     last_transaction_id: int
     left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def unread(self) -> tuple[LeftOut, ...]:
+        """Trades that are left out, and single fields of the others."""
+        return self.left_out + tuple(field for t in self.trades for field in t.odd)
 
 
 @dataclass(frozen=True, slots=True)

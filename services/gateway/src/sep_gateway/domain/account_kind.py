@@ -37,6 +37,8 @@ def unsupported_kinds(summary: AccountSummary, *, mt4: bool, fifo: bool) -> tupl
         AccountKind.GUARANTEED_STOPS_REQUIRED: mode == "REQUIRED",
         AccountKind.MT4: mt4,
         AccountKind.FIFO: fifo,
-        AccountKind.UNKNOWN_KIND: summary.hedging is None or mode not in _KNOWN_STOP_MODES,
+        AccountKind.UNKNOWN_KIND: bool(summary.unknown)
+        or summary.hedging is None
+        or mode not in _KNOWN_STOP_MODES,
     }
     return tuple(kind for kind, is_so in holds.items() if is_so)

@@ -76,7 +76,8 @@ class LedgerDetails:
     broker gave none. ``trade_close_id`` is the trade that an order closes, and
     ``trade_close_units`` how much of it, None for all. ``trade_id`` is the trade that an order
     closes or belongs to, ``trigger_price`` where a pending order triggers. ``fault`` says what
-    could not be read; empty for a sound entry.
+    could not be read; empty for a sound entry. ``odd`` are fields that decide nothing, and can't
+    be read.
     """
 
     ts_ms: int = 0
@@ -93,6 +94,7 @@ class LedgerDetails:
     trigger_price: Decimal | None = None
     trade_id: str = ""
     fault: str = ""
+    odd: tuple[LeftOut, ...] = ()
 
 
 NO_DETAILS = LedgerDetails()
@@ -135,6 +137,11 @@ class TransactionPage:
     transactions: tuple[Transaction, ...]
     last_id: int
     left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def unread(self) -> tuple[LeftOut, ...]:
+        """Transactions that are left out, and single fields of the others."""
+        return self.left_out + tuple(field for t in self.transactions for field in t.details.odd)
 
 
 def result_of(client_order_id: str, transaction: Transaction) -> OrderResult | None:

@@ -30,7 +30,8 @@ def corrupt_candles(response: bytes, faults: Iterable[Fault]) -> bytes:
 def corrupt_members(response: bytes, faults: Iterable[Fault]) -> bytes:
     """A JSON response with odd members: a field changed or removed, or a member without fields.
 
-    Members are the objects in the lists of the response and of its ``account``.
+    Members are the objects in the lists of the response and of its ``account``, and the account
+    itself where a fault names it.
     """
     body = json.loads(response)
     holders = [body, body.get("account")]
@@ -42,6 +43,8 @@ def corrupt_members(response: bytes, faults: Iterable[Fault]) -> bytes:
         if isinstance(entry, list)
     ]
     for fault in faults:
+        if fault.members == "account" and isinstance(body.get("account"), dict):
+            body["account"] = _odd_member(body["account"], fault)
         for name, members in lists:
             if fault.members not in (None, name):
                 continue
@@ -61,6 +64,8 @@ def _odd_member(member: Json, fault: Fault) -> Json:
     if fault.field is None:
         return {}
     others = {name: value for name, value in member.items() if name != fault.field}
+    if fault.json is not None:
+        return {**others, fault.field: json.loads(fault.json)}
     return others if fault.text is None else {**others, fault.field: fault.text}
 
 

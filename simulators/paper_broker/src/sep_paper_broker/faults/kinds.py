@@ -85,9 +85,11 @@ class Fault:
         distance: in price units: worse fill price (slippage), shift of a stop away from the
             market (moved stop).
         trade: only this trade id (lost stop, moved stop).
-        members: only the list of this name; every list if None (odd member).
+        members: only the list of this name, ``account`` for the account itself; every list if
+            None (odd member).
         field: the field to change; without it the whole member is emptied (odd member).
-        text: the new value of the field; without it the field is removed (odd member).
+        text: the new value of the field; without text and json the field is removed (odd member).
+        json: the new value of the field as JSON, such as ``null`` (odd member).
     """
 
     id: int
@@ -106,6 +108,7 @@ class Fault:
     members: str | None = None
     field: str | None = None
     text: str | None = None
+    json: str | None = None
 
     def applies_to(self, instrument: str) -> bool:
         """Whether the fault applies to the instrument."""

@@ -1,5 +1,6 @@
 """The faults to inject: which kind, how often and into which requests."""
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -40,6 +41,7 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "members": str,
     "field": str,
     "text": str,
+    "json": str,
 }
 _DECIMALS = ("units", "distance")
 
@@ -90,6 +92,10 @@ class FaultRegistry:
             re.compile(given.get("path", ""))
         except re.error:
             raise InvalidFaultError("path is not a regular expression") from None
+        try:
+            json.loads(given.get("json", "null"))
+        except ValueError:
+            raise InvalidFaultError("json is not a JSON value") from None
         fault = Fault(id=self._next, kind=kind, **given)
         self._next += 1
         self._faults[fault.id] = fault

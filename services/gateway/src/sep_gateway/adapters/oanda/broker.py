@@ -9,7 +9,7 @@ from urllib.parse import quote
 from sep_fx.granularity import Granularity
 from sep_fx.instants import NS_PER_SECOND, format_rfc3339
 
-from sep_gateway.adapters.oanda import parse, parse_candles, parse_transactions
+from sep_gateway.adapters.oanda import parse, parse_account, parse_candles, parse_transactions
 from sep_gateway.adapters.oanda.failures import AccessDeniedError, NoResponseError, RefusedError
 from sep_gateway.adapters.oanda.http import OandaHttp
 from sep_gateway.adapters.oanda.members import PARSE_ERRORS
@@ -78,7 +78,7 @@ class OandaBroker:
                 str(error), error.status, error.body, words=error.words
             ) from error
         with parse.parsing("summary"):
-            return parse.account_summary(response)
+            return parse_account.account_summary(response)
 
     async def positions(self) -> Positions:
         """Open positions."""
@@ -252,7 +252,7 @@ class OandaBroker:
             response = await self._get("sinceid", "transactions/sinceid", {"id": str(after)})
             with parse.parsing("sinceid"):
                 page, bad = parse_transactions.transactions(response["transactions"])
-                newest = int(response["lastTransactionID"])
+                newest = parse.newest_transaction(response)
                 fresh = [t for t in page if t.id > after]
                 found.extend(fresh)
                 left_out.extend(bad)
@@ -270,7 +270,7 @@ class OandaBroker:
                 response["changes"].get("transactions", [])
             )
             return TransactionPage(
-                tuple(found), int(response["lastTransactionID"]), tuple(left_out)
+                tuple(found), parse.newest_transaction(response), tuple(left_out)
             )
 
     async def last_transaction_id(self) -> int:

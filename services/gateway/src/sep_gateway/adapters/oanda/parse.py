@@ -6,16 +6,25 @@ error. A member of a list that can't be read is left out, and named.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from sep_fx.instants import parse_rfc3339
 from sep_fx.instrument import Instrument, split_name
 
 from sep_gateway.adapters.oanda.failures import NoResponseError
+from sep_gateway.adapters.oanda.fields import (
+    Fields,
+    finite,
+    not_negative,
+    object_or_empty,
+    positive,
+    str_or_empty,
+    text_of,
+    whole,
+)
 from sep_gateway.adapters.oanda.members import PARSE_ERRORS, read_members
 from sep_gateway.domain.account import (
-    AccountSummary,
     Instruments,
     OpenTrades,
     Position,
@@ -41,113 +50,31 @@ def parsing(endpoint: str) -> Iterator[None]:
         ) from error
 
 
-def finite(text: str) -> Decimal:
-    """A decimal; raises ValueError for NaN and infinities."""
-    if not isinstance(text, str):
-        raise TypeError(f"{text!r} is not a decimal string")
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise ValueError(f"{text[:40]!r} is not a decimal") from None
-    if not value.is_finite():
-        raise ValueError(f"{text!r} is not finite")
-    return value
-
-
-def positive(text: str) -> Decimal:
-    """A decimal above zero, safe as a divisor."""
-    value = finite(text)
-    if value <= 0:
-        raise ValueError(f"{text!r} is not above 0")
-    return value
-
-
-def account_summary(response: Json) -> AccountSummary:
-    """Parses ``/summary``."""
-    account = response["account"]
-    nav, used = _net_asset_value(account["NAV"]), finite(account["marginUsed"])
-    return AccountSummary(
-        id=str(account["id"]),
-        currency=str(account["currency"]),
-        balance=finite(account["balance"]),
-        nav=nav,
-        unrealized_pl=finite(account["unrealizedPL"]),
-        pl=finite(account["pl"]),
-        margin_used=used,
-        margin_available=finite(account["marginAvailable"]),
-        position_value=finite(account["positionValue"]),
-        margin_closeout_percent=_closeout_percent(account.get("marginCloseoutPercent"), used, nav),
-        open_trade_count=int(account["openTradeCount"]),
-        open_position_count=int(account["openPositionCount"]),
-        last_transaction_id=int(response["lastTransactionID"]),
-        margin_rate=_readable(account.get("marginRate")),
-        hedging=_flag(account.get("hedgingEnabled", False)),
-        guaranteed_stop_mode=str(account.get("guaranteedStopLossOrderMode", "")),
-    )
-
-
-def _net_asset_value(text: str) -> Decimal:
-    """NAV as sent; NaN for a text that is no finite number, which halts the guard's entries.
-
-    A NAV that is missing is an account that can't be read.
-    """
-    if not isinstance(text, str):
-        raise TypeError(f"{text!r} is not a decimal string")
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return _NOT_A_NUMBER
-    return value if value.is_finite() else _NOT_A_NUMBER
-
-
-def _closeout_percent(text: Any, margin_used: Decimal, nav: Decimal) -> Decimal:
-    """The broker's figure, or the same made from margin and NAV where it can't be read.
-
-    With margin in use and a NAV of zero or below there is no such share: the closeout is due.
-
-    Raises:
-        ValueError: neither can be read.
-    """
-    try:
-        return finite(text)
-    except PARSE_ERRORS:
-        if not nav.is_finite():
-            raise
-    if not margin_used:
-        return Decimal(0)
-    return margin_used / (2 * nav) if nav > 0 else Decimal(1)
-
-
-def _readable(text: Any) -> Decimal | None:
-    """A decimal above zero; None for anything else, which must not stop the heartbeat."""
-    try:
-        return positive(text)
-    except PARSE_ERRORS:
-        return None
-
-
-def _flag(value: Any) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
 def positions(response: Json) -> Positions:
     """Parses ``/openPositions``."""
     found, left_out = read_members("position", response["positions"], _position, name="instrument")
     found.sort(key=lambda p: p.instrument)
-    return Positions(tuple(found), int(response["lastTransactionID"]), left_out)
+    return Positions(tuple(found), newest_transaction(response), left_out)
 
 
 def _position(position: Json) -> Position:
-    long, short = position["long"], position["short"]
+    instrument = text_of(position["instrument"])
+    fields = Fields("position", position, name=instrument, instrument=instrument)
+    long, short = (
+        Fields(f"{side} position", position[side], name=instrument, instrument=instrument)
+        for side in ("long", "short")
+    )
+    # The broker omits it while it is zero.
+    margin_used = fields.optional("marginUsed", finite) if "marginUsed" in position else Decimal(0)
     return Position(
-        instrument=str(position["instrument"]),
-        long_units=finite(long["units"]),
-        short_units=finite(short["units"]),
-        long_average_price=_optional(long.get("averagePrice")),
-        short_average_price=_optional(short.get("averagePrice")),
-        unrealized_pl=finite(position["unrealizedPL"]),
-        # The broker omits it while it is zero.
-        margin_used=finite(position.get("marginUsed", "0")),
+        instrument=instrument,
+        long_units=long.needed("units", finite),
+        short_units=short.needed("units", finite),
+        long_average_price=long.optional("averagePrice", finite),
+        short_average_price=short.optional("averagePrice", finite),
+        unrealized_pl=fields.optional("unrealizedPL", finite),
+        margin_used=margin_used,
+        odd=fields.odd + long.odd + short.odd,
     )
 
 
@@ -155,7 +82,7 @@ def open_trades(response: Json) -> OpenTrades:
     """Parses ``/openTrades``."""
     found, left_out = read_members("trade", response["trades"], _trade, name="id")
     found.sort(key=lambda t: t.id)
-    return OpenTrades(tuple(found), int(response["lastTransactionID"]), left_out)
+    return OpenTrades(tuple(found), newest_transaction(response), left_out)
 
 
 def open_trade(response: Json) -> Trade | None:
@@ -165,24 +92,30 @@ def open_trade(response: Json) -> Trade | None:
 
 
 def _trade(trade: Json) -> Trade:
-    extensions = trade.get("clientExtensions") or {}
-    stop, target = (trade.get(name) or {} for name in ("stopLossOrder", "takeProfitOrder"))
+    number, instrument = whole(trade["id"]), text_of(trade["instrument"])
+    fields = Fields("trade", trade, name=str(number), instrument=instrument)
+    # Whose trade it is, and whether it has a stop, must not be guessed.
+    extensions = object_or_empty(trade, "clientExtensions")
+    client_id, client_tag = (str_or_empty(extensions, name) for name in ("id", "tag"))
+    stop, target = object_or_empty(trade, "stopLossOrder"), fields.part("takeProfitOrder")
+    margin_used = fields.optional("marginUsed", not_negative)
     return Trade(
-        id=int(trade["id"]),
-        instrument=str(trade["instrument"]),
-        price=finite(trade["price"]),
-        current_units=finite(trade["currentUnits"]),
-        initial_units=finite(trade["initialUnits"]),
-        unrealized_pl=finite(trade["unrealizedPL"]),
-        opened_ns=parse_rfc3339(trade["openTime"]),
-        client_id=str(extensions.get("id", "")),
-        client_tag=str(extensions.get("tag", "")),
-        stop_loss_price=_optional(stop.get("price")),
-        take_profit_price=_optional(target.get("price")),
-        stop_loss_state=str(stop.get("state", "")),
-        take_profit_state=str(target.get("state", "")),
-        financing=finite(trade.get("financing", "0")),
-        margin_used=_optional(trade.get("marginUsed")),
+        id=number,
+        instrument=instrument,
+        price=fields.optional("price", finite),
+        current_units=fields.needed("currentUnits", finite),
+        initial_units=fields.optional("initialUnits", finite),
+        unrealized_pl=fields.optional("unrealizedPL", finite),
+        opened_ns=fields.optional("openTime", parse_rfc3339),
+        client_id=client_id,
+        client_tag=client_tag,
+        stop_loss_price=finite(stop["price"]) if "price" in stop else None,
+        take_profit_price=target.optional("price", finite),
+        stop_loss_state=str_or_empty(stop, "state"),
+        take_profit_state=target.optional("state", text_of) or "",
+        financing=fields.optional("financing", finite) if "financing" in trade else Decimal(0),
+        margin_used=margin_used,
+        odd=fields.odd + target.odd,
     )
 
 
@@ -194,7 +127,7 @@ def instruments(response: Json) -> Instruments:
 
 
 def _instrument(entry: Json) -> Instrument:
-    name = str(entry["name"])
+    name = text_of(entry["name"])
     split_name(name)
     return Instrument(
         name=name,
@@ -207,7 +140,7 @@ def _instrument(entry: Json) -> Instrument:
 
 
 def _digits(value: Any) -> int:
-    digits = int(value)
+    digits = whole(value)
     if not 0 <= digits <= _MOST_DIGITS:
         raise ValueError(f"a precision of {digits} decimals")
     return digits
@@ -228,7 +161,7 @@ def pricing(response: Json) -> Pricing:
 
 def _conversion(entry: Json) -> HomeConversion:
     return HomeConversion(
-        currency=str(entry["currency"]),
+        currency=text_of(entry["currency"]),
         account_gain=positive(entry["accountGain"]),
         account_loss=positive(entry["accountLoss"]),
         position_value=positive(entry["positionValue"]),
@@ -240,19 +173,34 @@ def price(entry: Json) -> Price:
 
     A price whose time can't be read has time 0: too old for any use.
     """
-    instrument, time_ns = str(entry["instrument"]), 0
+    instrument, time_ns = text_of(entry["instrument"]), 0
     try:
         time_ns = parse_rfc3339(entry["time"])
         bids, asks = (
-            [Decimal(level["price"]) for level in entry.get(side, ())] for side in ("bids", "asks")
+            [_level(level["price"]) for level in entry.get(side, ())] for side in ("bids", "asks")
         )
     except PARSE_ERRORS:
         # An invalid price of one instrument must not discard the others.
         return faulty(instrument, time_ns, "malformed")
     # Older responses have a status instead.
-    tradeable = bool(entry.get("tradeable", entry.get("status") == "tradeable"))
+    tradeable = entry.get("tradeable", entry.get("status") == "tradeable") is True
     return best_price(instrument, time_ns, bids, asks, tradeable=tradeable)
 
 
-def _optional(text: str | None) -> Decimal | None:
-    return None if text is None else finite(text)
+def _level(text: object) -> Decimal:
+    """A price of the book; NaN, which is its own fault, for a number that is not finite."""
+    try:
+        return finite(text)
+    except ValueError as error:
+        if "not finite" in str(error):
+            return _NOT_A_NUMBER
+        raise
+
+
+def newest_transaction(response: Json) -> int:
+    """``lastTransactionID`` of a response.
+
+    Raises:
+        ValueError: it is missing or can't be read; the text names it.
+    """
+    return Fields("response", response).needed("lastTransactionID", whole)

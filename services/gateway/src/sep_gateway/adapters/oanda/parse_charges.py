@@ -7,8 +7,8 @@ without it.
 from decimal import Decimal
 from typing import Any
 
+from sep_gateway.adapters.oanda.fields import finite
 from sep_gateway.adapters.oanda.members import PARSE_ERRORS
-from sep_gateway.adapters.oanda.parse import finite
 from sep_gateway.domain.transactions import NO_CHARGES, Charges, TradeAmount
 
 Json = dict[str, Any]

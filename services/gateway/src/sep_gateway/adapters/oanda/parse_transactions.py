@@ -5,8 +5,8 @@ from typing import Any
 
 from sep_fx.instants import NS_PER_MS, parse_rfc3339
 
+from sep_gateway.adapters.oanda.fields import Fields, finite, text_of, whole
 from sep_gateway.adapters.oanda.members import PARSE_ERRORS, fault_text
-from sep_gateway.adapters.oanda.parse import finite
 from sep_gateway.adapters.oanda.parse_charges import charges, trade_amounts, trigger_price
 from sep_gateway.domain.left_out import LeftOut
 from sep_gateway.domain.orders import OrderResult, OrderState
@@ -54,7 +54,9 @@ def transaction_or_left_out(entry: Any) -> Transaction | LeftOut:
     except PARSE_ERRORS as error:
         fault = fault_text(error)
     try:
-        return Transaction(id=int(entry["id"]), type=UNREADABLE, details=LedgerDetails(fault=fault))
+        return Transaction(
+            id=whole(entry["id"]), type=UNREADABLE, details=LedgerDetails(fault=fault)
+        )
     except PARSE_ERRORS:
         return LeftOut(kind="transaction", name="", text=fault)
 
@@ -62,18 +64,18 @@ def transaction_or_left_out(entry: Any) -> Transaction | LeftOut:
 def transaction(entry: Json) -> Transaction:
     """One transaction; fields that its type does not have stay empty."""
     extensions = entry.get("clientExtensions") or {}
-    kind = str(entry["type"])
+    kind = text_of(entry["type"])
     # The reason of a creation (CLIENT_ORDER) carries no information.
     reason = entry.get("rejectReason") or entry.get("reason") or ""
     return Transaction(
-        id=int(entry["id"]),
+        id=whole(entry["id"]),
         type=kind,
         order_id=str(entry.get("orderID", "")),
         client_order_id=str(entry.get("clientOrderID") or extensions.get("id", "")),
         instrument=str(entry.get("instrument", "")),
         # Parsed only for fills: an unusual number elsewhere must not stop the ledger.
         units=finite(entry["units"]) if kind == "ORDER_FILL" else Decimal(0),
-        price=fill_price(entry) if kind == "ORDER_FILL" else None,
+        price=_readable_price(entry) if kind == "ORDER_FILL" else None,
         reason=str(reason),
         tag=str(extensions.get("tag", "")),
         details=ledger_details(entry),
@@ -82,6 +84,7 @@ def transaction(entry: Json) -> Transaction:
 
 def ledger_details(entry: Json) -> LedgerDetails:
     """The details of a ledger entry; one whose details can't be read has a fault and no details."""
+    fields = Fields("transaction", entry, name=str(entry.get("id", "")))
     try:
         opened = entry.get("tradeOpened")
         reduced = entry.get("tradeReduced")
@@ -90,10 +93,10 @@ def ledger_details(entry: Json) -> LedgerDetails:
         return LedgerDetails(
             ts_ms=parse_rfc3339(str(entry["time"])) // NS_PER_MS if "time" in entry else 0,
             amount=_optional(entry, "amount"),
-            account_balance=_optional(entry, "accountBalance"),
+            account_balance=fields.optional("accountBalance", finite),
             opened=_opened(opened) if opened else None,
             closed=tuple(_closed(trade) for trade in closed),
-            home_per_quote=_optional(entry, "lossQuoteHomeConversionFactor"),
+            home_per_quote=fields.optional("lossQuoteHomeConversionFactor", finite),
             reduce_only=entry.get("positionFill") == "REDUCE_ONLY" or bool(trade_close),
             trade_close_id=str(trade_close.get("tradeID", "")),
             trade_close_units=_close_units(trade_close.get("units", "ALL")),
@@ -101,6 +104,7 @@ def ledger_details(entry: Json) -> LedgerDetails:
             trade_amounts=trade_amounts(entry),
             trigger_price=trigger_price(entry),
             trade_id=str(trade_close.get("tradeID") or entry.get("tradeID") or ""),
+            odd=fields.odd,
         )
     except PARSE_ERRORS as error:
         return LedgerDetails(fault=fault_text(error))
@@ -133,6 +137,14 @@ def _close_units(text: str) -> Decimal | None:
 
 def _optional(entry: Json, name: str) -> Decimal | None:
     return finite(entry[name]) if entry.get(name) is not None else None
+
+
+def _readable_price(fill: Json) -> Decimal | None:
+    """The price of a fill, which happened whether or not its price can be read."""
+    try:
+        return fill_price(fill)
+    except PARSE_ERRORS:
+        return None
 
 
 def fill_price(fill: Json) -> Decimal | None:

@@ -48,7 +48,7 @@ class OandaStreams:
                     yield transaction_or_left_out(entry)
                     continue
                 with parse.parsing("transactions/stream"):
-                    newest = int(entry["lastTransactionID"])
+                    newest = parse.newest_transaction(entry)
                     yield Heartbeat(parse_rfc3339(entry["time"]), newest)
 
     async def _entries(self, endpoint: str, params: dict[str, str]) -> AsyncGenerator[Json, None]:
