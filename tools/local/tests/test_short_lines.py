@@ -40,8 +40,9 @@ def test_a_long_line_is_cut_and_a_warning_is_not() -> None:
         ("request_id=82b2c78f9906ab0f581881877739d961 service=guard", ""),
         (
             (
-                "error='gateway does not answer: failed to connect to all addresses; last error: "
-                "UNKNOWN: ipv4:127.0.0.1:15051: Failed to connect to remote host: Connection refused'"
+                "error='gateway does not answer: failed to connect to all addresses; "
+                "last error: UNKNOWN: ipv4:127.0.0.1:15051: "
+                "Failed to connect to remote host: Connection refused'"
             ),
             " error='gateway does not answer: 127.0.0.1:15051: Connection refused'",
         ),
