@@ -38,6 +38,14 @@ def test_a_long_line_is_cut_and_a_warning_is_not() -> None:
         ("method=/sep.gateway.v1.GatewayService/ListTrades", " method=ListTrades"),
         ("price=1.37126 reasons=[] token=17", " price=1.37126"),
         ("request_id=82b2c78f9906ab0f581881877739d961 service=guard", ""),
+        (
+            (
+                "error='gateway does not answer: failed to connect to all addresses; "
+                "last error: UNKNOWN: ipv4:127.0.0.1:15051: "
+                "Failed to connect to remote host: Connection refused'"
+            ),
+            " error='gateway does not answer: 127.0.0.1:15051: Connection refused'",
+        ),
     ],
 )
 def test_fields_are_shortened_and_what_the_prefix_says_is_dropped(field: str, shown: str) -> None:

@@ -18,6 +18,11 @@ _FIELD = re.compile(
 _DROPPED = frozenset({"component", "service", "request_id", "holder", "token"})
 _LONG_FLOAT = re.compile(r"\b\d+\.\d{7,}\b")
 _LONG_ID = re.compile(r"(?:[a-z]+-)?[0-9a-f]{8}(?=[0-9a-f-]{8})")
+# What gRPC says around the address of a part that is not there yet, and why.
+_NO_CONNECTION = re.compile(
+    r"failed to connect to all addresses; last error: \w+: (?:ipv4:)?(\S+): "
+    r"Failed to connect to remote host: "
+)
 _SHORT_NAMES = {"client_order_id": "order_id", "decision_id": "decision"}
 # About the machine, not the stack; the README of this package says what they mean.
 _NOT_SHOWN = ("WARNING Memory overcommit", "WARNING The TCP backlog", "Transparent Huge Pages")
@@ -36,7 +41,7 @@ def short_line(line: bytes) -> bytes | None:
 
 
 def _service_line(time: str, level: str, rest: str) -> str:
-    shown = _FIELD.sub(_field, rest)
+    shown = _FIELD.sub(_field, _NO_CONNECTION.sub(r"\1: ", rest))
     if level in {"info", "debug"}:
         shown = shown if len(shown) <= MOST_CHARACTERS else f"{shown[:MOST_CHARACTERS]}…"
         return f"{time} {shown}"
