@@ -25,6 +25,7 @@ SLOW = (
     "services/allocator/tests/test_allocator_service.py",
     "services/guard/tests/test_scripted_day.py",
     "services/guard/tests/test_fault_day.py",
+    "tools/replay/tests/test_divergence.py",
     "services/guard/tests/test_store_outage.py",
     "services/guard/tests/test_cycle_properties.py",
     "services/evaluator/tests/test_evaluator_service.py",

@@ -41,6 +41,7 @@ ROUTES = {
     "GET /api/journal/performance",
     "GET /api/journal/costs",
     "GET /api/journal/divergence",
+    "GET /api/journal/export",
     "GET /api/decisions",
     "GET /api/events",
     "GET /api/decisions/{id}",

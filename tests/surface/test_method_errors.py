@@ -230,7 +230,7 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         )
         damage(folder / "journal.db")
         names = ("ListLedger", "ListTrades", "GetPerformance", "ListCosts", "ListDivergence",
-                 "ListDecisions", "StreamEvents")  # fmt: skip
+                 "ListDecisions", "StreamExport", "StreamEvents")  # fmt: skip
         seen["the journal's tables are gone"] = await call_some(
             stack, {name: REQUESTS.get(name, {}) for name in (*names, "GetDecision")}
         )

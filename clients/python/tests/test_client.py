@@ -13,7 +13,14 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from sep_client import AsyncClient, Client, NoAnswerError, calls, parameter_calls
+from sep_client import (
+    AsyncClient,
+    Client,
+    NoAnswerError,
+    calls,
+    journal_calls,
+    parameter_calls,
+)
 from sep_client.call import Call
 from sep_client.decoding import decode
 from sep_client.errors import (
@@ -126,6 +133,7 @@ ARGUMENTS: dict[str, Any] = {
     "acknowledge_breaker": False,
     "page_size": 1, "page_token": "1-1", "type": "ORDER_FILL", "only_open": True,
     "group_by": "hour", "kind": "ENTRY", "decision_id": "d1", "last_event_id": "7",
+    "file_format": "csv",
     "wanted": [Wanted(instrument="EUR_USD", values={"c_min": 0.6}, judged=True)],
     "run": "run@0", "forced_by": "alice", "change_id": "c1",
     "drain_id": "0" * 32, "buffer_pct": 1.0, "min_units": Decimal(1),
@@ -134,7 +142,7 @@ ARGUMENTS: dict[str, Any] = {
 
 CALLS: dict[str, Callable[..., Call[Any]]] = {
     name: make_call
-    for module in (calls, parameter_calls)
+    for module in (calls, journal_calls, parameter_calls)
     for name, make_call in inspect.getmembers(module, inspect.isfunction)
     if make_call.__module__ == module.__name__ and not name.startswith("_")
 }
@@ -157,6 +165,7 @@ def test_the_client_calls_every_route_with_all_of_its_fields() -> None:
         method = METHODS[route]
         assert {*call.query, *(call.body or ())} == {*method.request_fields} - OF_SERVICES
         expected = "str" if method.response_body else method.response.rpartition(".")[2]
+        expected = "bytes" if method.sends_a_file else expected
         assert call.response_type.__name__ == expected
 
 
@@ -314,6 +323,20 @@ def test_a_stream_that_is_refused_raises_at_once(stack: FakeStack, sep: Client) 
         next(sep.manifolds("XXX_YYY"))
 
 
+def test_a_file_comes_in_pieces_and_an_error_in_place_of_it_is_raised(
+    stack: FakeStack, sep: Client
+) -> None:
+    stack.prepare((200, b"id,units\r\n" * 50_000))
+    assert b"".join(sep.export("trades", since=5)) == b"id,units\r\n" * 50_000
+    assert stack.requests[-1][1] == "/api/journal/export?kind=trades&format=csv&from=5"
+    stack.prepare((503, error("JOURNAL_UNAVAILABLE")))
+    with pytest.raises(UnavailableError):
+        list(sep.export())
+    stack.prepare((0, b""))
+    with pytest.raises(NoAnswerError):
+        list(sep.export())
+
+
 @pytest.fixture
 async def asep(stack: FakeStack) -> AsyncIterator[AsyncClient]:
     async with AsyncClient(stack.url, key="k" * 30) as client:
@@ -368,3 +391,12 @@ async def test_the_asynchronous_client_continues_events_too(
             if len(found) == 2:
                 break
     assert found == ["1", "2"]
+
+
+async def test_the_asynchronous_client_gets_files_too(stack: FakeStack, asep: AsyncClient) -> None:
+    stack.prepare((200, b"PK"))
+    assert b"".join([piece async for piece in asep.export("decisions", "xlsx")]) == b"PK"
+    assert stack.requests[-1][1] == "/api/journal/export?kind=decisions&format=xlsx"
+    stack.prepare((503, error("JOURNAL_UNAVAILABLE")))
+    with pytest.raises(UnavailableError):
+        await anext(asep.export())

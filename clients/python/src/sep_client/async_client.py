@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from sep_client import calls, models
+from sep_client import calls, journal_calls, models
 from sep_client.call import Call
 from sep_client.endpoints import AsyncSender, Endpoints
 from sep_client.errors import ApiError, NoAnswerError
@@ -18,6 +18,7 @@ from sep_client.exchange import (
     configure,
     error_in,
     event_in,
+    file_request_of,
     manifold_in,
     request_of,
     response_of,
@@ -102,6 +103,30 @@ class AsyncClient(Endpoints, AsyncSender):
             if delay is None:
                 return
             await asyncio.sleep(delay)
+
+    async def export(
+        self,
+        kind: str = "trades",
+        file_format: str = "csv",
+        *,
+        since: str | float | None = None,
+        until: str | float | None = None,
+        instrument: str | None = None,
+    ) -> AsyncIterator[bytes]:
+        """A file in pieces; see ``Client.export``."""
+        call = journal_calls.export(kind, file_format, since, until, instrument)
+        try:
+            response = await self._http.send(file_request_of(self._http, call), stream=True)
+            try:
+                if response.status_code != httpx.codes.OK:
+                    await response.aread()
+                    raise error_in(response)
+                async for piece in response.aiter_bytes():
+                    yield piece
+            finally:
+                await response.aclose()
+        except httpx.TransportError as error:
+            raise NoAnswerError(f"the file broke off: {error!r}") from error
 
     async def _attempt(self, call: Call[T]) -> Outcome:
         try:

@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from sep_client import calls, models
+from sep_client import calls, journal_calls, models
 from sep_client.call import Call
 from sep_client.endpoints import Endpoints, Sender
 from sep_client.errors import ApiError, NoAnswerError
@@ -18,6 +18,7 @@ from sep_client.exchange import (
     configure,
     error_in,
     event_in,
+    file_request_of,
     manifold_in,
     request_of,
     response_of,
@@ -123,6 +124,34 @@ class Client(Endpoints, Sender):
             if delay is None:
                 return
             time.sleep(delay)
+
+    def export(
+        self,
+        kind: str = "trades",
+        file_format: str = "csv",
+        *,
+        since: str | float | None = None,
+        until: str | float | None = None,
+        instrument: str | None = None,
+    ) -> Iterator[bytes]:
+        """A file of trades, transactions or decisions in pieces, to be written one after the other.
+
+        Args:
+            kind: ``trades``, ``transactions`` or ``decisions``.
+            file_format: ``csv`` or ``xlsx``.
+        """
+        call = journal_calls.export(kind, file_format, since, until, instrument)
+        try:
+            response = self._http.send(file_request_of(self._http, call), stream=True)
+            try:
+                if response.status_code != httpx.codes.OK:
+                    response.read()
+                    raise error_in(response)
+                yield from response.iter_bytes()
+            finally:
+                response.close()
+        except httpx.TransportError as error:
+            raise NoAnswerError(f"the file broke off: {error!r}") from error
 
     def _attempt(self, call: Call[T]) -> Outcome:
         try:

@@ -20,6 +20,9 @@ Outcome = httpx.Response | httpx.TransportError
 STREAM_SILENCE_S = 45.0
 """A stream without data for this long is broken; the stack sends a heartbeat every 15 s."""
 
+FILE_SILENCE_S = 300.0
+"""A million rows take about a minute."""
+
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 5.0
 _TEMPORARY = (502, 503, 504)
@@ -44,6 +47,13 @@ def stream_request_of(http: Http, call: Call[Any]) -> httpx.Request:
     """The HTTP request of a call whose response is a stream."""
     request = request_of(http, call)
     request.extensions["timeout"] = httpx.Timeout(STREAM_SILENCE_S).as_dict()
+    return request
+
+
+def file_request_of(http: Http, call: Call[Any]) -> httpx.Request:
+    """The HTTP request of a file, which is made before its first byte is sent."""
+    request = request_of(http, call)
+    request.extensions["timeout"] = httpx.Timeout(FILE_SILENCE_S).as_dict()
     return request
 
 

@@ -88,6 +88,11 @@ class Method:
     in_contract: bool = True
 
     @property
+    def sends_a_file(self) -> bool:
+        """Whether its stream is a file in pieces, and not events."""
+        return self.streams and bool(self.response_body)
+
+    @property
     def path(self) -> str:
         """Its gRPC path, such as ``/sep.guard.v1.GuardService/Reconcile``."""
         return f"/{self.service}/{self.name}"

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from sep_journal.adapters.apprise_sender import AppriseSender
 from sep_journal.adapters.decision_inputs import inputs_of
 from sep_journal.adapters.destinations import UrlList
+from sep_journal.adapters.export_files import open_export
 from sep_journal.adapters.gateway_ledger import GatewayLedger
 from sep_journal.adapters.guard_decisions import GuardDecisions
 from sep_journal.adapters.heartbeat import HttpHeartbeat
@@ -28,6 +29,7 @@ from sep_journal.adapters.valkey_state import ValkeyState
 from sep_journal.application.divergence import DivergenceLoop
 from sep_journal.application.events import EventFeed, EventIngestion
 from sep_journal.application.explanations import Explanations
+from sep_journal.application.exports import Exports
 from sep_journal.application.ingestion import (
     DecisionIngestion,
     LedgerIngestion,
@@ -103,7 +105,14 @@ def build(settings: JournalSettings, context: Context) -> Parts:
     guard = context.open_channel(settings.guard_addr)
     explanations = Explanations(journal, GuardDecisions(guard), inputs_of)
     servicer = JournalServicer(
-        journal, journal, reports, explanations, feed, notifying.notifications, context.clock
+        journal,
+        journal,
+        reports,
+        explanations,
+        feed,
+        notifying.notifications,
+        Exports(journal, open_export),
+        context.clock,
     )
 
     return Parts(

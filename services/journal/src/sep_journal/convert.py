@@ -4,6 +4,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from google.api import httpbody_pb2
 from sep.journal.v1 import journal_pb2 as pb
 from sep_fx.instants import NS_PER_MS, parse_rfc3339
 from sep_kit.errors import InvalidArgumentError
@@ -183,6 +184,12 @@ def divergence_message(day: DivergenceDay) -> pb.DivergenceDay:
             for d in day.differences
         ],
     )
+
+
+def piece_message(piece: bytes, content_type: str) -> pb.StreamExportResponse:
+    """A piece of a file."""
+    body = httpbody_pb2.HttpBody(content_type=content_type, data=piece)
+    return pb.StreamExportResponse(piece=body)
 
 
 def decision_message(decision: StoredDecision) -> pb.RecordedDecision:

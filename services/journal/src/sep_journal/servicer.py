@@ -12,10 +12,12 @@ from sep_kit.errors import JournalUnavailableError, NotFoundError
 from sep_journal import convert
 from sep_journal.application.events import EventFeed
 from sep_journal.application.explanations import Explanations
+from sep_journal.application.exports import Exports
 from sep_journal.application.notifying import Notifications
 from sep_journal.application.reports import Reports
 from sep_journal.divergence_ports import DivergenceStore
 from sep_journal.domain.costs import GroupBy
+from sep_journal.domain.export import CONTENT_TYPES, ExportFormat, ExportKind
 from sep_journal.ports import JournalReader
 
 _Ledger: TypeAlias = grpc.aio.ServicerContext[pb.ListLedgerRequest, pb.ListLedgerResponse]
@@ -27,6 +29,7 @@ _Costs: TypeAlias = grpc.aio.ServicerContext[pb.ListCostsRequest, pb.ListCostsRe
 _Divergence: TypeAlias = grpc.aio.ServicerContext[
     pb.ListDivergenceRequest, pb.ListDivergenceResponse
 ]
+_Export: TypeAlias = grpc.aio.ServicerContext[pb.StreamExportRequest, pb.StreamExportResponse]
 _Decisions: TypeAlias = grpc.aio.ServicerContext[pb.ListDecisionsRequest, pb.ListDecisionsResponse]
 _Events: TypeAlias = grpc.aio.ServicerContext[pb.StreamEventsRequest, pb.StreamEventsResponse]
 _Decision: TypeAlias = grpc.aio.ServicerContext[pb.GetDecisionRequest, pb.GetDecisionResponse]
@@ -51,6 +54,7 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
         explanations: Explanations,
         events: EventFeed,
         notifications: Notifications,
+        exports: Exports,
         clock: Clock,
     ) -> None:
         self._journal = journal
@@ -59,6 +63,7 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
         self._explanations = explanations
         self._events = events
         self._notifications = notifications
+        self._exports = exports
         self._clock = clock
 
     async def ListLedger(
@@ -141,6 +146,16 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
             made_again=[convert.made_again_message(entry) for entry in found.made_again],
             path=[convert.step_message(step) for step in found.path],
         )
+
+    async def StreamExport(
+        self, request: pb.StreamExportRequest, context: _Export
+    ) -> AsyncIterator[pb.StreamExportResponse]:
+        """A file in pieces."""
+        kind = ExportKind(request.kind or ExportKind.TRADES)
+        form = ExportFormat(request.format or ExportFormat.CSV)
+        times = convert.range_of(request)
+        async for piece in self._exports.pieces(kind, form, times, request.instrument):
+            yield convert.piece_message(piece, CONTENT_TYPES[form])
 
     async def StreamEvents(
         self, request: pb.StreamEventsRequest, context: _Events

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sep_contract import Contract
+from sep_contract import Contract, Method
 
 from sep_edge.envoy.clusters import TRANSCODING_CLUSTER
 from sep_edge.envoy.filters import DISABLED, Json, header_equals, set_header
@@ -89,7 +89,7 @@ def _services(settings: EdgeSettings, contract: Contract, *, operator: bool) -> 
         if method.route:
             verbs.setdefault(method.route, []).append(method.verb)
             if method.streams:
-                yield _head_of_a_stream(settings, method.route)
+                yield _head_of_a_stream(settings, method)
     expensive = {m.route for m in contract.methods.values() if m.expensive}
     for path, allowed in verbs.items():
         for verb in allowed:
@@ -104,13 +104,17 @@ def _services(settings: EdgeSettings, contract: Contract, *, operator: bool) -> 
         yield _limited(settings, route) if route["match"].get("path") in expensive else route
 
 
-def _head_of_a_stream(settings: EdgeSettings, path: str) -> Json:
-    """HEAD of a stream, which has no end and so no response that could be measured."""
+def _head_of_a_stream(settings: EdgeSettings, method: Method) -> Json:
+    """HEAD of a stream, which has no end and so no response that could be measured.
+
+    That of a file would have to make the file.
+    """
+    kind = "application/octet-stream" if method.sends_a_file else "text/event-stream"
     return {
-        "match": {"path": path, "headers": [header_equals(":method", "HEAD")]},
+        "match": {"path": method.route, "headers": [header_equals(":method", "HEAD")]},
         # Envoy sends a content type only with a body; of a HEAD it drops the body.
         "direct_response": {"status": 200, "body": {"inline_string": "\n"}},
-        "response_headers_to_add": [set_header("content-type", "text/event-stream")],
+        "response_headers_to_add": [set_header("content-type", kind)],
         **_neither_cached_nor_transcoded(settings),
     }
 

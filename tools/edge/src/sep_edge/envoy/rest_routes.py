@@ -40,7 +40,7 @@ def rest_routes(
         config = paths.setdefault(
             method.route, {HEADER_MUTATION: ENABLED, PREPARE_REQUEST: prepare_request}
         )
-        if method.streams:
+        if method.streams and not method.sends_a_file:
             config[TRANSCODER] = transcoder(descriptor_set, contract, server_sent_events=True)
         else:
             # The transcoder's own limit counts only what it could not parse yet.

@@ -30,6 +30,7 @@ _CONTENT_TYPES = {
     "StreamEvents": "text/event-stream",
     "StreamManifolds": "text/event-stream",
     "GetMetrics": "text/plain",
+    "StreamExport": "application/octet-stream",
 }
 
 
@@ -109,6 +110,12 @@ def _operation(method: Method, contract: Contract) -> Json:
 def _success(method: Method) -> Json:
     content_type = _CONTENT_TYPES.get(method.name, "application/json")
     text: Json = {"type": "string"}
+    if method.sends_a_file:
+        return {
+            "description": "The file: `text/csv`, or the type of an Excel workbook.",
+            "headers": {"x-request-id": {"$ref": "#/components/headers/RequestId"}},
+            "content": {content_type: {"schema": {"type": "string", "format": "binary"}}},
+        }
     schema = text if content_type == "text/plain" else reference(method.response)
     description = "One `data:` line of this JSON per event." if method.streams else "The response."
     return {
