@@ -90,6 +90,7 @@ EMPTY = {
     "instrument/EUR_USD": "No candle is stored.",
     "decisions": "Nothing that fits was decided in this time.",
     "positions": "No open trade.",
+    "research": "Nothing was promoted yet.",
     "results": "The journal has no whole trading day yet",
 }
 

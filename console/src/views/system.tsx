@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import type { Freshness, GetStatusResponse, PartHealth } from "../../gen/api.ts";
 import { factName } from "../model/notices.ts";
+import { linkTo } from "../model/route.ts";
 import { duration } from "../model/times.ts";
 import { Time } from "../parts/age.tsx";
 import { Facts } from "../parts/facts.tsx";
@@ -79,7 +80,7 @@ export function System(): JSX.Element {
           · <a href="/licences.txt">Licences</a>
         </p>
         <p class="dim">Charts: TradingView Lightweight Charts™, © TradingView, Inc., Apache-2.0; uPlot, MIT.</p>
-        <p class="dim">Settings in force and who changed what need the journal.</p>
+        <p class="dim">Who changed parameters is on <a href={linkTo("research")}>Research</a>; settings in force are not served by this version.</p>
       </Panel>
     </div>
   );
