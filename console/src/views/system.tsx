@@ -119,7 +119,7 @@ function Modes({ of: { modes, broker, ts_ms, key_file_faults } }: { of: GetStatu
           ["Last answer of the broker", <Time key="b" ms={broker?.last_contact_ms} />],
           ["The broker's clock is ahead by", broker?.clock_skew_seconds === undefined ? "unknown" : `${broker.clock_skew_seconds.toFixed(2)} s`],
           ["The stack's time", <Time key="s" ms={ts_ms} />],
-          ["This browser's clock", Math.abs(clockOffset()) < 1000 ? "agrees" : `${(clockOffset() / 1000).toFixed(0)} s behind`],
+          ["This browser's clock", clockText(clockOffset())],
         ]}
       />
       {broker?.left_out.map((text) => (
@@ -134,6 +134,12 @@ function Modes({ of: { modes, broker, ts_ms, key_file_faults } }: { of: GetStatu
       ))}
     </>
   );
+}
+
+/** How far the browser's clock is behind the stack's, in ms; within two seconds is the answer's way here. */
+function clockText(offsetMs: number): string {
+  if (Math.abs(offsetMs) < 2000) return "agrees";
+  return `${duration(Math.abs(offsetMs) / 1000)} ${offsetMs > 0 ? "behind" : "ahead"}`;
 }
 
 function Ages({ of }: { of: readonly Freshness[] }): JSX.Element {
