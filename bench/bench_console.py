@@ -189,6 +189,7 @@ def _stack(folder: Path) -> Iterator[_Stack]:
         journal=service,
         descriptor_set=DESCRIPTOR_SET,
         pages=folder,
+        logged_reads=0,
         console=copy_console(_ROOT / "console" / "dist", folder / "console"),
     )
     config = folder / "envoy.json"

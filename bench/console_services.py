@@ -34,7 +34,8 @@ def names(count: int) -> tuple[str, ...]:
     return (*canned_answers.PAIRS, *made)[:count]
 
 
-class _Canned(grpc.GenericRpcHandler):
+# Its stubs are generic; the class itself is not.
+class _Canned(grpc.GenericRpcHandler):  # type: ignore[type-arg]
     def __init__(self, instruments: tuple[str, ...], rate: float) -> None:
         self._methods = {m.path: m for m in read_contract().methods.values() if m.route}
         self._instruments = instruments

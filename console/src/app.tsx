@@ -22,6 +22,7 @@ export function App(): JSX.Element {
   const heading = useRef<HTMLHeadingElement>(null);
   const first = useRef(true);
   useEffect(() => {
+    document.querySelector("nav a[aria-current=page]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
     document.title = `${title} · SEP`;
     // A screen reader hears where it is now; on the first page it reads from the top anyway.
     if (!first.current) heading.current?.focus();

@@ -68,7 +68,7 @@ test("a closed gate fails the gate group with its reasons in words", () => {
   };
   const [row] = whyRows([readiness("A_A", check("NO_WEIGHT", true, "0.1", "> 0"))], [ranked]);
   assert.equal(row?.cells.get("gate")?.verdict, "fail");
-  assert.deepEqual(row?.remedies, ["gate: backtest profit below the floor"]);
+  assert.deepEqual(row?.remedies, ["its gate opens, now closed: backtest profit below the floor"]);
 });
 
 test("a group that was not reported is unknown, not passed", () => {

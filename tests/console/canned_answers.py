@@ -42,6 +42,8 @@ def answers() -> dict[str, Answer]:
         "GET /api/risk/limits": {"limits": _limits()},
         "GET /api/risk/locks": {"locks": []},
         "GET /api/trade/readiness": {"readiness": [_ready(i, n) for i, n in enumerate(PAIRS)]},
+        "GET /api/parameters": {"parameters": [_parameters(n) for n in PAIRS]},
+        "GET /api/parameters/history": {"changes": [CHANGE]},
         "GET /api/journal/performance": _performance,
         "GET /api/journal/costs": _costs,
         "GET /api/journal/trades": _trades,
@@ -110,6 +112,7 @@ def nothing_yet() -> dict[str, Answer]:
     found["GET /api/oanda/positions"] = {"positions": []}
     found["GET /api/oanda/open-trades"] = {"trades": []}
     found["GET /api/candles"] = {"granularity": "M1", "candles": []}
+    found["GET /api/parameters/history"] = {"changes": []}
     found["GET /api/journal/performance"] = {"days": []}
     found["GET /api/journal/costs"] = {"costs": []}
     found["GET /api/journal/trades"] = {"trades": []}
@@ -161,15 +164,15 @@ def _coherence(query: Mapping[str, str]) -> Json:
 
 
 def _candles(query: Mapping[str, str]) -> Json:
-    found = []
+    found, last = [], 107_960
     for index in range(240):
-        middle = Decimal("1.08000") + Decimal((index * 37) % 60 - 30) / 100_000
-        bid, ask = str(middle), str(middle + Decimal("0.00010"))
-        found.append({
-            "ts_ms": NOW_MS - (240 - index) * 300_000, "volume": 5,
-            "bid": {"o": bid, "h": ask, "l": bid, "c": ask},
-            "ask": {"o": ask, "h": ask, "l": bid, "c": ask},
-        })  # fmt: skip
+        close = 108_000 + round(50 * math.sin(index / 30)) + (index * 7919) % 23 - 11
+        prices = {"o": last, "h": max(last, close) + 4, "l": min(last, close) - 3, "c": close}
+        last = close
+        bid = {part: f"{Decimal(price) / 100_000:.5f}" for part, price in prices.items()}
+        ask = {part: f"{Decimal(price + 10) / 100_000:.5f}" for part, price in prices.items()}
+        time = NOW_MS - (240 - index) * 300_000
+        found.append({"ts_ms": time, "volume": 5, "bid": bid, "ask": ask})
     return {"instrument": query["instrument"], "granularity": "M5", "candles": found}
 
 
@@ -187,6 +190,19 @@ def _windows(query: Mapping[str, str]) -> Json:
         "instrument": query["instrument"], "ts_ms": NOW_MS - 300_000, "sigma_eff": 0.00012,
         "lambda": 0.05, "price": "1.08045", "history": found,
     }  # fmt: skip
+
+
+CHANGE = {
+    "id": "c-7", "ts_ms": NOW_MS - 3 * DAY_MS, "actor": "ann", "run": "2026-03-07-m5",
+    "reason": "passed out of sample and against 99 null runs",
+    "changed": [{"instrument": "EUR_USD"}],
+}  # fmt: skip
+
+
+def _parameters(name: str) -> Json:
+    values = {"c_min": 0.55, "max_rupture": 0.6, "max_entropy": 0.75, "min_stability": 0.4}
+    promoted = {"change": CHANGE} if name == "EUR_USD" else {}
+    return {"instrument": name, "values": values, "digest": "0" * 16, **promoted}
 
 
 def _account() -> Json:

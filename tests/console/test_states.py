@@ -66,8 +66,14 @@ def look(browser: Browser, canned: CannedStack) -> Iterator[Open]:
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_view_fits_and_is_accessible(look: Open, view: str, scheme: str, width: int) -> None:
+def test_a_view_fits_and_is_accessible(
+    look: Open, canned: CannedStack, view: str, scheme: str, width: int
+) -> None:
     screen = look(view, width=width, scheme=scheme)
+    if view.startswith("instrument"):
+        expect(screen.page.get_by_role("region", name="Safety")).to_contain_text("live")
+        canned.happened.append(FLIP)  # Flips of the past come with the next event.
+        expect(screen.page.get_by_role("img", name=re.compile("the gate opened"))).to_be_visible()
     picture(screen, f"{re.sub(r'[/?=]', '-', view)}-{scheme}-{width}")
     assert screen.page.evaluate("document.documentElement.scrollWidth") <= width
     assert violations(screen) == []
@@ -90,6 +96,7 @@ EMPTY = {
     "instrument/EUR_USD": "No candle is stored.",
     "decisions": "Nothing that fits was decided in this time.",
     "positions": "No open trade.",
+    "research": "Nothing was promoted yet.",
     "results": "The journal has no whole trading day yet",
 }
 

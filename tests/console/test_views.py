@@ -20,7 +20,7 @@ VIEWS = {
     "decisions": "Decisions",
     "positions": "Trades and their brackets",
     "results": "What a day earned and cost",
-    "research": "What to run",
+    "research": "Parameters in force",
     "system": "Leases",
 }
 LOOKS = [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)]

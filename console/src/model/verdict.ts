@@ -43,10 +43,10 @@ export function verdictOf({ status, killSwitch, readiness, limits, failure }: Fa
   const ready = readiness.readiness.filter((r) => r.ready).map((r) => r.instrument);
   const all = readiness.readiness.length;
   if (!ready.length) {
-    return { tone: "caution", title: "Waiting", detail: `Released, and no entry would pass now in any of ${all}.` };
+    return { tone: "caution", title: "Waiting", detail: `Released, and no entry would pass now in any of ${all} instruments.` };
   }
   const names = ready.length > 4 ? `${ready.slice(0, 4).join(", ")} and ${ready.length - 4} more` : ready.join(", ");
-  return { tone: "good", title: "Trading", detail: `An entry would pass in ${ready.length} of ${all}: ${names}.` };
+  return { tone: "good", title: "Trading", detail: `An entry would pass in ${ready.length} of ${all} instruments: ${names}.` };
 }
 
 function detailOf(failure: Failure): string {

@@ -43,11 +43,13 @@ function rowOf(readiness: Readiness, ranked: RankedInstrument | undefined): Row 
     cells.set("gate", { verdict: "fail", checks: cells.get("gate")?.checks ?? [] });
   }
   const failed = [...byGroup.values()].flat().filter((c) => !c.passed);
+  // A gate that closed a moment ago: the weight is still there, and no check of the guard fails yet.
+  const gateAlone = cells.get("gate")?.verdict === "fail" && !failed.some((c) => c.reason === "NO_WEIGHT");
   return {
     instrument: readiness.instrument,
     ready: readiness.ready,
     direction: DIRECTIONS[readiness.direction] ?? "no direction",
-    failed: failed.length,
+    failed: failed.length + (gateAlone && !readiness.ready ? 1 : 0),
     cells,
     gateReasons,
     score: ranked?.score,
@@ -64,7 +66,7 @@ function cellOf(checks: readonly Check[]): Cell {
 
 function remediesOf(failed: readonly Check[], gateReasons: readonly string[]): string[] {
   const found = failed.filter((c) => c.remedy).map((c) => (c.distance ? `${c.remedy} (${c.distance})` : c.remedy));
-  const gate = gateReasons.map((r) => `gate: ${GATE_REASONS[r] ?? r}`);
+  const gate = gateReasons.map((r) => `its gate opens, now closed: ${GATE_REASONS[r] ?? r}`);
   return [...new Set([...found, ...gate])];
 }
 

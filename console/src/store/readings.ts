@@ -27,6 +27,8 @@ const EVERY_MS = {
   "/api/risk/limits": 5_000,
   "/api/risk/locks": 5_000,
   "/api/trade/readiness": 5_000,
+  "/api/parameters": 15_000,
+  "/api/parameters/history": 15_000,
   "/api/journal/performance": 30_000,
   "/api/journal/costs": 30_000,
   "/api/journal/trades": 15_000,

@@ -12,8 +12,9 @@ import { PageButtons, usePages } from "../parts/pages.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { Absent, Empty } from "../parts/states.tsx";
 import { Table } from "../parts/table.tsx";
+import { useCell } from "../store/cell.ts";
 import { now } from "../store/clock.ts";
-import { useRead } from "../store/readings.ts";
+import { eventsOpen, useRead } from "../store/readings.ts";
 import { Compared, Detail } from "./decision.tsx";
 
 const PAGE_SIZE = 50;
@@ -28,6 +29,7 @@ export function Decisions({ at }: { at: Route }): JSX.Element {
     page_size: PAGE_SIZE,
     page_token: pages.token || undefined,
   });
+  const events = useCell(eventsOpen);
   const other = at.query["with"];
   if (decisions.failure?.absent && !decisions.data) return <NoJournal />;
   const rows = decisions.data?.decisions ?? [];
@@ -39,7 +41,7 @@ export function Decisions({ at }: { at: Route }): JSX.Element {
         {rows.length ? <Stream at={at} of={rows} /> : <Empty>Nothing that fits was decided in this time.</Empty>}
         <PageButtons pages={pages} next={decisions.data?.next_page_token} of="decisions" />
         <p class="dim">
-          A kind leads to the decision's inputs. {pages.number === 1 ? "The newest are read every five seconds. " : ""}
+          A kind leads to the decision's inputs. {pages.number === 1 ? `New ones ${events ? "appear when they are made" : "are read every five seconds"}. ` : ""}
           Refusals of an instrument that follow each other for the same reasons are one line.
         </p>
       </Panel>

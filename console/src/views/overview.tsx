@@ -93,7 +93,7 @@ function Account(): JSX.Element {
               ["Realised, all time", <Amount key="r" text={data.pl} />],
               ["Balance", grouped(data.balance)],
               ["Loss since 17:00 New York", shown?.value ?? "–"],
-              ["Close to margin closeout", percent(Number(data.margin_closeout_percent))],
+              ["Way to margin closeout", percent(Number(data.margin_closeout_percent))],
             ]}
           />
         </>

@@ -1,8 +1,9 @@
-/** Research happens on the command line: no service serves its runs. This says how to get at them. */
+/** What is promoted. Research itself happens on the command line: no service serves its runs. */
 
 import type { JSX } from "preact";
 import { Panel } from "../parts/panel.tsx";
 import { Facts } from "../parts/facts.tsx";
+import { ParameterChanges, Parameters } from "./research_parameters.tsx";
 
 const COMMANDS: ReadonlyArray<readonly [command: string, what: string]> = [
   ["make research", "installs the research commands"],
@@ -13,13 +14,16 @@ const COMMANDS: ReadonlyArray<readonly [command: string, what: string]> = [
     "tries parameters out of sample, and against null runs",
   ],
   ["RUN/report.html", "folds, heatmaps and the verdict of a run; open it in a browser"],
+  ["sep-params promote RUN INSTRUMENT --reason TEXT", "puts the winner of a run into force"],
 ];
 
 export function Research(): JSX.Element {
   return (
     <>
+      <Parameters />
+      <ParameterChanges />
       <div class="absent">
-        <h2>Research: no service serves its runs</h2>
+        <h2>Runs: no service serves them</h2>
         <p>
           Runs, folds and verdicts are files of the research commands, on the machine where they ran. This console can't
           read files, so it shows none of them, and promotes nothing.

@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import type { Freshness, GetStatusResponse, PartHealth } from "../../gen/api.ts";
 import { factName } from "../model/notices.ts";
+import { linkTo } from "../model/route.ts";
 import { duration } from "../model/times.ts";
 import { Time } from "../parts/age.tsx";
 import { Facts } from "../parts/facts.tsx";
@@ -79,7 +80,7 @@ export function System(): JSX.Element {
           · <a href="/licences.txt">Licences</a>
         </p>
         <p class="dim">Charts: TradingView Lightweight Charts™, © TradingView, Inc., Apache-2.0; uPlot, MIT.</p>
-        <p class="dim">Settings in force and who changed what need the journal.</p>
+        <p class="dim">Who changed parameters is on <a href={linkTo("research")}>Research</a>; settings in force are not served by this version.</p>
       </Panel>
     </div>
   );
@@ -118,7 +119,7 @@ function Modes({ of: { modes, broker, ts_ms, key_file_faults } }: { of: GetStatu
           ["Last answer of the broker", <Time key="b" ms={broker?.last_contact_ms} />],
           ["The broker's clock is ahead by", broker?.clock_skew_seconds === undefined ? "unknown" : `${broker.clock_skew_seconds.toFixed(2)} s`],
           ["The stack's time", <Time key="s" ms={ts_ms} />],
-          ["This browser's clock", Math.abs(clockOffset()) < 1000 ? "agrees" : `${(clockOffset() / 1000).toFixed(0)} s behind`],
+          ["This browser's clock", clockText(clockOffset())],
         ]}
       />
       {broker?.left_out.map((text) => (
@@ -133,6 +134,12 @@ function Modes({ of: { modes, broker, ts_ms, key_file_faults } }: { of: GetStatu
       ))}
     </>
   );
+}
+
+/** How far the browser's clock is behind the stack's, in ms; within two seconds is the answer's way here. */
+function clockText(offsetMs: number): string {
+  if (Math.abs(offsetMs) < 2000) return "agrees";
+  return `${duration(Math.abs(offsetMs) / 1000)} ${offsetMs > 0 ? "behind" : "ahead"}`;
 }
 
 function Ages({ of }: { of: readonly Freshness[] }): JSX.Element {
