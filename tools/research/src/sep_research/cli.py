@@ -70,6 +70,10 @@ def _parser() -> argparse.ArgumentParser:
         help="file that maps parameter names to a value or a list of values",
     )  # fmt: skip
     sweep.add_argument(
+        "--adaptive", type=_sets, metavar="N",
+        help="let Optuna choose N sets of the grid by their training windows, instead of all",
+    )  # fmt: skip
+    sweep.add_argument(
         "--walk-forward", type=_windows, default="60d/30d", metavar="TRAIN/TEST",
         help="lengths of training and test windows (default %(default)s)",
     )  # fmt: skip
@@ -151,6 +155,10 @@ def _number(text: str, low: int, high: int) -> int:
 
 def _count(text: str) -> int:
     return _number(text, 0, 1_000_000)
+
+
+def _sets(text: str) -> int:
+    return _number(text, 2, 1_000_000)
 
 
 def _workers(text: str) -> int:

@@ -34,6 +34,10 @@ _WORDS = {
     "PEAK": "its neighbours on the grid lose",
     "COSTS_DOUBLED": "it gains nothing when the spread is twice as wide",
     "EMBARGO_SHORT": "a position was held longer than the embargo",
+    "REALITY_CHECK_FAILS": "so many tries give as much without any ability (White, Hansen)",
+    "TRACK_RECORD_SHORT": "its Sharpe ratio would need more days than were tested",
+    "CONFIDENCE_LOW": "days drawn again in blocks lose in more than one case of twenty",
+    "DECAY": "the later half of the test days has no gain",
 }
 
 
@@ -44,7 +48,8 @@ def report(plan: Plan, result: SweepResult) -> str:
         _summary(plan, result),
         _table(
             ("instrument", "verdict", "trades", "return", "t", "p", "null 95 %", "deflated Sharpe",
-             "overfit", "gate windows"),
+             "overfit", "reality check", "days (needed)", "return 90 %", "later half",
+             "gate windows"),
             (_verdict(found) for found in result.results),
         ),
         _nulls(result),
@@ -60,10 +65,12 @@ def report(plan: Plan, result: SweepResult) -> str:
 
 def _summary(plan: Plan, result: SweepResult) -> str:
     first, last = result.folds[0], result.folds[-1]
+    chosen = "" if plan.search is None else f"; {plan.search.sets} sets chosen by adaptive search"
+    market = f"market calendar {plan.calendar}"
     return (
         f"<p>{plan.granularity} candles, {len(result.folds)} folds, tests from "
         f"{format_seconds(first.test_from)} to {format_seconds(last.test_to)}; {plan.null_runs} "
-        f"null runs, seed {plan.seed}; market calendar {plan.calendar}. All figures are out of "
+        f"null runs, seed {plan.seed}{chosen}; {market}. All figures are out of "
         "sample unless they say otherwise. Returns are shares of a fixed notional, the spread "
         "included.</p>"
     )
@@ -80,6 +87,11 @@ def _verdict(found: InstrumentResult) -> Iterator[str]:
     yield _number(v.null_quantile)
     yield _number(v.deflated)
     yield _number(v.overfit)
+    yield _number(v.reality_p, 3)
+    yield f"{v.test_days} ({_number(v.track_days, 0)})"
+    ends = (v.low_return, v.high_return)
+    yield " to ".join("-" if end is None else f"{end:+.4%}" for end in ends)
+    yield f"{v.recent_return:+.4%}"
     yield f"{v.gate_passes} of {v.windows}"
 
 
