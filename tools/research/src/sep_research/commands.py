@@ -1,4 +1,4 @@
-"""The commands of ``sep-research``: ``sweep`` and ``repeat``; each returns the lines to print."""
+"""The commands of ``sep-research``; each returns the lines to print."""
 
 import argparse
 from collections.abc import Callable
@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from sep_client import ApiError, NoAnswerError
 from sep_data.catalogue import Catalogue
+from sep_data.pulling import connect
 from sep_evaluator.cli.sweep import combinations
 from sep_evaluator.domain.params import StrategyParams
 from sep_fx.granularity import Granularity
 from sep_fx.sessions import MarketCalendar
 
 from sep_research.engine import Engine
-from sep_research.errors import ResearchError
+from sep_research.errors import ResearchError, StackUnreachableError
 from sep_research.manifest import plan_of, read_manifest, versions
+from sep_research.results import of_journal, of_replay
+from sep_research.results_report import results_report
 from sep_research.run_folder import REPORT, check_free, write_run
 from sep_research.search import AdaptiveSearch
 from sep_research.sweep import Plan, SweepResult, jobs_of, sweep
@@ -69,9 +73,27 @@ def _repeat(args: argparse.Namespace, engine: Engine, progress: Progress) -> Lin
     return _lines(result, args.out)
 
 
+def _report(args: argparse.Namespace, _engine: Engine, _progress: Progress) -> Lines:
+    if args.out.exists():
+        raise ResearchError(f"{args.out} exists: give --out a new file")
+    if args.source == "live":
+        with connect(args.url) as client:
+            try:
+                results = of_journal(client, args.since, args.until)
+            except NoAnswerError as error:
+                raise StackUnreachableError(f"{args.url} does not answer: {error}") from None
+            except ApiError as error:
+                raise ResearchError(f"{args.url} refused: {error}") from None
+    else:
+        results = of_replay(Path(args.source))
+    args.out.write_text(results_report(results), encoding="utf-8")
+    return [f"report: {args.out}"]
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, Engine, Progress], Lines]] = {
     "sweep": _sweep,
     "repeat": _repeat,
+    "report": _report,
 }
 
 
