@@ -12,7 +12,7 @@ from sep_fx.granularity import Granularity
 from sep_fx.instants import parse_day_or_time
 from sep_fx.sessions import MarketCalendar
 
-from sep_research.errors import ResearchError, SchedulerUnreachableError
+from sep_research.errors import ResearchError, SchedulerUnreachableError, StackUnreachableError
 from sep_research.folds import WalkForward, seconds_of
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ OK, FAILED, NO_ANSWER, INTERRUPTED = 0, 1, 69, 130
 _EPILOG = """\
   sep-research sweep catalogue --grid grid.yaml --walk-forward 60d/30d --null 99 --out run
   sep-research repeat run catalogue --out again
+  sep-research report live --from 2026-01-01 --out live.html
 
-exit codes: 0 done, whatever the verdict; 1 failed; 2 wrong usage; 69 no scheduler answers
+exit codes: 0 done, whatever the verdict; 1 failed; 2 wrong usage; 69 no scheduler or stack answers
 """
 
 
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _progress() as progress:
             lines = commands.COMMANDS[args.command](args, _engine(args), progress)
         print(*lines, sep="\n")
-    except SchedulerUnreachableError as error:
+    except (SchedulerUnreachableError, StackUnreachableError) as error:
         return _fail(error, NO_ANSWER)
     except (ResearchError, DataError, OSError) as error:
         return _fail(error, FAILED)
@@ -70,6 +71,10 @@ def _parser() -> argparse.ArgumentParser:
         help="file that maps parameter names to a value or a list of values",
     )  # fmt: skip
     sweep.add_argument(
+        "--adaptive", type=_sets, metavar="N",
+        help="let Optuna choose N sets of the grid by their training windows, instead of all",
+    )  # fmt: skip
+    sweep.add_argument(
         "--walk-forward", type=_windows, default="60d/30d", metavar="TRAIN/TEST",
         help="lengths of training and test windows (default %(default)s)",
     )  # fmt: skip
@@ -97,6 +102,18 @@ def _parser() -> argparse.ArgumentParser:
     repeat.add_argument("run", type=Path, metavar="RUN")
     repeat.add_argument("catalogue", type=Path, metavar="CATALOGUE")
     _add_running(repeat)
+    report = commands.add_parser("report", help="one HTML file of a replay's or the live results")
+    report.add_argument("source", metavar="RUN|live", help="folder of a replay, or live")
+    report.add_argument("--out", required=True, type=Path, metavar="FILE", help="a new file")
+    for name, target in (("--from", "since"), ("--to", "until")):
+        report.add_argument(
+            name, dest=target, type=_instant, metavar="TIME", help="of live results"
+        )
+    report.add_argument(
+        "--url", default=os.environ.get("SEP_URL", "http://127.0.0.1:8000"),
+        help="where Envoy listens; SEP_URL, or %(default)s",
+    )  # fmt: skip
+    report.set_defaults(scheduler=None, workers=1)
     return parser
 
 
@@ -151,6 +168,10 @@ def _number(text: str, low: int, high: int) -> int:
 
 def _count(text: str) -> int:
     return _number(text, 0, 1_000_000)
+
+
+def _sets(text: str) -> int:
+    return _number(text, 2, 1_000_000)
 
 
 def _workers(text: str) -> int:

@@ -1,21 +1,27 @@
-"""The commands of ``sep-research``: ``sweep`` and ``repeat``; each returns the lines to print."""
+"""The commands of ``sep-research``; each returns the lines to print."""
 
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import yaml
+from sep_client import ApiError, NoAnswerError
 from sep_data.catalogue import Catalogue
+from sep_data.pulling import connect
 from sep_evaluator.cli.sweep import combinations
 from sep_evaluator.domain.params import StrategyParams
 from sep_fx.granularity import Granularity
 from sep_fx.sessions import MarketCalendar
 
 from sep_research.engine import Engine
-from sep_research.errors import ResearchError
+from sep_research.errors import ResearchError, StackUnreachableError
 from sep_research.manifest import plan_of, read_manifest, versions
+from sep_research.results import of_journal, of_replay
+from sep_research.results_report import results_report
 from sep_research.run_folder import REPORT, check_free, write_run
+from sep_research.search import AdaptiveSearch
 from sep_research.sweep import Plan, SweepResult, jobs_of, sweep
 
 Progress = Callable[[int, int], None]
@@ -25,7 +31,8 @@ Lines = list[str]
 def _sweep(args: argparse.Namespace, engine: Engine, progress: Progress) -> Lines:
     check_free(args.out)
     catalogue = Catalogue.existing(args.catalogue)
-    names, grid = read_grid(args.grid)
+    search = None if args.adaptive is None else read_space(args.grid, args.adaptive)
+    names, grid = read_grid(args.grid) if search is None else (tuple(search.space), ())
     granularity = _granularity(catalogue, args)
     plan = Plan(
         instruments=_instruments(catalogue, args, granularity),
@@ -39,9 +46,10 @@ def _sweep(args: argparse.Namespace, engine: Engine, progress: Progress) -> Line
         calendar=MarketCalendar(args.market_calendar),
         exit_minutes=args.exit_minutes,
         seed=args.seed,
+        search=search,
     )
     result = sweep(catalogue, plan, engine, progress)
-    write_run(args.out, plan, result)
+    write_run(args.out, result.plan, result)
     return _lines(result, args.out)
 
 
@@ -61,13 +69,31 @@ def _repeat(args: argparse.Namespace, engine: Engine, progress: Progress) -> Lin
         if digest_of(job.bars) != manifest["candles"][job.instrument]["sha256"]:
             raise ResearchError(f"the catalogue has other candles of {job.instrument} than the run")
     result = sweep(catalogue, plan, engine, progress)
-    write_run(args.out, plan, result)
+    write_run(args.out, result.plan, result)
     return _lines(result, args.out)
+
+
+def _report(args: argparse.Namespace, _engine: Engine, _progress: Progress) -> Lines:
+    if args.out.exists():
+        raise ResearchError(f"{args.out} exists: give --out a new file")
+    if args.source == "live":
+        with connect(args.url) as client:
+            try:
+                results = of_journal(client, args.since, args.until)
+            except NoAnswerError as error:
+                raise StackUnreachableError(f"{args.url} does not answer: {error}") from None
+            except ApiError as error:
+                raise ResearchError(f"{args.url} refused: {error}") from None
+    else:
+        results = of_replay(Path(args.source))
+    args.out.write_text(results_report(results), encoding="utf-8")
+    return [f"report: {args.out}"]
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Engine, Progress], Lines]] = {
     "sweep": _sweep,
     "repeat": _repeat,
+    "report": _report,
 }
 
 
@@ -78,12 +104,34 @@ def read_grid(path: Path) -> tuple[tuple[str, ...], tuple[StrategyParams, ...]]:
         ResearchError: it can't be read, or a parameter is unknown or out of range.
     """
     try:
-        grid = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if not isinstance(grid, dict) or not grid:
-            raise ValueError("expected parameter names, each with a value or a list of values")
+        grid = _read_yaml(path)
         return tuple(grid), tuple(combinations(grid))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ResearchError(f"--grid {path}: {' '.join(str(error).split())}") from None
+
+
+def read_space(path: Path, sets: int) -> AdaptiveSearch:
+    """The values of a grid file, for an adaptive search.
+
+    Raises:
+        ResearchError: it can't be read, or a parameter is unknown or out of range.
+    """
+    try:
+        space = {}
+        for name, values in _read_yaml(path).items():
+            found = values if isinstance(values, list) else [values]
+            sets_of = [StrategyParams.from_mapping({name: value}) for value in found]
+            space[name] = tuple(sorted({params.as_dict()[name] for params in sets_of}))
+        return AdaptiveSearch(space=space, sets=sets)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ResearchError(f"--grid {path}: {' '.join(str(error).split())}") from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    grid = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(grid, dict) or not grid or [] in grid.values():
+        raise ValueError("expected parameter names, each with a value or a list of values")
+    return grid
 
 
 def _granularity(catalogue: Catalogue, args: argparse.Namespace) -> Granularity:

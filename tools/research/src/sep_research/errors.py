@@ -7,3 +7,7 @@ class ResearchError(Exception):
 
 class SchedulerUnreachableError(ResearchError):
     """The cluster's scheduler does not answer. Exit code 69."""
+
+
+class StackUnreachableError(ResearchError):
+    """The stack does not answer. Exit code 69."""

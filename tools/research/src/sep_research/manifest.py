@@ -3,6 +3,7 @@
 import json
 import platform
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sep_kit import __version__
 
 from sep_research.errors import ResearchError
 from sep_research.folds import WalkForward
+from sep_research.search import AdaptiveSearch
 from sep_research.sweep import Plan, SweepResult
 
 MANIFEST = "manifest.json"
@@ -24,8 +26,13 @@ _FORMAT = 1
 def versions() -> dict[str, str]:
     """Versions that figures and files depend on."""
     python = ".".join(platform.python_version_tuple()[:2])
-    return {"sep": __version__, "numpy": np.__version__, "pyarrow": pa.__version__,
-            "python": python}  # fmt: skip
+    return {
+        "sep": __version__,
+        "numpy": np.__version__,
+        "optuna": version("optuna"),
+        "pyarrow": pa.__version__,
+        "python": python,
+    }
 
 
 def manifest_of(plan: Plan, result: SweepResult) -> dict[str, Any]:
@@ -46,6 +53,7 @@ def manifest_of(plan: Plan, result: SweepResult) -> dict[str, Any]:
             "market_calendar": plan.calendar.value,
             "exit_minutes": plan.exit_minutes,
             "seed": plan.seed,
+            "search": None if plan.search is None else asdict(plan.search),
         },
         "verdicts": [r.verdict.as_json() for r in result.results],
         "null_best": [v if np.isfinite(v) else None for v in result.null_best],
@@ -76,18 +84,28 @@ def plan_of(manifest: dict[str, Any]) -> Plan:
     """
     try:
         plan = manifest["plan"]
+        grid = tuple(StrategyParams.from_mapping(params) for params in plan["grid"])
+        search = _search_of(plan.get("search"))
         return Plan(
             instruments=tuple(plan["instruments"]),
             granularity=Granularity(plan["granularity"]),
             since=plan["since"],
             until=plan["until"],
             names=tuple(plan["names"]),
-            grid=tuple(StrategyParams.from_mapping(params) for params in plan["grid"]),
+            grid=grid if search is None else (),
             cut=WalkForward(**plan["walk_forward"]),
             null_runs=plan["null_runs"],
             calendar=MarketCalendar(plan["market_calendar"]),
             exit_minutes=plan["exit_minutes"],
             seed=plan["seed"],
+            search=search,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ResearchError(f"the manifest's plan can't be used: {error!r}") from None
+
+
+def _search_of(stored: dict[str, Any] | None) -> AdaptiveSearch | None:
+    if stored is None:
+        return None
+    space = {name: tuple(values) for name, values in stored["space"].items()}
+    return AdaptiveSearch(space=space, sets=stored["sets"])

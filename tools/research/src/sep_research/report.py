@@ -2,28 +2,18 @@
 
 import html
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import accumulate
 
 import numpy as np
 from sep_fx.instants import format_seconds
 
 from sep_research.charts import curve, heatmap, histogram
+from sep_research.html_page import figure, number, page, table
 from sep_research.sweep import InstrumentResult, Plan, SweepResult, best_in_training
 from sep_research.verdict import ranked, winner_of
 
 _BEST = 10
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;
-color:#1b1f24;background:#fff}
-table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{padding:.2rem .6rem;text-align:right;
-border-bottom:1px solid #d5dae1;white-space:nowrap}th{font-weight:600}td:first-child,th:first-child
-{text-align:left}.yes{color:#0a6b3b;font-weight:600}.no{color:#9b2226;font-weight:600}
-.scroll{overflow-x:auto}svg{max-width:100%;height:auto}figure{margin:1rem 0}
-figcaption{color:#57606a}
-@media(prefers-color-scheme:dark){body{color:#e6e8eb;background:#15181c}th,td{border-color:#3a4048}
-.yes{color:#5ad39a}.no{color:#ff8f87}figcaption{color:#a6adb7}}
-"""
 _WORDS = {
     "TOO_FEW_TRADES": "fewer than ten trades out of sample",
     "NO_PROFIT_OUT_OF_SAMPLE": "no profit out of sample",
@@ -34,6 +24,10 @@ _WORDS = {
     "PEAK": "its neighbours on the grid lose",
     "COSTS_DOUBLED": "it gains nothing when the spread is twice as wide",
     "EMBARGO_SHORT": "a position was held longer than the embargo",
+    "REALITY_CHECK_FAILS": "so many tries give as much without any ability (White, Hansen)",
+    "TRACK_RECORD_SHORT": "its Sharpe ratio would need more days than were tested",
+    "CONFIDENCE_LOW": "days drawn again in blocks lose in more than one case of twenty",
+    "DECAY": "the later half of the test days has no gain",
 }
 
 
@@ -42,28 +36,26 @@ def report(plan: Plan, result: SweepResult) -> str:
     parts = [
         f"<h1>Sweep of {len(plan.grid)} parameter sets on {len(result.results)} instruments</h1>",
         _summary(plan, result),
-        _table(
+        table(
             ("instrument", "verdict", "trades", "return", "t", "p", "null 95 %", "deflated Sharpe",
-             "overfit", "gate windows"),
+             "overfit", "reality check", "days (needed)", "return 90 %", "later half",
+             "gate windows"),
             (_verdict(found) for found in result.results),
         ),
         _nulls(result),
     ]  # fmt: skip
     parts += [_instrument(plan, result, found) for found in result.results]
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width"><title>Sweep</title><style>{_STYLE}</style>'
-        + "\n".join(parts)
-        + "\n</html>\n"
-    )
+    return page("Sweep", parts)
 
 
 def _summary(plan: Plan, result: SweepResult) -> str:
     first, last = result.folds[0], result.folds[-1]
+    chosen = "" if plan.search is None else f"; {plan.search.sets} sets chosen by adaptive search"
+    market = f"market calendar {plan.calendar}"
     return (
         f"<p>{plan.granularity} candles, {len(result.folds)} folds, tests from "
         f"{format_seconds(first.test_from)} to {format_seconds(last.test_to)}; {plan.null_runs} "
-        f"null runs, seed {plan.seed}; market calendar {plan.calendar}. All figures are out of "
+        f"null runs, seed {plan.seed}{chosen}; {market}. All figures are out of "
         "sample unless they say otherwise. Returns are shares of a fixed notional, the spread "
         "included.</p>"
     )
@@ -75,11 +67,16 @@ def _verdict(found: InstrumentResult) -> Iterator[str]:
     yield '<span class="yes">promote</span>' if v.promote else '<span class="no">refuse</span>'
     yield str(v.trades)
     yield f"{v.out_return:+.4%}"
-    yield _number(v.t)
-    yield _number(v.p_value, 3)
-    yield _number(v.null_quantile)
-    yield _number(v.deflated)
-    yield _number(v.overfit)
+    yield number(v.t)
+    yield number(v.p_value, 3)
+    yield number(v.null_quantile)
+    yield number(v.deflated)
+    yield number(v.overfit)
+    yield number(v.reality_p, 3)
+    yield f"{v.test_days} ({number(v.track_days, 0)})"
+    ends = (v.low_return, v.high_return)
+    yield " to ".join("-" if end is None else f"{end:+.4%}" for end in ends)
+    yield f"{v.recent_return:+.4%}"
     yield f"{v.gate_passes} of {v.windows}"
 
 
@@ -96,7 +93,7 @@ def _nulls(result: SweepResult) -> str:
     if not values:
         return "<p>No null run: nothing shows what luck alone gives.</p>"
     marks = [(f.verdict.instrument, f.verdict.t) for f in result.results if f.verdict.t is not None]
-    return _figure(
+    return figure(
         histogram(values, marks),
         "Best t-statistic of each null run over all instruments, and the winners' own (lines)",
     )
@@ -108,26 +105,26 @@ def _instrument(plan: Plan, result: SweepResult, found: InstrumentResult) -> str
     parts = [
         f"<h2>{html.escape(found.instrument)}</h2>",
         _reasons(found),
-        _figure(
+        figure(
             curve(list(accumulate(best.out_daily.tolist(), initial=0.0))),
             "Sum of the winner's returns over the days of the test windows",
         ),
         f"<h3>The best {min(_BEST, len(found.trials))}</h3>",
-        _table(
+        table(
             (*names, "trades", "return", "t", "gate windows"),
             (
                 [
                     *(f"{plan.grid[i].as_dict()[n]:g}" for n in names),
                     str(found.trials[i].out_trades),
                     f"{found.trials[i].out_return:+.4%}",
-                    _number(found.trials[i].out_t),
+                    number(found.trials[i].out_t),
                     f"{found.trials[i].gate_passes} of {len(result.folds)}",
                 ]
                 for i in ranked(found.trials)[:_BEST]
             ),
         ),
         "<h3>Chosen in training, then tested</h3>",
-        _table(
+        table(
             ("test window", "trial", "t in training", "trades", "return", "Calmar"),
             _fold_rows(result, found),
         ),
@@ -138,16 +135,16 @@ def _instrument(plan: Plan, result: SweepResult, found: InstrumentResult) -> str
 
 
 def _fold_rows(result: SweepResult, found: InstrumentResult) -> Iterator[list[str]]:
-    for number, fold in enumerate(result.folds):
+    for at, fold in enumerate(result.folds):
         window = f"{format_seconds(fold.test_from)[:10]} to {format_seconds(fold.test_to)[:10]}"
-        best = best_in_training(found.trials, number)
+        best = best_in_training(found.trials, at)
         if best is None:
             yield [window, "none", "", "", "", ""]
             continue
-        test = found.trials[best].tests[number]
+        test = found.trials[best].tests[at]
         yield [
-            window, str(best), _number(found.trials[best].train_t[number]), str(test.trades),
-            f"{test.pnl_total:+.4%}", _number(test.calmar),
+            window, str(best), number(found.trials[best].train_t[at]), str(test.trades),
+            f"{test.pnl_total:+.4%}", number(test.calmar),
         ]  # fmt: skip
 
 
@@ -164,20 +161,6 @@ def _heatmap(plan: Plan, found: InstrumentResult) -> str | None:
             key = across.index(p[varied[0]]), down.index(p[varied[1]])
             cells.setdefault(key, []).append(trial.out_t)
     values = {key: float(np.median(found)) for key, found in cells.items()}
-    return _figure(
+    return figure(
         heatmap(across, down, values), f"t-statistic by {varied[0]} (across) and {varied[1]} (down)"
     )
-
-
-def _table(columns: Sequence[str], rows: Iterator[Iterator[str]] | Iterator[list[str]]) -> str:
-    head = "".join(f"<th>{html.escape(c)}</th>" for c in columns)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
-
-
-def _figure(svg: str, caption: str) -> str:
-    return f"<figure>{svg}<figcaption>{html.escape(caption)}</figcaption></figure>"
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"

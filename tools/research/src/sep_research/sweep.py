@@ -1,7 +1,7 @@
 """A sweep: trials, null runs and verdicts of every instrument of a catalogue."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sep_data.catalogue import Catalogue, digest_of
 from sep_evaluator.domain.params import StrategyParams
@@ -15,7 +15,16 @@ from sep_research.engine import Engine, Task
 from sep_research.errors import ResearchError
 from sep_research.folds import Fold, WalkForward, folds_of
 from sep_research.measures import NO_EVIDENCE
-from sep_research.tasks import Job, Trial, blocks_of, run_block, run_doubled_costs, run_null
+from sep_research.search import AdaptiveSearch, rounds_of, run_search
+from sep_research.tasks import (
+    Job,
+    Trial,
+    blocks_of,
+    run_block,
+    run_doubled_costs,
+    run_null,
+    run_sets,
+)
 from sep_research.verdict import Verdict, judge, winner_of
 
 _BLOCK = 64  # trials a task
@@ -30,7 +39,9 @@ class Plan:
     Attributes:
         grid: all combinations, in the order of the grid file; names: the parameters it names.
         null_runs: number of null tapes.
-        seed: of the null runs.
+        seed: of the null runs, and of an adaptive search.
+        search: how an adaptive search chooses; None to try every set of the grid, which with it
+            is what the search found.
     """
 
     instruments: tuple[str, ...]
@@ -44,6 +55,7 @@ class Plan:
     calendar: MarketCalendar
     exit_minutes: float
     seed: int
+    search: AdaptiveSearch | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +71,12 @@ class InstrumentResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepResult:
-    """The result of a sweep; ``null_best`` is the best t-statistic of each null run."""
+    """The result of a sweep; ``null_best`` is the best t-statistic of each null run.
 
+    ``plan`` is the sweep's own, with the sets that an adaptive search found as its grid.
+    """
+
+    plan: Plan
     folds: list[Fold]
     results: list[InstrumentResult]
     null_best: list[float]
@@ -78,15 +94,59 @@ def sweep(
         ResearchError: no candles, or fewer than one fold needs.
     """
     jobs = jobs_of(catalogue, plan)
-    tasks = [Task(run_block, j, b) for j, job in enumerate(jobs) for b in blocks_of(job, _BLOCK)]
-    nulls = [Task(run_null, j, k) for k in range(plan.null_runs) for j in range(len(jobs))]
-    total, done = len(tasks) + len(nulls) + len(jobs), 0
+    done, total = 0, _tasks(plan, len(jobs))
 
     def count(more: int) -> None:
         nonlocal done
         done += more
         progress(done, total)
 
+    if plan.search is None:
+        trials, null_best = _run_grid(jobs, plan, engine, count)
+    else:
+        found = run_search(jobs, plan.search, plan.null_runs, engine, count)
+        trials, null_best = found.trials, found.null_best
+        plan = replace(plan, grid=found.sets)
+        jobs = [replace(job, grid=found.sets) for job in jobs]
+    winners = [winner_of(found) for found in trials]
+    costs = [Task(run_doubled_costs, j, at) for j, at in enumerate(winners)]
+    doubled = list(engine.run(jobs, costs, count))
+    near = _neighbours(jobs, plan, winners, engine, count)
+    grid = [params.as_dict() for params in plan.grid]
+    return SweepResult(
+        plan=plan,
+        folds=list(jobs[0].folds),
+        null_best=null_best,
+        results=[
+            InstrumentResult(
+                instrument=job.instrument,
+                sha256=digest_of(job.bars),
+                bars=len(job.bars),
+                trials=of_job,
+                verdict=judge(
+                    job.instrument, grid, of_job, null_best, cost, plan.cut.embargo_s, plan.seed,
+                    beside,
+                ),
+            )
+            for job, of_job, cost, beside in zip(jobs, trials, doubled, near, strict=True)
+        ],
+    )  # fmt: skip
+
+
+def _tasks(plan: Plan, jobs: int) -> int:
+    """How many tasks a plan has."""
+    if plan.search is None:
+        blocks = -(-len(plan.grid) // _BLOCK)
+        return jobs * (blocks + plan.null_runs + 1)
+    return jobs * (len(rounds_of(plan.search)) * (plan.null_runs + 1) + 2)
+
+
+def _run_grid(
+    jobs: Sequence[Job], plan: Plan, engine: Engine, count: Callable[[int], None]
+) -> tuple[list[list[Trial]], list[float]]:
+    """The trials of each job, and the best t-statistic of each null run."""
+    tasks = [Task(run_block, j, b) for j, job in enumerate(jobs) for b in blocks_of(job, _BLOCK)]
+    nulls = [Task(run_null, j, k) for k in range(plan.null_runs) for j in range(len(jobs))]
     trials: list[list[Trial]] = [[] for _ in jobs]
     null_best = [NO_EVIDENCE] * plan.null_runs
     every = [*tasks, *nulls]
@@ -95,23 +155,23 @@ def sweep(
             trials[task.job].extend(result)
         else:
             null_best[task.argument] = max(null_best[task.argument], result)
-    costs = [Task(run_doubled_costs, j, winner_of(found)) for j, found in enumerate(trials)]
-    doubled = list(engine.run(jobs, costs, count))
-    grid = [params.as_dict() for params in plan.grid]
-    return SweepResult(
-        folds=list(jobs[0].folds),
-        null_best=null_best,
-        results=[
-            InstrumentResult(
-                instrument=job.instrument,
-                sha256=digest_of(job.bars),
-                bars=len(job.bars),
-                trials=found,
-                verdict=judge(job.instrument, grid, found, null_best, cost, plan.cut.embargo_s),
-            )
-            for job, found, cost in zip(jobs, trials, doubled, strict=True)
-        ],
-    )
+    return trials, null_best
+
+
+def _neighbours(
+    jobs: Sequence[Job],
+    plan: Plan,
+    winners: Sequence[int],
+    engine: Engine,
+    count: Callable[[int], None],
+) -> list[list[float] | None]:
+    """t-statistics beside each winner of an adaptive search, which need not have tried them."""
+    search = plan.search
+    if search is None:
+        return [None] * len(jobs)
+    beside = [search.beside(plan.grid[at]) for at in winners]
+    tasks = [Task(run_sets, j, sets) for j, sets in enumerate(beside)]
+    return [[trial.out_t for trial in found] for found in engine.run(jobs, tasks, count)]
 
 
 def jobs_of(catalogue: Catalogue, plan: Plan) -> list[Job]:

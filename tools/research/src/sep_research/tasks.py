@@ -6,6 +6,7 @@ from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
+from sep_evaluator.domain.backtest_state import Record
 from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.domain.spans import SpanSummary
 from sep_fx.bars import Bars
@@ -71,6 +72,11 @@ class Trial:
     longest_s: int
 
     @property
+    def train_score(self) -> float:
+        """Mean t-statistic of the training windows."""
+        return float(np.mean(self.train_t))
+
+    @property
     def gate_passes(self) -> int:
         """Test windows that reach the gates' base floors."""
         return sum(
@@ -85,10 +91,37 @@ def run_block(job: Job, block: tuple[int, int]) -> list[Trial]:
     return [_trial(job, backtest, params) for params in job.grid[slice(*block)]]
 
 
+def run_sets(job: Job, sets: Sequence[StrategyParams]) -> list[Trial]:
+    """The trials of parameter sets that need not be of the grid."""
+    if not sets:
+        return []
+    backtest = TapeBacktest(job.instrument, job.bars, job.market)
+    return [_trial(job, backtest, params) for params in sets]
+
+
+def run_null_sets(
+    job: Job, argument: tuple[int, Sequence[StrategyParams]]
+) -> list[tuple[float, float]]:
+    """Training score and out-of-sample t-statistic of parameter sets on one null tape."""
+    number, sets = argument
+    if not sets:
+        return []
+    tape = _null_tape(job, number)
+    backtest = TapeBacktest(job.instrument, tape, job.market)
+    days = Days.of(tape.time)
+    tested = days.within(job.tests)
+    found = []
+    for params in sets:
+        trades = backtest.run(params, with_equity=False).trades
+        out = inside_any(trades, job.tests)
+        train = float(np.mean(_train_t(job, days, trades)))
+        found.append((train, t_statistic(days.results(out)[tested], len(out))))
+    return found
+
+
 def run_null(job: Job, number: int) -> float:
     """The best out-of-sample t-statistic of the whole grid on one null tape."""
-    random = np.random.default_rng([job.seed, number, crc32(job.instrument.encode())])
-    tape = null_tape(job.bars, random)
+    tape = _null_tape(job, number)
     backtest = TapeBacktest(job.instrument, tape, job.market)
     days = Days.of(tape.time)
     tested = days.within(job.tests)
@@ -111,6 +144,21 @@ def blocks_of(job: Job, size: int) -> Sequence[tuple[int, int]]:
     return [(i, min(i + size, len(job.grid))) for i in range(0, len(job.grid), size)]
 
 
+def _null_tape(job: Job, number: int) -> Bars:
+    random = np.random.default_rng([job.seed, number, crc32(job.instrument.encode())])
+    return null_tape(job.bars, random)
+
+
+def _train_t(job: Job, days: Days, trades: Record) -> tuple[float, ...]:
+    """The t-statistic of each training window."""
+    found = []
+    for fold in job.folds:
+        window = (fold.train_from, fold.train_to)
+        trained = inside(trades, window)
+        found.append(t_statistic(days.results(trained)[days.within([window])], len(trained)))
+    return tuple(found)
+
+
 def _trial(job: Job, backtest: TapeBacktest, params: StrategyParams) -> Trial:
     outcome = backtest.run(params, with_equity=True)
     trades, days = outcome.trades, Days.of(backtest.time)
@@ -118,11 +166,6 @@ def _trial(job: Job, backtest: TapeBacktest, params: StrategyParams) -> Trial:
     out_daily = days.results(out)[days.within(job.tests)]
     end = int(backtest.time[-1]) + job.market.granularity_s
     held = trades["exit_time"] - trades["entry_time"]
-    train_t = []
-    for fold in job.folds:
-        window = (fold.train_from, fold.train_to)
-        trained = inside(trades, window)
-        train_t.append(t_statistic(days.results(trained)[days.within([window])], len(trained)))
     return Trial(
         whole=slice_summary(outcome, backtest.time, (int(backtest.time[0]), end)),
         out_trades=len(out),
@@ -130,7 +173,7 @@ def _trial(job: Job, backtest: TapeBacktest, params: StrategyParams) -> Trial:
         out_return=float(out["ret"].sum()),
         out_t=t_statistic(out_daily, len(out)),
         tests=tuple(slice_summary(outcome, backtest.time, window) for window in job.tests),
-        train_t=tuple(train_t),
+        train_t=_train_t(job, days, trades),
         daily=days.results(trades),
         out_daily=out_daily,
         longest_s=int(held.max()) if len(held) else 0,

@@ -8,6 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from sep_research.bootstrap import (
+    DRAWS,
+    block_length,
+    confidence,
+    counts_of,
+    resampled,
+    superior_ability,
+)
 from sep_research.measures import MIN_TRADES
 from sep_research.overfitting import Overfitting, overfitting
 from sep_research.statistics import deflated_sharpe, minimum_track_record, null_p_value, sharpe
@@ -19,6 +27,7 @@ MIN_NULL_RUNS = 19
 
 _LEAST_DEFLATED = 0.95
 _MOST_LOSS = 0.10
+_BOOTSTRAP = 0xB007  # keeps its random numbers apart from those of the null runs
 
 
 class Reason(StrEnum):
@@ -33,6 +42,10 @@ class Reason(StrEnum):
     PEAK = "PEAK"
     COSTS_DOUBLED = "COSTS_DOUBLED"
     EMBARGO_SHORT = "EMBARGO_SHORT"
+    REALITY_CHECK_FAILS = "REALITY_CHECK_FAILS"
+    TRACK_RECORD_SHORT = "TRACK_RECORD_SHORT"
+    CONFIDENCE_LOW = "CONFIDENCE_LOW"
+    DECAY = "DECAY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +62,10 @@ class Verdict:
         track_days: days needed before the Sharpe ratio is above 0 at 95 %; None if never.
         neighbours_t: median t-statistic of the neighbours on the grid; None without any.
         doubled_costs: out-of-sample return with twice the spread.
+        test_days: days of the test windows.
+        reality_p: p-value of the reality check over all trials; None with too few days.
+        low_return, high_return: 90 % interval of the return by block bootstrap.
+        recent_return: of the later half of the test days.
     """
 
     instrument: str
@@ -69,6 +86,11 @@ class Verdict:
     doubled_costs: float
     gate_passes: int
     windows: int
+    test_days: int
+    reality_p: float | None
+    low_return: float | None
+    high_return: float | None
+    recent_return: float
 
     def as_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -92,6 +114,8 @@ def judge(
     null_best: Sequence[float],
     doubled_costs: float,
     embargo_s: int,
+    seed: int = 1,
+    near: Sequence[float] | None = None,
 ) -> Verdict:
     """The verdict on the winner of an instrument.
 
@@ -99,16 +123,24 @@ def judge(
         grid: the parameters of each trial.
         null_best: the best t-statistic of each null run over all instruments.
         doubled_costs: the winner's out-of-sample return with twice the spread.
+        seed: of the bootstrap.
+        near: t-statistics of the winner's neighbours; None to find them in the grid.
     """
     at = winner_of(trials)
     best = trials[at]
     ratios = [sharpe(t.out_daily) for t in trials if t.out_trades]
     deflated = deflated_sharpe(best.out_daily, ratios) if best.out_trades else 0.0
     over = overfitting(np.column_stack([t.daily for t in trials]))
-    near = [trials[i].out_t for i in neighbours(grid, at)]
+    if near is None:
+        near = [trials[i].out_t for i in neighbours(grid, at)]
     near_t = float(np.median(near)) if near else None
     p_value = null_p_value(best.out_t, null_best) if null_best else None
-    track = minimum_track_record(best.out_daily)
+    track, days = minimum_track_record(best.out_daily), len(best.out_daily)
+    random = np.random.default_rng([seed, _BOOTSTRAP])
+    counts = counts_of(resampled(days, DRAWS, block_length(days), random))
+    reality = superior_ability(np.column_stack([t.out_daily for t in trials]), counts)
+    low, high = confidence(best.out_daily, counts) or (None, None)
+    recent = float(best.out_daily[days // 2 :].sum())
     faults = {
         Reason.TOO_FEW_TRADES: best.out_trades < MIN_TRADES,
         Reason.NO_PROFIT_OUT_OF_SAMPLE: best.out_return <= 0,
@@ -119,6 +151,10 @@ def judge(
         Reason.PEAK: near_t is not None and near_t <= 0,
         Reason.COSTS_DOUBLED: doubled_costs <= 0,
         Reason.EMBARGO_SHORT: max(t.longest_s for t in trials) > embargo_s,
+        Reason.REALITY_CHECK_FAILS: reality is None or reality > LEVEL,
+        Reason.TRACK_RECORD_SHORT: track > days,
+        Reason.CONFIDENCE_LOW: low is None or low <= 0,
+        Reason.DECAY: recent <= 0,
     }
     reasons = tuple(reason.value for reason, holds in faults.items() if holds)
     return Verdict(
@@ -140,6 +176,11 @@ def judge(
         doubled_costs=doubled_costs,
         gate_passes=best.gate_passes,
         windows=len(best.tests),
+        test_days=days,
+        reality_p=reality,
+        low_return=low,
+        high_return=high,
+        recent_return=recent,
     )
 
 
