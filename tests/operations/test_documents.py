@@ -11,7 +11,8 @@ from tests.operations.documents import PAGES, ROOT, all_commands, sections
 from tests.operations.operator_shell import OperatorShell
 from tests.programs import needs_curl
 
-KINDS = {"", "deploy", "docker", "dry", "end", "setup"}
+# test_backup_page.py runs the last two.
+KINDS = {"", "deploy", "docker", "dry", "end", "setup", "cron", "state"}
 RUNS_DOCKER = {"docker", "end"}
 # How commands begin. `make run` is allowed in prose: it names a way to start the stack.
 PROGRAMS = ("./", "bin/", "scripts/", ".venv/", "curl ", "docker ", "kubectl ", "make ")
