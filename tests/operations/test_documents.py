@@ -10,7 +10,7 @@ import yaml
 from tests.operations.documents import PAGES, ROOT, all_commands, sections
 from tests.operations.operator_shell import OperatorShell
 
-KINDS = {"", "deploy", "docker", "dry", "end", "setup"}
+KINDS = {"", "alerts", "deploy", "docker", "dry", "end", "setup"}
 RUNS_DOCKER = {"docker", "end"}
 # How commands begin. `make run` is allowed in prose: it names a way to start the stack.
 PROGRAMS = ("./", "bin/", "scripts/", ".venv/", "curl ", "docker ", "kubectl ", "make ")
