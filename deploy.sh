@@ -19,7 +19,7 @@ Ctrl-C it restores what ran before and prints the cause.
   --token-file FILE  the broker's token; deploy/paper_token for paper; otherwise OANDA_API_TOKEN of
                      the environment is used without it. User 10001 must be able to read the file;
                      protect it by its folder's permissions
-  --observe          Prometheus and Grafana as well
+  --observe          Prometheus, Alertmanager and Grafana as well
   --days N           history to warm up with; CANDLE_BACKFILL_DAYS of the env file, or 90
   --wait SECONDS     longest wait for health, for each step of the warm-up and for the
                      verification; 300
@@ -30,8 +30,8 @@ Ctrl-C it restores what ran before and prints the cause.
 Exit codes: 0 deployed and verified; 1 a step failed or was stopped, and what ran before runs again;
 2 the call itself is wrong, or another deploy runs, and nothing was changed.
 Environment variables: OANDA_ACCOUNT_ID (over the env file's; ignored for paper), OANDA_API_TOKEN
-(if no --token-file is given; ignored for paper), HTTP_PORT (8000), PYTHON_IMAGE, VALKEY_IMAGE, ENVOY_IMAGE, PROMETHEUS_IMAGE, GRAFANA_IMAGE, POSTGRES_IMAGE (images
-with digest; needed for live), SEP_PYTHON (.venv/bin/python), SEP_DEPLOY_DIR
+(if no --token-file is given; ignored for paper), HTTP_PORT (8000), PYTHON_IMAGE, VALKEY_IMAGE, ENVOY_IMAGE, PROMETHEUS_IMAGE, ALERTMANAGER_IMAGE, GRAFANA_IMAGE,
+POSTGRES_IMAGE (images with digest; needed for live), SEP_PYTHON (.venv/bin/python), SEP_DEPLOY_DIR
 (.run/deploy: the last deployed configuration, and the key for calls that change something).
 USAGE
 }
@@ -116,7 +116,7 @@ account=${OANDA_ACCOUNT_ID:-$(setting OANDA_ACCOUNT_ID)}
 # A tag may name another image tomorrow. Paper and practice may follow a tag; real money may not.
 if [[ $profile == live ]]; then
     foreign=(PYTHON_IMAGE VALKEY_IMAGE ENVOY_IMAGE)
-    ((observe)) && foreign+=(PROMETHEUS_IMAGE GRAFANA_IMAGE)
+    ((observe)) && foreign+=(PROMETHEUS_IMAGE ALERTMANAGER_IMAGE GRAFANA_IMAGE)
     [[ ,${COMPOSE_PROFILES:-}, == *,postgres,* ]] && foreign+=(POSTGRES_IMAGE)
     for name in "${foreign[@]}"; do
         [[ ${!name:-} =~ @sha256:[0-9a-f]{64}$ ]] \

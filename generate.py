@@ -27,6 +27,8 @@ def outputs() -> Iterator[tuple[Path, str]]:
     for dashboard in dashboards.DASHBOARDS:
         path = ROOT / "deploy" / "grafana" / "dashboards" / f"{dashboard.uid}.json"
         yield path, json.dumps(dashboards.render(dashboard), indent=1) + "\n"
+    for name, text in _module("deploy/alertmanager/make.py").documents().items():
+        yield ROOT / "deploy" / "alertmanager" / name, text
     scenarios = _module("deploy/prometheus/tests/make.py")
     for name, document in scenarios.documents().items():
         text = yaml.safe_dump(document, sort_keys=False, width=100)

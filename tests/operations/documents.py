@@ -18,8 +18,8 @@ class Command:
     """A block of shell commands; ``kind`` is the word after ``sh`` in the fence.
 
     "" runs against any stack, "docker" needs the containers, "dry" changes nothing, "deploy"
-    deploys, "end" removes everything, "setup" exports the address of the stack and the key,
-    "state" and "cron" back up and restore a stack.
+    deploys, "alerts" is for Alertmanager, "end" removes everything, "setup" exports the address of
+    the stack and the key, "state" and "cron" back up and restore a stack.
     """
 
     page: str

@@ -16,6 +16,7 @@ SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["
 NAMES = {
     *("sep-valkey", "sep-envoy", "sep-gateway", "sep-evaluator", "sep-allocator", "sep-guard"),
     *("sep-journal", "sep-postgres", "sep-paper-broker", "sep-prometheus", "sep-grafana"),
+    "sep-alertmanager",
 }
 
 BROKER_SIDE = {"gateway", "paper-broker"}
@@ -84,6 +85,7 @@ def test_profiles_choose_the_broker_and_the_telemetry() -> None:
         "postgres": ["postgres"],
         "paper-broker": ["paper"],
         "prometheus": ["observe"],
+        "alertmanager": ["observe"],
         "grafana": ["observe"],
     }
 

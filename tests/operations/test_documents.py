@@ -12,7 +12,7 @@ from tests.operations.operator_shell import OperatorShell
 from tests.programs import needs_curl
 
 # test_backup_page.py runs the last two.
-KINDS = {"", "deploy", "docker", "dry", "end", "setup", "cron", "state"}
+KINDS = {"", "alerts", "deploy", "docker", "dry", "end", "setup", "cron", "state"}
 RUNS_DOCKER = {"docker", "end"}
 # How commands begin. `make run` is allowed in prose: it names a way to start the stack.
 PROGRAMS = ("./", "bin/", "scripts/", ".venv/", "curl ", "docker ", "kubectl ", "make ")

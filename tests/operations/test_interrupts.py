@@ -25,7 +25,7 @@ SCRIPTS = {
     "why_no_trade": ("why-no-trade",),
 }
 """Arguments of ``sep-ops`` by the script that runs the same command."""
-SUBCOMMANDS = (*SCRIPTS.values(), ("notify", "--test"))
+SUBCOMMANDS = (*SCRIPTS.values(), ("notify", "--test"), ("alert", "--test"))
 
 
 @pytest.fixture

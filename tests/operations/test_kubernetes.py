@@ -137,6 +137,85 @@ def test_only_the_gateway_mounts_the_token() -> None:
     assert "TOKEN" not in (BASE / "settings.env").read_text()
 
 
+def test_no_secret_is_in_a_pods_environment() -> None:
+    for deployment in of_kind("Deployment").values():
+        for container in containers_of(deployment):
+            assert not any("secretKeyRef" in str(e) for e in container.get("env", []))
+            assert not any("secretRef" in source for source in container.get("envFrom", []))
+
+
+def test_the_journals_secrets_are_files_of_its_settings(tmp_path: Path) -> None:
+    pod = of_kind("Deployment")["journal"]["spec"]["template"]["spec"]
+    mounts = {m["name"]: m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
+    assert mounts["journal"] == "/run/secrets"
+    (volume,) = (v for v in pod["volumes"] if v["name"] == "journal")
+    for source in volume["projected"]["sources"]:
+        (item,) = source["secret"]["items"]
+        optional = source["secret"].get("optional", False)
+        assert optional == (item["key"] != "JOURNAL_DB_URL")
+        (tmp_path / item["path"]).write_text("postgresql://sep@db.example/sep")
+    environ = dict(of_kind("ConfigMap")["sep-settings"]["data"])
+    settings = load_settings(JournalSettings, environ, tmp_path)
+    for name in ("journal_db_url", "notify_urls", "notify_heartbeat_url"):
+        value = getattr(settings, name).get_secret_value()
+        assert value == "postgresql://sep@db.example/sep"
+
+
+def allowed(direction: str, name: str) -> set[int]:
+    """The ports that some policy opens for the pods of a workload; each pod needs one at least."""
+    ports: set[int] = set()
+    labels = of_kind("Deployment")[name]["spec"]["template"]["metadata"]["labels"]
+    for policy in of_kind("NetworkPolicy").values():
+        selector = policy["spec"]["podSelector"]
+        wanted = selector.get("matchLabels", {})
+        listed = [e["values"] for e in selector.get("matchExpressions", [])]
+        own = labels["app.kubernetes.io/name"]
+        if wanted.items() <= labels.items() and all(own in values for values in listed):
+            rules = policy["spec"].get(direction, [])
+            ports |= {port["port"] for rule in rules for port in rule["ports"]}
+    return ports
+
+
+SERVICE_PORTS = {15051, 15052, 15053, 15054, 15055}
+
+
+def test_nothing_may_connect_but_what_a_policy_names() -> None:
+    spec = of_kind("NetworkPolicy")["default-deny"]["spec"]
+    assert spec == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    outgoing = {name: allowed("egress", name) for name in of_kind("Deployment")}
+    calls = SERVICE_PORTS | {53}
+    assert outgoing == {
+        "gateway": calls | {6379, 443},
+        "evaluator": calls | {6379},
+        "allocator": calls | {6379},
+        "guard": calls | {6379},
+        "journal": calls | {6379, 5432, 443, 465, 587},
+        "envoy": calls,
+    }
+    assert {allowed("ingress", name) == SERVICE_PORTS for name in SERVICES} == {True}
+    assert allowed("ingress", "envoy") == {8000}
+
+
+def test_a_direction_with_rules_is_named_in_its_policy() -> None:
+    for name, policy in of_kind("NetworkPolicy").items():
+        spec = policy["spec"]
+        if name != "default-deny":
+            assert {kind.lower() for kind in spec["policyTypes"]} == spec.keys() - {
+                *("podSelector", "policyTypes")
+            }, name
+
+
+def test_a_halt_stays_possible_while_a_node_is_drained() -> None:
+    """What an engage passes through: Envoy and the guard, one pod of each at any time."""
+    budgets = of_kind("PodDisruptionBudget")
+    for name in ("envoy", "guard"):
+        deployment = of_kind("Deployment")[name]["spec"]
+        assert budgets[name]["spec"]["minAvailable"] == 1
+        assert deployment["replicas"] >= 2
+        spread = deployment["template"]["spec"]["topologySpreadConstraints"]
+        assert spread[0]["topologyKey"] == "kubernetes.io/hostname"
+
+
 def test_images_are_those_of_the_compose_file() -> None:
     compose = (BASE.parents[1] / "compose.yaml").read_text()
     used = {c["image"] for d in of_kind("Deployment").values() for c in containers_of(d)}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sep_local.check import check_environment
+from sep_local.doctor import command as doctor
 from sep_local.env_file import read_env_file
 from sep_local.envoy_config import write_envoy_config
 from sep_local.errors import StackError
@@ -84,6 +85,17 @@ def _parser() -> argparse.ArgumentParser:
         help="the broker's token is given to the stack later",
     )
     check.set_defaults(command=_check)
+    examine = commands.add_parser(
+        "doctor",
+        help="look for what would stop a stack on this machine, and say what to do",
+        description="Look at settings, disk, memory, clock, ports, keys, versions, server programs"
+        " and the broker, and say what to do about each fault. Changes nothing. Exits with 1 if"
+        " there is a fault; warnings change nothing.",
+    )
+    examine.add_argument("--env-file", type=Path, metavar="FILE", help="settings of the stack")
+    examine.add_argument("--port-base", type=int, metavar="N", help="as for up")
+    examine.add_argument("--json", action="store_true", help="print JSON")
+    examine.set_defaults(command=doctor.run)
     config = commands.add_parser(
         "envoy-config",
         help="write Envoy's configuration for containers",

@@ -8,6 +8,7 @@ from pathlib import Path
 from sep_kit.clock import SystemClock
 
 from sep_ops import (
+    alert,
     drain,
     flatten,
     kill_switch,
@@ -31,6 +32,7 @@ COMMANDS = {
         flatten.COMMAND,
         locks.COMMAND,
         notify.COMMAND,
+        alert.COMMAND,
         why_no_trade.COMMAND,
         snapshot.COMMAND,
     )

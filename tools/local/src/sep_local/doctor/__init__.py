@@ -1,0 +1,1 @@
+"""``sep-stack doctor``: what of this machine would stop a stack, and what to do about it."""
