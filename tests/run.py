@@ -33,7 +33,8 @@ def main() -> int:
     fast = "--fast" in arguments
     arguments = [argument for argument in arguments if argument != "--fast"]
     started = time.monotonic()
-    workers = os.environ.get("TEST_WORKERS") or str(round(_WORKERS_PER_CORE * (os.cpu_count() or 1)))
+    usual = round(_WORKERS_PER_CORE * (os.cpu_count() or 1))
+    workers = os.environ.get("TEST_WORKERS") or str(usual)
     parallel = ("-n", workers, "--dist", "loadgroup", "--no-loadscope-reorder")
     phases: dict[str, tuple[str, ...]]
     if fast:

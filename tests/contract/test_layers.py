@@ -275,7 +275,7 @@ def test_an_age_judged_by_hand_is_found(comparison: str, by_hand: bool) -> None:
 
 def test_only_entry_points_create_a_real_clock() -> None:
     creators = {module for module, _ in calls(everything(), {"SystemClock"})}
-    entry_points = {"sep_kit.service", "sep_testing.services"}
+    entry_points = {"sep_kit.service", "sep_local.doctor.command", "sep_testing.services"}
     assert {m for m in creators if not m.endswith(".__main__")} <= entry_points
 
 

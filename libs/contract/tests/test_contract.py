@@ -101,7 +101,7 @@ def test_slow_methods_have_a_timeout_of_their_own_and_streams_have_none() -> Non
         "RollBackParameters",
         "TestNotifications",
     }
-    streams = {"StreamEvents", "StreamManifolds"}
+    streams = {"StreamEvents", "StreamExport", "StreamManifolds"}
     assert {name for name, seconds in own.items() if seconds is None} == streams
     assert {m.name for m in CONTRACT.methods.values() if m.streams} == streams
     assert set(own.values()) == {DEFAULT_TIMEOUT_S, 60, None}
