@@ -107,6 +107,8 @@ async def test_unsupported_account_is_named_at_start_reads_work_and_entries_are_
 async def test_fifo_is_named_once_it_cancels_the_close_of_a_trade(
     gateway: Any, broker: Any
 ) -> None:
+    # The kinds are known from the first heartbeat on.
+    await eventually(gateway.serves)
     for number in (1, 2):
         await place(gateway, f"an-order-{number}")
     newer = max((t.id for t in (await open_trades(gateway)).trades), key=int)
