@@ -79,7 +79,7 @@ def scored(stack: Stack) -> set[str]:
     return {r["instrument"] for r in response.json()["ranking"] if r.get("score") is not None}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["list", "NaN", "field types"])
 def test_a_damaged_baseline_breaker_or_switch_engages_and_a_person_releases(
     stack: Stack, kind: str
 ) -> None:

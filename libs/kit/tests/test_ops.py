@@ -18,11 +18,11 @@ from sep_kit.grpc.server import OPS_SERVICE, Handler
 from sep_kit.grpc.status import DETAILS_KEY
 from sep_kit.ops.replicas import addresses_of
 from sep_kit.ops.servicer import OpsServicer, StackView
-from sep_kit.ops.status import Limits, age_report
+from sep_kit.ops.status import Limits, StatusReader, age_report
 from sep_kit.service import StackSettings
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
-from sep_kit.store.connection import Valkey, open_valkey
+from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import (
@@ -364,3 +364,13 @@ async def test_a_name_resolves_to_all_its_addresses() -> None:
     assert "127.0.0.1:80" in await addresses_of("localhost:80")
     assert await addresses_of("[::1]:80") == ["[::1]:80"]
     assert await addresses_of("nowhere.invalid:80") == ["nowhere.invalid:80"]
+
+
+async def test_a_damaged_lease_is_shown_as_free_and_hides_no_other(
+    store: Valkey, clock: FakeClock
+) -> None:
+    await reply(store.hset(keys.lease("evaluator"), mapping={"holder": "a", "token": "word"}))
+    await reply(store.rpush(keys.lease("allocator"), "x"))
+    await reply(store.hset(keys.lease("guard"), mapping={"holder": "b", "token": "7"}))
+    found = await StatusReader(store, clock).leases(["evaluator", "allocator", "guard"])
+    assert [(lease.holder, lease.token) for lease in found] == [("", 0), ("", 0), ("b", 7)]

@@ -139,14 +139,13 @@ class StatusReader:
             for name in names:
                 pipe.hgetall(keys.lease(name))
                 pipe.pttl(keys.lease(name))
-            replies = await pipe.execute()
+            replies = await pipe.execute(raise_on_error=False)
+            for error in replies:
+                # A key of another type is a damaged lease; its service sets it aside.
+                if isinstance(error, Exception) and "WRONGTYPE" not in str(error):
+                    raise error
         return [
-            LeaseState(
-                name=name,
-                holder=held.get(b"holder", b"").decode(),
-                token=int(held.get(b"token", 0)),
-                expires_in_s=max(0, ttl) / 1000,
-            )
+            _lease(name, held, ttl)
             for name, held, ttl in zip(names, replies[::2], replies[1::2], strict=True)
         ]
 
@@ -175,6 +174,18 @@ class StatusReader:
         except CorruptRecordError as error:
             return error
         return None if found is None else int(found.ts)  # type: ignore[attr-defined]
+
+
+def _lease(name: str, held: object, ttl_ms: int) -> LeaseState:
+    """One lease; free if its key is damaged, since no replica can hold it then."""
+    if not isinstance(held, dict) or not (token := held.get(b"token", b"0")).isdigit():
+        return LeaseState(name=name, holder="", token=0, expires_in_s=0.0)
+    return LeaseState(
+        name=name,
+        holder=held.get(b"holder", b"").decode(errors="replace"),
+        token=int(token),
+        expires_in_s=max(0, ttl_ms) / 1000,
+    )
 
 
 def _report(
