@@ -17,6 +17,8 @@ const readiness = (instrument: string, ...checks: EntryCheck[]): Readiness => ({
   reasons: checks.filter((c) => !c.passed).map((c) => c.reason),
   checks,
   direction: 1,
+  parameters_digest: "",
+  parameters_run: "",
 });
 
 test("a check below its floor says how much is short", () => {

@@ -25,7 +25,7 @@ const limit = (changes: Partial<RiskLimit>): GetRiskLimitsResponse => ({
   limits: [{ limit: "daily_loss", allowed: 2, state: "ok", unit: "percent of NAV", subject: "", ...changes }],
 });
 
-const one = (ready: boolean): Readiness => ({ instrument: "EUR_USD", ready, reasons: [], checks: [], direction: 0 });
+const one = (ready: boolean): Readiness => ({ instrument: "EUR_USD", ready, reasons: [], checks: [], direction: 0, parameters_digest: "", parameters_run: "" });
 const facts = (changes: Partial<Facts>): Facts => ({ status: status(), ...changes });
 
 test("a stack that does not answer is unknown, whatever was read before", () => {
