@@ -13,6 +13,7 @@ from types import ModuleType
 
 import yaml
 from sep_kit.settings import names, reference
+from sep_local import systemd
 
 ROOT = Path(__file__).parent
 
@@ -27,6 +28,10 @@ def outputs() -> Iterator[tuple[Path, str]]:
     for dashboard in dashboards.DASHBOARDS:
         path = ROOT / "deploy" / "grafana" / "dashboards" / f"{dashboard.uid}.json"
         yield path, json.dumps(dashboards.render(dashboard), indent=1) + "\n"
+    # For a checkout in /opt/sep; `sep-stack install` writes the unit of the checkout that it is in.
+    units = ROOT / "deploy" / "systemd"
+    yield units / systemd.UNIT_NAME, systemd.unit(Path("/opt/sep"))
+    yield units / "journald@sep.conf", systemd.JOURNAL
     for name, text in _module("deploy/alertmanager/make.py").documents().items():
         yield ROOT / "deploy" / "alertmanager" / name, text
     scenarios = _module("deploy/prometheus/tests/make.py")

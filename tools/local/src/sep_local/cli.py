@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sep_local.check import check_environment
-from sep_local.doctor import command as doctor
+from sep_local.doctor import __main__ as doctor
 from sep_local.env_file import read_env_file
 from sep_local.envoy_config import write_envoy_config
 from sep_local.errors import StackError
 from sep_local.parts import service_environment
 from sep_local.settings import DEFAULT_PORTS, LOOPBACK, read_settings
 from sep_local.supervisor import Timeouts
+from sep_local.systemd_command import install, uninstall
 from sep_local.up import run_stack
 
 _SETTINGS_HELP = f"""\
@@ -96,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     examine.add_argument("--port-base", type=int, metavar="N", help="as for up")
     examine.add_argument("--json", action="store_true", help="print JSON")
     examine.set_defaults(command=doctor.run)
+    _add_service(commands)
     config = commands.add_parser(
         "envoy-config",
         help="write Envoy's configuration for containers",
@@ -107,6 +109,30 @@ def _parser() -> argparse.ArgumentParser:
     config.add_argument("--console", type=Path, metavar="DIR", help=_CONSOLE_HELP)
     config.set_defaults(command=_envoy_config)
     return parser
+
+
+def _add_service(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add ``install`` and ``uninstall``."""
+    make = commands.add_parser(
+        "install",
+        help="install the stack as a service of systemd",
+        description="Install this checkout's stack as a service of systemd. Needs root.",
+    )
+    make.add_argument(
+        "--env-file", type=Path, required=True, metavar="FILE", help="settings, if none yet"
+    )
+    make.set_defaults(command=install)
+    undo = commands.add_parser(
+        "uninstall",
+        help="take that service away; settings and state stay",
+        description="Stop the service and take it away. Settings, secrets and state stay.",
+    )
+    undo.set_defaults(command=uninstall)
+    for parser in (make, undo):
+        parser.add_argument("--dry-run", action="store_true", help="print each step, do nothing")
+        parser.add_argument(
+            "--root", type=Path, default=Path("/"), metavar="DIR", help="put files below it"
+        )
 
 
 def _up(arguments: argparse.Namespace) -> int:

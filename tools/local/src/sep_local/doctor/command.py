@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sep_kit.clock import SystemClock
+from sep_kit.clock import Clock
 
 from sep_local.check import check_environment
 from sep_local.doctor.findings import Finding, Level, examine
@@ -20,9 +20,9 @@ _WIDTH = 9
 """Columns of the names of checks and levels."""
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, clock: Clock) -> int:
     """Print every finding; 1 if one of them is a fault."""
-    findings = examine_machine(arguments)
+    findings = examine_machine(arguments, clock)
     if arguments.json:
         print(json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=1))
     else:
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     return int(any(finding.level is Level.FAULT for finding in findings))
 
 
-def examine_machine(arguments: argparse.Namespace) -> list[Finding]:
+def examine_machine(arguments: argparse.Namespace, clock: Clock) -> list[Finding]:
     """The findings on this machine and these settings; without valid settings only that one."""
     try:
         from_file = read_env_file(arguments.env_file) if arguments.env_file else {}
@@ -48,7 +48,7 @@ def examine_machine(arguments: argparse.Namespace) -> list[Finding]:
         ]
     url = None if settings.paper_trading else services["OANDA_API_URL"]
     fine = Finding(check="settings", level=Level.OK, observed=f"valid ({settings.environment})")
-    return [fine, *examine(observe(settings, env, url, SystemClock()))]
+    return [fine, *examine(observe(settings, env, url, clock))]
 
 
 def as_text(findings: Sequence[Finding]) -> str:
