@@ -31,7 +31,7 @@ def declared(project: Path) -> set[str]:
     table = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     optional = table.get("optional-dependencies", {}).values()
     waiting = [*table.get("dependencies", []), *(name for group in optional for name in group)]
-    found = {canonicalize_name(table["name"])}
+    found: set[str] = {canonicalize_name(table["name"])}
     while waiting:
         requirement = Requirement(waiting.pop())
         name = canonicalize_name(requirement.name)
