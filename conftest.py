@@ -14,7 +14,9 @@ SERIAL = ("tests/containers/",)
 # is left to run alone at the end, and `make test-fast` leaves them out. Rename a file here too.
 SLOW = (
     "tests/console/",
+    "tests/e2e/test_research_path.py",
     "tests/surface/test_method_errors.py",
+    "tests/e2e/test_state.py",
     "tests/e2e/",
     "services/gateway/tests/test_stream_fault_storm.py",
     "tests/operations/",
@@ -53,8 +55,14 @@ SLOW = (
     "libs/kit/tests/test_service_life.py",
 )
 # Each of these suites runs in one process, since its tests share a running stack. Of the others
-# each file does.
-GROUPS = ("tests/e2e/", "tests/operations/", "tests/console/")
+# each file does, and so do those files of a suite that have a stack of their own.
+GROUPS = (
+    "tests/e2e/test_research_path.py",
+    "tests/e2e/test_state.py",
+    "tests/e2e/",
+    "tests/operations/",
+    "tests/console/",
+)
 FAST = ("libs/", "services/", "clients/", "tests/contract/", "tests/development/")
 
 
