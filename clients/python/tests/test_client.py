@@ -128,6 +128,7 @@ METHODS = {(m.verb, m.route): m for m in read_contract().methods.values() if m.r
 OF_SERVICES = {"actor", "min_transaction_id"}
 ARGUMENTS: dict[str, Any] = {
     "instrument": "EUR_USD", "instruments": ["EUR_USD"], "granularity": "M1", "limit": 1,
+    "history": 1,
     "since": 1, "until": 2, "count": 1, "dry_run": True, "engaged": True, "reason": "lunch",
     "locked": True, "until_ms": 1.0, "include_manual": True, "flatten_id": "0" * 32,
     "acknowledge_breaker": False,
@@ -206,6 +207,7 @@ def test_fields_named_like_keywords_and_unknown_fields() -> None:
             "sigma_eff": 0.1,
             "lambda": 0.2,
             "price": "1.1",
+            "history": [],
             "new": [1],
         },
     )
