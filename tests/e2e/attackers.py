@@ -34,7 +34,6 @@ from tests.e2e.http2_frames import (
 CANDLES = "/api/candles?instrument=EUR_USD&limit=5000&to={to}"
 """Another query each time: no cache answers it."""
 _STREAMS = 1100
-_CROWD = 40
 _IDLE = 10_050
 _READERS = 300
 _H2_STREAMS = 50
@@ -59,18 +58,6 @@ class Attack(Floods):
         """The same as a web page of another origin sends them: no preflight is needed."""
         head = f"POST /api/kill-switch HTTP/1.1\r\nhost: {HOST}\r\ncontent-length: 2\r\n{_PAGE}"
         await self.repeat(20, lambda: self.get(head, b"{}"))
-
-    async def crowd(self) -> None:
-        """2,000 engages without a key at the same time, over 40 HTTP/2 connections."""
-        await self._crowd({})
-
-    async def crowd_of_wrong_keys(self) -> None:
-        """The same, each with a key that does not exist."""
-        await self._crowd({"authorization": f"Bearer {'x' * 32}"})
-
-    async def _crowd(self, fields: dict[str, str]) -> None:
-        fields = {":method": "POST", **fields}
-        await self.repeat(_CROWD, lambda: self._h2("/api/kill-switch", fields, 2**16 - 1))
 
     async def streams(self) -> None:
         """1,100 streams that stay open."""
@@ -177,8 +164,6 @@ class Attack(Floods):
 ATTACKS = (
     "keyless_posts",
     "page_posts",
-    "crowd",
-    "crowd_of_wrong_keys",
     "streams",
     "half_open",
     "watches",
