@@ -250,6 +250,60 @@ async def test_a_killed_part_restarts_with_its_state(stack: Stack, part: str) ->
     assert stack.get("/api/kill-switch").json()["kill_switch"] is True
 
 
+@pytest.mark.parametrize("fault", [signal.SIGSTOP, signal.SIGKILL])
+async def test_trading_goes_on_without_the_journal_which_catches_up(
+    stack: Stack, fault: signal.Signals
+) -> None:
+    """Frozen it accepts connections and answers nothing, which is what costs callers time."""
+
+    def reconciled() -> bool:
+        return stack.post("/api/trade/reconcile", {"dry_run": False}).status_code == 200
+
+    def caught_up() -> bool:
+        newest = stack.get("/api/journal/transactions?page_size=1")
+        account = stack.get("/api/oanda/account")
+        if {newest.status_code, account.status_code} != {200}:
+            return False
+        ids = [entry["id"] for entry in newest.json()["transactions"]]
+        return ids == [account.json()["last_transaction_id"]]
+
+    await eventually(caught_up, within_s=60)
+    journal = stack.parts()["journal"]
+    os.kill(journal, fault)
+    try:
+        for _ in range(3):
+            assert await eventually(reconciled, within_s=30)
+        health = stack.get("/health")
+        assert health.status_code == 200, health.text
+        assert stack.get("/api/trade/readiness").status_code == 200
+    finally:
+        if fault is signal.SIGSTOP:
+            os.kill(journal, signal.SIGCONT)
+    await eventually(caught_up, within_s=60)
+    # Trades go on meanwhile, so that a sum may be of two moments: the next one is of one.
+    await eventually(lambda: adds_up(stack), within_s=60)
+
+
+def adds_up(stack: Stack) -> bool:
+    """Whether trades and transfers of the journal are the broker's balance, to the last digit."""
+    trades = every(stack, "/api/journal/trades", "trades")
+    ledger = every(stack, "/api/journal/transactions", "transactions")
+    moved = [Decimal(t["net_pl"]) for t in trades] + [Decimal(t["transfer"]) for t in ledger]
+    return sum(moved) == Decimal(stack.get("/api/oanda/account").json()["balance"])
+
+
+def every(stack: Stack, path: str, name: str) -> list[dict[str, Any]]:
+    """All entries of a list, page by page."""
+    found: list[dict[str, Any]] = []
+    token = ""
+    while True:
+        page = stack.get(f"{path}?page_size=100&page_token={token}").json()
+        found += page[name]
+        token = page["next_page_token"]
+        if not token:
+            return found
+
+
 async def test_ctrl_c_stops_every_process_within_ten_seconds(stack: Stack) -> None:
     assert stack.parts().keys() >= {
         "gateway",
