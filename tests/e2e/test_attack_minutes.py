@@ -195,7 +195,9 @@ async def test_orders_pass_while_300_readers_ask_for_candles(stack: Stack) -> No
     after = await asyncio.to_thread(reconciles_when_served, stack)
     found = json.loads(ended)
     print(f"\norders: {seen.figures()}; attacker saw {found}; cycles {before} {after}")
-    assert set(seen.statuses) == {"order ORDER_STATE_FILLED", "health 200"}
+    # The broker cancels a reduction of what the guard has reduced meanwhile.
+    answers = {"order ORDER_STATE_FILLED", "order ORDER_STATE_CANCELLED", "health 200"}
+    assert {"order ORDER_STATE_FILLED", "health 200"} <= set(seen.statuses) <= answers
     assert statistics.median(seen.seconds["order"]) < ORDER_S
     assert set(found) <= {"200", "429", "503", "held"}
     assert after[0] > before[0]

@@ -110,7 +110,7 @@ async def test_a_destroyed_state_comes_back_halted_reconciled_and_trades_on_afte
     assert kill_switch(stack)["kill_switch"] is True
     stack.wait_until_warm()
 
-    page.run("Restore", "")
+    page.run("Restore", "local")
     assert kill_switch(stack)["kill_switch"] is False
     await eventually(lambda: len(entries(stack)) > len(sent), within_s=240, every_s=1)
     ids = entries(stack)

@@ -19,12 +19,14 @@ _LINKED = (
 
 
 def link_python(folder: Path) -> None:
-    """Give a copy of the project a ``.venv/bin/python`` that runs this test's Python."""
-    (folder / ".venv" / "bin").mkdir(parents=True)
-    # A script and not a symbolic link: Python finds its virtual environment by its own path.
-    python = folder / ".venv" / "bin" / "python"
-    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
-    python.chmod(0o755)
+    """Give a copy of the project a ``.venv/bin`` whose programs run by this test's Python."""
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    python = shlex.quote(sys.executable)
+    # Scripts and not symbolic links: Python finds its virtual environment by its own path.
+    for name, call in (("python", python), ("sep-ops", f"{python} -P -m sep_ops")):
+        (programs / name).write_text(f'#!/bin/sh\nexec {call} "$@"\n')
+        (programs / name).chmod(0o755)
 
 
 class OperatorShell:

@@ -37,4 +37,4 @@ def test_the_commands_of_the_page_run_in_its_order(tmp_path: Path) -> None:
     with EmbeddedValkey(run_dir / "valkey") as server, open_store(server.url) as client:
         assert client.get(keys.KILL_SWITCH) == b"1"
         assert client.get(keys.ORDER_FENCE) == b"42"
-    assert {block.kind for block in page.left} == {""}
+    assert {block.kind for block in page.left} == {"local"}

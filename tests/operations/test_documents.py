@@ -12,14 +12,14 @@ from tests.operations.operator_shell import OperatorShell
 from tests.programs import needs_curl
 
 # test_backup_page.py runs the last two.
-KINDS = {"", "alerts", "deploy", "docker", "dry", "end", "setup", "cron", "state"}
+KINDS = {"", "alerts", "deploy", "docker", "dry", "end", "local", "setup", "cron", "state"}
 RUNS_DOCKER = {"docker", "end"}
 # How commands begin. `make run` is allowed in prose: it names a way to start the stack.
 PROGRAMS = ("./", "bin/", "scripts/", ".venv/", "curl ", "docker ", "kubectl ", "make ")
 RULES = ROOT / "deploy" / "prometheus" / "sep-rolling.rules.yaml"
 
 
-SECTIONS = sections({"", "dry"})
+SECTIONS = sections({"", "dry", "local"})
 
 
 @pytest.mark.timeout(300)
