@@ -17,9 +17,10 @@ _FENCE = re.compile(
 class Command:
     """A block of shell commands; ``kind`` is the word after ``sh`` in the fence.
 
-    "" runs against any stack, "local" against that of ``make run`` only, "docker" needs the containers, "dry" changes nothing, "deploy"
-    deploys, "alerts" is for Alertmanager, "end" removes everything, "setup" exports the address of
-    the stack and the key, "state" and "cron" back up and restore a stack.
+    "" runs against any stack, "local" against that of ``make run`` only, "docker" needs the
+    containers, "dry" changes nothing, "deploy" deploys, "alerts" is for Alertmanager, "end" removes
+    everything, "setup" exports the address of the stack and the key, "state" and "cron" back up
+    and restore a stack.
     """
 
     page: str
