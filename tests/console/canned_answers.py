@@ -46,6 +46,7 @@ def answers() -> dict[str, Answer]:
         "GET /api/parameters/history": {"changes": [CHANGE]},
         "GET /api/journal/performance": _performance,
         "GET /api/journal/costs": _costs,
+        "GET /api/journal/divergence": divergence(),
         "GET /api/journal/trades": _trades,
         "GET /api/decisions": _decisions,
         "GET /api/decisions/{id}": _decision,
@@ -81,11 +82,16 @@ def divergence() -> Json:
     causes = [("price", 3, "-1.2040"), ("timing", 1, "0.3100"), ("unexplained", 0, "0.0000")]
     return {"days": [
         {
-            "day": f"2026-03-0{day}", "live_net": "75.0000", "replay_net": "75.8940",
+            "date": f"2026-03-0{day}", "live_net": "75.0000", "replay_net": "75.8940",
             "causes": [{"cause": c, "differences": n, "cash": cash} for c, n, cash in causes],
         }
         for day in (6, 9)
     ]}  # fmt: skip
+
+
+def files() -> dict[str, tuple[str, bytes]]:
+    """Files that the API hands out, by path: name and content."""
+    return {"/api/journal/export": ("trades-2026.csv", b"id,net_pl\n")}
 
 
 def closed_market() -> dict[str, Answer]:
@@ -115,6 +121,7 @@ def nothing_yet() -> dict[str, Answer]:
     found["GET /api/parameters/history"] = {"changes": []}
     found["GET /api/journal/performance"] = {"days": []}
     found["GET /api/journal/costs"] = {"costs": []}
+    found["GET /api/journal/divergence"] = {"days": []}
     found["GET /api/journal/trades"] = {"trades": []}
     found["GET /api/decisions"] = {"decisions": []}
     return found

@@ -1,6 +1,5 @@
 """Views in states that a real stack rarely has, with canned answers in the API's form."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -29,7 +28,12 @@ Open = Callable[..., Screen]
 
 @pytest.fixture
 def canned(built: Path) -> Iterator[CannedStack]:
-    stack = CannedStack(built, canned_answers.answers(), events=canned_answers.events())
+    stack = CannedStack(
+        built,
+        canned_answers.answers(),
+        events=canned_answers.events(),
+        files=canned_answers.files(),
+    )
     stack.happened = canned_answers.happened()
     stack.start()
     yield stack
@@ -197,10 +201,7 @@ def test_trades_are_paged_and_filtered_and_the_address_can_be_shared(look: Open)
     expect(table.get_by_role("row")).to_have_count(2)
 
 
-def test_a_file_is_offered_only_where_the_stack_makes_one(look: Open, canned: CannedStack) -> None:
-    screen = look("results")
-    expect(screen.page.get_by_text("so no file can be made here")).to_be_visible()
-    canned.files["/api/journal/export"] = ("trades-2026.csv", b"id,net_pl\n")
+def test_trades_are_saved_as_a_file(look: Open) -> None:
     screen = look("results")
     with screen.page.expect_download() as download:
         screen.page.get_by_role("button", name="Trades as CSV").click()
@@ -294,24 +295,16 @@ def test_without_events_the_chart_says_that_flips_are_not_available(
     expect(screen.page.get_by_text("Flips of the gate are not available")).to_be_visible()
 
 
-def test_divergence_is_a_table_where_the_stack_has_the_route(
-    look: Open, canned: CannedStack
-) -> None:
-    screen = look("results")
-    divergence = screen.page.get_by_role("region", name="Divergence", exact=True)
-    expect(divergence).to_contain_text("Not available")
-    path = "/api/journal/divergence"
-    canned.files[path] = ("", json.dumps(canned_answers.divergence()).encode())
+def test_divergence_is_a_table_by_day_and_cause(look: Open, canned: CannedStack) -> None:
     screen = look("results")
     divergence = screen.page.get_by_role("region", name="Divergence", exact=True)
     expect(divergence.get_by_role("row")).to_have_count(5)
     expect(divergence).to_contain_text("\N{MINUS SIGN}1.2040")
     expect(divergence).not_to_contain_text("unexplained")
-    picture(screen, "states/divergence-results-light-1280")
     assert violations(screen) == []
-    canned.files[path] = ("", b'{"something": "else"}')
+    canned.answers = canned_answers.nothing_yet()
     screen = look("results")
-    expect(screen.page.get_by_text("a form that this console does not know")).to_be_visible()
+    expect(screen.page.get_by_text("No day was compared with its replay yet")).to_be_visible()
 
 
 def test_a_decision_shows_its_inputs_and_two_are_compared(look: Open) -> None:

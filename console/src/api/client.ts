@@ -31,11 +31,6 @@ export async function write<P extends keyof Writes>(
   return (await call(path, { method: "POST", headers, body: JSON.stringify(body) }, timeoutMs)) as Result<P>;
 }
 
-/** GET of a path that this version's document may not have. */
-export async function probe(path: string): Promise<unknown> {
-  return call(path, { method: "GET" }, READ_TIMEOUT_MS);
-}
-
 /** GET of a file, which the browser then saves; a link could send no key. Throws a Failure. */
 export async function download(path: string): Promise<{ readonly name: string; readonly content: Blob }> {
   try {

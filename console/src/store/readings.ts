@@ -31,6 +31,7 @@ const EVERY_MS = {
   "/api/parameters/history": 15_000,
   "/api/journal/performance": 30_000,
   "/api/journal/costs": 30_000,
+  "/api/journal/divergence": 300_000,
   "/api/journal/trades": 15_000,
   "/api/decisions": 5_000,
   "/api/decisions/{id}": 60_000,

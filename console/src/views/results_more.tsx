@@ -1,23 +1,21 @@
-/** What not every journal has: files of trades, and how far live differs from its replay. */
+/** Files of trades, and how far live differs from its replay. */
 
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
+import type { DivergenceCause, DivergenceDay } from "../../gen/api.ts";
 import { useAction } from "../actions/action.ts";
 import { Failed } from "../actions/parts.tsx";
-import { download, probe, queryText } from "../api/client.ts";
-import { type Cause, daysOf, type DivergenceDay } from "../model/divergence.ts";
+import { download, queryText } from "../api/client.ts";
 import { Amount } from "../parts/amount.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { Empty, Mark } from "../parts/states.tsx";
 import { Table } from "../parts/table.tsx";
-import { useRoute } from "../store/routes.ts";
+import { useRead } from "../store/readings.ts";
 
 const EXPORT = "/api/journal/export";
-const DIVERGENCE = "/api/journal/divergence";
 const FORMATS = ["csv", "xlsx"] as const;
 
 export function Exports({ from, instrument }: { from: string | undefined; instrument: string }): JSX.Element {
-  const listed = useRoute(EXPORT);
   const [saved, setSaved] = useState("");
   const action = useAction<void>();
   const save = (format: string): Promise<void> =>
@@ -27,23 +25,14 @@ export function Exports({ from, instrument }: { from: string | undefined; instru
     });
   return (
     <Panel title="Export" of={[]}>
-      {listed === false ? (
-        <Empty>
-          Not available: this stack has no <code>{EXPORT}</code>, so no file can be made here. The table above and{" "}
-          <code>GET /api/journal/trades</code> have the same figures.
-        </Empty>
-      ) : listed === undefined ? (
-        <Empty>Whether the stack can export is not known yet.</Empty>
-      ) : (
-        <div class="tools">
-          {FORMATS.map((format) => (
-            <button key={format} type="button" aria-disabled={action.busy} onClick={() => void save(format)}>
-              Trades as {format.toUpperCase()}
-            </button>
-          ))}
-          {saved && <span role="status">{saved} was handed to the browser.</span>}
-        </div>
-      )}
+      <div class="tools">
+        {FORMATS.map((format) => (
+          <button key={format} type="button" aria-disabled={action.busy} onClick={() => void save(format)}>
+            Trades as {format.toUpperCase()}
+          </button>
+        ))}
+        {saved && <span role="status">{saved} was handed to the browser.</span>}
+      </div>
       <Failed failure={action.failure} what="No file was made." />
     </Panel>
   );
@@ -60,38 +49,24 @@ function saveAs(content: Blob, name: string): string {
 }
 
 export function Divergence({ currency }: { currency: string }): JSX.Element {
-  const listed = useRoute(DIVERGENCE);
-  const [answer, setAnswer] = useState<unknown>();
-  const action = useAction<void>();
-  useEffect(() => {
-    if (listed) void action.run(async () => setAnswer(await probe(DIVERGENCE)));
-  }, [listed]);
-  const days = daysOf(answer);
+  const found = useRead("/api/journal/divergence", { page_size: 30 });
+  const days = found.data?.days ?? [];
   return (
-    <Panel title="Divergence" of={[]} wide>
-      {listed === false || action.failure?.absent ? (
+    <Panel title="Divergence" of={[found]} wide>
+      {days.length === 0 ? (
         <Empty>
-          Not available: this stack does not serve how far a day differed from its replay. <code>sep-replay</code> plays
-          stored candles on the command line.
+          No day was compared with its replay yet. It is done each night by <code>make run</code>, and for any day by{" "}
+          <code>sep-replay parity --day</code>.
         </Empty>
-      ) : listed === undefined || action.busy ? (
-        <Empty>{listed ? "Reading…" : "Whether the stack compares days with their replay is not known yet."}</Empty>
-      ) : action.failure ? null : !days ? (
-        <Empty>
-          The answer of <code>{DIVERGENCE}</code> has a form that this console does not know.
-        </Empty>
-      ) : days.length === 0 ? (
-        <Empty>No day was compared with its replay yet.</Empty>
       ) : (
         <DivergenceTable of={days} currency={currency} />
       )}
-      {!action.failure?.absent && <Failed failure={action.failure} what="Divergence can't be read." />}
     </Panel>
   );
 }
 
 function DivergenceTable({ of, currency }: { of: readonly DivergenceDay[]; currency: string }): JSX.Element {
-  const rows = of.flatMap((day): Array<{ day: DivergenceDay; cause: Cause | undefined }> => {
+  const rows = of.flatMap((day): Array<{ day: DivergenceDay; cause: DivergenceCause | undefined }> => {
     const causes = day.causes.filter((c) => c.differences > 0);
     return causes.length ? causes.map((cause) => ({ day, cause })) : [{ day, cause: undefined }];
   });
@@ -100,11 +75,11 @@ function DivergenceTable({ of, currency }: { of: readonly DivergenceDay[]; curre
       <Table
         caption="Live against replay, by day and cause"
         rows={rows}
-        keyOf={(r) => `${r.day.day} ${r.cause?.cause}`}
+        keyOf={(r) => `${r.day.date} ${r.cause?.cause}`}
         columns={[
-          { title: "Day", cell: (r) => r.day.day },
-          { title: "Live", num: true, cell: (r) => <Amount text={r.day.liveNet} /> },
-          { title: "Replay", num: true, cell: (r) => <Amount text={r.day.replayNet} /> },
+          { title: "Day", cell: (r) => r.day.date },
+          { title: "Live", num: true, cell: (r) => <Amount text={r.day.live_net} /> },
+          { title: "Replay", num: true, cell: (r) => <Amount text={r.day.replay_net} /> },
           { title: "Cause", cell: (r) => (r.cause ? <CauseName name={r.cause.cause} /> : "no difference") },
           { title: "Differences", num: true, cell: (r) => r.cause?.differences ?? 0 },
           { title: "Cash", num: true, cell: (r) => (r.cause ? <Amount text={r.cause.cash} /> : "–") },
