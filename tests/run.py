@@ -18,9 +18,8 @@ from pathlib import Path
 from sep_kit.death_signal import dying_with_us
 
 ROOT = Path(__file__).parents[1]
-# More processes than cores, since most tests wait for servers, timeouts and intervals; not many
-# more, or the servers' own limits pass while they wait for a core.
-_WORKERS_PER_CORE = 1.5
+# More processes than cores: most tests wait for servers, timeouts and intervals.
+_WORKERS_PER_CORE = 2
 _NOTHING_COLLECTED = 5
 _CLOSING = re.compile(r"^=* ?((?:\d+ [a-z]+(?:, )?)+ in .*?|no tests ran.*?) ?=*$")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -33,8 +32,7 @@ def main() -> int:
     fast = "--fast" in arguments
     arguments = [argument for argument in arguments if argument != "--fast"]
     started = time.monotonic()
-    usual = round(_WORKERS_PER_CORE * (os.cpu_count() or 1))
-    workers = os.environ.get("TEST_WORKERS") or str(usual)
+    workers = os.environ.get("TEST_WORKERS") or str(_WORKERS_PER_CORE * (os.cpu_count() or 1))
     parallel = ("-n", workers, "--dist", "loadgroup", "--no-loadscope-reorder")
     phases: dict[str, tuple[str, ...]]
     if fast:
