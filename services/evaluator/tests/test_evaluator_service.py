@@ -83,7 +83,7 @@ async def test_first_candles_become_signals_and_one_blob(
             return found if found and "NO_DATA" not in found["reasons"][PAIR] else None
 
         found = await eventually(published)
-        assert found.keys() == {"ts", "gates", "cooldowns", "bufs", "reasons"}
+        assert found.keys() == {"ts", "gates", "cooldowns", "bufs", "reasons", "params"}
         assert abs(found["ts"] / 1000 - await machine_s(store)) < 5
         assert found["gates"] == {PAIR: 0, "USD_JPY": 0}
         assert found["cooldowns"] == {PAIR: 0, "USD_JPY": 0}
