@@ -30,11 +30,6 @@ class AccountKinds:
         self._current: tuple[AccountKind, ...] = ()
 
     @property
-    def known(self) -> bool:
-        """Whether the broker has described the account since the start."""
-        return self._summary is not None
-
-    @property
     def current(self) -> tuple[AccountKind, ...]:
         """The kinds that the stack can't trade."""
         return self._current
