@@ -119,4 +119,6 @@ def no_calls(config: Json) -> None:
     """Let the circuit breaker of every service refuse each call."""
     for cluster in config["static_resources"]["clusters"]:
         if "health_checks" in cluster:
-            cluster["circuit_breakers"]["thresholds"] = [{"max_requests": 0}]
+            cluster["circuit_breakers"]["thresholds"] = [
+                {"priority": priority, "max_requests": 0} for priority in ("DEFAULT", "HIGH")
+            ]

@@ -285,7 +285,7 @@ async def test_an_account_that_requires_guaranteed_stops_takes_no_entry(stack: S
 async def test_a_trade_that_cant_be_read_costs_its_instrument_alone(stack: Stack) -> None:
     by_hand(stack, 100, JPY)
     stack.paper.faults.add(
-        {"kind": "odd_member", "path": "openTrades", "instrument": JPY, "field": "price",
+        {"kind": "odd_member", "path": "openTrades", "instrument": JPY, "field": "currentUnits",
          "text": "x", "count": 9}
     )  # fmt: skip
     async with stack.start() as stub:

@@ -114,9 +114,13 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
         checks={"valkey": check_valkey},
         close=[partial(channel.close, None)],
         stored={
-            name: "zset"
-            for instrument in settings.hotband_pairs
-            for name in (keys.signal_index(instrument), keys.backtest_history(instrument))
+            keys.PARAMETER_ORIGINS: "hash",
+            keys.PARAMETER_CHANGES: "stream",
+            **{
+                name: "zset"
+                for instrument in settings.hotband_pairs
+                for name in (keys.signal_index(instrument), keys.backtest_history(instrument))
+            },
         },
     )
 
