@@ -112,7 +112,7 @@ def short_timeouts(config: Json) -> None:
             action["timeout"] = "0.4s"
             action["max_stream_duration"] = {"grpc_timeout_header_max": "0.4s"}
             for added in route["request_headers_to_add"]:
-                added["header"]["value"] = "900m"
+                added["header"]["value"] = "5S"
 
 
 def no_calls(config: Json) -> None:
