@@ -48,7 +48,7 @@ export class Connection {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closing: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param closeAfterMs how long it stays open when nobody can see it. */
+  /** @param closeAfterMs how long it stays open while the tab is hidden. */
   constructor(follower: Follower, closeAfterMs = CLOSE_AFTER_MS) {
     this.#follower = follower;
     this.#closeAfterMs = closeAfterMs;

@@ -140,7 +140,7 @@ def test_days_are_next_to_each_other_when_clocks_change() -> None:
 
 
 class Replayer:
-    """Compares days; fails as often as it is told to."""
+    """Compares days; fails a given number of times."""
 
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures

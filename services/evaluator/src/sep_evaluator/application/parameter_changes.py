@@ -37,7 +37,7 @@ _ALL_CHANGES = 100_000
 
 
 class VerdictAgainstError(PreconditionError):
-    """No verdict says to promote these parameters, and nobody forced the change."""
+    """No verdict says to promote these parameters, and no one forced the change."""
 
     reason = "VERDICT_AGAINST"
 
@@ -113,7 +113,7 @@ class ParameterChanges:
         Raises:
             UnknownInstrumentError: an instrument is not one of the stack's.
             InvalidArgumentError: a parameter is unknown or out of range, or no reason was given.
-            VerdictAgainstError: there is no verdict to promote, and nobody forces it.
+            VerdictAgainstError: there is no verdict to promote, and it is not forced.
             ParametersChangedError: others are in force than expected.
             NotTheWriterError: another replica holds the lease; nothing was changed.
             StoreUnavailableError: Valkey does not answer.

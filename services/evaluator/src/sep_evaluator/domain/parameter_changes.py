@@ -11,7 +11,7 @@ class InvalidParametersError(ValueError):
 
 
 class NoVerdictError(Exception):
-    """No verdict says to promote these parameters, and nobody forced the change."""
+    """No verdict says to promote these parameters, and no one forced the change."""
 
 
 class OthersInForceError(Exception):
@@ -128,7 +128,7 @@ def promotion(
 
     Args:
         current: the parameters in force; None where they can't be read.
-        forced_by: who forces it; empty for nobody.
+        forced_by: who forces it; empty if it is not forced.
 
     Raises:
         InvalidParametersError: names every parameter that is unknown or out of range, and every

@@ -12,7 +12,7 @@ class ParametersChange:
         run: the research run that judged the parameters; empty without one.
         digest: of the parameters now in force; digest_before: of those before, empty if invalid.
         against: why the run's verdict is against them.
-        forced_by: who forced it; empty for nobody.
+        forced_by: who forced it; empty if it is not forced.
         rolls_back: id of the change that it takes back; empty for a promotion.
     """
 
