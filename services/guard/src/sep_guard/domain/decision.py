@@ -50,7 +50,11 @@ def exit_position(case: Case) -> Action | None:
 
 
 def reduce_margin(case: Case) -> Action | None:
-    """Reduce a position whose margin is over the budget's ceiling or the instrument's cap."""
+    """Reduce a position whose margin is over the budget's ceiling or the instrument's cap.
+
+    One that is over its weight as well goes to its weight at once: entries are sized as if it
+    were there, and would be cut again if it stayed at its cap for a cycle.
+    """
     if not case.side:
         return None
     account, portfolio = case.view.account, case.limits.portfolio
@@ -63,6 +67,11 @@ def reduce_margin(case: Case) -> Action | None:
         cause = Cause.MARGIN_CLOSEOUT_NEAR
     # Rounded toward 0, so that what is left is under the ceiling.
     target = case.market.instrument.round_units(case.current * share)
+    units = _units_of_weight(case)
+    if units and not _off_reference(case):
+        excess = abs(case.current) - units
+        if units < abs(target) and excess >= portfolio.rebalance_band * units:
+            target = case.side * units
     return _reduce(case, target, cause, band=ZERO)
 
 
@@ -103,11 +112,9 @@ def hold_without_price(case: Case) -> Action | None:
 
 def move_to_target(case: Case) -> Action | None:
     """Reduce or increase the position toward the units that its weight asks for."""
-    per_unit = case.per_unit
-    if not per_unit:
+    per_unit, units = case.per_unit, _units_of_weight(case)
+    if not per_unit or units is None:
         return None
-    share = capped_weight(case.weight, case.limits.portfolio)
-    units = case.market.instrument.round_units(share * case.capacity.base / per_unit)
     target = case.wanted.side * units
     if case.side and abs(target) < abs(case.current):
         if _off_reference(case):
@@ -147,6 +154,14 @@ def _reduce(case: Case, target: Decimal, cause: Cause, band: Decimal | None = No
         margin=ZERO - abs(size.order) * (case.per_unit or ZERO),
         capacity=case.capacity,
     )
+
+
+def _units_of_weight(case: Case) -> Decimal | None:
+    """The units that the weight asks for, without a sign; None without a price."""
+    if not case.per_unit:
+        return None
+    share = capped_weight(case.weight, case.limits.portfolio)
+    return case.market.instrument.round_units(share * case.capacity.base / case.per_unit)
 
 
 def _off_reference(case: Case) -> bool:

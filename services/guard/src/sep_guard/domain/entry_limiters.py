@@ -8,6 +8,7 @@ added to the list. A limit that only allows or forbids an entry is a check
 from collections.abc import Sequence
 from decimal import Decimal
 
+from sep_guard.domain.budget import weight_cap
 from sep_guard.domain.entry_request import (
     PASSED,
     EntryRequest,
@@ -59,8 +60,7 @@ def budget_left(request: EntryRequest, margin: Decimal) -> Limited:
     """
     case, per_unit = request.case, request.margin_per_unit
     portfolio = case.limits.portfolio
-    cap = case.budget.per_instrument
-    left = min(case.capacity.headroom, cap - abs(case.current) * per_unit)
+    left = min(case.capacity.headroom, _left_under_cap(request))
     if left >= margin:
         return PASSED
     if left <= 0 or left < portfolio.rebalance_band * abs(request.target) * per_unit:
@@ -73,6 +73,23 @@ def margin_mismatch(request: EntryRequest, margin: Decimal) -> Limited:
     if request.case.market.margin_factor == 1:
         return PASSED
     return cut(margin, SizeReason.MARGIN_MISMATCH)
+
+
+def _left_under_cap(request: EntryRequest) -> Decimal:
+    """The margin that leaves the position within its cap after the entry.
+
+    Entries reduce the margin available and with it the cap. What reductions of this cycle will
+    free is not there yet.
+    """
+    case = request.case
+    account, portfolio = case.view.account, case.limits.portfolio
+    held, cap = abs(case.current) * request.margin_per_unit, weight_cap(portfolio)
+    planned = max(ZERO, case.budget.ceiling - account.margin_used) - case.capacity.headroom
+    available = account.margin_available - max(ZERO, planned)
+    return min(
+        cap * account.balance - held,
+        (cap * available - held) / (1 + cap),
+    )
 
 
 LIMITERS: tuple[Limiter, ...] = (
