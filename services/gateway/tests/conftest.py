@@ -21,6 +21,7 @@ from sep_kit.store import keys
 from sep_kit.store.connection import open_valkey, reply
 from sep_paper_broker.app import RunningBroker, serve_paper_broker
 from sep_paper_broker.settings import Settings as PaperSettings
+from sep_testing.eventually import eventually
 from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer
 
@@ -48,6 +49,10 @@ class Gateway:
         response = await call(stub.ScrapeMetrics, ops_pb2.ScrapeMetricsRequest(), peer="gateway")
         lines = [line for line in response.exposition.splitlines() if line.startswith(name)]
         return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines}
+
+    async def described(self) -> bool:
+        """Whether the broker has described the account: until then entries are refused."""
+        return bool(await self.metrics("sep_account_unsupported{"))
 
     async def serves(self) -> bool:
         """Whether its health check reports SERVING."""
@@ -106,10 +111,14 @@ def gateway_settings(
 
 @pytest.fixture
 def start_gateway(gateway_settings: Callable[..., GatewaySettings], store: object) -> StartGateway:
-    """Starts a gateway; the store is empty before the first, the kill switch released."""
+    """Starts a gateway; the store is empty before the first, the kill switch released.
+
+    It is yielded once it accepts entries; at once with ``ready=False``, for a start that can't
+    succeed yet.
+    """
 
     @asynccontextmanager
-    async def start(**changed: str) -> AsyncIterator[Gateway]:
+    async def start(*, ready: bool = True, **changed: str) -> AsyncIterator[Gateway]:
         settings = gateway_settings(**changed)
         async with open_valkey(settings.valkey_url) as own:
             with suppress(StoreUnavailableError):  # some tests start without a store
@@ -118,7 +127,10 @@ def start_gateway(gateway_settings: Callable[..., GatewaySettings], store: objec
             running_service("gateway", settings, build) as address,
             grpc.aio.insecure_channel(address) as channel,
         ):
-            yield Gateway(address, channel, gateway_pb2_grpc.GatewayServiceStub(channel))
+            gateway = Gateway(address, channel, gateway_pb2_grpc.GatewayServiceStub(channel))
+            if ready:
+                await eventually(gateway.described)
+            yield gateway
 
     return start
 

@@ -104,10 +104,26 @@ async def test_unsupported_account_is_named_at_start_reads_work_and_entries_are_
     assert kind in capfd.readouterr().out
 
 
+async def test_entries_wait_until_the_broker_has_described_the_account(start_gateway: Any) -> None:
+    async with serve_paper_broker(paper(), clock=time.time_ns) as broker:
+        fault = broker.faults.add({"kind": "status", "status": 500, "path": "summary"})
+        settings = {"OANDA_API_URL": broker.url, "OANDA_STREAM_URL": broker.url}
+        async with start_gateway(ready=False, **settings) as gateway:
+
+            async def refused() -> bool:
+                return await reason_of(place(gateway, "an-order-1")) == "ACCOUNT_KIND"
+
+            await eventually(refused)
+            hand = await by_hand(broker, "100")
+            assert (await close_trade(gateway, hand, "a-close-1")).state == FILLED
+            broker.faults.remove(fault.id)
+            await eventually(gateway.serves)
+            assert (await place(gateway, "an-order-2")).state == FILLED
+
+
 async def test_fifo_is_named_once_it_cancels_the_close_of_a_trade(
     gateway: Any, broker: Any
 ) -> None:
-    # The kinds are known from the first heartbeat on.
     await eventually(gateway.serves)
     for number in (1, 2):
         await place(gateway, f"an-order-{number}")

@@ -25,7 +25,7 @@ from sep_testing.valkey import ValkeyServer, free_port
 async def test_gateway_waits_for_the_broker_at_start(start_gateway: Any, tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    async with start_gateway(OANDA_API_URL=url, OANDA_STREAM_URL=url) as gateway:
+    async with start_gateway(ready=False, OANDA_API_URL=url, OANDA_STREAM_URL=url) as gateway:
         assert not await gateway.serves()
         settings = PaperSettings(port=port, token="a-secret-broker-token")
         async with serve_paper_broker(settings, clock=time.time_ns):
@@ -36,7 +36,7 @@ async def test_gateway_waits_for_the_store_at_start(
     start_gateway: Any, valkey: ValkeyServer
 ) -> None:
     valkey.kill()
-    async with start_gateway(VALKEY_URL=valkey.url) as gateway:
+    async with start_gateway(ready=False, VALKEY_URL=valkey.url) as gateway:
         assert not await gateway.serves()
         valkey.start()
         await eventually(gateway.serves)

@@ -66,7 +66,10 @@ async def test_thousand_orders_with_lost_responses_fill_exactly_once(
         oanda, claim_store, unclaimed, CloseOutcomes(claim_store), clock, timeout_s=5.0
     )
     newest = NewestTransaction(oanda, metrics)
-    checks = OrderChecks(SafetyKnobs(), KillSwitch(store), AccountKinds(oanda, clock, metrics))
+    kinds = AccountKinds(oanda, clock, metrics)
+    kinds.observe(await oanda.account())
+    await kinds.refresh_if_due()
+    checks = OrderChecks(SafetyKnobs(), KillSwitch(store), kinds)
     submitter = OrderSubmitter(
         checks,
         OrderFence(ValkeyFenceStore(store), clock, 10),

@@ -228,6 +228,22 @@ async def test_an_account_of_an_unsupported_kind_takes_no_entry_and_lets_exits_p
             assert [t.id for t in stack.trades()] == [held]
 
 
+async def test_hand_trades_that_hedge_each_other_are_seen_and_left_alone(open_stack: Any) -> None:
+    """They net to nothing, and are exposure all the same: PM_ADOPT_MANUAL takes neither."""
+    async with open_stack(paper={"hedging": True}, PM_ADOPT_MANUAL="1") as stack:
+        await stack.feed.kill_switch(False)
+        hedge = [stack.submit(EUR, units) for units in (1000, -1000)]
+        done = (await stack.cycle())[EUR]
+        assert (done.action.kind, done.action.current) == ("MANUAL", D(2000)), done.action
+        await stack.cycle(EUR_USD=0.10)
+        check = next(
+            c for c in (await stack.guard.queries.check_entry(EUR)).checks
+            if c.reason == "MANUAL_POSITION"
+        )  # fmt: skip
+        assert not check.passed
+        assert [t.id for t in stack.trades()] == hedge
+
+
 async def test_where_fifo_bites_the_account_is_named_and_the_hand_trade_stays(
     open_stack: Any,
 ) -> None:

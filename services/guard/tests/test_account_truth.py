@@ -196,6 +196,31 @@ async def test_a_stop_moved_away_is_set_back(stack: Stack) -> None:
         assert stop_of(book, trades(stack)[0]) == decided
 
 
+async def test_a_trade_whose_stop_the_broker_does_not_take_back_is_closed(stack: Stack) -> None:
+    async with holding_eur(stack) as stub:
+        (trade,) = trades(stack)
+        book = stack.paper.broker.account.book
+        stack.paper.faults.add({"kind": "lost_stop", "times": 1})
+
+        def lost() -> bool:
+            stack.paper.broker.advance()
+            return stop_of(book, trades(stack)[0]) is None
+
+        await eventually(lost)
+        stack.paper.faults.add(
+            {"kind": "status", "status": 400, "method": "PUT", "path": r"trades/\d+/orders$"}
+        )
+
+        async def closed() -> bool:
+            await reconcile(stub)
+            return trade.id not in [t.id for t in trades(stack)]
+
+        await eventually(closed)
+        steps = [(r["kind"], r["outcome"]) for r in await log(stack.store) if r["event"] == "stop"]
+        assert [kind for kind, _ in steps] == ["STOP_SET", "STOP_SET", "STOP_CLOSE"], steps
+        assert "IN_PLACE" not in [outcome for _, outcome in steps]
+
+
 def stop_of(book: Any, trade: Any) -> Decimal | None:
     if trade.stop_loss_order_id is None:
         return None

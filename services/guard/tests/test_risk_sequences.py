@@ -28,6 +28,7 @@ from sep_guard.domain.risk.ledger_events import (
 )
 from sep_guard.domain.risk.monitor import Reading, acknowledge, observe, trip
 from sep_guard.domain.risk.state import RiskState
+from sep_guard.domain.target_side import Cause
 from sep_guard.domain.view import View
 from sep_kit.store.documents import Document
 
@@ -42,7 +43,7 @@ MIDS = {"AUD_USD": D("0.66"), "EUR_USD": D("1.08"), "USD_CHF": D("0.88")}
 # Small enough that a short sequence reaches each of them.
 RISK = replace(
     IN_FORCE, max_turnover=D(6), max_entries_per_hour=2, max_equal_rejects=2, max_stops_per_day=1,
-    max_leverage=D(5), max_currency_leverage=D(3), price_collar_bps=D(9_999),
+    max_leverage=D(5), max_currency_leverage=D(3),
 )  # fmt: skip
 LIMITS = GuardLimits(
     entry=ENTRY,
@@ -71,6 +72,7 @@ class PureBroker:
         self.balance = D(100_000)
         self.trades: dict[str, Trade] = {}
         self.events: list[LedgerEvent] = []
+        self.ended: list[tuple[int, str, CloseReason]] = []
         self.now = START
 
     @property
@@ -98,6 +100,7 @@ class PureBroker:
 
     def close(self, name: str, units: Decimal, reason: CloseReason) -> None:
         trade = self.trades[name]
+        self.ended.append((self.now, trade.instrument, reason))
         part = replace(trade, units=units.copy_sign(trade.units))
         self.balance += self.result(part)
         left = trade.units - part.units
@@ -140,6 +143,11 @@ class PureBroker:
             )
         )  # fmt: skip
 
+    def stopped_or_closed_by_hand(self) -> set[str]:
+        """Instruments of which the ledger shows such an end at this moment."""
+        return {name for at, name, reason in self.ended
+                if at == self.now and reason is not CloseReason.OWN_ORDER}  # fmt: skip
+
     def held(self, instrument: str) -> Decimal:
         return sum((t.units for t in self.trades.values() if t.instrument == instrument), D(0))
 
@@ -158,6 +166,9 @@ STEP = st.fixed_dictionaries(
         "directions": st.fixed_dictionaries({p: st.sampled_from([-1, 1, 1]) for p in PAIRS}),
         "stops": st.fixed_dictionaries({p: decimals("0.0005", "0.0800") for p in PAIRS}),
         "weights": st.fixed_dictionaries({p: st.sampled_from([D(0), D("0.1")]) for p in PAIRS}),
+        "off": st.fixed_dictionaries(
+            {p: st.sampled_from([D(0)] * 8 + [D("-0.1"), D("-0.0031"), D("0.0031")]) for p in PAIRS}
+        ),
         "transfer": st.one_of(st.just(D(0)), st.just(D(0)), decimals("-30000", "300000")),
         "nav": st.sampled_from(["true"] * 12 + ["unreadable", "NaN", "0", "-1000"]),
         "refused": st.booleans(),
@@ -194,6 +205,8 @@ class GuardCycles:
         self.broker = PureBroker()
         self.state = RiskState()
         self.opened: list[tuple[int, str]] = []
+        # What a person has to acknowledge: it never ends by itself.
+        self.tripped = False
 
     def run(self, step: dict[str, Any]) -> None:
         broker = self.broker
@@ -208,7 +221,7 @@ class GuardCycles:
             assert restored(self.state) == self.state
             self.state = restored(self.state)
         if step["acknowledged"]:
-            self.state = acknowledge(self.state)
+            self.state, self.tripped = acknowledge(self.state), False
         self.cycle(step)
 
     def cycle(self, step: dict[str, Any]) -> None:
@@ -223,22 +236,27 @@ class GuardCycles:
             assert observed.state.trip is not None
         view = self.view(step, observed, D("NaN") if nav is None else nav)
         plan = plan_cycle(view, LIMITS)
-        if observed.state.trip is not None or not observed.readable:
+        assert not self.tripped or observed.state.trip is not None
+        self.tripped = observed.state.trip is not None
+        if self.tripped or not observed.readable:
             assert not [a for a in plan.actions if a.kind is Kind.ENTRY]
         state = observed.state if plan.trip is None else trip(observed.state, plan.trip)
         for trigger in plan.triggers:
             state = replace(
                 state, locks=locks.impose(state.locks, trigger, RISK.lock_minutes, broker.now)
             )
-        self.state = state
+        self.state, self.tripped = state, state.trip is not None
         for action in plan.actions:
             if action.kind is Kind.REDUCTION:
+                assert not (step["off"][action.instrument] and Cause.REBALANCE in action.reasons)
                 broker.reduce(action)
         for action in plan.actions:
             if action.kind is not Kind.ENTRY or state.trip is not None:
                 continue
             assert observed.readable
             assert not locks.active(state.locks, broker.now, action.instrument)
+            assert not step["off"][action.instrument]
+            assert action.instrument not in broker.stopped_or_closed_by_hand()
             if step["refused"]:
                 broker.refuse(action.instrument)
                 continue
@@ -269,7 +287,8 @@ class GuardCycles:
                 session=OPEN,
                 signal=Signal(
                     ended_ms=now, coherence=0.62, stability=0.9, entropy=0.7, rupture=0.1,
-                    direction=step["directions"][pair], close=mid, sigma_eff=D("0.0001"),
+                    direction=step["directions"][pair], sigma_eff=D("0.0001"),
+                    close=mid * (1 + step["off"][pair]),
                     bracket=Bracket(stop=stop, take_profit=stop * 2, max_spread=None),
                 ),
                 manifold_ms=now,
@@ -355,6 +374,7 @@ def test_transfers_alone_never_trip(steps: list[tuple[dict[str, Any], Decimal]])
 def still_step() -> dict[str, Any]:
     return {
         "seconds": 30, "directions": dict.fromkeys(PAIRS, 1), "transfer": D(0),
+        "off": dict.fromkeys(PAIRS, D(0)),
         "stops": dict.fromkeys(PAIRS, D("0.01")), "weights": dict.fromkeys(PAIRS, D(0)),
         "refused": False, "by_hand": False, "restarted": False,
     }  # fmt: skip

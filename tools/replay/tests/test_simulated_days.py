@@ -2,9 +2,11 @@
 
 In each the gates are open and the default limits are in force. Before the breaker trips the loss
 may pass its limit by what the positions open then lose at their stops, and by slippage. With
-``-s`` each day prints its figures.
+``-s`` each day prints its figures; ``ATTACK_HOURS=24`` plays each for a whole day.
 """
 
+import math
+import os
 from decimal import Decimal
 from io import StringIO
 
@@ -15,7 +17,7 @@ from sep_guard.domain.actions import Kind
 from sep_kit.store.records import SignalRecord
 from sep_paper_broker.orders.conditions import OrderConditions
 from sep_paper_broker.orders.fill_records import OrderFill
-from sep_paper_broker.orders.reasons import CancelReason
+from sep_paper_broker.orders.reasons import CancelReason, RejectReason
 from sep_replay.engine import Replay
 from sep_replay.journal import Event, Topic
 from sep_replay.report import print_report
@@ -23,6 +25,9 @@ from sep_replay.report import print_report
 from .markets import MONDAY, Floats, path_tape
 from .played import BALANCE, guard_positions, played, replay_of
 
+BARS = 60 * int(os.environ.get("ATTACK_HOURS", "12"))
+# What a day has besides the half in which its attack fits.
+REST = max(0, BARS - 720)
 DAILY_LOSS, LOSS_AT_STOP = Decimal("0.02"), Decimal("0.005")
 # An entry may fill up to the widest spread of 3 basis points away.
 SLIPPAGE = Decimal("0.002")
@@ -34,8 +39,9 @@ def stairs(sides: Floats, size: float, period: int = 14) -> Floats:
     return 1.1 * np.exp(np.cumsum(np.where(np.arange(len(signs)) % 2 == 0, size, 0.0) * signs))
 
 
-FLIPPING = np.where(np.arange(60) % 2 == 0, 1.0, -1.0)
-COIN = np.random.default_rng(3).choice([-1.0, 1.0], 60)
+TURNS = BARS // 14
+FLIPPING = np.where(np.arange(TURNS) % 2 == 0, 1.0, -1.0)
+COIN = np.random.default_rng(3).choice([-1.0, 1.0], TURNS)
 
 
 def limits_named(replay: Replay) -> set[str]:
@@ -51,6 +57,8 @@ def loss(replay: Replay) -> Decimal:
     lost = 1 - min(lowest, replay.account.nav) / BALANCE
     limits = ", ".join(sorted(limits_named(replay))) or "none"
     print(f"\nloss {lost:.3%}, {len(entries(replay))} orders to enter; limits that bound: {limits}")
+    report = report_of(replay)
+    assert all(name in report for name in limits_named(replay))
     return lost
 
 
@@ -72,16 +80,14 @@ def test_a_direction_that_is_always_wrong_ends_at_a_limit(mids: Floats) -> None:
     assert loss(replay) <= DAILY_LOSS + LOSS_AT_STOP + SLIPPAGE
     _within_the_order_limits(replay)
     assert limits_named(replay)
-    text = report_of(replay)
-    assert all(name in text for name in limits_named(replay))
 
 
 @pytest.mark.parametrize("name", ["flips each bar", "coin toss each bar"])
 def test_a_signal_that_turns_with_each_bar_ends_at_a_limit(name: str) -> None:
-    """Twelve hours on a random walk, with signals that know no cooldown and open gates."""
+    """A random walk, with signals that know no cooldown and open gates."""
     random = np.random.default_rng(5)
-    mids = 1.1 * np.exp(np.cumsum(random.normal(0, 1e-4, 721)))
-    sides = random.choice([-1, 1], 721) if "coin" in name else np.resize([1, -1], 721)
+    mids = 1.1 * np.exp(np.cumsum(random.normal(0, 1e-4, BARS + 1)))
+    sides = random.choice([-1, 1], BARS + 1) if "coin" in name else np.resize([1, -1], BARS + 1)
     replay = replay_of(path_tape(mids, spread=0.00015), {}, open_gates=True)
     signal = replay.evaluation.signal
 
@@ -149,7 +155,7 @@ def _bar_of_a_position() -> int:
 def test_in_a_gap_the_loss_is_the_positions_value_times_the_gap_and_nothing_follows() -> None:
     """7 % through the stop between two bars; the trend then goes on below."""
     bars = _bar_of_a_position()
-    after = 0.93 * np.exp(np.cumsum(np.where(np.arange(600) % 2 == 0, 5e-5, 0.0)))
+    after = 0.93 * np.exp(np.cumsum(np.where(np.arange(600 + REST) % 2 == 0, 5e-5, 0.0)))
     tape = path_tape(rising_then(after, bars))
     # The step from the last bar of the head to the first of the tail is a gap, not a move.
     column = tape.bars["EUR_USD"]
@@ -164,44 +170,59 @@ def test_in_a_gap_the_loss_is_the_positions_value_times_the_gap_and_nothing_foll
     assert fall <= value * Decimal("0.072") + BALANCE * SLIPPAGE
     assert not [e for e in entries(replay) if e.time >= gap_at]
     assert {"daily_loss"} <= limits_named(replay)
-    assert "daily_loss" in report_of(replay)
 
 
 def test_crash_and_recovery_trade_no_more_than_the_limit_loses() -> None:
     down = np.exp(np.cumsum(np.full(60, -8e-4)))
     up = down[-1] * np.exp(np.cumsum(np.full(60, 8e-4)))
-    replay = played(path_tape(rising_then(np.concatenate([down, up]))), {}, open_gates=True)
+    rest = up[-1] * np.exp(np.cumsum(np.where(np.arange(REST) % 2 == 0, 5e-5, 0.0)))
+    tape = path_tape(rising_then(np.concatenate([down, up, rest])))
+    replay = played(tape, {}, open_gates=True)
     assert entries(replay)
     assert loss(replay) <= DAILY_LOSS + LOSS_AT_STOP + SLIPPAGE
 
 
 def test_a_spread_storm_is_waited_out() -> None:
-    """Ten basis points of spread for an hour: no entry in it, and the loss is the stop's."""
-    mids = rising_then(np.exp(np.cumsum(np.where(np.arange(400) % 2 == 0, 5e-5, 0.0))))
+    """Ten basis points of spread for an hour: no entry in it, and the loss is the stop's.
+
+    A storm comes every four hours.
+    """
+    mids = rising_then(np.exp(np.cumsum(np.where(np.arange(400 + REST) % 2 == 0, 5e-5, 0.0))))
     spread = np.full(len(mids) - 1, 0.00008)
-    spread[420:480] = 0.0011
+    storms = range(420, len(spread) - 60, 240)
+    for begins in storms:
+        spread[begins : begins + 60] = 0.0011
     tape = path_tape(mids, spread=spread)
     times = tape.bars["EUR_USD"].time
     replay = played(tape, {}, open_gates=True)
-    storm = [e for e in entries(replay) if times[420] < e.time < times[480]]
     assert entries(replay)
-    assert not storm
+    for begins in storms:
+        began, ended = times[begins], times[begins + 60]
+        assert not [e for e in entries(replay) if began < e.time < ended]
     assert loss(replay) <= DAILY_LOSS + LOSS_AT_STOP + SLIPPAGE
 
 
 @pytest.mark.parametrize(
-    "reason",
-    [CancelReason.FIFO_VIOLATION, CancelReason.BOUNDS_VIOLATION, CancelReason.MARKET_HALTED],
+    "conditions",
+    [
+        OrderConditions(cancel_opening=CancelReason.FIFO_VIOLATION),
+        OrderConditions(cancel_opening=CancelReason.BOUNDS_VIOLATION),
+        OrderConditions(cancel_opening=CancelReason.MARKET_HALTED),
+        OrderConditions(reject_opening=RejectReason.STOP_LOSS_ON_FILL_GUARANTEED_REQUIRED),
+    ],
+    ids=["fifo", "bounds", "halted", "guaranteed_stop_required"],
 )
-def test_a_broker_that_cancels_everything_is_not_asked_for_ever(reason: CancelReason) -> None:
+def test_a_broker_that_refuses_everything_is_not_asked_for_ever(
+    conditions: OrderConditions,
+) -> None:
     """Three in a row lock the instrument for an hour, then two, then four."""
-    conditions = OrderConditions(cancel_opening=reason)
     replay = played(
-        path_tape(rising_then(np.ones(1), 900)), {}, open_gates=True, conditions=conditions
+        path_tape(rising_then(np.ones(1), 900 + REST)), {}, open_gates=True, conditions=conditions
     )
     sent = entries(replay)
-    assert 3 <= len(sent) <= 3 * 4
+    # 1 + 2 + 4 + ... hours of locks fit into the day.
+    locked = math.ceil(math.log2((900 + REST) / 60 + 1))
+    assert 3 <= len(sent) <= 3 * locked
     assert not [e for e in sent if e.data["filled"]]
-    assert replay.account.nav == BALANCE
+    assert loss(replay) == 0
     assert "rejects" in limits_named(replay)
-    assert "rejects" in report_of(replay)

@@ -133,7 +133,7 @@ def build(settings: GatewaySettings, context: Context) -> Parts:
     orders = _order_services(settings, context, broker, instruments, newest, kinds, checks, metrics)
     servicer = GatewayServicer(
         universe,
-        account=AccountReader(broker, newest, left_out, metrics),
+        account=AccountReader(broker, newest, kinds, left_out, metrics),
         kinds=kinds,
         instruments=instruments,
         prices=prices,

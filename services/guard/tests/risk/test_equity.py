@@ -36,6 +36,28 @@ def test_daily_loss_is_measured_from_the_last_reading_before_17_00() -> None:
     assert state.day_nav == Decimal(110_000)
 
 
+def test_a_reading_at_17_00_sharp_ends_the_day_and_is_the_next_ones_baseline() -> None:
+    close = day_start_ms(NOON) + 24 * HOUR
+    state = equity.begin(Decimal(100_000), NOON)
+    state = equity.read(state, Decimal(110_000), ZERO, close - 1)
+    state = equity.read(state, Decimal(98_000), ZERO, close)
+    assert equity.daily_loss(state) == Decimal("0.02")
+
+    state = equity.read(state, Decimal(97_020), ZERO, close + 1)
+    assert state.day_nav == Decimal(98_000)
+    assert equity.daily_loss(state) == Decimal("0.01")
+
+
+def test_a_first_reading_at_17_00_sharp_is_the_baseline_of_the_day_that_begins() -> None:
+    close = day_start_ms(NOON) + 24 * HOUR
+    state = equity.begin(Decimal(100_000), close)
+    state = equity.read(state, Decimal(99_000), ZERO, close + 1)
+
+    assert state.day_start_ms == close
+    assert state.day_nav == Decimal(100_000)
+    assert equity.daily_loss(state) == Decimal("0.01")
+
+
 def test_drawdown_is_measured_from_the_peak_across_days() -> None:
     state = equity.begin(Decimal(100_000), NOON)
     for days, nav in enumerate((120_000, 118_000, 114_000), start=1):

@@ -25,9 +25,18 @@ class AccountKinds:
         self._gauge = metrics.account_unsupported
         self._summary: AccountSummary | None = None
         self._mt4 = False
+        self._asked = False
         self._mt4_read_ms: int | None = None
         self._fifo = False
         self._current: tuple[AccountKind, ...] = ()
+
+    @property
+    def known(self) -> bool:
+        """Whether the broker has described the account since the start.
+
+        Whether it is MetaTrader's was asked then too, even if not answered.
+        """
+        return self._summary is not None and self._asked
 
     @property
     def current(self) -> tuple[AccountKind, ...]:
@@ -68,6 +77,8 @@ class AccountKinds:
             self._mt4 = await self._broker.is_mt4()
         except BrokerUnavailableError:
             return
+        finally:
+            self._asked = True
         self._mt4_read_ms = now
         self._update()
 

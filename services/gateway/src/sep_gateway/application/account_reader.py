@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 from sep_kit.errors import BrokerUnavailableError, StaleViewError
 from sep_kit.logging import get_logger
 
+from sep_gateway.application.account_kinds import AccountKinds
 from sep_gateway.application.left_out_members import LeftOutMembers
 from sep_gateway.application.newest_transaction import NewestTransaction
 from sep_gateway.domain.account import AccountSummary, OpenTrades, Positions
@@ -36,11 +37,13 @@ class AccountReader:
         self,
         broker: Broker,
         newest: NewestTransaction,
+        kinds: AccountKinds,
         left_out: LeftOutMembers,
         metrics: GatewayMetrics,
     ) -> None:
         self._broker = broker
         self._newest = newest
+        self._kinds = kinds
         self._left_out = left_out
         self._stale = metrics.stale_views
         self._doubted_at: float | None = None
@@ -56,7 +59,12 @@ class AccountReader:
             StaleViewError: the view includes neither it nor the newest known transaction.
             BrokerUnavailableError: the broker does not respond.
         """
-        return await self._view("account", self._broker.account, at_least)
+        found = await self._view("account", self._broker.account, at_least)
+        if not self._kinds.known:
+            # After a start whose first read failed, entries need not wait for the heartbeat.
+            self._kinds.observe(found)
+            await self._kinds.refresh_if_due()
+        return found
 
     async def positions(self, at_least: int | None = None) -> Positions:
         """Open positions; arguments and errors as of ``account``."""

@@ -11,6 +11,7 @@ from sep_kit.errors import (
 from sep_kit.settings.shared.safety import OandaEnvironment, SafetyKnobs
 
 from sep_gateway.application.account_kinds import AccountKinds
+from sep_gateway.domain.account_kind import AccountKind
 from sep_gateway.domain.order_rules import Refusal, fit_order
 from sep_gateway.domain.orders import MarketOrder
 from sep_gateway.ports import KillSwitch
@@ -51,9 +52,14 @@ class OrderChecks:
         """Refuse an entry into an account that can't be traded, or while the kill switch is on.
 
         Raises:
-            AccountKindError: the account is of an unsupported kind.
+            AccountKindError: the account is of an unsupported kind, or not described yet.
             KillSwitchEngagedError: the kill switch is engaged or can't be read.
         """
+        if not self._kinds.known:
+            raise AccountKindError(
+                "the broker has not described the account yet: only reductions are sent",
+                kinds=AccountKind.UNKNOWN_KIND,
+            )
         if kinds := self._kinds.current:
             raise AccountKindError(
                 f"the account is {self._kinds.sentence}: only reductions are sent",

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from sep_guard.domain.market import ZERO
 from sep_guard.domain.risk.limits import LimitName, RiskLimits
-from sep_guard.domain.risk.trading_day import day_start_ms
+from sep_guard.domain.risk.trading_day import day_before_close_ms
 
 _ONE = Decimal(1)
 _UNIT_STEP = Decimal("1e-15")
@@ -78,7 +78,7 @@ def begin(nav: Decimal, now_ms: int) -> EquityState:
         nav=nav,
         read_ms=now_ms,
         unit_value=_ONE,
-        day_start_ms=day_start_ms(now_ms),
+        day_start_ms=day_before_close_ms(now_ms),
         day_unit_value=_ONE,
         day_nav=nav,
         peak_unit_value=_ONE,
@@ -89,13 +89,14 @@ def begin(nav: Decimal, now_ms: int) -> EquityState:
 def read(state: EquityState, nav: Decimal, transfers: Decimal, now_ms: int) -> EquityState:
     """The state after a reading of a sound NAV.
 
-    The day's baseline is the last reading at or before 17:00 New York. A clock that was set
-    back leaves the day as it is.
+    The day's baseline is the last reading at or before 17:00 New York: a reading at that very
+    millisecond still counts against the day that it ends. A clock that was set back leaves the
+    day as it is.
 
     Args:
         transfers: cash moved in (above 0) and out since the reading before.
     """
-    day = day_start_ms(now_ms)
+    day = day_before_close_ms(now_ms)
     if day > state.day_start_ms:
         state = replace(
             state,

@@ -12,3 +12,8 @@ def day_start_ms(now_ms: int) -> int:
     local = datetime.fromtimestamp(now_ms // 1000, tz=UTC).astimezone(NEW_YORK)
     day = local.date() if local.time() >= _BEGINS else local.date() - timedelta(days=1)
     return int(datetime.combine(day, _BEGINS, tzinfo=NEW_YORK).timestamp()) * 1000
+
+
+def day_before_close_ms(now_ms: int) -> int:
+    """The last 17:00 New York before an instant: 17:00 itself is the end of the day before it."""
+    return day_start_ms(now_ms - 1)
