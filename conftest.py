@@ -1,6 +1,7 @@
 """What holds for every test of the repository: markers by path, order, and Ctrl-C."""
 
 import signal
+from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -9,16 +10,22 @@ import pytest
 ROOT = Path(__file__).parent
 
 # Tests that start a container engine, or whose bounds of time need an idle machine.
-SERIAL = ("tests/containers/",)
+SERIAL = ("tests/containers/", "tests/e2e/test_attack_minutes.py")
 # Measured: together these take most of the time. They start first and in this order, so that none
 # is left to run alone at the end, and `make test-fast` leaves them out. Rename a file here too.
 SLOW = (
-    "tests/console/",
+    "tests/console/test_actions.py",
+    "tests/console/test_life.py",
+    "tests/console/test_sessions.py",
+    "tests/console/test_views.py",
     "tests/e2e/test_research_path.py",
     "tests/surface/test_method_errors.py",
     "tests/e2e/test_state.py",
-    "tests/e2e/",
+    "tests/e2e/test_damaged_keys.py",
     "services/gateway/tests/test_stream_fault_storm.py",
+    "tests/e2e/",
+    "tests/console/",
+    "tests/operations/test_week.py",
     "tests/operations/",
     "services/evaluator/tests/test_evaluator_crashes.py",
     "tests/surface/",
@@ -54,15 +61,9 @@ SLOW = (
     "services/journal/tests/test_journal_service.py",
     "libs/kit/tests/test_service_life.py",
 )
-# Each of these suites runs in one process, since its tests share a running stack. Of the others
-# each file does, and so do those files of a suite that have a stack of their own.
-GROUPS = (
-    "tests/e2e/test_research_path.py",
-    "tests/e2e/test_state.py",
-    "tests/e2e/",
-    "tests/operations/",
-    "tests/console/",
-)
+# The running stack that files of a suite share, by the name of its fixture. These files run in one
+# process, each other file in any.
+SHARED_STACKS = {"tests/console/": "desk", "tests/e2e/": "api", "tests/operations/": "shell"}
 FAST = ("libs/", "services/", "clients/", "tests/contract/", "tests/development/")
 
 
@@ -82,11 +83,16 @@ def pytest_configure() -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """With ``--fast``, look only where fast tests are."""
-    if not config.getoption("--fast") or collection_path.is_dir():
+    """Look only where tests of this run are: importing all others takes each process seconds."""
+    if collection_path.is_dir():
         return None
     path = collection_path.relative_to(ROOT).as_posix()
-    return True if _rank(path, FAST) is None or _rank(path, SLOW) is not None else None
+    if config.getoption("--fast") and (_rank(path, FAST) is None or _rank(path, SLOW) is not None):
+        return True
+    serial = _rank(path, SERIAL) is not None
+    return (
+        True if {"serial": not serial, "not serial": serial}.get(config.option.markexpr) else None
+    )
 
 
 # Before the hooks that deselect by -m and that make groups of marks.
@@ -98,15 +104,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         rank = _rank(_path(item), SLOW)
         return len(SLOW) if rank is None else rank
 
+    groups = groups_of((_path(item), getattr(item, "fixturenames", ())) for item in items)
     for item in items:
-        rank = _rank(_path(item), GROUPS)
-        group = _path(item) if rank is None else GROUPS[rank]
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(groups[_path(item)]))
         if _rank(_path(item), SERIAL) is not None:
             item.add_marker(pytest.mark.serial)
         if _rank(_path(item), SLOW) is not None:
             item.add_marker(pytest.mark.slow)
     items.sort(key=first)
+
+
+def groups_of(uses: Iterable[tuple[str, Collection[str]]]) -> dict[str, str]:
+    """The group of each file: its suite if a test of it uses the suite's stack, else itself.
+
+    Args:
+        uses: the path of a test and the fixtures that it uses, for each test.
+    """
+    groups: dict[str, str] = {}
+    for path, fixtures in uses:
+        groups.setdefault(path, path)
+        for suite, stack in SHARED_STACKS.items():
+            if path.startswith(suite) and stack in fixtures:
+                groups[path] = suite
+    return groups
 
 
 def _path(item: pytest.Item) -> str:

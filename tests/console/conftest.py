@@ -1,7 +1,9 @@
 """The console as a user opens it: a real stack with the paper broker, and the system's Chromium."""
 
+import fcntl
 import importlib.util
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -33,13 +35,15 @@ def console_make(folder: Path = CONSOLE) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def built() -> Path:
-    """The built console."""
+    """The built console; the first of the test processes builds it, and the others wait."""
     make = console_make()
-    try:
-        make.build(BUILD_PYTHON)
-        make.install(BUILD_PYTHON, everything=True)  # axe-core
-    except make.ConsoleError as error:
-        pytest.skip(f"THE CONSOLE CAN'T BE BUILT HERE: {error}")
+    with (Path(sys.prefix) / "console-tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            make.build(BUILD_PYTHON)
+            make.install(BUILD_PYTHON, everything=True)  # axe-core
+        except make.ConsoleError as error:
+            pytest.skip(f"THE CONSOLE CAN'T BE BUILT HERE: {error}")
     return Path(make.DIST)
 
 

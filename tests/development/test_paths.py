@@ -14,7 +14,7 @@ def lists() -> list[str]:
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return [*module.SERIAL, *module.SLOW, *module.GROUPS, *module.FAST]
+    return [*module.SERIAL, *module.SLOW, *module.SHARED_STACKS, *module.FAST]
 
 
 @pytest.mark.parametrize("pattern", lists())

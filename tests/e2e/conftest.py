@@ -147,7 +147,8 @@ def trading(stack: Stack) -> Stack:
     return stack
 
 
-@pytest.fixture(scope="session")
+# Not of the session: it would run, and cost the other tests time, until the last test ends.
+@pytest.fixture(scope="package")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack for the tests of the API: keys of every role, one CORS origin, full logs."""
     running = Stack(tmp_path_factory.mktemp("api") / "run")

@@ -31,8 +31,8 @@ from tests.e2e.attackers import ATTACKS
 from tests.e2e.conftest import ROOT, Stack
 
 SECONDS = float(os.environ.get("ATTACK_SECONDS", "4"))
-# By itself: ten thousand connections would disturb other tests.
-pytestmark = [pytest.mark.serial, pytest.mark.timeout(SECONDS + 300)]
+# By itself (see the root conftest.py): ten thousand connections would disturb other tests.
+pytestmark = pytest.mark.timeout(SECONDS + 300)
 
 ENGAGE_S = 3.0
 """The goal is 1 s; the machine is shared by the attackers and other tests."""

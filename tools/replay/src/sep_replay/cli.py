@@ -11,8 +11,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sep_fx.granularity import Granularity
 from sep_fx.instants import parse_day_or_time
-from sep_kit.settings.loading import InvalidSettingsError, load_settings, unknown_name
-from sep_kit.settings.names import unknown_names
+from sep_kit.settings.loading import load_settings
+
+from sep_replay.command_line import (
+    add_set_option,
+    given_settings,
+    report_console,
+    run_reporting_errors,
+)
 
 _EPILOG = """\
 Knobs come from the environment, as for the services, or with --set:
@@ -43,17 +49,7 @@ def main(argv: list[str] | None = None) -> int:
 
         return parity_main(given[1:])
     args = _parser().parse_args(given)
-    try:
-        return _replay(args)
-    except InvalidSettingsError as error:
-        print("The settings can't be used:", *error.faults, sep="\n  ", file=sys.stderr)
-        return 1
-    except (OSError, ValueError) as error:
-        print(f"sep-replay: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("sep-replay: interrupted; nothing was written", file=sys.stderr)
-        return 130
+    return run_reporting_errors(lambda: _replay(args))
 
 
 def _compare_main(argv: list[str]) -> int:
@@ -64,18 +60,18 @@ def _compare_main(argv: list[str]) -> int:
     parser.add_argument("b", type=Path, metavar="B")
     parser.add_argument("--json", action="store_true", help="write the result as JSON to stdout")
     args = parser.parse_args(argv)
+    return run_reporting_errors(lambda: _compare(args))
+
+
+def _compare(args: argparse.Namespace) -> int:
     from sep_replay.comparison import Run, compare, print_comparison
 
-    try:
-        a, b = Run.read(args.a), Run.read(args.b)
-    except ValueError as error:
-        print(f"sep-replay: {error}", file=sys.stderr)
-        return 1
+    a, b = Run.read(args.a), Run.read(args.b)
     found = compare(a, b)
     if args.json:
         print(json.dumps(found.as_json(), indent=1))
     else:
-        print_comparison(_console(), a, b, found)
+        print_comparison(report_console(), a, b, found)
     return 0
 
 
@@ -89,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "candles", type=Path, metavar="CATALOGUE|DIR", help="catalogue, or folder of candle files"
     )
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", type=pair)
+    add_set_option(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole decision log")
     parser.add_argument(
         "--params", type=Path, metavar="FILE",
@@ -124,15 +120,13 @@ def _replay(args: argparse.Namespace) -> int:
     from sep_replay.winners import read_winners
 
     configure_logging("replay", LogFormat.CONSOLE, "WARNING")
-    # A misspelled name in the environment may be another program's; here it was meant.
-    if unknown := unknown_names(name for name, _ in args.set):
-        raise InvalidSettingsError([unknown_name(name) for name in unknown])
+    given = given_settings(args)
     selection = Selection(
         instruments=args.instruments, granularity=args.granularity, since=args.since,
         until=args.until,
     )  # fmt: skip
     tape = read_tape(args.candles, selection, skip_bad=args.skip_bad)
-    environ = {"CANDLE_GRANULARITY": tape.granularity.value, **os.environ, **dict(args.set)}
+    environ = {"CANDLE_GRANULARITY": tape.granularity.value, **os.environ, **given}
     if environ["CANDLE_GRANULARITY"] != tape.granularity.value:
         raise ValueError(
             f"CANDLE_GRANULARITY is {environ['CANDLE_GRANULARITY']}, but the candles are "
@@ -154,7 +148,7 @@ def _replay(args: argparse.Namespace) -> int:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("replay", total=len(tape))
         journal = replay.run(lambda bars: progress.advance(task, bars))
-    print_report(_console(), journal, replay.evaluations.values())
+    print_report(report_console(), journal, replay.evaluations.values())
     if args.out is not None:
         write_run(args.out, tape, settings, journal)
     if args.json is not None:
@@ -163,25 +157,11 @@ def _replay(args: argparse.Namespace) -> int:
     return 0
 
 
-def _console() -> Console:
-    console = Console()
-    # A pipe has no width, and wrapped tables can't be compared or searched.
-    return console if console.is_terminal else Console(width=160)
-
-
 def _instant(text: str) -> int:
     try:
         return parse_day_or_time(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def pair(text: str) -> tuple[str, str]:
-    """A knob and its value."""
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
 
 
 def _amount(text: str) -> Decimal:

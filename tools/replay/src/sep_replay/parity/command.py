@@ -10,9 +10,14 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from sep_kit.settings.loading import InvalidSettingsError, load_settings, unknown_name
-from sep_kit.settings.names import unknown_names
+from sep_kit.settings.loading import load_settings
+
+from sep_replay.command_line import (
+    add_set_option,
+    given_settings,
+    report_console,
+    run_reporting_errors,
+)
 
 if TYPE_CHECKING:
     from sep_replay.parity.live_day import LiveRecords
@@ -32,21 +37,10 @@ exit codes: 0 compared · 1 not possible · 2 bad arguments
 def parity_main(argv: list[str]) -> int:
     """Run the command."""
     args = _parser().parse_args(argv)
-    try:
-        return _parity(args)
-    except InvalidSettingsError as error:
-        print("The settings can't be used:", *error.faults, sep="\n  ", file=sys.stderr)
-        return 1
-    except (OSError, ValueError) as error:
-        print(f"sep-replay: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return run_reporting_errors(lambda: _parity(args))
 
 
 def _parser() -> argparse.ArgumentParser:
-    from sep_replay.cli import pair
-
     parser = argparse.ArgumentParser(
         prog="sep-replay parity",
         description="Compare a day as it was traded with the same day replayed.",
@@ -63,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--warm-up-days", type=int, default=3, metavar="N",
         help="days before it on which gates and weights are made, without trading")  # fmt: skip
     parser.add_argument("--open-gates", action="store_true", help="as of sep-replay")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", type=pair)
+    add_set_option(parser)
     return parser
 
 
@@ -75,9 +69,7 @@ def _parity(args: argparse.Namespace) -> int:
     from sep_replay.parity.run import replay_day
 
     configure_logging("replay", LogFormat.CONSOLE, "WARNING")
-    if unknown := unknown_names(name for name, _ in args.set):
-        raise InvalidSettingsError([unknown_name(name) for name in unknown])
-    environ = {**os.environ, **dict(args.set)}
+    environ = {**os.environ, **given_settings(args)}
     live = _live(args)
     inputs = _inputs(args, live, environ)
     found = replay_day(
@@ -86,8 +78,7 @@ def _parity(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(as_json(args.day.isoformat(), found), indent=1))
     else:
-        console = Console()
-        print_divergence(console if console.is_terminal else Console(width=160), args.day, found)
+        print_divergence(report_console(), args.day, found)
     return 0
 
 
