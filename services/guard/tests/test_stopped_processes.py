@@ -22,7 +22,8 @@ from sep_testing.eventually import eventually
 from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer, free_port
 
-from .harness import WIDE_SETTINGS, Feed, log, settings_of
+from .harness import Feed, log, settings_of
+from .risk.limits import WIDE_SETTINGS
 from .test_broker_contract import TOKEN, serve_gateway, serve_paper
 from .test_guard_service import EUR, reconcile
 
