@@ -54,6 +54,7 @@ SLOW = (
     "services/gateway/tests/test_gateway_lifecycle.py",
     "libs/kit/tests/test_candle_store.py",
     "services/guard/tests/test_account_truth.py",
+    "services/guard/tests/test_stopped_processes.py",
     "services/gateway/tests/test_trade_exits.py",
     "services/gateway/tests/test_one_bad_member.py",
     "services/gateway/tests/test_own_writes.py",

@@ -14,7 +14,7 @@ from sep.ops.v1 import ops_pb2, ops_pb2_grpc
 from sep_fx.sessions import MarketCalendar
 from sep_gateway.app import build
 from sep_gateway.settings import GatewaySettings
-from sep_kit.errors import StoreUnavailableError
+from sep_kit.errors import PeerUnavailableError, StoreUnavailableError
 from sep_kit.grpc.client import call
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
@@ -52,7 +52,9 @@ class Gateway:
 
     async def described(self) -> bool:
         """Whether the broker has described the account: until then entries are refused."""
-        return bool(await self.metrics("sep_account_unsupported{"))
+        with suppress(PeerUnavailableError):  # of a machine that is busy
+            return bool(await self.metrics("sep_account_unsupported{"))
+        return False
 
     async def serves(self) -> bool:
         """Whether its health check reports SERVING."""

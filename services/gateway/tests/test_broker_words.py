@@ -70,7 +70,7 @@ async def test_error_of_a_read_has_the_brokers_words(answer: Answer, status: int
     assert str(status) in str(failure.value)
 
 
-@pytest.mark.parametrize("status", [400, 404, 500, 503])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 503])
 async def test_result_of_an_order_has_the_brokers_words(answer: Answer, status: int) -> None:
     broker = await answer(status, b'{"errorMessage": "Insufficient authorization."}')
     for result in (
@@ -85,7 +85,7 @@ async def test_result_of_an_order_has_the_brokers_words(answer: Answer, status: 
             assert "Insufficient authorization." in result.reason
 
 
-@pytest.mark.parametrize("status", [401, 403, 429])
+@pytest.mark.parametrize("status", [405, 429])
 async def test_order_refused_for_another_reason_than_itself_has_the_words(
     answer: Answer, status: int
 ) -> None:

@@ -281,21 +281,24 @@ async def test_entries_that_the_broker_refuses_lock_the_instrument_and_keep_its_
         assert all(r["message"] or r["reason"] for r in orders)
 
 
-async def test_refusals_that_are_in_no_ledger_lock_the_instrument_too(open_stack: Any) -> None:
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+async def test_refusals_that_are_in_no_ledger_lock_the_instrument_too(
+    open_stack: Any, status: int
+) -> None:
     """As a token that may read and not trade is refused: with words, without a transaction."""
     async with open_stack(RISK_MAX_EQUAL_REJECTS="3") as stack:
-        stack.paper.faults.add({"kind": "status", "status": 400, "path": "orders$"})
+        stack.paper.faults.add({"kind": "status", "status": status, "path": "orders$"})
         await stack.enter()
         for _ in range(4):
             done = (await stack.cycle(EUR_USD=0.10))[EUR]
         assert "RISK_REJECTS" in done.action.reasons, done.action
         orders = [r for r in await full_log(stack.store) if r["event"] == "order"]
-        assert [(r["outcome"], r["reason"]) for r in orders] == [("REJECTED", "HTTP_400")] * 3
+        assert [(r["outcome"], r["reason"]) for r in orders] == [("REJECTED", f"HTTP_{status}")] * 3
         (words,) = {r["message"] for r in orders}
         assert words
         # The lock says them too: a status alone does not say what to do.
         locks = [r for r in await full_log(stack.store) if r.get("cause") == "rejects"]
-        assert all(f"HTTP_400 ({words})" in r["reason"] for r in locks), locks
+        assert all(f"HTTP_{status} ({words})" in r["reason"] for r in locks), locks
         assert locks
 
 

@@ -1,4 +1,4 @@
-"""Guard and gateway as processes of their own, stopped or killed between an order and its answer."""
+"""Guard and gateway as processes, stopped or killed between an order and its answer."""
 
 import asyncio
 import os
@@ -22,12 +22,14 @@ from sep_testing.eventually import eventually
 from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer, free_port
 
-from .harness import WIDE_SETTINGS, Feed, log, settings_of
+from .harness import Feed, log, settings_of
+from .risk.limits import WIDE_SETTINGS
 from .test_broker_contract import TOKEN, serve_gateway, serve_paper
-from .test_guard_service import EUR, JPY, reconcile
+from .test_guard_service import EUR, reconcile
 
 MAX_AGE_S = 5
-BOTH = {"HOTBAND_PAIRS": f"{EUR},{JPY}"}
+# Prices of both are near the one that the feed writes.
+BOTH = {"HOTBAND_PAIRS": f"{EUR},GBP_USD"}
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -39,7 +41,7 @@ async def process(
     with output.open("ab") as log_file:
         started = await asyncio.create_subprocess_exec(
             sys.executable, "-m", module,
-            env={"PATH": os.environ["PATH"], **BOTH, **environment},
+            env={"PATH": os.environ["PATH"], "API_ACCESS": "open", **BOTH, **environment},
             stdout=log_file, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
     try:
@@ -81,7 +83,9 @@ async def test_an_entry_that_a_stopped_guard_sends_when_it_goes_on_is_refused(
     feed = Feed(store, SystemClock())
     async with (
         serve_paper(TOKEN) as paper,
-        serve_gateway(shared_valkey, paper, ORDER_MAX_AGE_SEC=str(MAX_AGE_S)) as gateway,
+        serve_gateway(
+            shared_valkey, paper, **BOTH, ORDER_MAX_AGE_SEC=str(MAX_AGE_S)
+        ) as gateway,
         process(
             "sep_guard", tmp_path / "guard.log",
             **{**WIDE_SETTINGS, "GRPC_LISTEN": address, "GATEWAY_ADDR": gateway,
@@ -91,7 +95,7 @@ async def test_an_entry_that_a_stopped_guard_sends_when_it_goes_on_is_refused(
         grpc.aio.insecure_channel(address) as channel,
     ):  # fmt: skip
         await eventually(lambda: store.exists(keys.ALLOC_BUDGET), within_s=90)
-        await feed.all_clear(EUR_USD=0.10, USD_JPY=0.10)
+        await feed.all_clear(EUR_USD=0.10, GBP_USD=0.10)
         arrived = late(paper, 2.0)
         stub = guard_pb2_grpc.GuardServiceStub(channel)
         cycle = asyncio.create_task(reconcile(stub))
@@ -120,9 +124,14 @@ async def test_an_entry_that_a_stopped_guard_sends_when_it_goes_on_is_refused(
 async def test_an_order_during_which_the_gateway_is_killed_is_settled_and_not_doubled(
     store: Valkey, shared_valkey: ValkeyServer, tmp_path: Path, arrives: bool
 ) -> None:
-    """Either the broker accepts it when the gateway is dead, or it never does."""
+    """Either the broker has filled it and the gateway dies before it reads so, or it never will."""
     address = f"127.0.0.1:{free_port()}"
     feed = Feed(store, SystemClock())
+    keys_dir = tmp_path / "keys"
+    keys_dir.mkdir()
+    key = keys_dir / "internal.guard"
+    key.write_text("0123456789" * 4)
+    key.chmod(0o600)
 
     async with serve_paper(TOKEN) as paper:
 
@@ -131,13 +140,14 @@ async def test_an_order_during_which_the_gateway_is_killed_is_settled_and_not_do
                 "sep_gateway", tmp_path / "gateway.log", GRPC_LISTEN=address,
                 VALKEY_URL=shared_valkey.url, OANDA_API_URL=paper.url,
                 OANDA_STREAM_URL=paper.url, OANDA_API_TOKEN=TOKEN, OANDA_TIMEOUT_SEC="5",
-                CANDLE_BACKFILL_DAYS="0.02",
+                CANDLE_BACKFILL_DAYS="0.02", API_KEYS_DIR=str(keys_dir),
             )  # fmt: skip
 
         # One step to the target, so that a second entry would be a double one.
         settings = settings_of(
             shared_valkey.url, **BOTH, GATEWAY_ADDR=address, PM_RECONCILE_SEC="3600",
-            PM_RAMP_STEP_PCT="1",
+            PM_RAMP_STEP_PCT="1", API_KEYS_DIR=str(keys_dir), API_ACCESS="open",
+            EDGE_WRITE_LIMIT="10000",
         )  # fmt: skip
         async with (
             running_service("guard", settings, build) as guard,
@@ -154,6 +164,10 @@ async def test_an_order_during_which_the_gateway_is_killed_is_settled_and_not_do
                     arrived = lambda: fault.id not in [f.id for f in paper.faults.faults]  # noqa: E731
                 cycle = asyncio.create_task(reconcile(stub))
                 await eventually(arrived)
+                if arrives:
+                    # What the broker answers stays unread.
+                    os.kill(first.pid, signal.SIGSTOP)
+                    await eventually(lambda: fills(paper))
                 os.kill(first.pid, signal.SIGKILL)
                 action = (await cycle)[EUR]
                 assert action.order_state == "UNKNOWN", action

@@ -50,7 +50,8 @@ Json = dict[str, Any]
 
 _HEARTBEAT_TIMEOUT_S = 2.0
 _NOT_FOUND = 404
-_BAD_REQUEST = 400
+# Statuses that refuse an order itself. A token may be allowed to read and not to trade.
+_REFUSES_ORDER = (400, 401, 403, 404)
 
 
 class OandaBroker:
@@ -199,7 +200,7 @@ class OandaBroker:
                 message=error.words,
             )
         except RefusedError as error:
-            if error.status not in (_BAD_REQUEST, _NOT_FOUND):
+            if error.status not in _REFUSES_ORDER:
                 raise
             try:
                 return rejected_result(request, error)

@@ -165,7 +165,7 @@ def stop_result(request: TradeRequest, response: Json) -> OrderResult:
 
 
 def rejected_result(request: TradeRequest, error: RefusedError) -> OrderResult:
-    """The result of a request that the broker refused with 400 or 404."""
+    """The result of a request that the broker refused with a status of 400 to 404."""
     last = last_transaction(error.body)
     entry = next(
         (error.body[key] for key in _reject_names(request.prefix) if key in error.body), None
