@@ -12,9 +12,10 @@ import pytest
 from sep_kit.death_signal import dying_with_us
 from sep_testing.eventually import eventually
 
+# The signal may come while "started" is being printed, and print is not reentrant.
 NAMES_ITS_SIGNAL = """
-import signal, sys, time
-signal.signal(signal.SIGTERM, lambda *_: (print("terminated", flush=True), sys.exit()))
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b"terminated\\n"), sys.exit()))
 print("started", flush=True)
 time.sleep(600)
 """
