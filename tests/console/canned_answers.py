@@ -25,6 +25,7 @@ def answers() -> dict[str, Answer]:
     return {
         "GET /api/status": _status(),
         "GET /api/kill-switch": {**SWITCHED[-1], "ts_ms": NOW_MS - 3_600_000},
+        "GET /api/settings": _settings(),
         "GET /api/pairs": {"pairs": [{**_pair(n), "instrument": n} for n in PAIRS]},
         "GET /api/ranking/active": {"ranking": [_ranked(i, n) for i, n in enumerate(PAIRS)]},
         "GET /api/coherence/status": _coherence,
@@ -229,6 +230,22 @@ def _parameters(name: str) -> Json:
     values = {"c_min": 0.55, "max_rupture": 0.6, "max_entropy": 0.75, "min_stability": 0.4}
     promoted = {"change": CHANGE} if name == "EUR_USD" else {}
     return {"instrument": name, "values": values, "digest": "0" * 16, **promoted}
+
+
+def _settings() -> Json:
+    return {
+        "settings": [
+            {"name": "ALLOC_TOP_K", "value": "3", "default": "3", "services": ["allocator"],
+             "description": "How many instruments have a weight."},
+            {"name": "KILL_SWITCH", "value": "0", "default": "1", "services": ["guard"],
+             "changed": True, "description": "The initial state of the kill switch."},
+            {"name": "OANDA_API_TOKEN", "secret": True, "changed": True, "services": ["gateway"],
+             "description": "The broker's token."},
+            {"name": "RISK_MAX_DRAWDOWN_PCT", "value": "6", "default": "6", "services": ["guard"],
+             "description": "Loss since the highest NAV, in percent, at which the breaker trips."},
+        ],
+        "missing": [{"service": "journal", "reason": "PEER_UNAVAILABLE"}],
+    }  # fmt: skip
 
 
 def _account() -> Json:

@@ -263,7 +263,9 @@ def test_a_stream_of_events_that_broke_continues_where_it_was(
     assert set(canned.resumed[1:]) == {"0", str(len(canned.happened) - 1)}
 
 
-def test_the_audit_says_who_changed_what(look: Open, canned: CannedStack) -> None:
+def test_the_system_view_has_the_settings_in_force_and_says_who_changed_what(
+    look: Open, canned: CannedStack
+) -> None:
     screen = look("system")
     audit = screen.page.get_by_role("region", name="Changes, newest first")
     expect(screen.page.get_by_role("region", name="Safety")).to_contain_text("live")
@@ -280,6 +282,13 @@ def test_the_audit_says_who_changed_what(look: Open, canned: CannedStack) -> Non
         ("ann", "promoted 2026-03-07-m5"),
     ):
         expect(audit.get_by_role("row").filter(has_text=what)).to_contain_text(who)
+    settings = screen.page.get_by_role("region", name="Settings in force")
+    rows = screen.page.get_by_role("region", name="Settings, by name").get_by_role("row")
+    expect(rows).to_have_count(3)  # Those that differ from their default.
+    expect(rows.filter(has_text="OANDA_API_TOKEN")).to_contain_text("set, not shown")
+    expect(settings).to_contain_text("journal did not answer (PEER_UNAVAILABLE)")
+    settings.get_by_label("Search").fill("drawdown")
+    expect(rows).to_have_count(2)
     audit.get_by_role("link", name="USD_TRY unlocked").click()
     expect(screen.page.get_by_role("heading", name="One decision")).to_be_visible()
 

@@ -16,6 +16,7 @@ import { following, type Following } from "../store/events.ts";
 import { useRead } from "../store/readings.ts";
 import { useLastLive } from "../store/stream.ts";
 import { Audit } from "./system_audit.tsx";
+import { Settings } from "./system_settings.tsx";
 
 const STATES: Readonly<Record<PartHealth["state"], readonly [tone: "good" | "caution" | "bad" | "unknown", text: string]>> = {
   PART_STATE_SERVING: ["good", "serving"],
@@ -84,6 +85,7 @@ export function System(): JSX.Element {
         </Panel>
       </div>
       <Audit />
+      <Settings />
     </>
   );
 }
