@@ -73,6 +73,19 @@ test("a closed gate fails the gate group with its reasons in words", () => {
   assert.deepEqual(row?.remedies, ["its gate opens, now closed: backtest profit below the floor"]);
 });
 
+test("an open gate without a weight is a matter of rank", () => {
+  const ranked = { instrument: "A_A", eligible: true, gate_reasons: [] } as unknown as RankedInstrument;
+  const rows = [readiness("A_A", check("NO_WEIGHT", false, "missing", "> 0"))];
+  assert.match(whyRows(rows, [ranked])[0]?.remedies[0] ?? "", /others score higher/);
+  assert.match(whyRows(rows, [])[0]?.remedies[0] ?? "", /its gate opens/);
+});
+
+test("a computed limit is shown with six digits, a price with all of its own", () => {
+  const [row] = whyRows([readiness("A_A", check("STOP_TOO_CLOSE", true, "spread 0.020", "spread <= 0.0352251817537"))], []);
+  const [shown] = row?.cells.get("signal")?.checks ?? [];
+  assert.deepEqual([shown?.observed, shown?.allowed], ["spread 0.020", "spread <= 0.0352252"]);
+});
+
 test("a group that was not reported is unknown, not passed", () => {
   const [row] = whyRows([readiness("A_A", check("KILL_SWITCH", true, "off", "off"))], []);
   assert.equal(row?.cells.get("margin")?.verdict, "unknown");

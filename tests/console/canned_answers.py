@@ -24,7 +24,8 @@ def answers() -> dict[str, Answer]:
     """Every route that the console reads."""
     return {
         "GET /api/status": _status(),
-        "GET /api/kill-switch": {"kill_switch": False, "reason": "morning", "actor": "ann"},
+        "GET /api/kill-switch": {**SWITCHED[-1], "ts_ms": NOW_MS - 3_600_000},
+        "GET /api/settings": _settings(),
         "GET /api/pairs": {"pairs": [{**_pair(n), "instrument": n} for n in PAIRS]},
         "GET /api/ranking/active": {"ranking": [_ranked(i, n) for i, n in enumerate(PAIRS)]},
         "GET /api/coherence/status": _coherence,
@@ -54,6 +55,20 @@ def answers() -> dict[str, Answer]:
     }  # fmt: skip
 
 
+SWITCHED = (
+    {"kill_switch": True, "reason": "payrolls", "actor": "ann"},
+    {"kill_switch": False, "reason": "payrolls are out", "actor": "ann"},
+)
+"""Changes of the kill switch, an hour apart, oldest first."""
+RISK_EVENTS = {
+    "LOCKED": (30, "USD_TRY", "spread at the weekend", "ben"),
+    "UNLOCKED": (26, "USD_TRY", "the week has begun", "ben"),
+    "BREAKER_TRIPPED": (50, "", "daily loss of 2.1 percent of NAV", "breaker"),
+    "BREAKER_ACKNOWLEDGED": (48, "", "looked at every trade", "ann"),
+}
+"""Kinds of risk events: hours ago, instrument, reason and who."""
+
+
 def events() -> list[Json]:
     """The last manifold of each instrument."""
     metrics = {"coherence": 0.62, "stability": 0.55, "entropy": 0.41, "rupture": 0.2}
@@ -67,8 +82,13 @@ def events() -> list[Json]:
 
 
 def happened() -> list[Json]:
-    """Events before the tab was opened: the gate of EUR_USD opens and closes again."""
-    return [
+    """Events before the tab was opened: the gate of EUR_USD opens and closes again, and the kill
+    switch is engaged and released."""
+    switched = [
+        {"ts_ms": NOW_MS - (2 - n) * 3_600_000, "kind": "kill_switch", "data": json.dumps(change)}
+        for n, change in enumerate(SWITCHED)
+    ]
+    return switched + [
         {
             "ts_ms": NOW_MS - minutes * 60_000, "kind": "flip", "instrument": name,
             "data": json.dumps({"gate": gate}),
@@ -210,6 +230,22 @@ def _parameters(name: str) -> Json:
     values = {"c_min": 0.55, "max_rupture": 0.6, "max_entropy": 0.75, "min_stability": 0.4}
     promoted = {"change": CHANGE} if name == "EUR_USD" else {}
     return {"instrument": name, "values": values, "digest": "0" * 16, **promoted}
+
+
+def _settings() -> Json:
+    return {
+        "settings": [
+            {"name": "ALLOC_TOP_K", "value": "3", "default": "3", "services": ["allocator"],
+             "description": "How many instruments have a weight."},
+            {"name": "KILL_SWITCH", "value": "0", "default": "1", "services": ["guard"],
+             "changed": True, "description": "The initial state of the kill switch."},
+            {"name": "OANDA_API_TOKEN", "secret": True, "changed": True, "services": ["gateway"],
+             "description": "The broker's token."},
+            {"name": "RISK_MAX_DRAWDOWN_PCT", "value": "6", "default": "6", "services": ["guard"],
+             "description": "Loss since the highest NAV, in percent, at which the breaker trips."},
+        ],
+        "missing": [{"service": "journal", "reason": "PEER_UNAVAILABLE"}],
+    }  # fmt: skip
 
 
 def _account() -> Json:
@@ -381,6 +417,8 @@ def _trade(number: int) -> dict[str, Any]:
 
 
 def _decisions(query: Mapping[str, str]) -> Json:
+    if query.get("kind") in RISK_EVENTS:
+        return {"decisions": [_risk_event(query["kind"])]}
     found = []
     for index in range(120):
         refused = index % 4 != 0
@@ -401,7 +439,18 @@ def _decisions(query: Mapping[str, str]) -> Json:
     return page | ({"next_page_token": f"{start + size}-0"} if len(found) > start + size else {})
 
 
+def _risk_event(kind: str) -> Json:
+    ago, instrument, reason, _ = RISK_EVENTS[kind]
+    return {
+        "id": f"r-{kind}", "ts_ms": NOW_MS - ago * 3_600_000, "event": "risk", "kind": kind,
+        "instrument": instrument, "reasons": [reason], "count": 1,
+    }  # fmt: skip
+
+
 def _decision(query: Mapping[str, str]) -> Json:
+    if (kind := query["id"].removeprefix("r-")) in RISK_EVENTS:
+        record = json.dumps({"event": "risk", "kind": kind, "actor": RISK_EVENTS[kind][-1]})
+        return {"decisions": [_risk_event(kind)], "records": [record]}
     number = int(query["id"].lstrip("dx"))
     spread = f"{number / 10}"
     record = (

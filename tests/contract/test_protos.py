@@ -17,6 +17,7 @@ OWN = [file for file in CONTRACT.file if file.name.startswith("sep/")]
 ROUTES = {
     "GET /health",
     "GET /api/status",
+    "GET /api/settings",
     "GET /api/pairs",
     "GET /api/ranking/active",
     "GET /api/risk/allocation-status",

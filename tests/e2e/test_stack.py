@@ -84,6 +84,7 @@ async def test_metrics_gates_weights_and_a_filled_order_within_two_minutes(
 
 ROUTES = {
     "/api/status": {"version", "modes", "broker", "freshness", "leases"},
+    "/api/settings": {"settings"},
     "/api/pairs": {"pairs"},
     "/api/ranking/active": {"ranking"},
     "/api/risk/allocation-status": {"weights", "total_allocation", "top_k", "held"},

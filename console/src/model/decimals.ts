@@ -8,6 +8,11 @@ export function grouped(text: string | undefined): string {
   return `${sign ? "−" : ""}${(whole ?? "").replace(/\B(?=(\d{3})+$)/g, " ")}${fraction ?? ""}`;
 }
 
+/** The same with four decimals at most, cut off: what the stack computes has more than the broker's amounts. */
+export function cut(text: string | undefined): string {
+  return grouped(text?.replace(/(\.\d{4})\d+$/, "$1"));
+}
+
 /** The same with a plus where it is above 0. */
 export function signed(text: string | undefined): string {
   const shown = grouped(text);
@@ -38,7 +43,7 @@ export function percent(share: number | undefined, decimals = 1): string {
 /** A number with so many significant digits. */
 export function figure(value: number | undefined, digits = 3): string {
   if (value === undefined || !Number.isFinite(value)) return "–";
-  return String(Number(value.toPrecision(digits)));
+  return grouped(String(Number(value.toPrecision(digits))));
 }
 
 function parse(text: string): { digits: bigint; scale: number } {

@@ -5,7 +5,7 @@ import { duration } from "./times.ts";
 
 const HOUR_MS = 3_600_000;
 
-export const KINDS = ["ENTRY", "REDUCTION", "REFUSAL", "ORDER", "DRAIN", "FLATTEN", "STOP"] as const;
+export const KINDS = ["ENTRY", "REDUCTION", "REFUSAL", "ORDER", "DRAIN", "FLATTEN", "STOP", "LOCKED", "UNLOCKED", "BREAKER_TRIPPED", "BREAKER_ACKNOWLEDGED"] as const;
 
 export const SPANS = [
   { name: "1h", title: "1 hour", hours: 1 },

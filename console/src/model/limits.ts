@@ -17,6 +17,13 @@ const TITLES: Readonly<Record<string, string>> = {
   reference_price: "Price collar",
 };
 
+/** Units of the API as a trader writes them; what the title says already is left out. */
+const UNITS: Readonly<Record<string, string>> = {
+  "percent of NAV": " % of NAV",
+  "basis points": " bps",
+  "entries an hour": "",
+};
+
 export interface ShownLimit {
   readonly name: string;
   readonly title: string;
@@ -34,7 +41,7 @@ export function limitOf(limit: RiskLimit): ShownLimit {
   return {
     name: limit.limit,
     title: TITLES[limit.limit] ?? limit.limit.replaceAll("_", " "),
-    value: `${observed} of ${figure(limit.allowed)} ${limit.unit}${subject}`,
+    value: `${observed} of ${figure(limit.allowed)}${UNITS[limit.unit] ?? ` ${limit.unit}`}${subject}`,
     used: limit.headroom === undefined ? undefined : 1 - limit.headroom,
     tone: toneOf(limit),
     state: limit.state,

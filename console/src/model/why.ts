@@ -26,6 +26,9 @@ export interface Row {
 
 const DIRECTIONS: Readonly<Record<string, string>> = { "1": "long", "-1": "short" };
 
+/** Its gate is open, so that its rank alone keeps it from a weight. */
+const RANKS_LOW = "the allocator selects it: its gate is open, others score higher";
+
 /** One row an instrument, those that could enter first, then by the number of failed checks. */
 export function whyRows(readiness: readonly Readiness[], ranking: readonly RankedInstrument[]): Row[] {
   const ranked = new Map(ranking.map((r) => [r.instrument, r]));
@@ -54,7 +57,7 @@ function rowOf(readiness: Readiness, ranked: RankedInstrument | undefined): Row 
     gateReasons,
     score: ranked?.score,
     session: ranked?.session,
-    remedies: remediesOf(failed, gateReasons),
+    remedies: remediesOf(failed, gateReasons, ranked?.eligible === true),
   };
 }
 
@@ -64,8 +67,11 @@ function cellOf(checks: readonly Check[]): Cell {
   return { verdict: checks.every((c) => c.passed) ? "pass" : "fail", checks: sorted };
 }
 
-function remediesOf(failed: readonly Check[], gateReasons: readonly string[]): string[] {
-  const found = failed.filter((c) => c.remedy).map((c) => (c.distance ? `${c.remedy} (${c.distance})` : c.remedy));
+function remediesOf(failed: readonly Check[], gateReasons: readonly string[], gateOpen: boolean): string[] {
+  const found = failed
+    .map((c) => (c.reason === "NO_WEIGHT" && gateOpen ? { ...c, remedy: RANKS_LOW } : c))
+    .filter((c) => c.remedy)
+    .map((c) => (c.distance ? `${c.remedy} (${c.distance})` : c.remedy));
   const gate = gateReasons.map((r) => `its gate opens, now closed: ${GATE_REASONS[r] ?? r}`);
   return [...new Set([...found, ...gate])];
 }

@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type uPlot from "uplot";
 import type { ChartPoint } from "../model/results.ts";
+import { grouped } from "../model/decimals.ts";
 import { zoneShift } from "../model/times.ts";
 import { useCell } from "../store/cell.ts";
 import { theme, zone } from "../store/preferences.ts";
@@ -72,14 +73,16 @@ function fromZero(low: number, high: number): [number, number] {
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 const MINUTE = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
 
+const SECOND = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: "UTC" });
+
 /** A time of the axis, which is shifted to the operator's zone; its day where steps are days. */
 function timeOf(seconds: number, step: number): string {
-  return (step >= 86_400 ? DAY : MINUTE).format(seconds * 1000);
+  return (step >= 86_400 ? DAY : step >= 60 ? MINUTE : SECOND).format(seconds * 1000);
 }
 
 function options(Plot: typeof uPlot, width: number, kind: ChartKind, percent: boolean): uPlot.Options {
   const axis = { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
-  const text = (value: number): string => (percent ? `${Number((value * 100).toPrecision(3))} %` : value.toLocaleString("en"));
+  const text = (value: number): string => (percent ? `${Number((value * 100).toPrecision(3))} %` : grouped(String(Number(value.toPrecision(9)))));
   return {
     width,
     height: HEIGHT,
@@ -101,6 +104,6 @@ function options(Plot: typeof uPlot, width: number, kind: ChartKind, percent: bo
         ...(kind === "bars" ? { paths: Plot.paths.bars?.({ size: [0.7, WIDEST_BAR] }) } : {}),
       },
     ],
-    axes: [{ ...axis, values: (_, splits, __, ___, step) => splits.map((s) => timeOf(s, step)) }, { ...axis, size: 84, values: (_, splits) => splits.map(text) }],
+    axes: [{ ...axis, size: 28, space: 64, values: (_, splits, __, ___, step) => splits.map((s) => timeOf(s, step)) }, { ...axis, size: 84, values: (_, splits) => splits.map(text) }],
   };
 }

@@ -10,7 +10,7 @@ import { changedBy, EVENT_READS, MissedEvents } from "../model/events.ts";
 import { Cell } from "./cell.ts";
 import { stackTime } from "./clock.ts";
 import { Connection, type StreamState } from "./connection.ts";
-import { noteEvent } from "./flips.ts";
+import { noteEvent } from "./past_events.ts";
 import { eventsOpen, type Read, refresh } from "./readings.ts";
 
 const PATH = "/api/events";

@@ -11,6 +11,7 @@ import { type Reading, Resource } from "./resource.ts";
 
 const EVERY_MS = {
   "/api/status": 3_000,
+  "/api/settings": 60_000,
   "/api/kill-switch": 3_000,
   "/api/oanda/account": 5_000,
   "/api/oanda/positions": 5_000,

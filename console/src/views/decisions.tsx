@@ -128,11 +128,19 @@ export function Reasons({ of }: { of: readonly string[] }): JSX.Element {
       {of.map((reason, index) => (
         <span key={reason} title={reason}>
           {index ? ", " : ""}
-          {titleOf(reason) === reason ? wordsOf(reason) : titleOf(reason)}
+          {reasonText(reason)}
         </span>
       ))}
     </>
   );
+}
+
+/** A reason in words. Those of a risk event are sentences already. */
+function reasonText(reason: string): string {
+  const title = titleOf(reason);
+  if (title !== reason || !/^[A-Z0-9_]+$/.test(reason)) return title;
+  const words = wordsOf(reason);
+  return words.slice(0, 1).toUpperCase() + words.slice(1);
 }
 
 /** Its kind, which leads to its inputs. */

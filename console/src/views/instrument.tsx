@@ -18,7 +18,7 @@ import { Empty, Mark } from "../parts/states.tsx";
 import { Table } from "../parts/table.tsx";
 import { useCell } from "../store/cell.ts";
 import { openDialog } from "../store/dialog.ts";
-import { useFlips } from "../store/flips.ts";
+import { usePastEvents } from "../store/past_events.ts";
 import { zone } from "../store/preferences.ts";
 import { eventsOpen, useRead } from "../store/readings.ts";
 import { samples, useLive } from "../store/stream.ts";
@@ -95,7 +95,7 @@ function Chart({ instrument }: { instrument: string }): JSX.Element {
     () => fillsOf(own, journal.data?.trades ?? [], bars, where),
     [own, journal.data, bars, where],
   );
-  const { flips, past } = useFlips();
+  const { events: flips, past } = usePastEvents("flip");
   const gate = useMemo(() => gateFlipsOf(instrument, flips, bars, where), [instrument, flips, bars, where]);
   const events = useCell(eventsOpen);
   const session = useRead("/api/pairs").data?.pairs.find((p) => p.instrument === instrument)?.session;

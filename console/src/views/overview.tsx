@@ -2,15 +2,14 @@
 
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
-import type { GetBudgetResponse, GetRiskLimitsResponse, Pair } from "../../gen/api.ts";
+import type { GetBudgetResponse, GetRiskLimitsResponse } from "../../gen/api.ts";
 import { heldOf } from "../model/account.ts";
-import { grouped, percent, signed } from "../model/decimals.ts";
+import { cut, grouped, percent, signed } from "../model/decimals.ts";
 import { limitOf } from "../model/limits.ts";
 import { factName, type Notice, noticesOf } from "../model/notices.ts";
 import { dayPoints, lastDays, navCurve, startOf } from "../model/results.ts";
 import { linkTo } from "../model/route.ts";
 import { verdictOf } from "../model/verdict.ts";
-import { Until } from "../parts/age.tsx";
 import { Amount } from "../parts/amount.tsx";
 import { Facts } from "../parts/facts.tsx";
 import { Meter } from "../parts/meter.tsx";
@@ -21,10 +20,13 @@ import { TimeChart } from "../parts/time_chart.tsx";
 import { now } from "../store/clock.ts";
 import { navPoints, noteNav } from "../store/nav_history.ts";
 import { useRead } from "../store/readings.ts";
+import { MarketHours } from "./market_hours.tsx";
+
+/** Less of NAV than this, in seconds, is no curve yet. */
+const SHORTEST_CURVE_S = 60;
 
 export function Overview(): JSX.Element {
   const limits = useRead("/api/risk/limits");
-  const pairs = useRead("/api/pairs");
   const budget = useRead("/api/risk/budget");
   return (
     <>
@@ -40,9 +42,7 @@ export function Overview(): JSX.Element {
         <Panel title="Risk limits" of={[limits]}>
           {limits.data && <Limits of={limits.data} />}
         </Panel>
-        <Panel title="Market hours" of={[pairs]}>
-          {pairs.data && <Hours of={pairs.data.pairs} />}
-        </Panel>
+        <MarketHours />
       </div>
     </>
   );
@@ -93,7 +93,7 @@ function Account(): JSX.Element {
               ["Realised, all time", <Amount key="r" text={data.pl} />],
               ["Balance", grouped(data.balance)],
               ["Loss since 17:00 New York", shown?.value ?? "–"],
-              ["Way to margin closeout", percent(Number(data.margin_closeout_percent))],
+              ["Margin closeout (at 100 %)", percent(Number(data.margin_closeout_percent))],
             ]}
           />
         </>
@@ -120,7 +120,7 @@ function Curve(): JSX.Element {
           ["Yesterday", yesterday ? <Amount key="y" text={yesterday.day.pl} /> : without ? "–" : "no whole day yet"],
         ]}
       />
-      {first && last && curve.length > 1 && (
+      {first && last && last.time - first.time >= SHORTEST_CURVE_S && (
         <TimeChart label={`NAV from ${first.value} to ${last.value}`} points={curve} kind="line" />
       )}
       {days.length > 1 && (
@@ -147,10 +147,10 @@ function Exposure({ budget }: { budget: GetBudgetResponse }): JSX.Element {
       />
       <Facts
         of={[
-          ["Margin used", grouped(budget.margin_used)],
-          ["Margin available", grouped(budget.margin_available)],
-          ["Budget for new positions", grouped(budget.budget)],
-          ["Cap of one instrument", grouped(budget.per_instrument_cap)],
+          ["Margin used", cut(budget.margin_used)],
+          ["Margin available", cut(budget.margin_available)],
+          ["Budget for new positions", cut(budget.budget)],
+          ["Cap of one instrument", cut(budget.per_instrument_cap)],
           [
             "Margin gate",
             <>
@@ -206,53 +206,6 @@ function HeldNow(): JSX.Element {
   );
 }
 
-function Hours({ of }: { of: readonly Pair[] }): JSX.Element {
-  const open = of.filter((p) => p.open).length;
-  return (
-    <>
-      <p>
-        {open ? `${open} of ${of.length} open` : "The market is closed. Ages grow until it opens; that is as it should be."}
-      </p>
-      <Table
-        caption="Market hours"
-        rows={of}
-        keyOf={(p) => p.instrument}
-        columns={[
-          { title: "Instrument", cell: (p) => p.instrument },
-          {
-            title: "State",
-            cell: (p) => (
-              <span class="num">
-                <Mark tone={p.open ? "good" : "unknown"} /> {p.open ? "open" : "closed"}
-              </span>
-            ),
-          },
-          { title: "Sessions", cell: (p) => p.session?.active.join(", ") || "–" },
-          { title: "Next", num: true, cell: (p) => <Next pair={p} /> },
-        ]}
-      />
-    </>
-  );
-}
-
-function Next({ pair: { session } }: { pair: Pair }): JSX.Element {
-  if (session?.closes_at_ms !== undefined) {
-    return (
-      <>
-        closes in <Until ms={session.closes_at_ms} />
-      </>
-    );
-  }
-  if (session?.opens_at_ms !== undefined) {
-    return (
-      <>
-        opens in <Until ms={session.opens_at_ms} />
-      </>
-    );
-  }
-  return <>{session?.open ? "always open" : "–"}</>;
-}
-
 function Notices(): JSX.Element {
   const status = useRead("/api/status");
   const limits = useRead("/api/risk/limits");
@@ -269,7 +222,7 @@ function Notices(): JSX.Element {
   const oldest = oldestFact(status.data?.freshness ?? []);
   return (
     <Panel title="Needs attention" of={[status]} aside={<a href={linkTo("system")}>System</a>}>
-      {found.length ? <NoticeList of={found} /> : <Empty>Nothing.</Empty>}
+      {found.length ? <NoticeList of={found} /> : <Empty>Nothing needs an operator.</Empty>}
       <p class="dim">{oldest}</p>
     </Panel>
   );

@@ -2,19 +2,19 @@
 
 import type { JSX } from "preact";
 import { Panel } from "../parts/panel.tsx";
-import { Facts } from "../parts/facts.tsx";
+import { Table } from "../parts/table.tsx";
 import { ParameterChanges, Parameters } from "./research_parameters.tsx";
 
 const COMMANDS: ReadonlyArray<readonly [command: string, what: string]> = [
-  ["make research", "installs the research commands"],
-  ["sep-data pull · sep-data import csv FILES --out CATALOGUE", "candles from the gateway or from files"],
-  ["sep-data check CATALOGUE", "what is wrong with them"],
+  ["make research", "Install the research commands"],
+  ["sep-data pull · sep-data import csv FILES --out CATALOGUE", "Get candles from the gateway or from files"],
+  ["sep-data check CATALOGUE", "Find what is wrong with them"],
   [
     "sep-research sweep CATALOGUE --grid YAML --walk-forward 60d/30d --embargo 1d --null 99 --out RUN",
-    "tries parameters out of sample, and against null runs",
+    "Try parameters out of sample, and against null runs",
   ],
-  ["RUN/report.html", "folds, heatmaps and the verdict of a run; open it in a browser"],
-  ["sep-params promote RUN INSTRUMENT --reason TEXT", "puts the winner of a run into force"],
+  ["RUN/report.html", "See folds, heatmaps and the verdict of a run, in a browser"],
+  ["sep-params promote RUN INSTRUMENT --reason TEXT", "Put the winner of a run into force"],
 ];
 
 export function Research(): JSX.Element {
@@ -30,7 +30,15 @@ export function Research(): JSX.Element {
         </p>
       </div>
       <Panel title="What to run" of={[]}>
-        <Facts of={COMMANDS.map(([command, what]) => [what, <code key={command}>{command}</code>] as const)} />
+        <Table
+          caption="Commands of research"
+          rows={COMMANDS}
+          keyOf={([command]) => command}
+          columns={[
+            { title: "To do", cell: ([, what]) => what },
+            { title: "Command", cell: ([command]) => <code>{command}</code> },
+          ]}
+        />
       </Panel>
     </>
   );

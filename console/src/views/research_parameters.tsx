@@ -1,7 +1,8 @@
 /** What research put into force: the parameters of each instrument, and every change of them. */
 
 import type { JSX } from "preact";
-import type { ParameterChange, ParametersInForce } from "../../gen/api.ts";
+import type { ParametersInForce } from "../../gen/api.ts";
+import { parametersDeed } from "../model/audit.ts";
 import { figure } from "../model/decimals.ts";
 import { linkTo } from "../model/route.ts";
 import { Time } from "../parts/age.tsx";
@@ -67,7 +68,7 @@ export function ParameterChanges(): JSX.Element {
           columns={[
             { title: "When", cell: (c) => <Time ms={c.ts_ms} /> },
             { title: "Who", cell: (c) => c.actor },
-            { title: "What", cell: (c) => whatOf(c) },
+            { title: "What", cell: (c) => parametersDeed(c) },
             { title: "Instruments", cell: (c) => c.changed.map((i) => i.instrument).join(", ") },
             { title: "Because", cell: (c) => c.reason },
           ]}
@@ -77,9 +78,4 @@ export function ParameterChanges(): JSX.Element {
       )}
     </Panel>
   );
-}
-
-function whatOf({ run, forced_by, rolls_back }: ParameterChange): string {
-  if (rolls_back) return `took back ${rolls_back}`;
-  return `promoted ${run || "by hand"}${forced_by ? `, forced against the verdict by ${forced_by}` : ""}`;
 }

@@ -118,7 +118,7 @@ function Day({ title, of: { day, startMs }, currency }: { title: string; of: Sho
           ["NAV at the end", grouped(day.nav)],
           ["Transfers", grouped(day.transfers)],
           ["Trades opened", costs.data ? (total?.trades ?? 0) : (costs.failure?.reason ?? "reading")],
-          ["They cost, all together", parts ? <Amount text={costsOf(parts)} /> : "–"],
+          ["They cost, all together, once closed", parts ? <Amount text={costsOf(parts)} /> : "–"],
           ...(parts
             ? PART_TITLES.filter(([part]) => part !== "signal" && /[1-9]/.test(parts[part])).map(
                 ([part, name]) => [`· ${name}`, <Amount key={part} text={parts[part]} />] as const,
@@ -140,14 +140,14 @@ function Figures({ of }: { of: GetPerformanceResponse }): JSX.Element {
       <Facts
         of={[
           ["Time-weighted return", percent(of.time_weighted_return, 2)],
-          ["A year at a time", percent(of.annual_return, 1)],
-          ["Deepest drawdown", percent(of.max_drawdown, 2)],
+          ["Annualised return", percent(of.annual_return, 1)],
+          ["Max drawdown", percent(of.max_drawdown, 2)],
           ["Sharpe", figure(of.sharpe)],
           ["Sortino", figure(of.sortino)],
           ["Calmar", figure(of.calmar)],
           ["Closed trades", of.trades],
-          ["With a profit", percent(of.win_rate, 0)],
-          ["Profits over losses", figure(of.profit_factor)],
+          ["Win rate", percent(of.win_rate, 0)],
+          ["Profit factor", figure(of.profit_factor)],
           ["Mean exposure, in NAVs", figure(of.exposure)],
           ["Time in market", percent(of.time_in_market, 0)],
           ["Transfers", grouped(of.transfers)],

@@ -3,7 +3,6 @@
 import type { JSX } from "preact";
 import type { Freshness, GetStatusResponse, PartHealth } from "../../gen/api.ts";
 import { factName } from "../model/notices.ts";
-import { linkTo } from "../model/route.ts";
 import { duration } from "../model/times.ts";
 import { Time } from "../parts/age.tsx";
 import { Facts } from "../parts/facts.tsx";
@@ -16,6 +15,8 @@ import { openDialog } from "../store/dialog.ts";
 import { following, type Following } from "../store/events.ts";
 import { useRead } from "../store/readings.ts";
 import { useLastLive } from "../store/stream.ts";
+import { Audit } from "./system_audit.tsx";
+import { Settings } from "./system_settings.tsx";
 
 const STATES: Readonly<Record<PartHealth["state"], readonly [tone: "good" | "caution" | "bad" | "unknown", text: string]>> = {
   PART_STATE_SERVING: ["good", "serving"],
@@ -31,58 +32,61 @@ export function System(): JSX.Element {
   const killSwitch = useRead("/api/kill-switch");
   const locks = useRead("/api/risk/locks");
   return (
-    <div class="columns">
-      <Panel title="Parts" of={[status]}>
-        {status.data && <Parts of={status.data.parts} />}
-      </Panel>
-      <Panel title="Modes and broker" of={[status]}>
-        {status.data && <Modes of={status.data} />}
-      </Panel>
-      <Panel title="Kill switch" of={[killSwitch]}>
-        {killSwitch.data && (
-          <Facts
-            of={[
-              ["State", killSwitch.data.kill_switch ? "engaged" : "released"],
-              ["By", killSwitch.data.actor || "the settings"],
-              ["Because", killSwitch.data.reason || "no reason given"],
-              ["When", <Time key="t" ms={killSwitch.data.ts_ms} />],
-            ]}
-          />
-        )}
-      </Panel>
-      <Panel title="Ages" of={[status]}>
-        {status.data && <Ages of={status.data.freshness} />}
-      </Panel>
-      <Panel title="Leases" of={[status]}>
-        {status.data && <Leases of={status.data} />}
-      </Panel>
-      <Streams />
-      <Panel title="Locks" of={[locks]}>
-        {locks.data?.locks.length ? (
-          <ul class="notices">
-            {locks.data.locks.map((l) => (
-              <li key={l.instrument + l.cause}>
-                <Mark tone="caution" /> {l.instrument}, {l.cause.replaceAll("_", " ")} by {l.actor}: {l.reason}{" "}
-                <button type="button" onClick={() => openDialog({ kind: "unlock", instrument: l.instrument })}>
-                  Unlock {l.instrument}…
-                </button>
-              </li>
-            ))}
-          </ul>
-        ) : (
-          <Empty>No instrument is locked.</Empty>
-        )}
-      </Panel>
-      <Panel title="About" of={[status]}>
-        <p>SEP {status.data?.version}.</p>
-        <p>
-          <a href="/docs">API reference</a> · <a href="/openapi.json">OpenAPI document</a> · <a href="/metrics">Metrics</a>{" "}
-          · <a href="/licences.txt">Licences</a>
-        </p>
-        <p class="dim">Charts: TradingView Lightweight Charts™, © TradingView, Inc., Apache-2.0; uPlot, MIT.</p>
-        <p class="dim">Who changed parameters is on <a href={linkTo("research")}>Research</a>; settings in force are not served by this version.</p>
-      </Panel>
-    </div>
+    <>
+      <div class="columns">
+        <Panel title="Parts" of={[status]}>
+          {status.data && <Parts of={status.data.parts} />}
+        </Panel>
+        <Panel title="Modes and broker" of={[status]}>
+          {status.data && <Modes of={status.data} />}
+        </Panel>
+        <Panel title="Kill switch" of={[killSwitch]}>
+          {killSwitch.data && (
+            <Facts
+              of={[
+                ["State", killSwitch.data.kill_switch ? "engaged" : "released"],
+                ["By", killSwitch.data.actor || "the settings"],
+                ["Because", killSwitch.data.reason || "no reason given"],
+                ["When", <Time key="t" ms={killSwitch.data.ts_ms} />],
+              ]}
+            />
+          )}
+        </Panel>
+        <Panel title="Ages" of={[status]}>
+          {status.data && <Ages of={status.data.freshness} />}
+        </Panel>
+        <Panel title="Leases" of={[status]}>
+          {status.data && <Leases of={status.data} />}
+        </Panel>
+        <Streams />
+        <Panel title="Locks" of={[locks]}>
+          {locks.data?.locks.length ? (
+            <ul class="notices">
+              {locks.data.locks.map((l) => (
+                <li key={l.instrument + l.cause}>
+                  <Mark tone="caution" /> {l.instrument}, {l.cause.replaceAll("_", " ")} by {l.actor}: {l.reason}{" "}
+                  <button type="button" onClick={() => openDialog({ kind: "unlock", instrument: l.instrument })}>
+                    Unlock {l.instrument}…
+                  </button>
+                </li>
+              ))}
+            </ul>
+          ) : (
+            <Empty>No instrument is locked.</Empty>
+          )}
+        </Panel>
+        <Panel title="About" of={[status]}>
+          <p>SEP {status.data?.version}.</p>
+          <p>
+            <a href="/docs">API reference</a> · <a href="/openapi.json">OpenAPI document</a> · <a href="/metrics">Metrics</a>{" "}
+            · <a href="/licences.txt">Licences</a>
+          </p>
+          <p class="dim">Charts: TradingView Lightweight Charts™, © TradingView, Inc., Apache-2.0; uPlot, MIT.</p>
+        </Panel>
+      </div>
+      <Audit />
+      <Settings />
+    </>
   );
 }
 

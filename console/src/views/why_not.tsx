@@ -1,8 +1,9 @@
 /** Instruments by groups of checks: which of them would enter now, and what holds the others back. */
 
 import type { JSX } from "preact";
+import { heldOf } from "../model/account.ts";
 import { type Check, GATE_REASONS, GROUPS, type Group, titleOf } from "../model/checks.ts";
-import { figure } from "../model/decimals.ts";
+import { figure, signed } from "../model/decimals.ts";
 import { linkTo } from "../model/route.ts";
 import { type Cell, commonReasons, type Row, whyRows } from "../model/why.ts";
 import { Panel } from "../parts/panel.tsx";
@@ -15,6 +16,8 @@ const TONES = { pass: "good", fail: "bad", unknown: "unknown" } as const;
 export function WhyNot({ chosen, blockedOnly }: { chosen: string; blockedOnly: boolean }): JSX.Element {
   const readiness = useRead("/api/trade/readiness");
   const ranking = useRead("/api/ranking/active");
+  const positions = useRead("/api/oanda/positions").data?.positions ?? [];
+  const held = heldOf(positions, [], undefined).filter((h) => h.instrument === chosen);
   const all = whyRows(readiness.data?.readiness ?? [], ranking.data?.ranking ?? []);
   const rows = all.filter((r) => !blockedOnly || !r.ready);
   const shown = all.find((r) => r.instrument === chosen);
@@ -35,6 +38,12 @@ export function WhyNot({ chosen, blockedOnly }: { chosen: string; blockedOnly: b
       )}
       {shown && (
         <Panel title={`${shown.instrument}: ${shown.ready ? "an entry would pass" : "no entry now"}`} of={[readiness]} wide>
+          {held.length > 0 && (
+            <p>
+              <strong>It is held:</strong> {held.map((h) => signed(h.units)).join(", ")} units, so the checks below are of a
+              further entry. <a href={linkTo("positions")}>Positions</a>
+            </p>
+          )}
           <Detail row={shown} />
         </Panel>
       )}

@@ -20,6 +20,7 @@ from sep_kit.ops.replicas import addresses_of
 from sep_kit.ops.servicer import OpsServicer, StackView
 from sep_kit.ops.status import Limits, StatusReader, age_report
 from sep_kit.service import StackSettings
+from sep_kit.settings.in_force import settings_in_force
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, open_valkey, reply
@@ -374,3 +375,81 @@ async def test_a_damaged_lease_is_shown_as_free_and_hides_no_other(
     await reply(store.hset(keys.lease("guard"), mapping={"holder": "b", "token": "7"}))
     found = await StatusReader(store, clock).leases(["evaluator", "allocator", "guard"])
     assert [(lease.holder, lease.token) for lease in found] == [("", 0), ("", 0), ("b", 7)]
+
+
+@asynccontextmanager
+async def with_settings(store: Valkey, clock: FakeClock, by_service: dict[str, dict[str, str]],
+                        down: str = "") -> AsyncIterator[ops_pb2.GetSettingsResponse]:  # fmt: skip
+    """The settings of services with these environments; ``down`` is one that does not answer."""
+    async with AsyncExitStack() as stack:
+        peers = {down: "127.0.0.1:1"} if down else {}
+        for name, environ in by_service.items():
+            own = settings_in_force(load_settings(StackSettings, environ, Path("/nonexistent")))
+            servicer = OpsServicer(view(name, {}), store, CollectorRegistry(), clock, settings=own)
+            stack.push_async_callback(servicer.close)
+            handler = Handler(OPS_SERVICE, servicer, ops_pb2_grpc.add_OpsServiceServicer_to_server)
+            running = await stack.enter_async_context(running_server(handler))
+            peers[name] = running.address
+        asked = OpsServicer(replace(view("guard", {}), peers=peers), store, CollectorRegistry(),
+                            clock)  # fmt: skip
+        stack.push_async_callback(asked.close)
+        yield await asked.GetSettings(ops_pb2.GetSettingsRequest(), cast(Any, None))
+
+
+def setting(response: ops_pb2.GetSettingsResponse, name: str) -> list[ops_pb2.Setting]:
+    return [found for found in response.settings if found.name == name]
+
+
+async def test_each_setting_is_shown_once_with_the_services_that_read_it(
+    store: Valkey, clock: FakeClock
+) -> None:
+    same = {"READ_ONLY": "1", "HOTBAND_PAIRS": "EUR_USD,USD_JPY"}
+    async with with_settings(store, clock, {"guard": same, "gateway": same}) as response:
+        (read_only,) = setting(response, "READ_ONLY")
+        assert (read_only.value, read_only.default, read_only.changed) == ("1", "0", True)
+        assert list(read_only.services) == ["guard", "gateway"]
+        (pairs,) = setting(response, "HOTBAND_PAIRS")
+        assert pairs.value == "EUR_USD,USD_JPY"
+        (level,) = setting(response, "LOG_LEVEL")
+        assert (level.value, level.default, level.changed) == ("INFO", "INFO", False)
+        assert level.description == "Lowest level that is logged: DEBUG, INFO, WARNING or ERROR."
+        (listen,) = setting(response, "GRPC_LISTEN")
+        assert not listen.HasField("value")
+        names = [found.name for found in response.settings]
+        assert names == sorted(set(names))
+        assert not response.missing
+
+
+async def test_services_that_differ_in_a_setting_have_an_entry_each(
+    store: Valkey, clock: FakeClock
+) -> None:
+    environs = {"guard": {"READ_ONLY": "1"}, "gateway": {}, "journal": {"READ_ONLY": "0"}}
+    async with with_settings(store, clock, environs) as response:
+        found = [(s.value, list(s.services)) for s in setting(response, "READ_ONLY")]
+        assert found == [("1", ["guard"]), ("0", ["gateway", "journal"])]
+
+
+async def test_a_service_that_does_not_answer_is_named_and_the_others_are_shown(
+    store: Valkey, clock: FakeClock
+) -> None:
+    async with with_settings(store, clock, {"guard": {}}, down="gateway") as response:
+        assert [(m.service, m.reason) for m in response.missing] == [
+            ("gateway", "PEER_UNAVAILABLE")
+        ]
+        assert list(setting(response, "LOG_LEVEL")[0].services) == ["guard"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://:hunter2@store:6379/0", "redis://user:hunter2@store/0",
+     "redis://store:6379/0?password=hunter2"],
+)  # fmt: skip
+async def test_an_address_that_contains_a_password_is_withheld(
+    store: Valkey, clock: FakeClock, url: str
+) -> None:
+    async with with_settings(store, clock, {"guard": {"VALKEY_URL": url}}) as response:
+        (found,) = setting(response, "VALKEY_URL")
+        assert found.secret
+        assert found.changed
+        assert not found.HasField("value")
+        assert "hunter2" not in str(response)

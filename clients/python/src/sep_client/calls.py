@@ -21,6 +21,11 @@ def status() -> Call[m.GetStatusResponse]:
     return Call(m.GetStatusResponse, "/api/status")
 
 
+def settings() -> Call[m.GetSettingsResponse]:
+    """Each setting in force, its default and the services that read it; no secrets."""
+    return Call(m.GetSettingsResponse, "/api/settings")
+
+
 def pairs() -> Call[m.ListPairsResponse]:
     """Instruments with their sessions."""
     return Call(m.ListPairsResponse, "/api/pairs")

@@ -58,6 +58,7 @@ class Endpoints:
 
     health = Endpoint(calls.health)
     status = Endpoint(calls.status)
+    settings = Endpoint(calls.settings)
     pairs = Endpoint(calls.pairs)
     ranking = Endpoint(calls.ranking)
     allocation_status = Endpoint(calls.allocation_status)

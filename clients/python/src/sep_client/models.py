@@ -847,6 +847,47 @@ class GetRiskLimitsResponse(Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class MissingSettings(Answer):
+    """A service whose settings are not known."""
+
+    service: str
+    """Name of the service."""
+    reason: str
+    """The error's reason, such as PEER_UNAVAILABLE."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Answer):
+    """A setting in force."""
+
+    name: str
+    """Name, such as ALLOC_TOP_K."""
+    services: tuple[str, ...]
+    """Names of the services that read the setting."""
+    secret: bool
+    """Whether value and default are withheld: passwords, tokens, and addresses that contain
+    some."""
+    changed: bool
+    """Whether the value differs from the default."""
+    description: str
+    """What the setting does."""
+    value: str | None = None
+    """Value, as it is written in the environment; unset where there is none, and for a secret."""
+    default: str | None = None
+    """Default, as it is written in the environment; unset where there is none, and for a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetSettingsResponse(Answer):
+    """Settings of all services."""
+
+    settings: tuple[Setting, ...]
+    """By name. A setting that services read with different values has an entry for each value."""
+    missing: tuple[MissingSettings, ...]
+    """Services that did not answer, whose own settings are therefore not listed."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeyFileFault(Answer):
     """A file in the folder of API keys that is not used as a key."""
 

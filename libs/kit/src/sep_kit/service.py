@@ -36,6 +36,7 @@ from sep_kit.loop import LoopMetrics, PeriodicLoop
 from sep_kit.ops.servicer import OpsServicer, StackView
 from sep_kit.ops.status import Limits
 from sep_kit.refusal import StartRefusedError
+from sep_kit.settings.in_force import settings_in_force
 from sep_kit.settings.loading import EX_CONFIG, ServiceSettings, check_settings_or_exit
 from sep_kit.settings.shared.access import AccessKnobs, TlsKnobs
 from sep_kit.settings.shared.connection import ConnectionKnobs
@@ -185,6 +186,7 @@ async def run_service(
         context.open_channel,
         is_writer=lambda: lease.held,
         key_file_faults=keys.faults,
+        settings=settings_in_force(settings),
     )
     server = GrpcServer(
         [*parts.handlers, Handler(OPS_SERVICE, ops, ops_pb2_grpc.add_OpsServiceServicer_to_server)],

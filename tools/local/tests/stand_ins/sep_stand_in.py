@@ -44,6 +44,16 @@ class Ops(ops_pb2_grpc.OpsServiceServicer):
     ) -> ops_pb2.ScrapeMetricsResponse:
         return await unimplemented(context)
 
+    async def GetSettings(
+        self, request: ops_pb2.GetSettingsRequest, context: Context
+    ) -> ops_pb2.GetSettingsResponse:
+        return await unimplemented(context)
+
+    async def GetOwnSettings(
+        self, request: ops_pb2.GetOwnSettingsRequest, context: Context
+    ) -> ops_pb2.GetOwnSettingsResponse:
+        return await unimplemented(context)
+
 
 class Allocator(allocator_pb2_grpc.AllocatorServiceServicer):
     async def ListRanking(

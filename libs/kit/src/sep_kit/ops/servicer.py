@@ -1,8 +1,9 @@
-"""OpsService: health, status and metrics of the whole stack, answered by every service."""
+"""OpsService: health, status, metrics and settings of the whole stack, from every service."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from google.api import httpbody_pb2
@@ -19,7 +20,9 @@ from sep_kit.grpc.keys import KeyFileFault
 from sep_kit.logging import get_logger
 from sep_kit.ops.exposition import merge_expositions
 from sep_kit.ops.replicas import Replicas, Resolve, addresses_of
+from sep_kit.ops.settings import merge_settings, own_settings
 from sep_kit.ops.status import Limits, StatusReader, StoredStatus, unknown_status
+from sep_kit.settings.in_force import SettingInForce
 from sep_kit.settings.shared.safety import SafetyKnobs
 from sep_kit.store.connection import Valkey
 from sep_kit.store.kill_switch import KillSwitch
@@ -55,7 +58,9 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         is_writer: Callable[[], bool] = lambda: False,
         resolve: Resolve = addresses_of,
         key_file_faults: Callable[[], Sequence[KeyFileFault]] = tuple,
+        settings: Sequence[SettingInForce] = (),
     ) -> None:
+        self._settings = own_settings(view.service, settings)
         self._key_file_faults = key_file_faults
         self._view = view
         self._registry = registry
@@ -152,8 +157,8 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         context: grpc.aio.ServicerContext[ops_pb2.GetMetricsRequest, ops_pb2.GetMetricsResponse],
     ) -> ops_pb2.GetMetricsResponse:
         """The metrics of all services as one exposition, without services that don't answer."""
-        texts = await asyncio.gather(*(self._metrics_of(n, r) for n, r in self._replicas.items()))
-        found = {n: text for n, text in zip(self._replicas, texts, strict=True) if text is not None}
+        answers = await self._of_every_service("ScrapeMetrics", ops_pb2.ScrapeMetricsRequest())
+        found = {n: a.exposition for n, a in answers.items() if not isinstance(a, SepError)}
         return ops_pb2.GetMetricsResponse(
             exposition=httpbody_pb2.HttpBody(
                 content_type=CONTENT_TYPE_LATEST, data=merge_expositions(found).encode()
@@ -173,6 +178,30 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
             exposition=generate_latest(self._registry).decode(),
             writer=self._is_writer(),
         )
+
+    async def GetSettings(
+        self,
+        request: ops_pb2.GetSettingsRequest,
+        context: grpc.aio.ServicerContext[ops_pb2.GetSettingsRequest, ops_pb2.GetSettingsResponse],
+    ) -> ops_pb2.GetSettingsResponse:
+        """The settings of all services; those that don't answer are named."""
+        answers = await self._of_every_service("GetOwnSettings", ops_pb2.GetOwnSettingsRequest())
+        found = {n: a.settings for n, a in answers.items() if not isinstance(a, SepError)}
+        response = ops_pb2.GetSettingsResponse(settings=merge_settings(found))
+        for name, answer in answers.items():
+            if isinstance(answer, SepError):
+                response.missing.add(service=name, reason=answer.reason)
+        return response
+
+    async def GetOwnSettings(
+        self,
+        request: ops_pb2.GetOwnSettingsRequest,
+        context: grpc.aio.ServicerContext[
+            ops_pb2.GetOwnSettingsRequest, ops_pb2.GetOwnSettingsResponse
+        ],
+    ) -> ops_pb2.GetOwnSettingsResponse:
+        """This service's own settings."""
+        return ops_pb2.GetOwnSettingsResponse(settings=self._settings, writer=self._is_writer())
 
     async def _parts(self) -> dict[str, ops_pb2.PartState.ValueType]:
         states = await asyncio.gather(
@@ -215,24 +244,27 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
             return ops_pb2.PART_STATE_UNREACHABLE
         return ops_pb2.PART_STATE_SERVING
 
-    async def _metrics_of(self, name: str, replicas: Replicas) -> str | None:
-        """The exposition of the replica that holds the lease, else of any that answers."""
-        channels = await replicas.channels()
-        scraped = await asyncio.gather(*(self._scrape(name, channel) for channel in channels))
-        found = [response for response in scraped if response is not None]
-        # A stable sort: without a lease holder it is always the same replica.
-        found.sort(key=lambda response: not response.writer)
-        return found[0].exposition if found else None
+    async def _of_every_service(self, method: str, request: Any) -> dict[str, Any]:
+        """By service, the answer of the replica with the lease, else of any; else an error."""
+        answers = await asyncio.gather(
+            *(self._of_service(n, r, method, request) for n, r in self._replicas.items())
+        )
+        return dict(zip(self._replicas, answers, strict=True))
 
-    async def _scrape(
-        self, name: str, channel: grpc.aio.Channel
-    ) -> ops_pb2.ScrapeMetricsResponse | None:
-        stub = ops_pb2_grpc.OpsServiceStub(channel)
-        try:
-            response: ops_pb2.ScrapeMetricsResponse = await call(
-                stub.ScrapeMetrics, ops_pb2.ScrapeMetricsRequest(), peer=name, deadline_s=_PROBE_S
-            )
-        except SepError as error:
-            _log.warning("metrics left out", service=name, error=str(error))
-            return None
-        return response
+    async def _of_service(self, name: str, replicas: Replicas, method: str, request: Any) -> Any:
+        channels = await replicas.channels()
+        answers = await asyncio.gather(*(_ask(name, c, method, request) for c in channels))
+        found = [answer for answer in answers if not isinstance(answer, SepError)]
+        # A stable sort: without a lease holder it is always the same replica.
+        found.sort(key=lambda answer: not answer.writer)
+        return found[0] if found else answers[0]
+
+
+async def _ask(name: str, channel: grpc.aio.Channel, method: str, request: Any) -> Any:
+    """The answer of one replica, or the error."""
+    stub = ops_pb2_grpc.OpsServiceStub(channel)
+    try:
+        return await call(getattr(stub, method), request, peer=name, deadline_s=_PROBE_S)
+    except SepError as error:
+        _log.warning("left out", method=method, service=name, error=str(error))
+        return error

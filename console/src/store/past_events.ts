@@ -1,0 +1,74 @@
+/**
+ * Events that are remembered: flips of gates for the charts, changes of the kill switch for the audit.
+ * Those of the stream, and once a tab those among the events before it. The API has no list of them, so
+ * the past is as long as `PAST` events.
+ */
+
+import { useEffect } from "preact/hooks";
+import type { Event as Happened } from "../../gen/api.ts";
+import { type Event, follow } from "../api/client.ts";
+import { Cell, useCell } from "./cell.ts";
+
+const PATH = "/api/events";
+/** How many events before the first of this tab are looked at; about 300 bytes each. */
+export const PAST = 1000;
+const DEADLINE_MS = 15_000;
+const MOST = 2000;
+
+const KINDS = ["flip", "kill_switch"] as const;
+type Kind = (typeof KINDS)[number];
+
+type Remembered = Readonly<Record<Kind, Cell<readonly Happened[]>>>;
+
+/** Oldest first. Each kind apart, so that many of one push none of the other out. */
+const remembered: Remembered = { flip: new Cell<readonly Happened[]>([]), kill_switch: new Cell<readonly Happened[]>([]) };
+/** The first event that this tab had. */
+const first = new Cell<number | undefined>(undefined);
+let recalled = false;
+
+/** Take one of the stream. */
+export function noteEvent(event: Happened): void {
+  if (first.value === undefined) first.set(Number(event.id));
+  const kind = kindOf(event);
+  if (kind) remembered[kind].set([...remembered[kind].value, event].slice(-MOST));
+}
+
+function kindOf(event: Happened): Kind | undefined {
+  return KINDS.find((kind) => kind === event.kind);
+}
+
+export interface PastEvents {
+  /** Of the whole stack, oldest first. */
+  readonly events: readonly Happened[];
+  /** Whether those from before this tab was opened can be among them: its first event says where the past ends. */
+  readonly past: boolean;
+}
+
+/** Events of a kind in a component, which looks for those of the past the first time. */
+export function usePastEvents(kind: Kind): PastEvents {
+  const from = useCell(first);
+  useEffect(() => {
+    if (from === undefined || recalled) return;
+    recalled = true;
+    void recall(from);
+  }, [from]);
+  return { events: useCell(remembered[kind]), past: from !== undefined };
+}
+
+async function recall(before: number): Promise<void> {
+  const found: Happened[] = [];
+  const url = `${PATH}?last_event_id=${Math.max(0, before - 1 - PAST)}`;
+  try {
+    for await (const data of follow(url, AbortSignal.timeout(DEADLINE_MS))) {
+      const { event } = JSON.parse(data) as Event<typeof PATH>;
+      if (event && Number(event.id) >= before) break;
+      if (event && kindOf(event)) found.push(event);
+    }
+  } catch {
+    recalled = found.length > 0; // The next view asks again. What came is in order.
+  }
+  for (const kind of KINDS) {
+    const older = found.filter((event) => event.kind === kind);
+    if (older.length) remembered[kind].set([...older, ...remembered[kind].value]);
+  }
+}
