@@ -117,7 +117,8 @@ async def test_a_cached_response_is_no_older_than_a_second(api: Stack) -> None:
             blob_times.add(json.loads(blob)["ts"])
 
         begins = time.monotonic() + 1.5  # by then no response may hold older facts
-        while time.monotonic() < begins + 4:
+        # Longer on a machine that is busy: few answers would prove nothing.
+        while time.monotonic() < begins + 4 or len(answers) <= 100:
             await remember()
             if time.monotonic() < begins:
                 await asyncio.sleep(0.02)
@@ -127,7 +128,6 @@ async def test_a_cached_response_is_no_older_than_a_second(api: Stack) -> None:
             received = time.time_ns() / 1e9
             answers.append((asked, received, body["weights_age_seconds"], body["blob_age_seconds"]))
             await remember()
-    assert len(answers) > 100
     for asked, received, weights_age, blob_age in answers:
         # Both ages are whole milliseconds, counted back from the same moment.
         made = [
