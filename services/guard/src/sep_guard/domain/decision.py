@@ -4,7 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from sep_guard.domain.actions import Action, Kind
-from sep_guard.domain.budget import Capacity, capped_weight
+from sep_guard.domain.budget import Capacity
 from sep_guard.domain.case import Case, Common
 from sep_guard.domain.checks import Refusal, failed
 from sep_guard.domain.entry_checks import check_entry
@@ -106,7 +106,7 @@ def move_to_target(case: Case) -> Action | None:
     per_unit = case.per_unit
     if not per_unit:
         return None
-    share = capped_weight(case.weight, case.limits.portfolio)
+    share = min(case.weight, case.cap)
     units = case.market.instrument.round_units(share * case.capacity.base / per_unit)
     target = case.wanted.side * units
     if case.side and abs(target) < abs(case.current):
