@@ -172,30 +172,45 @@ def test_in_a_gap_the_loss_is_the_positions_value_times_the_gap_and_nothing_foll
     assert {"daily_loss"} <= limits_named(replay)
 
 
+def tripped_at(replay: Replay) -> int | None:
+    return next(
+        (e.time for e in replay.journal.of(Topic.LIMIT) if e.data["kind"] == "TRIPPED"), None
+    )
+
+
 def test_crash_and_recovery_trade_no_more_than_the_limit_loses() -> None:
+    """Both are in force: the crash meets an open position, and the breaker has not tripped."""
+    bars = _bar_of_a_position()
     down = np.exp(np.cumsum(np.full(60, -8e-4)))
     up = down[-1] * np.exp(np.cumsum(np.full(60, 8e-4)))
-    rest = up[-1] * np.exp(np.cumsum(np.where(np.arange(REST) % 2 == 0, 5e-5, 0.0)))
-    tape = path_tape(rising_then(np.concatenate([down, up, rest])))
+    rest = up[-1] * np.exp(np.cumsum(np.where(np.arange(400 + REST) % 2 == 0, 5e-5, 0.0)))
+    tape = path_tape(rising_then(np.concatenate([down, up, rest]), bars))
     replay = played(tape, {}, open_gates=True)
-    assert entries(replay)
+    begins = int(tape.bars["EUR_USD"].time[bars - 1])
+    assert held_before(replay, begins) > 0
+    assert (tripped_at(replay) or begins) >= begins
+    assert [e for e in entries(replay) if e.time > begins]
     assert loss(replay) <= DAILY_LOSS + LOSS_AT_STOP + SLIPPAGE
+    _within_the_order_limits(replay)
+    assert "stop_outs" in limits_named(replay)
 
 
 def test_a_spread_storm_is_waited_out() -> None:
     """Ten basis points of spread for an hour: no entry in it, and the loss is the stop's.
 
-    A storm comes every four hours.
+    The first storm meets an open position; one comes every four hours.
     """
     mids = rising_then(np.exp(np.cumsum(np.where(np.arange(400 + REST) % 2 == 0, 5e-5, 0.0))))
     spread = np.full(len(mids) - 1, 0.00008)
-    storms = range(420, len(spread) - 60, 240)
+    storms = range(_bar_of_a_position(), len(spread) - 60, 240)
     for begins in storms:
         spread[begins : begins + 60] = 0.0011
     tape = path_tape(mids, spread=spread)
     times = tape.bars["EUR_USD"].time
     replay = played(tape, {}, open_gates=True)
-    assert entries(replay)
+    assert held_before(replay, int(times[storms[0]])) > 0
+    assert (tripped_at(replay) or times[-1]) > times[storms[0] + 60]
+    assert [e for e in entries(replay) if e.time > times[storms[0] + 60]]
     for begins in storms:
         began, ended = times[begins], times[begins + 60]
         assert not [e for e in entries(replay) if began < e.time < ended]

@@ -99,11 +99,6 @@ def drain_budget_of(account: Account, limits: PortfolioLimits) -> Budget:
     return replace(now, total=total, per_instrument=_cap(total, limits))
 
 
-def capped_weight(weight: Decimal, limits: PortfolioLimits) -> Decimal:
-    """A weight limited to the cap of one instrument, as a fraction of margin available."""
-    return min(weight, weight_cap(limits))
-
-
 def weight_cap(limits: PortfolioLimits) -> Decimal:
     """The cap of one instrument as a fraction of margin available."""
     pct = limits.target_pct

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from sep_guard.domain.actions import Action, Kind
-from sep_guard.domain.budget import Budget, Capacity, budget_of
+from sep_guard.domain.budget import Budget, Capacity, budget_of, weight_cap
 from sep_guard.domain.checks import Check, SharedChecks
 from sep_guard.domain.entry_checks import shared_checks
 from sep_guard.domain.limits import GuardLimits, PortfolioLimits
@@ -16,24 +16,33 @@ from sep_guard.domain.view import View
 
 
 class Common(NamedTuple):
-    """What the cases of a view have in common: the account's budget, and the shared checks."""
+    """What the cases of a view have in common.
+
+    Attributes:
+        cap: largest weight of one instrument, as a fraction of margin available.
+    """
 
     budget: Budget
+    cap: Decimal
     checks: SharedChecks
 
     @classmethod
     def of(cls, view: View, limits: GuardLimits) -> "Common":
         """What all cases of a view have in common."""
-        return cls(budget_of(view.account, limits.portfolio), shared_checks(view, limits))
+        portfolio = limits.portfolio
+        return cls(
+            budget_of(view.account, portfolio), weight_cap(portfolio), shared_checks(view, limits)
+        )
 
 
 class Case(NamedTuple):
     """One instrument of a view.
 
     ``current`` are the signed units that this stack manages, ``side`` their sign; ``wanted``
-    is the side to be on; ``weight`` is 0 without a weight; ``unit_value`` and ``per_unit`` are
-    the value and the margin of one unit, None where they are unknown; ``shared`` are the
-    conditions of an entry that are the same for every instrument of the view.
+    is the side to be on; ``weight`` is 0 without a weight, and counts up to ``cap``;
+    ``unit_value`` and ``per_unit`` are the value and the margin of one unit, None where they
+    are unknown; ``shared`` are the conditions of an entry that are the same for every instrument
+    of the view.
     """
 
     view: View
@@ -45,6 +54,7 @@ class Case(NamedTuple):
     side: int
     wanted: TargetSide
     weight: Decimal
+    cap: Decimal
     unit_value: Decimal | None
     per_unit: Decimal | None
     shared: SharedChecks
@@ -72,6 +82,7 @@ class Case(NamedTuple):
             side=side,
             wanted=target_side(view, market, side, limits.entry),
             weight=view.weight(market.instrument.name),
+            cap=common.cap,
             unit_value=unit_value,
             per_unit=None if unit_value is None else market.margin_of(unit_value),
             shared=common.checks,

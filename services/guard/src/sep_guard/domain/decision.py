@@ -4,7 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from sep_guard.domain.actions import Action, Kind
-from sep_guard.domain.budget import Capacity, capped_weight
+from sep_guard.domain.budget import Capacity
 from sep_guard.domain.case import Case, Common
 from sep_guard.domain.checks import Refusal, failed
 from sep_guard.domain.entry_checks import check_entry
@@ -160,7 +160,7 @@ def _units_of_weight(case: Case) -> Decimal | None:
     """The units that the weight asks for, without a sign; None without a price."""
     if not case.per_unit:
         return None
-    share = capped_weight(case.weight, case.limits.portfolio)
+    share = min(case.weight, case.cap)
     return case.market.instrument.round_units(share * case.capacity.base / case.per_unit)
 
 

@@ -8,7 +8,6 @@ added to the list. A limit that only allows or forbids an entry is a check
 from collections.abc import Sequence
 from decimal import Decimal
 
-from sep_guard.domain.budget import weight_cap
 from sep_guard.domain.entry_request import (
     PASSED,
     EntryRequest,
@@ -82,8 +81,8 @@ def _left_under_cap(request: EntryRequest) -> Decimal:
     free is not there yet.
     """
     case = request.case
-    account, portfolio = case.view.account, case.limits.portfolio
-    held, cap = abs(case.current) * request.margin_per_unit, weight_cap(portfolio)
+    account, cap = case.view.account, case.cap
+    held = abs(case.current) * request.margin_per_unit
     planned = max(ZERO, case.budget.ceiling - account.margin_used) - case.capacity.headroom
     available = account.margin_available - max(ZERO, planned)
     return min(
