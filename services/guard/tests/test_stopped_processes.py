@@ -122,9 +122,15 @@ async def test_an_entry_that_a_stopped_guard_sends_when_it_goes_on_is_refused(
 
 @pytest.mark.parametrize("arrives", [True, False])
 async def test_an_order_during_which_the_gateway_is_killed_is_settled_and_not_doubled(
-    store: Valkey, shared_valkey: ValkeyServer, tmp_path: Path, arrives: bool
+    store: Valkey,
+    shared_valkey: ValkeyServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arrives: bool,
 ) -> None:
     """Either the broker has filled it and the gateway dies before it reads so, or it never will."""
+    # Longer than the gateway's timeout, as in production, and shorter than a minute.
+    monkeypatch.setattr("sep_guard.domain.orders.SETTLE_MS", 10_000)
     address = f"127.0.0.1:{free_port()}"
     feed = Feed(store, SystemClock())
     keys_dir = tmp_path / "keys"
