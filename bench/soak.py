@@ -23,7 +23,8 @@ _WARM_SECONDS = 60
 """Charts are loaded, and the windows of the first minute are full."""
 _SAMPLES = 13
 _MOST_HEAP_MB, _MOST_NODES, _MOST_LISTENERS = 5.0, 500.0, 50.0
-"""Growth that is noise of the collector and of what happens to be shown."""
+"""Growth that is none: the collector's noise, and the metrics of the last quarter of an hour, which
+a tab remembers and which fill up at first."""
 
 
 @dataclass(frozen=True, slots=True)
