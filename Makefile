@@ -114,6 +114,10 @@ hooks: $(VENV)/installed-dev  ## let git run make lint before each commit, and t
 bench: $(VENV)/installed-bench $(CONTRACT)  ## measure (ARGS=--help lists the suites)
 	$(BIN)/python -m bench $(ARGS)
 
+.PHONY: soak
+soak: $(VENV)/installed-bench $(CONTRACT)  ## whether a tab of the console grows in an hour (needs chromium; ARGS="--seconds 600")
+	$(BIN)/python -m bench.soak $(ARGS)
+
 .PHONY: replay
 replay: $(VENV)/installed $(CONTRACT)  ## run recorded candles through the stack's decisions (CANDLES_DIR=folder, ARGS=...)
 	@test -n "$(CANDLES_DIR)" || { echo 'make replay CANDLES_DIR=folder [ARGS=...]' >&2; exit 2; }

@@ -50,7 +50,9 @@ new MutationObserver((_, observer) => {
 
 
 @dataclass(frozen=True, slots=True)
-class _Stack:
+class ConsoleStack:
+    """Canned services behind a real Envoy, which serves the console too."""
+
     url: str
     envoy: int
     """Its process."""
@@ -59,19 +61,29 @@ class _Stack:
 def measure(options: Options) -> list[Figure]:
     """All figures of this suite."""
     short, long = (15.0, 60.0) if options.quick else (60.0, 300.0)
+    with browser_on_stack() as opened:
+        if opened is None:
+            return [Figure("interactive", None, "s", 0.5, note="Chromium is not installed")]
+        return _figures(*opened, short, long)
+
+
+@contextlib.contextmanager
+def browser_on_stack() -> Iterator[tuple[Browser, ConsoleStack] | None]:
+    """A browser, and the stack that its tabs open; None where Chromium is not installed."""
     program = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if program is None:
-        return [Figure("interactive", None, "s", 0.5, note="Chromium is not installed")]
+        yield None
+        return
     with (
         tempfile.TemporaryDirectory() as folder,
         _stack(Path(folder)) as stack,
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=program, args=["--no-sandbox"]) as browser,
     ):
-        return _figures(browser, stack, short, long)
+        yield browser, stack
 
 
-def _figures(browser: Browser, stack: _Stack, short: float, long: float) -> list[Figure]:
+def _figures(browser: Browser, stack: ConsoleStack, short: float, long: float) -> list[Figure]:
     loads = [_interactive(browser, stack.url) for _ in range(_LOADS)]
     figures = [
         Figure("interactive, best of ten", min(loads), "s", 0.5, lower_is_better=True),
@@ -104,7 +116,7 @@ def _interactive(browser: Browser, url: str) -> float:
     return seconds
 
 
-def _running(page: Page, stack: _Stack, view: str, seconds: float) -> list[Figure]:
+def _running(page: Page, stack: ConsoleStack, view: str, seconds: float) -> list[Figure]:
     heap: list[tuple[float, float]] = []
     session = page.context.new_cdp_session(page)
 
@@ -134,19 +146,20 @@ def _cpu(page: Page, seconds: float, envoy: int, sample: Callable[[], None]) -> 
     The heap is sampled every ten seconds, which costs the browser a collection of garbage.
     """
     sample()
-    began, browser, edge = time.monotonic(), _browser_seconds(), _cpu_seconds(envoy)
+    began, browser, edge = time.monotonic(), browser_seconds(), cpu_seconds(envoy)
     while time.monotonic() - began < seconds:
         page.wait_for_timeout(10_000)
         sample()
     took = time.monotonic() - began
     return (
-        (_browser_seconds() - browser) / took * 100,
-        (_cpu_seconds(envoy) - edge) / took * 100,
+        (browser_seconds() - browser) / took * 100,
+        (cpu_seconds(envoy) - edge) / took * 100,
     )
 
 
-def _browser_seconds() -> float:
-    return sum(_cpu_seconds(pid) for pid in _descendants(os.getpid()) if _is_browser(pid))
+def browser_seconds() -> float:
+    """CPU seconds of all browser processes that this one started."""
+    return sum(cpu_seconds(pid) for pid in _descendants(os.getpid()) if _is_browser(pid))
 
 
 def _is_browser(pid: int) -> bool:
@@ -163,7 +176,8 @@ def _descendants(pid: int) -> Iterator[int]:
                 yield from _descendants(int(child))
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """CPU seconds of a process so far; 0 if it is gone."""
     with contextlib.suppress(OSError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -171,7 +185,7 @@ def _cpu_seconds(pid: int) -> float:
 
 
 @contextlib.contextmanager
-def _stack(folder: Path) -> Iterator[_Stack]:
+def _stack(folder: Path) -> Iterator[ConsoleStack]:
     """Canned services, and Envoy with the console in front of them."""
     subprocess.run(
         [sys.executable, "console/make.py", "--pip", ".venv-build/bin/python"],
@@ -204,7 +218,7 @@ def _stack(folder: Path) -> Iterator[_Stack]:
     ])  # fmt: skip
     try:
         time.sleep(5)
-        yield _Stack(f"http://{listen}", edge.pid)
+        yield ConsoleStack(f"http://{listen}", edge.pid)
     finally:
         for process in (edge, services):
             process.terminate()

@@ -166,6 +166,23 @@ def test_a_slow_answer_is_not_shown_as_an_empty_one(look: Open, canned: CannedSt
     screen.page.unroute_all(behavior="ignoreErrors")
 
 
+def test_a_stranger_s_four_questions_take_two_clicks_at_most(look: Open) -> None:
+    """Is it trading; why not EUR_JPY; what did yesterday earn and cost; stop everything."""
+    screen = look("overview")
+    verdict = screen.page.get_by_role("region", name="Is it trading")
+    expect(verdict).to_contain_text("Trading")
+    verdict.get_by_role("link", name="Why not?").click()
+    screen.page.get_by_role("link", name="EUR_JPY").click()
+    expect(screen.page.get_by_role("heading", name="EUR_JPY: no entry now")).to_be_visible()
+    expect(screen.page.get_by_role("listitem").first).to_contain_text("coherence rises (0.06")
+    screen.page.get_by_role("link", name="Results").click()
+    expect(screen.page.get_by_role("region", name="Yesterday")).to_contain_text("They cost")
+    screen.page.get_by_role("button", name="Engage kill switch").click()
+    expect(screen.dialog.get_by_role("button", name="Engage", exact=True)).to_be_visible()
+    screen.dialog.get_by_role("button", name="Flatten").click()
+    expect(screen.dialog).to_contain_text("Flatten")
+
+
 def test_yesterday_s_earnings_and_costs_are_named_with_their_parts(look: Open) -> None:
     day = look("results").page.get_by_role("region", name="Yesterday")
     expect(day).to_contain_text("+75.0000")

@@ -1,0 +1,103 @@
+"""Whether a tab of the console grows: ``python -m bench.soak``, an hour by default.
+
+68 instruments with an event of each every 250 ms, and one decision a second. The heap, the nodes of
+the document and the listeners are counted after a collection of garbage.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from playwright.sync_api import CDPSession
+from rich.console import Console
+
+from bench.bench_console import browser_on_stack, browser_seconds, cpu_seconds
+from bench.runner import Figure, show
+
+TITLE = "soak of the console: 68 instruments, an event of each every 250 ms"
+
+_HOUR = 3600.0
+_WARM_SECONDS = 60
+"""Charts are loaded, and the windows of the first minute are full."""
+_SAMPLES = 13
+_MOST_HEAP_MB, _MOST_NODES, _MOST_LISTENERS = 5.0, 500.0, 50.0
+"""Growth that is none: the collector's noise, and the metrics of the last quarter of an hour, which
+a tab remembers and which fill up at first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What a tab holds. ``heap`` is in MB."""
+
+    heap: float
+    nodes: float
+    listeners: float
+
+
+def growth(counts: Sequence[Count]) -> list[Figure]:
+    """How much more the last third holds than the first, by median."""
+    third = max(1, len(counts) // 3)
+    figures = []
+    for name, unit, most in (
+        ("heap", "MB", _MOST_HEAP_MB),
+        ("nodes", "nodes", _MOST_NODES),
+        ("listeners", "listeners", _MOST_LISTENERS),
+    ):
+        values = [float(getattr(count, name)) for count in counts]
+        grown = _median(values[-third:]) - _median(values[:third])
+        places = [values[0], values[len(values) // 2], values[-1]]
+        note = "start, middle, end: " + ", ".join(f"{value:.2f}" for value in places)
+        figures.append(
+            Figure(f"growth: {name}", max(0.0, grown), unit, most, lower_is_better=True, note=note)
+        )
+    return figures
+
+
+def _median(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def main() -> int:
+    """Run it. Returns 0 if the tab did not grow, 1 if it did, 2 without a browser."""
+    parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=_HOUR, help="how long; an hour if unset")
+    parser.add_argument("--view", default="instrument/EUR_USD", help="what the tab shows")
+    arguments = parser.parse_args()
+    with browser_on_stack() as opened:
+        if opened is None:
+            print("Chromium is not installed (Debian: chromium)", file=sys.stderr)
+            return 2
+        browser, stack = opened
+        page = browser.new_page()
+        page.goto(f"{stack.url}/#/{arguments.view}")
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable")
+        page.wait_for_timeout(_WARM_SECONDS * 1000)
+        counts = [_count(session)]
+        began, tab, edge = time.monotonic(), browser_seconds(), cpu_seconds(stack.envoy)
+        for _ in range(_SAMPLES - 1):
+            page.wait_for_timeout(arguments.seconds / (_SAMPLES - 1) * 1000)
+            counts.append(_count(session))
+            print(f"{time.monotonic() - began:6.0f} s {counts[-1]}", flush=True)
+        took = time.monotonic() - began
+        figures = growth(counts)
+        for name, used, target in (
+            ("the tab", browser_seconds() - tab, 20.0),
+            ("Envoy", cpu_seconds(stack.envoy) - edge, None),
+        ):
+            share = used / took * 100
+            figures.append(Figure(name, share, "% of a core", target, lower_is_better=True))
+    show(f"{TITLE}, {took:.0f} s of {arguments.view}", figures, Console())
+    return int(any(f.target is not None and (f.value or 0.0) > f.target for f in figures[:3]))
+
+
+def _count(session: CDPSession) -> Count:
+    session.send("HeapProfiler.collectGarbage")
+    metrics = {m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]}
+    return Count(metrics["JSHeapUsedSize"] / 1e6, metrics["Nodes"], metrics["JSEventListeners"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
