@@ -18,8 +18,8 @@ from pathlib import Path
 import httpx
 from sep_kit.death_signal import dying_with_us
 from sep_testing.ports import reserve_ports
+from sep_testing.processes import Usage, usage_by_part
 
-from bench.processes import Usage, usage_by_part
 from bench.runner import Figure, Options
 
 TITLE = "footprint: practice settings, 8 pairs, 90 days of M1"
