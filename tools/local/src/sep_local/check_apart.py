@@ -41,7 +41,8 @@ def main() -> None:
     from sep_local.check import check_environment  # it loads every service
 
     question = json.load(sys.stdin)
-    headline, faults = "", ()
+    headline = ""
+    faults: tuple[str, ...] = ()
     try:
         check_environment(question["env"], question["from_file"])
     except StackError as error:
