@@ -54,6 +54,12 @@ class Stack:
         """Whether its process runs."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def supervisor(self) -> int:
+        """Id of the process that runs the parts."""
+        assert self._process is not None
+        return self._process.pid
+
     def wait_until_warm(self) -> None:
         """Wait until every pair has a score and every part serves, compilation included."""
         deadline = time.monotonic() + 90

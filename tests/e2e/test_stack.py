@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from sep_testing.eventually import eventually
+from sep_testing.processes import usage_by_part
 
 from tests.e2e.conftest import Stack
 from tests.programs import needs
@@ -238,6 +239,17 @@ async def test_native_grpc_and_reflection_share_the_port(stack: Stack) -> None:
     out, err = await asyncio.wait_for(done.communicate(), 30)
     assert done.returncode == 0, err
     assert json.loads(out)["killSwitch"] is True
+
+
+def test_the_stack_fits_a_machine_with_a_gigabyte(stack: Stack) -> None:
+    """Its proportional set size; `make bench ARGS=footprint` measures practice settings."""
+    found = usage_by_part(stack.supervisor)
+    services = {"gateway", "evaluator", "allocator", "guard", "journal"}
+    assert found.keys() == services | {"supervisor", "valkey", "envoy", "paper broker"}
+    assert all(usage.memory > 2e6 for usage in found.values()), found
+    # The paper broker stands in for the broker's own machines.
+    taken = {part: usage.memory / 1e6 for part, usage in found.items() if part != "paper broker"}
+    assert sum(taken.values()) < 900, taken
 
 
 @pytest.mark.parametrize("part", ["evaluator", "guard", "gateway"])

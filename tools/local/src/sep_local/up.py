@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sep_edge.address import Address
 
-from sep_local.check import check_environment
+from sep_local.check_apart import check_apart
 from sep_local.console import Console, PartLogs
 from sep_local.key_files import make_missing_keys
 from sep_local.parts import service_environment, stack_addresses, stack_parts
@@ -49,7 +49,7 @@ def run_stack(
     settings = replace(read_settings(env, port_base), console=console)
     # Each service would refuse its own settings; this lists all faults before anything starts.
     # Warnings are logged by the services.
-    check_environment(service_environment(settings, env), from_file)
+    check_apart(service_environment(settings, env), from_file)
     os.umask(_OWNER_ONLY)
     with locked(settings.run_dir):
         check_ports(settings.listeners())

@@ -113,7 +113,7 @@ def transcoding_listener(settings: EdgeSettings, contract: Contract) -> Json:
                     "name": "sep",
                     "domains": ["*"],
                     "routes": [
-                        *rest_routes(settings.descriptor_set, contract),
+                        *rest_routes(contract),
                         *service_routes(contract),
                     ],
                 }

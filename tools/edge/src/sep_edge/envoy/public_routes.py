@@ -83,7 +83,7 @@ def _pages(settings: EdgeSettings) -> Iterable[Json]:
 
 def _services(settings: EdgeSettings, contract: Contract, *, operator: bool) -> Iterable[Json]:
     """REST and gRPC paths of the services: HEAD like GET, 405 for a wrong HTTP method."""
-    rest = rest_routes(settings.descriptor_set, contract, settings.cors_origins)
+    rest = rest_routes(contract, settings.cors_origins)
     verbs: dict[str, list[str]] = {}
     for method in contract.methods.values():
         if method.route:

@@ -1,7 +1,6 @@
 """Routes of REST paths, before the transcoder rewrites them to gRPC paths."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from sep_contract import Contract
 
@@ -14,14 +13,10 @@ from sep_edge.envoy.transcoding import (
     BUFFER_TYPE,
     MAX_REQUEST_BYTES,
     PREPARE_REQUEST,
-    TRANSCODER,
-    transcoder,
 )
 
 
-def rest_routes(
-    descriptor_set: Path, contract: Contract, origins: Sequence[str] = ()
-) -> list[Json]:
+def rest_routes(contract: Contract, origins: Sequence[str] = ()) -> list[Json]:
     """One route for each REST path.
 
     Each matches its path exactly, so that no other spelling of a path bypasses its filters.
@@ -40,9 +35,7 @@ def rest_routes(
         config = paths.setdefault(
             method.route, {HEADER_MUTATION: ENABLED, PREPARE_REQUEST: prepare_request}
         )
-        if method.streams and not method.sends_a_file:
-            config[TRANSCODER] = transcoder(descriptor_set, contract, server_sent_events=True)
-        else:
+        if not method.streams or method.sends_a_file:
             # The transcoder's own limit counts only what it could not parse yet.
             config[BUFFER] = typed(
                 f"{BUFFER_TYPE}PerRoute", buffer={"max_request_bytes": MAX_REQUEST_BYTES}
