@@ -6,10 +6,13 @@ Events are named, windows are lists, and every bar recomputes its window.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 L, W = 6, 64
+NEW_YORK = ZoneInfo("America/New_York")
 
 
 def bit(m: Sequence[float], t: int) -> int:
@@ -97,12 +100,27 @@ class Result:
     position: Position | None = None
 
 
-def run(bars: Any, figures: Sequence[dict[str, float] | None], p: Any, g: int, near: Any) -> Result:
+def rollovers_in(after: int, until: int) -> int:
+    """How often it is 17:00 in New York in ``(after, until]``, whole minutes."""
+    first = after // 60 * 60 + 60
+    clocks = (datetime.fromtimestamp(at, NEW_YORK) for at in range(first, until + 1, 60))
+    return sum((clock.hour, clock.minute) == (17, 0) for clock in clocks)
+
+
+def run(
+    bars: Any,
+    figures: Sequence[dict[str, float] | None],
+    p: Any,
+    g: int,
+    near: Any,
+    costs: Any = None,
+) -> Result:
     """The strict-span backtest, step by step as in ``docs/strategy.md``.
 
     Args:
         figures: of each bar, None before the first window.
         near: whether the session is closed or near its close at an instant.
+        costs: beside the spread; None for none.
     """
     result = Result()
     position: Position | None = None
@@ -112,10 +130,26 @@ def run(bars: Any, figures: Sequence[dict[str, float] | None], p: Any, g: int, n
     d = p.direction_lookback
     mids = [float(b + a) / 2 for b, a in zip(bars.bid_c, bars.ask_c, strict=True)]
 
-    def close(price: float, at: int, reason: str) -> None:
-        nonlocal position, last_exit, realised
+    def worse(price: float, buys: bool, spread: float) -> float:
+        if costs is None:
+            return price
+        slipped: float = price * costs.slippage_bps / 1e4 + costs.slippage_spreads * spread
+        return price + slipped if buys else price - slipped
+
+    def financing(until: int) -> float:
         assert position is not None
-        ret = position.side * (price / position.entry - 1)
+        if costs is None or not costs.has_financing:
+            return 0.0
+        bps: float = costs.financing_long_bps if position.side == 1 else costs.financing_short_bps
+        return bps / 1e4 * rollovers_in(position.entry_time, until)
+
+    def close(price: float, at: int, reason: str, spread: float) -> None:
+        nonlocal position, last_exit, realised, pending
+        assert position is not None
+        if reason != "take_profit":
+            price = worse(price, position.side == -1, spread)
+        ret = position.side * (price / position.entry - 1) - financing(at)
+        pending = None
         realised += ret
         result.trades.append(
             {
@@ -133,36 +167,45 @@ def run(bars: Any, figures: Sequence[dict[str, float] | None], p: Any, g: int, n
     for t in range(len(bars)):
         begin = int(bars.time[t])
         end = begin + g
+        delay = 0 if costs is None else costs.delay_sec
+        opening = float(bars.ask_o[t] - bars.bid_o[t])
+        closing = float(bars.ask_c[t] - bars.bid_c[t])
         # 1
-        if pending is not None and pending[0] == "entry":
-            _, side, made, distance = pending
-            if begin - made <= 5 * g:
+        waits = pending is not None and delay and begin < pending[1] + g + delay
+        if waits:
+            pass
+        elif pending is not None and pending[0] == "entry":
+            _, made, side, distance = pending
+            pending = None
+            if begin - made <= 5 * g + delay:
                 entry = float(bars.ask_o[t] if side == 1 else bars.bid_o[t])
+                entry = worse(entry, side == 1, opening)
                 position = Position(
                     side, entry, begin, entry - side * distance,
                     entry + side * p.reward_risk * distance,
                 )  # fmt: skip
         elif pending is not None:
             assert position is not None
-            close(float(bars.bid_o[t] if position.side == 1 else bars.ask_o[t]), begin, pending[1])
-        pending = None
+            price = float(bars.bid_o[t] if position.side == 1 else bars.ask_o[t])
+            close(price, begin, pending[2], opening)
         # 2
         if position is not None and position.side == 1:
             if bars.bid_l[t] <= position.stop:
-                close(min(position.stop, float(bars.bid_o[t])), begin, "stop_loss")
+                close(min(position.stop, float(bars.bid_o[t])), begin, "stop_loss", opening)
             elif bars.bid_h[t] >= position.target:
-                close(max(position.target, float(bars.bid_o[t])), begin, "take_profit")
+                close(max(position.target, float(bars.bid_o[t])), begin, "take_profit", opening)
         elif position is not None:
             if bars.ask_h[t] >= position.stop:
-                close(max(position.stop, float(bars.ask_o[t])), begin, "stop_loss")
+                close(max(position.stop, float(bars.ask_o[t])), begin, "stop_loss", opening)
             elif bars.ask_l[t] <= position.target:
-                close(min(position.target, float(bars.ask_o[t])), begin, "take_profit")
+                close(min(position.target, float(bars.ask_o[t])), begin, "take_profit", opening)
         # 3
         if position is not None and near(end):
-            close(float(bars.bid_c[t] if position.side == 1 else bars.ask_c[t]), end, "session")
+            price = float(bars.bid_c[t] if position.side == 1 else bars.ask_c[t])
+            close(price, end, "session", closing)
         # 4
         now, then = figures[t], figures[t - d] if t >= d else None
-        if now is not None and then is not None:
+        if now is not None and then is not None and pending is None:
             slope = 1e4 * (mids[t] / mids[t - d] - 1)
             direction = 0
             if abs(slope) >= p.dir_threshold_bps and now["coherence"] >= then["coherence"]:
@@ -175,9 +218,9 @@ def run(bars: Any, figures: Sequence[dict[str, float] | None], p: Any, g: int, n
             if position is not None:
                 if end - position.entry_time >= p.exit_cooldown_sec:
                     if direction == -position.side:
-                        pending = ("exit", "reversal")
+                        pending = ("exit", begin, "reversal")
                     elif broken:
-                        pending = ("exit", "rupture")
+                        pending = ("exit", begin, "rupture")
             elif (
                 direction != 0
                 and not broken
@@ -188,12 +231,12 @@ def run(bars: Any, figures: Sequence[dict[str, float] | None], p: Any, g: int, n
                 and (last_exit is None or end - last_exit >= p.entry_cooldown_sec)
                 and distance >= p.min_stop_spreads * spread
             ):
-                pending = ("entry", direction, begin, distance)
+                pending = ("entry", begin, direction, distance)
         # 5
         open_return = 0.0
         if position is not None:
             mark = float(bars.bid_c[t] if position.side == 1 else bars.ask_c[t])
-            open_return = position.side * (mark / position.entry - 1)
+            open_return = position.side * (mark / position.entry - 1) - financing(end)
         result.equity.append(realised + open_return)
         result.marks.append((position.entry_time if position else None, open_return))
     result.position = position

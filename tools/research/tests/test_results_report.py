@@ -1,15 +1,20 @@
 """Reports of a replay and of the live account."""
 
 import json
+import re
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
 import pytest
 from sep_client import Client
 from sep_research import commands
+from sep_research.candle_charts import Candles, trade_charts
 from sep_research.cli import main
-from sep_research.results import of_journal, of_replay
+from sep_research.results import ClosedTrade, of_journal, of_replay
 from sep_research.results_report import results_report
+
+from .tapes import catalogue_of, noise
 
 TRADES = """\
 instrument,trade_id,units,open_time,open_price,close_time,close_price,realized_pl,financing,exit
@@ -112,3 +117,48 @@ def test_without_days_and_trades_the_report_says_that(tmp_path: Path) -> None:
 
 def test_every_command_has_a_function() -> None:
     assert set(commands.COMMANDS) == {"sweep", "repeat", "report"}
+
+
+def test_trades_are_drawn_on_the_candles_of_a_catalogue(tmp_path: Path) -> None:
+    # Minute bars from 2024-03-04 on; the two trades are of that day and the next.
+    candles = catalogue_of(tmp_path / "c", EUR_USD=noise(1440 * 3, 1))
+    out = tmp_path / "report.html"
+    run = str(replay(tmp_path / "new"))
+    assert main(["report", run, "--candles", str(candles), "--out", str(out)]) == 0
+    text = out.read_text()
+    assert "EUR_USD: 1 trades" in text
+    assert "EUR_USD long, 2024-03-04T10:00:00Z to 2024-03-04T11:00:00Z, net +30.00" in text
+    assert text.count('class="trade"') == 2  # among all, and alone
+    assert "USD_JPY: no candles of its trades" in text
+    assert "http" not in text
+    assert "<script" not in text
+
+
+def test_joined_candles_have_the_extremes_of_their_bars() -> None:
+    bars = noise(1000, 2)
+    found = Candles.of(bars, 60)
+    assert (found.step, len(found.time)) == (300, 200)
+    mid = {p: (getattr(bars, f"bid_{p}") + getattr(bars, f"ask_{p}")) / 2 for p in "ohlc"}
+    opens, highs, lows, closes = found.prices
+    for at in (0, 77, 199):
+        five = slice(5 * at, 5 * at + 5)
+        assert (highs[at], lows[at]) == (mid["h"][five].max(), mid["l"][five].min())
+        assert (opens[at], closes[at]) == (mid["o"][five][0], mid["c"][five][-1])
+    assert len(Candles.of(bars.slice(0, 150), 60).time) == 150
+
+
+def test_a_mark_stands_where_the_trade_was() -> None:
+    bars = noise(120, 2)
+    opened = int(bars.time[40])
+    trade = ClosedTrade(
+        instrument="EUR_USD", opened=opened, closed=opened + 600, net=Decimal(-1), exit="STOP",
+        side=-1, open_price=float(bars.bid_o[40]), close_price=float(bars.ask_c[49]),
+    )  # fmt: skip
+    text = "".join(trade_charts([trade], {"EUR_USD": bars}, 60))
+    found = re.search(r'class="trade" d="M([\d.]+) [\d.]+L([\d.]+)', text)
+    assert found is not None
+    # 71 candles, from 30 before the entry to 30 after the exit, over 710 pixels.
+    start, end = (float(value) for value in found.groups())
+    assert start == pytest.approx(20 + 30 * 10, abs=0.1)
+    assert end - start == pytest.approx(10 * 10, abs=0.1)
+    assert text.count("<rect") == 2 * 71

@@ -7,18 +7,10 @@ import sys
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sep_fx.granularity import Granularity
 from sep_fx.instants import parse_day_or_time
-from sep_kit.settings.loading import load_settings
 
-from sep_replay.command_line import (
-    add_set_option,
-    given_settings,
-    report_console,
-    run_reporting_errors,
-)
+from sep_replay.command_line import add_set_option, report_console, run_reporting_errors
 
 _EPILOG = """\
 Knobs come from the environment, as for the services, or with --set:
@@ -32,6 +24,10 @@ sep-data will do. The same candles and knobs give the same output. Two runs are 
   sep-replay catalogue/ --out old
   sep-replay catalogue/ --params winners.json --out new
   sep-replay compare old new
+
+Several settings are played in one pass, each into a folder of its own:
+
+  sep-replay catalogue/ --set ALLOC_TOP_K=1 --set ALLOC_TOP_K=3 --out runs
 
 What was traded is compared with the replay of its day by
 
@@ -49,7 +45,14 @@ def main(argv: list[str] | None = None) -> int:
 
         return parity_main(given[1:])
     args = _parser().parse_args(given)
-    return run_reporting_errors(lambda: _replay(args))
+
+    def played() -> int:
+        # Imported here: --help and bad arguments need not wait for the numeric packages.
+        from sep_replay.playing import play
+
+        return play(args, report_console())
+
+    return run_reporting_errors(played)
 
 
 def _compare_main(argv: list[str]) -> int:
@@ -85,7 +88,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "candles", type=Path, metavar="CATALOGUE|DIR", help="catalogue, or folder of candle files"
     )
-    add_set_option(parser)
+    add_set_option(
+        parser, "a knob; a name that is given several times makes a setting of each value"
+    )
+    parser.add_argument(
+        "--variants", type=Path, metavar="FILE",
+        help="JSON object of knobs by the name of the variant; each is played on the same candles",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole decision log")
     parser.add_argument(
         "--params", type=Path, metavar="FILE",
@@ -94,7 +103,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--open-gates", action="store_true", help="publish every gate as open: what would trade"
     )
-    parser.add_argument("--balance", type=_amount, default=Decimal(100_000), metavar="USD")
+    parser.add_argument("--balance", type=_amount, default=Decimal(100_000), metavar="CASH")
+    parser.add_argument(
+        "--home", type=_currency, default="USD", metavar="CUR",
+        help="the account's currency (default %(default)s); what converts into it is loaded too",
+    )  # fmt: skip
+    parser.add_argument(
+        "--costs", metavar="SPEC",
+        help="beside the spread: journal (as live trades had them), a JSON file by instrument, or "
+        "slippage_bps=0.2,slippage_spreads=0.1,financing_bps=0.5,delay_sec=60 (default: none)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--url", default=os.environ.get("SEP_URL", "http://127.0.0.1:8000"),
+        help="of the stack whose journal --costs asks; SEP_URL, or %(default)s",
+    )  # fmt: skip
+    parser.add_argument("--key-file", type=Path, metavar="FILE", help="file of an API key for it")
     parser.add_argument("--skip-bad", action="store_true", help="leave malformed rows out")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the run, to be compared")
     parser.add_argument("--instruments", type=lambda t: t.split(","), default=[], metavar="A_B,C_D")
@@ -106,62 +129,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _replay(args: argparse.Namespace) -> int:
-    # Imported here: --help and bad arguments need not wait for the numeric packages.
-    from sep_allocator.settings import AllocatorSettings
-    from sep_evaluator.settings import EvaluatorSettings
-    from sep_guard.settings import GuardSettings
-    from sep_kit.logging import LogFormat, configure_logging
-
-    from sep_replay.engine import Replay, ReplaySettings
-    from sep_replay.report import print_report
-    from sep_replay.run_folder import write_events, write_run
-    from sep_replay.sources import Selection, read_tape
-    from sep_replay.winners import read_winners
-
-    configure_logging("replay", LogFormat.CONSOLE, "WARNING")
-    given = given_settings(args)
-    selection = Selection(
-        instruments=args.instruments, granularity=args.granularity, since=args.since,
-        until=args.until,
-    )  # fmt: skip
-    tape = read_tape(args.candles, selection, skip_bad=args.skip_bad)
-    environ = {"CANDLE_GRANULARITY": tape.granularity.value, **os.environ, **given}
-    if environ["CANDLE_GRANULARITY"] != tape.granularity.value:
-        raise ValueError(
-            f"CANDLE_GRANULARITY is {environ['CANDLE_GRANULARITY']}, but the candles are "
-            f"{tape.granularity.value}"
-        )
-    settings = ReplaySettings(
-        load_settings(EvaluatorSettings, environ),
-        load_settings(AllocatorSettings, environ),
-        load_settings(GuardSettings, environ),
-        args.balance,
-        params=read_winners(args.params) if args.params else {},
-        open_gates=args.open_gates,
-    )
-    replay = Replay(tape, settings)
-    columns = (
-        TextColumn("replay"), BarColumn(), MofNCompleteColumn(), TextColumn("bars"),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("replay", total=len(tape))
-        journal = replay.run(lambda bars: progress.advance(task, bars))
-    print_report(report_console(), journal, replay.evaluations.values())
-    if args.out is not None:
-        write_run(args.out, tape, settings, journal)
-    if args.json is not None:
-        write_events(args.json, journal)
-        print(f"{len(journal.events)} events in {args.json}", file=sys.stderr)
-    return 0
-
-
 def _instant(text: str) -> int:
     try:
         return parse_day_or_time(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _currency(text: str) -> str:
+    if not (len(text) == 3 and text.isascii() and text.isalpha() and text.isupper()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a currency like EUR")
+    return text
 
 
 def _amount(text: str) -> Decimal:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from rich.console import Console
 from sep_kit.settings.loading import InvalidSettingsError, unknown_name
@@ -24,21 +24,32 @@ def run_reporting_errors(command: Callable[[], int]) -> int:
         return 130
 
 
-def add_set_option(parser: argparse.ArgumentParser) -> None:
-    """Let a command take ``--set NAME=VALUE``; read it with ``given_settings``."""
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", type=_pair)
+def add_set_option(parser: argparse.ArgumentParser, summary: str = "a knob") -> None:
+    """Let a command take ``--set NAME=VALUE``."""
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", type=_pair, help=summary
+    )
 
 
 def given_settings(args: argparse.Namespace) -> Mapping[str, str]:
     """The knobs that were given with ``--set``.
 
     Raises:
+        InvalidSettingsError: one has no such name.
+    """
+    refuse_unknown(name for name, _ in args.set)
+    return dict(args.set)
+
+
+def refuse_unknown(names: Iterable[str]) -> None:
+    """Check names of knobs that were given on purpose.
+
+    Raises:
         InvalidSettingsError: one has no such name. In the environment a misspelled name may be
             another program's; here it was meant.
     """
-    if unknown := unknown_names(name for name, _ in args.set):
+    if unknown := unknown_names(names):
         raise InvalidSettingsError([unknown_name(name) for name in unknown])
-    return dict(args.set)
 
 
 def report_console() -> Console:

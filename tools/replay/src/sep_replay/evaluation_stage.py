@@ -6,6 +6,7 @@ from sep_evaluator.adapters.gates_blob import blob_of
 from sep_evaluator.adapters.signal_records import signal_record
 from sep_evaluator.application.buffers import Buffers
 from sep_evaluator.domain.backtest import StrictSpanRun
+from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable
 from sep_evaluator.domain.evaluation import EvaluatedRun, Evaluation, Observation, evaluate
 from sep_evaluator.domain.floors import FloorsInForce
 from sep_evaluator.domain.gates import GateState
@@ -27,6 +28,7 @@ class EvaluationStage:
     Args:
         params: by instrument, as promoted; the defaults where there are none.
         open_gates: publish every gate as open, whatever the evaluation says.
+        costs: that the backtests of the gates pay beside the spread.
     """
 
     def __init__(
@@ -38,7 +40,9 @@ class EvaluationStage:
         params: Mapping[str, StrategyParams],
         *,
         open_gates: bool = False,
+        costs: CostTable = NO_COST_TABLE,
     ) -> None:
+        self._costs = costs
         self._params = params
         self._open_gates = open_gates
         self._signals: dict[str, tuple[int | None, SignalRecord | None]] = {}
@@ -107,6 +111,7 @@ class EvaluationStage:
             self._hours[instrument],
             self._settings.session_exit_minutes,
             long_run_days=self._settings.eval_long_run_days,
+            costs=self._costs.of(instrument),
         )
 
     def _evaluate(self, instrument: str, now: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable
 from sep_fx.bars import Bars
 from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
 from sep_fx.instrument import Instrument
@@ -11,8 +12,9 @@ from sep_guard.domain import market
 from sep_guard.domain.orders import Intent
 from sep_paper_broker.account.account import Account
 from sep_paper_broker.account.book import AccountProfile
-from sep_paper_broker.account.conversion import HomeConversion, NoConversionError
+from sep_paper_broker.account.conversion import NoConversionError
 from sep_paper_broker.account.transactions import Transaction
+from sep_paper_broker.market.quote import Quote
 from sep_paper_broker.market.quote_bar import Ohlc, QuoteBar
 from sep_paper_broker.orders.conditions import NORMAL, OrderConditions
 from sep_paper_broker.orders.outcomes import OrderOutcome
@@ -24,7 +26,8 @@ from sep_paper_broker.orders.requests import (
     TakeProfitDetails,
 )
 
-_HOME = "USD"
+from sep_replay.account_costs import AccountCosts
+
 _TAG = "sep"
 
 
@@ -44,6 +47,8 @@ class PaperAccount:
 
     Args:
         conditions: how the broker treats each order.
+        home: the account's currency.
+        costs: beside the spread of the candles.
     """
 
     def __init__(
@@ -52,9 +57,14 @@ class PaperAccount:
         balance: Decimal,
         opened_s: int,
         conditions: OrderConditions = NORMAL,
+        home: str = "USD",
+        costs: CostTable = NO_COST_TABLE,
     ) -> None:
-        profile = AccountProfile("101-001-0000001-001", _HOME, opened_s * NS_PER_SECOND)
+        profile = AccountProfile("101-001-0000001-001", home, opened_s * NS_PER_SECOND)
+        self._costs = AccountCosts(costs)
+        self._rules = instruments
         self._account = Account.open(profile, instruments, balance)
+        self._account.book.stop_slippage = self._slippage
         self._prices = {name: _Prices(rules) for name, rules in instruments.items()}
         self._conditions = conditions
         self._live_until: dict[str, int] = {}
@@ -159,7 +169,7 @@ class PaperAccount:
     def home_per_unit(self, currency: str) -> Decimal | None:
         """Value of one unit of a currency in home currency; None without a conversion rate."""
         try:
-            return HomeConversion(_HOME, self._account.book.quotes).factors(currency).value
+            return self._account.book.conversion.factors(currency).value
         except NoConversionError:
             return None
 
@@ -180,4 +190,19 @@ class PaperAccount:
             take_profit_on_fill=None if profit is None else TakeProfitDetails(price=profit),
         )
         self._ordered_ns = now_s * NS_PER_SECOND
-        return self._account.submit(request, self._ordered_ns, conditions=self._conditions)
+        conditions = self._conditions
+        quote = self._account.book.quotes.get(intent.instrument)
+        if quote is not None and (slip := self._slippage(quote)):
+            conditions = replace(conditions, slippage=conditions.slippage + slip)
+        return self._account.submit(request, self._ordered_ns, conditions=conditions)
+
+    def finance(self, at_s: int) -> Sequence[Transaction]:
+        """Book a day's financing on open trades at 17:00 New York; nothing without its cost."""
+        if not any(map(self._costs.financed, self.held())):
+            return ()
+        booked = self._account.accrue_financing(at_s * NS_PER_SECOND, self._costs.annual_rate)
+        return () if booked is None else (booked,)
+
+    def _slippage(self, quote: Quote) -> Decimal:
+        slip = self._costs.slippage(quote)
+        return self._rules[quote.instrument].round_price(slip) if slip else slip

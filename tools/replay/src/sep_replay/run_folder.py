@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
+from sep_evaluator.domain.costs import NO_COST_TABLE
 from sep_fx.instants import format_seconds
 from sep_kit import __version__
 from sep_kit.settings.loading import Settings
+from sep_paper_broker.account.transactions import DailyFinancing, OpenTradeFinancing
 from sep_paper_broker.orders.fill_records import OrderFill
 
 from sep_replay.engine import ReplaySettings
@@ -25,6 +27,7 @@ from sep_replay.sources import digests
 from sep_replay.tape import Tape
 
 MANIFEST, EVENTS, NAV, TRADES = "manifest.json", "events.json", "nav.csv", "trades.csv"
+_USUAL_HOME = "USD"
 _NAV_COLUMNS = ("day", "nav", "balance")
 _TRADE_COLUMNS = (
     "instrument", "trade_id", "units", "open_time", "open_price", "close_time", "close_price",
@@ -67,12 +70,23 @@ def write_run(folder: Path, tape: Tape, settings: ReplaySettings, journal: Journ
         "candles": digests(tape),
         "balance": f"{settings.balance:f}",
         "open_gates": settings.open_gates,
+        **_added(settings),
         "params": {i: p.as_dict() for i, p in sorted(settings.params.items())},
         "settings": {
             **_knobs(settings.evaluator), **_knobs(settings.allocator), **_knobs(settings.guard)
         },
     }  # fmt: skip
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+
+
+def _added(settings: ReplaySettings) -> dict[str, Any]:
+    """What differs from an account in dollars without costs, so that its bytes stay."""
+    found: dict[str, Any] = {}
+    if settings.costs != NO_COST_TABLE:
+        found["costs"] = settings.costs.as_json()
+    if settings.home != _USUAL_HOME:
+        found["home_currency"] = settings.home
+    return found
 
 
 def write_events(path: Path, journal: Journal) -> None:
@@ -85,7 +99,11 @@ def write_events(path: Path, journal: Journal) -> None:
 def closed_trades(journal: Journal) -> Iterator[ClosedTrade]:
     """Closed trades in the order of their exits."""
     opened: dict[str, tuple[int, Decimal]] = {}
+    financed: dict[str, Decimal] = {}
     for event in journal.events:
+        for share in _financing_of(event):
+            before = financed.get(share.trade_id, Decimal(0))
+            financed[share.trade_id] = before + share.financing
         fill = _fill_of(event)
         if fill is None:
             continue
@@ -103,9 +121,17 @@ def closed_trades(journal: Journal) -> Iterator[ClosedTrade]:
                 close_time=event.time,
                 close_price=trade.price,
                 realized_pl=trade.realized_pl,
-                financing=trade.financing,
+                # What was booked so far belongs to the part that is closed first.
+                financing=trade.financing + financed.pop(trade.trade_id, Decimal(0)),
                 exit=_exit_of(event, fill),
             )
+
+
+def _financing_of(event: Event) -> Iterator[OpenTradeFinancing]:
+    body = event.data.get("transaction")
+    if isinstance(body, DailyFinancing):
+        for position in body.position_financings:
+            yield from position.open_trade_financings
 
 
 def _fill_of(event: Event) -> OrderFill | None:

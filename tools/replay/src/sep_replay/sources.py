@@ -9,6 +9,7 @@ import numpy as np
 from sep_fx.bars import Bars
 from sep_fx.granularity import Granularity
 
+from sep_replay.lacks import conversions_of
 from sep_replay.tape import Tape, load_tape
 
 _MANIFEST = "manifest.json"
@@ -16,12 +17,16 @@ _MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which candles to play: ``since <= start < until`` in seconds; None or empty for all."""
+    """Which candles to play: ``since <= start < until`` in seconds; None or empty for all.
+
+    What converts into ``home``, the account's currency, is quoted without being traded.
+    """
 
     instruments: Sequence[str] = ()
     granularity: Granularity | None = None
     since: int | None = None
     until: int | None = None
+    home: str = "USD"
 
 
 def read_tape(folder: Path, selection: Selection, *, skip_bad: bool = False) -> Tape:
@@ -39,22 +44,25 @@ def read_tape(folder: Path, selection: Selection, *, skip_bad: bool = False) -> 
             raise ValueError(
                 f"{folder} holds candles of {tape.granularity}, not {selection.granularity}"
             )
-    names = selection.instruments or tape.instruments
-    if unknown := sorted(set(names) - set(tape.instruments)):
+    held = frozenset(tape.bars)
+    names = tuple(selection.instruments or sorted(held))
+    if unknown := sorted(set(names) - held):
         raise ValueError(
             f"{folder} has no {tape.granularity} candles of {', '.join(unknown)}; it has "
-            f"{', '.join(tape.instruments)}"
+            f"{', '.join(sorted(held))}"
         )
     since = -(2**62) if selection.since is None else selection.since
-    bars = {i: tape.bars[i].between(since, selection.until) for i in names}
+    conversions = conversions_of(names, selection.home, held)
+    chosen = sorted({*names, *conversions})
+    bars = {i: tape.bars[i].between(since, selection.until) for i in chosen}
     if not any(map(len, bars.values())):
         raise ValueError(f"{folder} has no candle in the selected range")
-    return Tape(tape.granularity, bars)
+    return Tape(tape.granularity, bars, conversions)
 
 
 def digests(tape: Tape) -> dict[str, str]:
     """SHA-256 of each instrument's columns: the same candles have the same in every format."""
-    return {i: _digest(tape.bars[i]) for i in tape.instruments}
+    return {i: _digest(tape.bars[i]) for i in sorted(tape.bars)}
 
 
 def _digest(bars: Bars) -> str:
@@ -81,7 +89,9 @@ def _read_catalogue(folder: Path, selection: Selection) -> Tape:
             )
         granularity = selection.granularity or found[0]
         held = [i for i in catalogue.instruments() if granularity in catalogue.granularities(i)]
-        chosen = [i for i in held if not selection.instruments or i in selection.instruments]
+        names = tuple(selection.instruments or held)
+        wanted = {*names, *conversions_of(names, selection.home, frozenset(held))}
+        chosen = [i for i in held if i in wanted]
         bars = {i: catalogue.load(i, granularity, selection.since, selection.until) for i in chosen}
     except DataError as error:
         raise ValueError(str(error)) from None

@@ -21,15 +21,16 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """Bars by instrument, all of one granularity."""
+    """Bars by instrument, all of one granularity; ``conversions`` are quoted and not traded."""
 
     granularity: Granularity
     bars: Mapping[str, Bars]
+    conversions: frozenset[str] = frozenset()
 
     @property
     def instruments(self) -> tuple[str, ...]:
-        """Instruments by name."""
-        return tuple(sorted(self.bars))
+        """The traded instruments by name."""
+        return tuple(sorted(self.bars.keys() - self.conversions))
 
     def __len__(self) -> int:
         return sum(len(b) for b in self.bars.values())

@@ -1,6 +1,7 @@
 """The guard of a replay: plans a cycle and sends its orders to the paper account."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from sep_fx.sessions import SessionCalendar
 from sep_guard.adapters.input_records import signal_of, weights_of
@@ -15,13 +16,24 @@ from sep_guard.domain.risk.exposure import exposure_of
 from sep_guard.domain.risk.limits import BreakerAction
 from sep_guard.domain.view import View
 from sep_guard.settings import GuardSettings
-from sep_paper_broker.market.instruments import LISTINGS
+from sep_paper_broker.market.instruments import EVERY_LISTING
 
+from sep_replay.account_costs import AccountCosts
 from sep_replay.allocation_stage import AllocationStage
 from sep_replay.evaluation_stage import EvaluationStage
 from sep_replay.journal import Journal, Topic
 from sep_replay.paper_account import PaperAccount
 from sep_replay.risk_stage import RiskStage
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """An order on its way to the market, which it reaches at ``due``, seconds."""
+
+    due: int
+    intent: Intent
+    kind: Kind
+    reasons: tuple[str, ...]
 
 
 class TradingStage:
@@ -35,7 +47,10 @@ class TradingStage:
         settings: GuardSettings,
         calendar: SessionCalendar,
         journal: Journal,
+        costs: AccountCosts,
     ) -> None:
+        self._costs = costs
+        self._waiting: dict[str, _Waiting] = {}
         self._account = account
         self._evaluation = evaluation
         self._allocation = allocation
@@ -59,7 +74,10 @@ class TradingStage:
         self._margin_open = plan.margin_open
         self.risk.plan(plan, now)
         for action in plan.actions:
-            if action.kind in (Kind.HOLD, Kind.MANUAL) or not self._changed(action):
+            # An order on its way is decided once.
+            if action.kind in (Kind.HOLD, Kind.MANUAL) or action.instrument in self._waiting:
+                continue
+            if not self._changed(action):
                 continue
             decision_id = f"{self._cycle:08d}:{action.instrument}"
             self._journal.add(
@@ -95,7 +113,22 @@ class TradingStage:
             for intent in intents_of_close(close, decision_id, view):
                 self._send(intent, Kind.REDUCTION, (close.reason,), now)
 
+    def deliver(self, begun: Mapping[str, int], now: int) -> None:
+        """Bring orders to the market whose delay has passed, where a bar begins."""
+        for instrument in sorted(begun.keys() & self._waiting.keys()):
+            order = self._waiting[instrument]
+            if now >= order.due:
+                del self._waiting[instrument]
+                self._place(order.intent, order.kind, order.reasons, now)
+
     def _send(self, intent: Intent, kind: Kind, reasons: tuple[str, ...], now: int) -> None:
+        delay = self._costs.delay_of(intent.instrument)
+        if not delay:
+            self._place(intent, kind, reasons, now)
+        elif intent.instrument not in self._waiting:
+            self._waiting[intent.instrument] = _Waiting(now + delay, intent, kind, reasons)
+
+    def _place(self, intent: Intent, kind: Kind, reasons: tuple[str, ...], now: int) -> None:
         outcome = self._account.place(intent, now)
         transaction = outcome.fill or outcome.cancel or outcome.reject
         self._journal.add(
@@ -121,7 +154,7 @@ class TradingStage:
 
     def _market(self, name: str, now: int) -> Market:
         signal, quote = self._evaluation.signal(name), self._account.quote(name, now)
-        rules = LISTINGS[name].instrument
+        rules = EVERY_LISTING[name].instrument
         return Market(
             instrument=rules,
             session=self._calendar.state(name, now),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from sep_evaluator.domain.backtest import price_columns
 from sep_evaluator.domain.backtest_loop import advance, fill_direction
 from sep_evaluator.domain.backtest_state import TRADE_DTYPE, Prices, Record, new_book, rules_of
+from sep_evaluator.domain.costs import NO_COSTS, Costs
 from sep_evaluator.domain.kernel import figure_rows
 from sep_evaluator.domain.kernel_loops import COHERENCE
 from sep_evaluator.domain.params import StrategyParams
@@ -46,7 +47,10 @@ class Outcome:
 class TapeBacktest:
     """Runs parameter sets over the bars of one instrument; window metrics are computed once."""
 
-    def __init__(self, instrument: str, bars: Bars, market: Market) -> None:
+    def __init__(
+        self, instrument: str, bars: Bars, market: Market, costs: Costs = NO_COSTS
+    ) -> None:
+        self._cost, self._rollovers = costs.record()[0], costs.rollovers()
         self.time: Ints = np.ascontiguousarray(bars.time)
         self._prices: Prices = price_columns(bars)
         self._mid = bars.mid
@@ -76,6 +80,7 @@ class TapeBacktest:
         advance(
             0, count, self.time, self._prices, self._mid, self._figures, self._direction,
             self._closing, self._granularity_s, rule, book, self._trades, equity,
+            self._cost, self._rollovers,
         )  # fmt: skip
         return Outcome(self._trades[: int(book["trades"][0])].copy(), equity)
 

@@ -97,6 +97,12 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--granularity", type=_granularity, help="where the catalogue has several")
     for name, target in (("--from", "since"), ("--to", "until")):
         sweep.add_argument(name, dest=target, type=_instant, metavar="TIME", help="2026-01-01")
+    sweep.add_argument(
+        "--costs", metavar="SPEC",
+        help="beside the spread: journal (as live trades had them), a JSON file by instrument, or "
+        "slippage_bps=0.2,slippage_spreads=0.1,financing_bps=0.5,delay_sec=60 (default: none)",
+    )  # fmt: skip
+    _add_url(sweep)
     _add_running(sweep)
     repeat = commands.add_parser("repeat", help="run again what a manifest describes")
     repeat.add_argument("run", type=Path, metavar="RUN")
@@ -110,11 +116,19 @@ def _parser() -> argparse.ArgumentParser:
             name, dest=target, type=_instant, metavar="TIME", help="of live results"
         )
     report.add_argument(
-        "--url", default=os.environ.get("SEP_URL", "http://127.0.0.1:8000"),
-        help="where Envoy listens; SEP_URL, or %(default)s",
-    )  # fmt: skip
+        "--candles", type=Path, metavar="CATALOGUE", help="draw the trades on these candles"
+    )
+    report.add_argument("--granularity", type=_granularity, help="where the catalogue has several")
+    _add_url(report)
     report.set_defaults(scheduler=None, workers=1)
     return parser
+
+
+def _add_url(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--url", default=os.environ.get("SEP_URL", "http://127.0.0.1:8000"),
+        help="where Envoy listens, for the journal; SEP_URL, or %(default)s",
+    )  # fmt: skip
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:

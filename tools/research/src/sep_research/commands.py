@@ -15,6 +15,7 @@ from sep_evaluator.domain.params import StrategyParams
 from sep_fx.granularity import Granularity
 from sep_fx.sessions import MarketCalendar
 
+from sep_research.cost_options import costs_of
 from sep_research.engine import Engine
 from sep_research.errors import ResearchError, StackUnreachableError
 from sep_research.manifest import plan_of, read_manifest, versions
@@ -47,6 +48,7 @@ def _sweep(args: argparse.Namespace, engine: Engine, progress: Progress) -> Line
         exit_minutes=args.exit_minutes,
         seed=args.seed,
         search=search,
+        costs=costs_of(args.costs, args.url),
     )
     result = sweep(catalogue, plan, engine, progress)
     write_run(args.out, result.plan, result)
@@ -86,7 +88,16 @@ def _report(args: argparse.Namespace, _engine: Engine, _progress: Progress) -> L
                 raise ResearchError(f"{args.url} refused: {error}") from None
     else:
         results = of_replay(Path(args.source))
-    args.out.write_text(results_report(results), encoding="utf-8")
+    if args.candles is None:
+        text = results_report(results)
+    else:
+        catalogue = Catalogue.existing(args.candles)
+        granularity = _granularity(catalogue, args)
+        held = [i for i in catalogue.instruments() if granularity in catalogue.granularities(i)]
+        traded = {trade.instrument for trade in results.trades}.intersection(held)
+        candles = {i: catalogue.load(i, granularity) for i in sorted(traded)}
+        text = results_report(results, candles, granularity.seconds)
+    args.out.write_text(text, encoding="utf-8")
     return [f"report: {args.out}"]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable
 from sep_evaluator.domain.params import StrategyParams
 from sep_fx.granularity import Granularity
 from sep_fx.sessions import MarketCalendar
@@ -54,6 +55,7 @@ def manifest_of(plan: Plan, result: SweepResult) -> dict[str, Any]:
             "exit_minutes": plan.exit_minutes,
             "seed": plan.seed,
             "search": None if plan.search is None else asdict(plan.search),
+            **({} if plan.costs == NO_COST_TABLE else {"costs": plan.costs.as_json()}),
         },
         "verdicts": [r.verdict.as_json() for r in result.results],
         "null_best": [v if np.isfinite(v) else None for v in result.null_best],
@@ -99,6 +101,7 @@ def plan_of(manifest: dict[str, Any]) -> Plan:
             exit_minutes=plan["exit_minutes"],
             seed=plan["seed"],
             search=search,
+            costs=CostTable.from_json(plan.get("costs", {})),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ResearchError(f"the manifest's plan can't be used: {error!r}") from None

@@ -21,7 +21,9 @@ class ClosedTrade:
     """A closed trade, or a part of one that was closed at once; ``net`` in home currency.
 
     Attributes:
-        opened: seconds since the epoch.
+        opened, closed: seconds since the epoch; closed is 0 where it is not known.
+        side: 1 for a long trade, -1 for a short one.
+        open_price, close_price: 0 where they are not known.
         parts: what the net result consists of, by name; empty where that is not known.
     """
 
@@ -30,6 +32,15 @@ class ClosedTrade:
     net: Decimal
     exit: str
     parts: Mapping[str, Decimal] = field(default_factory=dict)
+    closed: int = 0
+    side: int = 1
+    open_price: float = 0.0
+    close_price: float = 0.0
+
+    @property
+    def is_drawable(self) -> bool:
+        """Whether times and prices of entry and exit are known."""
+        return bool(self.closed and self.open_price and self.close_price)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +70,10 @@ def of_replay(folder: Path) -> Results:
                 opened=parse_rfc3339(row["open_time"]) // NS_PER_SECOND,
                 net=Decimal(row["realized_pl"]) + Decimal(row["financing"]),
                 exit=row["exit"],
+                closed=parse_rfc3339(row["close_time"]) // NS_PER_SECOND,
+                side=1 if Decimal(row["units"]) > 0 else -1,
+                open_price=float(row["open_price"]),
+                close_price=float(row["close_price"]),
             )
             for row in _rows(path)
         ]
@@ -77,12 +92,7 @@ def of_journal(client: Client, since: int | None, until: int | None) -> Results:
     """
     start, end = (None if t is None else t * 1000 for t in (since, until))
     days = client.performance(since=start, until=end).days
-    found: list[JournalTrade] = []
-    token: str | None = None
-    while token != "":
-        page = client.journal_trades(page_size=_PAGE, page_token=token, since=start, until=end)
-        found += page.trades
-        token = page.next_page_token
+    found = closed_trades(client, since, until)
     return Results(
         title="Live results",
         nav=[(day.date, day.nav) for day in days],
@@ -93,11 +103,30 @@ def of_journal(client: Client, since: int | None, until: int | None) -> Results:
                 net=trade.net_pl,
                 exit=trade.exit,
                 parts=_parts(trade),
+                closed=int((trade.close_time or 0) // 1000),
+                side=1 if trade.units > 0 else -1,
+                open_price=float(trade.open_price or 0),
+                close_price=float(trade.close_price or 0),
             )
             for trade in reversed(found)
-            if trade.close_time is not None
         ],
     )
+
+
+def closed_trades(client: Client, since: int | None, until: int | None) -> list[JournalTrade]:
+    """The closed trades in the journal, newest first; times of opening in seconds.
+
+    Raises:
+        ApiError, NoAnswerError: the stack refused, or does not answer.
+    """
+    start, end = (None if t is None else t * 1000 for t in (since, until))
+    found: list[JournalTrade] = []
+    token: str | None = None
+    while token != "":
+        page = client.journal_trades(page_size=_PAGE, page_token=token, since=start, until=end)
+        found += [trade for trade in page.trades if trade.close_time is not None]
+        token = page.next_page_token
+    return found
 
 
 _PARTS = ("signal", "half_spread", "delay", "slippage", "financing", "conversion", "commission",

@@ -1,13 +1,15 @@
 """The report of an account's results: NAV, drawdown, and results by what they may depend on."""
 
 import html
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import accumulate
 
+from sep_fx.bars import Bars
 from sep_fx.sessions import LONDON, NEW_YORK_SESSION, SYDNEY, TOKYO
 
+from sep_research.candle_charts import trade_charts
 from sep_research.charts import curve
 from sep_research.html_page import figure, page, table
 from sep_research.results import ClosedTrade, Results
@@ -22,12 +24,19 @@ _GROUPS: tuple[tuple[str, Callable[[ClosedTrade], str]], ...] = (
 )
 
 
-def results_report(results: Results) -> str:
-    """The whole page."""
-    return page(results.title, _parts(results))
+def results_report(
+    results: Results, candles: Mapping[str, Bars] | None = None, step: int = 0
+) -> str:
+    """The whole page.
+
+    Args:
+        candles: to draw the trades on, by instrument; None to draw none.
+        step: length of a candle in seconds.
+    """
+    return page(results.title, _parts(results, candles, step))
 
 
-def _parts(results: Results) -> Iterator[str]:
+def _parts(results: Results, candles: Mapping[str, Bars] | None, step: int) -> Iterator[str]:
     yield f"<h1>{html.escape(results.title)}</h1>"
     yield from _nav(results.nav)
     trades = results.trades
@@ -40,6 +49,9 @@ def _parts(results: Results) -> Iterator[str]:
         yield f"<h2>By {html.escape(name)}</h2>"
         yield table((name, "trades", "with a gain", "net", "a trade"), _grouped(trades, key))
     yield from _costs(trades)
+    if candles is not None:
+        yield "<h2>Trades on candles</h2>"
+        yield from trade_charts(trades, candles, step)
 
 
 def _nav(nav: Sequence[tuple[str, Decimal]]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sep_data.catalogue import Catalogue, digest_of
+from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable
 from sep_evaluator.domain.params import StrategyParams
 from sep_fx.bars import Bars
 from sep_fx.granularity import Granularity
@@ -42,6 +43,7 @@ class Plan:
         seed: of the null runs, and of an adaptive search.
         search: how an adaptive search chooses; None to try every set of the grid, which with it
             is what the search found.
+        costs: beside the spread of the candles, for the null runs as well.
     """
 
     instruments: tuple[str, ...]
@@ -56,6 +58,7 @@ class Plan:
     exit_minutes: float
     seed: int
     search: AdaptiveSearch | None = None
+    costs: CostTable = NO_COST_TABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +209,7 @@ def jobs_of(catalogue: Catalogue, plan: Plan) -> list[Job]:
             grid=plan.grid,
             folds=folds,
             seed=plan.seed,
+            costs=plan.costs.of(name),
         )
         for name, found in bars.items()
     ]

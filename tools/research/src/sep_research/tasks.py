@@ -7,6 +7,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 from sep_evaluator.domain.backtest_state import Record
+from sep_evaluator.domain.costs import NO_COSTS, Costs
 from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.domain.spans import SpanSummary
 from sep_fx.bars import Bars
@@ -29,6 +30,8 @@ Floats = npt.NDArray[np.float64]
 GATE_CALMAR = 0.15
 """The gates' base floor of the Calmar ratio; the least return is 0."""
 
+_DOUBLED = 2.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -40,6 +43,7 @@ class Job:
     grid: tuple[StrategyParams, ...]
     folds: tuple[Fold, ...]
     seed: int
+    costs: Costs = NO_COSTS
 
     @property
     def tests(self) -> list[tuple[int, int]]:
@@ -87,7 +91,7 @@ class Trial:
 
 def run_block(job: Job, block: tuple[int, int]) -> list[Trial]:
     """The trials of a part of the grid."""
-    backtest = TapeBacktest(job.instrument, job.bars, job.market)
+    backtest = TapeBacktest(job.instrument, job.bars, job.market, job.costs)
     return [_trial(job, backtest, params) for params in job.grid[slice(*block)]]
 
 
@@ -95,7 +99,7 @@ def run_sets(job: Job, sets: Sequence[StrategyParams]) -> list[Trial]:
     """The trials of parameter sets that need not be of the grid."""
     if not sets:
         return []
-    backtest = TapeBacktest(job.instrument, job.bars, job.market)
+    backtest = TapeBacktest(job.instrument, job.bars, job.market, job.costs)
     return [_trial(job, backtest, params) for params in sets]
 
 
@@ -107,7 +111,7 @@ def run_null_sets(
     if not sets:
         return []
     tape = _null_tape(job, number)
-    backtest = TapeBacktest(job.instrument, tape, job.market)
+    backtest = TapeBacktest(job.instrument, tape, job.market, job.costs)
     days = Days.of(tape.time)
     tested = days.within(job.tests)
     found = []
@@ -122,7 +126,7 @@ def run_null_sets(
 def run_null(job: Job, number: int) -> float:
     """The best out-of-sample t-statistic of the whole grid on one null tape."""
     tape = _null_tape(job, number)
-    backtest = TapeBacktest(job.instrument, tape, job.market)
+    backtest = TapeBacktest(job.instrument, tape, job.market, job.costs)
     days = Days.of(tape.time)
     tested = days.within(job.tests)
     best = NO_EVIDENCE
@@ -133,8 +137,9 @@ def run_null(job: Job, number: int) -> float:
 
 
 def run_doubled_costs(job: Job, number: int) -> float:
-    """The out-of-sample return of one parameter set when every spread is twice as wide."""
-    backtest = TapeBacktest(job.instrument, with_costs(job.bars, 2.0), job.market)
+    """The out-of-sample return of one parameter set when all costs are twice as high."""
+    bars, costs = with_costs(job.bars, _DOUBLED), job.costs.times(_DOUBLED)
+    backtest = TapeBacktest(job.instrument, bars, job.market, costs)
     trades = backtest.run(job.grid[number], with_equity=False).trades
     return float(inside_any(trades, job.tests)["ret"].sum())
 

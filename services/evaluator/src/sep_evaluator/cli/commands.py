@@ -63,8 +63,9 @@ def backtest(arguments: argparse.Namespace) -> None:
     bars = read_bars(arguments.candles, skip_bad=arguments.skip_bad)
 
     run = StrictSpanRun(
-        params, market.granularity_s, instrument, market.calendar, market.exit_minutes
-    )
+        params, market.granularity_s, instrument, market.calendar, market.exit_minutes,
+        costs=market.costs.of(instrument),
+    )  # fmt: skip
     run.extend(bars)
     summary = run.summary()
     result = {

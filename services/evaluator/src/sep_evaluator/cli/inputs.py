@@ -10,8 +10,10 @@ from sep_fx.granularity import Granularity
 from sep_fx.instrument import is_instrument_name
 from sep_fx.sessions import MarketCalendar, SessionCalendar
 
+from sep_evaluator.cli.cost_specs import read_costs
 from sep_evaluator.cli.files import UsageError
 from sep_evaluator.cli.sweep import Market, combinations
+from sep_evaluator.domain.costs import NO_COST_TABLE
 from sep_evaluator.domain.params import StrategyParams
 
 
@@ -48,12 +50,12 @@ def grid_of(path: Path) -> tuple[list[str], list[StrategyParams]]:
 
 
 def market_of(arguments: argparse.Namespace, path: Path) -> Market:
-    """Bar length and sessions.
+    """Bar length, sessions and costs.
 
     Without ``--granularity`` the bar length is taken from the file's name, or is M1.
 
     Raises:
-        UsageError: an unknown granularity, or exit minutes out of range.
+        UsageError: an unknown granularity, exit minutes out of range, or costs that can't be used.
     """
     named = path.name.split("_")[2:3]
     name = arguments.granularity or (named[0].split(".")[0] if named else "M1")
@@ -65,10 +67,15 @@ def market_of(arguments: argparse.Namespace, path: Path) -> Market:
     if not 0 <= arguments.exit_minutes <= 1440:
         raise UsageError(f"--exit-minutes is {arguments.exit_minutes}, allowed is 0 to 1440")
     calendar = SessionCalendar(MarketCalendar(arguments.market_calendar))
+    try:
+        costs = NO_COST_TABLE if arguments.costs is None else read_costs(arguments.costs)
+    except ValueError as error:
+        raise UsageError(f"--costs: {error}") from None
     return Market(
         granularity_s=Granularity(name).seconds,
         calendar=calendar,
         exit_minutes=arguments.exit_minutes,
+        costs=costs,
     )
 
 

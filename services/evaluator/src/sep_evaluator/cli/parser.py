@@ -126,6 +126,12 @@ def _add_market(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="close positions this long before the session closes (default 5)",
     )
+    parser.add_argument(
+        "--costs",
+        metavar="SPEC",
+        help="beside the spread: slippage_bps=0.2,financing_bps=0.5,delay_sec=60, or a JSON file "
+        "of costs by instrument (default: none)",
+    )
 
 
 def _fail(message: object, code: int) -> int:

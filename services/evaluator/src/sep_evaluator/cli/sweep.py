@@ -17,7 +17,7 @@ from sep_fx.bars import Bars
 from sep_fx.sessions import SessionCalendar
 
 from sep_evaluator.domain.backtest import price_columns
-from sep_evaluator.domain.backtest_loop import run_combinations
+from sep_evaluator.domain.backtest_grid import run_combinations
 from sep_evaluator.domain.backtest_state import (
     BOOK_DTYPE,
     NEVER,
@@ -26,6 +26,7 @@ from sep_evaluator.domain.backtest_state import (
     Record,
     rules_of,
 )
+from sep_evaluator.domain.costs import NO_COST_TABLE, Costs, CostTable
 from sep_evaluator.domain.kernel import figure_rows
 from sep_evaluator.domain.kernel_tables import Floats, Ints
 from sep_evaluator.domain.params import StrategyParams
@@ -37,11 +38,12 @@ _SLICE = 64  # combinations per task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """What all instruments of a sweep share: bar length, sessions, exit before a close."""
+    """What all instruments of a sweep share: bar length, sessions, exit before a close, costs."""
 
     granularity_s: int
     calendar: SessionCalendar
     exit_minutes: float
+    costs: CostTable = NO_COST_TABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class _Series:
     mid: Floats
     figures: Floats
     closing: npt.NDArray[np.bool_]
+    costs: Costs
 
 
 def combinations(grid: Mapping[str, object]) -> list[StrategyParams]:
@@ -148,6 +151,7 @@ def _prepare(instrument: str, bars: Bars, market: Market) -> _Series:
         mid=mid,
         figures=figure_rows(mid),
         closing=left <= market.exit_minutes * 60,
+        costs=market.costs.of(instrument),
     )
 
 
@@ -166,6 +170,8 @@ def _run(shared: "Future[_Series]", rules: Record, market: Market) -> Record:
         books,
         np.empty(0, TRADE_DTYPE),
         np.empty(0),
+        series.costs.record()[0],
+        series.costs.rollovers(),
     )
     return books
 

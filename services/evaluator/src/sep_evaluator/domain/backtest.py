@@ -9,7 +9,8 @@ from sep_fx.bars import Bars
 from sep_fx.instants import format_seconds
 from sep_fx.sessions import SessionCalendar
 
-from sep_evaluator.domain.backtest_loop import advance, fill_direction, first_fault
+from sep_evaluator.domain.backtest_grid import first_fault
+from sep_evaluator.domain.backtest_loop import advance, fill_direction
 from sep_evaluator.domain.backtest_state import (
     TRADE_DTYPE,
     BarColumns,
@@ -18,6 +19,7 @@ from sep_evaluator.domain.backtest_state import (
     new_book,
     rules_of,
 )
+from sep_evaluator.domain.costs import NO_COSTS, Costs
 from sep_evaluator.domain.drawdown import DrawdownTree
 from sep_evaluator.domain.kernel import KernelStream, WindowMetrics, momentum
 from sep_evaluator.domain.kernel_loops import COHERENCE
@@ -59,6 +61,7 @@ class StrictSpanRun:
         calendar: restricts trading to sessions, unless it is always open.
         exit_minutes: an open position is closed this long before its session closes.
         long_run_days: length of the history in days; None for all of it.
+        costs: beside the spread of the bars.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class StrictSpanRun:
         exit_minutes: float,
         *,
         long_run_days: int | None = None,
+        costs: Costs = NO_COSTS,
     ) -> None:
         self.params = params
         self.granularity_s = granularity_s
@@ -78,6 +82,7 @@ class StrictSpanRun:
         self._exit_s = exit_minutes * 60
         self._long_run_s = None if long_run_days is None else long_run_days * DAY
         self._rule = rules_of(params)[0]
+        self._cost, self._rollovers = costs.record()[0], costs.rollovers()
         self._columns = BarColumns()
         self._kernel = KernelStream()
         self._times_checked = 0
@@ -257,7 +262,7 @@ class StrictSpanRun:
         advance(
             first, count, columns.time, columns.prices, mid, figures, columns.direction,
             columns.closing, self.granularity_s, self._rule, self._book, self._trades,
-            columns.equity,
+            columns.equity, self._cost, self._rollovers,
         )  # fmt: skip
         self._count = int(self._book["trades"][0])
         self._drawdowns.extend_to(columns.equity)

@@ -55,6 +55,13 @@ def fill_direction(
 
 
 @jit
+def _rolled(rollovers: Ints, after: int, until: int) -> int:
+    """How many instants lie in ``(after, until]``."""
+    first = np.searchsorted(rollovers, after, "right")
+    return int(np.searchsorted(rollovers, until, "right") - first)
+
+
+@jit
 def advance(  # noqa: PLR0912, PLR0915 - one call per step would cost more than the step
     start: int,
     stop: int,
@@ -69,6 +76,8 @@ def advance(  # noqa: PLR0912, PLR0915 - one call per step would cost more than 
     books: Record,
     trades: Record,
     equity: Floats,
+    cost: Any,
+    rollovers: Ints,
 ) -> None:
     """Advance the book over bars ``start .. stop-1``, in the order of ``docs/strategy.md``.
 
@@ -82,6 +91,8 @@ def advance(  # noqa: PLR0912, PLR0915 - one call per step would cost more than 
         trades: capacity for one trade per bar after ``books[0].trades``; length 0 to record
             none.
         equity: shape (n,); length 0 to record none.
+        cost: one record of the costs beside the spread.
+        rollovers: instants of financing, ascending; length 0 without financing.
     """
     book = books[0]
     side, entry, entry_time = book.side, book.entry, book.entry_time
@@ -99,6 +110,8 @@ def advance(  # noqa: PLR0912, PLR0915 - one call per step would cost more than 
     c_min, max_entropy = rule.c_min, rule.max_entropy
     max_rupture, min_stability = rule.max_rupture, rule.min_stability
     reach, horizon = rule.bracket_sigma_k, math.sqrt(rule.bracket_horizon_bars)
+    slip, slip_spreads, delay = cost.slippage, cost.slippage_spreads, cost.delay
+    financed, carry = len(rollovers) > 0, 0.0
 
     t = start
     while t < stop:
@@ -113,7 +126,7 @@ def advance(  # noqa: PLR0912, PLR0915 - one call per step would cost more than 
                 if keep_equity:
                     equity[t] = realised
                 t += 1
-        elif pending == NOTHING:
+        elif pending == NOTHING and not financed:
             # Open position, no pending order: bars without an event only mark to market.
             down, up = (bid_l, bid_h) if side > 0 else (ask_l, ask_h)
             floor, ceiling = min(stop_at, target), max(stop_at, target)
@@ -137,17 +150,23 @@ def advance(  # noqa: PLR0912, PLR0915 - one call per step would cost more than 
         exit_price = 0.0
         exit_time = begin
 
-        # 1. The order that the previous bar left pending.
-        if pending == ENTRY:
-            if begin - pending_time <= _FILL_WITHIN * granularity:
+        # 1. The order that an earlier bar left pending.
+        waits = pending != NOTHING and delay > 0 and begin < pending_time + granularity + delay
+        slipped = slip_spreads * (ask_o[t] - bid_o[t])
+        if waits:
+            pass
+        elif pending == ENTRY:
+            if begin - pending_time <= _FILL_WITHIN * granularity + delay:
                 side, entry_time, entry_index = pending_side, begin, t
                 entry = ask_o[t] if side > 0 else bid_o[t]
+                entry += side * (slip * entry + slipped)
                 stop_at = entry - side * distance
                 target = entry + side * (rule.reward_risk * distance)
         elif pending == EXIT:
             reason = pending_reason
             exit_price = bid_o[t] if side > 0 else ask_o[t]
-        pending = NOTHING
+        if not waits:
+            pending = NOTHING
 
         if side != 0:
             # 2. Stop loss, then take profit.
@@ -165,8 +184,14 @@ def advance(  # noqa: PLR0912, PLR0915 - one call per step would cost more than 
             if reason == _OPEN and closing[t]:
                 reason, exit_time = SESSION, end
                 exit_price = bid_c[t] if side > 0 else ask_c[t]
+                slipped = slip_spreads * (ask_c[t] - bid_c[t])
             if reason != _OPEN:
+                if reason != TAKE_PROFIT:
+                    exit_price -= side * (slip * exit_price + slipped)
                 ret = side * (exit_price / entry - 1.0)
+                if financed:
+                    carry = cost.financing_long if side > 0 else cost.financing_short
+                    ret -= carry * _rolled(rollovers, entry_time, exit_time)
                 realised += ret
                 wins += ret > 0.0
                 if keep_trades:
@@ -183,17 +208,20 @@ def advance(  # noqa: PLR0912, PLR0915 - one call per step would cost more than 
                     trade.wins = wins
                 count += 1
                 side = 0
+                pending = NOTHING
                 last_exit = exit_time
 
         # 4. The signal. A direction implies that coherence is defined at both ends of the
         # lookback; so does a position, since only a direction opens one.
         broken = rupture[t] > max_rupture or stability[t] < min_stability
-        if side != 0:
+        if pending != NOTHING:
+            pass
+        elif side != 0:
             if end - entry_time >= rule.exit_cooldown_sec:
                 if direction[t] == -side:
-                    pending, pending_reason = EXIT, REVERSAL
+                    pending, pending_reason, pending_time = EXIT, REVERSAL, begin
                 elif broken:
-                    pending, pending_reason = EXIT, RUPTURE_EXIT
+                    pending, pending_reason, pending_time = EXIT, RUPTURE_EXIT, begin
         elif (
             direction[t] != 0
             and not broken
@@ -216,6 +244,9 @@ def advance(  # noqa: PLR0912, PLR0915 - one call per step would cost more than 
             marked += bid_c[t] / entry - 1.0
         elif side < 0:
             marked -= ask_c[t] / entry - 1.0
+        if financed and side != 0:
+            carry = cost.financing_long if side > 0 else cost.financing_short
+            marked -= carry * _rolled(rollovers, entry_time, end)
         peak = max(peak, marked)
         drawdown = max(drawdown, peak - marked)
         if keep_equity:
@@ -228,51 +259,3 @@ def advance(  # noqa: PLR0912, PLR0915 - one call per step would cost more than 
     book.pending_reason, book.pending_time = pending_reason, pending_time
     book.pending_distance, book.last_exit, book.realised = distance, last_exit, realised
     book.trades, book.wins, book.peak, book.drawdown = count, wins, peak, drawdown
-
-
-@jit
-def first_fault(time: Ints, prices: Prices, after: int) -> int:
-    """Index of the first bar whose time does not increase or whose price is invalid, else -1."""
-    for t in range(len(time)):
-        if time[t] <= after:
-            return t
-        after = time[t]
-        for column in prices:
-            if not 0.0 < column[t] < math.inf:
-                return t
-    return -1
-
-
-@jit
-def run_combinations(
-    time: Ints,
-    prices: Prices,
-    mid: Floats,
-    figures: Floats,
-    closing: Any,
-    granularity: int,
-    rules: Record,
-    books: Record,
-    no_trades: Record,
-    no_equity: Floats,
-) -> None:
-    """Run every parameter record over the same bars and write only the books.
-
-    Args:
-        rules, books: shape (k,); pass new books.
-        no_trades, no_equity: arrays of length 0.
-    """
-    count = len(time)
-    direction = np.empty(count, np.int8)
-    for k in range(len(rules)):
-        rule, before = rules[k], rules[max(k - 1, 0)]
-        if (
-            k == 0
-            or rule.direction_lookback != before.direction_lookback
-            or rule.dir_threshold_bps != before.dir_threshold_bps
-        ):
-            fill_direction(0, count, mid, figures[COHERENCE], rule, direction)
-        advance(
-            0, count, time, prices, mid, figures, direction, closing, granularity,
-            rule, books[k : k + 1], no_trades, no_equity,
-        )  # fmt: skip

@@ -4,7 +4,7 @@ It has neither a clock nor a market: the caller (the broker, a replay, a test) p
 quotes. Times are nanoseconds since the epoch and must not decrease.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from sep_fx.instrument import Instrument
@@ -235,9 +235,11 @@ class Account:
         change = self.book.ledger.begin(now_ns, request_id)
         return configure(self.book, change, alias, margin_rate)
 
-    def accrue_financing(self, at_ns: int) -> Transaction | None:
+    def accrue_financing(
+        self, at_ns: int, rate_of: Callable[[Trade], Decimal] = financing.rate_of_trade
+    ) -> Transaction | None:
         """Book one day's financing on the open trades; see ``financing.rollovers``."""
-        return financing.accrue(self.book, self.book.ledger.begin(at_ns))
+        return financing.accrue(self.book, self.book.ledger.begin(at_ns), rate_of)
 
     def _open_trade(self, specifier: str) -> Trade:
         trade = self.book.find_trade(specifier)

@@ -1,6 +1,6 @@
 """The state of an account with its indexes and queries."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -48,6 +48,10 @@ class AccountProfile:
         return site, division, user, number
 
 
+def _none(_quote: Quote) -> Decimal:
+    return ZERO
+
+
 class Book:
     """The account's state. Only ``account`` and ``orders`` modify it.
 
@@ -77,6 +81,8 @@ class Book:
         self._pending: dict[str, None] = {}
         self._order_by_client: dict[str, str] = {}
         self._trade_by_client: dict[str, str] = {}
+        # By how much worse than the quote stops fill; what a simulation sets is not stored.
+        self.stop_slippage: Callable[[Quote], Decimal] = _none
         self.conversion = HomeConversion(profile.home_currency, self.quotes)
 
     def ids_after(self, count: int) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ where the annual rate is (base rate - quote rate) for a long trade and its negat
 one, less the broker's charge in both cases. The rates are constants.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
@@ -63,12 +63,23 @@ def annual_rate(instrument: str, *, long: bool) -> Decimal:
     return (carry if long else -carry) - _CHARGE
 
 
-def accrue(book: Book, change: Change) -> Transaction | None:
-    """Book one day's financing on every open trade; None if no trade is open."""
+def rate_of_trade(trade: Trade) -> Decimal:
+    """Yearly financing of a trade at the constant rates."""
+    return annual_rate(trade.instrument, long=trade.is_long)
+
+
+def accrue(
+    book: Book, change: Change, rate_of: Callable[[Trade], Decimal] = rate_of_trade
+) -> Transaction | None:
+    """Book one day's financing on every open trade; None if no trade is open.
+
+    Args:
+        rate_of: yearly financing of a trade as a fraction of its value, negative if it pays.
+    """
     by_instrument: list[PositionFinancing] = []
     for instrument in book.instruments_held():
         shares = [
-            OpenTradeFinancing(trade.id, _of_trade(book, trade))
+            OpenTradeFinancing(trade.id, _of_trade(book, trade, rate_of(trade)))
             for trade in book.open_trades(instrument)
         ]
         amount = sum((share.financing for share in shares), ZERO)
@@ -91,6 +102,5 @@ def accrue(book: Book, change: Change) -> Transaction | None:
     return book.ledger.record(change, body)
 
 
-def _of_trade(book: Book, trade: Trade) -> Decimal:
-    rate = annual_rate(trade.instrument, long=trade.is_long)
+def _of_trade(book: Book, trade: Trade, rate: Decimal) -> Decimal:
     return cash(book.trade_value(trade).position_value * rate / _DAYS_A_YEAR)

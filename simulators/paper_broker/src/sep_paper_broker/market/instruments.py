@@ -24,8 +24,12 @@ class Listing:
         return 1 - self.instrument.display_precision
 
 
+_METALS = {"XAG": 5, "XAU": 3}
+"""Display precision of metals."""
+
+
 def _listing(name: str, margin_rate: str, spread_bps: float) -> Listing:
-    precision = 3 if name.endswith("JPY") else 5
+    precision = _METALS.get(name[:3], 3 if name.endswith("JPY") else 5)
     instrument = Instrument(
         name=name,
         display_precision=precision,
@@ -59,6 +63,35 @@ LISTINGS: Mapping[str, Listing] = MappingProxyType(
         )
     }
 )
+
+EVERY_LISTING: Mapping[str, Listing] = MappingProxyType(
+    {
+        **LISTINGS,
+        **{
+            listing.instrument.name: listing
+            for listing in (
+                _listing("AUD_CAD", "0.03", 1.4),
+                _listing("AUD_CHF", "0.04", 1.5),
+                _listing("CAD_CHF", "0.04", 1.6),
+                _listing("CAD_JPY", "0.04", 1.3),
+                _listing("EUR_CAD", "0.02", 1.3),
+                _listing("EUR_NZD", "0.03", 1.6),
+                _listing("GBP_AUD", "0.05", 1.5),
+                _listing("GBP_CAD", "0.05", 1.5),
+                _listing("GBP_NZD", "0.05", 1.9),
+                _listing("NZD_CAD", "0.03", 1.6),
+                _listing("NZD_CHF", "0.04", 1.7),
+                _listing("NZD_JPY", "0.04", 1.4),
+                _listing("XAG_USD", "0.10", 7.0),
+                _listing("XAU_USD", "0.05", 1.5),
+            )
+        },
+    }
+)
+"""The instruments served, the other crosses of the eight currencies, and metals.
+
+A replay plays all of them: it needs the broker's rules and no generated market.
+"""
 
 INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType(
     {name: listing.instrument for name, listing in LISTINGS.items()}

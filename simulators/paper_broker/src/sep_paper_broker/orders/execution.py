@@ -152,7 +152,10 @@ def trigger(book: Book, quote: Quote) -> list[Transaction]:
             change = book.ledger.begin(quote.time_ns)
             plan = FillPlan((Reduction(trade, -trade.current_units),))
             reason = FillReason(f"{order.type}_ORDER")
-            fills.append(fill(book, change, order, price_fill(book, plan, quote), reason))
+            dealt = quote
+            if reason is FillReason.STOP_LOSS_ORDER and (slip := book.stop_slippage(quote)):
+                dealt = quote.worse_by(slip, plan.units)
+            fills.append(fill(book, change, order, price_fill(book, plan, dealt), reason))
             break
     return fills
 

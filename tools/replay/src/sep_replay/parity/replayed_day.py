@@ -9,7 +9,7 @@ from sep_fx.bars import Bars
 from sep_fx.instants import NS_PER_MS
 from sep_guard.domain.orders import Intent
 from sep_kit.store.signals import signal_end_ns
-from sep_paper_broker.market.instruments import LISTINGS
+from sep_paper_broker.market.instruments import EVERY_LISTING
 from sep_paper_broker.orders.fill_records import OrderFill
 
 from sep_replay.engine import Replay, ReplaySettings
@@ -62,7 +62,7 @@ class DayReplay(Replay):
     def mark(self, instrument: str, side: int) -> tuple[Decimal, Decimal] | None:
         """Closing price of a side and conversion rate at the end of the day."""
         quote = self.account.quote(instrument, self._end_s)
-        rate = self.account.home_per_unit(LISTINGS[instrument].instrument.quote)
+        rate = self.account.home_per_unit(EVERY_LISTING[instrument].instrument.quote)
         if quote is None or rate is None:
             return None
         return (quote.bid if side > 0 else quote.ask), rate

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 import httpx
 from sep_evaluator.adapters.strategy_params import StoredParams
+from sep_evaluator.domain.costs import CostTable
+from sep_evaluator.domain.measured_costs import PaidTrade, measured_costs
 from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.settings import EvaluatorSettings
 from sep_kit.errors import SepError
@@ -26,6 +28,8 @@ _DAY_MS = _DAY_S * 1000
 _CARRIED_DAYS = 10
 _TIMEOUT_S = 30.0
 _PAGE = 1000
+_ALWAYS_MS = 253_402_300_799_000  # the end of the year 9999
+_MEASURED = ("signal", "half_spread", "delay", "slippage", "financing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,16 @@ class StackSources:
                 decisions=self._with_records(listed),
             )
 
+    def costs(self) -> CostTable:
+        """The costs that the closed trades of this stack had.
+
+        Raises:
+            ValueError: the stack does not answer or refuses, or has no such trade.
+        """
+        with self._http:
+            found = self._pages("/api/journal/trades", "trades", 0, _ALWAYS_MS)
+            return measured_costs(_paid(trade) for trade in found if _is_measurable(trade))
+
     def _balance(self, at_ms: int) -> Decimal:
         page = self._get("/api/journal/transactions", to=str(at_ms), page_size=_PAGE)
         balances = (t["account_balance"] for t in page["transactions"])
@@ -134,3 +148,21 @@ class StackSources:
         if answer.is_error:
             raise ValueError(f"{path}: {body.get('message', body)} ({answer.status_code})")
         return body
+
+
+def _is_measurable(trade: Mapping[str, Any]) -> bool:
+    """Whether a trade is this stack's own, closed, and its prices and parts are known."""
+    known = all(trade.get(n) for n in ("close_time", "open_price", "close_price", "parts"))
+    return bool(known and trade["own"])
+
+
+def _paid(trade: Mapping[str, Any]) -> PaidTrade:
+    return PaidTrade(
+        instrument=trade["instrument"],
+        units=float(trade["units"]),
+        open_price=float(trade["open_price"]),
+        close_price=float(trade["close_price"]),
+        opened=int(trade["open_time"]) // 1000,
+        closed=int(trade["close_time"]) // 1000,
+        parts={name: float(trade["parts"][name]) for name in _MEASURED},
+    )
