@@ -134,7 +134,7 @@ def read(url: str, calls: int) -> None:
 async def _read(url: str, calls: int) -> tuple[list[float], list[float]]:
     journal = SqlJournal(open_engine(url))
     reports = Reports(journal, SystemClock())
-    before: int | None = None
+    before: tuple[int, int] | None = None
     year = Range(since_ms=now_ms(SystemClock()) - _YEAR)
 
     async def page() -> None:

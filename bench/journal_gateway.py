@@ -77,7 +77,7 @@ async def _serve(port: int, count: int) -> None:
     configure_logging("gateway", LogFormat.JSON, "WARNING")
     handler = Handler(
         "sep.gateway.v1.GatewayService",
-        Gateway(count),
+        Gateway(count),  # type: ignore[abstract]
         gateway_pb2_grpc.add_GatewayServiceServicer_to_server,
     )
     server = GrpcServer([handler], CollectorRegistry())
