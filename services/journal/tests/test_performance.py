@@ -12,10 +12,10 @@ from sep_journal.domain.costs import GroupBy, TradeCosts, group_costs
 from sep_journal.domain.days import date_of, day_end_ms, day_ends
 from sep_journal.domain.performance import (
     DayValue,
-    covered_share,
     days_of,
     ratios_of,
     returns_of,
+    sum_results,
     trade_figures,
 )
 from sep_journal.domain.trades import CostParts
@@ -104,16 +104,11 @@ def test_a_day_is_an_hour_shorter_when_the_clocks_change() -> None:
 
 
 def test_win_rate_and_profit_factor() -> None:
-    figures = trade_figures([D(10), D(-4), D(6), D(0)])
+    figures = trade_figures(sum_results([D(10), D(-4), D(6), D(0)]))
     assert figures.win_rate == 0.5
     assert figures.profit_factor == 4
-    assert trade_figures([]).win_rate is None
-    assert trade_figures([D(1)]).profit_factor is None
-
-
-def test_time_in_market_counts_overlapping_trades_once() -> None:
-    assert covered_share([(0, 40), (20, 60), (90, 200)], 0, 100) == 0.7
-    assert covered_share([], 5, 5) is None
+    assert trade_figures(sum_results([])).win_rate is None
+    assert trade_figures(sum_results([D(1)])).profit_factor is None
 
 
 def test_costs_of_groups_add_up_to_those_of_the_trades() -> None:

@@ -17,7 +17,16 @@ from sep_journal.adapters.sql.engine import migrate, open_engine, reading
 from sep_journal.adapters.sql.history import read_history
 from sep_journal.adapters.sql.migrations import HEAD
 from sep_journal.adapters.sql.reader import SqlReader
-from sep_journal.adapters.sql.tables import EXECUTIONS, METADATA, ORDERS, TRADES, TRANSACTIONS
+from sep_journal.adapters.sql.tables import (
+    EXECUTIONS,
+    LEDGER_DAYS,
+    MARKET_TIMES,
+    METADATA,
+    ORDERS,
+    TRADE_DAYS,
+    TRADES,
+    TRANSACTIONS,
+)
 from sep_journal.adapters.sql.writer import LedgerWriter
 from sep_journal.domain.accounts import Snapshot
 from sep_journal.domain.days import day_end_ms
@@ -31,6 +40,7 @@ from .test_exact_costs import accounts
 
 D = Decimal
 ALWAYS = Range()
+FROM_LEDGER = (TRANSACTIONS, ORDERS, EXECUTIONS, TRADES, LEDGER_DAYS, TRADE_DAYS, MARKET_TIMES)
 
 
 def dump(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
@@ -41,7 +51,7 @@ def dump(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
                 tuple(row)
                 for row in connection.execute(select(table).order_by(*table.primary_key.columns))
             ]
-            for table in (TRANSACTIONS, ORDERS, EXECUTIONS, TRADES)
+            for table in FROM_LEDGER
         }
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Generic, Protocol, TypeVar
 
 from sep_journal.domain.accounts import Snapshot
@@ -11,7 +10,7 @@ from sep_journal.domain.decision_path import OrderTraces
 from sep_journal.domain.decisions import Decision, StoredDecision
 from sep_journal.domain.events import Gates, NewEvent, StoredEvent, Weights
 from sep_journal.domain.ledger import Transaction
-from sep_journal.domain.performance import DayValue
+from sep_journal.domain.performance import DayValue, TradeSums
 from sep_journal.domain.trades import Trade
 
 T = TypeVar("T")
@@ -75,14 +74,16 @@ class History:
 
     Args:
         values: account values at the ends of days, oldest first; returns begin from the first.
-        results: results of the trades that were closed in the range.
-        open_times: opening and closing of the trades that were open in it; None for still open.
+        sums: sums of the results of the trades that were closed in the range.
+        first_open_ms: when the first trade of all was opened; None without any.
+        in_market_ms: how long any trade was open in the range.
         exposure: mean gross position value over the account value; None without a snapshot.
     """
 
     values: Sequence[DayValue]
-    results: Sequence[Decimal]
-    open_times: Sequence[tuple[int, int | None]]
+    sums: TradeSums
+    first_open_ms: int | None
+    in_market_ms: int
     exposure: float | None
 
 

@@ -12,7 +12,6 @@ from sep_journal.domain.performance import (
     Day,
     Ratios,
     TradeFigures,
-    covered_share,
     days_of,
     ratios_of,
     returns_of,
@@ -49,16 +48,16 @@ class Reports:
         # The value before the range is only the base of its first return.
         inside = [d for d in days if times.since_ms is None or d.end_ms > times.since_ms]
         until = min(now, now if times.until_ms is None else times.until_ms)
-        opened = [(start, until if end is None else end) for start, end in history.open_times]
-        since = times.since_ms if times.since_ms is not None else min(opened, default=(until,))[0]
+        opened = until if history.first_open_ms is None else history.first_open_ms
+        lasted = until - (opened if times.since_ms is None else times.since_ms)
         return Performance(
             days=inside,
             net_pl=total(day.pl for day in inside) if inside else ZERO,
             transfers=total(day.transfers for day in inside),
             ratios=ratios_of(returns_of(inside)),
-            figures=trade_figures(history.results),
+            figures=trade_figures(history.sums),
             exposure=history.exposure,
-            time_in_market=covered_share(opened, since, until),
+            time_in_market=history.in_market_ms / lasted if lasted > 0 else None,
         )
 
     async def costs(self, times: Range, instrument: str, by: GroupBy) -> list[CostGroup]:

@@ -15,6 +15,11 @@ def day_end_ms(ts_ms: int) -> int:
     return end if ts_ms <= end else _end_of(day + timedelta(days=1))
 
 
+def day_start_ms(end_ms: int) -> int:
+    """End of the day before the one that ends here."""
+    return _end_of(date_of(end_ms) - timedelta(days=1))
+
+
 def day_ends(first_ms: int, last_ms: int) -> Iterator[int]:
     """Ends of the trading days from the one that ``first_ms`` is in up to ``last_ms``."""
     end = day_end_ms(first_ms)

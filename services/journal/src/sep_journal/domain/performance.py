@@ -62,6 +62,16 @@ class TradeFigures:
     profit_factor: float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeSums:
+    """Sums of closed trades' results; ``lost`` is negative."""
+
+    trades: int = 0
+    winners: int = 0
+    won: Decimal = ZERO
+    lost: Decimal = ZERO
+
+
 def days_of(values: Sequence[DayValue]) -> list[Day]:
     """The days with their returns. The first value is what the returns begin from.
 
@@ -126,29 +136,33 @@ def ratios_of(returns: Sequence[float]) -> Ratios:
     )
 
 
-def trade_figures(results: Sequence[Decimal]) -> TradeFigures:
-    """Share of winners, and profits over losses, of closed trades' results."""
-    won = total(result for result in results if result > 0)
-    lost = total(result for result in results if result < 0)
-    winners = sum(1 for result in results if result > 0)
-    return TradeFigures(
+def sum_results(results: Sequence[Decimal]) -> TradeSums:
+    """The sums of closed trades' results."""
+    return TradeSums(
         trades=len(results),
-        win_rate=winners / len(results) if results else None,
-        profit_factor=float(won / -lost) if lost else None,
+        winners=sum(1 for result in results if result > 0),
+        won=total(result for result in results if result > 0),
+        lost=total(result for result in results if result < 0),
     )
 
 
-def covered_share(intervals: Sequence[tuple[int, int]], start: int, end: int) -> float | None:
-    """Share of ``[start, end]`` that the intervals cover together; None for an empty range."""
-    if end <= start:
-        return None
-    covered, reached = 0, start
-    for begins, ends in sorted(intervals):
-        begins, ends = max(begins, reached), min(ends, end)  # noqa: PLW2901
-        if ends > begins:
-            covered += ends - begins
-            reached = ends
-    return covered / (end - start)
+def add_sums(parts: Sequence[TradeSums]) -> TradeSums:
+    """The sums of several days."""
+    return TradeSums(
+        trades=sum(part.trades for part in parts),
+        winners=sum(part.winners for part in parts),
+        won=total(part.won for part in parts),
+        lost=total(part.lost for part in parts),
+    )
+
+
+def trade_figures(sums: TradeSums) -> TradeFigures:
+    """Share of winners, and profits over losses, of closed trades."""
+    return TradeFigures(
+        trades=sums.trades,
+        win_rate=sums.winners / sums.trades if sums.trades else None,
+        profit_factor=float(sums.won / -sums.lost) if sums.lost else None,
+    )
 
 
 def _deviation(returns: Sequence[float], mean: float) -> float:

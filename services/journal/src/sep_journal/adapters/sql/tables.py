@@ -167,6 +167,42 @@ SNAPSHOTS = Table(
     _count("last_transaction_id"),
 )
 
+LEDGER_DAYS = Table(
+    "ledger_days",
+    METADATA,
+    Column("end_ms", BigInteger, primary_key=True, autoincrement=False),
+    _text("balance"),
+    _amount("transfers"),
+)
+
+TRADE_DAYS = Table(
+    "trade_days",
+    METADATA,
+    Column("end_ms", BigInteger, primary_key=True, autoincrement=False),
+    _count("trades"),
+    _count("winners"),
+    _amount("won"),
+    _amount("lost"),
+)
+"""Results of closed trades by the day of their closing."""
+
+SNAPSHOT_DAYS = Table(
+    "snapshot_days",
+    METADATA,
+    Column("end_ms", BigInteger, primary_key=True, autoincrement=False),
+    _amount("nav"),
+    _count("exposures"),
+    _amount("exposure_sum"),
+)
+
+MARKET_TIMES = Table(
+    "market_times",
+    METADATA,
+    Column("start_ms", BigInteger, primary_key=True, autoincrement=False),
+    _count("end_ms"),
+)
+"""When any trade was open that is closed now; the times are apart from each other."""
+
 EVENTS = Table(
     "events",
     METADATA,

@@ -7,14 +7,23 @@ from sqlalchemy import Connection, Engine, Table, delete, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sep_journal.adapters.sql import rows
+from sep_journal.adapters.sql.day_sums import (
+    add_market_times,
+    remake_ledger_days,
+    remake_snapshot_days,
+    remake_trade_days,
+)
 from sep_journal.adapters.sql.engine import reading, writing
 from sep_journal.adapters.sql.progress import read_progress, write_progress
 from sep_journal.adapters.sql.tables import (
     EXECUTIONS,
+    LEDGER_DAYS,
+    MARKET_TIMES,
     ORDER_LINKS,
     ORDERS,
     PROGRESS,
     SNAPSHOTS,
+    TRADE_DAYS,
     TRADES,
     TRANSACTIONS,
 )
@@ -25,6 +34,15 @@ from sep_journal.domain.ledger import Order, Transaction
 from sep_journal.domain.trades import OrderLink, by_trade, trade_of
 
 Chunk = list[Any]
+_OF_LEDGER = (
+    MARKET_TIMES,
+    TRADE_DAYS,
+    LEDGER_DAYS,
+    TRADES,
+    EXECUTIONS,
+    ORDERS,
+    TRANSACTIONS,
+)
 _IN_LIMIT = 5_000
 """Values in one IN list: below what either database allows."""
 
@@ -71,6 +89,7 @@ class LedgerWriter:
         _insert(connection, ORDERS, created)
         _insert(connection, EXECUTIONS, [rows.execution_row(e) for e in executions])
         remake_trades(connection, {e.trade_id for e in executions})
+        remake_ledger_days(connection, {t.ts_ms for t in transactions})
         write_progress(connection, "balance", amount_text(balance.amount))
         write_progress(connection, "balance_certain", "1" if balance.certain else "0")
 
@@ -79,11 +98,12 @@ class LedgerWriter:
         with writing(self._engine) as connection:
             row = rows.snapshot_row(snapshot)
             connection.execute(_insert_new(connection, SNAPSHOTS).values(row))
+            remake_snapshot_days(connection, [snapshot.ts_ms])
 
     def clear_ledger(self) -> None:
         """Remove the ledger and all that is made from it; decisions and snapshots stay."""
         with writing(self._engine) as connection:
-            for table in (TRADES, EXECUTIONS, ORDERS, TRANSACTIONS):
+            for table in _OF_LEDGER:
                 connection.execute(delete(table))
             names = ("ledger", "balance", "balance_certain")
             connection.execute(delete(PROGRESS).where(PROGRESS.c.name.in_(names)))
@@ -122,8 +142,20 @@ def remake_trades(connection: Connection, trade_ids: Iterable[int]) -> None:
             rows.trade_row(trade_of(own, links_of_trade(trade_id, own, links)))
             for trade_id, own in by_trade(executions)
         ]
+        before = _closed(connection, part)
         connection.execute(delete(TRADES).where(TRADES.c.id.in_(part)))
         _insert(connection, TRADES, made)
+        changed = before ^ _closed(connection, part)
+        remake_trade_days(connection, {closed for _, _, closed, _ in changed})
+        add_market_times(connection, [(opened, closed) for _, opened, closed, _ in changed])
+
+
+def _closed(connection: Connection, trade_ids: Chunk) -> set[tuple[int, int, int, str]]:
+    """What the sums of days are made from: id, opening, closing and result of closed trades."""
+    columns = TRADES.c
+    query = select(columns.id, columns.open_ms, columns.close_ms, columns.net_pl)
+    found = connection.execute(query.where(columns.id.in_(trade_ids), columns.close_ms > 0))
+    return {tuple(row) for row in found}
 
 
 def links_of_trade(
