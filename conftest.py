@@ -74,13 +74,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Let the processes that tests start be stopped by SIGINT.
+    """Let the processes that tests start be stopped by SIGINT and SIGHUP.
 
-    Under nohup or in a background job SIGINT is ignored, and child processes inherit that. A
+    In a background job SIGINT is ignored, under nohup SIGHUP, and child processes inherit that. A
     handler is not inherited: with one that does nothing, pytest itself still ignores the signal.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, lambda *_: None)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
