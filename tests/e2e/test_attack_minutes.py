@@ -113,16 +113,17 @@ async def order(stack: Stack, seen: Seen, until: float) -> None:
     address = f"127.0.0.1:{stack.port + _GATEWAY_PORT}"
     async with grpc.aio.insecure_channel(address) as channel:
         gateway = gateway_pb2_grpc.GatewayServiceStub(channel)
-        sign = 1
+        side = await asyncio.to_thread(side_of, stack, "USD_CHF")
+        entry = True
         while time.monotonic() < until:
             request = pb.PlaceMarketOrderRequest(
                 client_order_id=f"attack-{SystemClock().now_ns()}",
                 instrument="USD_CHF",
-                units=str(100 * sign),
-                reduce_only=sign < 0,
+                units=str(100 * (side if entry else -side)),
+                reduce_only=not entry,
                 decided_at_ms=SystemClock().now_ns() / NS_PER_MS,
             )
-            sign, started = -sign, time.monotonic()
+            entry, started = not entry, time.monotonic()
             try:
                 placed = await gateway.PlaceMarketOrder(
                     request, metadata=(("authorization", f"Bearer {key}"),), timeout=10
@@ -132,6 +133,13 @@ async def order(stack: Stack, seen: Seen, until: float) -> None:
                 status = f"{error.code().name} {error.details()}"
             seen.add("order", status, time.monotonic() - started)
             await asyncio.sleep(0.5)
+
+
+def side_of(stack: Stack, instrument: str) -> int:
+    """1, or -1 where the stack is short: the broker cancels an opening order of the other side."""
+    held = stack.get("/api/oanda/positions").json()["positions"]
+    short = any(p["instrument"] == instrument and p["short_units"].startswith("-") for p in held)
+    return -1 if short else 1
 
 
 def envoy_mib(stack: Stack) -> float:
