@@ -86,7 +86,7 @@ async def test_the_log_of_the_guard_shows_why_a_pair_did_or_did_not_trade(
         return [x for x in lines() if "KILL_SWITCH" in x.get("reasons", ())]
 
     containers.set_kill_switch(engaged=False)
-    order = (await eventually(traded, within_s=60, every_s=1))[-1]
+    order = (await eventually(traded, within_s=400, every_s=1))[-1]
     assert order["instrument"] in PAIRS
     containers.set_kill_switch(engaged=True)
     refusal = (await eventually(refused, within_s=60, every_s=1))[-1]

@@ -11,7 +11,7 @@ from sep_testing.eventually import eventually
 from tests.e2e.conftest import Stack
 from tests.operations.backup_page import BackupPage
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1500)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ async def test_a_destroyed_state_comes_back_halted_reconciled_and_trades_on_afte
     page = BackupPage(tmp_path / "project", environment)
     stack.start()
     stack.wait_until_warm()
-    await eventually(lambda: net_units(stack), within_s=240, every_s=1)
+    await eventually(lambda: net_units(stack), within_s=600, every_s=1)
     page.run("Back up", "state", "cron")
     assert "good" in page.run("Verify", "state")
     page.run("Releases", "state")
@@ -112,7 +112,7 @@ async def test_a_destroyed_state_comes_back_halted_reconciled_and_trades_on_afte
 
     page.run("Restore", "local")
     assert kill_switch(stack)["kill_switch"] is False
-    await eventually(lambda: len(entries(stack)) > len(sent), within_s=240, every_s=1)
+    await eventually(lambda: len(entries(stack)) > len(sent), within_s=600, every_s=1)
     ids = entries(stack)
     assert len(ids) == len(set(ids)), "an order was sent twice"
     await eventually(lambda: seen_units(stack) == net_units(stack), within_s=60, every_s=1)
