@@ -38,6 +38,7 @@ SLOW = (
     "services/guard/tests/test_store_outage.py",
     "services/guard/tests/test_cycle_properties.py",
     "services/journal/tests/test_copies.py",
+    "services/journal/tests/test_year.py",
     "tools/ops/tests/test_state.py",
     "tools/ops/tests/test_state_repair.py",
     "services/evaluator/tests/test_evaluator_service.py",

@@ -30,6 +30,9 @@ from sqlalchemy import Engine, delete, insert, select
 from .ledgers import Account
 from .test_tables import balance_by_trades, dump
 
+# A year on PostgreSQL takes a minute and a half on a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
 D = Decimal
 START = datetime(2025, 1, 5, 22, tzinfo=UTC)
 DAYS = 365
