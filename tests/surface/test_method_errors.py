@@ -68,6 +68,8 @@ CHANGE: Json = {
 }  # fmt: skip
 WITHOUT_CANDLES: dict[str, Json] = {"ListCandles": {"instrument": "GBP_USD"}}
 
+# A machine that stalls for seconds may cost a call its deadline, or a service that of its peer.
+LATE_REASONS = ("PEER_UNAVAILABLE", "UPSTREAM_UNAVAILABLE", "OVERLOADED")
 
 DECISION = '{"event":"decision","id":"surface","ts":1,"instrument":"EUR_USD","kind":"ENTRY"}'
 """A record of ``guard:decisions`` that the journal takes in."""
@@ -160,7 +162,23 @@ def promotion(**changes: Any) -> Json:
 
 
 async def call_some(stack: RunningStack, requests: dict[str, Json]) -> Outcomes:
-    return {name: await stack.call(name, body) for name, body in requests.items()}
+    """Call some methods, one after the other; late ones again, at most twice."""
+    outcomes: Outcomes = {}
+    for name, body in requests.items():
+        for _ in range(3):
+            outcomes[name] = await stack.call(name, body)
+            if not is_late(outcomes[name]):
+                break
+    return outcomes
+
+
+def is_late(pair: tuple[Outcome, Outcome | None]) -> bool:
+    """Whether a part that runs did not answer in time, as far as an outcome tells."""
+    return any(
+        o and (o.code == "DEADLINE_EXCEEDED" or o.reason in ("", *LATE_REASONS))
+        for o in pair
+        if o != OK
+    )
 
 
 async def until(stack: RunningStack, *names: str) -> None:
@@ -258,8 +276,8 @@ async def with_refused_orders(stack: RunningStack) -> OutcomesBySituation:
     demanding: Json = {"min_transaction_id": "999999999"}
     views = dict.fromkeys(("GetAccount", "ListPositions", "ListOpenTrades"), demanding)
     # At the same time: after some seconds it is clear that the transaction does not exist.
-    outcomes = await asyncio.gather(*(stack.call(name, body) for name, body in views.items()))
-    seen["a view is older than a transaction"] = dict(zip(views, outcomes, strict=True))
+    found = await asyncio.gather(*(call_some(stack, {name: views[name]}) for name in views))
+    seen["a view is older than a transaction"] = {k: v for one in found for k, v in one.items()}
     await reply(stack.store.set(keys.ORDER_FENCE, "7"))
     old: dict[str, Json] = {"PlaceMarketOrder": ORDER, "ClosePosition": CLOSE}
     old |= {"CloseTrade": TRADE, "SetTradeStop": STOP}
@@ -293,9 +311,18 @@ async def with_a_stale_view(stack: RunningStack) -> Outcomes:
         "GetBudget", "GetReadiness", "GetRiskLimits", "CheckEntry",
         "Reconcile", "PlanDrain", "Flatten", "ExecuteDrain",
     )  # fmt: skip
+
+    async def outcome(name: str) -> tuple[Outcome, Outcome | None]:
+        # The guard asks twice for a second each; on a busy machine that may cost a deadline.
+        for _ in range(5):
+            pair = await stack.call(name)
+            if not is_late(pair):
+                break
+        return pair
+
     # A flatten engages the kill switch, which a drain needs.
-    outcomes = await asyncio.gather(*(stack.call(name) for name in names[:-1]))
-    outcomes.append(await stack.call(names[-1]))
+    outcomes = await asyncio.gather(*map(outcome, names[:-1]))
+    outcomes.append(await outcome(names[-1]))
     stack.broker.faults.remove(fault.id)
 
     async def over() -> bool:

@@ -470,8 +470,8 @@ async def test_headers_that_grpc_does_not_accept_are_removed(edge: RunningEdge) 
 
 
 async def test_drain_waits_for_calls_in_progress_and_gives_up_on_streams(edge: RunningEdge) -> None:
+    """No test after this one makes calls: the listeners are closed afterwards."""
     assert edge.settings.admin
-    await drain(edge.settings.admin, 5.0)
     edge.evaluator.go_on.clear()
     async with edge.rest.stream("GET", "/api/manifold/stream") as response:
         lines = response.aiter_lines()
@@ -480,6 +480,12 @@ async def test_drain_waits_for_calls_in_progress_and_gives_up_on_streams(edge: R
         await drain(edge.settings.admin, 0.3)
         assert 0.3 <= time.monotonic() - started < 2.0
         edge.evaluator.go_on.set()
+    started = time.monotonic()
+    await drain(edge.settings.admin, 20.0)
+    assert time.monotonic() - started < 10.0
+    async with httpx.AsyncClient(base_url=edge.rest.base_url) as late:
+        with pytest.raises(httpx.ConnectError):
+            await late.get("/health")
 
 
 async def test_every_service_of_the_contract_is_transcoded(edge: RunningEdge) -> None:

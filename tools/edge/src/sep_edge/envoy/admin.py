@@ -10,17 +10,33 @@ from sep_edge.envoy.endpoints import Endpoint
 
 _TIMEOUT_S = 1.0
 _POLL_S = 0.05
+# A connection that was accepted just before the listeners closed sends its request by then.
+_LAST_REQUESTS_S = 0.2
 
 
 async def drain(admin: Endpoint, within_s: float) -> None:
     """Return when no call is in progress, or after ``within_s``; streams never end by themselves.
 
-    From the start of the drain, responses ask clients to reconnect. An admin interface that does
-    not respond is ignored.
+    From the start of the drain, responses ask clients to reconnect. At its end no connection is
+    accepted any more, so that a client is refused rather than dropped. An admin interface that
+    does not respond is ignored.
     """
+    ends_at = asyncio.get_running_loop().time() + within_s
+    await _call(admin, "/drain_listeners?graceful&skip_exit")
+    await _until_idle(admin, ends_at - 2 * _LAST_REQUESTS_S)
+    await _call(admin, "/drain_listeners")
+    await asyncio.sleep(_LAST_REQUESTS_S)
+    await _until_idle(admin, ends_at)
+
+
+async def _call(admin: Endpoint, path: str) -> None:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        await asyncio.to_thread(_send, admin, "POST", path)
+
+
+async def _until_idle(admin: Endpoint, ends_at: float) -> None:
     with contextlib.suppress(OSError, TimeoutError, http.client.HTTPException):
-        async with asyncio.timeout(within_s):
-            await asyncio.to_thread(_send, admin, "POST", "/drain_listeners?graceful&skip_exit")
+        async with asyncio.timeout_at(ends_at):
             while await asyncio.to_thread(_active_requests, admin):  # noqa: ASYNC110 - not ours
                 await asyncio.sleep(_POLL_S)
 
