@@ -73,9 +73,7 @@ def desk(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stac
 @pytest.fixture
 def stack(desk: Stack) -> Stack:
     """The stack with its kill switch released, whatever the test before did."""
-    if desk.get("/api/kill-switch").json()["kill_switch"]:
-        body = {"kill_switch": False, "reason": "the next test", "acknowledge_breaker": True}
-        desk.post("/api/kill-switch", body)
+    desk.release()
     return desk
 
 

@@ -51,7 +51,7 @@ def test_a_dialog_is_accessible(open_tab: Open, keys: str) -> None:
 
 def test_the_overview_has_the_broker_s_figures(open_tab: Open, stack: Stack) -> None:
     screen = open_tab()
-    currency = stack.get("/api/oanda/account").json()["currency"]
+    currency = stack.read("/api/oanda/account")["currency"]
     expect(screen.page.get_by_text(f"{currency} NAV")).to_be_visible()
     meter = screen.page.get_by_role("meter", name="Margin in use")
     expect(meter).to_have_attribute("aria-valuetext", re.compile("of 30 %"))
@@ -107,7 +107,7 @@ def test_results_and_decisions_have_what_the_journal_has(open_tab: Open, stack: 
     table.get_by_role("link", name=re.compile("^Inputs of this")).first.click()
     expect(screen.page.get_by_role("heading", name="One decision")).to_be_visible()
     expect(screen.page.get_by_text("action.target", exact=True)).to_be_visible()
-    trades = stack.get("/api/journal/trades", page_size="25").json()["trades"]
+    trades = stack.read("/api/journal/trades?page_size=25")["trades"]
     screen.go("results")
     expect(screen.page.get_by_role("region", name="Today so far")).to_contain_text("earned")
     rows = screen.page.get_by_role("region", name="Trades, newest first").get_by_role("row")

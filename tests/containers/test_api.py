@@ -87,7 +87,7 @@ __all__ = [
     "test_the_native_stream_has_the_same_content",
     "test_the_page_needs_no_network_and_no_scripts",
 ]
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 KEYS = {"write.alice": "a" * 32, "read.grafana": "r" * 32}  # of tests.e2e.calls
 

@@ -34,6 +34,7 @@ def bearer(key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"}
 
 
+LATE = {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT}
 ANONYMOUS: dict[str, str] = {}
 CALLERS = {
     "anonymous": ANONYMOUS,
@@ -45,6 +46,15 @@ CALLERS = {
 
 
 def send(stack: Stack, method: Method, **headers: str) -> httpx.Response:
+    """Call a route; again, at most twice, when a machine that stalls makes a part late."""
+    for _ in range(3):
+        response = _send(stack, method, headers)
+        if response.status_code not in LATE:
+            break
+    return response
+
+
+def _send(stack: Stack, method: Method, headers: dict[str, str]) -> httpx.Response:
     if method.verb == "POST":
         body = BODIES.get(method.route, {})
         return httpx.post(f"{stack.url}{method.route}", json=body, headers=headers, timeout=30)
@@ -70,7 +80,10 @@ def reason(response: httpx.Response) -> str:
 
 def grpc_reason(error: AioRpcError) -> str:
     trailing: Any = error.trailing_metadata() or ()
-    details = dict(trailing)["grpc-status-details-bin"]
+    # None in the client's own errors, as of a deadline that has passed.
+    details = dict(trailing).get("grpc-status-details-bin")
+    if details is None:
+        return ""
     info = error_details_pb2.ErrorInfo()
     assert status_pb2.Status.FromString(details).details[0].Unpack(info)
     return str(info.reason)

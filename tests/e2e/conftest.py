@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import httpx
@@ -62,7 +63,7 @@ class Stack:
 
     def wait_until_warm(self) -> None:
         """Wait until every pair has a score and every part serves, compilation included."""
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 180
         while (
             self.get("/api/ranking/active").text.count('"score"') < 8
             or self.get("/health").status_code != httpx.codes.OK
@@ -107,7 +108,32 @@ class Stack:
 
     def get(self, path: str, **params: str) -> httpx.Response:
         """GET through Envoy."""
-        return httpx.get(f"{self.url}{path}", params=params or None, timeout=10)
+        return httpx.get(f"{self.url}{path}", params=params or None, timeout=30)
+
+    def read(self, path: str, within_s: float = 60) -> Any:
+        """The body of a GET that succeeds: on a machine that stalls, the first may be too late."""
+        deadline = time.monotonic() + within_s
+        while (response := self.get(path)).status_code != httpx.codes.OK:
+            assert time.monotonic() < deadline, f"{path}: {response.text}\n{self.tail()}"
+            time.sleep(0.2)
+        return response.json()
+
+    def done(self, path: str, body: object, within_s: float = 60) -> Any:
+        """The body of a POST that succeeds, as ``read``; for what may be done twice."""
+        deadline = time.monotonic() + within_s
+        while (response := self.post(path, body)).status_code != httpx.codes.OK:
+            assert time.monotonic() < deadline, f"{path}: {response.text}\n{self.tail()}"
+            time.sleep(0.2)
+        return response.json()
+
+    def release(self) -> None:
+        """Wait until every part serves and the kill switch is released, whoever engaged it."""
+        self.read("/health")
+        body = {"kill_switch": False, "reason": "the next test", "acknowledge_breaker": True}
+        deadline = time.monotonic() + 60
+        while self.read("/api/kill-switch")["kill_switch"]:
+            response = self.post("/api/kill-switch", body)
+            assert time.monotonic() < deadline, f"{response.text}\n{self.tail()}"
 
     def post(self, path: str, body: object) -> httpx.Response:
         """POST through Envoy with a write key."""
@@ -132,9 +158,7 @@ def stack(module_stack: Stack) -> Stack:
     if not module_stack.running:
         module_stack.start()
         module_stack.wait_until_warm()
-    if module_stack.get("/api/kill-switch").json()["kill_switch"]:
-        body = {"kill_switch": False, "reason": "the next test"}
-        assert module_stack.post("/api/kill-switch", body).status_code == httpx.codes.OK
+    module_stack.release()
     return module_stack
 
 

@@ -11,7 +11,7 @@ from sep_testing.eventually import eventually
 from tests.e2e.calls import CALLERS, METHODS, REST, bearer, grpc_reason, reason, send
 from tests.e2e.conftest import Stack
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 REFUSED = {  # by access and caller
     ("read", "unknown_key"): "WRONG_KEY",
@@ -67,10 +67,10 @@ async def outcome(
     opened: Any = channel
     try:
         if method.streams:
-            async for _ in opened.unary_stream(method.path)(b"", metadata=metadata, timeout=10):
+            async for _ in opened.unary_stream(method.path)(b"", metadata=metadata, timeout=30):
                 break
         else:
-            await opened.unary_unary(method.path)(b"", metadata=metadata, timeout=10)
+            await opened.unary_unary(method.path)(b"", metadata=metadata, timeout=30)
     except grpc.aio.AioRpcError as error:
         return grpc_reason(error), error.code()
     return "", grpc.StatusCode.OK
@@ -117,9 +117,9 @@ async def test_a_call_that_bypasses_the_proxy_meets_the_same_rules(api: Stack) -
 def test_the_kill_switch_records_the_name_of_the_key(api: Stack) -> None:
     body = {"kill_switch": True, "reason": "test", "actor": "another name"}
     url = f"{api.url}/api/kill-switch"
-    response = httpx.post(url, json=body, headers=CALLERS["writer"])
+    response = httpx.post(url, json=body, headers=CALLERS["writer"], timeout=30)
     assert response.json()["actor"] == "alice"
-    assert httpx.get(url).json()["actor"] == "alice"
+    assert httpx.get(url, timeout=30).json()["actor"] == "alice"
 
 
 async def test_a_key_is_rotated_without_a_restart(api: Stack) -> None:
@@ -127,7 +127,7 @@ async def test_a_key_is_rotated_without_a_restart(api: Stack) -> None:
 
     def status(key: str) -> int:
         url = f"{api.url}/api/trade/reconcile"
-        return httpx.post(url, json={"dry_run": True}, headers=bearer(key)).status_code
+        return httpx.post(url, json={"dry_run": True}, headers=bearer(key), timeout=30).status_code
 
     assert status("b" * 32) == 401
     (keys / "write.bob").write_text("b" * 32)
@@ -142,7 +142,7 @@ async def test_a_key_is_rotated_without_a_restart(api: Stack) -> None:
 def test_keys_are_readable_by_their_owner_only_and_never_logged(api: Stack) -> None:
     internal = api.run_dir / "keys" / "internal.guard"
     assert internal.stat().st_mode & 0o777 == 0o600
-    httpx.get(f"{api.url}/api/status", headers=bearer("leaked-leaked-leaked-leaked"))
+    httpx.get(f"{api.url}/api/status", headers=bearer("leaked-leaked-leaked-leaked"), timeout=30)
     logs = "".join(p.read_text() for p in (api.run_dir / "logs").glob("*.log"))
     for key in (internal.read_text().strip(), "a" * 32, "r" * 32, "leaked-leaked"):
         assert key not in logs

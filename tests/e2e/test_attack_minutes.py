@@ -137,7 +137,7 @@ async def order(stack: Stack, seen: Seen, until: float) -> None:
 
 def side_of(stack: Stack, instrument: str) -> int:
     """1, or -1 where the stack is short: the broker cancels an opening order of the other side."""
-    held = stack.get("/api/oanda/positions").json()["positions"]
+    held = stack.read("/api/oanda/positions")["positions"]
     short = any(p["instrument"] == instrument and p["short_units"].startswith("-") for p in held)
     return -1 if short else 1
 

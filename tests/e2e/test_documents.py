@@ -18,7 +18,7 @@ from tests.e2e.conftest import ROOT, Stack
 from tests.e2e.grpcurl import grpcurl
 from tests.programs import needs_curl
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 # A stream does not end, and the others close positions.
 NOT_CALLED = {m.route for m in METHODS.values() if m.streams} | {
@@ -28,7 +28,7 @@ NOT_CALLED = {m.route for m in METHODS.values() if m.streams} | {
 
 
 def test_the_document_is_served(api: Stack) -> None:
-    response = httpx.get(f"{api.url}/openapi.json")
+    response = httpx.get(f"{api.url}/openapi.json", timeout=30)
     assert response.headers["content-type"] == "application/json"
     document = response.json()
     assert document["openapi"] == "3.1.0"
@@ -42,7 +42,7 @@ def test_the_document_is_served(api: Stack) -> None:
 
 
 def test_the_page_needs_no_network_and_no_scripts(api: Stack) -> None:
-    response = httpx.get(f"{api.url}/docs")
+    response = httpx.get(f"{api.url}/docs", timeout=30)
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in response.headers["content-security-policy"]
     assert not re.search(r"<script|src=|https?://", response.text.replace(api.url, ""))

@@ -94,17 +94,17 @@ def test_candles_become_parameters_in_force_and_are_taken_back(desk: Desk, stack
     desk.run("sep-params diff run EUR_USD", code=1)
     desk.run("sep-params promote run EUR_USD --reason walk-forward")
     desk.run("sep-params diff run EUR_USD")
-    status = stack.get("/api/coherence/status", instrument="EUR_USD").json()["statuses"][0]
+    status = stack.read("/api/coherence/status?instrument=EUR_USD")["statuses"][0]
     name = status["parameters_run"]
     assert name.startswith("run@")
     assert name in desk.run("sep-params show")
     assert name in desk.run("sep-ops why-no-trade")
-    ready = stack.get("/api/trade/readiness").json()["readiness"]
+    ready = stack.read("/api/trade/readiness")["readiness"]
     assert [r["instrument"] for r in ready if r["parameters_run"]] == ["EUR_USD"]
 
     desk.run("sep-params rollback EUR_USD --reason worse")
     assert desk.run("sep-params history EUR_USD").count(name) == 1
-    status = stack.get("/api/coherence/status", instrument="EUR_USD").json()["statuses"][0]
+    status = stack.read("/api/coherence/status?instrument=EUR_USD")["statuses"][0]
     assert status["parameters_run"] == ""
     desk.run("sep-params diff run EUR_USD", code=1)
 

@@ -21,7 +21,7 @@ from sep_testing.processes import usage_by_part
 from tests.e2e.conftest import Stack
 from tests.programs import needs
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 PAIRS = sorted(
     ["EUR_USD", "USD_JPY", "GBP_USD", "EUR_JPY", "USD_CAD", "NZD_USD", "AUD_USD", "USD_CHF"]
@@ -55,23 +55,23 @@ async def test_metrics_gates_and_weights_within_two_minutes_and_a_filled_order(
     cold_stack: Stack,
 ) -> None:
     def coherent() -> bool:
-        statuses = cold_stack.get("/api/coherence/status").json()["statuses"]
+        statuses = cold_stack.read("/api/coherence/status")["statuses"]
         return sorted(s["instrument"] for s in statuses) == PAIRS and all(
             s.get("metrics") and s["fresh"] for s in statuses
         )
 
     def eligible() -> list[Any]:
-        ranking = cold_stack.get("/api/ranking/active").json()["ranking"]
+        ranking = cold_stack.read("/api/ranking/active")["ranking"]
         return [r for r in ranking if r["eligible"]]
 
     def weighted() -> dict[str, float]:
-        status = cold_stack.get("/api/risk/allocation-status").json()
+        status = cold_stack.read("/api/risk/allocation-status")
         assert status["total_allocation"] <= 0.30
         return {} if status["held"] else dict(status["weights"])
 
     def filled() -> int:
         # The ledger begins with the account and its cash; the rest are orders and fills.
-        account = cold_stack.get("/api/oanda/account").json()
+        account = cold_stack.read("/api/oanda/account")
         return int(account["last_transaction_id"]) > 2
 
     for probe in (coherent, eligible, weighted):
@@ -80,7 +80,7 @@ async def test_metrics_gates_and_weights_within_two_minutes_and_a_filled_order(
     await eventually(filled, within_s=600, every_s=0.5)
     thresholds = {
         c["name"]: c["threshold"]
-        for s in cold_stack.get("/api/coherence/status").json()["statuses"]
+        for s in cold_stack.read("/api/coherence/status")["statuses"]
         for c in s["checks"]
     }
     assert thresholds == {"coherence": 0.55, "rupture": 0.60, "entropy": 0.75, "stability": 0.40}
@@ -108,6 +108,7 @@ ROUTES = {
 
 @pytest.mark.parametrize("route", ROUTES)
 async def test_every_route_returns_its_documented_fields(stack: Stack, route: str) -> None:
+    stack.read(route)
     response = stack.get(route)
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/json"
@@ -115,7 +116,7 @@ async def test_every_route_returns_its_documented_fields(stack: Stack, route: st
 
 
 async def test_candles_are_exact_decimals_in_time_order(stack: Stack) -> None:
-    candles = stack.get("/api/candles", instrument="USD_JPY", limit="120").json()["candles"]
+    candles = stack.read("/api/candles?instrument=USD_JPY&limit=120")["candles"]
     assert len(candles) == 120
     times = [c["ts_ms"] for c in candles]
     assert times == sorted(set(times))
@@ -125,7 +126,7 @@ async def test_candles_are_exact_decimals_in_time_order(stack: Stack) -> None:
 
 
 async def test_the_budget_follows_from_the_account(stack: Stack) -> None:
-    budget = stack.get("/api/risk/budget").json()
+    budget = stack.read("/api/risk/budget")
     base = min(Decimal(budget["balance"]), Decimal(budget["margin_available"]))
     assert Decimal(budget["budget"]) == base * Decimal("0.30")
     assert Decimal(budget["margin_used"]) <= Decimal("0.30") * Decimal(budget["balance"])
@@ -133,15 +134,15 @@ async def test_the_budget_follows_from_the_account(stack: Stack) -> None:
 
 async def test_candles_are_fetched_on_request(stack: Stack) -> None:
     body = {"instruments": ["EUR_GBP"], "granularity": "M1", "count": 50}
-    (stored,) = stack.post("/api/candles/fetch", body).json()["stored"]
+    (stored,) = stack.done("/api/candles/fetch", body)["stored"]
     assert (stored["instrument"], stored["fetched"]) == ("EUR_GBP", 50)
-    read = stack.get("/api/candles", instrument="EUR_GBP", granularity="M1", limit="50").json()
+    read = stack.read("/api/candles?instrument=EUR_GBP&granularity=M1&limit=50")
     assert len(read["candles"]) == 50
 
 
 async def test_a_dry_run_decides_and_orders_nothing(stack: Stack) -> None:
-    stack.post("/api/kill-switch", {"kill_switch": True, "reason": "test"})
-    response = stack.post("/api/trade/reconcile", {"dry_run": True}).json()
+    stack.done("/api/kill-switch", {"kill_switch": True, "reason": "test"})
+    response = stack.done("/api/trade/reconcile", {"dry_run": True})
     assert response["dry_run"] is True
     assert sorted(a["instrument"] for a in response["actions"]) == PAIRS
     assert all(a["client_order_id"] == "" for a in response["actions"])
@@ -149,7 +150,7 @@ async def test_a_dry_run_decides_and_orders_nothing(stack: Stack) -> None:
 
 
 async def test_live_manifolds_stream_as_server_sent_events(stack: Stack) -> None:
-    with httpx.stream("GET", f"{stack.url}/api/manifold/stream", timeout=20) as response:
+    with httpx.stream("GET", f"{stack.url}/api/manifold/stream", timeout=60) as response:
         assert response.headers["content-type"] == "text/event-stream"
         seen = set()
         for line in response.iter_lines():
@@ -162,6 +163,7 @@ async def test_live_manifolds_stream_as_server_sent_events(stack: Stack) -> None
 
 @needs("promtool", "FORM OF THE METRICS NOT CHECKED")
 async def test_promtool_accepts_the_metrics(stack: Stack) -> None:
+    stack.read("/health")
     text = stack.get("/metrics").text
     check = await asyncio.to_thread(
         subprocess.run,
@@ -172,6 +174,7 @@ async def test_promtool_accepts_the_metrics(stack: Stack) -> None:
 
 
 async def test_metrics_are_the_union_of_all_services(stack: Stack) -> None:
+    stack.read("/health")
     response = stack.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain")
     samples = [x for x in response.text.splitlines() if not x.startswith("#")]
@@ -213,25 +216,22 @@ async def test_an_invalid_call_gets_a_json_error_with_a_stable_reason(
 
 
 async def test_the_kill_switch_refuses_entries(stack: Stack) -> None:
-    response = stack.post(
-        "/api/kill-switch", {"kill_switch": True, "reason": "test", "actor": "e2e"}
-    )
-    assert response.status_code == 200
-    state = stack.get("/api/kill-switch").json()
+    stack.done("/api/kill-switch", {"kill_switch": True, "reason": "test", "actor": "e2e"})
+    state = stack.read("/api/kill-switch")
     # The actor is the name of the key, whatever the caller sends.
     assert (state["kill_switch"], state["reason"], state["actor"]) == (True, "test", "write")
-    assert stack.get("/api/status").json()["modes"]["kill_switch"] is True
-    for readiness in stack.get("/api/trade/readiness").json()["readiness"]:
+    assert stack.read("/api/status")["modes"]["kill_switch"] is True
+    for readiness in stack.read("/api/trade/readiness")["readiness"]:
         assert "KILL_SWITCH" in readiness["reasons"]
-    for action in stack.post("/api/trade/reconcile", {}).json()["actions"]:
+    for action in stack.done("/api/trade/reconcile", {})["actions"]:
         assert action["kind"] != "ACTION_KIND_ENTRY"
     refused = stack.post("/api/kill-switch", {"kill_switch": False})
     assert (refused.status_code, reason(refused)) == (400, "INVALID_ARGUMENT")
-    assert stack.get("/api/kill-switch").json()["kill_switch"] is True
+    assert stack.read("/api/kill-switch")["kill_switch"] is True
 
 
 async def test_native_grpc_and_reflection_share_the_port(stack: Stack) -> None:
-    stack.post("/api/kill-switch", {"kill_switch": True, "reason": "test"})
+    stack.done("/api/kill-switch", {"kill_switch": True, "reason": "test"})
     buf = Path(sys.executable).with_name("buf")
     url = f"{stack.url}/sep.guard.v1.GuardService/GetKillSwitch"
     done = await asyncio.create_subprocess_exec(
@@ -257,13 +257,20 @@ def test_the_stack_fits_a_machine_with_a_gigabyte(stack: Stack) -> None:
 
 @pytest.mark.parametrize("part", ["evaluator", "guard", "gateway"])
 async def test_a_killed_part_restarts_with_its_state(stack: Stack, part: str) -> None:
-    stack.post("/api/kill-switch", {"kill_switch": True, "reason": "test"})
-    os.kill(stack.parts()[part], signal.SIGKILL)
-    await eventually(lambda: stack.get("/health").status_code == 503, within_s=30)
-    await eventually(lambda: stack.get("/health").status_code == 200, within_s=40)
+    stack.done("/api/kill-switch", {"kill_switch": True, "reason": "test"})
+    killed = stack.parts()[part]
+    os.kill(killed, signal.SIGKILL)
+
+    def seen() -> bool:
+        # Where the machine stalls, it may run again before anyone has asked for the health.
+        down = stack.get("/health").status_code == 503
+        return down or stack.parts().get(part, killed) != killed
+
+    await eventually(seen)
+    await eventually(lambda: stack.get("/health").status_code == 200, within_s=90)
     # Envoy has its own health checks, and may notice the recovery a moment later.
     await eventually(lambda: stack.get("/api/kill-switch").status_code == 200)
-    assert stack.get("/api/kill-switch").json()["kill_switch"] is True
+    assert stack.read("/api/kill-switch")["kill_switch"] is True
 
 
 @pytest.mark.parametrize("fault", [signal.SIGSTOP, signal.SIGKILL])
@@ -289,9 +296,9 @@ async def test_trading_goes_on_without_the_journal_which_catches_up(
     try:
         for _ in range(3):
             assert await eventually(reconciled, within_s=30)
-        health = stack.get("/health")
-        assert health.status_code == 200, health.text
-        assert stack.get("/api/trade/readiness").status_code == 200
+        # Soon, and not only when the journal is back.
+        stack.read("/health", within_s=20)
+        stack.read("/api/trade/readiness", within_s=20)
     finally:
         if fault is signal.SIGSTOP:
             os.kill(journal, signal.SIGCONT)
@@ -305,7 +312,7 @@ def adds_up(stack: Stack) -> bool:
     trades = every(stack, "/api/journal/trades", "trades")
     ledger = every(stack, "/api/journal/transactions", "transactions")
     moved = [Decimal(t["net_pl"]) for t in trades] + [Decimal(t["transfer"]) for t in ledger]
-    return sum(moved) == Decimal(stack.get("/api/oanda/account").json()["balance"])
+    return sum(moved) == Decimal(stack.read("/api/oanda/account")["balance"])
 
 
 def every(stack: Stack, path: str, name: str) -> list[dict[str, Any]]:
@@ -313,7 +320,7 @@ def every(stack: Stack, path: str, name: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     token = ""
     while True:
-        page = stack.get(f"{path}?page_size=100&page_token={token}").json()
+        page = stack.read(f"{path}?page_size=100&page_token={token}")
         found += page[name]
         token = page["next_page_token"]
         if not token:

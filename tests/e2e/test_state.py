@@ -43,7 +43,7 @@ def net_units(stack: Stack) -> dict[str, int]:
 def seen_units(stack: Stack) -> dict[str, int]:
     """Open positions by the stack's API."""
     found = {}
-    for position in stack.get("/api/oanda/positions").json()["positions"]:
+    for position in stack.read("/api/oanda/positions")["positions"]:
         units = sum(int(float(position[side])) for side in ("long_units", "short_units"))
         if units:
             found[position["instrument"]] = units
@@ -61,7 +61,7 @@ def entries(stack: Stack) -> list[str]:
 
 
 def kill_switch(stack: Stack) -> dict[str, object]:
-    found: dict[str, object] = stack.get("/api/kill-switch").json()
+    found: dict[str, object] = stack.read("/api/kill-switch")
     return found
 
 
@@ -97,7 +97,7 @@ async def test_a_destroyed_state_comes_back_halted_reconciled_and_trades_on_afte
     assert "restored from sep-" in reason or "second writer" in reason
     stack.wait_until_warm()
     # Stops and exits go on while it is halted, entries don't.
-    await eventually(lambda: seen_units(stack) == net_units(stack), within_s=60, every_s=1)
+    await eventually(lambda: seen_units(stack) == net_units(stack), within_s=120, every_s=1)
     assert kill_switch(stack)["kill_switch"] is True
 
     # A torn end of the file, as a power cut leaves it.
@@ -115,5 +115,5 @@ async def test_a_destroyed_state_comes_back_halted_reconciled_and_trades_on_afte
     await eventually(lambda: len(entries(stack)) > len(sent), within_s=600, every_s=1)
     ids = entries(stack)
     assert len(ids) == len(set(ids)), "an order was sent twice"
-    await eventually(lambda: seen_units(stack) == net_units(stack), within_s=60, every_s=1)
+    await eventually(lambda: seen_units(stack) == net_units(stack), within_s=120, every_s=1)
     assert page.left == []

@@ -15,7 +15,7 @@ from sep_testing.eventually import eventually
 from tests.e2e.calls import CALLERS, REST, reason, send
 from tests.e2e.conftest import ORIGIN, Stack
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,7 @@ def test_a_duplicate_body_field_is_refused(api: Stack) -> None:
         f"{api.url}/api/trade/reconcile",
         content=b'{"dry_run": true, "dry_run": false}',
         headers=CALLERS["writer"],
+        timeout=30,
     )
     assert (response.status_code, reason(response)) == (400, "INVALID_ARGUMENT")
 
@@ -54,20 +55,22 @@ def test_browsers_of_a_configured_origin_may_call(api: Stack) -> None:
         "access-control-request-headers": "authorization",
     }
     url = f"{api.url}/api/kill-switch"
-    allowed = httpx.options(url, headers={"origin": ORIGIN, **asks})
+    allowed = httpx.options(url, headers={"origin": ORIGIN, **asks}, timeout=30)
     assert allowed.headers["access-control-allow-origin"] == ORIGIN
     assert "authorization" in allowed.headers["access-control-allow-headers"]
     for path in ("/api/kill-switch", "/api/ranking/active", "/api/nothing"):
-        response = httpx.get(api.url + path, headers={"origin": ORIGIN})
+        response = httpx.get(api.url + path, headers={"origin": ORIGIN}, timeout=30)
         assert response.headers["access-control-allow-origin"] == ORIGIN
-    other_origin = httpx.options(url, headers={"origin": "https://evil.example", **asks})
+    other_origin = httpx.options(
+        url, headers={"origin": "https://evil.example", **asks}, timeout=30
+    )
     assert "access-control-allow-origin" not in other_origin.headers
 
 
 def test_long_responses_are_compressed_on_request(api: Stack) -> None:
     url = f"{api.url}/api/candles?instrument=EUR_USD&limit=120"
-    packed = httpx.get(url, headers={"accept-encoding": "gzip"})
-    plain = httpx.get(url, headers={"accept-encoding": "identity"})
+    packed = httpx.get(url, headers={"accept-encoding": "gzip"}, timeout=30)
+    plain = httpx.get(url, headers={"accept-encoding": "identity"}, timeout=30)
     assert packed.headers["content-encoding"] == "gzip"
     assert "content-encoding" not in plain.headers
     assert len(packed.json()["candles"]) == len(plain.json()["candles"]) == 120
@@ -100,14 +103,17 @@ def test_only_reads_with_a_max_age_are_cached(api: Stack) -> None:
     }
     assert cached == {m.route for m in REST if m.max_age_s}
     for path in ("/api/kill-switch", "/api/trade/readiness", "/api/oanda/account", "/health"):
-        assert httpx.get(api.url + path).headers["cache-control"] == "no-store"
+        assert httpx.get(api.url + path, timeout=30).headers["cache-control"] == "no-store"
 
 
 async def test_a_cached_response_is_no_older_than_a_second(api: Stack) -> None:
     """Its age counts from when the service made it, by the times of the facts in it."""
     answers: list[tuple[float, float, float, float]] = []
     weights_times, blob_times = set[int](), set[int]()
-    async with httpx.AsyncClient(base_url=api.url) as rest, Redis(port=api.port + 1) as store:
+    async with (
+        httpx.AsyncClient(base_url=api.url, timeout=30) as rest,
+        Redis(port=api.port + 1) as store,
+    ):
 
         async def remember() -> None:
             weights, blob = await store.mget(keys.ALLOCATION_WEIGHTS, keys.GATES_BLOB)
@@ -141,7 +147,7 @@ async def test_a_cached_response_is_no_older_than_a_second(api: Stack) -> None:
 
 
 def test_a_caller_with_a_key_gets_no_cached_response(api: Stack) -> None:
-    response = httpx.get(f"{api.url}/api/ranking/active", headers=CALLERS["reader"])
+    response = httpx.get(f"{api.url}/api/ranking/active", headers=CALLERS["reader"], timeout=30)
     assert response.headers["cache-control"] == "no-store"
 
 
@@ -151,7 +157,9 @@ def test_a_browser_gets_the_whole_state_each_time_it_opens_the_stream(
     for _ in range(2):
         seen = set()
         headers = {"accept": "text/event-stream", "last-event-id": "7"}
-        with httpx.stream("GET", f"{api.url}/api/manifold/stream", headers=headers) as response:
+        with httpx.stream(
+            "GET", f"{api.url}/api/manifold/stream", headers=headers, timeout=30
+        ) as response:
             assert response.headers["content-type"] == "text/event-stream"
             assert response.headers["cache-control"] == "no-store"
             for line in response.iter_lines():
@@ -170,5 +178,5 @@ async def test_the_native_stream_has_the_same_content(channel: grpc.aio.Channel)
 
 
 def test_a_stream_of_an_unknown_instrument_is_an_error_response(api: Stack) -> None:
-    response = httpx.get(f"{api.url}/api/manifold/stream?instrument=XXX_YYY")
+    response = httpx.get(f"{api.url}/api/manifold/stream?instrument=XXX_YYY", timeout=30)
     assert (response.status_code, reason(response)) == (404, "UNKNOWN_INSTRUMENT")

@@ -16,7 +16,7 @@ from sep_kit.grpc.tls import DNS_NAME, TlsFiles, service_name
 from tests.e2e.calls import reason
 from tests.e2e.conftest import Stack
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 GET_KILL_SWITCH = "/sep.guard.v1.GuardService/GetKillSwitch"
 
@@ -67,12 +67,12 @@ def trusting(public: TlsFiles) -> ssl.SSLContext:
 
 
 def test_the_public_port_accepts_only_tls(secure: Stack, public: TlsFiles) -> None:
-    response = httpx.get(f"{secure.url}/health", verify=trusting(public))
+    response = httpx.get(f"{secure.url}/health", verify=trusting(public), timeout=30)
     assert {p["name"] for p in parts(response)} >= {"gateway", "guard", "valkey"}
     with pytest.raises(httpx.TransportError):
-        httpx.get(f"{secure.url}/health")  # an unknown authority
+        httpx.get(f"{secure.url}/health", timeout=30)  # an unknown authority
     with pytest.raises(httpx.TransportError):
-        httpx.get(f"{secure.url.replace('https', 'http')}/health")
+        httpx.get(f"{secure.url.replace('https', 'http')}/health", timeout=30)
 
 
 def parts(health: httpx.Response) -> list[dict[str, str]]:
@@ -84,9 +84,9 @@ def parts(health: httpx.Response) -> list[dict[str, str]]:
 
 def test_reading_needs_a_key_under_api_reads_key(secure: Stack, public: TlsFiles) -> None:
     url = f"{secure.url}/api/ranking/active"
-    refused = httpx.get(url, verify=trusting(public))
+    refused = httpx.get(url, verify=trusting(public), timeout=30)
     assert (refused.status_code, reason(refused)) == (401, "MISSING_KEY")
-    response = httpx.get(url, headers=secure.key("write"), verify=trusting(public))
+    response = httpx.get(url, headers=secure.key("write"), verify=trusting(public), timeout=30)
     assert response.status_code == 200
     assert response.headers["cache-control"] == "no-store"
 
@@ -104,7 +104,7 @@ async def test_native_grpc_uses_tls_too(secure: Stack, public: TlsFiles) -> None
     metadata = tuple((k.lower(), v) for k, v in secure.key("write").items())
     async with grpc.aio.secure_channel(f"127.0.0.1:{secure.port}", credentials) as channel:
         call = channel.unary_unary(GET_KILL_SWITCH, None, None)
-        assert await call(b"", metadata=metadata, timeout=10)
+        assert await call(b"", metadata=metadata, timeout=30)
 
 
 async def test_a_service_refuses_clients_without_a_certificate_of_the_stack(
@@ -130,4 +130,4 @@ async def test_a_service_refuses_clients_without_a_certificate_of_the_stack(
     metadata = tuple((k.lower(), v) for k, v in secure.key("write").items())
     async with grpc.aio.secure_channel(guard, files.client(), options=named) as channel:
         call = channel.unary_unary(GET_KILL_SWITCH, None, None)
-        assert await call(b"", metadata=metadata, timeout=10)
+        assert await call(b"", metadata=metadata, timeout=30)

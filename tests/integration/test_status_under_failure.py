@@ -1,6 +1,5 @@
 """Status, health and metrics while parts of the stack are down, including the store."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from sep.ops.v1 import ops_pb2, ops_pb2_grpc
 from sep_allocator.app import build
 from sep_allocator.settings import AllocatorSettings
+from sep_testing.eventually import eventually
 from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer
 
@@ -38,12 +38,18 @@ def states(parts: Any) -> dict[str, str]:
 async def test_status_responds_without_the_store_and_assumes_the_worst(
     ops: Any, valkey: ValkeyServer, how: str
 ) -> None:
-    before = await ops.GetStatus(ops_pb2.GetStatusRequest(), timeout=10)
-    assert states(before.parts)["valkey"] == "PART_STATE_SERVING"
-    assert {f.verdict for f in before.freshness} == {"missing"}
+
+    async def serves() -> Any:
+        # A machine that stalls may make the store miss the 1.5 s that it has.
+        status = await ops.GetStatus(ops_pb2.GetStatusRequest(), timeout=30)
+        assert states(status.parts)["valkey"] == "PART_STATE_SERVING"
+        assert {f.verdict for f in status.freshness} == {"missing"}
+        return status
+
+    before = await eventually(serves)
     getattr(valkey, how)()
     try:
-        after = await ops.GetStatus(ops_pb2.GetStatusRequest(), timeout=10)
+        after = await ops.GetStatus(ops_pb2.GetStatusRequest(), timeout=30)
     finally:
         valkey.thaw()
     assert states(after.parts) == {
@@ -62,19 +68,23 @@ async def test_status_responds_without_the_store_and_assumes_the_worst(
 async def test_health_names_the_parts_that_are_down_in_time(ops: Any, valkey: ValkeyServer) -> None:
     valkey.freeze()
     try:
-        async with asyncio.timeout(5):
+
+        async def names_the_store_in_time() -> bool:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await ops.GetHealth(ops_pb2.GetHealthRequest())
+                await ops.GetHealth(ops_pb2.GetHealthRequest(), timeout=5)
+            # Not in time if the machine stalls.
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+            return "valkey" in str(caught.value.details())
+
+        await eventually(names_the_store_in_time)
     finally:
         valkey.thaw()
-    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert "valkey" in str(caught.value.details())
 
 
 async def test_metrics_contain_the_reachable_services(ops: Any) -> None:
-    response = await ops.GetMetrics(ops_pb2.GetMetricsRequest(), timeout=10)
+    response = await ops.GetMetrics(ops_pb2.GetMetricsRequest(), timeout=30)
     assert response.exposition.content_type.startswith("text/plain")
-    own = await ops.ScrapeMetrics(ops_pb2.ScrapeMetricsRequest(), timeout=10)
+    own = await ops.ScrapeMetrics(ops_pb2.ScrapeMetricsRequest(), timeout=30)
     assert own.service == "allocator"
     assert "sep_grpc_requests_total" in own.exposition
     assert response.exposition.data.decode() == ""  # no other service is reachable

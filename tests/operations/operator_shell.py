@@ -72,6 +72,6 @@ class OperatorShell:
             f"{self.stack.url}/api/kill-switch",
             json={"kill_switch": engaged, "reason": "test"},
             headers={"Authorization": f"Bearer {key}"},
-            timeout=10,
+            timeout=30,
         )
         assert response.status_code == httpx.codes.OK, response.text

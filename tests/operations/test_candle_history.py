@@ -25,7 +25,7 @@ def fetches_of_a_warm_up(shell: OperatorShell) -> float:
     return fetch_count(shell) - before
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_a_gap_in_a_long_history_is_found_and_filled(shell: OperatorShell) -> None:
     """Reads of candles may be a second old, so a warm-up may find the previous state."""
     assert fetches_of_a_warm_up(shell) >= 1

@@ -20,7 +20,7 @@ from sep_testing.valkey import free_port
 
 from tests.operations.operator_shell import OperatorShell
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 ROOT = Path(__file__).parents[2]
 GRAFANA = ROOT / "deploy" / "grafana"

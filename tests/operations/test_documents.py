@@ -22,7 +22,7 @@ RULES = ROOT / "deploy" / "prometheus" / "sep-rolling.rules.yaml"
 SECTIONS = sections({"", "dry", "local"})
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "section",
     [pytest.param(s, marks=needs_curl(*(c.text for c in SECTIONS[s]))) for s in SECTIONS],
@@ -48,7 +48,7 @@ def test_prose_holds_no_command_that_no_test_would_run(page: Path) -> None:
     assert commands <= {"make run", "make sbom", "make audit"}
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_deploy_accepts_the_options_and_settings_of_the_pages(shell: OperatorShell) -> None:
     """In dry runs, with a token and an account as the README exports them.
 

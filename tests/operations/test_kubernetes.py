@@ -220,7 +220,7 @@ def test_with_mutual_tls_a_pod_probes_itself_with_its_certificate(name: str) -> 
         assert command == ["python", "-m", "sep_kit.grpc.probe", *own]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 async def test_probes_succeed_under_mutual_tls_and_only_with_a_certificate(tmp_path: Path) -> None:
     """The manifest's own command, against a server that asks for certificates."""
     (container,) = with_tls("guard")["spec"]["template"]["spec"]["containers"]

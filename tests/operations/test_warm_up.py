@@ -6,7 +6,7 @@ import pytest
 
 from tests.operations.operator_shell import OperatorShell
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 WARM_UP = (".venv/bin/python", "scripts/ops/warmup_orchestrator.py")
 
@@ -15,7 +15,7 @@ def test_after_a_warm_up_every_pair_has_coherence(shell: OperatorShell) -> None:
     code, output = shell.run(*WARM_UP, "--days", "1", "--wait", "120", within_s=280)
     assert code == 0, output
     assert "warm: backfill, prime, hydrate for 8 instruments" in output
-    statuses = shell.stack.get("/api/coherence/status").json()["statuses"]
+    statuses = shell.stack.read("/api/coherence/status")["statuses"]
     assert len(statuses) == 8
     assert all(s["metrics"] and s["fresh"] for s in statuses)
 

@@ -11,7 +11,7 @@ from tests.operations.week import PAIRS, STEP_S, Recording, record_weeks
 from tests.programs import needs
 
 pytestmark = [
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(600),
     needs("promtool", "THE SIMULATED WEEK IS NOT TESTED"),
 ]
 

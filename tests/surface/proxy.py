@@ -76,7 +76,7 @@ async def running_envoy(
             *dying_with_us(str(envoy_binary()), *arguments), stdout=out
         )
     try:
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
 
             async def is_live() -> bool:
                 with contextlib.suppress(httpx.TransportError):

@@ -48,7 +48,7 @@ async def logged(tmp_path: Path) -> AsyncIterator[Logged]:
             running_envoy(tmp_path, services, log=log, logged_reads=0)
         )
         http = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=envoy.url, trust_env=False)
+            httpx.AsyncClient(base_url=envoy.url, trust_env=False, timeout=30)
         )
         native = await stack.enter_async_context(grpc.aio.insecure_channel(envoy.address))
         yield Logged(http, native, log)

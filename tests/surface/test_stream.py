@@ -14,7 +14,7 @@ from sep_testing.valkey import ValkeyServer
 
 from tests.surface.running_stack import RunningStack, running_stack
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 PAIRS = {"EUR_USD", "USD_JPY"}
 

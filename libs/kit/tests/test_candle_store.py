@@ -214,10 +214,10 @@ async def test_only_new_candles_are_published(store: Valkey) -> None:
     candles = CandleStore(store)
     async with store.pubsub() as channel:
         await channel.subscribe(keys.CANDLES_CHANNEL)
-        await channel.get_message(timeout=2)
+        await channel.get_message(timeout=30)
         for _ in range(3):
             await candles.write("EUR_USD", M1, columns([candle()]))
-        first = await channel.get_message(timeout=2)
+        first = await channel.get_message(timeout=30)
         assert first is not None
         assert first["data"] == keys.candles("EUR_USD", M1).encode()
         assert await channel.get_message(timeout=0.05) is None

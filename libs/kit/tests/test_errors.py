@@ -122,12 +122,12 @@ async def fetch(
     channel: grpc.aio.Channel, request: gateway_pb2.FetchCandlesRequest | None = None
 ) -> None:
     stub = gateway_pb2_grpc.GatewayServiceStub(channel)
-    await stub.FetchCandles(request or gateway_pb2.FetchCandlesRequest(), timeout=5)
+    await stub.FetchCandles(request or gateway_pb2.FetchCandlesRequest(), timeout=30)
 
 
 def status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status:
     trailing: Any = error.trailing_metadata()
-    return status_pb2.Status.FromString(dict(trailing)[DETAILS_KEY])
+    return status_pb2.Status.FromString(dict(trailing).get(DETAILS_KEY, b""))
 
 
 def leaves(kind: type[SepError] = SepError) -> list[type[SepError]]:
@@ -207,7 +207,7 @@ async def test_a_stream_ends_with_the_error_after_its_responses() -> None:
         open_channel(running.address) as channel,
     ):
         stream = evaluator_pb2_grpc.EvaluatorServiceStub(channel).StreamManifolds(
-            evaluator_pb2.StreamManifoldsRequest(), timeout=5
+            evaluator_pb2.StreamManifoldsRequest(), timeout=30
         )
         await stream.read()
         await stream.read()
@@ -230,7 +230,7 @@ async def test_any_other_exception_is_internal_with_its_text_withheld(error: Exc
                 await fetch(channel)
             with pytest.raises(grpc.aio.AioRpcError) as streamed:
                 async for _ in evaluator_pb2_grpc.EvaluatorServiceStub(channel).StreamManifolds(
-                    evaluator_pb2.StreamManifoldsRequest(), timeout=5
+                    evaluator_pb2.StreamManifoldsRequest(), timeout=30
                 ):
                     pass
     for failure in (unary.value, streamed.value):
@@ -316,16 +316,20 @@ async def test_a_peer_that_misses_the_deadline_is_unavailable_and_cancelled() ->
         running_server(gateway(servicer)) as running,
         open_channel(running.address) as channel,
     ):
-        with pytest.raises(PeerUnavailableError, match="gateway does not answer") as failure:
-            await call(
-                gateway_pb2_grpc.GatewayServiceStub(channel).GetAccount,
-                gateway_pb2.GetAccountRequest(),
-                peer="gateway",
-                deadline_s=0.2,
-            )
-        assert failure.value.metadata == {"peer": "gateway"}
-        async with asyncio.timeout(30):
-            await servicer.cancelled.wait()
+
+        async def missed_and_cancelled() -> bool:
+            # On a machine that stalls, the deadline may pass before the call reaches the peer.
+            with pytest.raises(PeerUnavailableError, match="gateway does not answer") as failure:
+                await call(
+                    gateway_pb2_grpc.GatewayServiceStub(channel).GetAccount,
+                    gateway_pb2.GetAccountRequest(),
+                    peer="gateway",
+                    deadline_s=0.2,
+                )
+            assert failure.value.metadata == {"peer": "gateway"}
+            return servicer.cancelled.is_set()
+
+        await eventually(missed_and_cancelled)
 
 
 async def test_a_call_past_its_deadline_fails_with_a_reason_and_is_cancelled() -> None:
@@ -334,16 +338,22 @@ async def test_a_call_past_its_deadline_fails_with_a_reason_and_is_cancelled() -
         running_server(gateway(servicer)) as running,
         open_channel(running.address) as channel,
     ):
-        with pytest.raises(grpc.aio.AioRpcError) as failure:
-            await gateway_pb2_grpc.GatewayServiceStub(channel).GetAccount(
-                gateway_pb2.GetAccountRequest(), timeout=0.5
-            )
+
+        async def reason() -> str:
+            with pytest.raises(grpc.aio.AioRpcError) as failure:
+                await gateway_pb2_grpc.GatewayServiceStub(channel).GetAccount(
+                    gateway_pb2.GetAccountRequest(), timeout=0.5
+                )
+            assert failure.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            # The server has 50 ms for its answer; without one the client reports the same code.
+            info = error_details_pb2.ErrorInfo()
+            for detail in status_of(failure.value).details:
+                detail.Unpack(info)
+            return info.reason
+
+        assert await eventually(reason) == "UPSTREAM_TIMEOUT"
         async with asyncio.timeout(30):
             await servicer.cancelled.wait()
-    assert failure.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    info = error_details_pb2.ErrorInfo()
-    assert status_of(failure.value).details[0].Unpack(info)
-    assert info.reason == "UPSTREAM_TIMEOUT"
 
 
 @pytest.mark.parametrize("garbage", [b"\xff\xff", b"\x0a\x02\xff\xfe"])

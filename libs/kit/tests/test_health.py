@@ -24,7 +24,7 @@ def handler() -> Handler:
 
 async def health_of(channel: grpc.aio.Channel, service: str = "") -> str:
     request = health_pb2.HealthCheckRequest(service=service)
-    response = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=5)
+    response = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=30)
     return str(health_pb2.HealthCheckResponse.ServingStatus.Name(response.status))
 
 
@@ -120,4 +120,4 @@ async def test_the_probe_exits_with_0_only_if_the_service_is_serving() -> None:
         await running.server.set_serving(serving=False)
         assert await probe(running.address) == (1, "NOT_SERVING")
         assert await probe(running.address, "--service", "x") == (1, "NOT_FOUND")
-    assert await probe(running.address, "--timeout", "2") == (1, "UNAVAILABLE")
+    assert await probe(running.address, "--timeout", "20") == (1, "UNAVAILABLE")

@@ -40,7 +40,7 @@ def settings(valkey: ValkeyServer, **changed: str) -> StackSettings:
 async def health(address: str, service: str = "") -> str:
     async with open_channel(address) as channel:
         request = health_pb2.HealthCheckRequest(service=service)
-        found = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=5)
+        found = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=30)
     return str(health_pb2.HealthCheckResponse.ServingStatus.Name(found.status))
 
 

@@ -295,7 +295,7 @@ def test_an_interrupted_sweep_leaves_nothing_behind(tmp_path: Path, grid: Path) 
     try:
         with pipe.open("w"):
             os.killpg(sweeping.pid, signal.SIGINT)
-        _, message = sweeping.communicate(timeout=30)
+        _, message = sweeping.communicate(timeout=90)
     finally:
         sweeping.kill()
     assert sweeping.returncode == INTERRUPTED

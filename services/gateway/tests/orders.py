@@ -79,7 +79,7 @@ async def reason_of(attempt: Any) -> str:
 async def by_hand(broker: RunningBroker, units: str, instrument: str = "EUR_USD") -> str:
     """Open a trade as a person would, without client extensions; its id."""
     body = {"order": {"type": "MARKET", "instrument": instrument, "units": units}}
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         response = await client.post(
             f"{broker.url}/v3/accounts/{ACCOUNT}/orders",
             json=body,
@@ -90,7 +90,7 @@ async def by_hand(broker: RunningBroker, units: str, instrument: str = "EUR_USD"
 
 async def admin_fault(broker: RunningBroker, **fields: Any) -> None:
     """Add a fault over the admin API, which faults of the account need."""
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         added = await client.post(
             f"{broker.admin_url}/admin/faults",
             json=fields,

@@ -141,7 +141,7 @@ async def trade(broker: RunningBroker, history: list[tuple[int, int]]) -> None:
     """Trade directly at the broker; record the newest transaction id over time."""
     url = f"{broker.url}/v3/accounts/{broker.settings.account}/orders"
     headers = {"Authorization": f"Bearer {broker.settings.token}"}
-    async with httpx.AsyncClient(headers=headers, trust_env=False) as client:
+    async with httpx.AsyncClient(headers=headers, trust_env=False, timeout=30) as client:
         for n in itertools.count():
             units = "100" if n % 2 else "-100"
             order = {"type": "MARKET", "instrument": "EUR_USD", "units": units}
@@ -230,7 +230,7 @@ async def running_alongside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[N
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 async def test_three_hundred_faults_serve_no_outdated_price_and_leave_no_gap(
     start_gateway: Any, broker: RunningBroker, store: Valkey
 ) -> None:

@@ -229,4 +229,4 @@ async def test_streams_close_at_once_when_the_gateway_stops(start_gateway: Any) 
         await eventually(lambda: both_connected(gateway))
         stopping = asyncio.get_running_loop().time()
     # Not only once the streams have been silent for a minute.
-    assert asyncio.get_running_loop().time() - stopping < 10
+    assert asyncio.get_running_loop().time() - stopping < 30

@@ -8,6 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 from sep_fx.instants import NS_PER_MS, NS_PER_SECOND
+from sep_guard.adapters.gateway import GatewayBroker
 from sep_guard.adapters.judged_parameters import GatesBlobParameters
 from sep_guard.app import Resources, assemble
 from sep_guard.application.queries import GuardQueries
@@ -16,6 +17,7 @@ from sep_guard.metrics import GuardMetrics
 from sep_guard.ports import Broker
 from sep_guard.settings import GuardSettings
 from sep_kit.clock import Clock, now_ms
+from sep_kit.errors import PeerUnavailableError, StaleViewError
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
@@ -164,6 +166,7 @@ class GuardHarness:
         lease_type: type[Lease] = Lease,
     ) -> None:
         self.store, self.clock = store, clock
+        self._over_grpc = isinstance(broker, GatewayBroker)
         self.on_new_id = on_new_id
         self.lease = lease_type(store, "guard", holder, clock)
         self.registry = CollectorRegistry()
@@ -192,9 +195,19 @@ class GuardHarness:
         )
 
     async def cycle(self, dry_run: bool = False) -> dict[str, Done]:
-        """Renew the lease and run one cycle; returns what was done, by instrument."""
-        await self.lease.renew()
-        cycle = await self.reconciler.reconcile(dry_run=dry_run)
+        """Renew the lease and run one cycle; returns what was done, by instrument.
+
+        Where a machine that stalls costs it the view of a real gateway, it is run again, at most
+        twice.
+        """
+        for last in (not self._over_grpc, not self._over_grpc, True):
+            await self.lease.renew()
+            try:
+                cycle = await self.reconciler.reconcile(dry_run=dry_run)
+                break
+            except (PeerUnavailableError, StaleViewError):
+                if last:
+                    raise
         return {d.action.instrument: d for d in cycle.done}
 
 

@@ -175,7 +175,7 @@ async def test_trades_of_others_are_not_ours(ledger: Ledger) -> None:
 async def test_a_nav_that_is_no_number_comes_through(ledger: Ledger, text: str) -> None:
     """The guard trips on it. A NAV that is missing is an account that can't be read."""
     settings = ledger.paper.settings
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}) as http:
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30) as http:
         path = f"{ledger.paper.url}/v3/accounts/{settings.account}/summary"
         body = (await http.get(path)).json()
     body["account"]["NAV"] = text

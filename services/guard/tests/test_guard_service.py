@@ -96,13 +96,16 @@ async def first_cycle(stack: Stack) -> None:
 
 
 async def reconcile(stub: Any, **fields: Any) -> dict[str, Any]:
-    """Run one cycle, retrying until a guard that has just started holds the lease."""
+    """Run one cycle, retrying until a guard that has just started holds the lease.
+
+    Also when a machine that stalls costs the guard the account's view.
+    """
 
     async def done() -> Any:
         try:
             return await ask(stub.Reconcile, pb.ReconcileRequest(**fields))
         except SepError as error:
-            if error.reason != "NOT_THE_WRITER":
+            if error.reason not in {"NOT_THE_WRITER", "PEER_UNAVAILABLE"}:
                 raise
             return None
 
@@ -264,7 +267,7 @@ async def test_a_replica_without_the_lease_serves_reads_and_does_not_trade(stack
         await other.release()
         began = time.monotonic()
         assert (await reconcile(stub))[EUR].kind == ENTRY
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 25
 
 
 async def test_a_halted_instrument_is_refused(stack: Stack) -> None:

@@ -44,7 +44,7 @@ from structlog.testing import capture_logs
 
 from .harness import Feed, log, settings_of
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 EUR, GBP, JPY = "EUR_USD", "GBP_USD", "USD_JPY"
 PAIRS = (EUR, GBP, JPY)

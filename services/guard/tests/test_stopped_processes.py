@@ -30,7 +30,7 @@ from .test_guard_service import EUR, reconcile
 MAX_AGE_S = 5
 # Prices of both are near the one that the feed writes.
 BOTH = {"HOTBAND_PAIRS": f"{EUR},GBP_USD"}
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 
 @asynccontextmanager
@@ -96,7 +96,7 @@ async def test_an_entry_that_a_stopped_guard_sends_when_it_goes_on_is_refused(
     ):  # fmt: skip
         await eventually(lambda: store.exists(keys.ALLOC_BUDGET), within_s=90)
         await feed.all_clear(EUR_USD=0.10, GBP_USD=0.10)
-        arrived = late(paper, 2.0)
+        arrived = late(paper, 4.0)
         stub = guard_pb2_grpc.GuardServiceStub(channel)
         cycle = asyncio.create_task(reconcile(stub))
         await eventually(arrived)

@@ -125,12 +125,12 @@ async def running_journal(
                 raise
             return True
 
-        await eventually(migrated, within_s=30)
+        await eventually(migrated, within_s=90)
         yield stub
 
 
 async def ledger(stub: Any) -> list[str]:
-    response = await stub.ListLedger(pb.ListLedgerRequest(), timeout=10)
+    response = await stub.ListLedger(pb.ListLedgerRequest(), timeout=30)
     return [entry.id for entry in response.transactions]
 
 
@@ -147,14 +147,14 @@ async def test_it_catches_up_by_id_after_outages_and_never_passes_a_gap(
             async def three() -> bool:
                 return await ledger(stub) == ["3", "2", "1"]
 
-            await eventually(three, within_s=30)
+            await eventually(three, within_s=90)
             # It asks again after the gap, and takes in nothing beyond it.
             asked = len(gateway.asked)
 
             async def asked_again() -> bool:
                 return len(gateway.asked) > asked + 2
 
-            await eventually(asked_again, within_s=30)
+            await eventually(asked_again, within_s=90)
             assert await three()
         gateway.missing.clear()
         gateway.deposit("-2.5")
@@ -163,11 +163,11 @@ async def test_it_catches_up_by_id_after_outages_and_never_passes_a_gap(
             async def six() -> bool:
                 return len(await ledger(stub)) == 6
 
-            await eventually(six, within_s=30)
-            response = await stub.ListLedger(pb.ListLedgerRequest(page_size=1), timeout=10)
+            await eventually(six, within_s=90)
+            response = await stub.ListLedger(pb.ListLedgerRequest(page_size=1), timeout=30)
             assert response.transactions[0].transfer == "-2.5"
             assert response.next_page_token
-            performance = await stub.GetPerformance(pb.GetPerformanceRequest(), timeout=10)
+            performance = await stub.GetPerformance(pb.GetPerformanceRequest(), timeout=30)
             assert performance.transfers == "47.5"
 
 
@@ -182,20 +182,20 @@ async def test_it_serves_what_it_has_while_the_gateway_is_away(
     async with running_journal(valkey, "127.0.0.1:1", database_url) as stub:
 
         async def recorded() -> bool:
-            response = await stub.ListDecisions(pb.ListDecisionsRequest(), timeout=10)
+            response = await stub.ListDecisions(pb.ListDecisionsRequest(), timeout=30)
             return [d.id for d in response.decisions] == ["d1"]
 
-        await eventually(recorded, within_s=30)
-        found = await stub.GetDecision(pb.GetDecisionRequest(id="d1"), timeout=10)
+        await eventually(recorded, within_s=90)
+        found = await stub.GetDecision(pb.GetDecisionRequest(id="d1"), timeout=30)
         assert list(found.records) == [text]
         (again,) = found.made_again
         assert not again.HasField("same")
         assert again.fault.startswith("PEER_UNAVAILABLE")
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await stub.GetDecision(pb.GetDecisionRequest(id="d2"), timeout=10)
+            await stub.GetDecision(pb.GetDecisionRequest(id="d2"), timeout=30)
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await stub.ListTrades(pb.ListTradesRequest(page_token="x"), timeout=10)
+            await stub.ListTrades(pb.ListTradesRequest(page_token="x"), timeout=30)
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -241,12 +241,12 @@ async def test_a_decision_is_made_again_and_followed_from_candle_to_trade(
 
         async def followed() -> Any:
             try:
-                found = await stub.GetDecision(pb.GetDecisionRequest(id="d1"), timeout=10)
+                found = await stub.GetDecision(pb.GetDecisionRequest(id="d1"), timeout=30)
             except grpc.aio.AioRpcError:
                 return None
             return found if found.path[-1].step == "trade" else None
 
-        found = await eventually(followed, within_s=30)
+        found = await eventually(followed, within_s=90)
     assert [(s.step, s.id, s.ts_ms) for s in found.path] == [
         ("candle", "EUR_USD", 1000),
         ("evaluation", "EUR_USD", 1200),
@@ -295,4 +295,4 @@ async def test_it_notifies_of_a_lock_and_tests_its_destinations(
         def notified() -> bool:
             return http_sink.ids[1:] == ["lock:1:r1"]
 
-        await eventually(notified, within_s=60)
+        await eventually(notified, within_s=120)

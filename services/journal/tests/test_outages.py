@@ -102,7 +102,7 @@ async def test_a_database_that_was_gone_is_caught_up_without_a_restart(
                     return False
                 raise
 
-        await eventually(taken_in, within_s=60)
+        await eventually(taken_in, within_s=120)
         set_database(database_url, there=False)
         for _ in range(3):
             gateway.deposit("-1.5")
@@ -114,8 +114,8 @@ async def test_a_database_that_was_gone_is_caught_up_without_a_restart(
                 return error.code() is grpc.StatusCode.UNAVAILABLE
             return False
 
-        await eventually(refused, within_s=60)
+        await eventually(refused, within_s=120)
         set_database(database_url, there=True)
-        await eventually(taken_in, within_s=60)
+        await eventually(taken_in, within_s=120)
         performance = await stub.GetPerformance(pb.GetPerformanceRequest(), timeout=30)
         assert performance.transfers == "5.5"

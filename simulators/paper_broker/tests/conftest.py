@@ -99,7 +99,7 @@ def serve(clock: ManualClock) -> Serve:
             headers = {"Authorization": "Bearer secret"}
             # Plain HTTP: reading the system's certificates would take longer than the test.
             async with httpx.AsyncClient(
-                base_url=running.url, headers=headers, verify=False
+                base_url=running.url, headers=headers, verify=False, timeout=30
             ) as http:
                 yield Client(running, http)
 

