@@ -200,7 +200,7 @@ async def until(stack: RunningStack, *names: str) -> None:
     async def all_succeed() -> bool:
         return all([(await stack.call(name))[0] == OK for name in names])
 
-    await eventually(all_succeed, within_s=90, every_s=0.2)
+    await eventually(all_succeed, within_s=240, every_s=0.2)
 
 
 async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> OutcomesBySituation:

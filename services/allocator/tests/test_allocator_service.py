@@ -18,13 +18,13 @@ from sep_allocator.settings import AllocatorSettings
 from sep_fx.instants import NS_PER_MS
 from sep_kit.clock import now_ms
 from sep_kit.errors import SepError
-from sep_kit.grpc.client import call
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_kit.store.lease import Lease
 from sep_kit.store.records import SignalRecord
 from sep_kit.store.signals import queue_signal
+from sep_testing.calls import call
 from sep_testing.clock import FakeClock
 from sep_testing.eventually import eventually
 from sep_testing.services import running_service

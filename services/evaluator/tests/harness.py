@@ -24,12 +24,12 @@ from sep_fx.bars import Bars
 from sep_fx.granularity import Granularity
 from sep_fx.sessions import SessionCalendar
 from sep_kit.clock import Clock
-from sep_kit.grpc.client import call
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.candles import Candle, CandleColumns, CandleStore
 from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.lease import Lease
+from sep_testing.calls import call
 from sep_testing.services import running_service
 
 M1 = Granularity.M1

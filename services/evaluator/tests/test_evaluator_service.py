@@ -11,10 +11,10 @@ import pytest
 from sep.evaluator.v1 import evaluator_pb2 as pb
 from sep_fx.bars import Bars
 from sep_kit.errors import SepError
-from sep_kit.grpc.client import call
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_kit.store.lease import Lease
+from sep_testing.calls import call
 from sep_testing.clock import FakeClock
 from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer

@@ -20,9 +20,9 @@ from sep_evaluator.domain.parameter_changes import (
 )
 from sep_evaluator.domain.params import StrategyParams, digest_of
 from sep_kit.errors import SepError
-from sep_kit.grpc.client import call
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
+from sep_testing.calls import call
 from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer
 

@@ -15,12 +15,12 @@ from sep_fx.sessions import MarketCalendar
 from sep_gateway.app import build
 from sep_gateway.settings import GatewaySettings
 from sep_kit.errors import PeerUnavailableError, StoreUnavailableError
-from sep_kit.grpc.client import call
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.connection import open_valkey, reply
 from sep_paper_broker.app import RunningBroker, serve_paper_broker
 from sep_paper_broker.settings import Settings as PaperSettings
+from sep_testing.calls import call
 from sep_testing.eventually import eventually
 from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer

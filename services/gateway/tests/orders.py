@@ -7,8 +7,8 @@ import httpx
 import pytest
 from sep.gateway.v1 import gateway_pb2 as pb
 from sep_kit.errors import SepError
-from sep_kit.grpc.client import call
 from sep_paper_broker.app import RunningBroker
+from sep_testing.calls import call
 
 ACCOUNT = "101-001-0000001-001"
 FILLED, CANCELLED = pb.ORDER_STATE_FILLED, pb.ORDER_STATE_CANCELLED
@@ -28,7 +28,7 @@ async def place(
             **fields,
         }
     )
-    response = await call(gateway.stub.PlaceMarketOrder, request, peer="gateway", deadline_s=15)
+    response = await call(gateway.stub.PlaceMarketOrder, request, peer="gateway", deadline_s=30)
     return response.result  # type: ignore[no-any-return]
 
 
@@ -37,7 +37,7 @@ async def close_trade(
 ) -> pb.OrderResult:
     """Close a trade, or a part of it."""
     request = pb.CloseTradeRequest(trade_id=trade_id, client_order_id=client_order_id, **fields)
-    response = await call(gateway.stub.CloseTrade, request, peer="gateway", deadline_s=15)
+    response = await call(gateway.stub.CloseTrade, request, peer="gateway", deadline_s=30)
     return response.result  # type: ignore[no-any-return]
 
 
@@ -46,27 +46,27 @@ async def set_stop(gateway: Any, trade_id: str, price: str, **fields: Any) -> pb
     request = pb.SetTradeStopRequest(
         trade_id=trade_id, stop_loss_price=price, client_order_id="a-stop-0001", **fields
     )
-    response = await call(gateway.stub.SetTradeStop, request, peer="gateway", deadline_s=15)
+    response = await call(gateway.stub.SetTradeStop, request, peer="gateway", deadline_s=30)
     return response.result  # type: ignore[no-any-return]
 
 
 async def outcome(gateway: Any, client_order_id: str, since: str = "") -> pb.OrderResult:
     """Look an order up."""
     request = pb.GetOrderRequest(client_order_id=client_order_id, since_transaction_id=since)
-    response = await call(gateway.stub.GetOrder, request, peer="gateway", deadline_s=15)
+    response = await call(gateway.stub.GetOrder, request, peer="gateway", deadline_s=30)
     return response.result  # type: ignore[no-any-return]
 
 
 async def open_trades(gateway: Any, **fields: Any) -> pb.ListOpenTradesResponse:
     """The open trades."""
     request = pb.ListOpenTradesRequest(**fields)
-    return await call(gateway.stub.ListOpenTrades, request, peer="gateway", deadline_s=15)
+    return await call(gateway.stub.ListOpenTrades, request, peer="gateway", deadline_s=30)
 
 
 async def ledger(gateway: Any, since: str = "1") -> pb.ListTransactionsResponse:
     """The ledger after a transaction."""
     request = pb.ListTransactionsRequest(since_transaction_id=since)
-    return await call(gateway.stub.ListTransactions, request, peer="gateway", deadline_s=15)
+    return await call(gateway.stub.ListTransactions, request, peer="gateway", deadline_s=30)
 
 
 async def reason_of(attempt: Any) -> str:

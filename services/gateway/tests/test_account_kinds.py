@@ -12,11 +12,11 @@ from sep_fx.sessions import MarketCalendar
 from sep_gateway.domain.account import AccountSummary
 from sep_gateway.domain.account_kind import AccountKind, unsupported_kinds
 from sep_gateway.domain.clock_skew import ClockSkew
-from sep_kit.grpc.client import call
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
 from sep_paper_broker.app import serve_paper_broker
 from sep_paper_broker.settings import Settings as PaperSettings
+from sep_testing.calls import call
 from sep_testing.eventually import eventually
 
 from .orders import FILLED, by_hand, close_trade, open_trades, place, reason_of

@@ -8,10 +8,10 @@ from sep.gateway.v1 import gateway_pb2 as pb
 from sep_fx.granularity import Granularity
 from sep_gateway.adapters.oanda import parse
 from sep_kit.clock import SystemClock, now_s
-from sep_kit.grpc.client import call
 from sep_kit.store.candles import CandleStore
 from sep_kit.store.connection import Valkey
 from sep_paper_broker.app import RunningBroker
+from sep_testing.calls import call
 from sep_testing.eventually import eventually
 
 BAD_PRICES = {
@@ -30,7 +30,7 @@ async def quarantined(gateway: Any, what: str, instrument: str, reason: str) -> 
 
 async def fetch(gateway: Any, count: int) -> pb.StoredCandles:
     request = pb.FetchCandlesRequest(instruments=["GBP_JPY"], granularity="M1", count=count)
-    response = await call(gateway.stub.FetchCandles, request, peer="gateway", deadline_s=20)
+    response = await call(gateway.stub.FetchCandles, request, peer="gateway", deadline_s=30)
     return response.stored[0]  # type: ignore[no-any-return]
 
 

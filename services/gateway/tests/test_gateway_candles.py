@@ -10,11 +10,11 @@ import pytest
 from sep.gateway.v1 import gateway_pb2 as pb
 from sep_fx.granularity import Granularity
 from sep_kit.errors import SepError
-from sep_kit.grpc.client import call
 from sep_kit.store import keys
 from sep_kit.store.candles import CandleStore
 from sep_kit.store.connection import Valkey, reply
 from sep_paper_broker.app import RunningBroker
+from sep_testing.calls import call
 from sep_testing.eventually import eventually
 
 S5 = Granularity.S5
@@ -164,7 +164,7 @@ async def test_fetch_counts_sent_and_new_candles(gateway: Any, store: Valkey) ->
 
     async def fetch() -> pb.FetchCandlesResponse:
         response: pb.FetchCandlesResponse = await call(
-            gateway.stub.FetchCandles, request, peer="gateway", deadline_s=20
+            gateway.stub.FetchCandles, request, peer="gateway", deadline_s=30
         )
         return response
 
@@ -194,7 +194,7 @@ async def test_long_bars_are_aligned_to_utc_midnight(
     gateway: Any, store: Valkey, granularity: str
 ) -> None:
     request = pb.FetchCandlesRequest(instruments=["EUR_USD"], granularity=granularity, count=10)
-    (done,) = (await call(gateway.stub.FetchCandles, request, peer="g", deadline_s=20)).stored
+    (done,) = (await call(gateway.stub.FetchCandles, request, peer="g", deadline_s=30)).stored
     assert (done.fetched, done.quarantined) == (10, 0)
     g = Granularity(granularity)
     assert contiguous(await stored(store, "EUR_USD", g), g.seconds)
@@ -237,7 +237,7 @@ async def test_fetch_from_an_unreachable_broker_is_unavailable(
     broker.faults.add({"kind": "reset_before", "path": "candles"})
     fetch = pb.FetchCandlesRequest(instruments=["EUR_USD"])
     with pytest.raises(SepError) as failure:
-        await call(gateway.stub.FetchCandles, fetch, peer="gateway", deadline_s=20)
+        await call(gateway.stub.FetchCandles, fetch, peer="gateway", deadline_s=30)
     assert failure.value.reason == "BROKER_UNAVAILABLE"
 
 

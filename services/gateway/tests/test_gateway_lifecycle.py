@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from sep.gateway.v1 import gateway_pb2 as pb
-from sep_kit.grpc.client import call
 from sep_kit.settings.loading import EX_CONFIG
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
@@ -18,6 +17,7 @@ from sep_kit.store.documents import read_document
 from sep_kit.store.records import BrokerLinkRecord
 from sep_paper_broker.app import RunningBroker, serve_paper_broker
 from sep_paper_broker.settings import Settings as PaperSettings
+from sep_testing.calls import call
 from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer, free_port
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sep.gateway.v1 import gateway_pb2 as pb
 from sep_kit.errors import SepError
-from sep_kit.grpc.client import call
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey
 from sep_paper_broker.app import RunningBroker
+from sep_testing.calls import call
 from sep_testing.eventually import eventually
 from sep_testing.valkey import ValkeyServer
 
@@ -30,7 +30,7 @@ def order(client_order_id: str, units: str = "100", **fields: Any) -> pb.PlaceMa
 async def place(gateway: Any, request: pb.PlaceMarketOrderRequest) -> pb.OrderResult:
     method = gateway.stub.PlaceMarketOrder
     response: pb.PlaceMarketOrderResponse = await call(
-        method, request, peer="gateway", deadline_s=15
+        method, request, peer="gateway", deadline_s=30
     )
     return response.result
 
@@ -38,7 +38,7 @@ async def place(gateway: Any, request: pb.PlaceMarketOrderRequest) -> pb.OrderRe
 async def outcome(gateway: Any, client_order_id: str, since: str = "") -> pb.OrderResult:
     request = pb.GetOrderRequest(client_order_id=client_order_id, since_transaction_id=since)
     response: pb.GetOrderResponse = await call(
-        gateway.stub.GetOrder, request, peer="gateway", deadline_s=15
+        gateway.stub.GetOrder, request, peer="gateway", deadline_s=30
     )
     return response.result
 
@@ -267,7 +267,7 @@ async def close(
         client_order_id=client_order_id, instrument="EUR_USD", side=side
     )
     response: pb.ClosePositionResponse = await call(
-        gateway.stub.ClosePosition, request, peer="gateway", deadline_s=15
+        gateway.stub.ClosePosition, request, peer="gateway", deadline_s=30
     )
     return response.result
 
@@ -275,7 +275,7 @@ async def close(
 async def close_trade(gateway: Any, trade_id: str) -> pb.OrderResult:
     request = pb.CloseTradeRequest(trade_id=trade_id)
     response: pb.CloseTradeResponse = await call(
-        gateway.stub.CloseTrade, request, peer="gateway", deadline_s=15
+        gateway.stub.CloseTrade, request, peer="gateway", deadline_s=30
     )
     return response.result
 

@@ -8,8 +8,8 @@ import grpc
 import pytest
 from sep.gateway.v1 import gateway_pb2 as pb
 from sep_kit.errors import SepError
-from sep_kit.grpc.client import call
 from sep_paper_broker.app import RunningBroker
+from sep_testing.calls import call
 from sep_testing.eventually import eventually
 
 BACKWARD: dict[str, Any] = {"from": "2000"}

@@ -15,9 +15,9 @@ from sep_gateway.adapters.oanda import parse, parse_account, parse_transactions
 from sep_gateway.adapters.oanda.failures import NoResponseError
 from sep_gateway.convert import account_message, position_message, trade_message
 from sep_kit.errors import SepError
-from sep_kit.grpc.client import call
 from sep_kit.store.connection import Valkey
 from sep_paper_broker.app import RunningBroker
+from sep_testing.calls import call
 from sep_testing.eventually import eventually
 
 from .orders import open_trades, place
@@ -232,7 +232,7 @@ async def test_odd_field_of_the_account_that_decides_nothing_costs_nothing(
     for number, value in enumerate(ODD_JSON):
         fault = odd_account(broker, field, value)
         found = await call(
-            gateway.stub.GetAccount, pb.GetAccountRequest(), peer="gateway", deadline_s=20
+            gateway.stub.GetAccount, pb.GetAccountRequest(), peer="gateway", deadline_s=30
         )
         assert (found.nav, list(found.unsupported_kinds)) == (found.balance, [])
         broker.faults.remove(fault.id)
@@ -254,7 +254,7 @@ async def test_odd_field_of_the_account_that_is_needed_is_named_and_the_heartbea
     await eventually(gateway.serves)
     odd_account(broker, field, "{}")
     with pytest.raises(SepError, match=field) as failure:
-        await call(gateway.stub.GetAccount, pb.GetAccountRequest(), peer="gateway", deadline_s=20)
+        await call(gateway.stub.GetAccount, pb.GetAccountRequest(), peer="gateway", deadline_s=30)
     assert failure.value.reason == "BROKER_UNAVAILABLE"
     broker.faults.clear()
     await eventually(gateway.serves)
@@ -308,7 +308,7 @@ async def test_odd_field_of_a_member_that_decides_nothing_is_empty_and_named(
                 "field": field, "json": value,
             }
         )  # fmt: skip
-        found = await call(getattr(gateway.stub, method), request, peer="gateway", deadline_s=20)
+        found = await call(getattr(gateway.stub, method), request, peer="gateway", deadline_s=30)
         assert {m.instrument for m in of(found)} == {"EUR_USD", "USD_JPY"}, json.loads(value)
         assert not found.left_out
         broker.faults.remove(fault.id)
@@ -318,7 +318,7 @@ async def test_odd_field_of_a_member_that_decides_nothing_is_empty_and_named(
             "field": field, "text": "much",
         }
     )  # fmt: skip
-    await call(getattr(gateway.stub, method), request, peer="gateway", deadline_s=20)
+    await call(getattr(gateway.stub, method), request, peer="gateway", deadline_s=30)
     await eventually(lambda: named_in_status(store, "field", field, "USD_JPY", "much"))
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sep.gateway.v1 import gateway_pb2 as pb
 from sep_fx.granularity import Granularity
-from sep_kit.grpc.client import call
 from sep_kit.store import keys
 from sep_kit.store.candles import CandleStore
 from sep_kit.store.connection import Valkey, reply
 from sep_paper_broker.app import RunningBroker
+from sep_testing.calls import call
 from sep_testing.eventually import eventually
 
 from .orders import admin_fault, ledger, open_trades, place
@@ -44,7 +44,7 @@ async def test_pair_that_the_account_lacks_leaves_the_others_trading(
 
         await eventually(stored)
         fetch = pb.FetchCandlesRequest(count=5)
-        fetched = await call(gateway.stub.FetchCandles, fetch, peer="gateway", deadline_s=20)
+        fetched = await call(gateway.stub.FetchCandles, fetch, peer="gateway", deadline_s=30)
         assert {s.instrument for s in fetched.stored} == {"EUR_USD", "USD_JPY"}
         assert (await gateway.metrics("sep_left_out"))['sep_left_out{kind="instrument"}'] == 1
         assert await gateway.serves()
@@ -199,5 +199,5 @@ async def test_order_is_not_missing_while_the_ledger_is_unreadable(
     broker.faults.add({"kind": "odd_member", "members": "transactions", "count": 50})
     broker.faults.add({"kind": "status", "status": 404, "path": "orders/@"})
     request = pb.GetOrderRequest(client_order_id="an-order-1", since_transaction_id="1")
-    found = await call(gateway.stub.GetOrder, request, peer="gateway", deadline_s=15)
+    found = await call(gateway.stub.GetOrder, request, peer="gateway", deadline_s=30)
     assert found.result.state == pb.ORDER_STATE_UNKNOWN

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from sep.gateway.v1 import gateway_pb2 as pb
 from sep_kit.errors import SepError
-from sep_kit.grpc.client import call
 from sep_paper_broker.app import RunningBroker
+from sep_testing.calls import call
 from sep_testing.eventually import eventually
 
 from .orders import FILLED, admin_fault, open_trades, place, reason_of
@@ -19,7 +19,7 @@ VIEWS = [
 
 
 async def view(gateway: Any, method: str, request: Any) -> Any:
-    return await call(getattr(gateway.stub, method), request, peer="gateway", deadline_s=10)
+    return await call(getattr(gateway.stub, method), request, peer="gateway", deadline_s=30)
 
 
 @pytest.mark.parametrize(("method", "request_"), VIEWS)

@@ -24,7 +24,6 @@ from sep_gateway.domain import backoff
 from sep_gateway.domain.rate_limit import RateLimit
 from sep_kit.cancellation import raise_if_cancelled
 from sep_kit.errors import SepError
-from sep_kit.grpc.client import call
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey
 from sep_kit.store.documents import read_document
@@ -32,6 +31,7 @@ from sep_kit.store.records import BrokerLinkRecord
 from sep_paper_broker.app import RunningBroker, serve_paper_broker
 from sep_paper_broker.market.market import quote_at
 from sep_paper_broker.settings import Settings as PaperSettings
+from sep_testing.calls import call
 from sep_testing.eventually import eventually
 from structlog.testing import capture_logs
 

@@ -10,12 +10,12 @@ from sep_gateway.domain.backoff import backoff_s
 from sep_gateway.domain.ledger import Ledger, disagreement
 from sep_gateway.domain.transactions import Transaction, TransactionPage
 from sep_kit.errors import BrokerUnavailableError
-from sep_kit.grpc.client import call
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey
 from sep_kit.store.documents import read_document
 from sep_kit.store.records import BrokerLinkRecord
 from sep_paper_broker.app import RunningBroker
+from sep_testing.calls import call
 from sep_testing.eventually import eventually
 
 # For what happens once a stream is silent. A machine that stalls is silent too: where a break must
@@ -41,7 +41,7 @@ async def requests(gateway: Any, endpoint: str) -> float:
 
 async def prices(gateway: Any) -> list[pb.Price]:
     response = await call(
-        gateway.stub.GetPricing, pb.GetPricingRequest(), peer="gateway", deadline_s=20
+        gateway.stub.GetPricing, pb.GetPricingRequest(), peer="gateway", deadline_s=30
     )
     assert {c.currency for c in response.home_conversions} == {"EUR", "USD", "JPY"}
     return list(response.prices)

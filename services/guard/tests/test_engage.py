@@ -14,11 +14,11 @@ from sep.guard.v1 import guard_pb2 as pb
 from sep.guard.v1 import guard_pb2_grpc
 from sep_guard.app import build
 from sep_kit.errors import SepError
-from sep_kit.grpc.client import call
 from sep_kit.store import keys
 from sep_kit.store.connection import open_valkey, reply
 from sep_kit.store.kill_switch import KillSwitch
 from sep_kit.store.records import KillSwitchChange
+from sep_testing.calls import call
 from sep_testing.eventually import eventually
 from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer
@@ -97,7 +97,7 @@ async def stack(valkey: ValkeyServer, tmp_path: Path) -> AsyncIterator[Stack]:
 async def engage(guard: Any, *, engaged: bool = True) -> pb.SetKillSwitchResponse:
     request = pb.SetKillSwitchRequest(kill_switch=engaged, reason="a test", actor="ann")
     response: pb.SetKillSwitchResponse = await call(
-        guard.SetKillSwitch, request, peer="guard", deadline_s=10
+        guard.SetKillSwitch, request, peer="guard", deadline_s=30
     )
     return response
 

@@ -13,11 +13,11 @@ from sep.guard.v1 import guard_pb2_grpc
 from sep_guard.app import build
 from sep_kit.clock import SystemClock
 from sep_kit.errors import SepError
-from sep_kit.grpc.client import call
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
 from sep_kit.store.lease import Lease
 from sep_paper_broker.app import RunningBroker
+from sep_testing.calls import call
 from sep_testing.eventually import eventually
 from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer
@@ -81,7 +81,7 @@ async def stack(store: Valkey, shared_valkey: ValkeyServer) -> AsyncIterator[Sta
 
 
 async def ask(method: Any, request: Any) -> Any:
-    return await call(method, request, peer="guard", deadline_s=20)
+    return await call(method, request, peer="guard", deadline_s=30)
 
 
 async def refusal(method: Any, request: Any) -> str:

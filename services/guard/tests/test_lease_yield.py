@@ -13,10 +13,10 @@ from sep_guard.app import build
 from sep_kit import service
 from sep_kit.clock import SystemClock
 from sep_kit.errors import SepError
-from sep_kit.grpc.client import call
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
 from sep_paper_broker.app import RunningBroker
+from sep_testing.calls import call
 from sep_testing.eventually import eventually
 from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer
@@ -138,7 +138,7 @@ async def is_true(found: Callable[[], bool]) -> bool:
 async def dry_run(guard: Any) -> str:
     """The reason why a guard can't plan; empty when it can."""
     try:
-        await call(guard.Reconcile, pb.ReconcileRequest(dry_run=True), peer="guard", deadline_s=20)
+        await call(guard.Reconcile, pb.ReconcileRequest(dry_run=True), peer="guard", deadline_s=30)
     except SepError as error:
         return error.reason
     return ""

@@ -29,7 +29,7 @@ from sep_gateway.app import build as build_gateway
 from sep_gateway.settings import GatewaySettings
 from sep_guard.cli import main as sep_guard_command
 from sep_kit.errors import SepError
-from sep_kit.grpc.client import call, open_channel
+from sep_kit.grpc.client import open_channel
 from sep_kit.settings.loading import load_settings
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
@@ -37,6 +37,7 @@ from sep_paper_broker.app import RunningBroker, serve_paper_broker
 from sep_paper_broker.market.market import Market
 from sep_paper_broker.market.ticks import Ticks
 from sep_paper_broker.settings import Settings as PaperSettings
+from sep_testing.calls import call
 from sep_testing.eventually import eventually
 from sep_testing.services import running_service
 from sep_testing.valkey import ValkeyServer
@@ -148,7 +149,7 @@ class TradingDay:
         await eventually(followed)
         # A dry run waits until that cycle has ended.
         dry = pb.ReconcileRequest(dry_run=True)
-        await call(self.guard.Reconcile, dry, peer="guard", deadline_s=20)
+        await call(self.guard.Reconcile, dry, peer="guard", deadline_s=30)
         return await self.step()
 
     def mid(self, instrument: str) -> float:
@@ -213,10 +214,10 @@ class TradingDay:
         async def done() -> Any:
             try:
                 return await call(
-                    self.guard.Reconcile, pb.ReconcileRequest(), peer="guard", deadline_s=20
+                    self.guard.Reconcile, pb.ReconcileRequest(), peer="guard", deadline_s=30
                 )
             except SepError as error:
-                if error.reason != "NOT_THE_WRITER":
+                if error.reason not in {"NOT_THE_WRITER", "PEER_UNAVAILABLE"}:
                     raise
                 return None
 
@@ -327,7 +328,7 @@ async def day(
             channels[name] = open_channel(address)
             stack.push_async_callback(channels[name].close, None)
         http = await stack.enter_async_context(
-            httpx.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10)
+            httpx.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
         )
         stubs = {
             "guard": guard_pb2_grpc.GuardServiceStub(channels["guard"]),

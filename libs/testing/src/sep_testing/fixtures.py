@@ -19,6 +19,7 @@ settings.register_profile(
     "sep", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("sep")
+_STORE_WITHIN_S = 30.0
 
 
 @pytest.fixture(scope="session")
@@ -106,8 +107,11 @@ def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
 
 @pytest.fixture
 async def store(shared_valkey: ValkeyServer) -> AsyncIterator[Valkey]:
-    """An empty store."""
+    """An empty store, which never hangs: only a machine that stalls makes a command wait."""
     async with open_valkey(shared_valkey.url) as client:
+        client.connection_pool.connection_kwargs.update(
+            socket_timeout=_STORE_WITHIN_S, socket_connect_timeout=_STORE_WITHIN_S
+        )
         await client.flushall()
         yield client
 

@@ -5,11 +5,13 @@ import json
 import random
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from decimal import Decimal
 from typing import Any
 
 import httpx
+from redis.exceptions import RedisError
 from sep_fx.instants import NS_PER_SECOND, parse_rfc3339
 from sep_gateway.app import build as build_gateway
 from sep_gateway.settings import GatewaySettings
@@ -159,9 +161,13 @@ class Stand:
 
     async def write_inputs(self) -> None:
         """What evaluator and allocator write, as of now."""
-        for pair in PAIRS:
-            await self.feed.signal(pair, self.directions[pair], STOPS[pair])
-        await self.feed.weights(held=False, **self.weights)
+
+        async def write() -> None:
+            for pair in PAIRS:
+                await self.feed.signal(pair, self.directions[pair], STOPS[pair])
+            await self.feed.weights(held=False, **self.weights)
+
+        await self._stored(write)
 
     async def cycle(self) -> Cycle | None:
         """One cycle; None where it was left out for a reason, which is counted."""
@@ -180,12 +186,16 @@ class Stand:
         Only the new ones are read: the whole log of a long day takes longer than the store's client
         waits.
         """
-        found = await reply(self.store.xrange(keys.GUARD_DECISIONS, min=self._newest_record))
-        for name, fields in found:
-            self.records.append(json.loads(fields[b"decision"]))
-            self._newest_record = "(" + name.decode()
 
-    async def settle_in(self, within_s: float = 1.5) -> None:
+        async def read() -> None:
+            found = await reply(self.store.xrange(keys.GUARD_DECISIONS, min=self._newest_record))
+            for name, fields in found:
+                self.records.append(json.loads(fields[b"decision"]))
+                self._newest_record = "(" + name.decode()
+
+        await self._stored(read)
+
+    async def settle_in(self, within_s: float = 4.0) -> None:
         """Wait until the gateway has published a link and prices of now; a broken one does not."""
         with suppress(AssertionError):
             await eventually(self._is_current, within_s=within_s)
@@ -202,17 +212,37 @@ class Stand:
 
     async def switch(self, *, engaged: bool) -> None:
         """The kill switch by an operator, who acknowledges whatever the breaker says."""
-        await self.guard.lease.renew()
-        await self.guard.kill_switch.set(
-            engaged=engaged, reason="the day", actor="ann", acknowledge_breaker=not engaged
-        )
+
+        async def change() -> None:
+            await self.guard.lease.renew()
+            await self.guard.kill_switch.set(
+                engaged=engaged, reason="the day", actor="ann", acknowledge_breaker=not engaged
+            )
+
+        await self._stored(change)
         self.killed = engaged
 
     async def unlock(self) -> None:
         """Lift all locks by hand."""
-        await self.guard.lease.renew()
-        for lock in await self.guard.locks.running():
-            await self.guard.locks.unlock(lock.instrument, "looked at", "ann")
+
+        async def lift() -> None:
+            await self.guard.lease.renew()
+            for lock in await self.guard.locks.running():
+                await self.guard.locks.unlock(lock.instrument, "looked at", "ann")
+
+        await self._stored(lift)
+
+    async def _stored(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Read or write again until the store, which works, answered before its client gave up."""
+
+        async def taken() -> bool:
+            try:
+                await work()
+            except (StoreUnavailableError, RedisError):
+                return False
+            return True
+
+        await eventually(taken)
 
     # The broker's side, by its own books.
 
