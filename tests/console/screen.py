@@ -62,6 +62,24 @@ class Screen:
         paths = [urlsplit(r.url).path for r in self.requests if r.method == "GET"]
         return paths.count(path)
 
+    def settle(self) -> int:
+        """Wait until no request has been sent for a second; how many were sent so far."""
+        before = -1
+        for _ in range(30):
+            if len(self.requests) == before:
+                break
+            before = len(self.requests)
+            self.page.wait_for_timeout(1000)
+        return before
+
+    def reads_more(self, path: str, than: int) -> bool:
+        """Wait until a path has been read more often; False if it has not within 30 s."""
+        for _ in range(300):
+            if self.reads(path) > than:
+                return True
+            self.page.wait_for_timeout(100)
+        return False
+
     def writes(self) -> list[str]:
         """Paths of the writes that were sent."""
         return [r.url.removeprefix(self.url) for r in self.requests if r.method == "POST"]

@@ -63,12 +63,7 @@ def test_two_tabs_show_the_same_engage(open_tab: Open, key: str) -> None:
 def test_a_tab_in_the_background_reads_nothing(open_tab: Open) -> None:
     screen = open_tab()
     screen.page.evaluate(HIDE, "hidden")
-    before = -1
-    for _ in range(10):  # What was under way may end.
-        if len(screen.requests) == before:
-            break
-        before = len(screen.requests)
-        screen.page.wait_for_timeout(1000)
+    before = screen.settle()  # What was under way may end.
     screen.page.wait_for_timeout(7000)  # Longer than any interval of the overview but one.
     assert len(screen.requests) == before
     screen.page.evaluate(HIDE, "visible")

@@ -4,16 +4,18 @@ import asyncio
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from sep_client import AsyncClient, Client
-from sep_client.errors import UnauthenticatedError
+from sep_client.errors import NoAnswerError, UnauthenticatedError, UnavailableError
 from sep_edge.openapi.errors import HTTP_STATUS
+from sep_testing.eventually import eventually
 
-from tests.e2e.calls import CALLERS, METHODS, REST
+from tests.e2e.calls import CALLERS, LATE, METHODS, REST
 from tests.e2e.conftest import ROOT, Stack
 from tests.e2e.grpcurl import grpcurl
 from tests.programs import needs_curl
@@ -109,7 +111,11 @@ def _call_all(strategy: Any, checks: Any, api: Stack) -> None:
             # It must not trade, nor wait for the broker for minutes.
             case.body |= {"dry_run": True} if "reconcile" in case.path else {}
             case.body |= {"count": 10} if "count" in case.body else {}
-        response = case.call(headers=CALLERS["writer"], timeout=30)
+        for _ in range(3):
+            response = case.call(headers=CALLERS["writer"], timeout=30)
+            # A machine that stalls may make a part late.
+            if response.status_code not in LATE:
+                break
         demanded = "min_transaction_id" in (case.query or {})
         # A view with a transaction that the account does not have yet is refused, as documented.
         stale = demanded and response.status_code == 503 and _reason(response) == "VIEW_STALE"
@@ -141,6 +147,14 @@ async def test_the_client_examples_run(api: Stack) -> None:
         assert done.returncode == 0, done.stderr
 
 
+def served(read: Callable[[], Any]) -> Any:
+    """What a read returns; None if a machine that stalls made a part late."""
+    try:
+        return read()
+    except (NoAnswerError, UnavailableError):
+        return None
+
+
 async def test_every_read_of_the_client_succeeds(api: Stack) -> None:
     with Client(api.url) as sep:
         assert sep.health().healthy
@@ -151,7 +165,7 @@ async def test_every_read_of_the_client_succeeds(api: Stack) -> None:
         for read in (sep.status, sep.ranking, sep.allocation_status, sep.budget, sep.readiness,
                      sep.kill_switch, sep.coherence, sep.account, sep.positions, sep.open_trades,
                      sep.instruments, sep.pricing, sep.metrics):  # fmt: skip
-            assert read()
+            assert await eventually(lambda read=read: served(read))
         with pytest.raises(UnauthenticatedError):
             sep.reconcile(dry_run=True)
     async with AsyncClient(api.url, key="a" * 32) as sep_async:
@@ -188,9 +202,12 @@ def test_the_commands_in_the_docs_run_in_a_bare_shell(api: Stack, file: str, lea
     commands = COMMAND.findall(page)
     assert len(commands) >= least
     # HTTP errors count, and a stream has no end.
-    lines = ['curl() { command timeout 20 curl --fail-with-body --max-time 3 "$@"; }']
+    # A machine that stalls may make a part late, which curl counts as transient.
+    options = "--fail-with-body ${STREAM:---max-time 20 --retry 2}"
+    lines = [f'curl() {{ command timeout 80 curl {options} "$@"; }}']
     for command in commands:
-        lines += [f"{{ {command}\n}} || test $? = 28" if "-sN" in command else command, "echo"]
+        ends = f"STREAM='--max-time 3'\n{{ {command}\n}} || test $? = 28\nSTREAM="
+        lines += [ends if "-sN" in command else command, "echo"]
     # They engage the kill switch, and one page leaves it engaged.
     request = {"kill_switch": False, "reason": "after the documents' commands"}
     done = subprocess.run(
@@ -204,7 +221,7 @@ def test_the_commands_in_the_docs_run_in_a_bare_shell(api: Stack, file: str, lea
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert api.post("/api/kill-switch", request).status_code == 200

@@ -19,6 +19,7 @@ EXPORTED = {
     "OANDA_API_TOKEN": "not-a-token",
     "OANDA_ACCOUNT_ID": "101-004-1234567-001",
 }
+NOT_READY = {"gateway", "evaluator", "guard"}
 
 
 def test_every_setting_is_accepted_and_none_is_a_secret() -> None:
@@ -52,24 +53,31 @@ def test_the_start_fails_at_the_brokers_address_only(tmp_path: Path) -> None:
     port = reserve_ports(9)
     broker = f"http://127.0.0.1:{port + 8}"
     names = dict.fromkeys(("OANDA_API_URL", "OANDA_STREAM_URL"), broker)
-    command = ["up", "--env-file", str(FILE), "--port-base", str(port), "--ready-within", "25"]
-    done = subprocess.run(
-        [sys.executable, "-m", "sep_local", *command],
-        cwd=tmp_path,
-        env={**os.environ, **EXPORTED, **names},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=90,
-    )
-    assert done.returncode == 1, done.stdout + done.stderr
-    failure = re.search(r"failed: not ready within 25 s; what is missing: (.*)", done.stdout)
-    assert failure, done.stdout
-    missing = set(re.findall(r"(\w+) \(", failure[1]))
+    environment = {**os.environ, **EXPORTED, **names}
+    output, missing = "", set[str]()
+    # On a machine that is busy, more than those may be missing after 25 s.
+    for within in (25, 100):
+        command = ["up", "--env-file", str(FILE), "--port-base", str(port)]
+        done = subprocess.run(
+            [sys.executable, "-m", "sep_local", *command, "--ready-within", str(within)],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=within + 60,
+        )
+        output = done.stdout
+        assert done.returncode == 1, output + done.stderr
+        failure = re.search(rf"not ready within {within} s; what is missing: (.*)", output)
+        assert failure, output
+        missing = set(re.findall(r"(\w+) \(", failure[1]))
+        if missing <= NOT_READY:
+            break
     # Those that wait for the gateway, and the gateway for the broker.
     assert "gateway" in missing
-    assert missing <= {"gateway", "evaluator", "guard"}
+    assert missing <= NOT_READY
     log = (tmp_path / ".run-practice" / "logs" / "gateway.log").read_text()
     assert re.search(r"not serving.*broker", log), log
     assert not (tmp_path / ".run").exists()
-    assert "not-a-token" not in done.stdout + log
+    assert "not-a-token" not in output + log

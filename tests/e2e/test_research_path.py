@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -94,9 +96,7 @@ def test_candles_become_parameters_in_force_and_are_taken_back(desk: Desk, stack
     desk.run("sep-params diff run EUR_USD", code=1)
     desk.run("sep-params promote run EUR_USD --reason walk-forward")
     desk.run("sep-params diff run EUR_USD")
-    status = stack.read("/api/coherence/status?instrument=EUR_USD")["statuses"][0]
-    name = status["parameters_run"]
-    assert name.startswith("run@")
+    name = parameters_run(stack, r"run@.+")
     assert name in desk.run("sep-params show")
     assert name in desk.run("sep-ops why-no-trade")
     ready = stack.read("/api/trade/readiness")["readiness"]
@@ -104,13 +104,24 @@ def test_candles_become_parameters_in_force_and_are_taken_back(desk: Desk, stack
 
     desk.run("sep-params rollback EUR_USD --reason worse")
     assert desk.run("sep-params history EUR_USD").count(name) == 1
-    status = stack.read("/api/coherence/status?instrument=EUR_USD")["statuses"][0]
-    assert status["parameters_run"] == ""
+    parameters_run(stack, "")
     desk.run("sep-params diff run EUR_USD", code=1)
 
 
+def parameters_run(stack: Stack, expected: str) -> str:
+    """The run of the parameters in force, once it matches: statuses may be some seconds old."""
+    deadline = time.monotonic() + 60
+    while True:
+        status = stack.read("/api/coherence/status?instrument=EUR_USD")["statuses"][0]
+        found = str(status["parameters_run"])
+        if re.fullmatch(expected, found):
+            return found
+        assert time.monotonic() < deadline, f"{found!r} is not {expected!r}"
+        time.sleep(0.5)
+
+
 def test_candles_of_the_stack_are_pulled_by_dates(desk: Desk, stack: Stack) -> None:
-    newest = stack.get("/api/candles", instrument="EUR_USD", granularity="S5", limit="1").json()
+    newest = stack.read("/api/candles?instrument=EUR_USD&granularity=S5&limit=1")
     since = format_seconds(int(newest["candles"][0]["ts_ms"]) // 1000 - 3600)
     pull = f"sep-data pull pulled --instruments EUR_USD --granularity S5 --from {since}"
     desk.run(pull)
