@@ -7,7 +7,7 @@ each. A documented error that no situation provokes fails its test, and so does 
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from decimal import Decimal
 from itertools import count
@@ -123,24 +123,19 @@ async def call_all(
     }
 
 
-async def in_time(situation: Callable[[], Awaitable[Outcomes]]) -> Outcomes:
-    """The outcomes of a situation in which all parts run, at the third attempt at the latest.
+async def in_time(stack: RunningStack, requests: dict[str, Json]) -> Outcomes:
+    """The outcomes of a situation in which all parts run.
 
-    A machine that stalls for seconds may cost a call its deadline.
+    A machine that stalls for seconds may cost a call its deadline, and calls that change the
+    guard's state wait for each other: what was not in time is called again, one after the other.
     """
     late = {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
-    found: Outcomes = {}
-    for _ in range(3):
-        # What was in time stays: a second promotion or rollback meets another situation.
-        found = {**await situation(), **found}
-        found = {
-            name: pair
-            for name, pair in found.items()
-            if not any(o and o.code in late for o in pair)
-        }
-        if len(found) == len(METHODS):
-            return found
-    return {**await situation(), **found}
+    found = await call_all(stack, requests)
+    for _ in range(4):
+        for name, pair in found.items():
+            if any(o and o.code in late for o in pair):
+                found[name] = await stack.call(name, requests.get(name))
+    return found
 
 
 async def with_a_damaged_breaker(stack: RunningStack) -> Outcomes:
@@ -229,12 +224,8 @@ async def from_start_to_store_failure(folder: Path, valkey: ValkeyServer) -> Out
         await until(
             stack, "GetHealth", "GetManifoldCoeffs", "ListGates", "ExecuteDrain", "GetDecision"
         )
-        seen["normal operation"] = await in_time(
-            lambda: call_all(stack, order("5", reduce_only=True))
-        )
-        seen["the instrument is unknown"] = await in_time(
-            lambda: call_all(stack, UNKNOWN_INSTRUMENT)
-        )
+        seen["normal operation"] = await in_time(stack, order("5", reduce_only=True))
+        seen["the instrument is unknown"] = await in_time(stack, UNKNOWN_INSTRUMENT)
         seen["the instrument to close is unknown"] = await call_some(
             stack, {"Flatten": {**UNKNOWN_PAIR, "reason": "a test", "dry_run": True}}
         )

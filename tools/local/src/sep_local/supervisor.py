@@ -37,7 +37,7 @@ class Timeouts:
     drain_within: float = 1.5
     next_stop_after: float = 0.9
     kill_after: float = 6.0
-    stop_within: float = 9.0
+    stop_within: float = 8.0
     same_request_within: float = 0.5
     probe_every: float = 0.2
     remind_every: float = 10.0
