@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 import httpx
@@ -15,12 +14,14 @@ import pytest
 from sep_kit.death_signal import dying_with_us
 from sep_testing.ports import reserve_ports
 
+from tests.e2e.served import Served
+
 ROOT = Path(__file__).parents[2]
 _PORTS = 8
 ORIGIN = "https://desk.example"
 
 
-class Stack:
+class Stack(Served):
     """``make run`` on its own ports."""
 
     def __init__(self, run_dir: Path, *options: str) -> None:
@@ -109,31 +110,6 @@ class Stack:
     def get(self, path: str, **params: str) -> httpx.Response:
         """GET through Envoy."""
         return httpx.get(f"{self.url}{path}", params=params or None, timeout=30)
-
-    def read(self, path: str, within_s: float = 60) -> Any:
-        """The body of a GET that succeeds: on a machine that stalls, the first may be too late."""
-        deadline = time.monotonic() + within_s
-        while (response := self.get(path)).status_code != httpx.codes.OK:
-            assert time.monotonic() < deadline, f"{path}: {response.text}\n{self.tail()}"
-            time.sleep(0.2)
-        return response.json()
-
-    def done(self, path: str, body: object, within_s: float = 60) -> Any:
-        """The body of a POST that succeeds, as ``read``; for what may be done twice."""
-        deadline = time.monotonic() + within_s
-        while (response := self.post(path, body)).status_code != httpx.codes.OK:
-            assert time.monotonic() < deadline, f"{path}: {response.text}\n{self.tail()}"
-            time.sleep(0.2)
-        return response.json()
-
-    def release(self) -> None:
-        """Wait until every part serves and the kill switch is released, whoever engaged it."""
-        self.read("/health")
-        body = {"kill_switch": False, "reason": "the next test", "acknowledge_breaker": True}
-        deadline = time.monotonic() + 60
-        while self.read("/api/kill-switch")["kill_switch"]:
-            response = self.post("/api/kill-switch", body)
-            assert time.monotonic() < deadline, f"{response.text}\n{self.tail()}"
 
     def post(self, path: str, body: object) -> httpx.Response:
         """POST through Envoy with a write key."""
