@@ -62,7 +62,7 @@ async def test_stream_without_snapshot_waits_for_the_next_price(
     async with lines(client, "/pricing/stream", instruments="EUR_USD", snapshot="false") as stream:
         assert (await take(stream, 1))[0]["type"] == "HEARTBEAT"
         clock.move(5)
-        assert (await take(stream, 1))[0]["type"] == "PRICE"
+        assert await until(stream, "PRICE")
 
 
 async def test_heartbeats_go_on_while_the_market_is_closed(
