@@ -19,6 +19,8 @@ from tests.e2e.served import Served
 ROOT = Path(__file__).parents[2]
 _PORTS = 8
 ORIGIN = "https://desk.example"
+_PATIENT = ("--ready-within", "240")
+"""Other tests start their stacks at the same time."""
 
 
 class Stack(Served):
@@ -38,14 +40,14 @@ class Stack(Served):
         command = [sys.executable, "-m", "sep_local", "up", "--env-file", "deploy/demo.env"]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                dying_with_us(*command, "--port-base", str(self.port), *self._options),
+                dying_with_us(*command, *_PATIENT, "--port-base", str(self.port), *self._options),
                 cwd=ROOT,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "SEP_RUN_DIR": str(self.run_dir), **env},
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 150
+        deadline = time.monotonic() + 270
         while "SEP is ready" not in self.log.read_text(errors="replace"):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"the stack did not start:\n{self.tail()}")
