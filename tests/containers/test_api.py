@@ -14,6 +14,7 @@ import pytest
 
 from tests.containers.conftest import Containers, Deployed
 from tests.containers.images import BASE
+from tests.e2e.served import Served
 from tests.e2e.test_access import (
     test_access_over_grpc,
     test_access_over_rest,
@@ -106,7 +107,7 @@ def accepts(stack: "DeployedStack", route: str, key: str) -> bool:
     return answer.status_code != httpx.codes.UNAUTHORIZED
 
 
-class DeployedStack:
+class DeployedStack(Served):
     """The interface of the suite's ``Stack``, implemented by the containers."""
 
     def __init__(self, containers: Containers) -> None:
@@ -118,7 +119,7 @@ class DeployedStack:
 
     def get(self, path: str, **params: str) -> httpx.Response:
         """GET through Envoy."""
-        return httpx.get(f"{self.url}{path}", params=params or None, timeout=10)
+        return httpx.get(f"{self.url}{path}", params=params or None, timeout=30)
 
     def post(self, path: str, body: object) -> httpx.Response:
         """POST through Envoy with a key for writing."""

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 import httpx
@@ -15,12 +14,16 @@ import pytest
 from sep_kit.death_signal import dying_with_us
 from sep_testing.ports import reserve_ports
 
+from tests.e2e.served import Served
+
 ROOT = Path(__file__).parents[2]
 _PORTS = 8
 ORIGIN = "https://desk.example"
+_PATIENT = ("--ready-within", "240")
+"""Other tests start their stacks at the same time."""
 
 
-class Stack:
+class Stack(Served):
     """``make run`` on its own ports."""
 
     def __init__(self, run_dir: Path, *options: str) -> None:
@@ -37,14 +40,14 @@ class Stack:
         command = [sys.executable, "-m", "sep_local", "up", "--env-file", "deploy/demo.env"]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                dying_with_us(*command, "--port-base", str(self.port), *self._options),
+                dying_with_us(*command, *_PATIENT, "--port-base", str(self.port), *self._options),
                 cwd=ROOT,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "SEP_RUN_DIR": str(self.run_dir), **env},
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 150
+        deadline = time.monotonic() + 270
         while "SEP is ready" not in self.log.read_text(errors="replace"):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"the stack did not start:\n{self.tail()}")
@@ -109,31 +112,6 @@ class Stack:
     def get(self, path: str, **params: str) -> httpx.Response:
         """GET through Envoy."""
         return httpx.get(f"{self.url}{path}", params=params or None, timeout=30)
-
-    def read(self, path: str, within_s: float = 60) -> Any:
-        """The body of a GET that succeeds: on a machine that stalls, the first may be too late."""
-        deadline = time.monotonic() + within_s
-        while (response := self.get(path)).status_code != httpx.codes.OK:
-            assert time.monotonic() < deadline, f"{path}: {response.text}\n{self.tail()}"
-            time.sleep(0.2)
-        return response.json()
-
-    def done(self, path: str, body: object, within_s: float = 60) -> Any:
-        """The body of a POST that succeeds, as ``read``; for what may be done twice."""
-        deadline = time.monotonic() + within_s
-        while (response := self.post(path, body)).status_code != httpx.codes.OK:
-            assert time.monotonic() < deadline, f"{path}: {response.text}\n{self.tail()}"
-            time.sleep(0.2)
-        return response.json()
-
-    def release(self) -> None:
-        """Wait until every part serves and the kill switch is released, whoever engaged it."""
-        self.read("/health")
-        body = {"kill_switch": False, "reason": "the next test", "acknowledge_breaker": True}
-        deadline = time.monotonic() + 60
-        while self.read("/api/kill-switch")["kill_switch"]:
-            response = self.post("/api/kill-switch", body)
-            assert time.monotonic() < deadline, f"{response.text}\n{self.tail()}"
 
     def post(self, path: str, body: object) -> httpx.Response:
         """POST through Envoy with a write key."""

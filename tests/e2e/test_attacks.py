@@ -3,6 +3,7 @@
 import asyncio
 import stat
 import time
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -58,7 +59,7 @@ async def test_streams_and_idle_connections_leave_the_operator_alone(api: Stack)
 
         await eventually(prompt)
         for path in ("/health", "/api/status", "/api/pairs", "/api/coherence/status"):
-            await eventually(lambda path=path: served(path))
+            await eventually(partial(served, path))
     finally:
         for writer in writers:
             writer.close()

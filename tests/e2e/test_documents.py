@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -165,7 +166,7 @@ async def test_every_read_of_the_client_succeeds(api: Stack) -> None:
         for read in (sep.status, sep.ranking, sep.allocation_status, sep.budget, sep.readiness,
                      sep.kill_switch, sep.coherence, sep.account, sep.positions, sep.open_trades,
                      sep.instruments, sep.pricing, sep.metrics):  # fmt: skip
-            assert await eventually(lambda read=read: served(read))
+            assert await eventually(partial(served, read))
         with pytest.raises(UnauthenticatedError):
             sep.reconcile(dry_run=True)
     async with AsyncClient(api.url, key="a" * 32) as sep_async:

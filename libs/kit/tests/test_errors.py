@@ -349,7 +349,7 @@ async def test_a_call_past_its_deadline_fails_with_a_reason_and_is_cancelled() -
             info = error_details_pb2.ErrorInfo()
             for detail in status_of(failure.value).details:
                 detail.Unpack(info)
-            return info.reason
+            return str(info.reason)
 
         assert await eventually(reason) == "UPSTREAM_TIMEOUT"
         async with asyncio.timeout(30):

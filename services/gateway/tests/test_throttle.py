@@ -153,17 +153,19 @@ async def test_token_is_in_no_error_and_no_repr(broker: RunningBroker) -> None:
 
 
 async def test_urgent_requests_go_before_those_that_wait() -> None:
-    runs = [await _urgent_among_reads() for _ in range(5)]
-    # A machine that stalls spoils one or two of them.
-    assert min(urgent_s for urgent_s, _ in runs) < 0.15
-    # The one that was cancelled took no slot: five waits of 50 ms.
-    assert min(all_s for _, all_s in runs) < 0.29
+    async def at_once() -> bool:
+        # A machine that is busy or stalls spoils one or the other.
+        urgent_s, all_s = await _urgent_among_reads()
+        # The one that was cancelled took no slot: five waits of 100 ms.
+        return urgent_s < 0.3 and all_s < 0.58
+
+    await eventually(at_once)
 
 
 async def _urgent_among_reads() -> tuple[float, float]:
     """Seconds until an urgent request among six reads passes, and until all have."""
     throttle = Throttle(
-        "slow", RateLimit(per_second=20, burst=1), GatewayMetrics(CollectorRegistry())
+        "slow", RateLimit(per_second=10, burst=1), GatewayMetrics(CollectorRegistry())
     )
     order: list[str] = []
 

@@ -62,7 +62,7 @@ async def test_stream_without_snapshot_waits_for_the_next_price(
     async with lines(client, "/pricing/stream", instruments="EUR_USD", snapshot="false") as stream:
         assert (await take(stream, 1))[0]["type"] == "HEARTBEAT"
         clock.move(5)
-        assert (await take(stream, 1))[0]["type"] == "PRICE"
+        assert await until(stream, "PRICE")
 
 
 async def test_heartbeats_go_on_while_the_market_is_closed(
@@ -87,8 +87,11 @@ async def test_transaction_stream_sends_each_transaction_once_and_in_order(serve
         assert (beat["type"], beat["lastTransactionID"]) == ("HEARTBEAT", "2")
         await client.order(1000)
         await client.order(-1000)
-        made = await take(stream, 4)
-        assert [t["id"] for t in made] == ["3", "4", "5", "6"]
+        # On a machine that stalls, a heartbeat comes between them.
+        made: list[str] = []
+        while len(made) < 4:
+            made += [found["id"] for found in await take(stream, 1) if "id" in found]
+        assert made == ["3", "4", "5", "6"]
         beat = await until(stream, "HEARTBEAT")
         assert beat["lastTransactionID"] == "6"
 

@@ -440,7 +440,10 @@ async def test_expensive_reads_of_a_client_are_limited_and_others_are_not(
 ) -> None:
     # A few at the same time: fewer than the breaker of candles lets through.
     responses: list[httpx.Response] = []
-    for _ in range(2 * DEFAULT_READ_LIMIT // 10):
+    # More on a machine that is slow: the limit lets through more meanwhile.
+    while len(responses) < 2 * DEFAULT_READ_LIMIT or (
+        len(responses) < 20 * DEFAULT_READ_LIMIT and responses[-1].is_success
+    ):
         responses += await asyncio.gather(*(edge.rest.get(path) for _ in range(10)))
     # What its limit lets through at once is passed on, so that the burst is no outage for others.
     assert {r.status_code for r in responses} == {200, 429}
@@ -454,8 +457,8 @@ async def test_service_gets_the_deadline_of_its_caller(edge: RunningEdge) -> Non
     assert Ops.seconds_left is not None
     assert 10 < Ops.seconds_left <= 15.1
     stub = ops_pb2_grpc.OpsServiceStub(edge.grpc)
-    await stub.GetHealth(ops_pb2.GetHealthRequest(), timeout=3)
-    assert Ops.seconds_left < 4
+    await stub.GetHealth(ops_pb2.GetHealthRequest(), timeout=8)
+    assert Ops.seconds_left < 9
 
 
 async def test_headers_that_grpc_does_not_accept_are_removed(edge: RunningEdge) -> None:
