@@ -115,7 +115,7 @@ bench: $(VENV)/installed-bench $(CONTRACT)  ## measure (ARGS=--help lists the su
 	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: soak
-soak: $(VENV)/installed-bench $(CONTRACT)  ## whether a tab of the console grows in an hour (needs chromium; ARGS="--seconds 600")
+soak: $(VENV)/installed-bench $(CONTRACT)  ## an hour: whether a tab of the console grows (needs chromium), or ARGS=journal: whether the journal adds up (ARGS="journal --seconds 600")
 	$(BIN)/python -m bench.soak $(ARGS)
 
 .PHONY: replay
