@@ -90,6 +90,10 @@ class Stack:
             time.sleep(0.5)
         raise TimeoutError(f"no {for_what} within {within_s:.0f} s:\n{self._tail()}")
 
+    def ready(self) -> bool:
+        """Whether its supervisor has said so: before, a part that ends too often ends the start."""
+        return "SEP is ready" in self.log.read_text(errors="replace")
+
     def _tail(self) -> str:
         return self.log.read_text(errors="replace")[-3000:]
 
@@ -97,6 +101,7 @@ class Stack:
 def run(seconds: float, report: Callable[[str], None]) -> list[Figure]:
     """Trade for ``seconds`` with a fault each minute; the figures that must be 0 have a goal."""
     with tempfile.TemporaryDirectory(prefix="sep-soak-") as folder, _demo(Path(folder)) as stack:
+        stack.wait("stack that is ready", stack.ready, _START_S)
         stack.wait("first transaction", lambda: bool(_newest(stack)), _START_S)
         began, caught_up = now_ms(SystemClock()), [0.0]
         faults = itertools.product((signal.SIGKILL, signal.SIGSTOP), PARTS)
