@@ -91,7 +91,7 @@ class Stack:
         raise TimeoutError(f"no {for_what} within {within_s:.0f} s:\n{self._tail()}")
 
     def ready(self) -> bool:
-        """Whether its supervisor has said so: before, a part that ends too often ends the start."""
+        """Whether all parts serve; before that, a part that ends five times ends the start."""
         return "SEP is ready" in self.log.read_text(errors="replace")
 
     def _tail(self) -> str:
