@@ -31,6 +31,8 @@ _ROOT = Path(__file__).parents[1]
 _MINUTE, _DAY = 60_000, 86_400_000
 _YEAR = 365 * _DAY
 _PAGE = 100
+_ENVIRONMENT = {**os.environ, "MALLOC_ARENA_MAX": "2"}
+"""As local stacks and images have it."""
 
 
 def measure(options: Options) -> list[Figure]:
@@ -48,6 +50,7 @@ def measure(options: Options) -> list[Figure]:
 
 
 def _of(url: str, name: str, gateway: str, options: Options) -> list[Figure]:
+    _migrate(url)
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     resident = _rebuild(url, gateway)
     seconds = time.perf_counter() - started
@@ -57,8 +60,8 @@ def _of(url: str, name: str, gateway: str, options: Options) -> list[Figure]:
     calls = 100 if options.quick else 300
     command = ("-m", "bench.journal_reads", url, str(calls), str(_PAGE))
     made = subprocess.run(
-        dying_with_us(sys.executable, *command), cwd=_ROOT, capture_output=True, text=True,
-        check=True,
+        dying_with_us(sys.executable, *command), cwd=_ROOT, env=_ENVIRONMENT, capture_output=True,
+        text=True, check=True,
     )  # fmt: skip
     read = json.loads(made.stdout)
     return [
@@ -83,12 +86,19 @@ def _read_figure(name: str, times: dict[str, list[float]]) -> Figure:
     return Figure(name, value, "ms", 100, lower_is_better=True, note=f"{used:.0f} ms of CPU")
 
 
+def _migrate(url: str) -> None:
+    """Make the tables, as the service has before anyone rebuilds them."""
+    engine = open_engine(url)
+    migrate(engine)
+    engine.dispose()
+
+
 def _rebuild(url: str, gateway: str) -> float:
     """Run ``sep-journal rebuild``; its largest resident size in MB."""
     process = subprocess.Popen(
         dying_with_us(sys.executable, "-m", "sep_journal.cli", "rebuild"),
         cwd=_ROOT,
-        env={**os.environ, "JOURNAL_DB_URL": url, "GATEWAY_ADDR": gateway, "API_ACCESS": "open"},
+        env={**_ENVIRONMENT, "JOURNAL_DB_URL": url, "GATEWAY_ADDR": gateway, "API_ACCESS": "open"},
         stdout=subprocess.DEVNULL,
     )
     largest = 0.0
@@ -111,7 +121,6 @@ def _resident_mb(pid: int) -> float:
 def _add_snapshots(url: str) -> None:
     """A snapshot a minute for the year up to now."""
     engine = open_engine(url)
-    migrate(engine)
     now = now_ms(SystemClock())
     times = range(now - _YEAR, now, _MINUTE)
     with writing(engine) as connection:
