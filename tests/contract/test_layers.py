@@ -86,6 +86,15 @@ def test_a_service_imports_no_other_service(service: str) -> None:
     assert offences(own, others) == []
 
 
+@pytest.mark.parametrize("service", [s for s in SERVICES if s != "sep_journal"])
+def test_no_part_that_trades_calls_the_journal(service: str) -> None:
+    """Whatever happens to its disk or its database: nothing waits for its answer."""
+    own = [s for s in sources("services") if s.package == service]
+    assert own
+    assert offences(own, {"sep.journal"}) == []
+    assert [s.module for s in own if "journal_addr" in s.path.read_text("utf-8")] == []
+
+
 def test_simulators_import_no_service() -> None:
     assert offences(sources("simulators"), packages("services")) == []
 

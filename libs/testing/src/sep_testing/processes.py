@@ -46,6 +46,11 @@ def usage_by_part(supervisor: int) -> dict[str, Usage]:
     return found
 
 
+def process_of_part(supervisor: int, part: str) -> int | None:
+    """Id of a part's process, by the name that ``usage_by_part`` has; None while none runs."""
+    return next((p for p in _children().get(supervisor, ()) if _part(p) == part), None)
+
+
 def _children() -> dict[int, list[int]]:
     found: dict[int, list[int]] = {}
     for folder in _PROC.iterdir():

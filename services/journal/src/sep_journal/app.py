@@ -17,7 +17,6 @@ from sep_journal.adapters.destinations import UrlList
 from sep_journal.adapters.export_files import open_export
 from sep_journal.adapters.gateway_ledger import GatewayLedger
 from sep_journal.adapters.guard_decisions import GuardDecisions
-from sep_journal.adapters.heartbeat import HttpHeartbeat
 from sep_journal.adapters.replay_process import ReplayProcess
 from sep_journal.adapters.sql.engine import open_engine
 from sep_journal.adapters.sql.journal import SqlJournal
@@ -177,6 +176,9 @@ def _heartbeat(
     url = settings.notify_heartbeat_url.get_secret_value()
     if not url:
         return None
+    # Imported here: its HTTP client costs memory, and most stacks ping nothing.
+    from sep_journal.adapters.heartbeat import HttpHeartbeat
+
     loop = HeartbeatLoop(
         HttpHeartbeat(url), lambda: context.lease.held and ledger.stalled() is None
     )

@@ -8,7 +8,14 @@ from sep.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from sep_kit.grpc.client import call
 
 from sep_journal.domain.accounts import Snapshot
-from sep_journal.domain.ledger import Charges, Closed, Opened, TradeAmount, Transaction
+from sep_journal.domain.ledger import (
+    NO_CHARGES,
+    Charges,
+    Closed,
+    Opened,
+    TradeAmount,
+    Transaction,
+)
 
 _DEADLINE_S = 30.0
 _CHARGES = tuple(Charges.__dataclass_fields__)
@@ -66,7 +73,7 @@ def transaction_of(message: gateway_pb2.Transaction) -> Transaction:
         account_balance=_decimal(message.account_balance),
         opened=_opened(opened) if numbered else None,
         closed=tuple(_closed(t) for t in message.trades_closed if t.trade_id.isdigit()),
-        charges=_charges(message.charges),
+        charges=_charges(message.charges) if message.HasField("charges") else NO_CHARGES,
         trade_amounts=tuple(
             TradeAmount(trade_id=int(share.trade_id), amount=Decimal(share.amount))
             for share in message.trade_amounts

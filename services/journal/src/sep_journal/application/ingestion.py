@@ -1,11 +1,16 @@
 """Takes in the ledger, the decisions and the account's value, on the replica with the lease."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 
+from sep_journal.domain.ledger import Transaction
 from sep_journal.metrics import JournalMetrics
 from sep_journal.ports import DecisionStream, Journal, Ledger
 
 _DECISIONS_AT_ONCE = 500
+
+Page = tuple[Sequence[Transaction], int]
+"""Transactions, and the id of the newest of all."""
 
 
 class LedgerIngestion:
@@ -38,17 +43,34 @@ class LedgerIngestion:
     async def catch_up(self) -> int:
         """Take in all transactions that are new; returns the id of the last.
 
-        Every page is written before the next one is asked for, so an outage costs nothing that was
-        taken in. A gap in an answer, as right after an order, ends it; the next tick goes on.
+        The next page is fetched while one is written. They are written in order, so an outage costs
+        nothing that was taken in. A gap in an answer, as right after an order, ends it; the next
+        tick goes on.
         """
         last = await self._journal.last_transaction_id()
+        page, newest = await self._ledger.page(last, self._page_size)
         while True:
-            page, newest = await self._ledger.page(last, self._page_size)
-            taken = await self._journal.append_transactions(page)
+            reached = last + len(page)
+            following: Page | BaseException | None = None
+            if page and reached < newest:
+                taken, following = await asyncio.gather(
+                    self._journal.append_transactions(page),
+                    self._ledger.page(reached, self._page_size),
+                    return_exceptions=True,  # neither is left running when the other fails
+                )
+                if isinstance(taken, BaseException):
+                    raise taken
+            else:
+                taken = await self._journal.append_transactions(page)
             last += taken
             self._metrics.show_ledger(last, newest)
             if last >= newest or not taken:
                 return last
+            if following is None or last != reached:
+                following = await self._ledger.page(last, self._page_size)
+            if isinstance(following, BaseException):
+                raise following
+            page, newest = following
 
 
 class DecisionIngestion:

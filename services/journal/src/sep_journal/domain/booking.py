@@ -116,7 +116,8 @@ def book(transaction: Transaction, orders: Mapping[int, Order], before: Balance)
     change = difference(completed.account_balance, before.amount)
     rest = difference(change, explained)
     if executions and before.certain:
-        executions = (*executions[:-1], _with_other(executions[-1], rest))
+        if rest:
+            executions = (*executions[:-1], _with_other(executions[-1], rest))
         rest = ZERO
     return Booking(
         transaction=completed,
@@ -133,7 +134,9 @@ def _with_other(execution: Execution, rest: Decimal) -> Execution:
 
 def _completed(transaction: Transaction, order: Order | None) -> Transaction:
     """The transaction with what only the creation of its order says."""
-    if order is None:
+    if order is None or (
+        transaction.instrument and transaction.client_order_id and transaction.client_tag
+    ):
         return transaction
     return replace(
         transaction,

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, insert, select
 
+from sep_journal.adapters.sql.batches import chunks, insert_rows
 from sep_journal.adapters.sql.tables import (
     LEDGER_DAYS,
     MARKET_TIMES,
@@ -64,18 +65,21 @@ def remake_snapshot_days(connection: Connection, times: Iterable[int]) -> None:
 
 def add_market_times(connection: Connection, intervals: Iterable[Interval]) -> None:
     """Add the times at which trades were open; times that touch become one."""
-    columns = MARKET_TIMES.c
-    for start, end in _united(intervals):
-        first, last, met = start, end, []
-        query = select(columns.start_ms, columns.end_ms).where(columns.start_ms <= end)
-        # They are apart from each other: where one ends before the new one, all earlier ones do.
-        for known in connection.execute(query.order_by(columns.start_ms.desc())):
-            if known.end_ms < start:
-                break
-            met.append(known.start_ms)
-            first, last = min(first, known.start_ms), max(last, known.end_ms)
-        connection.execute(delete(MARKET_TIMES).where(columns.start_ms.in_(met)))
-        connection.execute(insert(MARKET_TIMES).values(start_ms=first, end_ms=last))
+    added = list(_united(intervals))
+    if not added:
+        return
+    columns, (first, last) = MARKET_TIMES.c, (added[0][0], added[-1][1])
+    query = select(columns.start_ms, columns.end_ms)
+    # They are apart from each other: of those that begin earlier, only the last can reach here.
+    earlier = query.where(columns.start_ms < first).order_by(columns.start_ms.desc()).limit(1)
+    inside = query.where(columns.start_ms.between(first, last))
+    found = [*connection.execute(earlier), *connection.execute(inside)]
+    known = {(start, end) for start, end in found if end >= first}
+    united = set(_united([*added, *known]))
+    for part in chunks(sorted(start for start, _ in known - united)):
+        connection.execute(delete(MARKET_TIMES).where(columns.start_ms.in_(part)))
+    made = [{"start_ms": start, "end_ms": end} for start, end in sorted(united - known)]
+    insert_rows(connection, MARKET_TIMES, made)
 
 
 def make_all(connection: Connection) -> None:
@@ -97,14 +101,12 @@ def make_all(connection: Connection) -> None:
 def ledger_sums(connection: Connection, within: Interval) -> tuple[str, Decimal]:
     """The last balance of an interval, empty without one, and the sum of its transfers."""
     columns = TRANSACTIONS.c
-    query = select(columns.account_balance, columns.transfer)
-    query = query.where(columns.ts_ms.between(*within)).order_by(columns.ts_ms, columns.id)
-    balance, moved = "", []
-    for row in connection.execute(query):
-        balance = row.account_balance or balance
-        if row.transfer != "0":
-            moved.append(Decimal(row.transfer))
-    return balance, total(moved)
+    inside = columns.ts_ms.between(*within)
+    newest = select(columns.account_balance).where(inside, columns.account_balance != "")
+    newest = newest.order_by(columns.ts_ms.desc(), columns.id.desc()).limit(1)
+    moved = select(columns.transfer).where(inside, columns.transfer != "0")
+    balance = connection.execute(newest).scalar() or ""
+    return balance, total(map(Decimal, connection.execute(moved).scalars()))
 
 
 def closed_results(connection: Connection, within: Interval) -> list[Decimal]:

@@ -7,16 +7,12 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from sep_journal.adapters.sql import rows
+from sep_journal.adapters.sql.batches import chunks, insert_new
 from sep_journal.adapters.sql.engine import reading, writing
 from sep_journal.adapters.sql.event_rows import insert_events
 from sep_journal.adapters.sql.progress import read_progress, write_progress
 from sep_journal.adapters.sql.tables import DECISIONS, ORDER_LINKS
-from sep_journal.adapters.sql.writer import (
-    chunks,
-    insert_new,
-    remake_trades,
-    trades_behind,
-)
+from sep_journal.adapters.sql.writer import remake_trades, trades_behind
 from sep_journal.domain.decisions import Decision, StoredDecision, repeats
 from sep_journal.domain.events import NewEvent, event_of
 from sep_journal.domain.trades import OrderLink

@@ -59,7 +59,8 @@ def _open_sqlite(url: URL) -> Engine:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     # The driver must not begin transactions by itself: they would not cover changes of tables.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-8192"):
+    # A small cache: each connection has its own, and the system caches the file for all of them.
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-2048"):
         connection.execute(f"PRAGMA {pragma}")
 
 

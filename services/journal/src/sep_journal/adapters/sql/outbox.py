@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, exists, func, select, update
 
 from sep_journal.adapters.sql import rows
+from sep_journal.adapters.sql.batches import insert_new
 from sep_journal.adapters.sql.engine import reading, writing
 from sep_journal.adapters.sql.progress import read_progress, write_progress
 from sep_journal.adapters.sql.tables import DECISIONS, DELIVERIES, EXECUTIONS, NOTIFICATIONS
-from sep_journal.adapters.sql.writer import insert_new
 from sep_journal.domain.delivery import GIVES_WAY_AFTER, DeliveryRules, next_attempt_ms
 from sep_journal.domain.notifications import (
     Kind,

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, delete, insert, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, delete, or_, select
 
 from sep_journal.adapters.sql import rows
+from sep_journal.adapters.sql.batches import chunks, insert_new, insert_rows
 from sep_journal.adapters.sql.day_sums import (
     add_market_times,
     remake_ledger_days,
@@ -34,6 +34,8 @@ from sep_journal.domain.ledger import Order, Transaction
 from sep_journal.domain.trades import OrderLink, by_trade, trade_of
 
 Chunk = list[Any]
+Closing = tuple[int, int, int, str]
+"""What the sums of days are made from: id, opening, closing and result of a closed trade."""
 _OF_LEDGER = (
     MARKET_TIMES,
     TRADE_DAYS,
@@ -43,8 +45,6 @@ _OF_LEDGER = (
     ORDERS,
     TRANSACTIONS,
 )
-_IN_LIMIT = 5_000
-"""Values in one IN list: below what either database allows."""
 
 
 class LedgerWriter:
@@ -85,10 +85,10 @@ class LedgerWriter:
             balance = booking.balance
             booked.append(rows.transaction_row(booking))
             executions.extend(booking.executions)
-        _insert(connection, TRANSACTIONS, booked)
-        _insert(connection, ORDERS, created)
-        _insert(connection, EXECUTIONS, [rows.execution_row(e) for e in executions])
-        remake_trades(connection, {e.trade_id for e in executions})
+        insert_rows(connection, TRANSACTIONS, booked)
+        insert_rows(connection, ORDERS, created)
+        remake_trades(connection, {e.trade_id for e in executions}, executions)
+        insert_rows(connection, EXECUTIONS, [rows.execution_row(e) for e in executions])
         remake_ledger_days(connection, {t.ts_ms for t in transactions})
         write_progress(connection, "balance", amount_text(balance.amount))
         write_progress(connection, "balance_certain", "1" if balance.certain else "0")
@@ -96,8 +96,7 @@ class LedgerWriter:
     def append_snapshot(self, snapshot: Snapshot) -> None:
         """Take in a snapshot; a second one of the same ms is dropped."""
         with writing(self._engine) as connection:
-            row = rows.snapshot_row(snapshot)
-            connection.execute(_insert_new(connection, SNAPSHOTS).values(row))
+            insert_new(connection, SNAPSHOTS, [rows.snapshot_row(snapshot)])
             remake_snapshot_days(connection, [snapshot.ts_ms])
 
     def clear_ledger(self) -> None:
@@ -132,26 +131,40 @@ def _orders_before(connection: Connection, transactions: Sequence[Transaction]) 
     }
 
 
-def remake_trades(connection: Connection, trade_ids: Iterable[int]) -> None:
-    """Make trades anew from all of their executions and the orders behind them."""
+def remake_trades(
+    connection: Connection, trade_ids: Iterable[int], added: Iterable[Execution] = ()
+) -> None:
+    """Make trades anew from all of their executions and the orders behind them.
+
+    Args:
+        added: executions of these trades that the table has not yet.
+    """
+    news = dict(by_trade(added))
     for part in chunks(sorted(trade_ids)):
         found = connection.execute(select(EXECUTIONS).where(EXECUTIONS.c.trade_id.in_(part)))
-        executions = [rows.execution_of(row) for row in rows.dicts(found)]
+        stored = [rows.execution_of(row) for row in rows.dicts(found)]
+        executions = [*stored, *(e for trade_id in part for e in news.get(trade_id, ()))]
         links = links_by_key(connection, executions, part)
         made = [
             rows.trade_row(trade_of(own, links_of_trade(trade_id, own, links)))
             for trade_id, own in by_trade(executions)
         ]
-        before = _closed(connection, part)
-        connection.execute(delete(TRADES).where(TRADES.c.id.in_(part)))
-        _insert(connection, TRADES, made)
-        changed = before ^ _closed(connection, part)
+        # Only a trade with stored executions can have a row: most of a rebuild's have none.
+        known = sorted({e.trade_id for e in stored})
+        before = _closed(connection, known)
+        connection.execute(delete(TRADES).where(TRADES.c.id.in_(known)))
+        insert_rows(connection, TRADES, made)
+        after = {
+            (row["id"], row["open_ms"], row["close_ms"], row["net_pl"])
+            for row in made
+            if row["close_ms"]
+        }
+        changed = before ^ after
         remake_trade_days(connection, {closed for _, _, closed, _ in changed})
         add_market_times(connection, [(opened, closed) for _, opened, closed, _ in changed])
 
 
-def _closed(connection: Connection, trade_ids: Chunk) -> set[tuple[int, int, int, str]]:
-    """What the sums of days are made from: id, opening, closing and result of closed trades."""
+def _closed(connection: Connection, trade_ids: Chunk) -> set[Closing]:
     columns = TRADES.c
     query = select(columns.id, columns.open_ms, columns.close_ms, columns.net_pl)
     found = connection.execute(query.where(columns.id.in_(trade_ids), columns.close_ms > 0))
@@ -194,24 +207,3 @@ def trades_behind(connection: Connection, links: Sequence[OrderLink]) -> set[int
         or_(columns.client_order_id.in_(client_ids), columns.trade_id.in_(trade_ids))
     )
     return {row[0] for row in connection.execute(query)}
-
-
-def _insert_new(connection: Connection, table: Table) -> Any:
-    module = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return module.insert(table).on_conflict_do_nothing()
-
-
-def insert_new(connection: Connection, table: Table, values: Sequence[Mapping[str, Any]]) -> None:
-    """Insert the rows whose key is new."""
-    if values:
-        connection.execute(_insert_new(connection, table), list(values))
-
-
-def _insert(connection: Connection, table: Table, values: Sequence[Mapping[str, Any]]) -> None:
-    if values:
-        connection.execute(insert(table), list(values))
-
-
-def chunks(values: Sequence[Any]) -> list[Chunk]:
-    """Parts that fit one IN list."""
-    return [list(values[i : i + _IN_LIMIT]) for i in range(0, len(values), _IN_LIMIT)]
