@@ -1,8 +1,12 @@
 import gzip
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
+from random import Random
 
 import pytest
+from sep_fx.bars import Bars
+from sep_fx.candle_columns import parse_columns
 from sep_fx.candle_csv import (
     MalformedCandleError,
     candle_files,
@@ -11,7 +15,7 @@ from sep_fx.candle_csv import (
     read_candle_file,
 )
 from sep_fx.granularity import Granularity
-from sep_fx.instants import NS_PER_SECOND, parse_rfc3339
+from sep_fx.instants import NS_PER_SECOND, format_seconds, parse_rfc3339
 
 HEADER = "time,bid_o,bid_h,bid_l,bid_c,ask_o,ask_h,ask_l,ask_c,volume"
 PRICES = "1.1,1.3,1.0,1.2,1.11,1.31,1.01,1.21"
@@ -184,6 +188,75 @@ def test_progress_is_reported_every_ten_thousand_rows(tmp_path: Path) -> None:
     reported: list[int] = []
     read_candle_file(plain(tmp_path, HEADER, *lines), progress=reported.append)
     assert reported == [10_000, 20_000]
+
+
+def rows_of_a_market(count: int, volume: bool) -> list[str]:
+    """Prices of one to six digits after the point, some without their last zeros."""
+    random, lines, start = Random(5), [], START
+    for i in range(count):
+        start += random.choice((60, 60, 60, 3600, 86_400 * 40))
+        digits, price = random.randint(0, 6), random.choice((0.7, 1.4, 150.0, 2300.0, 99_999.0))
+        step = 10.0**-digits * random.randint(0, 3)
+        low, high = price * (1 + random.random() / 9), price * (1.2 + random.random() / 9)
+        inner = [random.uniform(low, high), random.uniform(low, high)]
+        bid = [f"{x:.{digits}f}" for x in (inner[0], high, low, inner[1])]
+        ask = [f"{float(x) + step:.{digits}f}" for x in bid]
+        cut = [x.rstrip("0") if "." in x and i % 3 == 0 else x for x in (*bid, *ask)]
+        fields = [format_seconds(start), *cut, *([str(random.randrange(10**17))] if volume else [])]
+        lines.append(",".join(fields))
+    return lines
+
+
+@pytest.mark.parametrize("volume", [True, False])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_file_in_the_usual_form_gives_the_bits_that_reading_row_by_row_gives(
+    tmp_path: Path, volume: bool, end: str
+) -> None:
+    header = HEADER if volume else HEADER.removesuffix(",volume")
+    lines = rows_of_a_market(9000, volume)
+    path = tmp_path / "EUR_USD_M1.csv"
+    path.write_bytes(end.join([header, *lines]).encode())  # without a last line ending
+    usual = parse_columns(end.join(lines).encode(), 10 if volume else 9)
+    assert usual is not None
+    quick = read_candle_file(path)
+    path.write_bytes(end.join([header, *lines, "bad"]).encode())
+    slow = read_candle_file(path, skip_bad=True)
+    assert (quick.skipped, slow.skipped) == (0, 1)
+    for column in fields(Bars):
+        expected = getattr(slow.bars, column.name)
+        for bars in (quick.bars, usual):
+            found = getattr(bars, column.name)
+            assert found.dtype == expected.dtype
+            assert found.tobytes() == expected.tobytes()
+
+
+UNUSUAL = {
+    "an offset": row(1).replace("Z", "+00:00"),
+    "a fraction of a second": row(1).replace("Z", ".000000000Z"),
+    "an exponent": row(1, PRICES.replace("1.3,", "13e-1,", 1)),
+    "a sign": row(1, PRICES.replace("1.3,", "+1.3,", 1)),
+    "a space": row(1, PRICES.replace("1.3,", " 1.3,", 1)),
+    "a quote": row(1, PRICES.replace("1.3,", '"1.3",', 1)),
+    "many digits": row(1, PRICES.replace("1.3,", "1.30000000000000000001,", 1)),
+    "a large volume": row(1, volume=str(2**63 - 1)),
+}
+
+
+@pytest.mark.parametrize("line", UNUSUAL.values(), ids=UNUSUAL.keys())
+def test_what_is_sound_but_unusual_is_read_row_by_row(tmp_path: Path, line: str) -> None:
+    lines = [row(0), line, row(3)]
+    assert parse_columns("\n".join(lines).encode(), 10) is None
+    bars = read_candle_file(plain(tmp_path, HEADER, *lines)).bars
+    assert list(bars.time) == [START, START + 60, START + 180]
+    assert bars.bid_h[1] == pytest.approx(1.3)
+
+
+@pytest.mark.parametrize("bad", [line for line, _ in MALFORMED.values()], ids=MALFORMED.keys())
+def test_no_malformed_row_passes_as_usual(bad: str) -> None:
+    lines = [row(0), row(1), *many_rows()[2:5]]
+    assert parse_columns("\n".join(lines).encode(), 10) is not None
+    lines[1] = bad
+    assert parse_columns("\n".join(lines).encode(), 10) is None
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 import numpy as np
 
 from sep_fx.bars import Bars
+from sep_fx.candle_columns import parse_columns
 from sep_fx.granularity import Granularity
 from sep_fx.instants import NS_PER_SECOND, parse_rfc3339
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PRICE_COLUMNS = ("bid_o", "bid_h", "bid_l", "bid_c", "ask_o", "ask_h", "ask_l", "ask_c")
 _COLUMNS = ("time", *PRICE_COLUMNS)
 _MAX_VOLUME = 2**63 - 1
+_PROGRESS = 10_000  # rows
 _FILE_NAME = re.compile(r"([A-Z0-9]+_[A-Z0-9]+)_([A-Z]+[0-9]*)(?:_.*)?\.csv(?:\.gz)?")
 
 
@@ -92,6 +94,32 @@ def read_candle_file(
         MalformedCandleError: a row is malformed; has its line number and the reason.
         OSError: the file can't be read.
     """
+    usual = _read_columns(path)
+    if usual is None:
+        return _read_rows(path, skip_bad=skip_bad, progress=progress)
+    if progress is not None:
+        for rows in range(_PROGRESS, len(usual) + 1, _PROGRESS):
+            progress(rows)
+    return CandleFile(usual, 0)
+
+
+def _read_columns(path: Path) -> Bars | None:
+    """The bars of a file in the usual form; None for any other."""
+    try:
+        content = path.read_bytes()
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return None
+    header, _, rows = content.partition(b"\n")
+    fields = header.removesuffix(b"\r").decode("ascii", errors="replace").split(",")
+    return parse_columns(rows, len(fields)) if _is_header(fields) else None
+
+
+def _is_header(fields: list[str]) -> bool:
+    return tuple(fields[:9]) == _COLUMNS and fields[9:] in ([], ["volume"])
+
+
+def _read_rows(path: Path, *, skip_bad: bool, progress: Callable[[int], None] | None) -> CandleFile:
     times: list[int] = []
     rows: list[tuple[float, ...]] = []
     volumes: list[int] = []
@@ -99,7 +127,7 @@ def read_candle_file(
     with _open(path) as text:
         reader = csv.reader(text)
         header = _next_row(reader, path) or []
-        if tuple(header[:9]) != _COLUMNS or header[9:] not in ([], ["volume"]):
+        if not _is_header(header):
             raise MalformedCandleError(
                 f"{path}: line 1: header is {','.join(header)!r}, expected "
                 f"{','.join(_COLUMNS)} and optionally volume"
@@ -117,7 +145,7 @@ def read_candle_file(
             times.append(time)
             rows.append(prices)
             volumes.append(volume)
-            if progress is not None and len(times) % 10_000 == 0:
+            if progress is not None and len(times) % _PROGRESS == 0:
                 progress(len(times))
     prices_ = np.array(rows, np.float64).reshape(len(rows), 8)
     bars = Bars.from_rows(np.array(times, np.int64), prices_.T, np.array(volumes, np.int64))
