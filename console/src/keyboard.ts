@@ -2,7 +2,7 @@
 
 import { linkTo, VIEWS } from "./model/route.ts";
 import { dialog, openDialog } from "./store/dialog.ts";
-import { next, THEMES, theme, zone, ZONES } from "./store/preferences.ts";
+import { change } from "./store/preferences.ts";
 
 /** How long a `g` waits for the key of a view. */
 const SEQUENCE_MS = 1500;
@@ -40,8 +40,8 @@ export function startKeyboard(): void {
 function single(key: string, event: KeyboardEvent): void {
   if (key === "?") openDialog({ kind: "help" });
   else if (key === "/") openDialog({ kind: "palette" });
-  else if (key === "z") zone.set(next(ZONES, zone.value));
-  else if (key === "t") theme.set(next(THEMES, theme.value));
+  else if (key === "z") change("zone");
+  else if (key === "t") change("theme");
   else return;
   event.preventDefault();
 }

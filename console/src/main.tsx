@@ -3,7 +3,10 @@
 import "uplot/dist/uPlot.min.css";
 import "./styles/tokens.css";
 import "./styles/base.css";
+import "./styles/frame.css";
 import "./styles/parts.css";
+import "./styles/dialogs.css";
+import "./styles/narrow.css";
 import { render } from "preact";
 import { restoreKey } from "./api/key.ts";
 import { App } from "./app.tsx";

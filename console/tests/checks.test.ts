@@ -83,7 +83,7 @@ test("an open gate without a weight is a matter of rank", () => {
 test("a computed limit is shown with six digits, a price with all of its own", () => {
   const [row] = whyRows([readiness("A_A", check("STOP_TOO_CLOSE", true, "spread 0.020", "spread <= 0.0352251817537"))], []);
   const [shown] = row?.cells.get("signal")?.checks ?? [];
-  assert.deepEqual([shown?.observed, shown?.allowed], ["spread 0.020", "spread <= 0.0352252"]);
+  assert.deepEqual([shown?.observed, shown?.allowed], ["spread 0.020", "spread ≤ 0.0352252"]);
 });
 
 test("a group that was not reported is unknown, not passed", () => {

@@ -31,6 +31,7 @@ test("a sum is exact where binary fractions are not", () => {
 
 test("figures and shares that are not numbers are a dash", () => {
   assert.equal(percent(0.12345), "12.3 %");
+  assert.equal(percent(-0.0022, 2), "−0.22 %");
   assert.equal(percent(Number.NaN), "–");
   assert.equal(figure(0.0000397123), "0.0000397");
   assert.equal(figure(undefined), "–");

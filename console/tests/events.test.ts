@@ -2,11 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { changedBy, EVENT_READS, MissedEvents } from "../src/model/events.ts";
 
-const KINDS = ["decision", "order", "flip", "weights", "kill_switch", "lock", "alert"];
+const KINDS = ["decision", "order", "flip", "weights", "kill_switch", "parameters", "lock", "alert"];
 
 test("each read that is not polled while events arrive is read after a kind of event", () => {
   const covered = new Set(KINDS.flatMap((kind) => changedBy(kind)));
   for (const path of EVENT_READS) assert.ok(covered.has(path), path);
+});
+
+test("a promotion is shown by its event", () => {
+  assert.ok(changedBy("parameters").includes("/api/parameters/history"));
 });
 
 test("a kind that a later version adds repeats the list of decisions", () => {

@@ -152,12 +152,17 @@ def _status() -> Json:
         "version": "0.1.0",
         "ts_ms": NOW_MS,
         "modes": {"environment": "practice"},
-        "broker": {"connected": True},
+        "broker": {"connected": True, "last_contact_ms": NOW_MS - 800, "clock_skew_seconds": 0.04},
         "freshness": [
-            {"name": "gates_blob", "age_seconds": 12, "max_age_seconds": 180, "verdict": "fresh"}
+            {"name": name, "age_seconds": age, "max_age_seconds": most, "verdict": "fresh"}
+            for name, age, most in (
+                ("gates_blob", 12, 180), ("allocation_weights", 31, 180),
+                ("signal:EUR_USD", 48, 300), ("live:EUR_USD", 1, 30),
+            )
         ],
         "leases": [
-            {"name": "guard", "holder": "guard-1", "fencing_token": 7, "expires_in_seconds": 9}
+            {"name": name, "holder": f"{name}-1", "fencing_token": token, "expires_in_seconds": 9}
+            for name, token in (("evaluator", 4), ("allocator", 3), ("guard", 7))
         ],
         "parts": [{"name": name, "state": SERVING} for name in PARTS],
     }  # fmt: skip
@@ -407,7 +412,7 @@ def _trade(number: int) -> dict[str, Any]:
     net = Decimal((number * 53) % 90 - 40)
     trade: dict[str, Any] = {
         "id": str(number), "instrument": name, "units": "40000", "open_units": "0",
-        "open_time": opened, "open_price": "1.08010", "net_pl": str(net), "parts": _parts(net),
+        "open_time": opened, "open_price": "1.08010", "net_pl": f"{net}.0000", "parts": _parts(net),
         "decision_ids": [f"d{number}", f"x{number}"], "own": True,
     }  # fmt: skip
     if number in (40, 41):

@@ -83,6 +83,24 @@ def test_a_view_fits_and_is_accessible(
     assert violations(screen) == []
 
 
+@pytest.mark.parametrize("engaged", [False, True])
+def test_on_a_phone_the_kill_switch_stands_in_one_line(
+    look: Open, canned: CannedStack, *, engaged: bool
+) -> None:
+    status = canned.answers["GET /api/status"]
+    assert isinstance(status, dict)
+    status["modes"]["kill_switch"] = engaged
+    screen = look("overview", width=390)
+    screen.use_key(KEY)
+    screen.page.keyboard.press("z")
+    buttons = screen.page.get_by_role("region", name="Safety").get_by_role("button")
+    expect(buttons).to_have_count(5 if engaged else 4)
+    expect(buttons.first).to_have_text("NY", use_inner_text=True)
+    boxes = [box for box in (button.bounding_box() for button in buttons.all()) if box]
+    assert len({box["y"] for box in boxes}) == 1
+    assert {box["height"] for box in boxes} == {32}
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_view_without_anything_says_so(look: Open, canned: CannedStack, view: str) -> None:
     """In the narrow width; the wide one of most views is in the test below."""
@@ -312,6 +330,23 @@ def test_the_system_view_has_the_settings_in_force_and_says_who_changed_what(
     expect(rows).to_have_count(2)
     audit.get_by_role("link", name="USD_TRY unlocked").click()
     expect(screen.page.get_by_role("heading", name="One decision")).to_be_visible()
+
+
+def test_changes_of_the_kill_switch_are_found_however_long_ago_they_were(
+    look: Open, canned: CannedStack
+) -> None:
+    canned.happened += [{"ts_ms": 1, "kind": "weights", "data": "{}"}] * 1200
+    screen = look("system")
+    audit = screen.page.get_by_role("region", name="Changes, newest first")
+    expect(screen.page.get_by_role("region", name="Safety")).to_contain_text("live")
+    canned.happened.append(FLIP)
+    more = screen.page.get_by_role("button", name="Look at 10 000 more")
+    expect(more).to_be_visible()
+    engaged = audit.get_by_role("row").filter(has_text="kill switch engaged")
+    expect(engaged).to_have_count(0)
+    more.click()
+    expect(engaged).to_have_count(1)
+    expect(more).to_have_count(0)  # That was the beginning.
 
 
 def test_a_tab_has_one_stream_and_a_second_only_while_an_instrument_is_shown(look: Open) -> None:

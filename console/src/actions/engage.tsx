@@ -51,11 +51,10 @@ export function EngageDialog(): JSX.Element {
         <p>No entry passes from then on. Stops, exits, drain and flatten go on.</p>
       )}
       <p>
-        What is held stays open.{" "}
+        What is held stays open. To close it, too:{" "}
         <button type="button" onClick={() => openDialog({ kind: "flatten" })}>
           Flatten…
-        </button>{" "}
-        closes it, too.
+        </button>
       </p>
       <Failed failure={failure} what="NOT ENGAGED, as far as this console knows. Try again, or use a shell." />
       <form onSubmit={(event) => void engage(event)}>

@@ -90,12 +90,12 @@ export interface Check {
 /** A check as it is shown. */
 export function checkOf({ reason, passed, observed, allowed }: EntryCheck): Check {
   const known = MEANINGS[reason] ?? meaning(reason.startsWith("RISK_") ? "limits" : "account", reason, "");
-  return { reason, passed, observed: short(observed), allowed: short(allowed), ...known, distance: distance(passed, observed, allowed) };
+  return { reason, passed, observed: checkText(observed), allowed: checkText(allowed), ...known, distance: distance(passed, observed, allowed) };
 }
 
 /** A text whose computed numbers have six digits: a limit such as 0.03522518175372943 is no more exact. */
-function short(text: string): string {
-  return text.replace(/\d+\.\d{7,}/g, (number) => String(Number(Number(number).toPrecision(6))));
+export function checkText(text: string): string {
+  return text.replace(/[<>]=/g, (sign) => (sign === ">=" ? "≥" : "≤")).replace(/\d+\.\d{7,}/g, (number) => String(Number(Number(number).toPrecision(6))));
 }
 
 /** All checks of an instrument by group; groups without a check are left out. */

@@ -7,6 +7,8 @@ export interface Command {
   /** Where it leads, or the dialog that it opens. */
   readonly link?: string;
   readonly dialog?: "engage" | "release" | "flatten" | "drain" | "reconcile" | "key" | "help";
+  /** What it changes about the look. */
+  readonly preference?: "zone" | "theme";
 }
 
 const ACTIONS: readonly Command[] = [
@@ -16,6 +18,8 @@ const ACTIONS: readonly Command[] = [
   { title: "Drain: close what is over the cap", dialog: "drain" },
   { title: "Reconcile, dry run", dialog: "reconcile" },
   { title: "Set or forget the API key", dialog: "key" },
+  { title: "Times in the next zone: UTC, New York, local", preference: "zone" },
+  { title: "Next theme: the system's, dark, light", preference: "theme" },
   { title: "Keyboard help", dialog: "help" },
 ];
 

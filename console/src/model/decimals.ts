@@ -37,7 +37,7 @@ export function sum(texts: readonly string[]): string {
 
 /** A share as percent with one decimal. */
 export function percent(share: number | undefined, decimals = 1): string {
-  return share === undefined || !Number.isFinite(share) ? "–" : `${(share * 100).toFixed(decimals)} %`;
+  return share === undefined || !Number.isFinite(share) ? "–" : `${grouped((share * 100).toFixed(decimals))} %`;
 }
 
 /** A number with so many significant digits. */

@@ -18,6 +18,7 @@ const CHANGES: Readonly<Record<string, readonly Read[]>> = {
   flip: ["/api/ranking/active", "/api/trade/readiness"],
   weights: ["/api/risk/allocation-status", "/api/ranking/active"],
   kill_switch: ["/api/kill-switch", "/api/status", "/api/trade/readiness"],
+  parameters: ["/api/parameters", "/api/parameters/history"],
   lock: [...DECISIONS, "/api/risk/locks", "/api/risk/limits", "/api/trade/readiness"],
   alert: [...DECISIONS, "/api/kill-switch", "/api/status", "/api/risk/limits", "/api/risk/allocation-status"],
 };

@@ -27,7 +27,7 @@ export function usePages(filter: string): Pages {
 export function PageButtons({ pages, next, of }: { pages: Pages; next: string | undefined; of: string }): JSX.Element | null {
   if (pages.number === 1 && !next) return null;
   return (
-    <div class="tools" role="group" aria-label={`Pages of ${of}`}>
+    <div class="tools pages" role="group" aria-label={`Pages of ${of}`}>
       <button type="button" disabled={pages.number === 1} onClick={pages.newer}>
         Newer
       </button>

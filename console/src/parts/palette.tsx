@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { type Command, commandsFor, search } from "../model/commands.ts";
 import { closeDialog, openDialog } from "../store/dialog.ts";
+import { change } from "../store/preferences.ts";
 import { useRead } from "../store/readings.ts";
 import { Modal } from "./modal.tsx";
 
@@ -18,6 +19,7 @@ export function Palette(): JSX.Element {
   const run = (command: Command | undefined): void => {
     closeDialog();
     if (command?.link) location.hash = command.link;
+    if (command?.preference) change(command.preference);
     if (command?.dialog) openDialog({ kind: command.dialog });
   };
   const onKey = (event: KeyboardEvent): void => {

@@ -7,7 +7,7 @@ import { useCell } from "../store/cell.ts";
 import { now } from "../store/clock.ts";
 import { openDialog } from "../store/dialog.ts";
 import { following, type Following } from "../store/events.ts";
-import { next, THEMES, theme, zone, ZONES } from "../store/preferences.ts";
+import { change, theme, zone } from "../store/preferences.ts";
 import { useRead } from "../store/readings.ts";
 import type { Reading } from "../store/resource.ts";
 import { type Tone, partsDown, problems } from "../model/verdict.ts";
@@ -43,10 +43,11 @@ export function SafetyBar(): JSX.Element {
         {streamText(stream)}
       </Light>
       <span class="buttons">
-        <button type="button" title="Times in (z)" onClick={() => zone.set(next(ZONES, where))}>
-          {where}
+        <button type="button" title="Times in (z)" onClick={() => change("zone")}>
+          <span class="where-wide">{where}</span>
+          <span class="where-narrow">{where === "New York" ? "NY" : where}</span>
         </button>
-        <button type="button" title="Theme (t)" onClick={() => theme.set(next(THEMES, look))}>
+        <button class="where-wide" type="button" title="Theme (t)" onClick={() => change("theme")}>
           {look === "system" ? "auto" : look}
         </button>
         <button type="button" onClick={() => openDialog({ kind: "key" })}>

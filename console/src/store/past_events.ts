@@ -1,7 +1,8 @@
 /**
  * Events that are remembered: flips of gates for the charts, changes of the kill switch for the audit.
  * Those of the stream, and once a tab those among the events before it. The API has no list of them, so
- * the past is as long as `PAST` events.
+ * the past is as long as `PAST` events, and `FURTHER` more each time that an
+ * operator asks.
  */
 
 import { useEffect } from "preact/hooks";
@@ -12,7 +13,8 @@ import { Cell, useCell } from "./cell.ts";
 const PATH = "/api/events";
 /** How many events before the first of this tab are looked at; about 300 bytes each. */
 export const PAST = 1000;
-const DEADLINE_MS = 15_000;
+export const FURTHER = 10_000;
+const DEADLINE_MS = 30_000;
 const MOST = 2000;
 
 const KINDS = ["flip", "kill_switch"] as const;
@@ -24,7 +26,9 @@ type Remembered = Readonly<Record<Kind, Cell<readonly Happened[]>>>;
 const remembered: Remembered = { flip: new Cell<readonly Happened[]>([]), kill_switch: new Cell<readonly Happened[]>([]) };
 /** The first event that this tab had. */
 const first = new Cell<number | undefined>(undefined);
-let recalled = false;
+/** The event up to which the past was looked at; 0 is the beginning. */
+const reached = new Cell<number | undefined>(undefined);
+let recalling = false;
 
 /** Take one of the stream. */
 export function noteEvent(event: Happened): void {
@@ -42,31 +46,50 @@ export interface PastEvents {
   readonly events: readonly Happened[];
   /** Whether those from before this tab was opened can be among them: its first event says where the past ends. */
   readonly past: boolean;
+  /** How many events from before this tab was opened were looked at. */
+  readonly looked: number;
+  /** Looks at more of the past; unset where there is none, or while it looks. */
+  readonly further: (() => void) | undefined;
 }
 
 /** Events of a kind in a component, which looks for those of the past the first time. */
 export function usePastEvents(kind: Kind): PastEvents {
   const from = useCell(first);
+  const last = useCell(reached);
   useEffect(() => {
-    if (from === undefined || recalled) return;
-    recalled = true;
-    void recall(from);
+    if (from !== undefined && last === undefined) void recall(from, PAST);
   }, [from]);
-  return { events: useCell(remembered[kind]), past: from !== undefined };
+  return {
+    events: useCell(remembered[kind]),
+    past: from !== undefined,
+    looked: from === undefined || last === undefined ? 0 : from - 1 - last,
+    further: last ? (): void => void recall(last + 1, FURTHER) : undefined,
+  };
 }
 
-async function recall(before: number): Promise<void> {
+/** Look at so many events before one. */
+async function recall(before: number, size: number): Promise<void> {
+  if (recalling) return;
+  recalling = true;
   const found: Happened[] = [];
-  const url = `${PATH}?last_event_id=${Math.max(0, before - 1 - PAST)}`;
+  const after = Math.max(0, before - 1 - size);
+  const url = `${PATH}?last_event_id=${after}`;
+  let whole = false;
   try {
     for await (const data of follow(url, AbortSignal.timeout(DEADLINE_MS))) {
       const { event } = JSON.parse(data) as Event<typeof PATH>;
-      if (event && Number(event.id) >= before) break;
+      if (event && Number(event.id) >= before) {
+        whole = true;
+        break;
+      }
       if (event && kindOf(event)) found.push(event);
     }
   } catch {
-    recalled = found.length > 0; // The next view asks again. What came is in order.
+    // The next view, or the operator, asks again for all of it.
   }
+  recalling = false;
+  if (!whole) return;
+  reached.set(after);
   for (const kind of KINDS) {
     const older = found.filter((event) => event.kind === kind);
     if (older.length) remembered[kind].set([...older, ...remembered[kind].value]);

@@ -11,8 +11,14 @@ export const zone = new Cell<Zone>("UTC");
 export const theme = new Cell<Theme>("system");
 
 /** The value after this one. */
-export function next<T>(values: readonly T[], value: T): T {
+function next<T>(values: readonly T[], value: T): T {
   return values[(values.indexOf(value) + 1) % values.length] as T;
+}
+
+/** Go on to the next zone, or theme. */
+export function change(what: "zone" | "theme"): void {
+  if (what === "zone") zone.set(next(ZONES, zone.value));
+  else theme.set(next(THEMES, theme.value));
 }
 
 /** Read what was chosen before, and remember each change. */

@@ -16,6 +16,7 @@ import {
   type Step,
   wordsOf,
 } from "../model/decisions.ts";
+import { grouped } from "../model/decimals.ts";
 import { linkTo, type Route } from "../model/route.ts";
 import { Time } from "../parts/age.tsx";
 import { changed } from "../parts/choices.tsx";
@@ -125,8 +126,8 @@ function Outcomes({ of }: { of: GetDecisionResponse }): JSX.Element | null {
         columns={[
           { title: "Known at", cell: ({ decision }) => <Time ms={decision.ts_ms} /> },
           { title: "Outcome", cell: ({ record }) => record.get("outcome") ?? "–" },
-          { title: "Units", num: true, cell: ({ record }) => record.get("units") ?? "–" },
-          { title: "Filled", num: true, cell: ({ record }) => record.get("filled_units") ?? "–" },
+          { title: "Units", num: true, cell: ({ record }) => grouped(record.get("units")) },
+          { title: "Filled", num: true, cell: ({ record }) => grouped(record.get("filled_units")) },
           { title: "Price", num: true, cell: ({ record }) => record.get("fill_price") ?? "–" },
           { title: "Reason", cell: ({ record }) => record.get("reason") ?? "–" },
         ]}

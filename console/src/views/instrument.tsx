@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import type { CoherenceStatus, Lock, RankedInstrument } from "../../gen/api.ts";
 import { barsOf, closedBars, fillsOf, type GateFlip, gateFlipsOf, METRICS, metricPoints, type Side, SIDES } from "../model/candles.ts";
-import { GATE_REASONS } from "../model/checks.ts";
+import { checkText, GATE_REASONS } from "../model/checks.ts";
 import { figure, grouped, percent, signed } from "../model/decimals.ts";
 import { linkTo } from "../model/route.ts";
 import { hasSessions } from "../model/sessions.ts";
@@ -196,7 +196,7 @@ function Thresholds({ of, instrument }: { of: CoherenceStatus; instrument: strin
             ),
           },
           { title: "Signal", num: true, cell: (c) => figure(c.value) },
-          { title: "Allowed", num: true, cell: (c) => `${c.comparison} ${figure(c.threshold)}` },
+          { title: "Allowed", num: true, cell: (c) => checkText(`${c.comparison} ${figure(c.threshold)}`) },
           { title: "Live", num: true, cell: (c) => figure(now?.[c.name]) },
         ]}
       />

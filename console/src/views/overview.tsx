@@ -33,12 +33,12 @@ export function Overview(): JSX.Element {
       <Headline />
       <div class="columns">
         <Account />
+        <Notices />
+        <HeldNow />
         <Curve />
         <Panel title="Exposure" of={[budget]}>
           {budget.data && <Exposure budget={budget.data} />}
         </Panel>
-        <Notices />
-        <HeldNow />
         <Panel title="Risk limits" of={[limits]}>
           {limits.data && <Limits of={limits.data} />}
         </Panel>

@@ -2,13 +2,14 @@
 
 import type { JSX } from "preact";
 import { auditOf, type AuditEntry, RISK_KINDS, type RiskKind } from "../model/audit.ts";
+import { grouped } from "../model/decimals.ts";
 import { mainRecord, membersOf } from "../model/decisions.ts";
 import { linkTo } from "../model/route.ts";
 import { Time } from "../parts/age.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { Empty } from "../parts/states.tsx";
 import { Table } from "../parts/table.tsx";
-import { PAST, usePastEvents } from "../store/past_events.ts";
+import { FURTHER, usePastEvents } from "../store/past_events.ts";
 import { useRead } from "../store/readings.ts";
 import type { Reading } from "../store/resource.ts";
 
@@ -18,7 +19,7 @@ const MOST = 10;
 export function Audit(): JSX.Element {
   const killSwitch = useRead("/api/kill-switch");
   const parameters = useRead("/api/parameters/history", { limit: MOST });
-  const { events, past } = usePastEvents("kill_switch");
+  const { events, looked, further } = usePastEvents("kill_switch");
   const risk = RISK_KINDS.map(useRisk);
   const absent = risk.some((r) => r.failure?.absent);
   const rows = auditOf({
@@ -33,9 +34,14 @@ export function Audit(): JSX.Element {
       <p class="dim">
         {absent
           ? "There is no journal: only parameters and the kill switch's last change are known."
-          : `The last ${MOST} locks, unlocks, trips and acknowledgements of the breaker, and changes of parameters. Of the kill switch the last change, and those among ${
-              past ? `the last ${PAST} events` : "the events since this tab was opened"
-            }. A flatten engages it first, with its reason.`}
+          : `The last ${MOST} locks, unlocks, trips and acknowledgements of the breaker, and changes of parameters. Of the kill switch the last change, and those among the events since this tab was opened${
+              looked ? ` and ${grouped(String(looked))} before them` : ""
+            }. A flatten engages it first, with its reason.`}{" "}
+        {further && (
+          <button type="button" onClick={further}>
+            Look at {grouped(String(FURTHER))} more
+          </button>
+        )}
       </p>
     </Panel>
   );

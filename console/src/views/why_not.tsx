@@ -80,11 +80,11 @@ function Matrix({ rows, chosen }: { rows: readonly Row[]; chosen: string }): JSX
                 </small>
               </th>
               {GROUPS.map((g) => (
-                <td key={g} data-group={g} class={row.cells.get(g)?.verdict ?? "unknown"}>
+                <td key={g} data-group={g} class={row.cells.get(g)?.verdict ?? "none"}>
                   <Brief group={g} cell={row.cells.get(g)} row={row} />
                 </td>
               ))}
-              <td class="remedy">{row.remedies.slice(0, 3).join("; ") || "nothing: it would enter"}</td>
+              <td class={`remedy ${row.ready ? "ready" : ""}`}>{row.remedies.slice(0, 3).join("; ") || "nothing: it would enter"}</td>
             </tr>
           ))}
         </tbody>
