@@ -73,7 +73,7 @@ class Outcome:
 
 OK = Outcome("OK")
 ENDED = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
-"""Of calls that gRPC itself has ended, without a reason: the machine stalled until their deadline."""
+"""Of calls that gRPC itself has ended, without a reason: the machine stalled until then."""
 
 
 @dataclass(frozen=True)
