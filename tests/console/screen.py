@@ -1,12 +1,16 @@
 """One tab of the console: what it shows, and what went wrong in it."""
 
 import json
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
 
 AXE = Path(__file__).parents[2] / "console" / "node_modules" / "axe-core" / "axe.min.js"
+
+LATE = ("STORE_UNAVAILABLE", "PEER_UNAVAILABLE", "UPSTREAM_UNAVAILABLE", "UPSTREAM_TIMEOUT")
+"""Reasons of a refusal by a stack whose parts all run."""
 
 
 class Screen:
@@ -51,6 +55,16 @@ class Screen:
     def dialog(self) -> Locator:
         """The open dialog."""
         return self.page.get_by_role("dialog")
+
+    def send(self, button: Locator, done: str) -> None:
+        """Click what sends an action until it is done; a machine that stalls makes a part late."""
+        for _ in range(3):
+            button.click()
+            either = re.compile("|".join((re.escape(done), *LATE)))
+            expect(self.dialog).to_contain_text(either, timeout=60_000)
+            if done in self.dialog.inner_text():
+                return
+        expect(self.dialog).to_contain_text(done)
 
     @property
     def focused(self) -> str:

@@ -72,6 +72,8 @@ class Outcome:
 
 
 OK = Outcome("OK")
+ENDED = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
+"""Of calls that gRPC itself has ended, without a reason: the machine stalled until then."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,8 @@ def rest_outcome(response: httpx.Response) -> Outcome:
     body = response.json()
     assert response.headers["content-type"] == "application/json"
     assert set(body) == {"code", "message", "details"}
+    if body["code"] in {c.value[0] for c in ENDED} and not body["details"]:
+        return Outcome("DEADLINE_EXCEEDED")
     assert body["message"]
     info = body["details"][0]
     assert info["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"

@@ -64,6 +64,7 @@ async def running_envoy(
         **{"read_limit": 10_000} | options,
     )
     config = bootstrap(settings)
+    patient_checks(config)
     change(config)
     file = folder / f"envoy-{listen.port}.json"
     file.write_text(json.dumps(config))
@@ -83,11 +84,48 @@ async def running_envoy(
                     return (await http.get(f"http://{admin}/ready")).text.strip() == "LIVE"
                 return False
 
+            async def all_are_healthy() -> bool:
+                response = await http.get(f"http://{admin}/clusters?format=json")
+                ends = failing(response.json())
+                return not [end for end in ends if await accepts(*end)]
+
             await eventually(is_live)
+            # On a machine that stalls, the first check of a service that runs may be too late.
+            await eventually(all_are_healthy)
         yield Envoy(str(listen), admin)
     finally:
         process.terminate()
         await process.wait()
+
+
+def patient_checks(config: Json) -> None:
+    """Let a health check wait: all services are in one process, and the machine may stall.
+
+    A service that does not run refuses the connection, which is noticed as soon as before.
+    """
+    for cluster in config["static_resources"]["clusters"]:
+        for check in cluster.get("health_checks", ()):
+            check["timeout"] = "60s"
+
+
+def failing(clusters: Json) -> set[tuple[str, int]]:
+    """Addresses that Envoy's own checks find unhealthy."""
+    hosts = [h for c in clusters["cluster_statuses"] for h in c.get("host_statuses", ())]
+    return {
+        (h["address"]["socket_address"]["address"], h["address"]["socket_address"]["port_value"])
+        for h in hosts
+        if h["health_status"].get("failed_active_health_check") and "socket_address" in h["address"]
+    }
+
+
+async def accepts(host: str, port: int) -> bool:
+    """Whether something listens there."""
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def routes_in(config: Json) -> list[Json]:

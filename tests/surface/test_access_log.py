@@ -60,8 +60,11 @@ async def test_successful_reads_are_not_logged_and_writes_are(logged: Logged) ->
         assert await over_grpc(logged.native, method, {}) == OK
     await logged.http.get("/api/ranking/active")  # a cached one
     await logged.http.get("/api/nothing")
-    await eventually(lambda: len(logged.lines()) >= 3)
-    assert [(x["method"], x["path"], x["status"]) for x in logged.lines()] == [
+    await eventually(lambda: logged.lines() and logged.lines()[-1]["path"] == "/api/nothing")
+    reads = (READ.route, READ.path, "/api/ranking/active")
+    # A read is logged if it was slow, which it is where the machine stalls.
+    lines = [x for x in logged.lines() if x["path"] not in reads or x["milliseconds"] < 1000]
+    assert [(x["method"], x["path"], x["status"]) for x in lines] == [
         ("POST", WRITE.route, 200),
         ("POST", WRITE.path, 200),
         ("GET", "/api/nothing", 404),

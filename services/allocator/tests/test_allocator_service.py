@@ -203,6 +203,10 @@ async def test_a_blob_that_can_not_be_trusted_holds_the_weights_and_their_age_gr
 ) -> None:
     await service.publish(open_=[EUR])
     before = await wait_for_selection(service, EUR)
+
+    async def weights_age_is_shown() -> bool:
+        return not math.isnan(await service.metric("sep_allocation_weights_age_seconds"))
+
     with capture_logs() as logs:
         match bad:
             case "missing":
@@ -220,9 +224,14 @@ async def test_a_blob_that_can_not_be_trusted_holds_the_weights_and_their_age_gr
         ages = []
         for _ in range(3):
             service.clock.advance(1)
-            # Wait for another tick, which must not log the reason again.
-            await service.store.delete(keys.ALLOCATION_WEIGHTS)
-            await service.store.set(keys.ALLOCATION_WEIGHTS, json.dumps(found))
+            # Wait for another tick, which must not log the reason again. One that has begun writes
+            # what it read, so there must be weights at any moment.
+            other = "BLOB_STALE" if reason == "BLOB_MISSING" else "BLOB_MISSING"
+            marked = json.dumps({**found, "held_reason": other})
+            await service.store.set(keys.ALLOCATION_WEIGHTS, marked)
+            await wait_for_hold(service, reason)
+            # A service whose lease ended with the clock shows none until it has another.
+            await eventually(weights_age_is_shown)
             ages.append(
                 (
                     await service.metric("sep_allocation_weights_age_seconds"),
@@ -230,7 +239,6 @@ async def test_a_blob_that_can_not_be_trusted_holds_the_weights_and_their_age_gr
                     (await service.status()).weights_age_seconds,
                 )
             )
-            await wait_for_hold(service, reason)
     assert ages == sorted(ages)
     assert len({a[0] for a in ages}) == len({a[2] for a in ages}) == 3
     assert len({a[1] for a in ages}) == 3

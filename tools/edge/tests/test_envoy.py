@@ -227,8 +227,17 @@ async def edge(
     ):
 
         async def healthy() -> bool:
+            # Each has health checks of its own; the first of a busy machine may be too late.
             with contextlib.suppress(httpx.TransportError):
-                return (await rest.get("/health")).status_code == httpx.codes.OK
+                responses = [
+                    await rest.get("/health"),
+                    await rest.get("/api/candles?instrument=EUR_USD&limit=1"),
+                    await rest.get("/api/manifold/coeffs?instrument=XXX_YYY"),
+                    await rest.post("/api/trade/reconcile"),
+                    await rest.post("/api/kill-switch", json={"kill_switch": True, "reason": "x"}),
+                ]
+                down = httpx.codes.SERVICE_UNAVAILABLE
+                return all(response.status_code != down for response in responses)
             return False
 
         await eventually(healthy)
