@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.console.chromium import OPTIONS
 from tests.console.screen import Screen
 from tests.e2e.conftest import Stack
 
@@ -54,8 +55,7 @@ def browser() -> Iterator[Browser]:
     if program is None:
         pytest.skip("CHROMIUM IS NOT INSTALLED (Debian: chromium)")
     with sync_playwright() as playwright:
-        # Root may not use Chromium's sandbox; it opens nothing but the stack.
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=program, args=OPTIONS)
         yield started
         started.close()
 

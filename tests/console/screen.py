@@ -2,11 +2,14 @@
 
 import json
 import re
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
 
+# A picture of a whole page costs a second of processor time, and no test looks at it.
+WITH_PICTURES = os.environ.get("CONSOLE_PICTURES") == "1"
 AXE = Path(__file__).parents[2] / "console" / "node_modules" / "axe-core" / "axe.min.js"
 
 LATE = ("STORE_UNAVAILABLE", "PEER_UNAVAILABLE", "UPSTREAM_UNAVAILABLE", "UPSTREAM_TIMEOUT")
@@ -41,6 +44,18 @@ class Screen:
         self.page.goto(f"{self.url}/#/{view}")
         expect(self.page.locator("nav a[aria-current=page]").first).to_be_visible()
         expect(self.page.get_by_text("Reading…")).to_have_count(0)
+
+    def resize(self, width: int) -> None:
+        """Give the tab another width, and wait until the page fits in it: charts take a frame."""
+        self.page.set_viewport_size({"width": width, "height": 844})
+        fits = "width => document.documentElement.scrollWidth <= width"
+        self.page.wait_for_function(fits, arg=width)
+
+    def take_picture(self, path: Path) -> None:
+        """A screenshot of the whole page, with ``CONSOLE_PICTURES=1`` alone."""
+        if WITH_PICTURES:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=path, full_page=True)
 
     def use_key(self, key: str, *, keep: bool = False) -> None:
         """Enter a key."""
@@ -101,7 +116,8 @@ class Screen:
 
 def violations(screen: Screen) -> list[str]:
     """What axe-core objects to, with the elements."""
-    screen.page.evaluate(f"() => {{ {AXE.read_text()} }}")
+    if not screen.page.evaluate("'axe' in window"):
+        screen.page.evaluate(f"() => {{ {AXE.read_text()} }}")
     tags = json.dumps(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"])
     found = screen.page.evaluate(f"axe.run({{runOnly: {tags}}})")
     return [f"{v['id']}: {[node['html'] for node in v['nodes'][:3]]}" for v in found["violations"]]
