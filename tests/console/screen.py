@@ -1,8 +1,8 @@
 """One tab of the console: what it shows, and what went wrong in it."""
 
 import json
-import re
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 

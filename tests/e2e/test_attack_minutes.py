@@ -34,9 +34,10 @@ SECONDS = float(os.environ.get("ATTACK_SECONDS", "4"))
 # By itself (see the root conftest.py): ten thousand connections would disturb other tests.
 pytestmark = pytest.mark.timeout(SECONDS + 300)
 
-ENGAGE_S = 3.0
-"""The goal is 1 s; the machine is shared by the attackers and other tests."""
-ORDER_S = 0.25
+# The goals, for a minute on a quiet machine; otherwise attackers and other tests share it.
+A_MINUTE = SECONDS >= 60
+ENGAGE_S = 1.0 if A_MINUTE else 3.0
+ORDER_S = 0.25 if A_MINUTE else 2.0
 HEAP_MIB = 512
 """The memory limit of Envoy's container."""
 _GATEWAY_PORT = 3
@@ -177,13 +178,22 @@ def load() -> Iterator[None]:
     print(f"\nload after: {os.getloadavg()}")
 
 
+class TooSlowError(AssertionError):
+    """What a stall of the machine may cause as well."""
+
+
 async def at_the_second(attempt: Callable[[], Awaitable[None]]) -> None:
-    """At the second attempt at the latest: the machine itself may stall during the first."""
+    """Where the first was too slow: the machine itself may have stalled."""
     try:
         await attempt()
-    except AssertionError as error:
+    except TooSlowError as error:
         print(f"again after: {error}")
         await attempt()
+
+
+def require_within(limit_s: float, seconds: float) -> None:
+    if seconds >= limit_s:
+        raise TooSlowError(f"{seconds:.2f} s, allowed are {limit_s} s")
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -201,7 +211,7 @@ async def attacked(stack: Stack, name: str) -> None:
     after = await asyncio.to_thread(reconciles_when_served, stack)
     print(f"\n{name}: {seen.figures()}; attacker saw {json.loads(ended)}; cycles {before} {after}")
     assert set(seen.statuses) == {"engage 200", "health 200"}
-    assert max(seen.seconds["engage"]) < ENGAGE_S
+    require_within(ENGAGE_S, max(seen.seconds["engage"]))
     assert seen.envoy_mib < HEAP_MIB
     assert after[0] > before[0]
     assert after[1] == before[1]
@@ -223,7 +233,7 @@ async def ordered(stack: Stack) -> None:
     # The broker cancels a reduction of what the guard has reduced meanwhile.
     answers = {"order ORDER_STATE_FILLED", "order ORDER_STATE_CANCELLED", "health 200"}
     assert {"order ORDER_STATE_FILLED", "health 200"} <= set(seen.statuses) <= answers
-    assert statistics.median(seen.seconds["order"]) < ORDER_S
+    require_within(ORDER_S, percentile(seen.seconds["order"], 0.99 if A_MINUTE else 0.5))
     assert set(found) <= {"200", "429", "503", "held"}
     assert after[0] > before[0]
     assert after[1] == before[1]
