@@ -66,11 +66,14 @@ SLOW = (
     "services/gateway/tests/test_first_contact.py",
     "services/journal/tests/test_journal_service.py",
     "libs/kit/tests/test_service_life.py",
+    "services/guard/tests/test_account_rules.py",
+    "services/guard/tests/test_risk_sequences.py",
+    "tests/contract/test_strategy_page.py",
 )
 # The running stack that files of a suite share, by the name of its fixture. These files run in one
 # process, each other file in any.
 SHARED_STACKS = {"tests/console/": "desk", "tests/e2e/": "api", "tests/operations/": "shell"}
-FAST = ("libs/", "services/", "clients/", "tests/contract/", "tests/development/")
+FAST = ("libs/", "services/", "clients/", "tests/contract/")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
