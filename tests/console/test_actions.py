@@ -1,8 +1,12 @@
 """Every action and its refusal: an action is shown as done only when its answer confirms it."""
 
+import itertools
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
+import httpx
 import pytest
 from playwright.sync_api import Route, expect
 
@@ -94,6 +98,51 @@ def test_engage_with_a_wrong_key_fails_with_its_reason(open_tab: Open, stack: St
     screen.dialog.get_by_role("button", name="Engage").click()
     expect(screen.dialog.get_by_role("alert")).to_contain_text("WRONG_KEY")
     assert not engaged(stack)
+
+
+def test_engage_works_while_readers_flood_the_api(open_tab: Open, stack: Stack, key: str) -> None:
+    screen = open_tab()
+    screen.use_key(key)
+    with flooded(stack) as answers:
+        deadline = time.monotonic() + 60
+        while len(answers) < 100:
+            assert time.monotonic() < deadline, "the flood was not answered"
+            screen.page.wait_for_timeout(100)
+        screen.page.keyboard.press("k")
+        screen.page.keyboard.press("Enter")
+        # On a machine that stalls it may fail by its time limit: an operator presses again.
+        again = screen.dialog.get_by_role("button", name="Engage again")
+        expect(screen.dialog.get_by_text("Engaged at").or_(again)).to_be_visible()
+        if again.is_visible():
+            again.click()
+        expect(screen.dialog).to_contain_text("Engaged at")
+    assert engaged(stack)
+
+
+@contextmanager
+def flooded(stack: Stack) -> Iterator[list[int]]:
+    """Clients that read as fast as they are answered; yields the statuses of their answers."""
+    paths = ("/api/trade/readiness", "/api/ranking/active", "/api/status", "/api/decisions")
+    answers: list[int] = []
+    ended = threading.Event()
+
+    def read() -> None:
+        with httpx.Client(base_url=stack.url, timeout=30) as client:
+            for path in itertools.cycle(paths):
+                with suppress(httpx.HTTPError):
+                    answers.append(client.get(path).status_code)
+                if ended.is_set():
+                    return
+
+    readers = [threading.Thread(target=read) for _ in range(12)]
+    for reader in readers:
+        reader.start()
+    try:
+        yield answers
+    finally:
+        ended.set()
+        for reader in readers:
+            reader.join()
 
 
 def test_engage_works_from_inside_a_field(open_tab: Open, stack: Stack, key: str) -> None:
