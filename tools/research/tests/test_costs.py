@@ -7,6 +7,7 @@ import httpx
 import pytest
 from sep_client import Client
 from sep_evaluator.domain.costs import Costs
+from sep_evaluator.domain.params import StrategyParams
 from sep_fx.sessions import MarketCalendar
 from sep_research import cost_options
 from sep_research.backtests import Market, TapeBacktest, with_costs
@@ -46,6 +47,27 @@ def test_a_sweep_pays_its_costs_and_repeats_with_them(tmp_path: Path) -> None:
     assert main(again) == 0
     files = {p.name: p.read_bytes() for p in (tmp_path / "paid").iterdir()}
     assert files == {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()}
+
+
+def test_the_trades_without_a_curve_are_those_with_one() -> None:
+    """Without a curve the loop skips bars."""
+    tape = trends(1440 * 4, 1)
+    sets = [
+        StrategyParams.from_mapping({"c_min": 0.4, "max_entropy": 1.0, name: value})
+        for name, value in (
+            ("c_min", 0.3),
+            ("max_rupture", 0.1),
+            ("direction_lookback", 6),
+            ("min_stability", 0.9),
+        )
+    ]
+    for costs in (Costs(), Costs(slippage_bps=0.3, delay_sec=90)):
+        backtest = TapeBacktest("EUR_USD", tape, MARKET, costs)
+        curved = [backtest.run(params, with_equity=True).trades for params in sets]
+        for _ in range(2):
+            plain = [backtest.run(params, with_equity=False).trades for params in sets]
+            assert [t.tobytes() for t in plain] == [t.tobytes() for t in curved]
+        assert min(map(len, curved[:3])) > 5
 
 
 def test_the_costs_of_live_trades_come_from_the_journal(

@@ -60,7 +60,7 @@ def _require(holds: Any) -> None:
 
 def _separators(text: Bytes, width: int) -> Ints:
     """Where the fields end, shape (rows, width)."""
-    ends = np.flatnonzero((text == _COMMA) | (text == _NEWLINE))
+    ends = np.flatnonzero((text == _COMMA) | (text == _NEWLINE)).astype(np.int64, copy=False)
     _require(len(ends) % width == 0)
     rows = ends.reshape(-1, width)
     _require(text[rows[:, :-1]] == _COMMA)
@@ -94,9 +94,9 @@ def _times(text: Bytes, starts: Ints, lengths: Ints) -> Ints:
     chars = text[starts[:, None] + np.arange(len(_TIME))]
     number = form == _ZERO
     _require(chars[:, ~number] == form[~number])
-    digits = chars[:, number] - np.uint8(_ZERO)
-    _require(digits < 10)
-    digits = digits.astype(np.int64)
+    figures = chars[:, number] - np.uint8(_ZERO)
+    _require(figures < 10)
+    digits = figures.astype(np.int64)
     century, year = digits[:, 0] * 10 + digits[:, 1], digits[:, 2] * 10 + digits[:, 3]
     month, day, hour, minute, second = (
         digits[:, i] * 10 + digits[:, i + 1] for i in range(4, 14, 2)

@@ -5,11 +5,13 @@ found here is what the gates will see.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sep_evaluator.domain.backtest import price_columns
 from sep_evaluator.domain.backtest_loop import advance, fill_direction
+from sep_evaluator.domain.backtest_skips import NO_BARS, NO_MARKS, Marks, fill_marks
 from sep_evaluator.domain.backtest_state import TRADE_DTYPE, Prices, Record, new_book, rules_of
 from sep_evaluator.domain.costs import NO_COSTS, Costs
 from sep_evaluator.domain.kernel import figure_rows
@@ -61,6 +63,10 @@ class TapeBacktest:
         self._granularity_s = market.granularity_s
         self._direction = np.empty(len(bars), np.int8)
         self._directed: tuple[float, float] | None = None
+        self._marks: Marks = np.empty(len(bars), np.uint8)
+        self._possible: Ints = np.empty(len(bars), np.int64)
+        self._entries = 0
+        self._marked: tuple[float, ...] | None = None
         # At most one trade closes per bar; untouched memory costs nothing.
         self._trades = np.empty(len(bars) + 1, TRADE_DTYPE)
 
@@ -75,14 +81,29 @@ class TapeBacktest:
         if directed != self._directed:
             fill_direction(0, count, self._mid, self._figures[COHERENCE], rule, self._direction)
             self._directed = directed
+        marks, possible = NO_MARKS, NO_BARS
+        if not with_equity:
+            marks, possible = self._skips(
+                rule, (*directed, params.max_rupture, params.min_stability)
+            )
         book = new_book()
         equity = np.empty(count if with_equity else 0)
         advance(
             0, count, self.time, self._prices, self._mid, self._figures, self._direction,
             self._closing, self._granularity_s, rule, book, self._trades, equity,
-            self._cost, self._rollovers,
+            self._cost, self._rollovers, marks, possible,
         )  # fmt: skip
         return Outcome(self._trades[: int(book["trades"][0])].copy(), equity)
+
+    def _skips(self, rule: Any, marked: tuple[float, ...]) -> tuple[Marks, Ints]:
+        """What lets the loop skip bars; sets that share ``marked`` share it."""
+        if marked != self._marked:
+            self._entries = fill_marks(
+                0, len(self.time), self._direction, self._closing, self._figures, rule,
+                self._marks, self._possible,
+            )  # fmt: skip
+            self._marked = marked
+        return self._marks, self._possible[: self._entries]
 
 
 def with_costs(bars: Bars, factor: float) -> Bars:

@@ -11,6 +11,7 @@ from sep_fx.sessions import SessionCalendar
 
 from sep_evaluator.domain.backtest_grid import first_fault
 from sep_evaluator.domain.backtest_loop import advance, fill_direction
+from sep_evaluator.domain.backtest_skips import NO_BARS, NO_MARKS
 from sep_evaluator.domain.backtest_state import (
     TRADE_DTYPE,
     BarColumns,
@@ -262,7 +263,7 @@ class StrictSpanRun:
         advance(
             first, count, columns.time, columns.prices, mid, figures, columns.direction,
             columns.closing, self.granularity_s, self._rule, self._book, self._trades,
-            columns.equity, self._cost, self._rollovers,
+            columns.equity, self._cost, self._rollovers, NO_MARKS, NO_BARS,
         )  # fmt: skip
         self._count = int(self._book["trades"][0])
         self._drawdowns.extend_to(columns.equity)

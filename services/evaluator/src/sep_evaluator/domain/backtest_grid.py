@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 
 from sep_evaluator.domain.backtest_loop import advance, fill_direction
+from sep_evaluator.domain.backtest_skips import fill_marks
 from sep_evaluator.domain.backtest_state import Prices, Record
 from sep_evaluator.domain.jit import jit
 from sep_evaluator.domain.kernel_loops import COHERENCE
 from sep_evaluator.domain.kernel_tables import Floats, Ints
+
+_BLOCK = 4096  # bars whose columns stay in the second-level cache while all sets pass over them
 
 
 @jit
@@ -48,16 +51,29 @@ def run_combinations(
         cost, rollovers: as ``advance`` takes them.
     """
     count = len(time)
-    direction = np.empty(count, np.int8)
-    for k in range(len(rules)):
-        rule, before = rules[k], rules[max(k - 1, 0)]
-        if (
-            k == 0
-            or rule.direction_lookback != before.direction_lookback
-            or rule.dir_threshold_bps != before.dir_threshold_bps
-        ):
-            fill_direction(0, count, mid, figures[COHERENCE], rule, direction)
-        advance(
-            0, count, time, prices, mid, figures, direction, closing, granularity,
-            rule, books[k : k + 1], no_trades, no_equity, cost, rollovers,
-        )  # fmt: skip
+    direction, marks = np.empty(count, np.int8), np.empty(count, np.uint8)
+    possible, entries = np.empty(_BLOCK, np.int64), 0
+    for first in range(0, count, _BLOCK):
+        last = min(first + _BLOCK, count)
+        for k in range(len(rules)):
+            rule, before = rules[k], rules[max(k - 1, 0)]
+            turned = (
+                k == 0
+                or rule.direction_lookback != before.direction_lookback
+                or rule.dir_threshold_bps != before.dir_threshold_bps
+            )
+            if turned:
+                fill_direction(first, last, mid, figures[COHERENCE], rule, direction)
+            if (
+                turned
+                or rule.max_rupture != before.max_rupture
+                or rule.min_stability != before.min_stability
+            ):
+                entries = fill_marks(
+                    first, last, direction, closing, figures, rule, marks, possible
+                )
+            advance(
+                first, last, time, prices, mid, figures, direction, closing, granularity,
+                rule, books[k : k + 1], no_trades, no_equity, cost, rollovers,
+                marks, possible[:entries],
+            )  # fmt: skip

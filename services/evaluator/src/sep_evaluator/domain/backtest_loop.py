@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from sep_evaluator.domain.backtest_skips import BROKEN, CLOSES, DOWN, UP, Marks, quiet_prices
 from sep_evaluator.domain.backtest_state import (
     ASK_C,
     ASK_H,
@@ -78,6 +79,8 @@ def advance(  # noqa: PLR0912, PLR0915 - one call per step would cost more than 
     equity: Floats,
     cost: Any,
     rollovers: Ints,
+    marks: Marks,
+    possible: Ints,
 ) -> None:
     """Advance the book over bars ``start .. stop-1``, in the order of ``docs/strategy.md``.
 
@@ -93,6 +96,8 @@ def advance(  # noqa: PLR0912, PLR0915 - one call per step would cost more than 
         equity: shape (n,); length 0 to record none.
         cost: one record of the costs beside the spread.
         rollovers: instants of financing, ascending; length 0 without financing.
+        marks, possible: as ``fill_marks`` writes them, with which bars are skipped faster to the
+            same figures. Only without equity; both of length 0 to look at each bar.
     """
     book = books[0]
     side, entry, entry_time = book.side, book.entry, book.entry_time
@@ -112,10 +117,18 @@ def advance(  # noqa: PLR0912, PLR0915 - one call per step would cost more than 
     reach, horizon = rule.bracket_sigma_k, math.sqrt(rule.bracket_horizon_bars)
     slip, slip_spreads, delay = cost.slippage, cost.slippage_spreads, cost.delay
     financed, carry = len(rollovers) > 0, 0.0
+    marked_bars, following = len(marks) > 0, 0
 
     t = start
     while t < stop:
-        if side == 0 and pending == NOTHING:
+        if side == 0 and pending == NOTHING and marked_bars:
+            while following < len(possible):
+                at = possible[following]
+                if (at >= t) & (coherence[at] >= c_min) & (entropy[at] <= max_entropy):
+                    break
+                following += 1
+            t = possible[following] if following < len(possible) else stop
+        elif side == 0 and pending == NOTHING:
             # No position and no pending order: skip the bars that can't signal. The tests are
             # not joined by `and`, since each alone would defeat the branch predictor.
             while t < stop:
@@ -131,7 +144,20 @@ def advance(  # noqa: PLR0912, PLR0915 - one call per step would cost more than 
             down, up = (bid_l, bid_h) if side > 0 else (ask_l, ask_h)
             floor, ceiling = min(stop_at, target), max(stop_at, target)
             out = bid_c if side > 0 else ask_c
-            while t < stop:
+            if marked_bars:
+                watched = CLOSES | BROKEN | (DOWN if side > 0 else UP)
+                least, most = quiet_prices(side, entry, realised, peak, drawdown)
+                while t < stop:
+                    event = (down[t] <= floor) | (up[t] >= ceiling)
+                    if event | ((marks[t] & watched) != 0):
+                        break
+                    if (out[t] < least) | (out[t] > most):
+                        marked = realised + side * (out[t] / entry - 1.0)
+                        peak = max(peak, marked)
+                        drawdown = max(drawdown, peak - marked)
+                        least, most = quiet_prices(side, entry, realised, peak, drawdown)
+                    t += 1
+            while t < stop and not marked_bars:
                 event = (down[t] <= floor) | (up[t] >= ceiling) | closing[t]
                 event |= (direction[t] == -side) | (rupture[t] > max_rupture)
                 if event | (stability[t] < min_stability):
