@@ -19,7 +19,7 @@ from tests.e2e.served import Served
 ROOT = Path(__file__).parents[2]
 _PORTS = 8
 ORIGIN = "https://desk.example"
-_PATIENT = ("--ready-within", "240")
+_READY_WITHIN = ("--ready-within", "240")
 """Other tests start their stacks at the same time."""
 
 
@@ -40,7 +40,9 @@ class Stack(Served):
         command = [sys.executable, "-m", "sep_local", "up", "--env-file", "deploy/demo.env"]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                dying_with_us(*command, *_PATIENT, "--port-base", str(self.port), *self._options),
+                dying_with_us(
+                    *command, *_READY_WITHIN, "--port-base", str(self.port), *self._options
+                ),
                 cwd=ROOT,
                 stdout=log,
                 stderr=subprocess.STDOUT,

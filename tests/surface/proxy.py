@@ -64,7 +64,7 @@ async def running_envoy(
         **{"read_limit": 10_000} | options,
     )
     config = bootstrap(settings)
-    patient_checks(config)
+    long_checks(config)
     change(config)
     file = folder / f"envoy-{listen.port}.json"
     file.write_text(json.dumps(config))
@@ -98,7 +98,7 @@ async def running_envoy(
         await process.wait()
 
 
-def patient_checks(config: Json) -> None:
+def long_checks(config: Json) -> None:
     """Let a health check wait: all services are in one process, and the machine may stall.
 
     A service that does not run refuses the connection, which is noticed as soon as before.

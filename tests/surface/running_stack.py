@@ -141,7 +141,7 @@ async def running_stack(
         envoy = await resources.enter_async_context(running_envoy(folder, addresses, cache=False))
         store = await resources.enter_async_context(open_valkey(valkey.url))
         http = await resources.enter_async_context(
-            httpx.AsyncClient(base_url=envoy.url, trust_env=False, timeout=20)
+            httpx.AsyncClient(base_url=envoy.url, trust_env=False, timeout=60)
         )
         channel = await resources.enter_async_context(grpc.aio.insecure_channel(envoy.address))
         yield RunningStack(http, channel, valkey, store, broker, parts)

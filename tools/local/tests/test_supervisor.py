@@ -30,7 +30,7 @@ QUICK = Timeouts(
 )
 
 # For parts that shall end by themselves: a busy machine may need seconds for that.
-PATIENT = replace(QUICK, ready_within=60, next_stop_after=30, kill_after=40, stop_within=60)
+LONG = replace(QUICK, ready_within=60, next_stop_after=30, kill_after=40, stop_within=60)
 
 
 async def at_once() -> str | None:
@@ -201,7 +201,7 @@ async def test_parts_stop_in_reverse_order(eventually: Eventually) -> None:
         "signal.signal(signal.SIGTERM, stop); print('on')\n"
         "time.sleep(600)"
     )
-    run = Run([python(name, code) for name in "abc"], timeouts=PATIENT)
+    run = Run([python(name, code) for name in "abc"], timeouts=LONG)
     task = run.start()
     await eventually(lambda: len(run.lines) == 3)
     run.supervisor.request_stop("test")
@@ -224,7 +224,7 @@ async def test_part_that_ignores_sigterm_is_killed_in_time(eventually: Eventuall
 async def test_second_request_kills_at_once(eventually: Eventually) -> None:
     run = Run(
         [python(name, IGNORES_SIGTERM) for name in "ab"],
-        timeouts=replace(PATIENT, same_request_within=0),
+        timeouts=replace(LONG, same_request_within=0),
     )
     task = run.start()
     await eventually(lambda: len(run.lines) == 2)
@@ -232,7 +232,7 @@ async def test_second_request_kills_at_once(eventually: Eventually) -> None:
     started = time.monotonic()
     run.supervisor.request_stop("Ctrl-C")
     assert await task == ""
-    assert time.monotonic() - started < PATIENT.kill_after / 2
+    assert time.monotonic() - started < LONG.kill_after / 2
 
 
 async def test_stop_during_the_start_leaves_no_process(eventually: Eventually) -> None:
@@ -256,7 +256,7 @@ async def test_duplicate_ctrl_c_counts_once(eventually: Eventually) -> None:
         "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.1), print('saved'), sys.exit()))\n"
         "print('on'); time.sleep(600)"
     )
-    run = Run([python("a", code)], timeouts=replace(PATIENT, same_request_within=20))
+    run = Run([python("a", code)], timeouts=replace(LONG, same_request_within=20))
     task = run.start()
     await eventually(lambda: run.lines)
     run.supervisor.request_stop("Ctrl-C")
