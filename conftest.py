@@ -66,6 +66,7 @@ SLOW = (
     "services/gateway/tests/test_first_contact.py",
     "services/journal/tests/test_journal_service.py",
     "libs/kit/tests/test_service_life.py",
+    "services/evaluator/tests/test_backtest.py",
     "services/guard/tests/test_account_rules.py",
     "services/guard/tests/test_risk_sequences.py",
     "tests/contract/test_strategy_page.py",
