@@ -77,7 +77,8 @@ def test_a_view_fits_and_is_accessible(
     screen = look(view, scheme=scheme)
     if view.startswith("instrument"):
         expect(screen.page.get_by_role("region", name="Safety")).to_contain_text("live")
-        canned.happened.append(FLIP)  # Flips of the past come with the next event.
+        # Flips of the past come with the next event.
+        canned.happened.append({**FLIP, "instrument": "EUR_JPY"})
         expect(screen.page.get_by_role("img", name=re.compile("the gate opened"))).to_be_visible()
     for width in WIDTHS:
         screen.resize(width)

@@ -2,6 +2,7 @@
 
 import type { JSX } from "preact";
 import type { Freshness, GetStatusResponse, PartHealth } from "../../gen/api.ts";
+import { grouped } from "../model/decimals.ts";
 import { factName } from "../model/notices.ts";
 import { duration } from "../model/times.ts";
 import { Time } from "../parts/age.tsx";
@@ -121,7 +122,7 @@ function Modes({ of: { modes, broker, ts_ms, key_file_faults } }: { of: GetStatu
           ["Read only", modes?.read_only ? "yes: no order leaves" : "no"],
           ["Broker", broker?.connected ? "connected" : `down: ${broker?.error || "no answer"}`],
           ["Last answer of the broker", <Time key="b" ms={broker?.last_contact_ms} />],
-          ["The broker's clock is ahead by", broker?.clock_skew_seconds === undefined ? "unknown" : `${broker.clock_skew_seconds.toFixed(2)} s`],
+          ["The broker's clock is ahead by", broker?.clock_skew_seconds === undefined ? "unknown" : `${grouped(broker.clock_skew_seconds.toFixed(2))} s`],
           ["The stack's time", <Time key="s" ms={ts_ms} />],
           ["This browser's clock", clockText(clockOffset())],
         ]}
