@@ -94,7 +94,8 @@ def read_candle_file(
         MalformedCandleError: a row is malformed; has its line number and the reason.
         OSError: the file can't be read.
     """
-    usual = _read_columns(path)
+    # A pipe can be read once only.
+    usual = _read_columns(path) if path.is_file() else None
     if usual is None:
         return _read_rows(path, skip_bad=skip_bad, progress=progress)
     if progress is not None:
