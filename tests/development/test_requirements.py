@@ -27,6 +27,13 @@ def test_no_package_is_pinned_in_two_files() -> None:
     assert len(set().union(*lists)) == sum(map(len, lists))
 
 
+def test_bench_pins_no_other_version_of_a_package() -> None:
+    """Otherwise the bench's installation would change what the tests run with."""
+    others = pinned("research") | pinned("dev") | pinned("build") | pinned("run")
+    bench = pinned("bench")
+    assert {n: v for n, v in bench.items() if others.get(n, v) != v} == {}
+
+
 def test_every_installed_package_is_pinned_at_its_version() -> None:
     wanted = pinned("bench") | pinned("research") | pinned("dev") | pinned("build") | pinned("run")
     installed = {
