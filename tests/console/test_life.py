@@ -3,10 +3,12 @@
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -32,12 +34,23 @@ def test_a_key_survives_a_reload_only_if_asked_to(open_tab: Open, key: str) -> N
     assert all(key not in request.url for request in screen.requests)
 
 
+def reconciled(stack: Stack, key: str) -> int:
+    """The status of a dry run with a key."""
+    headers = {"Authorization": f"Bearer {key}"}
+    url = f"{stack.url}/api/trade/reconcile"
+    return httpx.post(url, json={"dry_run": True}, headers=headers, timeout=30).status_code
+
+
 def test_a_removed_key_is_refused_and_a_new_one_works(open_tab: Open, stack: Stack) -> None:
     keys = stack.run_dir / "keys"
     for name in ("write.old", "write.new"):
         (keys / name).write_text(name[-3:] * 12)
         (keys / name).chmod(0o600)
     (keys / "write.old").unlink()
+    deadline = time.monotonic() + 30  # services read new keys within a second
+    while reconciled(stack, "new" * 12) != httpx.codes.OK:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
     screen = open_tab("why")
     screen.use_key("old" * 12)
     screen.page.get_by_role("button", name="Reconcile, dry run").click()
