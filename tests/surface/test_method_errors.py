@@ -112,9 +112,10 @@ async def call_all(
     turns = asyncio.Semaphore(at_once)
 
     async def outcome(name: str) -> Pair:
+        body = (requests or {}).get(name)
         async with turns:
-            pair = await stack.call(name, (requests or {}).get(name))
-            return await stack.call(name, (requests or {}).get(name)) if late(pair) else pair
+            pair = await stack.call(name, body)
+            return await stack.call(name, body) if late(pair) else pair
 
     outcomes = await asyncio.gather(*map(outcome, names))
     return {
