@@ -46,6 +46,7 @@ Outcomes = dict[str, Pair]
 """By method."""
 OutcomesBySituation = dict[str, Outcomes]
 
+VIEW_STALE = Outcome("UNAVAILABLE", "VIEW_STALE")
 RELEASE: Json = {"kill_switch": False, "reason": "a test"}
 UNKNOWN_PAIR: Json = {"instrument": "XXX_YYY"}
 UNKNOWN_INSTRUMENT: dict[str, Json] = {
@@ -303,41 +304,49 @@ async def with_refused_orders(stack: RunningStack) -> OutcomesBySituation:
 
 
 async def with_a_stale_view(stack: RunningStack) -> Outcomes:
-    """Repeated until the gateway has heard of a fill that the account does not show."""
+    """Repeated until each method has refused a view that lacks a fill, over gRPC and over REST.
+
+    The guard gives up after some seconds of a stall with another error, and after a minute of an
+    old view it goes on with exits.
+    """
+
+    async def refused() -> Outcomes | None:
+        outcomes = await while_the_view_is_stale(stack)
+        return (
+            outcomes if all(set(pair) <= {VIEW_STALE, None} for pair in outcomes.values()) else None
+        )
+
+    return await eventually(refused, within_s=240) or {}
+
+
+async def while_the_view_is_stale(stack: RunningStack) -> Outcomes:
+    """Call what needs the account once the gateway has heard of a fill that the view lacks."""
     fault = stack.broker.faults.add({"kind": "stale_views", "seconds": 3600})
     hand = MarketOrderRequest(instrument="EUR_USD", units=Decimal(1))
     opened = stack.broker.broker.account.submit(hand, stack.broker.broker.advance()).fill
     assert opened is not None
-    stale = Outcome("UNAVAILABLE", "VIEW_STALE")
 
     async def refused() -> bool:
-        return stale in await stack.call("GetBudget")
+        return VIEW_STALE in await stack.call("GetBudget")
 
     await eventually(refused, within_s=90)
     names = (
         "GetBudget", "GetReadiness", "GetRiskLimits", "CheckEntry",
-        "Reconcile", "PlanDrain", "Flatten", "ExecuteDrain",
+        "Reconcile", "PlanDrain", "Flatten",
     )  # fmt: skip
-
-    async def outcome(name: str) -> Pair:
-        # The guard asks twice for a second each; on a busy machine that may cost a deadline.
-        for _ in range(5):
-            pair = await stack.call(name)
-            if not is_late(pair):
-                break
-        return pair
-
+    found = await asyncio.gather(
+        *(call_some(stack, {name: REQUESTS.get(name, {})}) for name in names)
+    )
     # A flatten engages the kill switch, which a drain needs.
-    outcomes = await asyncio.gather(*map(outcome, names[:-1]))
-    outcomes.append(await outcome(names[-1]))
+    found.append(await call_some(stack, {"ExecuteDrain": REQUESTS.get("ExecuteDrain", {})}))
     stack.broker.faults.remove(fault.id)
 
     async def over() -> bool:
         return OK in await stack.call("GetBudget")
 
     await eventually(over, within_s=90)
-    await stack.call("SetKillSwitch", {"kill_switch": False, "reason": "a test"})
-    return dict(zip(names, outcomes, strict=True))
+    await stack.call("SetKillSwitch", RELEASE)
+    return {name: pair for one in found for name, pair in one.items()}
 
 
 async def with_another_kind_of_account(stack: RunningStack) -> Outcomes:
@@ -455,32 +464,46 @@ async def running_valkey(folder: Path) -> AsyncIterator[ValkeyServer]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def seen(tmp_path_factory: pytest.TempPathFactory) -> OutcomesBySituation:
-    """The outcomes of every method in every situation."""
+    """The outcomes of every method in every situation.
+
+    A machine that stalls in the one moment of a situation turns an error into another one. If a
+    documented error is missing, all situations are made once more; one that misses twice fails.
+    """
     found: OutcomesBySituation = {}
-    for run in (
-        from_start_to_store_failure,
-        without_broker_and_gateway,
-        read_only,
-        live_and_unreachable,
-    ):
-        folder = tmp_path_factory.mktemp(run.__name__)
-        async with running_valkey(folder) as valkey:
-            found |= await run(folder, valkey)
+    for again in ("", ", again"):
+        for run in (
+            from_start_to_store_failure,
+            without_broker_and_gateway,
+            read_only,
+            live_and_unreachable,
+        ):
+            folder = tmp_path_factory.mktemp(run.__name__)
+            async with running_valkey(folder) as valkey:
+                situations = await run(folder, valkey)
+            found |= {f"{name}{again}": outcomes for name, outcomes in situations.items()}
+        if all(is_returned(error, found) for error in method_errors()):
+            break
     return found
+
+
+def is_returned(error: DocumentedError, seen: OutcomesBySituation) -> bool:
+    """Whether a situation showed the error over gRPC, and one over REST if there is a route."""
+    name = error.method.name
+    pairs = [outcomes[name] for outcomes in seen.values() if name in outcomes]
+    ways = zip(*pairs, strict=True) if error.method.route else [[native for native, _ in pairs]]
+    return bool(pairs) and all(error.outcome in outcomes for outcomes in ways)
 
 
 @pytest.mark.parametrize("error", method_errors(), ids=str)
 async def test_a_documented_error_is_returned(
     seen: OutcomesBySituation, error: DocumentedError
 ) -> None:
-    outcomes = [
-        situation[error.method.name]
-        for situation in seen.values()
-        if error.method.name in situation
-    ]
-    assert error.outcome in [native for native, _ in outcomes]
-    if error.method.route:
-        assert error.outcome in [rest for _, rest in outcomes]
+    outcomes = {
+        situation: outcomes[error.method.name]
+        for situation, outcomes in seen.items()
+        if error.method.name in outcomes
+    }
+    assert is_returned(error, seen), outcomes
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=lambda m: m.name)
