@@ -70,6 +70,23 @@ SLOW = (
     "services/guard/tests/test_account_rules.py",
     "services/guard/tests/test_risk_sequences.py",
     "tests/contract/test_strategy_page.py",
+    "services/gateway/tests/test_odd_fields.py",
+    "services/journal/tests/test_notifications.py",
+    "services/journal/tests/test_events.py",
+    "services/journal/tests/test_tables.py",
+    "services/guard/tests/test_risk_flatten.py",
+    "services/guard/tests/test_risk_restarts.py",
+    "services/guard/tests/test_reconcile.py",
+    "services/guard/tests/test_lease_yield.py",
+    "services/gateway/tests/test_account_kinds.py",
+    "services/guard/tests/test_broker_ledger.py",
+    "services/gateway/tests/test_gateway_reads.py",
+    "services/journal/tests/test_outages.py",
+    "services/journal/tests/test_export.py",
+    "services/guard/tests/test_recording.py",
+    "services/evaluator/tests/test_parameter_changes.py",
+    "tests/contract/test_public_names.py",
+    "tests/contract/test_layers.py",
 )
 # The running stack that files of a suite share, by the name of its fixture. These files run in one
 # process, each other file in any.

@@ -1,7 +1,7 @@
 """Reads the contract from the descriptor set that protoc made of ``protos/``."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +25,39 @@ _ACCESS = {
 _FieldProto = descriptor_pb2.FieldDescriptorProto
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """The whole contract.
+    """The whole contract, read from a descriptor set.
 
-    Args:
+    Services need the methods alone; messages and enums, which describe ten times as much, are read
+    when they are first asked for.
+
+    Attributes:
         services: the stack's own services, in the order of their files.
         methods: the methods of all services by gRPC path.
-        messages: messages of the stack's own packages by full name.
-        enums: enums of the stack's own packages by full name.
     """
 
-    services: tuple[Service, ...]
-    methods: Mapping[str, Method]
-    messages: Mapping[str, Message]
-    enums: Mapping[str, Enum]
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        files = _files(path)
+        fields = {
+            f"{file.package}.{message.name}": tuple(field.name for field in message.field)
+            for file in files
+            for message in file.message_type
+        }
+        self.services = tuple(s for file in files for s in _services(file, fields))
+        self.methods: Mapping[str, Method] = {
+            m.path: m for service in self.services for m in service.methods
+        }
+
+    @cached_property
+    def messages(self) -> Mapping[str, Message]:
+        """Messages of the stack's own packages by full name."""
+        return {m.name: m for file in _files(self._path) for m in _messages(file)}
+
+    @cached_property
+    def enums(self) -> Mapping[str, Enum]:
+        """Enums of the stack's own packages by full name."""
+        return {e.name: e for file in _files(self._path) for e in _enums(file)}
 
     def method(self, path: str) -> Method:
         """The method with this gRPC path; one that is not in the contract needs a write key."""
@@ -50,6 +68,8 @@ class Contract:
         return found
 
 
+# Cached: a process that starts several servers reads it once.
+@cache
 def read_contract(path: Path = DESCRIPTOR_SET) -> Contract:
     """Read a descriptor set with source information.
 
@@ -57,20 +77,21 @@ def read_contract(path: Path = DESCRIPTOR_SET) -> Contract:
         OSError: the file can't be read.
         google.protobuf.message.DecodeError: it is not a descriptor set.
     """
+    return Contract(path)
+
+
+def _files(path: Path) -> list[descriptor_pb2.FileDescriptorProto]:
     every = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file
-    files = [file for file in every if file.package.startswith("sep.")]
-    messages = {m.name: m for file in files for m in _messages(file)}
-    services = tuple(s for file in files for s in _services(file, messages))
-    return Contract(
-        services=services,
-        methods={m.path: m for service in services for m in service.methods},
-        messages=messages,
-        enums={e.name: e for file in files for e in _enums(file)},
-    )
+    return [file for file in every if file.package.startswith("sep.")]
 
 
-def _comments(file: descriptor_pb2.FileDescriptorProto) -> dict[tuple[int, ...], str]:
-    return {tuple(x.path): x.leading_comments for x in file.source_code_info.location}
+def _comments(file: descriptor_pb2.FileDescriptorProto, kind: int) -> dict[tuple[int, ...], str]:
+    """By path: the comments of one kind of declaration and of its members."""
+    return {
+        tuple(location.path): location.leading_comments
+        for location in file.source_code_info.location
+        if location.leading_comments and location.path[0] == kind
+    }
 
 
 def _one_line(comment: str) -> str:
@@ -78,16 +99,16 @@ def _one_line(comment: str) -> str:
 
 
 def _services(
-    file: descriptor_pb2.FileDescriptorProto, messages: Mapping[str, Message]
+    file: descriptor_pb2.FileDescriptorProto, fields: Mapping[str, tuple[str, ...]]
 ) -> Iterator[Service]:
-    comments = _comments(file)
+    comments = _comments(file, _SERVICES)
     for s, service in enumerate(file.service):
         name = f"{file.package}.{service.name}"
         yield Service(
             name=name,
             area=file.package.split(".")[1],
             methods=tuple(
-                _method(name, m, messages, comments.get((_SERVICES, s, _MEMBERS, i), ""))
+                _method(name, m, fields, comments.get((_SERVICES, s, _MEMBERS, i), ""))
                 for i, m in enumerate(service.method)
             ),
             comment=comments.get((_SERVICES, s), ""),
@@ -97,7 +118,7 @@ def _services(
 def _method(
     service: str,
     method: descriptor_pb2.MethodDescriptorProto,
-    messages: Mapping[str, Message],
+    fields: Mapping[str, tuple[str, ...]],
     comment: str,
 ) -> Method:
     rule = method.options.Extensions[rules_pb2.rule]
@@ -126,14 +147,14 @@ def _method(
         verb=verb.upper(),
         route=getattr(http, verb) if verb else "",
         has_body=bool(http.body),
-        request_fields=tuple(f.name for f in messages[request].fields),
+        request_fields=fields[request],
         response_body=http.response_body,
         comment=comment,
     )
 
 
 def _messages(file: descriptor_pb2.FileDescriptorProto) -> Iterator[Message]:
-    comments = _comments(file)
+    comments = _comments(file, _MESSAGES)
     for i, message in enumerate(file.message_type):
         maps = {
             f".{file.package}.{message.name}.{n.name}": n.field[1]
@@ -189,7 +210,7 @@ def _first(rules: tuple[Any, ...], name: str) -> Any:
 
 
 def _enums(file: descriptor_pb2.FileDescriptorProto) -> Iterator[Enum]:
-    comments = _comments(file)
+    comments = _comments(file, _ENUMS)
     for i, enum in enumerate(file.enum_type):
         yield Enum(
             name=f"{file.package}.{enum.name}",
