@@ -76,7 +76,6 @@ SLOW = (
     "services/journal/tests/test_tables.py",
     "services/guard/tests/test_risk_flatten.py",
     "services/guard/tests/test_risk_restarts.py",
-    "services/guard/tests/test_reconcile.py",
     "services/guard/tests/test_lease_yield.py",
     "services/gateway/tests/test_account_kinds.py",
     "services/guard/tests/test_broker_ledger.py",

@@ -2,8 +2,11 @@
 
 ``python tests/run.py [--fast] [pytest arguments]``. Everything not marked ``serial`` runs with
 pytest-xdist, in the groups that conftest.py makes; then the ``serial`` tests run one after the
-other. The exit code is 0 only if both phases passed. The last lines repeat the closing line of each
-phase, and give the sum and the time.
+other. The last lines repeat the closing line of each phase, and give the sum and the time.
+
+A machine that stalls for seconds breaks a test now and then. If tests of a few files failed, these
+tests run once more, alone. One that fails again has failed; one that passes is named at the end as
+unstable, which is a fault to be found. The exit code is 0 only if no test failed in this sense.
 """
 
 import os
@@ -11,8 +14,10 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sep_kit.death_signal import dying_with_us
@@ -20,10 +25,13 @@ from sep_kit.death_signal import dying_with_us
 ROOT = Path(__file__).parents[1]
 # More processes than cores: most tests wait for servers, timeouts and intervals.
 _WORKERS_PER_CORE = 2
-_NOTHING_COLLECTED = 5
+_FAILED, _NOTHING_COLLECTED = 1, 5
+# More files than a stall breaks: then something is wrong, and it is wrong at once.
+_MOST_FILES_AGAIN = 3
 _CLOSING = re.compile(r"^=* ?((?:\d+ [a-z]+(?:, )?)+ in .*?|no tests ran.*?) ?=*$")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_ORDER = ("failed", "errors", "passed", "skipped", "deselected", "xfailed", "warnings")
+_ALWAYS = ("failed", "passed")
+_ORDER = ("failed", "errors", "passed", "unstable", "skipped", "xfailed", "warnings")
 
 
 def main() -> int:
@@ -39,33 +47,76 @@ def main() -> int:
         phases = {"fast": (*parallel, "-m", "not serial and not slow", "--fast")}
     else:
         phases = {"parallel": (*parallel, "-m", "not serial"), "serial": ("-m", "serial")}
-    codes, closings = [], {}
+    ended: dict[str, _Phase] = {}
     for name, options in phases.items():
-        code, closings[name] = _pytest(name, *options, *arguments)
-        codes.append(code)
-        if code not in {0, 1, _NOTHING_COLLECTED}:
+        ended[name] = _pytest(name, *options, *arguments)
+        if ended[name].code not in {0, _FAILED, _NOTHING_COLLECTED}:
             break  # interrupted, or wrong arguments: the next phase would do no better
-    width = max(map(len, closings))
+    unstable: list[str] = []
+    if not fast and not _stops_early(arguments) and (names := _to_run_again(ended.values())):
+        ended["again"] = _pytest("again", *names)
+        if ended["again"].code == 0:
+            unstable = names
+    width = max(map(len, ended))
     print()
-    for name, closing in closings.items():
-        print(f"{name:{width}}  {closing}")
-    print(f"{_total(closings.values())} in {_minutes(time.monotonic() - started)}")
-    failed = [code for code in codes if code not in {0, _NOTHING_COLLECTED}]
+    for name, phase in ended.items():
+        print(f"{name:{width}}  {phase.closing}")
+    for name in unstable:
+        print(f"UNSTABLE: failed beside other tests, passed alone: {name}")
+    total = _total((phase.closing for phase in ended.values()), unstable=len(unstable))
+    print(f"{total} in {_minutes(time.monotonic() - started)}")
+    codes = [phase.code for phase in ended.values()]
+    failed = [] if unstable else [code for code in codes if code not in {0, _NOTHING_COLLECTED}]
     return failed[0] if failed else min(codes)
 
 
-def _pytest(name: str, *arguments: str) -> tuple[int, str]:
-    """Run pytest, passing its output on; its exit code and its closing line."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Phase:
+    """How a phase ended; ``failed`` names a test once for each of its failures and errors."""
+
+    code: int
+    closing: str
+    failed: Sequence[str]
+
+
+def _stops_early(arguments: Iterable[str]) -> bool:
+    """Whether the first failures end a phase: what did not run then can't have passed."""
+    return any(re.match(r"--(exitfirst|maxfail|stepwise|sw)|-[a-z]*x", a) for a in arguments)
+
+
+def _to_run_again(phases: Iterable[_Phase]) -> list[str]:
+    """The tests that failed, if they are few and all failures are known by name."""
+    names: dict[str, None] = {}
+    for phase in phases:
+        counted = re.findall(r"(\d+) (?:failed|errors?)\b", phase.closing)
+        if phase.code not in {0, _FAILED, _NOTHING_COLLECTED}:
+            return []
+        if sum(map(int, counted)) != len(phase.failed):
+            return []
+        names |= dict.fromkeys(phase.failed)
+    files = {name.partition("::")[0] for name in names}
+    return list(names) if len(files) <= _MOST_FILES_AGAIN else []
+
+
+def _pytest(name: str, *arguments: str) -> _Phase:
+    """Run pytest, passing its output on."""
     colour = "yes" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else "no"
-    command = dying_with_us(sys.executable, "-m", "pytest", f"--color={colour}", *arguments)
+    options = (f"--color={colour}", "-p", "tests.failed_tests")
+    command = dying_with_us(sys.executable, "-m", "pytest", *options, *arguments)
     print(f"--- {name}: pytest {' '.join(arguments)}", flush=True)
     closing = "ended without a summary"
     # Ctrl-C reaches pytest as well; it ends in its own way, and its summary is passed on.
     before = signal.signal(signal.SIGINT, _ignore)
     try:
-        with subprocess.Popen(
-            command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE
-        ) as process:
+        with (
+            tempfile.NamedTemporaryFile("r") as failed,
+            subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=_environment() | {"FAILED_TESTS": failed.name},
+                stdout=subprocess.PIPE,
+            ) as process,
+        ):
             assert process.stdout is not None
             # In pieces, not lines: pytest's progress dots shall appear at once.
             rest = b""
@@ -77,7 +128,12 @@ def _pytest(name: str, *arguments: str) -> tuple[int, str]:
                     plain = _COLOUR.sub("", line.decode(errors="replace")).strip()
                     if found := _CLOSING.match(plain):
                         closing = found[1]
-        return process.returncode, closing
+            code = process.wait()
+            # pytest-xdist puts the group behind the name of a test.
+            names = [line.rstrip("\n") for line in failed]
+            if "loadgroup" in arguments:
+                names = [n.rpartition("@")[0] if "@" in n else n for n in names]
+        return _Phase(code=code, closing=closing, failed=names)
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -94,7 +150,7 @@ def _ignore(*_: object) -> None:
     """A handler, not SIG_IGN: pytest would inherit that."""
 
 
-def _total(closings: Iterable[str]) -> str:
+def _total(closings: Iterable[str], unstable: int) -> str:
     """The counts of all phases added up: ``0 failed, 2770 passed, 3 skipped``."""
     counts = {"failed": 0, "passed": 0}
     for closing in closings:
@@ -102,7 +158,11 @@ def _total(closings: Iterable[str]) -> str:
             kind = {"error": "errors", "warning": "warnings"}.get(word, word)
             counts[kind] = counts.get(kind, 0) + int(number)
     counts.pop("deselected", None)
-    return ", ".join(f"{counts[kind]} {kind}" for kind in _ORDER if kind in counts)
+    if unstable:
+        counts |= {"failed": 0, "errors": 0, "unstable": unstable}
+    return ", ".join(
+        f"{counts[k]} {k}" for k in _ORDER if k in counts and (counts[k] or k in _ALWAYS)
+    )
 
 
 def _minutes(seconds: float) -> str:
