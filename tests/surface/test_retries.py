@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -109,6 +110,12 @@ class Environment:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def environment(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Environment]:
+    async with running_environment(tmp_path_factory.mktemp("retries")) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def running_environment(folder: Path) -> AsyncIterator[Environment]:
     behaviour = Behaviour()
     server = GrpcServer(servicers(behaviour), CollectorRegistry())
     port = await server.start("127.0.0.1:0")
@@ -116,9 +123,7 @@ async def environment(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
         stack.push_async_callback(server.stop, 0)
         relay = await stack.enter_async_context(Relay(port))
         envoy = await stack.enter_async_context(
-            running_envoy(
-                tmp_path_factory.mktemp("retries"), dict.fromkeys(SERVICES, relay.address)
-            )
+            running_envoy(folder, dict.fromkeys(SERVICES, relay.address))
         )
         http = await stack.enter_async_context(
             httpx.AsyncClient(base_url=envoy.url, trust_env=False, timeout=20)
@@ -221,8 +226,13 @@ async def test_a_cancelled_call_is_cancelled_behind_the_proxy_too(environment: E
         await ended.wait()
 
 
-async def test_a_drain_lets_every_call_in_progress_complete(environment: Environment) -> None:
-    """The last test of this module: the listener is closed afterwards."""
+async def test_a_drain_lets_every_call_in_progress_complete(tmp_path: Path) -> None:
+    # In an environment of its own: the listener is closed afterwards.
+    async with running_environment(tmp_path) as environment:
+        await drained(environment)
+
+
+async def drained(environment: Environment) -> None:
     await until_healthy(environment)
     arrived, proceed = [], asyncio.Event()
 

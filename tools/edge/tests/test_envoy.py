@@ -200,15 +200,12 @@ async def running_envoy(settings: EdgeSettings, folder: Path) -> AsyncIterator[s
         await process.wait()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def edge(
-    free_ports: Callable[[int], list[int]],
-    eventually: Callable[..., Awaitable[None]],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[RunningEdge]:
-    """Envoy in front of gateway, evaluator and guard."""
-    listen, admin, *services = (Address("127.0.0.1", port) for port in free_ports(7))
-    pages = tmp_path_factory.mktemp("pages")
+@contextlib.asynccontextmanager
+async def running_edge(ports: Sequence[int], folder: Path) -> AsyncIterator[RunningEdge]:
+    """Envoy in front of gateway, evaluator and guard, on seven ports."""
+    listen, admin, *services = (Address("127.0.0.1", port) for port in ports)
+    pages = folder / "pages"
+    pages.mkdir()
     write_pages(pages)
     settings = settings_for(listen, services, admin, pages)
     evaluator = Evaluator()  # type: ignore[abstract]
@@ -221,7 +218,7 @@ async def edge(
         await serve(settings.guard.port, partial(add_guard, Guard())),  # type: ignore[abstract]
     ]
     async with (
-        running_envoy(settings, tmp_path_factory.mktemp("envoy")) as url,
+        running_envoy(settings, folder) as url,
         httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as rest,
         grpc.aio.insecure_channel(str(settings.listen)) as channel,
     ):
@@ -245,6 +242,15 @@ async def edge(
     evaluator.go_on.set()
     for server, _ in servers:
         await server.stop(None)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def edge(
+    free_ports: Callable[[int], list[int]], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[RunningEdge]:
+    """The edge that the tests share."""
+    async with running_edge(free_ports(7), tmp_path_factory.mktemp("edge")) as running:
+        yield running
 
 
 def error_of(response: httpx.Response) -> tuple[int, int, str]:
@@ -481,8 +487,15 @@ async def test_headers_that_grpc_does_not_accept_are_removed(edge: RunningEdge) 
     await eventually(accepted)
 
 
-async def test_drain_waits_for_calls_in_progress_and_gives_up_on_streams(edge: RunningEdge) -> None:
-    """No test after this one makes calls: the listeners are closed afterwards."""
+async def test_drain_waits_for_calls_in_progress_and_gives_up_on_streams(
+    free_ports: Callable[[int], list[int]], tmp_path: Path
+) -> None:
+    # Of its own: the listeners are closed afterwards.
+    async with running_edge(free_ports(7), tmp_path) as edge:
+        await drained(edge)
+
+
+async def drained(edge: RunningEdge) -> None:
     assert edge.settings.admin
     edge.evaluator.go_on.clear()
     async with edge.rest.stream("GET", "/api/manifold/stream") as response:
