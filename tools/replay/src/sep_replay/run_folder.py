@@ -82,8 +82,8 @@ def write_run(folder: Path, tape: Tape, settings: ReplaySettings, journal: Journ
 def _added(settings: ReplaySettings) -> dict[str, Any]:
     """What differs from an account in dollars without costs, so that its bytes stay."""
     found: dict[str, Any] = {}
-    if settings.costs != NO_COST_TABLE:
-        found["costs"] = settings.costs.as_json()
+    if settings.account_costs != NO_COST_TABLE:
+        found["costs"] = settings.account_costs.as_json()
     if settings.home != _USUAL_HOME:
         found["home_currency"] = settings.home
     return found
