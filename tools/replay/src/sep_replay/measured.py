@@ -22,8 +22,8 @@ With --env the gates pay the same from the evaluator's next start on:
 
   sep-replay costs --env >>practice.env
 
---json writes the file that --costs FILE of sep-replay and sep-research sweep reads. What is 0 is left
-out.
+--json writes the file that --costs FILE of sep-replay and sep-research sweep reads. What is 0 is
+left out.
 
 exit codes: 0 measured · 1 not possible, or no closed trade · 2 bad arguments
 """
