@@ -12,8 +12,9 @@ from sep_kit.store import keys
 from sep_kit.store.candles import CandleStore
 from sep_kit.store.connection import Valkey, reply
 from sep_testing.clock import FakeClock
+from sep_testing.eventually import eventually
 
-from .harness import M1, PERMISSIVE_PARAMS, settings_of, stored_blob
+from .harness import M1, PERMISSIVE_PARAMS, running, settings_of, stored_blob
 from .test_evaluator_loops import PAIR, START, Environment
 
 PARAMS = StrategyParams.from_mapping(json.loads(PERMISSIVE_PARAMS))
@@ -125,3 +126,15 @@ async def test_a_restart_with_the_same_costs_changes_nothing(env: Environment) -
     env.clock.advance(20)
     assert await env.evaluate() == first
     assert first["watermark"] == START + 60 * 399
+
+
+async def test_the_service_judges_by_the_costs_of_its_settings(env: Environment) -> None:
+    await env.feed(400)
+    totals = []
+    for knobs in ({}, costly(slippage_bps=3)):
+        await env.store.delete(keys.backtest_summary(PAIR))
+        settings = settings_of(env.settings.valkey_url, **knobs)
+        async with running(settings, env.clock):
+            await eventually(lambda: env.store.exists(keys.backtest_summary(PAIR)), within_s=60)
+        totals.append((await summary(env))["pnl_total"])
+    assert totals[1] < totals[0]
