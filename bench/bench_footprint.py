@@ -5,27 +5,18 @@ every process that ``sep-stack up`` starts, once the history is stored and judge
 stands in for the broker's servers, so it is shown and not counted.
 """
 
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from sep_kit.death_signal import dying_with_us
-from sep_testing.ports import reserve_ports
 from sep_testing.processes import Usage, usage_by_part
 
 from bench.runner import Figure, Options
+from bench.started_stack import started_stack
 
 TITLE = "footprint: practice settings, 8 pairs, 90 days of M1"
 
-_ROOT = Path(__file__).parents[1]
-_PORTS = 8
 _PAIRS = 8
 _DAYS, _DAYS_QUICK = 90, 5
 _MEMORY_MB, _MEMORY_WITH_JOURNAL_MB = 450, 520
@@ -38,7 +29,10 @@ def measure(options: Options) -> list[Figure]:
     """All figures of this suite; ``quick`` means 5 days of history and a shorter measurement."""
     days = _DAYS_QUICK if options.quick else _DAYS
     settle_s, measured_s = (10, 20) if options.quick else (60, 120)
-    with tempfile.TemporaryDirectory() as folder, _stack(Path(folder), days) as (process, url):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        started_stack("practice.env", Path(folder), _settings(days)) as (process, url),
+    ):
         _wait_for_history(Path(folder), url)
         time.sleep(settle_s)
         before, started = usage_by_part(process.pid), time.monotonic()
@@ -73,36 +67,16 @@ def figures(
     ]  # fmt: skip
 
 
-@contextmanager
-def _stack(folder: Path, days: int) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    port = reserve_ports(_PORTS)
-    command = ["-m", "sep_local", "up", "--env-file", str(_ROOT / "deploy" / "practice.env")]
-    with (folder / "stack.log").open("wb") as log:
-        process = subprocess.Popen(
-            dying_with_us(sys.executable, *command, "--port-base", str(port)),
-            cwd=folder,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={
-                **os.environ,
-                "OANDA_ENVIRONMENT": "paper",
-                "OANDA_API_TOKEN": "demo-token-not-a-secret",
-                "OANDA_ACCOUNT_ID": "101-001-0000001-001",
-                "SEP_RUN_DIR": str(folder / "run"),
-                "CANDLE_BACKFILL_DAYS": str(days),
-                "EVAL_LONG_RUN_DAYS": str(days),
-                "EVAL_SPAN_DAYS": str(min(days, 30)),
-            },
-        )
-    try:
-        yield process, f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def _settings(days: int) -> dict[str, str]:
+    """What differs from practice: the broker, and how long the history is."""
+    return {
+        "OANDA_ENVIRONMENT": "paper",
+        "OANDA_API_TOKEN": "demo-token-not-a-secret",
+        "OANDA_ACCOUNT_ID": "101-001-0000001-001",
+        "CANDLE_BACKFILL_DAYS": str(days),
+        "EVAL_LONG_RUN_DAYS": str(days),
+        "EVAL_SPAN_DAYS": str(min(days, 30)),
+    }
 
 
 def _wait_for_history(folder: Path, url: str) -> None:

@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -25,15 +24,13 @@ import httpx
 from sep_kit.clock import SystemClock, now_ms
 from sep_kit.death_signal import dying_with_us
 from sep_replay.parity.sources import StackSources
-from sep_testing.ports import reserve_ports
 from sep_testing.processes import process_of_part
 
 from bench.runner import Figure
+from bench.started_stack import started_stack
 
 TITLE = "soak of the journal: every part is killed and frozen in turn"
 
-_ROOT = Path(__file__).parents[1]
-_PORTS = 8
 PARTS = ("gateway", "evaluator", "allocator", "guard", "journal", "paper broker", "valkey", "envoy")
 _FROZEN_S = 10.0
 _START_S, _SETTLE_S = 300.0, 600.0
@@ -100,7 +97,11 @@ class Stack:
 
 def run(seconds: float, report: Callable[[str], None]) -> list[Figure]:
     """Trade for ``seconds`` with a fault each minute; the figures that must be 0 have a goal."""
-    with tempfile.TemporaryDirectory(prefix="sep-soak-") as folder, _demo(Path(folder)) as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="sep-soak-") as folder,
+        started_stack("demo.env", Path(folder)) as (process, url),
+    ):
+        stack = Stack(process, Path(folder), url)
         stack.wait("stack that is ready", stack.ready, _START_S)
         stack.wait("first transaction", lambda: bool(_newest(stack)), _START_S)
         began, caught_up = now_ms(SystemClock()), [0.0]
@@ -231,28 +232,3 @@ def _replayed(stack: Stack, start_ms: int, end_ms: int, folder: Path) -> dict[st
         raise RuntimeError(f"sep-replay parity ended with {done.returncode}: {done.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
-
-
-@contextmanager
-def _demo(folder: Path) -> Iterator[Stack]:
-    port = reserve_ports(_PORTS)
-    command = ["-m", "sep_local", "up", "--env-file", str(_ROOT / "deploy" / "demo.env")]
-    with (folder / "stack.log").open("wb") as log:
-        process = subprocess.Popen(
-            dying_with_us(sys.executable, *command, "--port-base", str(port)),
-            cwd=_ROOT,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "SEP_RUN_DIR": str(folder / "run")},
-            start_new_session=True,
-        )
-    stack = Stack(process, folder, f"http://127.0.0.1:{port}")
-    try:
-        yield stack
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

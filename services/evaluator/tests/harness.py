@@ -93,6 +93,7 @@ def make_replica(
         calendar=SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled),
         exit_minutes=settings.session_exit_minutes,
         long_run_days=settings.eval_long_run_days,
+        costs=settings.costs(),
     )
     limits = settings.gate_limits()
     runs = LongRuns(settings.hotband_pairs, rules, CandleStore(valkey))

@@ -13,7 +13,8 @@ from sep_evaluator.cli.cost_specs import read_costs
 from sep_evaluator.cli.parser import main
 from sep_evaluator.domain.backtest import StrictSpanRun
 from sep_evaluator.domain.backtest_state import REASONS
-from sep_evaluator.domain.costs import Costs, CostTable, rollovers
+from sep_evaluator.domain.cost_records import rollovers
+from sep_evaluator.domain.costs import Costs, CostTable
 from sep_evaluator.domain.measured_costs import PaidTrade, measured_costs
 from sep_fx.bars import Bars
 from sep_fx.instants import format_seconds, parse_rfc3339

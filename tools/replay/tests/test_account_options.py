@@ -2,17 +2,25 @@
 
 import csv
 import json
+from collections.abc import Iterator
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
 import pytest
+from sep_evaluator.cli.cost_specs import read_costs
 from sep_evaluator.domain.costs import Costs, CostTable
+from sep_evaluator.settings import EvaluatorSettings
 from sep_fx.granularity import Granularity
 from sep_fx.instants import parse_rfc3339
+from sep_kit.settings.loading import load_settings
+from sep_local.env_file import read_env_file
 from sep_paper_broker.account.transactions import DailyFinancing
 from sep_paper_broker.market.instruments import EVERY_LISTING, LISTINGS
 from sep_paper_broker.orders.fill_records import OrderFill
@@ -198,13 +206,16 @@ def test_all_majors_crosses_and_metals_are_played() -> None:
     assert len(entered) == 3
 
 
+LIVE_TRADE = {
+    "instrument": "EUR_USD", "units": "1000", "open_price": "1.2", "close_price": "1.201",
+    "open_time": 1.7e12, "close_time": 1.7e12 + 60_000, "own": True,
+    "parts": {"signal": "0.60", "half_spread": "-0.08", "delay": "-0.01", "slippage": "-0.01",
+              "financing": "0"},
+}  # fmt: skip
+
+
 def test_live_costs_come_from_the_journal_s_own_closed_trades() -> None:
-    parts = {"signal": "0.60", "half_spread": "-0.08", "delay": "-0.01", "slippage": "-0.01",
-             "financing": "0"}  # fmt: skip
-    trade = {
-        "instrument": "EUR_USD", "units": "1000", "open_price": "1.2", "close_price": "1.201",
-        "open_time": 1.7e12, "close_time": 1.7e12 + 60_000, "own": True, "parts": parts,
-    }  # fmt: skip
+    trade = LIVE_TRADE
     others = [{**trade, "own": False}, {**trade, "close_time": None}, {**trade, "open_price": ""}]
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -216,6 +227,83 @@ def test_live_costs_come_from_the_journal_s_own_closed_trades() -> None:
     found._http = httpx.Client(base_url="http://stack", transport=httpx.MockTransport(answer))
     # One spread is 0.08; two fills lost 0.02: an eighth of a spread each.
     assert found.costs().of("EUR_USD").slippage_spreads == pytest.approx(0.125)
+
+
+@pytest.fixture
+def stack() -> Iterator[str]:
+    """A stack that evaluates EUR_USD, and traded it, and GBP_USD until some day."""
+    trades = [{**LIVE_TRADE, "instrument": i} for i in ("EUR_USD", "GBP_USD") for _ in range(10)]
+    answers = {
+        "/api/journal/trades": {"trades": trades, "next_page_token": ""},
+        "/api/pairs": {"pairs": [{"instrument": "EUR_USD"}]},
+    }
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(answers[urlsplit(self.path).path]).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """No log on the test's output."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_measured_costs_are_a_line_of_an_env_file_that_the_evaluator_takes(
+    stack: str, tmp_path: Path, capsys: Any
+) -> None:
+    assert main(["costs", "--url", stack, "--env"]) == 0
+    (tmp_path / "measured.env").write_text(capsys.readouterr().out)
+    environ = read_env_file(tmp_path / "measured.env")
+    found = load_settings(EvaluatorSettings, {**environ, "HOTBAND_PAIRS": "EUR_USD"}).costs()
+    eighth = Costs(slippage_spreads=0.125)
+    # GBP_USD is not evaluated any more: the evaluator would refuse its costs.
+    assert found == CostTable(default=eighth, by_instrument={"EUR_USD": eighth})
+
+
+def test_measured_costs_are_a_file_for_costs_and_a_table(
+    stack: str, tmp_path: Path, capsys: Any
+) -> None:
+    assert main(["costs", "--url", stack, "--json"]) == 0
+    (tmp_path / "costs.json").write_text(capsys.readouterr().out)
+    assert read_costs(str(tmp_path / "costs.json")).of("GBP_USD").slippage_spreads == 0.125
+    assert main(["costs", "--url", stack]) == 0
+    shown = capsys.readouterr().out
+    assert "GBP_USD" in shown
+    assert "0.1250" in shown
+    assert main(["costs", "--url", "http://127.0.0.1:9"]) == 1
+    assert "the stack does not answer" in capsys.readouterr().err
+
+
+def test_without_costs_given_a_replay_plays_those_of_the_evaluator(candles: Path) -> None:
+    table = {"EUR_USD": {"slippage_spreads": 1.0}}
+    (candles / "costs.json").write_text(json.dumps(table))
+    knob = ("--set", f"EVAL_COSTS_JSON={json.dumps(table)}", "--set", "HOTBAND_PAIRS=EUR_USD")
+    given = ("--set", "HOTBAND_PAIRS=EUR_USD", "--costs", str(candles / "costs.json"))
+    for name, options in (("knob", knob), ("given", given), ("plain", given[:2])):
+        assert main([str(candles), *OPEN, *options, "--out", str(candles / name)]) == 0
+    for file in ("events.json", "nav.csv", "trades.csv"):
+        knobs, costs, plain = (
+            (candles / n / file).read_bytes() for n in ("knob", "given", "plain")
+        )
+        assert knobs == costs != plain
+
+
+def test_gates_pay_costs_of_the_settings_where_the_account_has_its_own() -> None:
+    """As in the comparison with a day that was traded, whose fills had their real costs."""
+    tape = path_tape(1.1 + 5e-5 * ((np.arange(300) + 1) // 2))
+    run = played(tape, {**WIDE, "EVAL_COSTS_JSON": '{"default": {"slippage_bps": 1}}'})
+    free = played(tape, WIDE)
+    gates = [r.evaluation.run("EUR_USD").equity[-1] for r in (run, free)]
+    assert gates[0] < gates[1]
+    quote = run.account._account.book.quotes["EUR_USD"]
+    assert run.account._slippage(quote) == 0
 
 
 @pytest.mark.parametrize(

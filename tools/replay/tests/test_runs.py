@@ -16,7 +16,7 @@ from sep_replay.tape import Tape, load_tape
 from .test_replay import ALWAYS, rising, write
 
 OPEN = (*ALWAYS, "--open-gates")
-FILES = ("manifest.json", "events.json", "nav.csv", "trades.csv")
+FILES = ("manifest.json", "events.json", "decisions.jsonl", "nav.csv", "trades.csv")
 
 
 @pytest.fixture

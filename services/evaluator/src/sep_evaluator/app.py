@@ -43,6 +43,7 @@ def build(settings: EvaluatorSettings, context: Context) -> Parts:
         calendar=SessionCalendar(settings.market_calendar, gating=settings.session_trading_enabled),
         exit_minutes=settings.session_exit_minutes,
         long_run_days=settings.eval_long_run_days,
+        costs=settings.costs(),
     )
     store = ValkeyEvaluatorStore(
         valkey, lease, limits.floors, signal_ttl_s=settings.eval_signal_ttl_sec

@@ -1,20 +1,30 @@
 """Settings of the evaluator: cadence, backtest spans, gate floors and hysteresis."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field, Json
+from pydantic import AfterValidator, Field, Json
 from sep_fx.freshness import bar_age_limit
+from sep_fx.instrument import is_instrument_name
 from sep_kit.service import StackSettings
 from sep_kit.settings.fields import Finite, InstrumentName, Seconds
 from sep_kit.settings.relations import Relation
 from sep_kit.settings.shared.thresholds import ThresholdKnobs
 
+from sep_evaluator.domain.costs import DEFAULT, CostTable
 from sep_evaluator.domain.evaluation import GateLimits
 from sep_evaluator.domain.floors import BaseFloors
 
 _DAY_S = 86_400
 FIRST_WINDOW = 69
 """The kernel's, which this module does not import: all parts load the settings of all services."""
+
+
+def _check_costs(costs: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    for name in costs:
+        if name != DEFAULT and not is_instrument_name(name):
+            raise ValueError(f"{name!r} is neither an instrument name like EUR_USD nor {DEFAULT}")
+    CostTable.from_json(costs)
+    return costs
 
 
 class EvaluatorSettings(ThresholdKnobs, StackSettings):
@@ -48,6 +58,11 @@ class EvaluatorSettings(ThresholdKnobs, StackSettings):
             sentence="a buffer of an instrument that is not evaluated has no effect; correct it",
         ),
         Relation(
+            names=("eval_costs_json", "hotband_pairs"),
+            holds=lambda costs, pairs: set(costs) <= {DEFAULT, *pairs},
+            sentence="costs of an instrument that is not evaluated have no effect; correct them",
+        ),
+        Relation(
             names=("candle_backfill_days", "eval_long_run_days"),
             holds=lambda backfill, long_run: backfill >= long_run,
             sentence="the long run needs all of its days as candles; fetch more days",
@@ -79,6 +94,15 @@ class EvaluatorSettings(ThresholdKnobs, StackSettings):
     """Buffer around the floors, clamped to [0, 0.30]."""
     hysteresis_pair_json: Json[dict[InstrumentName, Finite]] = Field(default_factory=dict)
     """Buffers by instrument, such as `{"EUR_USD": 0.2}`."""
+
+    eval_costs_json: Annotated[Json[dict[str, dict[str, float]]], AfterValidator(_check_costs)] = (
+        Field(default_factory=dict)
+    )
+    """What gates pay beside the spread, such as `{"default": {"slippage_bps": 0.2}}`."""
+
+    def costs(self) -> CostTable:
+        """What the backtests of the gates pay beside the spread of the candles."""
+        return CostTable.from_json(self.eval_costs_json)
 
     def gate_limits(self) -> GateLimits:
         """The limits that evaluations are checked against."""

@@ -32,6 +32,10 @@ Several settings are played in one pass, each into a folder of its own:
 What was traded is compared with the replay of its day by
 
   sep-replay parity --day 2026-03-02
+
+What live trades paid beside the spread is measured by
+
+  sep-replay costs
 """
 
 
@@ -44,6 +48,10 @@ def main(argv: list[str] | None = None) -> int:
         from sep_replay.parity.command import parity_main
 
         return parity_main(given[1:])
+    if given[:1] == ["costs"]:
+        from sep_replay.measured import costs_main
+
+        return costs_main(given[1:])
     args = _parser().parse_args(given)
 
     def played() -> int:
@@ -111,7 +119,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--costs", metavar="SPEC",
         help="beside the spread: journal (as live trades had them), a JSON file by instrument, or "
-        "slippage_bps=0.2,slippage_spreads=0.1,financing_bps=0.5,delay_sec=60 (default: none)",
+        "slippage_bps=0.2,slippage_spreads=0.1,financing_bps=0.5,delay_sec=60 (default: those of "
+        "EVAL_COSTS_JSON)",
     )  # fmt: skip
     parser.add_argument(
         "--url", default=os.environ.get("SEP_URL", "http://127.0.0.1:8000"),

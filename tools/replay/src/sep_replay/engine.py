@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from sep_allocator.settings import AllocatorSettings
-from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable, rollovers
+from sep_evaluator.domain.cost_records import rollovers
+from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable
 from sep_evaluator.domain.evaluation import Evaluation
 from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.settings import EvaluatorSettings
@@ -39,7 +40,8 @@ class ReplaySettings:
 
     ``params`` are the promoted parameters by instrument; ``open_gates`` opens every gate;
     ``conditions`` is how the broker treats each order; ``home`` the account's currency; ``costs``
-    are paid by the gates' backtests and by the account, beside the spread of the candles.
+    are paid by the gates' backtests and by the account, beside the spread of the candles. Without
+    them the gates pay what the evaluator's settings have, and the account nothing.
     """
 
     evaluator: EvaluatorSettings
@@ -50,7 +52,17 @@ class ReplaySettings:
     open_gates: bool = False
     conditions: OrderConditions = NORMAL
     home: str = "USD"
-    costs: CostTable = NO_COST_TABLE
+    costs: CostTable | None = None
+
+    @property
+    def gate_costs(self) -> CostTable:
+        """What the gates' backtests pay."""
+        return self.evaluator.costs() if self.costs is None else self.costs
+
+    @property
+    def account_costs(self) -> CostTable:
+        """What the account pays."""
+        return self.costs or NO_COST_TABLE
 
 
 class Replay:
@@ -70,28 +82,28 @@ class Replay:
         self._tape = tape
         self._settings = settings
         self.journal = Journal()
-        evaluator = settings.evaluator
+        evaluator, costs = settings.evaluator, settings.account_costs
         self.calendar = SessionCalendar(
             evaluator.market_calendar, gating=evaluator.session_trading_enabled
         )
         opened = min((int(b.time[0]) for b in tape.bars.values() if len(b)), default=0)
         rules = {i: EVERY_LISTING[i].instrument for i in sorted(tape.bars)}
         self.account = PaperAccount(
-            rules, settings.balance, opened, settings.conditions, settings.home, settings.costs
+            rules, settings.balance, opened, settings.conditions, settings.home, costs
         )
         self.evaluation = EvaluationStage(
             tape, evaluator, self.calendar, self.journal, settings.params,
-            open_gates=settings.open_gates, costs=settings.costs,
+            open_gates=settings.open_gates, costs=settings.gate_costs,
         )  # fmt: skip
         self.allocation = AllocationStage(
             self.evaluation, settings.allocator, self.calendar, self.journal
         )
         self.trading = TradingStage(
             self.account, self.evaluation, self.allocation, settings.guard, self.calendar,
-            self.journal, AccountCosts(settings.costs),
+            self.journal, AccountCosts(costs),
         )  # fmt: skip
         self._traded = frozenset(tape.instruments)
-        self._nights = [int(at) for at in rollovers()] if _has_financing(settings.costs) else []
+        self._nights = [int(at) for at in rollovers()] if _has_financing(costs) else []
         self._night = bisect_right(self._nights, opened)
         self._cadences = Cadences(
             evaluation=Cadence(evaluator.eval_interval_sec),

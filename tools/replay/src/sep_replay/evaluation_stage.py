@@ -6,11 +6,11 @@ from sep_evaluator.adapters.gates_blob import blob_of
 from sep_evaluator.adapters.signal_records import signal_record
 from sep_evaluator.application.buffers import Buffers
 from sep_evaluator.domain.backtest import StrictSpanRun
-from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable
+from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable, judged_by
 from sep_evaluator.domain.evaluation import EvaluatedRun, Evaluation, Observation, evaluate
 from sep_evaluator.domain.floors import FloorsInForce
 from sep_evaluator.domain.gates import GateState
-from sep_evaluator.domain.params import StrategyParams, digest_of
+from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.domain.signals import newest_signals
 from sep_evaluator.settings import EvaluatorSettings
 from sep_fx.bars import Bars
@@ -105,7 +105,7 @@ class EvaluationStage:
 
     def _new_run(self, instrument: str) -> StrictSpanRun:
         return StrictSpanRun(
-            self._params.get(instrument, StrategyParams()),
+            self._params_of(instrument),
             self.granularity.seconds,
             instrument,
             self._hours[instrument],
@@ -113,6 +113,9 @@ class EvaluationStage:
             long_run_days=self._settings.eval_long_run_days,
             costs=self._costs.of(instrument),
         )
+
+    def _params_of(self, instrument: str) -> StrategyParams:
+        return self._params.get(instrument, StrategyParams())
 
     def _evaluate(self, instrument: str, now: int) -> None:
         run, floors = self._runs[instrument], self._floors[instrument]
@@ -122,7 +125,7 @@ class EvaluationStage:
             run.watermark,
             self._integrity_of(instrument, run),
             self._hours[instrument].at(now),
-            digest_of(self._params.get(instrument, StrategyParams())),
+            judged_by(self._params_of(instrument), self._costs.of(instrument)),
         )
         buffer = self._buffers.of_instrument(instrument)
         in_force = floors.at(now * 1000, observation.params, buffer)

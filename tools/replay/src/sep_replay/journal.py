@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from sep_fx.instants import format_seconds
+from sep_guard.adapters.decision_records import DecisionRecord
 
 
 class Topic(StrEnum):
@@ -42,9 +43,13 @@ class Event:
 
 @dataclass(slots=True)
 class Journal:
-    """The events of a replay, in their order."""
+    """The events of a replay, in their order.
+
+    ``records`` holds each decision as the guard stores it, with every input that it was made from.
+    """
 
     events: list[Event] = field(default_factory=list)
+    records: list[DecisionRecord] = field(default_factory=list)
 
     def add(self, time: int, topic: Topic, subject: str, **data: Any) -> None:
         """Append an event."""

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from sep_allocator.settings import AllocatorSettings
 from sep_evaluator.cli.cost_specs import read_costs
-from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable
+from sep_evaluator.domain.costs import CostTable
 from sep_evaluator.settings import EvaluatorSettings
 from sep_guard.settings import GuardSettings
 from sep_kit.logging import LogFormat, configure_logging
@@ -99,7 +99,7 @@ def _variants(args: argparse.Namespace) -> list[Variant]:
 
 
 def _settings(
-    args: argparse.Namespace, variant: Variant, tape: Tape, costs: CostTable
+    args: argparse.Namespace, variant: Variant, tape: Tape, costs: CostTable | None
 ) -> ReplaySettings:
     environ: Mapping[str, str] = {
         "CANDLE_GRANULARITY": tape.granularity.value, **os.environ, **variant.knobs,
@@ -109,21 +109,22 @@ def _settings(
             f"CANDLE_GRANULARITY is {environ['CANDLE_GRANULARITY']}, but the candles are "
             f"{tape.granularity.value}"
         )
+    evaluator = load_settings(EvaluatorSettings, environ)
     return ReplaySettings(
-        load_settings(EvaluatorSettings, environ),
+        evaluator,
         load_settings(AllocatorSettings, environ),
         load_settings(GuardSettings, environ),
         args.balance,
         params=read_winners(args.params) if args.params else {},
         open_gates=args.open_gates,
         home=args.home,
-        costs=costs,
+        costs=evaluator.costs() if costs is None else costs,
     )
 
 
-def _costs(args: argparse.Namespace) -> CostTable:
+def _costs(args: argparse.Namespace) -> CostTable | None:
     if args.costs is None:
-        return NO_COST_TABLE
+        return None
     if args.costs != _JOURNAL:
         return read_costs(args.costs)
     from sep_replay.parity.sources import StackSources

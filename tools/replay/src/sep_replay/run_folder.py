@@ -1,7 +1,8 @@
 """The folder that ``--out`` writes: what was played, and what came of it.
 
 ``manifest.json`` has the digests of the candles, the settings and parameters; ``events.json`` every
-event; ``nav.csv`` the account at the end of each day; ``trades.csv`` each closed part of a trade.
+event; ``decisions.jsonl`` each decision as the guard records it, for ``sep-guard explain``;
+``nav.csv`` the account at the end of each day; ``trades.csv`` each closed part of a trade.
 The same candles and settings give the same bytes.
 """
 
@@ -27,6 +28,7 @@ from sep_replay.sources import digests
 from sep_replay.tape import Tape
 
 MANIFEST, EVENTS, NAV, TRADES = "manifest.json", "events.json", "nav.csv", "trades.csv"
+DECISIONS = "decisions.jsonl"
 _USUAL_HOME = "USD"
 _NAV_COLUMNS = ("day", "nav", "balance")
 _TRADE_COLUMNS = (
@@ -59,6 +61,8 @@ def write_run(folder: Path, tape: Tape, settings: ReplaySettings, journal: Journ
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_events(folder / EVENTS, journal)
+    with (folder / DECISIONS).open("w", encoding="utf-8") as out:
+        out.writelines(record.model_dump_json() + "\n" for record in journal.records)
     nav = [
         (e.subject, f"{e.data['nav']:f}", f"{e.data['balance']:f}") for e in journal.of(Topic.NAV)
     ]
@@ -82,8 +86,8 @@ def write_run(folder: Path, tape: Tape, settings: ReplaySettings, journal: Journ
 def _added(settings: ReplaySettings) -> dict[str, Any]:
     """What differs from an account in dollars without costs, so that its bytes stay."""
     found: dict[str, Any] = {}
-    if settings.costs != NO_COST_TABLE:
-        found["costs"] = settings.costs.as_json()
+    if settings.account_costs != NO_COST_TABLE:
+        found["costs"] = settings.account_costs.as_json()
     if settings.home != _USUAL_HOME:
         found["home_currency"] = settings.home
     return found

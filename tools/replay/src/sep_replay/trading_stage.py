@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sep_fx.sessions import SessionCalendar
+from sep_guard.adapters.decision_records import DecisionRecord
 from sep_guard.adapters.input_records import signal_of, weights_of
 from sep_guard.domain.actions import Action, Kind
 from sep_guard.domain.cycle import plan_cycle
@@ -88,6 +89,8 @@ class TradingStage:
                 market=view.markets[action.instrument], account=view.account,
                 budget=plan.budget,
             )  # fmt: skip
+            record = DecisionRecord.of(decision_id, action, view, self._limits)
+            self._journal.records.append(record)
             self.risk.record(action, now)
             if action.order and not (action.kind is Kind.ENTRY and self.risk.tripped):
                 intent = intent_of_action(action, decision_id, view)

@@ -13,6 +13,7 @@ from sep_evaluator.domain.backtest import price_columns
 from sep_evaluator.domain.backtest_loop import advance, fill_direction
 from sep_evaluator.domain.backtest_skips import NO_BARS, NO_MARKS, Marks, fill_marks
 from sep_evaluator.domain.backtest_state import TRADE_DTYPE, Prices, Record, new_book, rules_of
+from sep_evaluator.domain.cost_records import record_of, rollovers_of
 from sep_evaluator.domain.costs import NO_COSTS, Costs
 from sep_evaluator.domain.kernel import figure_rows
 from sep_evaluator.domain.kernel_loops import COHERENCE
@@ -52,7 +53,7 @@ class TapeBacktest:
     def __init__(
         self, instrument: str, bars: Bars, market: Market, costs: Costs = NO_COSTS
     ) -> None:
-        self._cost, self._rollovers = costs.record()[0], costs.rollovers()
+        self._cost, self._rollovers = record_of(costs)[0], rollovers_of(costs)
         self.time: Ints = np.ascontiguousarray(bars.time)
         self._prices: Prices = price_columns(bars)
         self._mid = bars.mid

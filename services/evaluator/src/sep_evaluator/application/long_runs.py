@@ -12,7 +12,8 @@ from sep_kit.logging import get_logger
 from sep_kit.store.candles import BARS_PER_CHUNK, Head
 
 from sep_evaluator.domain.backtest import StrictSpanRun
-from sep_evaluator.domain.params import StrategyParams, digest_of
+from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable, judged_by
+from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.ports import CandleSource
 
 _log = get_logger("LongRuns")
@@ -25,12 +26,16 @@ _LARGE = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRules:
-    """What all runs share: bar length, sessions, exit before a close, length of the history."""
+    """What all runs share: bar length, sessions, exit before a close, length of the history.
+
+    ``costs`` are paid beside the spread of the candles.
+    """
 
     granularity: Granularity
     calendar: SessionCalendar
     exit_minutes: float
     long_run_days: int
+    costs: CostTable = NO_COST_TABLE
 
 
 class LongRuns:
@@ -65,13 +70,13 @@ class LongRuns:
         return (*((fault,) if fault else ()), *self._runs[instrument].integrity())
 
     def params_digest(self, instrument: str) -> str | None:
-        """Digest of the parameters of an instrument's run; None while the stored ones are invalid.
+        """Digest of the parameters and costs of a run; None while the stored ones are invalid.
 
         The run then goes on with the last valid ones, so that signals still end positions.
         """
         if instrument in self._bad_params:
             return None
-        return digest_of(self._params[instrument])
+        return judged_by(self._params[instrument], self.rules.costs.of(instrument))
 
     def adopt_params(self, found: Mapping[str, StrategyParams | CorruptRecordError]) -> None:
         """Set parameters by instrument; a change empties the run, to be rebuilt from the store.
@@ -172,6 +177,7 @@ class LongRuns:
             rules.calendar,
             rules.exit_minutes,
             long_run_days=rules.long_run_days,
+            costs=rules.costs.of(instrument),
         )
 
     def _note_fault(self, instrument: str, fault: str) -> None:

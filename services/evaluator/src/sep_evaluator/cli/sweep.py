@@ -26,6 +26,7 @@ from sep_evaluator.domain.backtest_state import (
     Record,
     rules_of,
 )
+from sep_evaluator.domain.cost_records import record_of, rollovers_of
 from sep_evaluator.domain.costs import NO_COST_TABLE, Costs, CostTable
 from sep_evaluator.domain.kernel import figure_rows
 from sep_evaluator.domain.kernel_tables import Floats, Ints
@@ -170,8 +171,8 @@ def _run(shared: "Future[_Series]", rules: Record, market: Market) -> Record:
         books,
         np.empty(0, TRADE_DTYPE),
         np.empty(0),
-        series.costs.record()[0],
-        series.costs.rollovers(),
+        record_of(series.costs)[0],
+        rollovers_of(series.costs),
     )
     return books
 

@@ -20,6 +20,7 @@ from sep_evaluator.domain.backtest_state import (
     new_book,
     rules_of,
 )
+from sep_evaluator.domain.cost_records import record_of, rollovers_of
 from sep_evaluator.domain.costs import NO_COSTS, Costs
 from sep_evaluator.domain.drawdown import DrawdownTree
 from sep_evaluator.domain.kernel import KernelStream, WindowMetrics, momentum
@@ -83,7 +84,7 @@ class StrictSpanRun:
         self._exit_s = exit_minutes * 60
         self._long_run_s = None if long_run_days is None else long_run_days * DAY
         self._rule = rules_of(params)[0]
-        self._cost, self._rollovers = costs.record()[0], costs.rollovers()
+        self._cost, self._rollovers = record_of(costs)[0], rollovers_of(costs)
         self._columns = BarColumns()
         self._kernel = KernelStream()
         self._times_checked = 0

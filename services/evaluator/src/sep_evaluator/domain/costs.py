@@ -3,30 +3,19 @@
 All are 0 unless given, and then the figures are those of the candles alone, to the byte.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import UTC, datetime, time, timedelta
-from functools import cache
 from numbers import Real
 from typing import Any, Self
 
-import numpy as np
-from sep_fx.sessions import NEW_YORK
+from sep_evaluator.domain.params import StrategyParams, digest_of
 
-from sep_evaluator.domain.backtest_state import Record
-from sep_evaluator.domain.kernel_tables import Ints
-
-_DEFAULT = "default"
+DEFAULT = "default"
 _MOST = {"slippage_bps": 1e3, "slippage_spreads": 1e3, "financing_long_bps": 1e3,
          "financing_short_bps": 1e3, "delay_sec": 1e6}  # fmt: skip
 _BOTH_SIDES = "financing_bps"
-_ROLLOVER = time(17)
-_FIRST_YEAR, _LAST_YEAR = 1990, 2060
-
-COSTS_DTYPE = np.dtype(
-    [("slippage", np.float64), ("slippage_spreads", np.float64), ("financing_long", np.float64),
-     ("financing_short", np.float64), ("delay", np.int64)]
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,16 +93,6 @@ class Costs:
             financing_short_bps=charged(self.financing_short_bps),
         )
 
-    def record(self) -> Record:
-        """As the backtest's loop reads it: fractions and seconds, one record."""
-        row = (self.slippage_bps * 1e-4, self.slippage_spreads, self.financing_long_bps * 1e-4,
-               self.financing_short_bps * 1e-4, self.delay_sec)  # fmt: skip
-        return np.array([row], COSTS_DTYPE)
-
-    def rollovers(self) -> Ints:
-        """The instants of financing in seconds, ascending; none without financing."""
-        return rollovers() if self.has_financing else np.empty(0, np.int64)
-
 
 NO_COSTS = Costs()
 
@@ -132,7 +111,7 @@ class CostTable:
     def as_json(self) -> dict[str, Any]:
         """As ``from_json`` reads it."""
         named = {i: asdict(c) for i, c in sorted(self.by_instrument.items())}
-        return {_DEFAULT: asdict(self.default), **named}
+        return {DEFAULT: asdict(self.default), **named}
 
     @classmethod
     def from_json(cls, found: object) -> "CostTable":
@@ -151,18 +130,20 @@ class CostTable:
                 table[name] = Costs.from_mapping(values)
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
-        return cls(default=table.pop(_DEFAULT, NO_COSTS), by_instrument=table)
+        return cls(default=table.pop(DEFAULT, NO_COSTS), by_instrument=table)
 
 
 NO_COST_TABLE = CostTable()
 
 
-@cache
-def rollovers() -> Ints:
-    """Every 17:00 New York from 1990 to 2060, in seconds."""
-    day = datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC).date()
-    found = []
-    while day.year < _LAST_YEAR:
-        found.append(int(datetime.combine(day, _ROLLOVER, NEW_YORK).timestamp()))
-        day += timedelta(days=1)
-    return np.array(found, np.int64)
+def judged_by(params: StrategyParams, costs: Costs) -> str:
+    """Sixteen hexadecimal digits that identify what a gate is judged by.
+
+    Those of the parameters without costs. Other costs make other figures, which must not be held
+    against floors of these: they start a history of their own, as other parameters do.
+    """
+    digest = digest_of(params)
+    if costs == NO_COSTS:
+        return digest
+    text = json.dumps([digest, asdict(costs)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sep_evaluator.domain.costs import Costs, CostTable, rollovers
+from sep_evaluator.domain.cost_records import rollovers
+from sep_evaluator.domain.costs import Costs, CostTable
 
 _LEAST_TRADES = 10
 _MOST_BPS = 1000.0

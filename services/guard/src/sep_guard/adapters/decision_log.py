@@ -1,6 +1,7 @@
 """Reads ``guard:decisions``."""
 
 import json
+from pathlib import Path
 
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
@@ -35,7 +36,7 @@ async def find_records(store: Valkey, decision_id: str) -> list[LogRecord]:
         StoreUnavailableError: Valkey does not answer.
     """
     found: list[LogRecord] = []
-    wanted, newest = f'"id":{json.dumps(decision_id)}'.encode(), "+"
+    wanted, newest = _marked(decision_id), "+"
     while True:
         page = await reply(store.xrevrange(keys.GUARD_DECISIONS, newest, "-", count=_PAGE))
         for _, fields in page:
@@ -45,6 +46,22 @@ async def find_records(store: Valkey, decision_id: str) -> list[LogRecord]:
         if len(page) < _PAGE or isinstance(next(iter(found), None), DecisionRecord):
             return found
         newest = f"({page[-1][0].decode()}"
+
+
+def records_of_file(path: Path, decision_id: str) -> list[LogRecord]:
+    """The records of a decision in a file that has one a line, as a replay writes it.
+
+    Raises:
+        CorruptRecordError: one of them can't be read.
+        OSError: the file can't be read.
+    """
+    wanted = _marked(decision_id)
+    with path.open("rb") as lines:
+        return [parse_record(line) for line in lines if wanted in line]
+
+
+def _marked(decision_id: str) -> bytes:
+    return f'"id":{json.dumps(decision_id)}'.encode()
 
 
 def parse_record(raw: bytes) -> LogRecord:

@@ -4,12 +4,14 @@ import argparse
 import asyncio
 import os
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from sep_kit.errors import SepError
+from sep_kit.store import keys
 from sep_kit.store.connection import open_valkey
 
-from sep_guard.adapters.decision_log import find_records
+from sep_guard.adapters.decision_log import find_records, records_of_file
 from sep_guard.adapters.decision_records import LogRecord
 from sep_guard.cli.explanation import explain
 
@@ -19,10 +21,11 @@ _INTERRUPTED = 130  # the exit code of a shell after Ctrl-C
 _EPILOG = """\
 The id stands in guard:decisions, and in the response of POST /api/trade/reconcile beside
 every entry, reduction and refusal; a hold has none. The decision is made again from its record,
-by the same functions that made it.
+by the same functions that made it. Decisions of a replay, with their ids, are in decisions.jsonl of
+the folder that its --out wrote: give that file as --records.
 
 exit codes: 0 found, and the same when made again · 1 not found · 3 different when made again ·
-4 Valkey does not answer, or the record can't be read
+4 Valkey does not answer, or the record or the file can't be read
 """
 
 
@@ -42,16 +45,23 @@ def main(argv: list[str] | None = None) -> int:
         default=os.environ.get("VALKEY_URL", "redis://127.0.0.1:16379/0"),
         help="VALKEY_URL when not given",
     )
+    explain_parser.add_argument(
+        "--records", type=Path, metavar="FILE", help="file of records, instead of Valkey's"
+    )
     args = parser.parse_args(argv)
+    source = keys.GUARD_DECISIONS if args.records is None else args.records
     try:
-        records = asyncio.run(_find(args.valkey_url, args.decision_id))
-    except (SepError, ValueError) as error:
+        if args.records is None:
+            records = asyncio.run(_find(args.valkey_url, args.decision_id))
+        else:
+            records = records_of_file(args.records, args.decision_id)
+    except (OSError, SepError, ValueError) as error:
         print(f"sep-guard: {error}", file=sys.stderr)
         return _UNREADABLE
     except KeyboardInterrupt:
         return _INTERRUPTED
     if not records:
-        print(f"sep-guard: {args.decision_id} is not in guard:decisions", file=sys.stderr)
+        print(f"sep-guard: {args.decision_id} is not in {source}", file=sys.stderr)
         return _NOT_FOUND
     console = Console()
     if not console.is_terminal:

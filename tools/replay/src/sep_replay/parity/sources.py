@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -101,15 +101,24 @@ class StackSources:
                 decisions=self._with_records(listed),
             )
 
-    def costs(self) -> CostTable:
+    def costs(self, *, evaluated: bool = False) -> CostTable:
         """The costs that the closed trades of this stack had.
+
+        Args:
+            evaluated: leave out instruments that the evaluator does not judge any more; all
+                trades count for the mean.
 
         Raises:
             ValueError: the stack does not answer or refuses, or has no such trade.
         """
         with self._http:
             found = self._pages("/api/journal/trades", "trades", 0, _ALWAYS_MS)
-            return measured_costs(_paid(trade) for trade in found if _is_measurable(trade))
+            table = measured_costs(_paid(trade) for trade in found if _is_measurable(trade))
+            if not evaluated:
+                return table
+            judged = {pair["instrument"] for pair in self._get("/api/pairs")["pairs"]}
+            named = {i: c for i, c in table.by_instrument.items() if i in judged}
+            return replace(table, by_instrument=named)
 
     def _balance(self, at_ms: int) -> Decimal:
         page = self._get("/api/journal/transactions", to=str(at_ms), page_size=_PAGE)
