@@ -4,7 +4,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -141,12 +141,12 @@ def hanging(stack: Stack, name: str) -> Iterator[None]:
 
 
 def process_of(stack: Stack, program: str) -> int:
-    """The process of the stack that runs a program; 0 while there is none."""
+    """The process of the stack that runs a program."""
     for pid in stack.processes():
         with suppress(OSError):  # It ended meanwhile.
             if program in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode():
                 return pid
-    return 0
+    raise LookupError(f"no process of the stack runs {program}")
 
 
 def test_a_stack_that_is_gone_is_unknown_and_found_again(open_tab: Open, stack: Stack) -> None:
@@ -234,18 +234,20 @@ def test_a_tab_finds_each_part_again_after_its_restart(visit: Screen, secure: St
     visit.use_key((secure.run_dir / "keys" / "write").read_text().strip())
     serves(visit)
     for names in RESTARTED:
-        before = {name: running(secure, name) for name in names}
+        before = processes_of(secure, names)
+        assert len(before) == len(names)
         streams = visit.reads("/api/events")
         for pid in before.values():
             os.kill(pid, signal.SIGKILL)
         wait_in(visit, partial(restarted, secure, before))
-        wait_in(visit, partial(read_again, visit, visit.reads("/api/status")))
-        serves(visit)
+        assert visit.reads_more("/api/status", visit.reads("/api/status"))
         if {"journal", "envoy"} & set(names):
-            assert visit.reads("/api/events") > streams
+            assert visit.reads_more("/api/events", streams)
+        serves(visit)
     visit.page.keyboard.press("k")
-    visit.page.keyboard.press("Enter")
-    expect(visit.dialog).to_contain_text("Engaged at")
+    visit.send(
+        visit.dialog.get_by_role("button", name=re.compile("^Engage( again)?$")), "Engaged at"
+    )
 
 
 def serves(screen: Screen) -> None:
@@ -260,19 +262,18 @@ def wait_in(screen: Screen, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 90
     while not condition():
         assert time.monotonic() < deadline, screen.page.get_by_role("region").first.inner_text()
-        screen.page.wait_for_timeout(200)
+        screen.page.wait_for_timeout(500)
+
+
+def processes_of(stack: Stack, names: Iterable[str]) -> dict[str, int]:
+    """The processes of those parts that run."""
+    found = stack.parts()
+    with suppress(LookupError):
+        found["envoy"] = process_of(stack, "envoy")
+    return {name: found[name] for name in names if name in found}
 
 
 def restarted(stack: Stack, before: dict[str, int]) -> bool:
     """Whether each part has another process than before."""
-    return all(running(stack, name) not in {0, pid} for name, pid in before.items())
-
-
-def read_again(screen: Screen, times: int) -> bool:
-    """Whether the status was read more often than so many times."""
-    return screen.reads("/api/status") > times
-
-
-def running(stack: Stack, name: str) -> int:
-    """The process of a part; 0 while it does not run."""
-    return process_of(stack, name) if name == "envoy" else stack.parts().get(name, 0)
+    now = processes_of(stack, before)
+    return all(name in now and now[name] != pid for name, pid in before.items())
