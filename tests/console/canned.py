@@ -108,6 +108,8 @@ class CannedStack:
             answer = self.answers[name]
             members = {key: unquote(value) for key, value in found.groupdict().items()}
             content = answer({**query, **members}) if callable(answer) else answer
+            if name == "GET /metrics":
+                return 200, "text/plain", content["text"].encode()
             return 200, "application/json", printed(response, content).encode()
         return self._asset(parts.path)
 

@@ -1,12 +1,11 @@
 """Views in states that a real stack rarely has, with canned answers in the API's form."""
 
 import re
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import expect
 
 from tests.console import canned_answers
 from tests.console.canned import CannedStack, Fault
@@ -24,48 +23,6 @@ FLIP = {
 WIDTHS = (1280, 390)
 KEY = "k" * 32
 Open = Callable[..., Screen]
-
-
-@pytest.fixture
-def canned(built: Path) -> Iterator[CannedStack]:
-    stack = CannedStack(
-        built,
-        canned_answers.answers(),
-        events=canned_answers.events(),
-        files=canned_answers.files(),
-    )
-    stack.happened = canned_answers.happened()
-    stack.start()
-    yield stack
-    stack.stop()
-
-
-@pytest.fixture
-def look(browser: Browser, canned: CannedStack) -> Iterator[Open]:
-    """Opens a view on the canned stack at its time; at the end, none may have had an error."""
-    contexts: list[BrowserContext] = []
-    screens: list[Screen] = []
-
-    def opened(view: str, *, width: int = 1280, scheme: str = "light") -> Screen:
-        context = browser.new_context(
-            viewport={"width": width, "height": 844},
-            color_scheme="dark" if scheme == "dark" else "light",
-        )
-        contexts.append(context)
-        context.set_default_timeout(30_000)
-        page = context.new_page()
-        page.clock.install(time=datetime.fromtimestamp(canned_answers.NOW_MS / 1000, UTC))
-        screen = Screen(page, canned.url)
-        screens.append(screen)
-        screen.go(view)
-        return screen
-
-    yield opened
-    for context in contexts:
-        context.close()
-    for screen in screens:
-        assert screen.faults == []
-        assert screen.foreign == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
