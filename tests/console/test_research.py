@@ -16,7 +16,7 @@ from tests.console.canned import CannedStack
 from tests.console.screen import Screen, violations
 from tests.e2e.test_research_path import write_candles
 
-PICTURES = Path(__file__).parents[2] / "build" / "console" / "runs"
+PICTURES = Path(__file__).parents[2] / "build" / "console"
 GRID = "c_min: [0.4, 0.5]\ndir_threshold_bps: [1.0, 2.0, 3.0]\nmax_rupture: [0.5, 0.6]\n"
 # In one process, since importing the libraries of the research takes longer than the sweeps.
 COMMANDS = """
@@ -68,7 +68,7 @@ def looks_well(
     for scheme, width in looks:
         screen.page.emulate_media(color_scheme=scheme)
         screen.resize(width)
-        screen.take_picture(PICTURES / f"{name}-{scheme}-{width}.png")
+        screen.take_picture(PICTURES / f"research-{name}-{scheme}-{width}.png")
         assert violations(screen) == [], (scheme, width)
 
 
@@ -114,7 +114,7 @@ def test_a_run_shows_what_it_found_and_nothing_of_it_is_sent(
     expect(verdict).to_contain_text("refuse")
     for reason in run["instruments"][1]["verdict"]["reasons"]:
         expect(verdict).to_contain_text(f"{reason}: {run['reasons'][reason]}")
-    looks_well(screen, (("light", 1440), ("dark", 390)), "run")
+    looks_well(screen, (("light", 1280), ("dark", 390)), "run")
     assert screen.writes() == []
     assert canned.bodies == []
 
@@ -147,7 +147,7 @@ def test_two_runs_are_compared_side_by_side(look: Open, made: Path) -> None:
     expect(verdict.get_by_role("row").filter(has_text="Candles")).not_to_contain_text("≠")
     for name in ("Folds of narrow", "Folds of wide", "Null runs of narrow", "Null runs of wide"):
         expect(region(screen, name).first).to_be_visible()
-    looks_well(screen, (("dark", 1440), ("light", 390)), "compare")
+    looks_well(screen, (("dark", 1280), ("light", 390)), "compare")
     screen.page.get_by_role("link", name="Overview").click()
     screen.page.get_by_role("link", name="Research").click()
     expect(region(screen, "Opened runs").get_by_role("row")).to_have_count(3)
