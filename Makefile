@@ -58,7 +58,7 @@ console: $(VENV)/installed  ## build the operator console; make run does so by i
 
 .PHONY: pictures
 pictures: $(VENV)/installed-dev $(CONTRACT)  ## make the pictures of the console in docs/console (needs chromium)
-	CONSOLE_PICTURES=1 $(BIN)/python -m pytest -q tests/console/test_states.py -k fits
+	CONSOLE_PICTURES=1 $(BIN)/python -m pytest -q tests/console/test_states.py tests/console/test_research.py -k "fits or what_it_found"
 	$(BIN)/python docs/console/choose.py
 
 .PHONY: test

@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parent
 TAKEN = FOLDER.parents[1] / "build" / "console"
 VIEWS = (
     "overview", "why", "why-EUR_JPY", "instrument-EUR_USD", "decisions-d41",
-    "decisions-d41-with-d40", "positions", "results", "research", "system",
+    "decisions-d41-with-d40", "positions", "results", "research", "research-run", "system",
 )  # fmt: skip
 ALSO = ("overview-dark-1280", "why-dark-1280", "results-dark-1280", "overview-light-390",
         "why-light-390", "results-light-390")  # fmt: skip

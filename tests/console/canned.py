@@ -108,6 +108,8 @@ class CannedStack:
             answer = self.answers[name]
             members = {key: unquote(value) for key, value in found.groupdict().items()}
             content = answer({**query, **members}) if callable(answer) else answer
+            if name == "GET /metrics":
+                return 200, "text/plain", content["text"].encode()
             return 200, "application/json", printed(response, content).encode()
         return self._asset(parts.path)
 
@@ -199,7 +201,7 @@ def _handler(stack: CannedStack) -> type[BaseHTTPRequestHandler]:
             with self._stream("GET /api/events", name) as send:
                 place = int(last) if last else len(stack.happened)
                 stack.resumed.append(last)
-                send({"heartbeat": {"ts_ms": 1}})
+                send({"heartbeat": {"ts_ms": 1, "last_event_id": str(place)}})
                 while "GET /api/events" not in stack.faults and not stack.stopped.wait(0.1):
                     for event in stack.happened[place:]:
                         place += 1

@@ -43,6 +43,7 @@ def answers() -> dict[str, Answer]:
         "GET /api/risk/limits": {"limits": _limits()},
         "GET /api/risk/locks": {"locks": []},
         "GET /api/trade/readiness": {"readiness": [_ready(i, n) for i, n in enumerate(PAIRS)]},
+        "GET /metrics": {"text": METRICS},
         "GET /api/parameters": {"parameters": [_parameters(n) for n in PAIRS]},
         "GET /api/parameters/history": {"changes": [CHANGE]},
         "GET /api/journal/performance": _performance,
@@ -229,6 +230,31 @@ CHANGE = {
     "reason": "passed out of sample and against 99 null runs",
     "changed": [{"instrument": "EUR_USD"}],
 }  # fmt: skip
+
+
+def _metrics() -> str:
+    loops = {
+        "allocator": ("allocation", "lease"),
+        "evaluator": ("candles", "evaluation", "lease", "manifolds"),
+        "gateway": ("broker_link", "candles", "kill_switch"),
+        "guard": ("kill_switch", "lease", "reconcile"),
+        "journal": ("journal_decisions", "journal_event_feed", "journal_ledger"),
+    }
+    lines = []
+    for service, names in loops.items():
+        for age, name in enumerate(names):
+            labels = f'{{loop="{name}",service="{service}"}}'
+            lines += [
+                f"sep_loop_last_success_timestamp_seconds{labels} {NOW_MS / 1000 - age}",
+                f"sep_loop_lag_seconds{labels} {0.0012 * (age + 1)}",
+                f"sep_loop_failures_total{labels} {float(name == 'broker_link')}",
+                f"sep_loop_duration_seconds_count{labels} 500.0",
+                f"sep_loop_duration_seconds_sum{labels} {4.0 + age}",
+            ]
+    return "\n".join(lines)
+
+
+METRICS = _metrics()
 
 
 def _parameters(name: str) -> Json:

@@ -23,5 +23,6 @@ _OFF = (
 )
 OPTIONS = [
     "--no-sandbox",  # Root may not use it; Chromium opens nothing but the stack.
+    "--host-resolver-rules=MAP *.example 127.0.0.1",  # Stacks with a name of their own.
     f"--disable-features={','.join(_OFF)}",
 ]

@@ -5,12 +5,15 @@ import importlib.util
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.console import canned_answers
+from tests.console.canned import CannedStack
 from tests.console.chromium import OPTIONS
 from tests.console.screen import Screen
 from tests.e2e.conftest import Stack
@@ -108,3 +111,45 @@ def open_tab(browser: Browser, stack: Stack) -> Iterator[Callable[..., Screen]]:
 def key(stack: Stack) -> str:
     """The write key."""
     return (stack.run_dir / "keys" / "write").read_text().strip()
+
+
+@pytest.fixture
+def canned(built: Path) -> Iterator[CannedStack]:
+    stack = CannedStack(
+        built,
+        canned_answers.answers(),
+        events=canned_answers.events(),
+        files=canned_answers.files(),
+    )
+    stack.happened = canned_answers.happened()
+    stack.start()
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture
+def look(browser: Browser, canned: CannedStack) -> Iterator[Callable[..., Screen]]:
+    """Opens a view on the canned stack at its time; at the end, none may have had an error."""
+    contexts: list[BrowserContext] = []
+    screens: list[Screen] = []
+
+    def opened(view: str, *, width: int = 1280, scheme: str = "light") -> Screen:
+        context = browser.new_context(
+            viewport={"width": width, "height": 844},
+            color_scheme="dark" if scheme == "dark" else "light",
+        )
+        contexts.append(context)
+        context.set_default_timeout(30_000)
+        page = context.new_page()
+        page.clock.install(time=datetime.fromtimestamp(canned_answers.NOW_MS / 1000, UTC))
+        screen = Screen(page, canned.url)
+        screens.append(screen)
+        screen.go(view)
+        return screen
+
+    yield opened
+    for context in contexts:
+        context.close()
+    for screen in screens:
+        assert screen.faults == []
+        assert screen.foreign == []

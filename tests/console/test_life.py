@@ -4,12 +4,14 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
+import trustme
 from playwright.sync_api import Browser, expect
 
 from tests.console.screen import Screen
@@ -141,9 +143,10 @@ def hanging(stack: Stack, name: str) -> Iterator[None]:
 def process_of(stack: Stack, program: str) -> int:
     """The process of the stack that runs a program."""
     for pid in stack.processes():
-        if program in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode():
-            return pid
-    pytest.fail(f"no process of the stack runs {program}")
+        with suppress(OSError):  # It ended meanwhile.
+            if program in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode():
+                return pid
+    raise LookupError(f"no process of the stack runs {program}")
 
 
 def test_a_stack_that_is_gone_is_unknown_and_found_again(open_tab: Open, stack: Stack) -> None:
@@ -157,25 +160,126 @@ def test_a_stack_that_is_gone_is_unknown_and_found_again(open_tab: Open, stack: 
     expect(screen.page.get_by_text("all parts serve")).to_be_visible(timeout=40_000)
 
 
-def test_reading_that_needs_a_key_says_so_and_works_with_one(
-    browser: Browser, built: Path, tmp_path: Path
+DESK = "desk.example"
+
+
+@pytest.fixture(scope="module")
+def secure(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack as it is served to others: TLS, a name of its own, and no reading without a key."""
+    folder = tmp_path_factory.mktemp("secure")
+    certificate = trustme.CA().issue_cert(DESK)
+    certificate.private_key_pem.write_to_path(folder / "key.pem")
+    for blob in certificate.cert_chain_pems:
+        blob.write_to_path(folder / "cert.pem", append=True)
+    running = Stack(folder / "run", "--console", str(built))
+    running.start(
+        EDGE_TLS_CERT=str(folder / "cert.pem"),
+        EDGE_TLS_KEY=str(folder / "key.pem"),
+        ALLOWED_HOSTS=DESK,
+        API_READS="key",
+    )
+    running.url = f"https://{DESK}:{running.port}"
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def visit(browser: Browser, secure: Stack) -> Iterator[Screen]:
+    """A tab at that stack, which trusts its certificate; at the end it may have had no error."""
+    context = browser.new_context(ignore_https_errors=True)
+    context.set_default_timeout(30_000)
+    screen = Screen(context.new_page(), secure.url)
+    screen.page.goto(secure.url)
+    yield screen
+    context.close()
+    assert screen.faults == []
+    assert screen.foreign == []  # Nor anything by plain HTTP.
+
+
+def test_behind_tls_reading_needs_a_key_says_so_and_works_with_one(
+    visit: Screen, secure: Stack
 ) -> None:
-    """Under API_READS=key."""
-    closed = Stack(tmp_path / "run", "--console", str(built))
-    closed.start(API_READS="key")
-    try:
-        page = browser.new_page()
-        screen = Screen(page, closed.url)
-        page.goto(closed.url)
-        expect(page.get_by_text("Reading needs a key here.")).to_be_visible()
-        expect(page.get_by_text("MISSING_KEY").first).to_be_visible()
-        key = (closed.run_dir / "keys" / "write").read_text().strip()
-        screen.use_key(key)
-        expect(page.get_by_text("all parts serve")).to_be_visible(timeout=40_000)
-        light = page.get_by_role("region", name="Safety")
-        expect(light).to_contain_text("live", timeout=40_000)
+    """Under ALLOWED_HOSTS and API_READS=key."""
+    page = visit.page
+    expect(page.get_by_text("Reading needs a key here.")).to_be_visible()
+    expect(page.get_by_text("MISSING_KEY").first).to_be_visible()
+    key = (secure.run_dir / "keys" / "write").read_text().strip()
+    visit.use_key(key, keep=True)
+    for _ in range(2):
+        safety = page.get_by_role("region", name="Safety")
+        expect(safety).to_contain_text("all parts serve", timeout=60_000)
+        expect(safety).to_contain_text("live", timeout=60_000)
         expect(page.get_by_text("MISSING_KEY")).to_have_count(0)
-        assert screen.faults == []
-        page.close()
-    finally:
-        closed.stop()
+        page.reload()  # The key survives it: it is in this tab's session storage.
+    assert key not in str(page.evaluate("JSON.stringify(localStorage)"))
+    assert page.evaluate("isSecureContext")
+
+
+def test_another_name_of_the_machine_serves_no_console(browser: Browser, secure: Stack) -> None:
+    context = browser.new_context(ignore_https_errors=True)
+    page = context.new_page()
+    answer = page.goto(f"https://rebound.example:{secure.port}/")
+    assert answer
+    assert answer.status == 421
+    assert "HOST_NOT_ALLOWED" in answer.text()
+    context.close()
+
+
+# Two at a time, which takes less of it. The broker's account is not the stack's to restart.
+RESTARTED = (("journal", "guard"), ("evaluator", "allocator"), ("gateway", "envoy"))
+
+
+@pytest.mark.timeout(600)
+def test_a_tab_finds_each_part_again_after_its_restart(visit: Screen, secure: Stack) -> None:
+    visit.use_key((secure.run_dir / "keys" / "write").read_text().strip())
+    serves(visit)
+    for names in RESTARTED:
+        before = processes_of(secure, names)
+        assert len(before) == len(names)
+        streams = visit.reads("/api/events")
+        for pid in before.values():
+            os.kill(pid, signal.SIGKILL)
+        wait_in(visit, partial(restarted, secure, before))
+        # A tab waits longer and longer, half a minute at most, while nothing answers.
+        wait_in(visit, partial(read_again, visit, "/api/status", visit.reads("/api/status")))
+        if {"journal", "envoy"} & set(names):
+            wait_in(visit, partial(read_again, visit, "/api/events", streams))
+        serves(visit)
+    visit.page.keyboard.press("k")
+    visit.send(
+        visit.dialog.get_by_role("button", name=re.compile("^Engage( again)?$")), "Engaged at"
+    )
+
+
+def serves(screen: Screen) -> None:
+    """Wait until every part serves, and events arrive."""
+    safety = screen.page.get_by_role("region", name="Safety")
+    expect(safety).to_contain_text("all parts serve", timeout=90_000)
+    expect(safety).to_contain_text("live", timeout=90_000)
+
+
+def wait_in(screen: Screen, condition: Callable[[], bool]) -> None:
+    """Wait for a condition while the tab goes on."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, screen.page.get_by_role("region").first.inner_text()
+        screen.page.wait_for_timeout(500)
+
+
+def read_again(screen: Screen, path: str, times: int) -> bool:
+    """Whether a path was read more often than so many times."""
+    return screen.reads(path) > times
+
+
+def processes_of(stack: Stack, names: Iterable[str]) -> dict[str, int]:
+    """The processes of those parts that run."""
+    found = stack.parts()
+    with suppress(LookupError):
+        found["envoy"] = process_of(stack, "envoy")
+    return {name: found[name] for name in names if name in found}
+
+
+def restarted(stack: Stack, before: dict[str, int]) -> bool:
+    """Whether each part has another process than before."""
+    now = processes_of(stack, before)
+    return all(name in now and now[name] != pid for name, pid in before.items())

@@ -5,6 +5,8 @@ import { asFailure, failureOf } from "./failure.ts";
 import { currentKey } from "./key.ts";
 import { EventParser } from "./sse.ts";
 
+/** The one read that answers no JSON. */
+const METRICS: keyof Reads = "/metrics";
 const READ_TIMEOUT_MS = 12_000;
 const DOWNLOAD_TIMEOUT_MS = 120_000;
 /** A write that trades may take 60 s at the edge. */
@@ -102,7 +104,7 @@ async function call(path: string, init: RequestInit, timeoutMs: number): Promise
     });
     const text = await response.text();
     if (!response.ok) throw failureOf(response.status, text);
-    return JSON.parse(text);
+    return path === METRICS ? text : JSON.parse(text);
   } catch (error) {
     throw asFailure(error);
   }

@@ -96,7 +96,8 @@ function draw(library: typeof import("lightweight-charts"), parent: HTMLElement,
       panes: { separatorColor: colour("--line") },
     },
     grid: { vertLines: { color: colour("--line") }, horzLines: { color: colour("--line") } },
-    timeScale: { timeVisible: true, secondsVisible: true },
+    // The label of a mark on the last bar is not cut by the axis.
+    timeScale: { timeVisible: true, secondsVisible: true, rightOffsetPixels: 48 },
   });
   // First, so that the candles lie on it. A scale of its own reaches from the bottom to the top.
   const shade = chart.addSeries(library.HistogramSeries, {

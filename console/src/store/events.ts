@@ -10,7 +10,7 @@ import { changedBy, EVENT_READS, MissedEvents } from "../model/events.ts";
 import { Cell } from "./cell.ts";
 import { stackTime } from "./clock.ts";
 import { Connection, type StreamState } from "./connection.ts";
-import { noteEvent } from "./past_events.ts";
+import { noteEvent, noteHeartbeat } from "./past_events.ts";
 import { eventsOpen, type Read, refresh } from "./readings.ts";
 
 const PATH = "/api/events";
@@ -48,10 +48,12 @@ const connection = new Connection({
   },
 });
 
-function take({ error, event }: Event<typeof PATH>): void {
+function take({ error, event, heartbeat }: Event<typeof PATH>): void {
   if (error) throw new Failure(error.reason, error.message, 0);
   at = stackTime();
-  missed.note(event?.id, at);
+  const last = heartbeat?.last_event_id;
+  missed.note(event?.id ?? last, at);
+  if (last) noteHeartbeat(last);
   if (event) {
     count += 1;
     noteEvent(event);

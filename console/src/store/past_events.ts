@@ -24,7 +24,7 @@ type Remembered = Readonly<Record<Kind, Cell<readonly Happened[]>>>;
 
 /** Oldest first. Each kind apart, so that many of one push none of the other out. */
 const remembered: Remembered = { flip: new Cell<readonly Happened[]>([]), kill_switch: new Cell<readonly Happened[]>([]) };
-/** The first event that this tab had. */
+/** Events before this one are of the past: the first that this tab had, or could have. */
 const first = new Cell<number | undefined>(undefined);
 /** The event up to which the past was looked at; 0 is the beginning. */
 const reached = new Cell<number | undefined>(undefined);
@@ -37,6 +37,11 @@ export function noteEvent(event: Happened): void {
   if (kind) remembered[kind].set([...remembered[kind].value, event].slice(-MOST));
 }
 
+/** The stream goes on after this event, which is of the past if nothing came yet. */
+export function noteHeartbeat(lastId: string): void {
+  if (first.value === undefined) first.set(Number(lastId) + 1);
+}
+
 function kindOf(event: Happened): Kind | undefined {
   return KINDS.find((kind) => kind === event.kind);
 }
@@ -44,7 +49,7 @@ function kindOf(event: Happened): Kind | undefined {
 export interface PastEvents {
   /** Of the whole stack, oldest first. */
   readonly events: readonly Happened[];
-  /** Whether those from before this tab was opened can be among them: its first event says where the past ends. */
+  /** Whether those from before this tab was opened can be among them: the stream says where the past ends. */
   readonly past: boolean;
   /** How many events from before this tab was opened were looked at. */
   readonly looked: number;
@@ -77,12 +82,12 @@ async function recall(before: number, size: number): Promise<void> {
   let whole = false;
   try {
     for await (const data of follow(url, AbortSignal.timeout(DEADLINE_MS))) {
-      const { event } = JSON.parse(data) as Event<typeof PATH>;
-      if (event && Number(event.id) >= before) {
-        whole = true;
-        break;
-      }
-      if (event && kindOf(event)) found.push(event);
+      const { event, heartbeat } = JSON.parse(data) as Event<typeof PATH>;
+      const id = Number(event?.id ?? (heartbeat?.last_event_id || after));
+      if (event && id < before && kindOf(event)) found.push(event);
+      // Nothing may follow for long, and numbers may have gaps.
+      whole = id >= before - 1;
+      if (whole) break;
     }
   } catch {
     // The next view, or the operator, asks again for all of it.

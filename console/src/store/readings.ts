@@ -12,6 +12,7 @@ import { type Reading, Resource } from "./resource.ts";
 const EVERY_MS = {
   "/api/status": 3_000,
   "/api/settings": 60_000,
+  "/metrics": 15_000,
   "/api/kill-switch": 3_000,
   "/api/oanda/account": 5_000,
   "/api/oanda/positions": 5_000,

@@ -165,7 +165,7 @@ function Chart({ instrument }: { instrument: string }): JSX.Element {
 function flipsText(events: boolean, past: boolean): string {
   if (!events) return "Flips of the gate are not available: no events arrive.";
   const words = "Circles and squares: the gate opened or closed";
-  return past ? `${words}, as far back as a thousand events.` : `${words}; those of the past come with the next event.`;
+  return past ? `${words}, as far back as a thousand events.` : `${words}; those of the past are not known yet.`;
 }
 
 /** What the chart's marks of the gate say to who can't see them. */

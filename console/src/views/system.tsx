@@ -17,6 +17,7 @@ import { following, type Following } from "../store/events.ts";
 import { useRead } from "../store/readings.ts";
 import { useLastLive } from "../store/stream.ts";
 import { Audit } from "./system_audit.tsx";
+import { Loops } from "./system_loops.tsx";
 import { Settings } from "./system_settings.tsx";
 
 const STATES: Readonly<Record<PartHealth["state"], readonly [tone: "good" | "caution" | "bad" | "unknown", text: string]>> = {
@@ -85,6 +86,7 @@ export function System(): JSX.Element {
           <p class="dim">Charts: TradingView Lightweight Charts™, © TradingView, Inc., Apache-2.0; uPlot, MIT.</p>
         </Panel>
       </div>
+      <Loops />
       <Audit />
       <Settings />
     </>

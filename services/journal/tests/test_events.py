@@ -182,7 +182,9 @@ async def test_everything_that_happens_is_streamed_and_resumed(
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert "0 to 6" in (refused.value.details() or "")
         call = stub.StreamEvents(pb.StreamEventsRequest(), timeout=30)
-        assert (await anext(aiter(call))).HasField("heartbeat")
+        message = await anext(aiter(call))
+        assert message.HasField("heartbeat")
+        assert int(message.heartbeat.last_event_id) == int(flip.id)  # Where "from now on" begins.
         call.cancel()
         # Without an id: what happens from now on.
         waiting = asyncio.create_task(read_events(stub, "", 1))

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from sep_data.catalogue import Catalogue
+from sep_evaluator.domain.params import StrategyParams, digest_of
 from sep_fx.granularity import Granularity
 from sep_research.cli import main
 from sep_research.engine import ClusterEngine
@@ -20,7 +21,9 @@ from sep_research.sweep import sweep
 from .plans import plan
 from .tapes import catalogue_of, noise, trends
 
-FILES = ("folds.csv", "manifest.json", "report.html", "results.parquet", "winners.json")
+FILES = (
+    "folds.csv", "manifest.json", "report.html", "results.parquet", "summary.json", "winners.json",
+)  # fmt: skip
 OPTIONS = ("--walk-forward", "4d/4d", "--null", "19", "--market-calendar", "24x7")
 
 
@@ -83,6 +86,31 @@ def test_folds_have_what_was_chosen_in_training(run: Path) -> None:
     assert rows[0]["train_to"] < rows[0]["test_from"]
     assert float(rows[0]["train_t"]) > 3
     assert float(rows[0]["test_return"]) > 0
+
+
+def test_the_summary_agrees_with_the_other_files(run: Path) -> None:
+    summary = json.loads((run / "summary.json").read_text())
+    manifest = json.loads((run / "manifest.json").read_text())
+    rows = pq.read_table(run / "results.parquet").to_pylist()
+    assert [found["verdict"] for found in summary["instruments"]] == manifest["verdicts"]
+    assert summary["null_best"] == pytest.approx(manifest["null_best"], abs=1e-4)
+    assert summary["space"] == {"c_min": [0.4, 0.5], "dir_threshold_bps": [1.0, 2.0, 3.0]}
+    assert set(summary["reasons"]) == set(manifest["verdicts"][1]["reasons"])
+    edge = summary["instruments"][0]
+    winner = StrategyParams.from_mapping(manifest["verdicts"][0]["params"])
+    assert edge["params_digest"] == digest_of(winner)
+    (heatmap,) = edge["heatmaps"]  # Of two parameters, so that each cell is one set.
+    assert (heatmap["across"], heatmap["down"]) == ("c_min", "dir_threshold_bps")
+    for row in [r for r in rows if r["instrument"] == "EUR_USD"]:
+        at = summary["space"]["dir_threshold_bps"].index(row["dir_threshold_bps"])
+        cell = heatmap["t"][at][summary["space"]["c_min"].index(row["c_min"])]
+        assert cell == pytest.approx(row["out_t"], abs=1e-4)
+    with (run / "folds.csv").open() as file:
+        folds = [r for r in csv.DictReader(file) if r["instrument"] == "EUR_USD"]
+    assert [f["chosen"]["test_return"] for f in edge["folds"]] == [
+        float(fold["test_return"]) for fold in folds
+    ]
+    assert [f["test_to"] for f in edge["folds"]] == [fold["test_to"] for fold in folds]
 
 
 def test_the_report_needs_no_network(run: Path) -> None:

@@ -364,6 +364,9 @@ class EventHeartbeat(Answer):
 
     ts_ms: float
     """Time of the service in ms."""
+    last_event_id: str
+    """The id after which the stream goes on: of the last event that it sent, or where it began. A
+    client that continues after it misses nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,15 +161,16 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
         self, request: pb.StreamEventsRequest, context: _Events
     ) -> AsyncIterator[pb.StreamEventsResponse]:
         """Send the events after an id, then each new one; an error message ends the stream."""
-        start = await self._events.start(request.last_event_id)
+        last = await self._events.start(request.last_event_id)
         # At once: a client learns that the stream works only by its first message.
-        yield self._heartbeat()
+        yield self._heartbeat(last)
         try:
-            async for page in self._events.follow(start, _HEARTBEAT_S):
+            async for page in self._events.follow(last, _HEARTBEAT_S):
                 for stored in page:
+                    last = stored.id
                     yield pb.StreamEventsResponse(event=convert.event_message(stored))
                 if not page:
-                    yield self._heartbeat()
+                    yield self._heartbeat(last)
         except JournalUnavailableError as error:
             fault = pb.EventStreamError(reason=error.reason, message=str(error))
             yield pb.StreamEventsResponse(error=fault)
@@ -183,5 +184,6 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
             results=[convert.test_result_message(attempt) for attempt in attempts]
         )
 
-    def _heartbeat(self) -> pb.StreamEventsResponse:
-        return pb.StreamEventsResponse(heartbeat=pb.EventHeartbeat(ts_ms=now_ms(self._clock)))
+    def _heartbeat(self, last: int) -> pb.StreamEventsResponse:
+        beat = pb.EventHeartbeat(ts_ms=now_ms(self._clock), last_event_id=str(last))
+        return pb.StreamEventsResponse(heartbeat=beat)

@@ -5,16 +5,16 @@ import math
 from collections.abc import Iterator
 from itertools import accumulate
 
-import numpy as np
 from sep_fx.instants import format_seconds
 
 from sep_research.charts import curve, heatmap, histogram
+from sep_research.heatmaps import medians, varied
 from sep_research.html_page import figure, number, page, table
 from sep_research.sweep import InstrumentResult, Plan, SweepResult, best_in_training
 from sep_research.verdict import ranked, winner_of
 
 _BEST = 10
-_WORDS = {
+REASONS = {
     "TOO_FEW_TRADES": "fewer than ten trades out of sample",
     "NO_PROFIT_OUT_OF_SAMPLE": "no profit out of sample",
     "NULL_RUNS_TOO_FEW": "fewer than 19 null runs: --null 99 is usual",
@@ -84,7 +84,7 @@ def _reasons(found: InstrumentResult) -> str:
     reasons = found.verdict.reasons
     if not reasons:
         return "<p>Promoted: nothing speaks against the best set.</p>"
-    items = "".join(f"<li>{r}: {html.escape(_WORDS[r])}</li>" for r in reasons)
+    items = "".join(f"<li>{r}: {html.escape(REASONS[r])}</li>" for r in reasons)
     return f"<p>The best set is refused:</p><ul>{items}</ul>"
 
 
@@ -150,17 +150,15 @@ def _fold_rows(result: SweepResult, found: InstrumentResult) -> Iterator[list[st
 
 def _heatmap(plan: Plan, found: InstrumentResult) -> str | None:
     """t-statistics over the first two parameters that vary, the median over all others."""
-    params = [p.as_dict() for p in plan.grid]
-    varied = [n for n in plan.names if len({p[n] for p in params}) > 1][:2]
-    if len(varied) < 2:
+    grid = [params.as_dict() for params in plan.grid]
+    axes = varied(plan.names, grid)
+    if len(axes) < 2:
         return None
-    across, down = (sorted({p[n] for p in params}) for n in varied)
-    cells: dict[tuple[int, int], list[float]] = {}
-    for p, trial in zip(params, found.trials, strict=True):
-        if math.isfinite(trial.out_t):
-            key = across.index(p[varied[0]]), down.index(p[varied[1]])
-            cells.setdefault(key, []).append(trial.out_t)
-    values = {key: float(np.median(found)) for key, found in cells.items()}
+    (across, columns), (down, rows) = list(axes.items())[:2]
+    values = {
+        (columns.index(a), rows.index(d)): t
+        for (a, d), t in medians(grid, found.trials, across, down).items()
+    }
     return figure(
-        heatmap(across, down, values), f"t-statistic by {varied[0]} (across) and {varied[1]} (down)"
+        heatmap(columns, rows, values), f"t-statistic by {across} (across) and {down} (down)"
     )

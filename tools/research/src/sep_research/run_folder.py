@@ -16,10 +16,12 @@ from sep_research.errors import ResearchError
 from sep_research.manifest import MANIFEST, manifest_of, versions
 from sep_research.report import report
 from sep_research.statistics import sharpe
+from sep_research.summary import summary_of
 from sep_research.sweep import InstrumentResult, Plan, SweepResult, best_in_training
 from sep_research.verdict import ranked
 
 RESULTS, FOLDS, WINNERS, REPORT = "results.parquet", "folds.csv", "winners.json", "report.html"
+SUMMARY = "summary.json"
 _FOLD_COLUMNS = (
     "instrument", "fold", "train_from", "train_to", "test_from", "test_to", "trial", "train_t",
     "test_trades", "test_win_rate", "test_return", "test_drawdown", "test_calmar",
@@ -54,6 +56,7 @@ def write_run(folder: Path, plan: Plan, result: SweepResult) -> None:
     promoted = [r.verdict for r in result.results if r.verdict.promote]
     _write_json(folder / WINNERS, {v.instrument: v.params for v in promoted})
     (folder / REPORT).write_text(report(plan, result), encoding="utf-8")
+    _write_json(folder / SUMMARY, summary_of(plan, result))
     # The manifest comes last: a folder that has one is whole.
     _write_json(folder / MANIFEST, manifest_of(plan, result))
 
