@@ -5,32 +5,20 @@ every process that ``sep-stack up`` starts, once the history is stored and judge
 stands in for the broker's servers, so it is shown and not counted.
 """
 
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
-from sep_kit.death_signal import dying_with_us
-from sep_testing.ports import reserve_ports
 from sep_testing.processes import Usage, usage_by_part
 
+from bench.practice_stack import compile_ahead, practice_stack, wait_for_history
 from bench.runner import Figure, Options
 
 TITLE = "footprint: practice settings, 8 pairs, 90 days of M1"
 
-_ROOT = Path(__file__).parents[1]
-_PORTS = 8
-_PAIRS = 8
 _DAYS, _DAYS_QUICK = 90, 5
 _MEMORY_MB, _MEMORY_WITH_JOURNAL_MB = 450, 520
 _CORE_PERCENT = 5
-_LOAD_WITHIN_S = 900
 _MB = 1e6
 
 
@@ -38,12 +26,13 @@ def measure(options: Options) -> list[Figure]:
     """All figures of this suite; ``quick`` means 5 days of history and a shorter measurement."""
     days = _DAYS_QUICK if options.quick else _DAYS
     settle_s, measured_s = (10, 20) if options.quick else (60, 120)
-    with tempfile.TemporaryDirectory() as folder, _stack(Path(folder), days) as (process, url):
-        _wait_for_history(Path(folder), url)
+    compile_ahead()
+    with tempfile.TemporaryDirectory() as folder, practice_stack(Path(folder), days) as stack:
+        wait_for_history(stack)
         time.sleep(settle_s)
-        before, started = usage_by_part(process.pid), time.monotonic()
+        before, started = usage_by_part(stack.process.pid), time.monotonic()
         time.sleep(measured_s)
-        after, elapsed = usage_by_part(process.pid), time.monotonic() - started
+        after, elapsed = usage_by_part(stack.process.pid), time.monotonic() - started
     return figures(before, after, elapsed, days)
 
 
@@ -71,53 +60,3 @@ def figures(
         Figure("stack, share of a core", sum(percent[part] for part in stack), "%",
                _CORE_PERCENT, lower_is_better=True, note=f"over {elapsed:.0f} s"),
     ]  # fmt: skip
-
-
-@contextmanager
-def _stack(folder: Path, days: int) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    port = reserve_ports(_PORTS)
-    command = ["-m", "sep_local", "up", "--env-file", str(_ROOT / "deploy" / "practice.env")]
-    with (folder / "stack.log").open("wb") as log:
-        process = subprocess.Popen(
-            dying_with_us(sys.executable, *command, "--port-base", str(port)),
-            cwd=folder,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={
-                **os.environ,
-                "OANDA_ENVIRONMENT": "paper",
-                "OANDA_API_TOKEN": "demo-token-not-a-secret",
-                "OANDA_ACCOUNT_ID": "101-001-0000001-001",
-                "SEP_RUN_DIR": str(folder / "run"),
-                "CANDLE_BACKFILL_DAYS": str(days),
-                "EVAL_LONG_RUN_DAYS": str(days),
-                "EVAL_SPAN_DAYS": str(min(days, 30)),
-            },
-        )
-    try:
-        yield process, f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_for_history(folder: Path, url: str) -> None:
-    """Return once every pair's history is stored and every pair has a score."""
-    log = folder / "run" / "logs" / "gateway.log"
-    deadline = time.monotonic() + _LOAD_WITHIN_S
-    stored = scored = 0
-    while stored < _PAIRS or scored < _PAIRS:
-        if time.monotonic() > deadline:
-            tail = (folder / "stack.log").read_text(errors="replace")[-3000:]
-            raise TimeoutError(f"{stored} histories stored, {scored} pairs scored:\n{tail}")
-        time.sleep(2)
-        stored = log.read_text(errors="replace").count("backfill complete") if log.exists() else 0
-        try:
-            answer = httpx.get(f"{url}/api/ranking/active", timeout=10, trust_env=False)
-            scored = answer.text.count('"score"')
-        except httpx.HTTPError:
-            continue
