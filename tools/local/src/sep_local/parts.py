@@ -38,10 +38,10 @@ _MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": "131072",
     "MALLOC_TRIM_THRESHOLD_": "131072",
 }
-"""Of the C library. It makes up to eight arenas a processor, and each holds memory that others freed:
-with two the evaluator takes 50 MB less for 90 days of M1 of eight pairs (measured). And it raises the
-size above which memory is the kernel's again once it is freed, up to 32 MB, unless that is set: with
-128 kB, the size it begins with, the gateway takes 25 MB less after a backfill (measured)."""
+"""Of the C library. It makes up to eight arenas a processor, each of which holds memory that others
+freed: with two the evaluator takes 50 MB less for 90 days of M1 of eight pairs (measured). And it
+raises, up to 32 MB, the size from which on memory is the machine's again once it is freed, unless
+that is set: with 128 kB the gateway takes 25 MB less after a backfill (measured)."""
 _TOKEN = "OANDA_API_TOKEN"  # noqa: S105  its name, not itself
 # What any program may need to know about the machine, and nothing about trading.
 _SYSTEM_NAMES = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
