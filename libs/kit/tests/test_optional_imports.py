@@ -21,13 +21,22 @@ def test_a_package_that_is_in_use_is_not_hidden() -> None:
         assert sys.modules["sep_kit"] is not None
 
 
+def loaded_by(program: str) -> set[str]:
+    """The modules of a process that has run this."""
+    command = [sys.executable, "-c", f"{program}\nimport sys; print(*sys.modules)"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return set(done.stdout.split())
+
+
 def test_logging_loads_no_terminal_library() -> None:
-    loaded = subprocess.run(
-        [sys.executable, "-c", "import sep_kit.service, sys; print(*sys.modules)"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.split()
+    loaded = loaded_by("import sep_kit.service")
     assert "structlog" in loaded
     assert "rich" not in loaded
     import_module("rich")  # it is installed: its absence above is no accident
+
+
+def test_a_check_of_all_settings_loads_no_server_and_no_client() -> None:
+    """Each start of a stack makes one, in a process of its own."""
+    loaded = loaded_by("from sep_kit.settings.registry import knob_groups; knob_groups()")
+    assert "sep_guard.settings" in loaded
+    assert not {"grpc", "httpx", "redis", "numpy", "google.protobuf.message"} & loaded

@@ -4,10 +4,10 @@ from typing import ClassVar
 
 from pydantic import Field, Json
 from sep_fx.freshness import bar_age_limit
-from sep_kit.service import StackSettings
 from sep_kit.settings.fields import Finite, InstrumentName, Seconds
 from sep_kit.settings.relations import Relation
 from sep_kit.settings.shared.thresholds import ThresholdKnobs
+from sep_kit.settings.stack import StackSettings
 
 from sep_evaluator.domain.evaluation import GateLimits
 from sep_evaluator.domain.floors import BaseFloors
