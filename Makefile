@@ -115,7 +115,7 @@ bench: $(VENV)/installed-bench $(CONTRACT)  ## measure (ARGS=--help lists the su
 	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: soak
-soak: $(VENV)/installed-bench $(CONTRACT)  ## for an hour: does a tab of the console grow (needs chromium), or with ARGS=journal, does the journal add up
+soak: $(VENV)/installed-bench $(CONTRACT)  ## for an hour: does a tab of the console grow (needs chromium); ARGS=journal, does the journal add up; ARGS=small, is 1 GB enough
 	$(BIN)/python -m bench.soak $(ARGS)
 
 .PHONY: replay

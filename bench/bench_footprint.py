@@ -9,19 +9,16 @@ import tempfile
 import time
 from pathlib import Path
 
-import httpx
 from sep_testing.processes import Usage, usage_by_part
 
+from bench.practice_stack import compile_ahead, practice_stack, wait_for_history
 from bench.runner import Figure, Options
-from bench.started_stack import started_stack
 
 TITLE = "footprint: practice settings, 8 pairs, 90 days of M1"
 
-_PAIRS = 8
 _DAYS, _DAYS_QUICK = 90, 5
 _MEMORY_MB, _MEMORY_WITH_JOURNAL_MB = 450, 520
 _CORE_PERCENT = 5
-_LOAD_WITHIN_S = 900
 _MB = 1e6
 
 
@@ -29,15 +26,13 @@ def measure(options: Options) -> list[Figure]:
     """All figures of this suite; ``quick`` means 5 days of history and a shorter measurement."""
     days = _DAYS_QUICK if options.quick else _DAYS
     settle_s, measured_s = (10, 20) if options.quick else (60, 120)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        started_stack("practice.env", Path(folder), _settings(days)) as (process, url),
-    ):
-        _wait_for_history(Path(folder), url)
+    compile_ahead()
+    with tempfile.TemporaryDirectory() as folder, practice_stack(Path(folder), days) as stack:
+        wait_for_history(stack)
         time.sleep(settle_s)
-        before, started = usage_by_part(process.pid), time.monotonic()
+        before, started = usage_by_part(stack.process.pid), time.monotonic()
         time.sleep(measured_s)
-        after, elapsed = usage_by_part(process.pid), time.monotonic() - started
+        after, elapsed = usage_by_part(stack.process.pid), time.monotonic() - started
     return figures(before, after, elapsed, days)
 
 
@@ -65,33 +60,3 @@ def figures(
         Figure("stack, share of a core", sum(percent[part] for part in stack), "%",
                _CORE_PERCENT, lower_is_better=True, note=f"over {elapsed:.0f} s"),
     ]  # fmt: skip
-
-
-def _settings(days: int) -> dict[str, str]:
-    """What differs from practice: the broker, and how long the history is."""
-    return {
-        "OANDA_ENVIRONMENT": "paper",
-        "OANDA_API_TOKEN": "demo-token-not-a-secret",
-        "OANDA_ACCOUNT_ID": "101-001-0000001-001",
-        "CANDLE_BACKFILL_DAYS": str(days),
-        "EVAL_LONG_RUN_DAYS": str(days),
-        "EVAL_SPAN_DAYS": str(min(days, 30)),
-    }
-
-
-def _wait_for_history(folder: Path, url: str) -> None:
-    """Return once every pair's history is stored and every pair has a score."""
-    log = folder / "run" / "logs" / "gateway.log"
-    deadline = time.monotonic() + _LOAD_WITHIN_S
-    stored = scored = 0
-    while stored < _PAIRS or scored < _PAIRS:
-        if time.monotonic() > deadline:
-            tail = (folder / "stack.log").read_text(errors="replace")[-3000:]
-            raise TimeoutError(f"{stored} histories stored, {scored} pairs scored:\n{tail}")
-        time.sleep(2)
-        stored = log.read_text(errors="replace").count("backfill complete") if log.exists() else 0
-        try:
-            answer = httpx.get(f"{url}/api/ranking/active", timeout=10, trust_env=False)
-            scored = answer.text.count('"score"')
-        except httpx.HTTPError:
-            continue

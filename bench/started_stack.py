@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,10 @@ _END_S = 60.0
 
 @contextmanager
 def started_stack(
-    env_file: str, folder: Path, changed: Mapping[str, str] | None = None
+    env_file: str,
+    folder: Path,
+    changed: Mapping[str, str] | None = None,
+    inside: Sequence[str] = (),
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A stack that starts, with its address; it ends with the context.
 
@@ -26,12 +29,13 @@ def started_stack(
         env_file: name of a file in ``deploy``.
         folder: where it runs: its log is ``stack.log``, its run directory ``run``.
         changed: settings that have precedence over the file's.
+        inside: a command that executes the one that it is given.
     """
     port = reserve_ports(_PORTS)
     command = ["-m", "sep_local", "up", "--env-file", str(_ROOT / "deploy" / env_file)]
     with (folder / "stack.log").open("wb") as log:
         process = subprocess.Popen(
-            dying_with_us(sys.executable, *command, "--port-base", str(port)),
+            dying_with_us(*inside, sys.executable, *command, "--port-base", str(port)),
             cwd=folder,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -17,10 +17,11 @@ import pytest_asyncio
 from prometheus_client import CollectorRegistry
 from sep_contract import Method
 from sep_edge.envoy.transcoding import MAX_REQUEST_BYTES
-from sep_kit.grpc.access import AccessPolicy, Reads
+from sep_kit.grpc.access import AccessPolicy
 from sep_kit.grpc.keys import KeyRing
 from sep_kit.grpc.limits import ALWAYS, CallLimits
 from sep_kit.grpc.server import GrpcServer
+from sep_kit.settings.shared.access import Reads
 
 from tests.surface.methods import (
     METHODS,

@@ -16,11 +16,12 @@ from prometheus_client import CollectorRegistry
 from sep_contract import Access
 from sep_edge.envoy.clusters import EXPENSIVE_CALLS
 from sep_kit.errors import RateLimitedError
-from sep_kit.grpc.access import AccessPolicy, Reads
+from sep_kit.grpc.access import AccessPolicy
 from sep_kit.grpc.keys import KeyRing
 from sep_kit.grpc.limits import CallLimits, TokenBuckets
 from sep_kit.grpc.server import GrpcServer
 from sep_kit.grpc.tls import DNS_NAME, TlsFiles, service_name
+from sep_kit.settings.shared.access import Reads
 from sep_testing.eventually import eventually
 
 from tests.surface.methods import METHODS, OK, REQUESTS, Json, Outcome, over_grpc, rest_outcome

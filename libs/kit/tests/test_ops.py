@@ -19,9 +19,9 @@ from sep_kit.grpc.status import DETAILS_KEY
 from sep_kit.ops.replicas import addresses_of
 from sep_kit.ops.servicer import OpsServicer, StackView
 from sep_kit.ops.status import Limits, StatusReader, age_report
-from sep_kit.service import StackSettings
 from sep_kit.settings.in_force import settings_in_force
 from sep_kit.settings.loading import load_settings
+from sep_kit.settings.stack import StackSettings
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, open_valkey, reply
 from sep_kit.store.kill_switch import KillSwitch

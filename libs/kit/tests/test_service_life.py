@@ -14,8 +14,9 @@ from sep_kit.errors import StoreUnavailableError, UnavailableError
 from sep_kit.grpc.client import open_channel
 from sep_kit.grpc.server import OPS_SERVICE
 from sep_kit.loop import PeriodicLoop
-from sep_kit.service import Context, Parts, StackSettings, run_service
+from sep_kit.service import Context, Parts, run_service
 from sep_kit.settings.loading import load_settings
+from sep_kit.settings.stack import StackSettings
 from sep_kit.store import keys
 from sep_kit.store.connection import Valkey, reply
 from sep_testing.eventually import eventually

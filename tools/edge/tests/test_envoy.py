@@ -525,6 +525,14 @@ async def test_every_service_of_the_contract_is_transcoded(edge: RunningEdge) ->
         assert set(transcoder["services"]) == {s for s in services if s.startswith("sep.")}
 
 
+async def test_no_route_has_a_script_of_its_own(tmp_path: Path) -> None:
+    """Each would take Envoy another Lua interpreter; routes name the one of their filter."""
+    address = Address("127.0.0.1", 1)
+    config = render(settings_for(address, [address] * 5, address, tmp_path))
+    assert "lua.v3.LuaPerRoute" in config
+    assert '"source_code"' not in config
+
+
 async def test_health_and_status_are_never_sent_to_the_journal(tmp_path: Path) -> None:
     """A frozen journal would let calls of /health time out."""
     addresses = [Address("127.0.0.1", 20_000 + n) for n in range(5)]

@@ -28,4 +28,5 @@ def test_faults_are_those_of_the_check_itself(monkeypatch: pytest.MonkeyPatch) -
 def test_the_memory_of_a_service_has_two_arenas_unless_the_operator_says_otherwise() -> None:
     settings = read_settings({})
     assert service_environment(settings, {})["MALLOC_ARENA_MAX"] == "2"
+    assert service_environment(settings, {})["MALLOC_MMAP_THRESHOLD_"] == "131072"
     assert service_environment(settings, {"MALLOC_ARENA_MAX": "4"})["MALLOC_ARENA_MAX"] == "4"

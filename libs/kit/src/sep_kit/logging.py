@@ -5,10 +5,13 @@ import sys
 from enum import StrEnum
 from typing import cast
 
-import structlog
-from structlog.processors import ExceptionRenderer
-from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import FilteringBoundLogger, Processor
+from sep_kit.optional_imports import without
+
+with without("rich"):
+    import structlog
+    from structlog.processors import ExceptionRenderer
+    from structlog.tracebacks import ExceptionDictTransformer
+    from structlog.typing import FilteringBoundLogger, Processor
 
 
 class LogFormat(StrEnum):
@@ -52,6 +55,11 @@ def configure_logging(service: str, log_format: LogFormat, level: str) -> None:
     structlog.contextvars.bind_contextvars(service=service)
     # Libraries log through the standard module.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s %(message)s")
+
+
+def add_to_log(**values: str) -> None:
+    """Add values to every line that the current task and tasks that it starts log from now on."""
+    structlog.contextvars.bind_contextvars(**values)
 
 
 def get_logger(component: str) -> FilteringBoundLogger:

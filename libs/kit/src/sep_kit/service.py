@@ -17,7 +17,6 @@ import grpc
 import uvloop
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from sep.ops.v1 import ops_pb2_grpc
-from sep_fx.freshness import bar_age_limit
 
 from sep_kit.admission import access_policy, call_limits, open_key_ring
 from sep_kit.cancellation import raise_if_cancelled
@@ -37,12 +36,9 @@ from sep_kit.ops.servicer import OpsServicer, StackView
 from sep_kit.ops.status import Limits
 from sep_kit.refusal import StartRefusedError
 from sep_kit.settings.in_force import settings_in_force
-from sep_kit.settings.loading import EX_CONFIG, ServiceSettings, check_settings_or_exit
-from sep_kit.settings.shared.access import AccessKnobs, TlsKnobs
-from sep_kit.settings.shared.connection import ConnectionKnobs
-from sep_kit.settings.shared.freshness import FreshnessKnobs
-from sep_kit.settings.shared.market import MarketKnobs
-from sep_kit.settings.shared.safety import SafetyKnobs
+from sep_kit.settings.loading import EX_CONFIG, check_settings_or_exit
+from sep_kit.settings.shared.access import AccessKnobs
+from sep_kit.settings.stack import StackSettings
 from sep_kit.store import stored_types
 from sep_kit.store.connection import Valkey, open_valkey
 from sep_kit.store.lease import RENEW_SECONDS, Lease
@@ -54,23 +50,6 @@ _GRACE_S = 2.0
 _RETRY_S = 1.0
 _CHECK_EVERY_S = 1.0
 _HOLDER_GRACE_S = GRACE_S
-
-
-class StackSettings(
-    ConnectionKnobs,
-    AccessKnobs,
-    TlsKnobs,
-    MarketKnobs,
-    FreshnessKnobs,
-    SafetyKnobs,
-    ServiceSettings,
-):
-    """Settings that every service reads."""
-
-    @property
-    def max_bar_age_s(self) -> float:
-        """Maximum age of candles and signals, in seconds: never less than a bar and a minute."""
-        return bar_age_limit(self.fresh_max_signal_age_sec, self.candle_granularity.seconds)
 
 
 @dataclass(frozen=True, slots=True)

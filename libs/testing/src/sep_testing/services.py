@@ -11,8 +11,9 @@ from sep_kit.clock import Clock, SystemClock
 from sep_kit.grpc.access import AccessPolicy
 from sep_kit.grpc.keys import KeyRing
 from sep_kit.grpc.server import GrpcServer, Handler
-from sep_kit.service import Build, StackSettings, run_service
+from sep_kit.service import Build, run_service
 from sep_kit.settings.shared.access import AccessKnobs
+from sep_kit.settings.stack import StackSettings
 
 
 @dataclass(frozen=True, slots=True)

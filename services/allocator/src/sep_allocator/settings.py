@@ -3,10 +3,10 @@
 from typing import ClassVar
 
 from pydantic import Field
-from sep_kit.service import StackSettings
 from sep_kit.settings.fields import Finite, Seconds
 from sep_kit.settings.relations import Relation
 from sep_kit.settings.shared.allocation import AllocationKnobs
+from sep_kit.settings.stack import StackSettings
 
 from sep_allocator.domain.allocation import AllocationLimits
 from sep_allocator.domain.incumbents import SwitchLimits

@@ -5,10 +5,10 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field, Json
 from sep_fx.freshness import bar_age_limit
 from sep_fx.instrument import is_instrument_name
-from sep_kit.service import StackSettings
 from sep_kit.settings.fields import Finite, InstrumentName, Seconds
 from sep_kit.settings.relations import Relation
 from sep_kit.settings.shared.thresholds import ThresholdKnobs
+from sep_kit.settings.stack import StackSettings
 
 from sep_evaluator.domain.costs import DEFAULT, CostTable
 from sep_evaluator.domain.evaluation import GateLimits

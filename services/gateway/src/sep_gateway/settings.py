@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 from sep_fx.freshness import bar_age_limit
 from sep_fx.granularity import Granularity
-from sep_kit.service import StackSettings
 from sep_kit.settings.broker_hosts import (
     environments_of_account,
     environments_of_host,
@@ -15,6 +14,7 @@ from sep_kit.settings.broker_hosts import (
 )
 from sep_kit.settings.relations import Relation
 from sep_kit.settings.shared.safety import HaltKnobs
+from sep_kit.settings.stack import StackSettings
 
 _HEARTBEAT_S = 5
 """The broker sends a heartbeat on every stream in this interval."""

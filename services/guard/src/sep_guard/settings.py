@@ -5,12 +5,12 @@ from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from pydantic import Field
-from sep_kit.service import StackSettings
 from sep_kit.settings.fields import Knobs, Seconds
 from sep_kit.settings.relations import Relation
 from sep_kit.settings.shared.allocation import AllocationKnobs
 from sep_kit.settings.shared.safety import HaltKnobs, OandaEnvironment
 from sep_kit.settings.shared.thresholds import ThresholdKnobs
+from sep_kit.settings.stack import StackSettings
 
 from sep_guard.domain.limits import EntryLimits, GuardLimits, PortfolioLimits
 from sep_guard.domain.risk.limits import BreakerAction, RiskLimits

@@ -6,8 +6,8 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, Json, SecretStr
-from sep_kit.service import StackSettings
 from sep_kit.settings.fields import Knobs, Seconds
+from sep_kit.settings.stack import StackSettings
 
 from sep_journal.domain.delivery import DeliveryRules, QuietHours
 from sep_journal.domain.notifications import Kind, Level

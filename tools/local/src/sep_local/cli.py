@@ -6,10 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sep_local.check import check_environment
-from sep_local.doctor import __main__ as doctor
 from sep_local.env_file import read_env_file
-from sep_local.envoy_config import write_envoy_config
 from sep_local.errors import StackError
 from sep_local.parts import service_environment
 from sep_local.settings import DEFAULT_PORTS, LOOPBACK, read_settings
@@ -96,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     examine.add_argument("--env-file", type=Path, metavar="FILE", help="settings of the stack")
     examine.add_argument("--port-base", type=int, metavar="N", help="as for up")
     examine.add_argument("--json", action="store_true", help="print JSON")
-    examine.set_defaults(command=doctor.run)
+    examine.set_defaults(command=_doctor)
     _add_service(commands)
     config = commands.add_parser(
         "envoy-config",
@@ -142,7 +139,12 @@ def _up(arguments: argparse.Namespace) -> int:
     return run_stack(env, arguments.port_base, timeouts, from_file, console=arguments.console)
 
 
+# The imports below take memory that ``up`` would hold for as long as the stack runs.
+
+
 def _check(arguments: argparse.Namespace) -> int:
+    from sep_local.check import check_environment
+
     from_file = read_env_file(arguments.env_file)
     env = {**from_file, **os.environ}
     if arguments.token_in_file:
@@ -153,6 +155,14 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(arguments: argparse.Namespace) -> int:
+    from sep_local.doctor import __main__ as doctor
+
+    return doctor.run(arguments)
+
+
 def _envoy_config(arguments: argparse.Namespace) -> int:
+    from sep_local.envoy_config import write_envoy_config
+
     write_envoy_config(arguments.out, os.environ, arguments.console)
     return 0

@@ -8,14 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from sep_edge.address import Address
-from sep_edge.console import copy_console
 from sep_edge.envoy.admin import drain
-from sep_edge.envoy.config import render
 from sep_edge.envoy.settings import MAX_CONNECTIONS, EdgeSettings
-from sep_edge.openapi.write import write_pages
 from sep_protos import DESCRIPTOR_SET
 
 from sep_local.binaries import envoy_binary, valkey_binary
+from sep_local.edge_files import write_edge_files
 from sep_local.part import Part
 from sep_local.probes import all_listen, http_responds, valkey_responds
 from sep_local.run_dir import socket_folder
@@ -35,9 +33,15 @@ _BROKER_URLS = {  # REST, streams
     "live": ("https://api-fxtrade.oanda.com", "https://stream-fxtrade.oanda.com"),
 }
 _NOTIFICATION_URLS = ("NOTIFY_URLS", "NOTIFY_HEARTBEAT_URL")
-_MALLOC_ARENAS = "2"
-"""Of the C library, which makes up to eight a processor: each holds memory that others freed. With
-two the evaluator takes 50 MB less for 90 days of M1 of eight pairs (measured)."""
+_MALLOC = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "131072",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+}
+"""Of the C library. It makes up to eight arenas a processor, each of which holds memory that others
+freed: with two the evaluator takes 50 MB less for 90 days of M1 of eight pairs (measured). And it
+raises, up to 32 MB, the size from which on memory is the machine's again once it is freed, unless
+that is set: with 128 kB the gateway takes 25 MB less after a backfill (measured)."""
 _TOKEN = "OANDA_API_TOKEN"  # noqa: S105  its name, not itself
 # What any program may need to know about the machine, and nothing about trading.
 _SYSTEM_NAMES = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
@@ -71,7 +75,7 @@ def service_environment(settings: LocalSettings, env: Mapping[str, str]) -> dict
     shared = {name: value for name, value in env.items() if name not in LOCAL_NAMES}
     shared |= stack_addresses(settings)
     shared |= {"OANDA_ENVIRONMENT": settings.environment, "PYTHONUNBUFFERED": "1"}
-    shared.setdefault("MALLOC_ARENA_MAX", _MALLOC_ARENAS)
+    shared = {**_MALLOC, **shared}
     paper = f"http://{settings.paper}"
     rest, streams = _BROKER_URLS.get(settings.environment, (paper, paper))
     shared.setdefault("OANDA_API_URL", rest)
@@ -147,12 +151,8 @@ def _service(name: str, settings: LocalSettings, shared: Mapping[str, str]) -> P
 
 def _envoy(settings: LocalSettings, system: Mapping[str, str]) -> Part:
     config = settings.run_dir / "envoy.json"
-    pages = settings.run_dir / "pages"
-    write_pages(pages)
-    edge = replace(
-        edge_settings(settings), console=copy_console(settings.console, pages / "console")
-    )
-    config.write_text(render(edge))
+    edge = edge_settings(settings)
+    write_edge_files(edge, config, settings.run_dir / "pages", settings.console)
     _link_operator_socket(settings.run_dir)
     # One thread is far more than five Python services need. The access log is flushed every half
     # second instead of every ten seconds, for operators who follow it.

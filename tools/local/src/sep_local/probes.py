@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Mapping
 
 from sep_edge.address import Address
-from sep_edge.envoy.access_log import PROBE_USER_AGENT
+from sep_edge.envoy.settings import PROBE_USER_AGENT
 
 from sep_local.part import Probe
 

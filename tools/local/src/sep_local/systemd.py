@@ -31,7 +31,7 @@ Group={user}
 ExecStart={project}/.venv/bin/sep-stack up --env-file {settings}/sep.env \\
     --console {project}/console/dist
 Environment=SEP_RUN_DIR={state}/run NUMBA_CACHE_DIR=/var/cache/sep PYTHONUNBUFFERED=1
-Environment=MALLOC_ARENA_MAX=2
+Environment=MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=131072
 WorkingDirectory={state}
 StateDirectory=sep
 CacheDirectory=sep

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from sep_contract import Access, Method
 
@@ -16,18 +15,12 @@ from sep_kit.errors import (
 )
 from sep_kit.grpc.keys import Caller, KeyRing, Role
 from sep_kit.grpc.tls import DNS_NAME, service_name
+from sep_kit.settings.shared.access import Reads
 
 AUTHORIZATION = "authorization"
 FOREIGN_ORIGIN = "x-sep-foreign"
 """Header by which the proxy marks calls of web pages of another origin."""
 _BEARER = "bearer "
-
-
-class Reads(StrEnum):
-    """Whether reading needs a key."""
-
-    OPEN = "open"
-    KEY = "key"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from sep_kit.grpc.keys import Caller
+from sep_kit.logging import add_to_log
 
 REQUEST_ID = "x-request-id"
 FORWARDED_FOR = "x-forwarded-for"
@@ -75,7 +74,7 @@ def _client_address(forwarded: str, peer: str) -> str:
 def enter(call: CallContext) -> None:
     """Make this the context of the current task and of tasks that it starts."""
     _current.set(call)
-    structlog.contextvars.bind_contextvars(request_id=call.request_id)
+    add_to_log(request_id=call.request_id)
 
 
 def current() -> CallContext | None:

@@ -52,7 +52,10 @@ def _modules() -> Iterator[str]:
         yield f"{shared.__name__}.{info.name}"
     packages = {i.name for i in pkgutil.iter_modules() if i.ispkg and i.name.startswith(_PREFIX)}
     for package in sorted(packages - {"sep_kit"}):
-        if importlib.util.find_spec(f"{package}.settings") is not None:
+        # The spec of the module itself would import the package, such as the client's with httpx.
+        spec = importlib.util.find_spec(package)
+        inside = pkgutil.iter_modules(spec.submodule_search_locations if spec else ())
+        if any(module.name == "settings" for module in inside):
             yield f"{package}.settings"
 
 

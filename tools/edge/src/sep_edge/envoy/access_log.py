@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from sep_contract import Method
 
 from sep_edge.envoy.filters import Json, header_equals, typed
+from sep_edge.envoy.settings import PROBE_USER_AGENT
 
 _SLOW_MS = 1000
-PROBE_USER_AGENT = "sep-stack"
-"""Reads of ``/health`` with it are not logged: the start makes one every 200 ms."""
 
 
 def access_log(logged_reads: int, methods: Sequence[Method]) -> Json:

@@ -9,6 +9,8 @@ HEADER_MUTATION = "envoy.filters.http.header_mutation"
 HEADER_MUTATION_TYPE = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
 LUA_TYPE = "envoy.extensions.filters.http.lua.v3.Lua"
 _FILTER_CONFIG = "envoy.config.route.v3.FilterConfig"
+_SCRIPT = "script"
+"""Name of a Lua filter's only script."""
 
 
 def typed(kind: str, **fields: Any) -> Json:
@@ -34,20 +36,25 @@ ENABLED = typed(_FILTER_CONFIG, config={})
 
 
 def lua_filter(name: str, source: str) -> Json:
-    """A Lua filter that is disabled until a route enables it."""
+    """A Lua filter that is disabled until a route enables it with ``lua_on_route``."""
     return http_filter(
         name,
         LUA_TYPE,
         disabled=True,
+        source_codes={_SCRIPT: {"inline_string": source}},
+        # For responses: by then the route is the one of the rewritten path, which names no script.
         default_source_code={"inline_string": source},
         # The route was chosen by what the client sent.
         clear_route_cache=False,
     )
 
 
-def lua_on_route(source: str, **context: Any) -> Json:
-    """Configuration of a route that runs a script; ``context`` is what the script can read."""
-    config = typed(f"{LUA_TYPE}PerRoute", source_code={"inline_string": source})
+def lua_on_route(**context: Any) -> Json:
+    """Configuration of a route that runs a Lua filter's script, which can read ``context``.
+
+    By name: a script of the route's own takes Envoy 0.2 MB for its interpreter (measured).
+    """
+    config = typed(f"{LUA_TYPE}PerRoute", name=_SCRIPT)
     return config | ({"filter_context": context} if context else {})
 
 

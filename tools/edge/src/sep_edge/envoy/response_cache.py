@@ -7,7 +7,6 @@ from sep_contract import Contract
 
 from sep_edge.envoy.clusters import TRANSCODING_CLUSTER
 from sep_edge.envoy.filters import DISABLED, Json, header_equals, lua_on_route
-from sep_edge.envoy.lua import lua_source
 from sep_edge.envoy.service_routes import NO_TIMEOUT
 from sep_edge.envoy.transcoding import TRANSCODER
 
@@ -35,7 +34,7 @@ def cached_routes(contract: Contract) -> Iterable[Json]:
                 },
                 "route": {"cluster": TRANSCODING_CLUSTER, "timeout": NO_TIMEOUT},
                 "typed_per_filter_config": {
-                    REWRITE_HOST: lua_on_route(lua_source("rewrite_host")),
+                    REWRITE_HOST: lua_on_route(),
                     TRANSCODER: DISABLED,
                 },
             }

@@ -6,7 +6,6 @@ from sep_contract import Contract
 
 from sep_edge.envoy.clusters import OPS_CLUSTER
 from sep_edge.envoy.filters import ENABLED, HEADER_MUTATION, Json, lua_on_route, typed
-from sep_edge.envoy.lua import lua_source
 from sep_edge.envoy.paths import path_match
 from sep_edge.envoy.transcoding import (
     BUFFER,
@@ -27,7 +26,7 @@ def rest_routes(contract: Contract, origins: Sequence[str] = ()) -> list[Json]:
         origins: origins of web pages that may call the API.
     """
     known = dict.fromkeys(origins, True)
-    prepare_request = lua_on_route(lua_source("prepare_request"), origins=known)
+    prepare_request = lua_on_route(origins=known)
     paths: dict[str, Json] = {}
     for method in contract.methods.values():
         if not method.route:

@@ -12,6 +12,8 @@ MAX_HEAP_BYTES = 320 * 1024 * 1024
 """Below the memory limit of Envoy's container, less what is not on the heap."""
 MAX_CONNECTIONS = 16_000
 """More than one client holds by accident; each is an open file."""
+PROBE_USER_AGENT = "sep-stack"
+"""Reads of ``/health`` with it are not logged: the start makes one every 200 ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

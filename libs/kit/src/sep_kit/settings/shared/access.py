@@ -2,14 +2,22 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, FilePath
 
-from sep_kit.grpc.access import Reads
-from sep_kit.grpc.tls import TlsFiles
 from sep_kit.settings.fields import Knobs
 from sep_kit.settings.relations import Relation
+
+if TYPE_CHECKING:
+    from sep_kit.grpc.tls import TlsFiles
+
+
+class Reads(StrEnum):
+    """Whether reading needs a key."""
+
+    OPEN = "open"
+    KEY = "key"
 
 
 class ApiAccess(StrEnum):
@@ -63,8 +71,10 @@ class TlsKnobs(Knobs):
     grpc_tls_ca: FilePath | None = None
     """CA that signed the certificates of all services."""
 
-    def tls(self) -> TlsFiles | None:
+    def tls(self) -> "TlsFiles | None":
         """The files; None without TLS."""
         if not (self.grpc_tls_cert and self.grpc_tls_key and self.grpc_tls_ca):
             return None
+        from sep_kit.grpc.tls import TlsFiles  # it loads gRPC
+
         return TlsFiles(self.grpc_tls_cert, self.grpc_tls_key, self.grpc_tls_ca)
