@@ -12,7 +12,7 @@ from sep_kit.death_signal import dying_with_us
 from sep_testing.ports import reserve_ports
 
 _ROOT = Path(__file__).parents[1]
-_PORTS = 8
+_PORTS = 9
 _END_S = 60.0
 
 

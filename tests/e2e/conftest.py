@@ -17,7 +17,7 @@ from sep_testing.ports import reserve_ports
 from tests.e2e.served import Served
 
 ROOT = Path(__file__).parents[2]
-_PORTS = 8
+_PORTS = 9
 ORIGIN = "https://desk.example"
 _READY_WITHIN = ("--ready-within", "240")
 """Other tests start their stacks at the same time."""
