@@ -1,6 +1,7 @@
 """A day on the paper broker against its replay: what differs, and what it is put down to."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict
@@ -417,7 +418,7 @@ class Journal(BaseHTTPRequestHandler):
             },
         }
         body = json.dumps(answers[url.path]).encode()
-        self.send_response(200)
+        self.send_response(self.server.status_of(url.path))  # type: ignore[attr-defined]
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -426,19 +427,49 @@ class Journal(BaseHTTPRequestHandler):
         """Quiet."""
 
 
-def test_what_was_traded_comes_from_the_journal_in_pages() -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Journal)
+class JournalServer(ThreadingHTTPServer):
+    """Refuses the first reads of each path, as a stack does that limits what one client reads."""
+
+    def __init__(self, refusals: int) -> None:
+        super().__init__(("127.0.0.1", 0), Journal)
+        self._refusals = refusals
+        self._reads = Counter[str]()
+
+    def status_of(self, path: str) -> int:
+        self._reads[path] += 1
+        return 429 if self._reads[path] <= self._refusals else 200
+
+
+@pytest.mark.parametrize("refusals", [0, 3])
+def test_what_was_traded_comes_from_the_journal_in_pages(refusals: int) -> None:
+    server = JournalServer(refusals)
+    pauses: list[float] = []
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
         url = f"http://127.0.0.1:{server.server_address[1]}"
-        live = StackSources(url, "k" * 32).live(*day_bounds_ms(date(2026, 3, 3)))
+        live = StackSources(url, "k" * 32, pauses.append).live(*day_bounds_ms(date(2026, 3, 3)))
     finally:
         server.shutdown()
         server.server_close()
     assert [t["id"] for t in live.trades] == ["2", "1"]
     assert live.decisions[0]["record"] == {"market": None}
     assert live.balance == D("12.5")
+    assert pauses == [1.0] * 4 * refusals
     assert format_seconds(live.start_ms // 1000) == "2026-03-02T22:00:00Z"
     with pytest.raises(ValueError, match="does not answer"):
         StackSources(url, None).live(0, 1)
+
+
+def test_a_stack_that_goes_on_refusing_is_reported() -> None:
+    server = JournalServer(10**6)
+    Thread(target=server.serve_forever, daemon=True).start()
+    pauses: list[float] = []
+    try:
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        with pytest.raises(ValueError, match="429"):
+            StackSources(url, None, pauses.append).live(0, 1)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert len(pauses) == 60

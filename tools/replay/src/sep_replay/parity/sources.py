@@ -1,7 +1,8 @@
 """Where a day's candles, parameters and trades come from: Valkey, and the stack's API."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import time as clock
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -27,6 +28,8 @@ _DAY_S = 86_400
 _DAY_MS = _DAY_S * 1000
 _CARRIED_DAYS = 10
 _TIMEOUT_S = 30.0
+_PAUSE_S, _MOST_PAUSES = 1.0, 60
+"""A day has thousands of decisions, each a read: more than the stack lets one client do at once."""
 _PAGE = 1000
 _ALWAYS_MS = 253_402_300_799_000  # the end of the year 9999
 _MEASURED = ("signal", "half_spread", "delay", "slippage", "financing")
@@ -74,9 +77,17 @@ async def read_store(settings: EvaluatorSettings, start_s: int, end_s: int) -> I
 
 
 class StackSources:
-    """Reads a day from the journal of a running stack."""
+    """Reads a day from the journal of a running stack.
 
-    def __init__(self, url: str, key: str | None) -> None:
+    Args:
+        key: an API key; None where reads need none.
+        sleep: waits for seconds.
+    """
+
+    def __init__(
+        self, url: str, key: str | None, sleep: Callable[[float], None] = clock.sleep
+    ) -> None:
+        self._sleep = sleep
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         # Proxies of the environment are ignored: the stack runs on this machine or nearby.
         self._http = httpx.Client(
@@ -151,6 +162,11 @@ class StackSources:
         wanted = {name: str(value) for name, value in query.items() if value != ""}
         try:
             answer = self._http.get(path, params=wanted)
+            for _ in range(_MOST_PAUSES):
+                if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+                    break
+                self._sleep(_PAUSE_S)
+                answer = self._http.get(path, params=wanted)
             body = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise ValueError(f"{path}: the stack does not answer: {error}; see --url") from error
