@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -196,7 +197,9 @@ ELSEWHERE = re.compile(r"## An OANDA practice account.*?(?=^## )", re.MULTILINE 
         for file, least in (("README.md", 10), ("docs/api.md", 6))
     ],
 )
-def test_the_commands_in_the_docs_run_in_a_bare_shell(api: Stack, file: str, least: int) -> None:
+def test_the_commands_in_the_docs_run_in_a_bare_shell(
+    api: Stack, file: str, least: int, tmp_path: Path
+) -> None:
     """In the project's folder, with no more than SEP_URL and SEP_KEY_FILE: on any port."""
     page = ELSEWHERE.sub("", (ROOT / file).read_text())
     assert re.findall(r":8000\b", re.sub(r"^export .*$|<http.*?>", "", page, flags=re.M)) == []
@@ -216,7 +219,7 @@ def test_the_commands_in_the_docs_run_in_a_bare_shell(api: Stack, file: str, lea
         cwd=ROOT,
         env={
             "PATH": "/usr/bin:/bin",
-            "HOME": str(api.run_dir),
+            "HOME": str(tmp_path),
             "SEP_URL": api.url,
             "SEP_KEY_FILE": str(api.run_dir / "keys/write.alice"),
         },
