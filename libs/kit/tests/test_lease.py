@@ -225,17 +225,16 @@ async def lose_counter(store: Valkey) -> None:
     await store.delete(keys.lease_counter("guard"))
 
 
-async def counter_as_text(store: Valkey) -> None:
-    await store.set(keys.lease_counter("guard"), "many")
+def counter_as(value: str) -> Callable[[Valkey], Awaitable[None]]:
+    async def written_by_hand(store: Valkey) -> None:
+        await store.set(keys.lease_counter("guard"), value)
+
+    return written_by_hand
 
 
 async def counter_as_list(store: Valkey) -> None:
     await store.delete(keys.lease_counter("guard"))
     await reply(store.lpush(keys.lease_counter("guard"), "x"))
-
-
-async def smaller_counter(store: Valkey) -> None:
-    await store.set(keys.lease_counter("guard"), "1")
 
 
 async def greater_counter(store: Valkey) -> None:
@@ -261,7 +260,8 @@ async def no_end(store: Valkey) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        lose_counter, counter_as_text, counter_as_list, smaller_counter, greater_counter,
+        lose_counter, counter_as_list, greater_counter,
+        *map(counter_as, ("1", "many", "NaN", "inf", "-inf", "-1", "1e400", "9" * 40, "")),
         lease_as_text, token_as_text, no_token, no_end,
     ],
 )  # fmt: skip

@@ -29,6 +29,8 @@ end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local counter = tonumber(redis.call('GET', KEYS[2])) or 0
+-- NaN is neither less nor more than a token, and infinity has no next one.
+if counter ~= counter or counter < 0 or counter > 2^53 then counter = 0 end
 
 local function hold(holder)
   local token = string.format('%.0f', math.max(now, counter + 1))
