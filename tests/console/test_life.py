@@ -196,6 +196,7 @@ def visit(browser: Browser, secure: Stack) -> Iterator[Screen]:
     assert screen.foreign == []  # Nor anything by plain HTTP.
 
 
+@pytest.mark.timeout(600)  # It starts the stack.
 def test_behind_tls_reading_needs_a_key_says_so_and_works_with_one(
     visit: Screen, secure: Stack
 ) -> None:

@@ -138,14 +138,14 @@ export function Nulls({ name, run, of: { verdict } }: Props): JSX.Element {
             rows={bins}
             keyOf={(b) => String(b.from)}
             columns={[
-              { title: "Best t-statistic", cell: (b) => `${figure(b.from)} to ${figure(b.to)}` },
+              { title: "Best t-statistic", cell: (b) => <span class="num">{`${figure(b.from)} to ${figure(b.to)}`}</span> },
               { title: "Null runs", num: true, cell: (b) => b.runs },
               {
                 title: "",
                 cell: (b) => (
                   <div class="bin">
                     <div style={{ width: `${(b.runs / most) * 100}%` }} />
-                    {b.winner && <strong>◆ the winner, {figure(verdict.t ?? undefined)}</strong>}
+                    {b.winner && <strong>◆ the winner</strong>}
                   </div>
                 ),
               },

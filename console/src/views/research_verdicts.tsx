@@ -30,7 +30,7 @@ const FIGURES: ReadonlyArray<readonly [name: string, text: (found: Judged, run: 
   ["p of the reality check", ({ verdict: v }) => number(v.reality_p)],
   ["Probability that its Sharpe ratio is no luck", ({ verdict: v }) => number(v.deflated)],
   ["Probability of overfitting", ({ verdict: v }) => number(v.overfit)],
-  ["Test days", ({ verdict: v }) => `${v.test_days}; ${v.track_days === null ? "no number" : Math.ceil(v.track_days)} needed`],
+  ["Test days", ({ verdict: v }) => `${v.test_days}; ${v.track_days === null ? "no number suffices" : `${Math.ceil(v.track_days)} needed`}`],
   ["Test windows that pass the gates", ({ verdict: v }) => `${v.gate_passes} of ${v.windows}`],
   ["Searched", (_, run) => `${grouped(String(run.sets))} sets${run.adaptive ? ", chosen by adaptive search" : ""}`],
   ["Values", (_, { space }) => Object.entries(space).map(([n, values]) => `${n} ${values.join(" ")}`).join(", ")],
