@@ -99,7 +99,8 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     PYTHONPATH=/opt/service:/opt/shared:/opt/service-dependencies:/opt/shared-dependencies \
     PATH=/opt/service/bin:/opt/shared/bin:$PATH \
     NUMBA_CACHE_DIR=/cache \
-    MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=131072
+    MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=131072 \
+    NUMPY_MADVISE_HUGEPAGE=0
 # The base image has no compiled standard library, and the root file system is read-only later:
 # without this each health probe would compile its imports again, at four times its own cost.
 RUN python -m compileall -q -j 0 "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"

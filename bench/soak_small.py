@@ -1,5 +1,6 @@
 """Whether 1 GB of memory is enough for a stack with practice settings and the paper broker."""
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ _MOST_USED = 0.9
 _MOST_STALLED_PERCENT = 1.0
 _MOST_FAULTS_A_SECOND = 10.0
 _LOOK_EVERY_S = 10.0
+_HEALTH_ASKED, _ASKED_AGAIN_S = 3, 5.0
+"""A machine that stalls for a second, as small ones do, is no want of memory."""
 _MB = 1e6
 
 
@@ -123,7 +126,9 @@ def _processes(stack: PracticeStack) -> dict[str, int | None]:
 
 
 def _healthy(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", timeout=30, trust_env=False).is_success
-    except httpx.HTTPError:
-        return False
+    for _ in range(_HEALTH_ASKED):
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(f"{url}/health", timeout=30, trust_env=False).is_success:
+                return True
+        time.sleep(_ASKED_AGAIN_S)
+    return False
