@@ -297,7 +297,7 @@ def test_without_costs_given_a_replay_plays_those_of_the_evaluator(candles: Path
 
 def test_gates_pay_costs_of_the_settings_where_the_account_has_its_own() -> None:
     """As in the comparison with a day that was traded, whose fills had their real costs."""
-    tape = path_tape(1.1 + 5e-5 * ((np.arange(300) + 1) // 2))
+    tape = path_tape(np.asarray(1.1 + 5e-5 * ((np.arange(300) + 1) // 2), np.float64))
     run = played(tape, {**WIDE, "EVAL_COSTS_JSON": '{"default": {"slippage_bps": 1}}'})
     free = played(tape, WIDE)
     gates = [r.evaluation.run("EUR_USD").equity[-1] for r in (run, free)]
