@@ -1,8 +1,8 @@
 """How far each source was taken in."""
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from sep_journal.adapters.sql.batches import insert_or
 from sep_journal.adapters.sql.tables import PROGRESS
 
 
@@ -18,8 +18,7 @@ def read_progress(connection: Connection, name: str, *, lock: bool = False) -> s
 
 def write_progress(connection: Connection, name: str, value: str) -> None:
     """Write what was taken in."""
-    module = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = module.insert(PROGRESS).values(name=name, value=value)
+    statement = insert_or(connection, PROGRESS).values(name=name, value=value)
     connection.execute(
         statement.on_conflict_do_update(index_elements=["name"], set_={"value": value})
     )
