@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, select
 
-from sep_journal.adapters.sql.batches import insert_into
+from sep_journal.adapters.sql.batches import insert_or
 from sep_journal.adapters.sql.tables import PROGRESS
 
 
@@ -18,7 +18,7 @@ def read_progress(connection: Connection, name: str, *, lock: bool = False) -> s
 
 def write_progress(connection: Connection, name: str, value: str) -> None:
     """Write what was taken in."""
-    statement = insert_into(connection, PROGRESS).values(name=name, value=value)
+    statement = insert_or(connection, PROGRESS).values(name=name, value=value)
     connection.execute(
         statement.on_conflict_do_update(index_elements=["name"], set_={"value": value})
     )
