@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sep_allocator.adapters.records import gates_of, window_of
 from sep_evaluator.adapters.gates_blob import blob_of
+from sep_evaluator.domain.backtest import StrictSpanRun
 from sep_evaluator.domain.evaluation import EvaluatedRun
 from sep_fx.granularity import Granularity
 from sep_guard.domain.market import Market, Weights
@@ -28,9 +29,18 @@ def log_of(replay: Replay) -> str:
     return "\n".join(json.dumps(event.as_json()) for event in replay.journal.events)
 
 
-def test_markets_without_weight_and_position_change_no_decision(tape: Tape) -> None:
+def test_every_market_and_runs_that_grow_bar_by_bar_give_the_same_log(tape: Tape) -> None:
     replay, plain = (replay_of(tape, KNOBS, open_gates=True) for _ in range(2))
     trading: Any = plain.trading
+    evaluation: Any = plain.evaluation
+    evaluation._runs = {
+        name: StrictSpanRun(
+            run.params, run.granularity_s, name, evaluation._hours[name],
+            evaluation._settings.session_exit_minutes,
+            long_run_days=evaluation._settings.eval_long_run_days,
+        )
+        for name, run in evaluation._runs.items()
+    }  # fmt: skip
 
     def every_market(_weights: Weights | None, now: int) -> dict[str, Market]:
         return {name: trading._market(name, now) for name in PAIRS}

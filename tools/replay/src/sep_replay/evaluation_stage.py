@@ -7,6 +7,7 @@ from sep_allocator.domain.score import Window
 from sep_evaluator.adapters.signal_records import signal_record
 from sep_evaluator.application.buffers import Buffers
 from sep_evaluator.domain.backtest import StrictSpanRun
+from sep_evaluator.domain.backtest_ahead import AheadRun
 from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable
 from sep_evaluator.domain.evaluation import Evaluation, Observation, evaluate
 from sep_evaluator.domain.floors import FloorsInForce
@@ -44,6 +45,7 @@ class EvaluationStage:
         open_gates: bool = False,
         costs: CostTable = NO_COST_TABLE,
     ) -> None:
+        self._bars = tape.bars
         self._costs = costs
         self._params = params
         self._open_gates = open_gates
@@ -125,7 +127,8 @@ class EvaluationStage:
         return record
 
     def _new_run(self, instrument: str) -> StrictSpanRun:
-        return StrictSpanRun(
+        return AheadRun(
+            self._bars[instrument],
             self._params.get(instrument, StrategyParams()),
             self.granularity.seconds,
             instrument,
