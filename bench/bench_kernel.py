@@ -65,8 +65,13 @@ def _throughput(options: Options) -> list[Figure]:
         for t, figures in zip(checked, slow, strict=True)
         for name in figures
     )
+    long = series(1, 2_000_000)[0]["I00_USD"].mid
+    long_rate = (len(long) - FIRST_WINDOW) / best_seconds(
+        lambda: window_metrics(long), options.repeats
+    )
     return [
         Figure("windows, six figures, one core", rate / 1e6, "M/s", 20.0, note=kind),
+        Figure("the same, 2,000,000 bars at once", long_rate / 1e6, "M/s", 80.0),
         Figure("the same", rate / 1e6, "M/s", vector / 1e6, "numpy, vectorised"),
         Figure("the same", rate / 1e6, "M/s", slow_rate / 1e6, "plain Python"),
         Figure("largest difference from plain Python", worst, "", 1e-9, "goal", True),

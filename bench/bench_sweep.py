@@ -23,6 +23,8 @@ os.environ["TQDM_DISABLE"] = "1"  # backtesting.py's progress bars would be prin
 
 _INSTRUMENTS, _BARS = 28, 20_000
 _GRID = {"c_min": [0.5, 0.52, 0.54, 0.55, 0.56], "max_entropy": [0.75, 0.8, 0.85, 0.9, 1.0]}
+_NEAR = [0.53 + i / 500 for i in range(25)]
+_LONG = 700_000
 _MARKET = Market(granularity_s=60, calendar=SessionCalendar(MarketCalendar.ALWAYS), exit_minutes=5)
 
 # Runs each combination and returns its number of trades; computes the other figures as well.
@@ -47,18 +49,37 @@ def measure(options: Options) -> list[Figure]:
         Figure("two cores", both, "M bars/s", 100.0, note=note),
         Figure("one core", one, "M bars/s"),
     ]
-    near = combinations({"c_min": [0.53 + i / 500 for i in range(25)]})
+    near = combinations({"c_min": _NEAR})
     near_defaults = best_seconds(
         lambda: list(sweep(bars.items(), near, _MARKET, workers=2)), options.repeats
     )
     figures.append(
         Figure("two cores, near the defaults", work / near_defaults / 1e6, "M bars/s", 100.0)
     )
+    figures += _long_tape(options)
     for name, prepare, instruments, combos in (
         ("vectorbt", _vectorbt, 1 if options.quick else 4, len(grid)),
         ("backtesting.py", _backtesting, 1, 1 if options.quick else 3),
     ):
         figures.append(_compare(name, prepare, bars, grid[:combos], instruments, rows, one))
+    return figures
+
+
+def _long_tape(options: Options) -> list[Figure]:
+    """The loop alone: what the other sets of a grid add to the first one."""
+    bars, _ = series(1, _LONG)
+    figures = []
+    for kind, sets in (("wide", _GRID), ("near the defaults", {"c_min": _NEAR})):
+        grid = combinations(sets)
+
+        def seconds(of: Sequence[StrategyParams]) -> float:
+            return best_seconds(
+                lambda: list(sweep(bars.items(), of, _MARKET, workers=1)), options.repeats
+            )
+
+        loop = seconds(grid) - seconds(grid[:1])
+        rate = (len(grid) - 1) * _LONG / loop / 1e6
+        figures.append(Figure(f"loop on 700,000 bars, one core, {kind}", rate, "M bars/s", 450.0))
     return figures
 
 

@@ -57,6 +57,15 @@ def test_metrics_match_the_plain_reference_on_real_candles(name: str) -> None:
     assert_as_reference(mid[-200:], range(FIRST_WINDOW, 200))
 
 
+def test_figures_of_counts_alone_are_the_references_to_the_bit() -> None:
+    mid = random_walk(9, 1300).mid
+    metrics, plain = window_metrics(mid), mid.tolist()
+    for t in range(FIRST_WINDOW, len(plain), 3):
+        expected = reference.window(plain, t)
+        for name in ("stability", "rupture", "hazard"):
+            assert getattr(metrics, name)[t] == expected[name], (t, name)
+
+
 @settings(max_examples=40)
 @given(walks(60, most=140))
 def test_metrics_match_the_plain_reference_on_random_candles(bars: Bars) -> None:

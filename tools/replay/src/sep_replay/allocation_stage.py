@@ -1,6 +1,6 @@
 """The allocator of a replay: weights from the gates and signals of the evaluation."""
 
-from sep_allocator.adapters.records import gates_of, record_of, window_of
+from sep_allocator.adapters.records import record_of
 from sep_allocator.domain.allocation import NOTHING, Allocation, ManagedUnits, allocate
 from sep_allocator.settings import AllocatorSettings
 from sep_fx.sessions import SessionCalendar
@@ -58,9 +58,9 @@ class AllocationStage:
             return
         instruments = evaluation.instruments
         self.latest = allocate(
-            gates_of(evaluation.blob(blob_at)),
-            {i: window_of(s) for i in instruments if (s := evaluation.signal(i))},
-            {i: self._calendar.state(i, now) for i in instruments},
+            evaluation.gates(blob_at),
+            {i: w for i in instruments if (w := evaluation.window(i)) is not None},
+            {i: evaluation.session(i, now) for i in instruments},
             before,
             self._settings.limits(),
             now * 1000,

@@ -2,20 +2,23 @@
 
 from collections.abc import Mapping
 
-from sep_evaluator.adapters.gates_blob import blob_of
+from sep_allocator.domain.allocation import Gates
+from sep_allocator.domain.score import Window
 from sep_evaluator.adapters.signal_records import signal_record
 from sep_evaluator.application.buffers import Buffers
 from sep_evaluator.domain.backtest import StrictSpanRun
-from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable, judged_by
-from sep_evaluator.domain.evaluation import EvaluatedRun, Evaluation, Observation, evaluate
+from sep_evaluator.domain.backtest_ahead import AheadRun
+from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable
+from sep_evaluator.domain.evaluation import Evaluation, Observation, evaluate
 from sep_evaluator.domain.floors import FloorsInForce
 from sep_evaluator.domain.gates import GateState
+from sep_evaluator.domain.kernel import FIRST_WINDOW
 from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.domain.signals import newest_signals
 from sep_evaluator.settings import EvaluatorSettings
 from sep_fx.bars import Bars
-from sep_fx.sessions import SessionCalendar
-from sep_kit.store.records import GatesBlob, SignalRecord
+from sep_fx.sessions import SessionCalendar, SessionState
+from sep_kit.store.records import SignalRecord
 
 from sep_replay.journal import Journal, Topic
 from sep_replay.tape import Tape
@@ -42,6 +45,7 @@ class EvaluationStage:
         open_gates: bool = False,
         costs: CostTable = NO_COST_TABLE,
     ) -> None:
+        self._bars = tape.bars
         self._costs = costs
         self._params = params
         self._open_gates = open_gates
@@ -53,6 +57,9 @@ class EvaluationStage:
         self._journal = journal
         self._hours = {i: TradingHours(calendar, i) for i in tape.instruments}
         self._runs = {i: self._new_run(i) for i in tape.instruments}
+        self._digests = {
+            i: judged_by(run.params, self._costs.of(i)) for i, run in self._runs.items()
+        }
         self._integrity: dict[str, tuple[int, tuple[str, ...]]] = {}
         self._states = dict.fromkeys(tape.instruments, GateState())
         self._limits = settings.gate_limits()
@@ -77,34 +84,53 @@ class EvaluationStage:
         """Whether any published gate is open."""
         return self._open_gates or any(e.gate for e in self.evaluations.values())
 
-    def blob(self, now: int) -> GatesBlob:
-        """The gates blob of the last evaluations."""
-        evaluated = [
-            EvaluatedRun(evaluation=e, params=self._runs[i].params, spans={})
-            for i, e in self.evaluations.items()
-        ]
-        blob = blob_of(evaluated, now * 1000)
-        if not self._open_gates:
-            return blob
-        return blob.model_copy(
-            update={
-                "gates": dict.fromkeys(blob.gates, 1),
-                "cooldowns": dict.fromkeys(blob.cooldowns, 0),
-                "reasons": {i: [] for i in blob.reasons},
-            }
+    def gates(self, now: int) -> Gates:
+        """The gates as the allocator reads them from the blob of the last evaluations."""
+        evaluated = self.evaluations
+        if self._open_gates:
+            return Gates(
+                now * 1000,
+                dict.fromkeys(evaluated, True),
+                dict.fromkeys(evaluated, False),
+                {i: [] for i in evaluated},
+            )
+        return Gates(
+            now * 1000,
+            {i: e.gate for i, e in evaluated.items()},
+            {i: e.cooldown for i, e in evaluated.items()},
+            {i: e.reasons for i, e in evaluated.items()},
         )
+
+    def window(self, instrument: str) -> Window | None:
+        """The window of the last bar as the allocator reads it; None before the first."""
+        run = self._runs[instrument]
+        if len(run) <= FIRST_WINDOW:
+            return None
+        figures = run.metrics.at(-1)
+        return Window(
+            coherence=figures.coherence,
+            stability=figures.stability,
+            entropy=figures.entropy,
+            rupture=figures.rupture,
+            hazard=figures.hazard,
+        )
+
+    def session(self, instrument: str, now: int) -> SessionState:
+        """The instrument's session, without the names of the open exchanges; ``now`` in seconds."""
+        return self._hours[instrument].at(now)
 
     def signal(self, instrument: str) -> SignalRecord | None:
         """The signal of the last bar; computed on demand, once a bar."""
         run = self._runs[instrument]
-        watermark, record = self._signals.get(instrument, (None, None))
-        if watermark is None or watermark != run.watermark:
+        watermark, (known, record) = run.watermark, self._signals.get(instrument, (None, None))
+        if watermark is not None and watermark != known:
             record = next(map(signal_record, newest_signals(run, 1)), None)
-            self._signals[instrument] = run.watermark, record
+            self._signals[instrument] = watermark, record
         return record
 
     def _new_run(self, instrument: str) -> StrictSpanRun:
-        return StrictSpanRun(
+        return AheadRun(
+            self._bars[instrument],
             self._params_of(instrument),
             self.granularity.seconds,
             instrument,
@@ -125,7 +151,7 @@ class EvaluationStage:
             run.watermark,
             self._integrity_of(instrument, run),
             self._hours[instrument].at(now),
-            judged_by(self._params_of(instrument), self._costs.of(instrument)),
+            self._digests[instrument],
         )
         buffer = self._buffers.of_instrument(instrument)
         in_force = floors.at(now * 1000, observation.params, buffer)

@@ -96,20 +96,29 @@ class PaperAccount:
         Returns:
             The transactions it caused: stops and take profits that the open lies beyond.
         """
-        bar = self._bar(instrument, bars, at, bar_seconds)
-        self._live_until[instrument] = bar.end_ns
-        return self._account.observe([bar.opening])
+        start = int(bars.time[at]) * NS_PER_SECOND
+        self._live_until[instrument] = start + bar_seconds * NS_PER_SECOND
+        return self._account.observe(
+            [self._quote(instrument, start, bars.bid_o[at], bars.ask_o[at])]
+        )
 
     def observe(
         self, instrument: str, bars: Bars, at: int, bar_seconds: int
     ) -> Sequence[Transaction]:
         """Play the rest of a bar; returns the transactions it caused, financing included."""
-        bar = self._bar(instrument, bars, at, bar_seconds)
         # Without a trade no stop or take profit can be reached within the bar.
         if self.is_flat:
-            return self._account.observe([bar.closing])
+            end = (int(bars.time[at]) + bar_seconds) * NS_PER_SECOND
+            return self._account.observe(
+                [self._quote(instrument, end, bars.bid_c[at], bars.ask_c[at])]
+            )
+        bar = self._bar(instrument, bars, at, bar_seconds)
         # What was ordered within the bar comes before the rest of it.
         return self._account.observe_bar(replace(bar, start_ns=max(bar.start_ns, self._ordered_ns)))
+
+    def _quote(self, instrument: str, time_ns: int, bid: float, ask: float) -> Quote:
+        prices = self._prices[instrument]
+        return Quote(instrument=instrument, time_ns=time_ns, bid=prices[bid], ask=prices[ask])
 
     def _bar(self, instrument: str, bars: Bars, at: int, bar_seconds: int) -> QuoteBar:
         prices = self._prices[instrument]

@@ -10,7 +10,7 @@ from sep_guard.domain.actions import Action, Kind
 from sep_guard.domain.cycle import plan_cycle
 from sep_guard.domain.flatten import plan_flatten
 from sep_guard.domain.limits import Controls
-from sep_guard.domain.market import Market
+from sep_guard.domain.market import Market, Weights
 from sep_guard.domain.orders import Intent, intent_of_action, intents_of_close
 from sep_guard.domain.risk.context import context_of
 from sep_guard.domain.risk.exposure import exposure_of
@@ -143,17 +143,24 @@ class TradingStage:
     def _view(self, now: int) -> View:
         weights = self._allocation.record()
         observed = self.risk.observe(now)
-        markets = {i: self._market(i, now) for i in self._evaluation.instruments}
+        read = None if weights is None else weights_of(weights)
+        markets = self._markets(read, now)
         return View(
             account=self._account.state(),
             markets=markets,
-            weights=None if weights is None else weights_of(weights),
+            weights=read,
             margin_was_open=self._margin_open,
             controls=Controls(kill_switch=self.risk.tripped, read_only=False, live_allowed=True),
             now_ms=now * 1000,
             link_sound=True,
             risk=context_of(observed, exposure_of(markets.values()), now * 1000),
         )
+
+    def _markets(self, weights: Weights | None, now: int) -> dict[str, Market]:
+        """The markets with a weight or a position; the plan holds all others and adds nothing."""
+        held, weighted = self._account.held(), {} if weights is None else weights.by_instrument
+        instruments = self._evaluation.instruments
+        return {i: self._market(i, now) for i in instruments if i in held or weighted.get(i)}
 
     def _market(self, name: str, now: int) -> Market:
         signal, quote = self._evaluation.signal(name), self._account.quote(name, now)

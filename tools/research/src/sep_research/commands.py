@@ -7,20 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from sep_client import ApiError, NoAnswerError
 from sep_data.catalogue import Catalogue
-from sep_data.pulling import connect
 from sep_evaluator.cli.sweep import combinations
+from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable
 from sep_evaluator.domain.params import StrategyParams
 from sep_fx.granularity import Granularity
 from sep_fx.sessions import MarketCalendar
 
-from sep_research.cost_options import costs_of
 from sep_research.engine import Engine
 from sep_research.errors import ResearchError, StackUnreachableError
 from sep_research.manifest import plan_of, read_manifest, versions
-from sep_research.results import of_journal, of_replay
-from sep_research.results_report import results_report
 from sep_research.run_folder import REPORT, check_free, write_run
 from sep_research.search import AdaptiveSearch
 from sep_research.sweep import Plan, SweepResult, jobs_of, sweep
@@ -48,11 +44,20 @@ def _sweep(args: argparse.Namespace, engine: Engine, progress: Progress) -> Line
         exit_minutes=args.exit_minutes,
         seed=args.seed,
         search=search,
-        costs=costs_of(args.costs, args.url),
+        costs=_costs(args),
     )
     result = sweep(catalogue, plan, engine, progress)
     write_run(args.out, result.plan, result)
     return _lines(result, args.out)
+
+
+def _costs(args: argparse.Namespace) -> CostTable:
+    if args.costs is None:
+        return NO_COST_TABLE
+    # Imported here: few sweeps need the client, which takes a third of the command's start.
+    from sep_research.cost_options import costs_of
+
+    return costs_of(args.costs, args.url)
 
 
 def _repeat(args: argparse.Namespace, engine: Engine, progress: Progress) -> Lines:
@@ -78,6 +83,13 @@ def _repeat(args: argparse.Namespace, engine: Engine, progress: Progress) -> Lin
 def _report(args: argparse.Namespace, _engine: Engine, _progress: Progress) -> Lines:
     if args.out.exists():
         raise ResearchError(f"{args.out} exists: give --out a new file")
+    # Imported here: a sweep needs no client.
+    from sep_client import ApiError, NoAnswerError
+    from sep_data.pulling import connect
+
+    from sep_research.results import of_journal, of_replay
+    from sep_research.results_report import results_report
+
     if args.source == "live":
         with connect(args.url) as client:
             try:

@@ -145,9 +145,7 @@ class StrictSpanRun:
         if len(self) <= lookback:
             return math.nan, 0
         tail = slice(len(self) - lookback - 1, None)
-        slope, direction = momentum(
-            self._kernel.mid[tail], self._kernel.metrics.coherence[tail], self.params
-        )
+        slope, direction = momentum(self.mid[tail], self.metrics.coherence[tail], self.params)
         return float(slope[-1]), int(direction[-1])
 
     def extend(self, bars: Bars) -> None:
@@ -231,14 +229,25 @@ class StrictSpanRun:
             raise ValueError(f"{name} does not come after {format_seconds(before)}")
         raise ValueError(f"{name} has a price that is not finite and above 0")
 
+    def fitting(self, time: Ints) -> int:
+        """How many bars that start at ``time``, in order, can follow before the anchor moves."""
+        if self._long_run_s is None or not len(time):
+            return len(time)
+        first = self._columns.time[0] if len(self._columns) else time[0]
+        return int(np.searchsorted(self._anchors(time, self._long_run_s), first, "right"))
+
+    def _anchors(self, time: Ints, long_run_s: int) -> Ints:
+        """The anchor that each bar would set if it were the last one."""
+        step = max(long_run_s // _ANCHOR_STEPS, 1)
+        shift = crc32(self.instrument.encode()) % step
+        anchors: Ints = (time + self.granularity_s - long_run_s - shift) // step * step + shift
+        return anchors
+
     def _past_anchor(self, time: Ints) -> int:
         """How many of the oldest bars, existing and new together, lie before the anchor."""
         if self._long_run_s is None:
             return 0
-        step = max(self._long_run_s // _ANCHOR_STEPS, 1)
-        shift = crc32(self.instrument.encode()) % step
-        oldest = int(time[-1]) + self.granularity_s - self._long_run_s
-        anchor = (oldest - shift) // step * step + shift
+        anchor = self._anchors(time[-1:], self._long_run_s)[0]
         existing = self._columns.time
         past = int(np.searchsorted(existing, anchor, "left"))
         return past if past < len(existing) else past + int(np.searchsorted(time, anchor, "left"))

@@ -79,8 +79,12 @@ class DrawdownTree:
             self._blocks = blocks
 
     def drawdown_from(self, curve: Floats, start: int) -> float:
-        """Largest fall from a running peak over ``curve[start:]``, 0 or more."""
-        return float(_fall_from(curve, start, self._blocks, self._tree))
+        """Largest fall from a running peak over ``curve[start:]``, 0 or more.
+
+        The curve may end before the points that were added.
+        """
+        blocks = min(self._blocks, len(curve) // _BLOCK)
+        return float(_fall_from(curve, start, blocks, self._tree))
 
 
 def _empty(leaves: int) -> Floats:

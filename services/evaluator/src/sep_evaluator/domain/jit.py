@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 _numba: Any = import_module("numba")
-_extending: Any = import_module("numba.extending")
 
 # The files that define compiled functions, or constants and functions that these use.
 _COMPILED = ("backtest_*.py", "drawdown.py", "jit.py", "kernel_*.py")
@@ -42,14 +41,3 @@ def _sources() -> str:
     for path in sorted(path for pattern in _COMPILED for path in here.glob(pattern)):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
-
-
-def _popcount(_context: Any, _word: Any) -> Any:
-    def generate(_target: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return builder.ctpop(args[0])
-
-    return _numba.types.int64(_numba.types.uint64), generate
-
-
-# The number of 1 bits of a uint64, one machine instruction; numba has no function for it.
-popcount: Callable[[Any], int] = _extending.intrinsic(_popcount)

@@ -19,8 +19,8 @@ from sep_evaluator.domain.kernel_loops import (
     SIGMA_EFF,
     STABILITY,
     fill_shape,
-    fill_sigma,
 )
+from sep_evaluator.domain.kernel_sigma import fill_sigma
 from sep_evaluator.domain.kernel_tables import Floats, kernel_tables, with_spare_capacity
 from sep_evaluator.domain.params import StrategyParams
 
@@ -213,10 +213,11 @@ def _fill(mid: Floats, start: int, stop: int, figures: Floats) -> None:
         mid,
         start,
         stop,
-        tables.entropy_term,
+        tables.by_counts,
+        tables.hazards,
         tables.damping_row,
         tables.decay,
         tables.byte_sums,
         figures,
     )
-    fill_sigma(mid, start, stop, figures)
+    fill_sigma(mid, start, stop, figures[SIGMA_EFF])

@@ -16,6 +16,8 @@ Ints = npt.NDArray[np.int64]
 
 EVENTS = 63
 HEAD_EVENTS = 19
+_HEAD_STRIDE = 32
+_COUNTS = 64
 _LANES = 4
 _CACHE_LINE = 64
 
@@ -24,9 +26,11 @@ _CACHE_LINE = 64
 class KernelTables:
     """The tables of the window loop.
 
-    ``entropy_term``: shape (64,), what an event kind with that count adds to the
-    normalised entropy of 63 events.
-    ``damping_row``: shape (400,), row of the damping at ``flips * 20 + ruptures`` of
+    ``by_counts``: shape (64 * 64 * 4,), of ``flips * 64 + ruptures`` of a window's 63 events:
+    entropy, rupture, stability, and the pattern's share of coherence.
+    ``hazards``: shape (64 * 64,), at ``after * 64 + onsets``, where ``after`` of 62 events follow
+    a rupture and ``onsets`` ruptures do not: the share of ruptures among those that don't.
+    ``damping_row``: shape (640,), row of the damping at ``flips * 32 + ruptures`` of
     the first 19 events.
     ``byte_sums``: shape (rows * 256 * 4,), over the 8 partial sums ``p[i]`` of
     ``bit[j] * exp(-d * j)`` inside a byte: ``p[7]``, their sum, their sum of squares, 1.
@@ -34,7 +38,8 @@ class KernelTables:
     ``exp(-d * 8 * byte)``, the same again, its square, 1.
     """
 
-    entropy_term: Floats
+    by_counts: Floats
+    hazards: Floats
     damping_row: Ints
     byte_sums: Floats
     decay: Floats
@@ -44,14 +49,14 @@ class KernelTables:
 def kernel_tables() -> KernelTables:
     """The tables, built once per process (a few milliseconds)."""
     rows: dict[float, int] = {}
-    damping_row = np.zeros((HEAD_EVENTS + 1) ** 2, np.int64)
+    damping_row = np.zeros((HEAD_EVENTS + 1) * _HEAD_STRIDE, np.int64)
     head = _entropy_terms(HEAD_EVENTS)
     for flips in range(HEAD_EVENTS + 1):
         for ruptures in range(HEAD_EVENTS + 1 - flips):
             nulls = HEAD_EVENTS - flips - ruptures
             entropy = float(head[nulls] + head[flips] + head[ruptures])
             damping = min(max(0.5 * min(max(entropy, 0.05), 1.0), 0.01), 1.0)
-            at = flips * (HEAD_EVENTS + 1) + ruptures
+            at = flips * _HEAD_STRIDE + ruptures
             damping_row[at] = rows.setdefault(damping, len(rows))
     dampings = np.array(list(rows), np.float64)
     decay = np.ones((len(rows), 8, _LANES))
@@ -65,7 +70,29 @@ def kernel_tables() -> KernelTables:
     byte_sums[:, :, 0] = partial[:, :, 7]
     byte_sums[:, :, 1] = partial.sum(axis=2)
     byte_sums[:, :, 2] = (partial**2).sum(axis=2)
-    return KernelTables(_entropy_terms(EVENTS), damping_row, _aligned(byte_sums), _aligned(decay))
+    return KernelTables(_by_counts(), _hazards(), damping_row, _aligned(byte_sums), _aligned(decay))
+
+
+def _by_counts() -> Floats:
+    """Entropy, rupture, stability and 0.7 * pattern at each pair of counts that can occur."""
+    figures = np.zeros((_COUNTS, _COUNTS, _LANES))
+    terms = _entropy_terms(EVENTS)
+    for flips in range(EVENTS + 1):
+        for ruptures in range(EVENTS + 1 - flips):
+            disorder = float(terms[EVENTS - flips - ruptures] + terms[flips] + terms[ruptures])
+            entropy = min(max(disorder, 0.05), 1.0)
+            rupture = ruptures / EVENTS
+            pattern = 0.6 * (1.0 - entropy) + 0.3 * (1.0 - rupture)
+            pattern += 0.1 * (1.0 - flips / EVENTS)
+            weighted = 0.7 * min(max(pattern, 0.01), 0.99)
+            figures[flips, ruptures] = entropy, rupture, 1.0 - rupture, weighted
+    return _aligned(figures)
+
+
+def _hazards() -> Floats:
+    after, onsets = np.mgrid[:_COUNTS, :_COUNTS].astype(np.float64)
+    shares: Floats = onsets / np.maximum(EVENTS - 1 - after, 1.0)
+    return shares.ravel()
 
 
 def _aligned(table: Floats) -> Floats:

@@ -29,22 +29,26 @@ def _trace(_typing: Any, word: Any, row: Any, decay: Any, byte_sums: Any) -> Any
             for kind, value in zip(signature.args[2:], arrays, strict=True)
         )
 
-        def vector(base: Any, index: Any) -> Any:
-            place = builder.gep(base, [builder.shl(index, _integer(2))])
+        sums = builder.gep(sums, [builder.shl(row, _integer(10))])
+        decays = builder.gep(decays, [builder.shl(row, _integer(5))])
+
+        def vector(base: Any, offset: Any) -> Any:
+            place = builder.gep(base, [offset])
             loaded = builder.load(builder.bitcast(place, _VECTOR.as_pointer()))
             loaded.align = 8
             return loaded
 
         def entry(byte: int) -> Any:
-            value = builder.and_(builder.lshr(word, _integer(8 * byte)), _integer(0xFF))
-            return vector(sums, builder.or_(builder.shl(row, _integer(8)), value))
+            # One shift both selects the byte and multiplies it by the four doubles of an entry.
+            shift = 8 * byte - 2
+            moved = builder.lshr(word, _integer(shift)) if byte else builder.shl(word, _integer(2))
+            return vector(sums, builder.and_(moved, _integer(0xFF << 2)))
 
         # The first byte starts from zero and has no decay.
         so_far = entry(0)  # level, its points' sum, their sum of squares, 1
         products = _ir.Constant(_VECTOR, [0.0] * 4)
         for byte in range(1, _BYTES):
-            decay_at = builder.or_(builder.shl(row, _integer(3)), _integer(byte))
-            added = builder.fmul(entry(byte), vector(decays, decay_at))
+            added = builder.fmul(entry(byte), vector(decays, _integer(4 * byte)))
             level = builder.shuffle_vector(so_far, so_far, _lanes(0, 0, 0, 0))
             # level * (level, the byte's sum, unused, 1)
             factors = builder.shuffle_vector(so_far, added, _lanes(0, 5, 2, 7))
