@@ -8,7 +8,7 @@ from sep_evaluator.adapters.signal_records import signal_record
 from sep_evaluator.application.buffers import Buffers
 from sep_evaluator.domain.backtest import StrictSpanRun
 from sep_evaluator.domain.backtest_ahead import AheadRun
-from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable
+from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable, judged_by
 from sep_evaluator.domain.evaluation import Evaluation, Observation, evaluate
 from sep_evaluator.domain.floors import FloorsInForce
 from sep_evaluator.domain.gates import GateState
