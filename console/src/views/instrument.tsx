@@ -5,12 +5,11 @@ import { useMemo, useState } from "preact/hooks";
 import type { CoherenceStatus, Lock, RankedInstrument } from "../../gen/api.ts";
 import { barsOf, closedBars, fillsOf, type GateFlip, gateFlipsOf, METRICS, metricPoints, type Side, SIDES } from "../model/candles.ts";
 import { checkText, GATE_REASONS } from "../model/checks.ts";
-import { figure, grouped, percent, signed } from "../model/decimals.ts";
+import { figure, percent, signed } from "../model/decimals.ts";
 import { linkTo } from "../model/route.ts";
 import { hasSessions } from "../model/sessions.ts";
 import { brokerTime, duration } from "../model/times.ts";
 import { Time } from "../parts/age.tsx";
-import { Amount } from "../parts/amount.tsx";
 import { CandleChart } from "../parts/candle_chart.tsx";
 import { Facts } from "../parts/facts.tsx";
 import { Panel } from "../parts/panel.tsx";
@@ -282,8 +281,8 @@ function Trades({ instrument }: { instrument: string }): JSX.Element {
             { title: "Price", num: true, cell: (t) => t.price },
             { title: "Stop", num: true, cell: (t) => t.stop_loss_price || "none" },
             { title: "Target", num: true, cell: (t) => t.take_profit_price || "none" },
-            { title: "P&L", num: true, cell: (t) => <Amount text={t.unrealized_pl} /> },
-            { title: "Financing", num: true, cell: (t) => grouped(t.financing) },
+            { title: "P&L", amount: (t) => t.unrealized_pl },
+            { title: "Financing", plain: true, amount: (t) => t.financing },
           ]}
         />
       ) : (

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import type { GetBudgetResponse, GetRiskLimitsResponse } from "../../gen/api.ts";
 import { heldOf } from "../model/account.ts";
-import { cut, grouped, percent, signed } from "../model/decimals.ts";
+import { money, percent, signed } from "../model/decimals.ts";
 import { limitOf } from "../model/limits.ts";
 import { factName, type Notice, noticesOf } from "../model/notices.ts";
 import { dayPoints, lastDays, navCurve, startOf } from "../model/results.ts";
@@ -85,13 +85,13 @@ function Account(): JSX.Element {
       {data && (
         <>
           <p class="big num">
-            {grouped(data.nav)} <small>{data.currency} NAV</small>
+            {money(data.nav)} <small>{data.currency} NAV</small>
           </p>
           <Facts
             of={[
               ["Open profit", <Amount key="o" text={data.unrealized_pl} />],
               ["Realised, all time", <Amount key="r" text={data.pl} />],
-              ["Balance", grouped(data.balance)],
+              ["Balance", money(data.balance)],
               ["Loss since 17:00 New York", shown?.value ?? "–"],
               ["Margin closeout (at 100 %)", percent(Number(data.margin_closeout_percent))],
             ]}
@@ -147,10 +147,10 @@ function Exposure({ budget }: { budget: GetBudgetResponse }): JSX.Element {
       />
       <Facts
         of={[
-          ["Margin used", cut(budget.margin_used)],
-          ["Margin available", cut(budget.margin_available)],
-          ["Budget for new positions", cut(budget.budget)],
-          ["Cap of one instrument", cut(budget.per_instrument_cap)],
+          ["Margin used", money(budget.margin_used)],
+          ["Margin available", money(budget.margin_available)],
+          ["Budget for new positions", money(budget.budget)],
+          ["Cap of one instrument", money(budget.per_instrument_cap)],
           [
             "Margin gate",
             <>
@@ -195,7 +195,7 @@ function HeldNow(): JSX.Element {
           columns={[
             { title: "Instrument", cell: (h) => <a href={linkTo("instrument", h.instrument)}>{h.instrument}</a> },
             { title: "Units", num: true, cell: (h) => signed(h.units) },
-            { title: "P&L", num: true, cell: (h) => <Amount text={h.unrealizedPl} /> },
+            { title: "P&L", amount: (h) => h.unrealizedPl },
             { title: "Origin", cell: (h) => h.origin },
           ]}
         />

@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import type { LeftOut, Trade } from "../../gen/api.ts";
 import { type Held, heldOf, isManaged } from "../model/account.ts";
-import { grouped, signed, sum } from "../model/decimals.ts";
+import { money, signed, signOf, sum } from "../model/decimals.ts";
 import { linkTo } from "../model/route.ts";
 import { brokerTime } from "../model/times.ts";
 import { Time } from "../parts/age.tsx";
@@ -66,12 +66,13 @@ function HeldTable({ of }: { of: readonly Held[] }): JSX.Element {
         keyOf={(h) => h.instrument + h.units}
         columns={[
           { title: "Instrument", cell: (h) => <a href={linkTo("instrument", h.instrument)}>{h.instrument}</a> },
+          { title: "Side", cell: (h) => sideOf(h.units) },
           { title: "Units", num: true, cell: (h) => signed(h.units) },
           { title: "Average", num: true, cell: (h) => h.averagePrice || "–" },
           { title: "Bid", num: true, cell: (h) => h.quote?.bid || "–" },
           { title: "Ask", num: true, cell: (h) => h.quote?.ask || "–" },
-          { title: "P&L", num: true, cell: (h) => <Amount text={h.unrealizedPl} /> },
-          { title: "Margin", num: true, cell: (h) => grouped(h.marginUsed) },
+          { title: "P&L", amount: (h) => h.unrealizedPl },
+          { title: "Margin", plain: true, amount: (h) => h.marginUsed },
           { title: "Origin", cell: (h) => <Origin of={h} /> },
           { title: "Stops", cell: (h) => <Stops of={h} /> },
           { title: "", cell: (h) => <CloseButton of={h} /> },
@@ -79,10 +80,14 @@ function HeldTable({ of }: { of: readonly Held[] }): JSX.Element {
       />
       <p>
         Together <Amount text={sum(of.map((h) => h.unrealizedPl))} />, margin{" "}
-        <span class="num">{grouped(sum(of.map((h) => h.marginUsed)))}</span>
+        <span class="num">{money(sum(of.map((h) => h.marginUsed)))}</span>
       </p>
     </>
   );
+}
+
+function sideOf(units: string): string {
+  return signOf(units) < 0 ? "short" : "long";
 }
 
 function CloseButton({ of }: { of: Held }): JSX.Element {
@@ -124,13 +129,14 @@ function TradeTable({ of }: { of: readonly Trade[] }): JSX.Element {
       keyOf={(t) => t.id}
       columns={[
         { title: "Id", cell: (t) => t.id },
-        { title: "Instrument", cell: (t) => t.instrument },
+        { title: "Instrument", cell: (t) => <a href={linkTo("instrument", t.instrument)}>{t.instrument}</a> },
         { title: "Opened", cell: (t) => <Time ms={brokerTime(t.open_time)} /> },
+        { title: "Side", cell: (t) => sideOf(t.current_units) },
         { title: "Units", num: true, cell: (t) => signed(t.current_units) },
         { title: "Price", num: true, cell: (t) => t.price },
         { title: "Stop", num: true, cell: (t) => bracket(t.stop_loss_price, t.stop_loss_state) },
         { title: "Target", num: true, cell: (t) => bracket(t.take_profit_price, t.take_profit_state) },
-        { title: "P&L", num: true, cell: (t) => <Amount text={t.unrealized_pl} /> },
+        { title: "P&L", amount: (t) => t.unrealized_pl },
         { title: "Origin", cell: (t) => (isManaged(t) ? "managed" : "by hand") },
       ]}
     />
