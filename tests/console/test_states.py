@@ -109,7 +109,7 @@ def test_a_journal_that_is_away_greys_results_and_nothing_else(
         canned.faults[f"GET /api/journal/{name}"] = fault
     screen = look("overview")
     expect(screen.page.get_by_text("JOURNAL_UNAVAILABLE")).to_have_count(1)
-    expect(screen.page.get_by_text("100 772.5500")).to_be_visible()
+    expect(screen.page.get_by_text("100 772.55")).to_be_visible()
     expect(screen.page.get_by_text("Trading", exact=False).first).to_be_visible()
     screen.go("results")
     expect(screen.page.get_by_text("JOURNAL_UNAVAILABLE").first).to_be_visible()
@@ -159,9 +159,9 @@ def test_a_stranger_s_four_questions_take_two_clicks_at_most(look: Open) -> None
 
 def test_yesterday_s_earnings_and_costs_are_named_with_their_parts(look: Open) -> None:
     day = look("results").page.get_by_role("region", name="Yesterday")
-    expect(day).to_contain_text("+75.0000")
+    expect(day).to_contain_text("+75.00")
     expect(day).to_contain_text("They cost, all together, once closed")
-    expect(day).to_contain_text("\N{MINUS SIGN}11.1300")  # Three groups, to the last digit.
+    expect(day).to_contain_text("\N{MINUS SIGN}11.13")  # Three groups.
     expect(day).to_contain_text("Half spread")
 
 
@@ -220,7 +220,7 @@ def test_a_new_decision_appears_by_itself(look: Open, canned: CannedStack, event
     canned.answers["GET /api/decisions"] = {"decisions": []}
     screen = look("decisions")
     light = screen.page.get_by_role("region", name="Safety")
-    expect(light).to_contain_text("live" if events == "open" else "no events: polling")
+    expect(light).to_contain_text("up to date" if events == "open" else "no events: polling")
     expect(screen.page.get_by_text("Nothing that fits was decided")).to_be_visible()
     screen.page.clock.run_for(5_000)  # What a stream that opens reads anew has been read.
     screen.settle()
@@ -243,7 +243,7 @@ def test_a_stream_of_events_that_broke_continues_where_it_was(
     screen = look("system")
     streams = screen.page.get_by_role("region", name="This tab's streams")
     light = screen.page.get_by_role("region", name="Safety")
-    expect(light).to_contain_text("live")
+    expect(light).to_contain_text("up to date")
     canned.happened.append(FLIP)
     expect(streams).to_contain_text("Events so far1")
     canned.faults["GET /api/events"] = Fault(503, "JOURNAL_UNAVAILABLE")
@@ -251,7 +251,7 @@ def test_a_stream_of_events_that_broke_continues_where_it_was(
     expect(streams).to_contain_text("JOURNAL_UNAVAILABLE")
     canned.happened.append(FLIP)
     del canned.faults["GET /api/events"]
-    expect(light).to_contain_text("live")
+    expect(light).to_contain_text("up to date")
     expect(streams).to_contain_text("Events so far2")
     assert canned.resumed[0] == ""
     # The audit looks at the past once.
@@ -263,7 +263,7 @@ def test_the_system_view_has_the_settings_in_force_and_says_who_changed_what(
 ) -> None:
     screen = look("system")
     audit = screen.page.get_by_role("region", name="Changes, newest first")
-    expect(screen.page.get_by_role("region", name="Safety")).to_contain_text("live")
+    expect(screen.page.get_by_role("region", name="Safety")).to_contain_text("up to date")
     expect(audit.get_by_role("row")).to_have_count(8)  # Those of the past among them.
     newest = audit.get_by_role("row").nth(1)
     expect(newest).to_contain_text(re.compile("ann.*kill switch released.*payrolls are out"))
@@ -283,7 +283,8 @@ def test_the_system_view_has_the_settings_in_force_and_says_who_changed_what(
     settings.get_by_label("Search").fill("drawdown")
     expect(rows).to_have_count(2)
     audit.get_by_role("link", name="USD_TRY unlocked").click()
-    expect(screen.page.get_by_role("heading", name="One decision")).to_be_visible()
+    title = screen.page.get_by_role("heading", name="Decision: USD_TRY unlocked")
+    expect(title).to_be_visible()
 
 
 def test_changes_of_the_kill_switch_are_found_however_long_ago_they_were(
@@ -303,7 +304,7 @@ def test_changes_of_the_kill_switch_are_found_however_long_ago_they_were(
 
 def test_a_tab_has_one_stream_and_a_second_only_while_an_instrument_is_shown(look: Open) -> None:
     screen = look("overview")
-    expect(screen.page.get_by_role("region", name="Safety")).to_contain_text("live")
+    expect(screen.page.get_by_role("region", name="Safety")).to_contain_text("up to date")
     assert screen.reads("/api/events") == 1
     assert screen.reads("/api/manifold/stream") == 0
     screen.go("instrument/EUR_USD")
@@ -337,7 +338,7 @@ def test_divergence_is_a_table_by_day_and_cause(look: Open, canned: CannedStack)
     screen = look("results")
     divergence = screen.page.get_by_role("region", name="Divergence", exact=True)
     expect(divergence.get_by_role("row")).to_have_count(5)
-    expect(divergence).to_contain_text("\N{MINUS SIGN}1.2040")
+    expect(divergence).to_contain_text("\N{MINUS SIGN}1.20")
     expect(divergence).not_to_contain_text("unexplained")
     assert violations(screen) == []
     canned.answers = canned_answers.nothing_yet()
@@ -347,8 +348,15 @@ def test_divergence_is_a_table_by_day_and_cause(look: Open, canned: CannedStack)
 
 def test_a_decision_shows_its_inputs_and_two_are_compared(look: Open) -> None:
     screen = look("decisions/d41")
-    expect(screen.page.get_by_text("action.checks.SPREAD_WIDE.observed")).to_be_visible()
-    expect(screen.page.get_by_text("4.1 bps")).to_be_visible()
+    expect(screen.page.get_by_role("heading", name="Decision: EUR_USD entry, ")).to_be_visible()
+    checks = screen.page.get_by_role("region", name="Checks of the decision, failed ones first")
+    expect(checks.get_by_role("row").last).to_contain_text(re.compile("Spread.*4.1 bps.*passed"))
+    path = screen.page.get_by_text("action.checks.SPREAD_WIDE.observed")
+    expect(path).to_be_hidden()
+    screen.page.get_by_text("Record and inputs, as they are stored").click()
+    expect(path).to_be_visible()
+    times = screen.page.get_by_role("row", name=re.compile("^ts "))
+    expect(times).to_contain_text("14:00:00")
     expect(screen.page.get_by_role("region", name="Outcomes of its orders")).to_contain_text(
         "FILLED"
     )

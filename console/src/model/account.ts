@@ -45,6 +45,11 @@ export function heldOf(
     .sort((a, b) => a.instrument.localeCompare(b.instrument));
 }
 
+/** Instruments of which units are held. */
+export function heldNames(positions: readonly Position[]): Set<string> {
+  return new Set(positions.flatMap((p) => sidesOf(p, [])).map((side) => side.instrument));
+}
+
 function sidesOf(position: Position, all: readonly Trade[]): Held[] {
   const both = [
     { units: position.long_units, price: position.long_average_price, sign: 1 },

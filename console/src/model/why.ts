@@ -24,20 +24,39 @@ export interface Row {
   readonly remedies: readonly string[];
 }
 
+/** How much of what would have to happen a row shows. */
+const MOST_REMEDIES = 3;
+
 const DIRECTIONS: Readonly<Record<string, string>> = { "1": "long", "-1": "short" };
 
-/** Its gate is open, so that its rank alone keeps it from a weight. */
-const RANKS_LOW = "the allocator selects it: its gate is open, others score higher";
-
-/** One row an instrument, those that could enter first, then by the number of failed checks. */
+/** One row an instrument, by name: a row stays where it is, however its checks change. */
 export function whyRows(readiness: readonly Readiness[], ranking: readonly RankedInstrument[]): Row[] {
   const ranked = new Map(ranking.map((r) => [r.instrument, r]));
   return readiness
-    .map((r) => rowOf(r, ranked.get(r.instrument)))
-    .sort((a, b) => Number(b.ready) - Number(a.ready) || a.failed - b.failed || a.instrument.localeCompare(b.instrument));
+    .map((r) => rowOf(r, ranked.get(r.instrument), ranking))
+    .sort((a, b) => a.instrument.localeCompare(b.instrument));
 }
 
-function rowOf(readiness: Readiness, ranked: RankedInstrument | undefined): Row {
+/** What would give it a weight, as far as the ranking says it. */
+function weightRemedy(ranked: RankedInstrument | undefined, ranking: readonly RankedInstrument[]): string | undefined {
+  if (!ranked?.eligible || ranked.gate_reasons.length) return undefined;
+  if (ranked.selected) return "its weight arrives: the allocator has selected it";
+  const above = ranking.filter((r) => r.selected && (r.score ?? 0) > (ranked.score ?? 0)).length;
+  if (!above) return "the allocator selects it (its gate is open)";
+  return `the allocator selects it (its gate is open; ${above} selected ${above === 1 ? "scores" : "score"} higher)`;
+}
+
+/** The first of what would have to happen, and how much more. */
+export function remedyText(remedies: readonly string[]): string {
+  const more = remedies.length - MOST_REMEDIES;
+  return remedies.slice(0, MOST_REMEDIES).join("; ") + (more > 0 ? `; and ${more} more` : "");
+}
+
+function rowOf(
+  readiness: Readiness,
+  ranked: RankedInstrument | undefined,
+  ranking: readonly RankedInstrument[],
+): Row {
   const byGroup = checksByGroup(readiness);
   const cells = new Map<Group, Cell>();
   for (const group of GROUPS) cells.set(group, cellOf(byGroup.get(group) ?? []));
@@ -57,7 +76,7 @@ function rowOf(readiness: Readiness, ranked: RankedInstrument | undefined): Row 
     gateReasons,
     score: ranked?.score,
     session: ranked?.session,
-    remedies: remediesOf(failed, gateReasons, ranked?.eligible === true),
+    remedies: remediesOf(failed, gateReasons, weightRemedy(ranked, ranking)),
   };
 }
 
@@ -67,9 +86,9 @@ function cellOf(checks: readonly Check[]): Cell {
   return { verdict: checks.every((c) => c.passed) ? "pass" : "fail", checks: sorted };
 }
 
-function remediesOf(failed: readonly Check[], gateReasons: readonly string[], gateOpen: boolean): string[] {
+function remediesOf(failed: readonly Check[], gateReasons: readonly string[], weight: string | undefined): string[] {
   const found = failed
-    .map((c) => (c.reason === "NO_WEIGHT" && gateOpen ? { ...c, remedy: RANKS_LOW } : c))
+    .map((c) => (c.reason === "NO_WEIGHT" && weight ? { ...c, remedy: weight } : c))
     .filter((c) => c.remedy)
     .map((c) => (c.distance ? `${c.remedy} (${c.distance})` : c.remedy));
   const gate = gateReasons.map((r) => `its gate opens, now closed: ${GATE_REASONS[r] ?? r}`);

@@ -12,6 +12,7 @@ import { brokerTime, duration } from "../model/times.ts";
 import { Time } from "../parts/age.tsx";
 import { CandleChart } from "../parts/candle_chart.tsx";
 import { Facts } from "../parts/facts.tsx";
+import { NotConfigured } from "../parts/not_configured.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { Empty, Mark } from "../parts/states.tsx";
 import { Table } from "../parts/table.tsx";
@@ -38,7 +39,13 @@ export function Instrument({ instrument }: { instrument: string }): JSX.Element 
           </a>
         ))}
       </nav>
-      {instrument ? <One instrument={instrument} /> : <Empty>Choose an instrument.</Empty>}
+      {!instrument ? (
+        <Empty>Choose an instrument.</Empty>
+      ) : pairs.data && !names.includes(instrument) ? (
+        <NotConfigured instrument={instrument} view="instrument" of={names} />
+      ) : (
+        <One instrument={instrument} />
+      )}
     </>
   );
 }

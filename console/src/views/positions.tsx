@@ -13,6 +13,7 @@ import { Empty, Mark } from "../parts/states.tsx";
 import { Table } from "../parts/table.tsx";
 import { openDialog } from "../store/dialog.ts";
 import { useRead } from "../store/readings.ts";
+import { useUnknownOrders } from "../store/unknown_orders.ts";
 
 export function Positions(): JSX.Element {
   const positions = useRead("/api/oanda/positions");
@@ -20,7 +21,8 @@ export function Positions(): JSX.Element {
   const pricing = useRead("/api/oanda/pricing");
   const readiness = useRead("/api/trade/readiness");
   const held = heldOf(positions.data?.positions ?? [], trades.data?.trades ?? [], pricing.data);
-  const unknown = (readiness.data?.readiness ?? []).filter((r) => r.reasons.includes("ORDER_UNKNOWN"));
+  const metrics = useRead("/metrics");
+  const unknown = useUnknownOrders(readiness.data?.readiness ?? [], metrics.data);
   const leftOut = [...(positions.data?.left_out ?? []), ...(trades.data?.left_out ?? [])];
   return (
     <>
@@ -40,12 +42,15 @@ export function Positions(): JSX.Element {
       <Panel title="Trades and their brackets" of={[trades]} wide>
         {trades.data?.trades.length ? <TradeTable of={trades.data.trades} /> : <Empty>No open trade.</Empty>}
       </Panel>
-      <Panel title="Orders of unknown outcome" of={[readiness]} wide>
+      <Panel title="Orders without an answer" of={[readiness]} wide>
         {unknown.length ? (
           <ul class="notices">
             {unknown.map((r) => (
               <li key={r.instrument}>
-                <Mark tone="bad" /> {r.instrument}: its answer was lost. It is looked up, and no entry passes meanwhile.
+                <Mark tone={r.onItsWay ? "unknown" : "bad"} /> {r.instrument}:{" "}
+                {r.onItsWay
+                  ? "an order is on its way."
+                  : "answer unknown. The order is looked up, and no entry passes meanwhile."}
               </li>
             ))}
           </ul>
