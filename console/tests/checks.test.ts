@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkOf, checksByGroup } from "../src/model/checks.ts";
+import { type Check, checkOf, checksByGroup } from "../src/model/checks.ts";
 import { commonReasons, remedyText, whyRows } from "../src/model/why.ts";
 import type { EntryCheck, RankedInstrument, Readiness } from "../gen/api.ts";
 
@@ -112,6 +112,17 @@ test("a computed limit is shown with six digits, a price with all of its own", (
   const [row] = whyRows([readiness("A_A", check("STOP_TOO_CLOSE", true, "spread 0.020", "spread <= 0.0352251817537"))], []);
   const [shown] = row?.cells.get("signal")?.checks ?? [];
   assert.deepEqual([shown?.observed, shown?.allowed], ["spread 0.020", "spread ≤ 0.0352252"]);
+});
+
+test("a direction has its slope, the least slope and the distance, where the API gives them", () => {
+  const ranked = { instrument: "A_A", slope_bps: -1.234, eligible: false, gate_reasons: [] } as unknown as RankedInstrument;
+  const rows = [readiness("A_A", check("NO_DIRECTION", false, "0", "1 or -1"))];
+  const least = [{ instrument: "A_A", values: { dir_threshold_bps: 2 } }];
+  const shown = (...of: Parameters<typeof whyRows>): Check | undefined => whyRows(...of)[0]?.cells.get("signal")?.checks[0];
+  const { observed, allowed, distance } = shown(rows, [ranked], least) ?? ({} as Check);
+  assert.deepEqual([observed, allowed, distance], ["1.23 bps", "≥ 2 bps", "0.77 bps short"]);
+  assert.equal(shown(rows, [ranked])?.observed, "0");
+  assert.equal(shown(rows, [{ ...ranked, slope_bps: 3 }], least)?.observed, "0");
 });
 
 test("a group that was not reported is unknown, not passed", () => {

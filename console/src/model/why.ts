@@ -1,7 +1,9 @@
 /** Why instruments do or do not trade: a line for each, and a sentence of what would have to happen. */
 
-import type { RankedInstrument, Readiness, SessionState } from "../../gen/api.ts";
+import type { ParametersInForce, RankedInstrument, Readiness, SessionState } from "../../gen/api.ts";
 import { type Check, checksByGroup, GATE_REASONS, GROUPS, type Group } from "./checks.ts";
+
+type Parameters = Pick<ParametersInForce, "instrument" | "values">;
 
 export type Verdict = "pass" | "fail" | "unknown";
 
@@ -30,11 +32,29 @@ const MOST_REMEDIES = 3;
 const DIRECTIONS: Readonly<Record<string, string>> = { "1": "long", "-1": "short" };
 
 /** One row an instrument, by name: a row stays where it is, however its checks change. */
-export function whyRows(readiness: readonly Readiness[], ranking: readonly RankedInstrument[]): Row[] {
+export function whyRows(
+  readiness: readonly Readiness[],
+  ranking: readonly RankedInstrument[],
+  parameters: readonly Parameters[] = [],
+): Row[] {
   const ranked = new Map(ranking.map((r) => [r.instrument, r]));
+  const slopes = new Map(parameters.map((p) => [p.instrument, p.values["dir_threshold_bps"]]));
   return readiness
+    .map((r) => withSlope(r, ranked.get(r.instrument)?.slope_bps, slopes.get(r.instrument)))
     .map((r) => rowOf(r, ranked.get(r.instrument), ranking))
     .sort((a, b) => a.instrument.localeCompare(b.instrument));
+}
+
+/** The check of the direction with the slope and the least slope that is one, where both are known. */
+function withSlope(readiness: Readiness, slope: number | undefined, least: number | undefined): Readiness {
+  if (slope === undefined || least === undefined) return readiness;
+  const size = Math.abs(slope);
+  const checks = readiness.checks.map((check) => {
+    // Signal and ranking are read apart; and while coherence falls, a steep slope is no direction either.
+    if (check.reason !== "NO_DIRECTION" || check.passed !== size >= least) return check;
+    return { ...check, observed: `${Number(size.toPrecision(3))} bps`, allowed: `>= ${least} bps` };
+  });
+  return { ...readiness, checks };
 }
 
 /** What would give it a weight, as far as the ranking says it. */

@@ -20,7 +20,8 @@ export function WhyNot({ chosen, blockedOnly }: { chosen: string; blockedOnly: b
   const positions = useRead("/api/oanda/positions").data?.positions ?? [];
   const names = heldNames(positions);
   const held = heldOf(positions, [], undefined).filter((h) => h.instrument === chosen);
-  const all = whyRows(readiness.data?.readiness ?? [], ranking.data?.ranking ?? []);
+  const parameters = useRead("/api/parameters").data?.parameters;
+  const all = whyRows(readiness.data?.readiness ?? [], ranking.data?.ranking ?? [], parameters);
   const rows = all.filter((r) => !blockedOnly || !r.ready);
   const shown = all.find((r) => r.instrument === chosen);
   const common = commonReasons(readiness.data?.readiness ?? []).slice(0, 4);
