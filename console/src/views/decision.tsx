@@ -50,7 +50,7 @@ export function Detail({ at, id }: { at: Route; id: string }): JSX.Element {
     <Panel title={title} of={[decision]} aside={shut} wide>
       {data && (
         <>
-          <Head of={data} id={id} />
+          <Head of={data} id={id} titled />
           <Checks of={recordedChecks(mainRecord(data))} />
           <Outcomes of={data} />
           <Again of={madeAgain(data)} />
@@ -113,19 +113,25 @@ function mainOf({ decisions }: GetDecisionResponse): GetDecisionResponse["decisi
   return decisions.find((d) => d.event !== "order") ?? decisions[0];
 }
 
-function Head({ of, id }: { of: GetDecisionResponse; id: string }): JSX.Element {
+interface HeadProps {
+  readonly of: GetDecisionResponse;
+  readonly id: string;
+  /** Whether the panel's title says already what it is. */
+  readonly titled?: boolean;
+}
+
+function Head({ of, id, titled }: HeadProps): JSX.Element {
   const main = mainOf(of);
   if (!main) return <Empty>Nothing is recorded under {id}.</Empty>;
   return (
     <div>
+      {!titled && (
+        <p>
+          <strong>{deedOf(main)}</strong> at <Time ms={main.ts_ms} />
+        </p>
+      )}
       <p>
-        <strong>
-          {wordsOf(main.kind)} {main.instrument}
-        </strong>{" "}
-        at <Time ms={main.ts_ms} /> <small>{repetition(main)}</small>
-      </p>
-      <p>
-        <Reasons of={main.reasons} />{" "}
+        <Reasons of={main.reasons} /> <small>{repetition(main)}</small>{" "}
         <small>
           <code>{id}</code>
         </small>
@@ -158,7 +164,7 @@ function Checks({ of }: { of: readonly RecordedCheck[] }): JSX.Element | null {
             title: "Result",
             cell: (c) => (
               <>
-                <Mark tone={c.passed ? "good" : "bad"} /> {c.passed ? "passed" : "failed"}
+                <Mark tone={c.passed ? "good" : "bad"} />&nbsp;{c.passed ? "passed" : "failed"}
               </>
             ),
           },

@@ -213,7 +213,7 @@ function Limits({ of }: { of: GetRiskLimitsResponse }): JSX.Element {
           note={l.state === "ok" ? "" : l.state}
         />
       ))}
-      <p class="dim">Percent are of NAV.</p>
+      <p class="dim">Percentages are of NAV.</p>
     </>
   );
 }
