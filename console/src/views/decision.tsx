@@ -163,9 +163,9 @@ function Checks({ of }: { of: readonly RecordedCheck[] }): JSX.Element | null {
           {
             title: "Result",
             cell: (c) => (
-              <>
-                <Mark tone={c.passed ? "good" : "bad"} />&nbsp;{c.passed ? "passed" : "failed"}
-              </>
+              <span class="num">
+                <Mark tone={c.passed ? "good" : "bad"} /> {c.passed ? "passed" : "failed"}
+              </span>
             ),
           },
         ]}

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import type { GetBudgetResponse, GetRiskLimitsResponse } from "../../gen/api.ts";
 import type { Failure } from "../api/failure.ts";
-import { heldNames, heldOf } from "../model/account.ts";
+import { heldNames, heldOf, sideOf } from "../model/account.ts";
 import { money, percent, signed } from "../model/decimals.ts";
 import { limitOf } from "../model/limits.ts";
 import { factName, type Notice, noticesOf } from "../model/notices.ts";
@@ -94,7 +94,7 @@ function Account(): JSX.Element {
           </p>
           <Facts
             of={[
-              ["Number", data.id],
+              ["Account number", data.id],
               ["Open profit", <Amount key="o" text={data.unrealized_pl} />],
               ["Realised, all time", <Amount key="r" text={data.pl} />],
               ["Balance", money(data.balance)],
@@ -231,6 +231,7 @@ function HeldNow(): JSX.Element {
           keyOf={(h) => h.instrument + h.units}
           columns={[
             { title: "Instrument", cell: (h) => <a href={linkTo("instrument", h.instrument)}>{h.instrument}</a> },
+            { title: "Side", cell: (h) => sideOf(h.units) },
             { title: "Units", num: true, cell: (h) => signed(h.units) },
             { title: "P&L", amount: (h) => h.unrealizedPl },
             { title: "Origin", cell: (h) => h.origin },

@@ -2,8 +2,8 @@
 
 import type { JSX } from "preact";
 import type { LeftOut, Trade } from "../../gen/api.ts";
-import { type Held, heldOf, isManaged } from "../model/account.ts";
-import { money, signed, signOf, sum } from "../model/decimals.ts";
+import { type Held, heldOf, isManaged, sideOf } from "../model/account.ts";
+import { money, signed, sum } from "../model/decimals.ts";
 import { linkTo } from "../model/route.ts";
 import { brokerTime } from "../model/times.ts";
 import { Time } from "../parts/age.tsx";
@@ -89,10 +89,6 @@ function HeldTable({ of }: { of: readonly Held[] }): JSX.Element {
       </p>
     </>
   );
-}
-
-function sideOf(units: string): string {
-  return signOf(units) < 0 ? "short" : "long";
 }
 
 function CloseButton({ of }: { of: Held }): JSX.Element {
