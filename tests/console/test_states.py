@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -215,8 +216,12 @@ def test_an_order_on_its_way_is_no_alarm_and_one_without_an_answer_is(
 ) -> None:
     readiness = canned.answers["GET /api/trade/readiness"]
     assert isinstance(readiness, dict)
+    screen = look("overview")
+    # A machine that stalls makes no order old.
+    screen.page.clock.set_fixed_time(datetime.fromtimestamp(canned_answers.NOW_MS / 1000, UTC))
     readiness["readiness"][0]["reasons"] = ["ORDER_UNKNOWN"]
-    orders = look("positions").page.get_by_role("region", name="Orders without an answer")
+    screen.go("positions")
+    orders = screen.page.get_by_role("region", name="Orders without an answer")
     expect(orders).to_contain_text("AUD_USD: an order is on its way.")
     age = 'sep_order_unknown_seconds{instrument="AUD_USD",service="guard"} 14.0'
     canned.answers["GET /metrics"] = {"text": age}

@@ -230,8 +230,14 @@ function HeldNow(): JSX.Element {
           rows={held}
           keyOf={(h) => h.instrument + h.units}
           columns={[
-            { title: "Instrument", cell: (h) => <a href={linkTo("instrument", h.instrument)}>{h.instrument}</a> },
-            { title: "Side", cell: (h) => sideOf(h.units) },
+            {
+              title: "Instrument",
+              cell: (h) => (
+                <>
+                  <a href={linkTo("instrument", h.instrument)}>{h.instrument}</a> <small>{sideOf(h.units)}</small>
+                </>
+              ),
+            },
             { title: "Units", num: true, cell: (h) => signed(h.units) },
             { title: "P&L", amount: (h) => h.unrealizedPl },
             { title: "Origin", cell: (h) => h.origin },
