@@ -46,7 +46,7 @@ export function App(): JSX.Element {
       <main>
         <h1 ref={heading} tabIndex={-1}>
           {title}
-          {at.part && ` · ${at.part}`}
+          {at.part && (at.view === "decisions" ? <small> {at.part}</small> : ` · ${at.part}`)}
         </h1>
         <View at={at} />
       </main>

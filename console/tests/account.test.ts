@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { confirmsAccount, heldOf, lastDigits } from "../src/model/account.ts";
+import { confirmsAccount, heldNames, heldOf, lastDigits, sideOf } from "../src/model/account.ts";
 import type { Position, Trade } from "../gen/api.ts";
 
 const position = (changes: Partial<Position>): Position => ({
@@ -61,6 +61,13 @@ test("a managed trade without a pending stop is counted, one by hand is not", ()
   const [held] = heldOf([position({ long_units: "300" })], [trade({}), hand, bare], undefined);
   assert.equal(held?.unprotected, 1);
   assert.equal(held?.origin, "both");
+});
+
+test("what is held is known by name and side, and a flat instrument is not held", () => {
+  const flat = position({ instrument: "USD_JPY" });
+  assert.deepEqual([...heldNames([position({ short_units: "-5" }), flat])], ["EUR_USD"]);
+  assert.equal(sideOf("-5"), "short");
+  assert.equal(sideOf("5"), "long");
 });
 
 test("a position without a trade has no known origin", () => {

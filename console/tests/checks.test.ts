@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkOf, checksByGroup } from "../src/model/checks.ts";
-import { commonReasons, whyRows } from "../src/model/why.ts";
+import { type Check, checkOf, checksByGroup } from "../src/model/checks.ts";
+import { commonReasons, remedyText, whyRows } from "../src/model/why.ts";
 import type { EntryCheck, RankedInstrument, Readiness } from "../gen/api.ts";
 
 const check = (reason: string, passed: boolean, observed: string, allowed: string): EntryCheck => ({
@@ -44,18 +44,18 @@ test("checks are grouped and groups without one are left out", () => {
   assert.deepEqual([...groups.keys()], ["controls"]);
 });
 
-test("rows begin with what would enter, then with what is nearest to it", () => {
+test("rows are in the order of their names, however their checks come out", () => {
   const bad = check("COHERENCE_LOW", false, "0.5", ">= 0.55");
   const good = check("KILL_SWITCH", true, "off", "off");
   const rows = whyRows(
-    [readiness("C_C", bad, { ...bad, reason: "ENTROPY_HIGH" }), readiness("B_B", bad), readiness("A_A", good)],
+    [readiness("C_C", good), readiness("B_B", bad), readiness("A_A", bad, { ...bad, reason: "ENTROPY_HIGH" })],
     [],
   );
   assert.deepEqual(
     rows.map((r) => r.instrument),
     ["A_A", "B_B", "C_C"],
   );
-  assert.deepEqual(rows[0]?.remedies, []);
+  assert.deepEqual(rows[2]?.remedies, []);
   assert.deepEqual(rows[1]?.remedies, ["coherence rises (0.05 short)"]);
 });
 
@@ -74,16 +74,55 @@ test("a closed gate fails the gate group with its reasons in words", () => {
 });
 
 test("an open gate without a weight is a matter of rank", () => {
-  const ranked = { instrument: "A_A", eligible: true, gate_reasons: [] } as unknown as RankedInstrument;
+  const ranked = { instrument: "A_A", eligible: true, score: 0.4, gate_reasons: [] } as unknown as RankedInstrument;
+  const better = { ...ranked, instrument: "B_B", selected: true, score: 0.5 };
   const rows = [readiness("A_A", check("NO_WEIGHT", false, "missing", "> 0"))];
-  assert.match(whyRows(rows, [ranked])[0]?.remedies[0] ?? "", /others score higher/);
+  assert.match(whyRows(rows, [ranked, better])[0]?.remedies[0] ?? "", /its gate is open; 1 selected scores higher/);
   assert.match(whyRows(rows, [])[0]?.remedies[0] ?? "", /its gate opens/);
+});
+
+test("nothing is said of a gate or a rank that the ranking does not say", () => {
+  const rows = [readiness("A_A", check("NO_WEIGHT", false, "missing", "> 0"))];
+  const ranked = (changes: object): RankedInstrument =>
+    ({ instrument: "A_A", eligible: true, score: 0.4, gate_reasons: [], ...changes }) as unknown as RankedInstrument;
+  const remedy = (...ranking: RankedInstrument[]): string => whyRows(rows, ranking)[0]?.remedies.join("; ") ?? "";
+  assert.doesNotMatch(remedy(ranked({ eligible: false, gate_reasons: ["PNL_LOW"] })), /open[^s]|higher/);
+  assert.doesNotMatch(remedy(ranked({}), ranked({ instrument: "B_B", selected: true, score: 0.3 })), /higher/);
+  assert.match(remedy(ranked({ selected: true })), /its weight arrives/);
+});
+
+test("what does not fit into a row is counted", () => {
+  assert.equal(remedyText(["a", "b", "c"]), "a; b; c");
+  assert.equal(remedyText(["a", "b", "c", "d", "e"]), "a; b; c; and 2 more");
+  assert.equal(remedyText([]), "");
+});
+
+test("a check that passes for want of something says what there is none of", () => {
+  const shown = (reason: string, observed = "none"): string[] => {
+    const { observed: seen, allowed } = checkOf(check(reason, observed === "none", observed, "none"));
+    return [seen, allowed];
+  };
+  assert.deepEqual(shown("SECOND_WRITER"), ["no other writer", "no other writer"]);
+  assert.deepEqual(shown("TRADE_UNREADABLE"), ["all readable", "all readable"]);
+  assert.deepEqual(shown("STOP_MISSING", "41 lost"), ["41 lost", "no stop missing"]);
+  assert.equal(checkOf(check("LOCKED_BY_HAND", true, "none", "no lock")).observed, "no lock");
 });
 
 test("a computed limit is shown with six digits, a price with all of its own", () => {
   const [row] = whyRows([readiness("A_A", check("STOP_TOO_CLOSE", true, "spread 0.020", "spread <= 0.0352251817537"))], []);
   const [shown] = row?.cells.get("signal")?.checks ?? [];
   assert.deepEqual([shown?.observed, shown?.allowed], ["spread 0.020", "spread ≤ 0.0352252"]);
+});
+
+test("a direction has its slope, the least slope and the distance, where the API gives them", () => {
+  const ranked = { instrument: "A_A", slope_bps: -1.234, eligible: false, gate_reasons: [] } as unknown as RankedInstrument;
+  const rows = [readiness("A_A", check("NO_DIRECTION", false, "0", "1 or -1"))];
+  const least = [{ instrument: "A_A", values: { dir_threshold_bps: 2 } }];
+  const shown = (...of: Parameters<typeof whyRows>): Check | undefined => whyRows(...of)[0]?.cells.get("signal")?.checks[0];
+  const { observed, allowed, distance } = shown(rows, [ranked], least) ?? ({} as Check);
+  assert.deepEqual([observed, allowed, distance], ["1.23 bps", "≥ 2 bps", "0.77 bps short"]);
+  assert.equal(shown(rows, [ranked])?.observed, "0");
+  assert.equal(shown(rows, [{ ...ranked, slope_bps: 3 }], least)?.observed, "0");
 });
 
 test("a group that was not reported is unknown, not passed", () => {

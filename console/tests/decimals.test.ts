@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { figure, grouped, percent, signed, signOf, sum } from "../src/model/decimals.ts";
+import { decimalsOf, figure, grouped, money, percent, signed, signedMoney, signOf, sum } from "../src/model/decimals.ts";
 
 test("a decimal keeps every digit that the broker sent", () => {
   assert.equal(grouped("1234567.000000001"), "1 234 567.000000001");
@@ -35,4 +35,30 @@ test("figures and shares that are not numbers are a dash", () => {
   assert.equal(percent(Number.NaN), "–");
   assert.equal(figure(0.0000397123), "0.0000397");
   assert.equal(figure(undefined), "–");
+});
+
+test("an amount has two decimals, rounded half away from 0", () => {
+  assert.equal(money("7712.6510467894449749400"), "7 712.65");
+  assert.equal(money("-0.125"), "−0.13");
+  assert.equal(money("12"), "12.00");
+  assert.equal(money("999.995"), "1 000.00");
+  assert.equal(signedMoney("0.0000"), "0.00");
+  assert.equal(signedMoney("44.1"), "+44.10");
+  assert.equal(money(undefined), "–");
+  assert.equal(money(""), "–");
+  assert.equal(money("NaN"), "NaN");
+});
+
+test("a small amount is not shown as none", () => {
+  assert.equal(money("0.0041"), "0.0041");
+  assert.equal(money("-0.00012345"), "−0.00012");
+  assert.equal(money("0.005"), "0.01");
+  assert.equal(money("0.0000"), "0.00");
+});
+
+test("amounts of a column have as many decimals as the smallest needs", () => {
+  assert.equal(decimalsOf(["12.5", "0.0041", undefined]), 4);
+  assert.equal(decimalsOf(["12.5000", "0.0000"]), 2);
+  assert.equal(decimalsOf([]), 2);
+  assert.equal(money("12.5", 4), "12.5000");
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type MadeAgain, madeAgain, mainRecord, membersOf, pathOf, repetition, sections, sideBySide, spanStart } from "../src/model/decisions.ts";
+import { deedOf, type MadeAgain, madeAgain, mainRecord, membersOf, pathOf, recordedChecks, repetition, sections, sideBySide, spanStart, timeOf } from "../src/model/decisions.ts";
 import type { GetDecisionResponse, RecordedDecision } from "../gen/api.ts";
 
 const RECORD = JSON.stringify({
@@ -60,6 +60,38 @@ test("a decision made again belongs to the same record, and an older journal has
 test("a repeated refusal says how often and how long", () => {
   assert.equal(repetition({ count: 1, ts_ms: 0, last_ts_ms: 0 }), "");
   assert.equal(repetition({ count: 40, ts_ms: 0, last_ts_ms: 600_000 }), "40 times in 10 min");
+});
+
+test("checks of a record are listed with the failed ones first", () => {
+  const text = JSON.stringify({
+    action: {
+      checks: [
+        { reason: "KILL_SWITCH", passed: true, observed: "off", allowed: "off" },
+        { reason: "SPREAD_WIDE", passed: false, observed: "4.10 bps", allowed: "<= 3.0 bps" },
+      ],
+    },
+  });
+  assert.deepEqual(
+    recordedChecks(text).map((c) => [c.reason, c.passed]),
+    [
+      ["SPREAD_WIDE", false],
+      ["KILL_SWITCH", true],
+    ],
+  );
+  assert.deepEqual(recordedChecks("{half"), []);
+  assert.deepEqual(recordedChecks('{"event": "risk"}'), []);
+});
+
+test("a member is a time by its name and its size", () => {
+  assert.equal(timeOf("ts", "1773151200000"), 1773151200000);
+  assert.equal(timeOf("market.manifold_ms", "1773151200000"), 1773151200000);
+  assert.equal(timeOf("limits.timeout_ms", "5000"), undefined);
+  assert.equal(timeOf("action.units", "1773151200000"), undefined);
+});
+
+test("a decision's title says what was done", () => {
+  assert.equal(deedOf({ kind: "REFUSAL", instrument: "EUR_JPY" }), "EUR_JPY refused");
+  assert.equal(deedOf({ kind: "BREAKER_TRIPPED", instrument: "" }), "account breaker tripped");
 });
 
 test("a span moves once an hour", () => {

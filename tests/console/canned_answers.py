@@ -355,6 +355,9 @@ _CHECKS = (
     ("MARGIN_GATE", "open", "open"),
     ("RISK_LEVERAGE", "0.86", "<= 20"),
     ("BROKER_LINK", "up", "up"),
+    ("SECOND_WRITER", "none", "none"),
+    ("STOP_MISSING", "none", "none"),
+    ("LIVE_TRADING_DISABLED", "allowed", "allowed"),
 )
 
 

@@ -4,6 +4,7 @@ import gzip
 import re
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 FIRST_LOAD = 70 * 1024
 ALL = 140 * 1024
 
@@ -33,3 +34,13 @@ def test_the_licences_of_everything_bundled_are_served(built: Path) -> None:
     for name in ("preact", "uplot", "lightweight-charts", "fancy-canvas"):
         assert f"== {name} " in licences
     assert "TradingView Lightweight Charts" in licences
+
+
+def test_terms_are_explained_in_the_words_of_the_glossary() -> None:
+    source = (ROOT / "console" / "src" / "parts" / "glossary.ts").read_text()
+    terms = re.findall(r'^  \["([^"]+)", "([^"]+)"\],$', source, re.MULTILINE)
+    assert len(terms) >= 11
+    glossary = (ROOT / "docs" / "glossary.md").read_text().replace("`", "")
+    for term, meaning in terms:
+        row = rf"^\| .*{re.escape(term.split(', ')[-1])}.* \| {re.escape(meaning)}"
+        assert re.search(row, glossary, re.MULTILINE), term

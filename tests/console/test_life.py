@@ -112,7 +112,7 @@ def test_a_part_that_hangs_is_named_and_comes_back(open_tab: Open, stack: Stack,
         expect(verdict).to_contain_text(re.compile("Impaired|Unknown|Not trading|Waiting|Released"))
         expect(verdict).not_to_contain_text("An entry would pass")
     expect(light).to_contain_text("all parts serve", timeout=60_000)
-    expect(light).to_contain_text("live", timeout=60_000)
+    expect(light).to_contain_text("up to date", timeout=60_000)
 
 
 def test_a_journal_that_hangs_costs_history_alone(open_tab: Open, stack: Stack) -> None:
@@ -209,7 +209,7 @@ def test_behind_tls_reading_needs_a_key_says_so_and_works_with_one(
     for _ in range(2):
         safety = page.get_by_role("region", name="Safety")
         expect(safety).to_contain_text("all parts serve", timeout=60_000)
-        expect(safety).to_contain_text("live", timeout=60_000)
+        expect(safety).to_contain_text("up to date", timeout=60_000)
         expect(page.get_by_text("MISSING_KEY")).to_have_count(0)
         page.reload()  # The key survives it: it is in this tab's session storage.
     assert key not in str(page.evaluate("JSON.stringify(localStorage)"))
@@ -256,7 +256,7 @@ def serves(screen: Screen) -> None:
     """Wait until every part serves, and events arrive."""
     safety = screen.page.get_by_role("region", name="Safety")
     expect(safety).to_contain_text("all parts serve", timeout=90_000)
-    expect(safety).to_contain_text("live", timeout=90_000)
+    expect(safety).to_contain_text("up to date", timeout=90_000)
 
 
 def wait_in(screen: Screen, condition: Callable[[], bool]) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,7 @@ def test_a_journal_that_is_away_greys_results_and_nothing_else(
         canned.faults[f"GET /api/journal/{name}"] = fault
     screen = look("overview")
     expect(screen.page.get_by_text("JOURNAL_UNAVAILABLE")).to_have_count(1)
-    expect(screen.page.get_by_text("100 772.5500")).to_be_visible()
+    expect(screen.page.get_by_text("100 772.55")).to_be_visible()
     expect(screen.page.get_by_text("Trading", exact=False).first).to_be_visible()
     screen.go("results")
     expect(screen.page.get_by_text("JOURNAL_UNAVAILABLE").first).to_be_visible()
@@ -157,11 +158,92 @@ def test_a_stranger_s_four_questions_take_two_clicks_at_most(look: Open) -> None
     expect(screen.dialog).to_contain_text("Flatten")
 
 
+def test_an_instrument_that_is_not_configured_is_named_as_such(look: Open) -> None:
+    for view in ("why", "instrument"):
+        screen = look(f"{view}/EUR_TRY")
+        heading = "EUR_TRY is not among the configured instruments"
+        expect(screen.page.get_by_role("heading", name=heading)).to_be_visible()
+        expect(screen.page.get_by_role("heading", name="Checks")).to_have_count(0)
+        screen.page.get_by_role("main").get_by_role("link", name="EUR_JPY").last.click()
+        expect(screen.page.get_by_role("heading", level=1)).to_contain_text("EUR_JPY")
+        expect(screen.page.get_by_text(heading)).to_have_count(0)
+
+
+def test_why_not_marks_what_is_held_and_its_rows_stay_in_order(
+    look: Open, canned: CannedStack
+) -> None:
+    screen = look("why")
+    table = screen.page.get_by_role("region", name="Checks by instrument")
+    names = table.get_by_role("rowheader").get_by_role("link")
+    assert names.all_inner_texts() == list(canned_answers.PAIRS)
+    expect(table.get_by_role("row", name="GBP_USD")).to_contain_text("held, long, ready")
+    expect(table.get_by_role("row", name="GBP_USD")).to_contain_text("a further entry would pass")
+    expect(table.get_by_role("row", name="USD_JPY")).not_to_contain_text("held")
+    readiness = canned.answers["GET /api/trade/readiness"]
+    assert isinstance(readiness, dict)
+    for one in readiness["readiness"]:
+        one["ready"] = not one["ready"]
+    screen.page.clock.run_for(10_000)
+    expect(table.get_by_role("row", name="EUR_JPY")).to_contain_text("ready")
+    assert names.all_inner_texts() == list(canned_answers.PAIRS)
+
+
+def test_the_overview_tells_what_is_held_from_what_is_not(look: Open) -> None:
+    screen = look("overview")
+    verdict = screen.page.get_by_role("region", name="Is it trading")
+    expect(verdict).to_contain_text("not held: AUD_USD, USD_CAD, USD_CHF")
+    expect(verdict).to_contain_text("held already: EUR_USD, GBP_USD")
+
+
+def test_today_s_result_says_of_which_moment_it_is_and_a_limit_its_amount(look: Open) -> None:
+    screen = look("overview")
+    days = screen.page.get_by_role("region", name="NAV and days")
+    expect(days).to_contain_text("as of 14:00:00")
+    limits = screen.page.get_by_role("region", name="Risk limits")
+    expect(limits).to_contain_text("0.20 % of 6 %")
+    expect(limits).to_contain_text("201.55 of 6 046.35 USD")
+
+
+def test_a_chart_that_is_not_there_has_no_caption(look: Open, canned: CannedStack) -> None:
+    canned.answers = canned_answers.nothing_yet()
+    days = look("overview").page.get_by_role("region", name="NAV and days")
+    expect(days).to_contain_text("No chart yet")
+    expect(days).not_to_contain_text("NAV at the ends of trading days")
+
+
+def test_an_order_on_its_way_is_no_alarm_and_one_without_an_answer_is(
+    look: Open, canned: CannedStack
+) -> None:
+    readiness = canned.answers["GET /api/trade/readiness"]
+    assert isinstance(readiness, dict)
+    screen = look("overview")
+    # A machine that stalls makes no order old.
+    screen.page.clock.set_fixed_time(datetime.fromtimestamp(canned_answers.NOW_MS / 1000, UTC))
+    readiness["readiness"][0]["reasons"] = ["ORDER_UNKNOWN"]
+    screen.go("positions")
+    orders = screen.page.get_by_role("region", name="Orders without an answer")
+    expect(orders).to_contain_text("AUD_USD: an order is on its way.")
+    age = 'sep_order_unknown_seconds{instrument="AUD_USD",service="guard"} 14.0'
+    canned.answers["GET /metrics"] = {"text": age}
+    orders = look("positions").page.get_by_role("region", name="Orders without an answer")
+    expect(orders).to_contain_text("AUD_USD: answer unknown.")
+
+
+def test_positions_name_their_side(look: Open, canned: CannedStack) -> None:
+    short = {"long_units": "0", "short_units": "-40000", "short_average_price": "1.08010"}
+    positions = canned.answers["GET /api/oanda/positions"]
+    assert isinstance(positions, dict)
+    positions["positions"][1] |= short
+    table = look("positions").page.get_by_role("region", name="Positions").get_by_role("table")
+    expect(table.get_by_role("row").nth(1)).to_contain_text("long")
+    expect(table.get_by_role("row").nth(2)).to_contain_text("short")
+
+
 def test_yesterday_s_earnings_and_costs_are_named_with_their_parts(look: Open) -> None:
     day = look("results").page.get_by_role("region", name="Yesterday")
-    expect(day).to_contain_text("+75.0000")
+    expect(day).to_contain_text("+75.00")
     expect(day).to_contain_text("They cost, all together, once closed")
-    expect(day).to_contain_text("\N{MINUS SIGN}11.1300")  # Three groups, to the last digit.
+    expect(day).to_contain_text("\N{MINUS SIGN}11.13")  # Three groups.
     expect(day).to_contain_text("Half spread")
 
 
@@ -220,7 +302,7 @@ def test_a_new_decision_appears_by_itself(look: Open, canned: CannedStack, event
     canned.answers["GET /api/decisions"] = {"decisions": []}
     screen = look("decisions")
     light = screen.page.get_by_role("region", name="Safety")
-    expect(light).to_contain_text("live" if events == "open" else "no events: polling")
+    expect(light).to_contain_text("up to date" if events == "open" else "no events: polling")
     expect(screen.page.get_by_text("Nothing that fits was decided")).to_be_visible()
     screen.page.clock.run_for(5_000)  # What a stream that opens reads anew has been read.
     screen.settle()
@@ -243,7 +325,7 @@ def test_a_stream_of_events_that_broke_continues_where_it_was(
     screen = look("system")
     streams = screen.page.get_by_role("region", name="This tab's streams")
     light = screen.page.get_by_role("region", name="Safety")
-    expect(light).to_contain_text("live")
+    expect(light).to_contain_text("up to date")
     canned.happened.append(FLIP)
     expect(streams).to_contain_text("Events so far1")
     canned.faults["GET /api/events"] = Fault(503, "JOURNAL_UNAVAILABLE")
@@ -251,7 +333,7 @@ def test_a_stream_of_events_that_broke_continues_where_it_was(
     expect(streams).to_contain_text("JOURNAL_UNAVAILABLE")
     canned.happened.append(FLIP)
     del canned.faults["GET /api/events"]
-    expect(light).to_contain_text("live")
+    expect(light).to_contain_text("up to date")
     expect(streams).to_contain_text("Events so far2")
     assert canned.resumed[0] == ""
     # The audit looks at the past once.
@@ -263,7 +345,7 @@ def test_the_system_view_has_the_settings_in_force_and_says_who_changed_what(
 ) -> None:
     screen = look("system")
     audit = screen.page.get_by_role("region", name="Changes, newest first")
-    expect(screen.page.get_by_role("region", name="Safety")).to_contain_text("live")
+    expect(screen.page.get_by_role("region", name="Safety")).to_contain_text("up to date")
     expect(audit.get_by_role("row")).to_have_count(8)  # Those of the past among them.
     newest = audit.get_by_role("row").nth(1)
     expect(newest).to_contain_text(re.compile("ann.*kill switch released.*payrolls are out"))
@@ -283,7 +365,8 @@ def test_the_system_view_has_the_settings_in_force_and_says_who_changed_what(
     settings.get_by_label("Search").fill("drawdown")
     expect(rows).to_have_count(2)
     audit.get_by_role("link", name="USD_TRY unlocked").click()
-    expect(screen.page.get_by_role("heading", name="One decision")).to_be_visible()
+    title = screen.page.get_by_role("heading", name="Decision: USD_TRY unlocked")
+    expect(title).to_be_visible()
 
 
 def test_changes_of_the_kill_switch_are_found_however_long_ago_they_were(
@@ -303,7 +386,7 @@ def test_changes_of_the_kill_switch_are_found_however_long_ago_they_were(
 
 def test_a_tab_has_one_stream_and_a_second_only_while_an_instrument_is_shown(look: Open) -> None:
     screen = look("overview")
-    expect(screen.page.get_by_role("region", name="Safety")).to_contain_text("live")
+    expect(screen.page.get_by_role("region", name="Safety")).to_contain_text("up to date")
     assert screen.reads("/api/events") == 1
     assert screen.reads("/api/manifold/stream") == 0
     screen.go("instrument/EUR_USD")
@@ -337,7 +420,7 @@ def test_divergence_is_a_table_by_day_and_cause(look: Open, canned: CannedStack)
     screen = look("results")
     divergence = screen.page.get_by_role("region", name="Divergence", exact=True)
     expect(divergence.get_by_role("row")).to_have_count(5)
-    expect(divergence).to_contain_text("\N{MINUS SIGN}1.2040")
+    expect(divergence).to_contain_text("\N{MINUS SIGN}1.20")
     expect(divergence).not_to_contain_text("unexplained")
     assert violations(screen) == []
     canned.answers = canned_answers.nothing_yet()
@@ -347,8 +430,15 @@ def test_divergence_is_a_table_by_day_and_cause(look: Open, canned: CannedStack)
 
 def test_a_decision_shows_its_inputs_and_two_are_compared(look: Open) -> None:
     screen = look("decisions/d41")
-    expect(screen.page.get_by_text("action.checks.SPREAD_WIDE.observed")).to_be_visible()
-    expect(screen.page.get_by_text("4.1 bps")).to_be_visible()
+    expect(screen.page.get_by_role("heading", name="Decision: EUR_USD entry, ")).to_be_visible()
+    checks = screen.page.get_by_role("region", name="Checks of the decision, failed ones first")
+    expect(checks.get_by_role("row").last).to_contain_text(re.compile("Spread.*4.1 bps.*passed"))
+    path = screen.page.get_by_text("action.checks.SPREAD_WIDE.observed")
+    expect(path).to_be_hidden()
+    screen.page.get_by_text("Record and inputs, as they are stored").click()
+    expect(path).to_be_visible()
+    times = screen.page.get_by_role("row", name=re.compile("^ts "))
+    expect(times).to_contain_text("14:00:00")
     expect(screen.page.get_by_role("region", name="Outcomes of its orders")).to_contain_text(
         "FILLED"
     )
@@ -359,6 +449,112 @@ def test_a_decision_shows_its_inputs_and_two_are_compared(look: Open) -> None:
     expect(table).not_to_contain_text("100700.0000")
     screen.page.get_by_role("link", name="Show all").click()
     expect(table).to_contain_text("100700.0000")
+
+
+DESTRUCTIVE = {
+    "Flatten…": "Engage and close",
+    "Drain…": "",
+    "Close GBP_USD": "Lock and close GBP_USD",
+}
+
+
+@pytest.mark.parametrize("button", DESTRUCTIVE)
+def test_what_destroys_starts_on_the_key_where_it_is_missing_else_on_cancel(
+    look: Open, button: str
+) -> None:
+    screen = look("positions")
+    screen.page.get_by_role("button", name=button).click()
+    expect(screen.dialog.get_by_label("This needs a write key")).to_be_focused()
+    screen.page.keyboard.press("Escape")
+    screen.use_key(KEY)
+    screen.page.get_by_role("button", name=button).click()
+    expect(screen.dialog.get_by_role("button", name="Cancel")).to_be_focused()
+
+
+def test_a_release_asks_for_digits_that_the_console_shows(look: Open, canned: CannedStack) -> None:
+    status = canned.answers["GET /api/status"]
+    assert isinstance(status, dict)
+    status["modes"]["kill_switch"] = True
+    screen = look("system")
+    modes = screen.page.get_by_role("region", name="Modes and broker")
+    expect(modes).to_contain_text("101-001-0000001-001")
+    screen.go("overview")
+    account = screen.page.get_by_role("region", name="Account", exact=True)
+    expect(account).to_contain_text("101-001-0000001-001")
+    screen.page.get_by_role("button", name="Engaged: release…").click()
+    expect(screen.dialog.get_by_label("This needs a write key")).to_be_focused()
+    expect(screen.dialog.get_by_label("Reason (required)")).to_be_visible()
+    digits = screen.dialog.get_by_label("The account's last 4 digits (required)")
+    expect(digits).to_have_accessible_description(
+        re.compile("hyphens do not count. The whole number stands in Overview under Account")
+    )
+    release = screen.dialog.get_by_role("button", name="Release")
+    digits.fill("1-001")
+    release.click()
+    expect(screen.dialog).to_contain_text("a release needs a reason")
+    expect(screen.dialog).not_to_contain_text("these are not the account's last digits")
+    assert violations(screen) == []
+
+
+def test_an_engage_says_by_which_key_and_the_header_does_not_shout_it_again(
+    look: Open, canned: CannedStack
+) -> None:
+    status = canned.answers["GET /api/status"]
+    assert isinstance(status, dict)
+    engaged = {"kill_switch": True, "actor": "write", "ts_ms": canned_answers.NOW_MS}
+    canned.answers["POST /api/kill-switch"] = {**engaged, "durable": True}
+    screen = look("overview")
+    screen.use_key(KEY)
+    screen.page.keyboard.press("k")
+    status["modes"]["kill_switch"] = True
+    screen.page.keyboard.press("Enter")
+    expect(screen.dialog.get_by_role("heading", name="Kill switch engaged")).to_be_visible()
+    expect(screen.dialog).to_contain_text("by key write")
+    screen.page.keyboard.press("Escape")
+    bar = screen.page.get_by_role("region", name="Safety")
+    expect(bar.get_by_role("button", name="Engaged: release…")).to_be_visible()
+    expect(bar.get_by_role("button", name="Engage…", exact=True)).not_to_have_class("danger")
+
+
+def test_a_dry_run_without_a_key_asks_for_it_and_runs_with_it(
+    look: Open, canned: CannedStack
+) -> None:
+    canned.answers["POST /api/trade/reconcile"] = {
+        "cycle_id": "c-1",
+        "ts_ms": canned_answers.NOW_MS,
+    }
+    screen = look("why")
+    screen.page.get_by_role("button", name="Reconcile, dry run").click()
+    run = screen.dialog.get_by_role("button", name="Run", exact=True)
+    run.click()
+    expect(screen.dialog).to_contain_text("A dry run needs a write key")
+    assert screen.writes() == []
+    screen.dialog.get_by_label("This needs a write key").fill(KEY)
+    run.click()
+    expect(screen.dialog).to_contain_text("Cycle c-1")
+    expect(screen.dialog.get_by_role("button", name="Run again")).to_be_visible()
+    assert canned.bodies[0] == ("/api/trade/reconcile", {"dry_run": True})
+
+
+def test_terms_are_explained_from_the_header_and_from_the_palette(look: Open) -> None:
+    screen = look("overview")
+    screen.page.get_by_role("button", name="Help: terms and keys").click()
+    expect(screen.dialog).to_contain_text("How regular a window is, 0 to 1.")
+    assert violations(screen) == []
+    screen.page.keyboard.press("Escape")
+    screen.page.keyboard.press("Control+k")
+    screen.page.keyboard.type("terms")
+    screen.page.keyboard.press("Enter")
+    expect(screen.dialog.get_by_role("heading", name="Terms")).to_be_visible()
+
+
+def test_buttons_of_the_header_say_what_they_do(look: Open) -> None:
+    buttons = look("overview").page.get_by_role("region", name="Safety").get_by_role("button")
+    names = ["Times in UTC, change", "Theme auto, change", "Help: terms and keys", "No key",
+             "Command palette", "Engage kill switch"]  # fmt: skip
+    for button, name in zip(buttons.all(), names, strict=True):
+        expect(button).to_have_accessible_name(name)
+        expect(button).to_have_attribute("title", re.compile("."))
 
 
 def test_one_position_is_closed_after_its_plan_and_nothing_else_is_asked_for(

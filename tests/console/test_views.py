@@ -106,7 +106,8 @@ def test_results_and_decisions_have_what_the_journal_has(open_tab: Open, stack: 
     screen = open_tab("decisions")
     table = screen.page.get_by_role("region", name="Decisions, newest first")
     table.get_by_role("link", name=re.compile("^Inputs of this")).first.click()
-    expect(screen.page.get_by_role("heading", name="One decision")).to_be_visible()
+    expect(screen.page.get_by_role("heading", name=re.compile("^Decision: "))).to_be_visible()
+    screen.page.get_by_text("Record and inputs, as they are stored").click()
     expect(screen.page.get_by_text("action.target", exact=True)).to_be_visible()
     trades = stack.read("/api/journal/trades?page_size=25")["trades"]
     screen.go("results")

@@ -62,7 +62,7 @@ export function CloseDialog({ instrument }: { instrument: string }): JSX.Element
           </label>
         )}
         {!done?.complete && (
-          <Field label="Reason" fault={fault}>
+          <Field label="Reason" required fault={fault}>
             {(props) => (
               <input {...props} maxLength={400} value={reason} onInput={(e) => setReason(e.currentTarget.value)} />
             )}

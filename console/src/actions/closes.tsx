@@ -17,7 +17,7 @@ export function Closes({ of, caption }: { of: readonly DrainClose[]; caption: st
         { title: "Instrument", cell: (c) => c.instrument },
         { title: "Held", num: true, cell: (c) => grouped(c.current_units) },
         { title: "Close", num: true, cell: (c) => grouped(c.close_units) },
-        { title: "Frees", num: true, cell: (c) => grouped(c.margin_freed) },
+        { title: "Frees", plain: true, amount: (c) => c.margin_freed },
         { title: "Why", cell: (c) => c.reason.toLowerCase().replaceAll("_", " ") },
         { title: "Order", cell: (c) => [c.order_state || "planned", c.order_reason].filter(Boolean).join(": ") },
       ]}

@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { DrainClose, PlanDrainResponse } from "../../gen/api.ts";
 import { write } from "../api/client.ts";
 import { keyChanges, keyPlace } from "../api/key.ts";
-import { grouped } from "../model/decimals.ts";
+import { money } from "../model/decimals.ts";
 import { Facts } from "../parts/facts.tsx";
 import { Modal } from "../parts/modal.tsx";
 import { Loading, Mark } from "../parts/states.tsx";
@@ -44,9 +44,9 @@ export function DrainDialog(): JSX.Element {
       {planned && (
         <Facts
           of={[
-            ["Margin in use", grouped(planned.margin_used)],
-            ["Cap", grouped(planned.margin_cap)],
-            ["Over the cap", grouped(planned.excess)],
+            ["Margin in use", money(planned.margin_used)],
+            ["Cap", money(planned.margin_cap)],
+            ["Over the cap", money(planned.excess)],
           ]}
         />
       )}
@@ -54,7 +54,7 @@ export function DrainDialog(): JSX.Element {
       {deed.done && (
         <>
           <Confirmed>
-            <strong>Done.</strong> Still over the cap: {grouped(deed.done.remaining)}
+            <strong>Done.</strong> Still over the cap: {money(deed.done.remaining)}
           </Confirmed>
           <Closes of={deed.done.closes} caption="What was closed" />
         </>

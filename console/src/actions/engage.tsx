@@ -6,6 +6,7 @@ import type { SetKillSwitchResponse } from "../../gen/api.ts";
 import { write } from "../api/client.ts";
 import { Failure } from "../api/failure.ts";
 import { keyPlace } from "../api/key.ts";
+import { Actor } from "../parts/actor.tsx";
 import { Modal } from "../parts/modal.tsx";
 import { Mark } from "../parts/states.tsx";
 import { Time } from "../parts/age.tsx";
@@ -35,11 +36,10 @@ export function EngageDialog(): JSX.Element {
   };
   const { done, failure, busy } = action;
   return (
-    <Modal title="Engage the kill switch" tone={done ? "good" : "bad"}>
+    <Modal title={done ? "Kill switch engaged" : "Engage the kill switch"} tone={done ? "good" : "bad"}>
       {done ? (
         <Confirmed>
-          <strong>Engaged</strong> at <Time ms={done.ts_ms} /> by {done.actor || "unknown"}. No entry passes; exits go
-          on.
+          <strong>Engaged</strong> at <Time ms={done.ts_ms} /> by <Actor name={done.actor} />. No entry passes; exits go on.
           {!done.durable && (
             <p>
               <Mark tone="caution" /> In force at guard and gateway, and not on the store's disk yet: it is written when
@@ -60,7 +60,7 @@ export function EngageDialog(): JSX.Element {
       <form onSubmit={(event) => void engage(event)}>
         {!done && (
           <>
-            <NeedsKey start />
+            <NeedsKey />
             <Field label="Reason (may be empty)">
               {(props) => (
                 <input {...props} maxLength={400} value={reason} onInput={(e) => setReason(e.currentTarget.value)} />

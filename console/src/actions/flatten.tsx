@@ -52,7 +52,7 @@ export function FlattenDialog(): JSX.Element {
           </label>
         )}
         {!done?.complete && (
-          <Field label="Reason" fault={fault}>
+          <Field label="Reason" required fault={fault}>
             {(props) => (
               <input {...props} maxLength={400} value={reason} onInput={(e) => setReason(e.currentTarget.value)} />
             )}

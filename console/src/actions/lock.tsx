@@ -42,7 +42,7 @@ export function LockDialog({ instrument, locked }: { instrument: string; locked:
       <Failed failure={action.failure} what="Nothing was changed, as far as this console knows." />
       <form onSubmit={(event) => void set(event)}>
         <NeedsKey />
-        <Field label="Reason" fault={fault}>
+        <Field label="Reason" required fault={fault}>
           {(props) => (
             <input {...props} maxLength={400} value={reason} onInput={(e) => setReason(e.currentTarget.value)} />
           )}

@@ -1,7 +1,7 @@
 /** What the dialogs share: rows of buttons, failures that can't be overlooked, the need of a key. */
 
 import type { ComponentChildren, JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
 import type { Failure } from "../api/failure.ts";
 import { keyFault, keyPlace, useNewKey } from "../api/key.ts";
 import { Mark } from "../parts/states.tsx";
@@ -48,10 +48,11 @@ export function Confirmed({ children }: { children: ComponentChildren }): JSX.El
 }
 
 /**
- * A field for the key, in a dialog that was opened without one. It stays where it is once it is
- * filled, so that nothing moves under a click, and a wrong key can be corrected.
+ * A field for the key, in a dialog that was opened without one. The focus starts on it: what is typed
+ * is the key. It stays where it is once it is filled, so that nothing moves under a click, and a wrong
+ * key can be corrected.
  */
-export function NeedsKey({ start }: { start?: boolean }): JSX.Element | null {
+export function NeedsKey(): JSX.Element | null {
   const [wanted] = useState(keyPlace.value === "none");
   const [fault, setFault] = useState("");
   if (!wanted) return null;
@@ -67,7 +68,7 @@ export function NeedsKey({ start }: { start?: boolean }): JSX.Element | null {
           type="password"
           autocomplete="off"
           {...props}
-          {...(start ? { "data-start": "" } : {})}
+          data-start=""
           onChange={take}
           onKeyDown={(event) => event.key === "Enter" && take(event)}
         />
@@ -76,17 +77,33 @@ export function NeedsKey({ start }: { start?: boolean }): JSX.Element | null {
   );
 }
 
-interface FieldProps {
-  readonly label: string;
-  readonly fault?: string;
-  readonly children: (props: { "aria-invalid": boolean; "aria-label": string }) => ComponentChildren;
+interface InputProps {
+  readonly "aria-invalid": boolean;
+  readonly "aria-label": string;
+  readonly "aria-required"?: boolean;
+  readonly "aria-describedby"?: string;
 }
 
-export function Field({ label, fault, children }: FieldProps): JSX.Element {
+interface FieldProps {
+  readonly label: string;
+  readonly required?: boolean;
+  /** What helps to fill it. */
+  readonly hint?: string;
+  readonly fault?: string;
+  readonly children: (props: InputProps) => ComponentChildren;
+}
+
+export function Field({ label, required, hint, fault, children }: FieldProps): JSX.Element {
+  const id = useId();
+  const name = required ? `${label} (required)` : label;
+  const described = hint ? { "aria-describedby": id } : {};
   return (
     <label class="field">
-      <span>{label}</span>
-      {children({ "aria-invalid": Boolean(fault), "aria-label": label })}
+      <span>
+        {name}
+        {hint && <small id={id}> {hint}</small>}
+      </span>
+      {children({ "aria-invalid": Boolean(fault), "aria-label": name, ...(required ? { "aria-required": true } : {}), ...described })}
       {fault && (
         <span class="invalid" role="alert">
           <Mark tone="bad" /> {fault}

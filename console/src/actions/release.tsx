@@ -9,6 +9,7 @@ import { CONFIRM_DIGITS, confirmsAccount } from "../model/account.ts";
 import { titleOf } from "../model/checks.ts";
 import { trippedLimits } from "../model/verdict.ts";
 import { commonReasons } from "../model/why.ts";
+import { Actor } from "../parts/actor.tsx";
 import { Time } from "../parts/age.tsx";
 import { Facts } from "../parts/facts.tsx";
 import { Modal } from "../parts/modal.tsx";
@@ -73,7 +74,7 @@ export function ReleaseDialog(): JSX.Element {
     <Modal title="Release the kill switch" tone="bad">
       <Facts
         of={[
-          ["Engaged by", state.data ? state.data.actor || "the settings" : "unknown"],
+          ["Engaged by", state.data ? <Actor key="a" name={state.data.actor} /> : "unknown"],
           ["Because", state.data?.reason || "no reason given"],
           ["Since", <Time key="t" ms={state.data?.ts_ms} />],
           ["Breaker", limits.data ? (tripped.length ? `tripped: ${tripped.join(", ")}` : "not tripped") : "unknown"],
@@ -99,12 +100,17 @@ export function ReleaseDialog(): JSX.Element {
             )}
           </Field>
         )}
-        <Field label="Reason" fault={faults.reason}>
+        <Field label="Reason" required fault={faults.reason}>
           {(props) => (
             <input {...props} maxLength={400} value={reason} onInput={(e) => setReason(e.currentTarget.value)} />
           )}
         </Field>
-        <Field label={`The account's last ${CONFIRM_DIGITS} digits (${masked(account.data?.id)})`} fault={faults.digits}>
+        <Field
+          label={`The account's last ${CONFIRM_DIGITS} digits`}
+          required
+          hint={`${masked(account.data?.id)}; hyphens do not count. The whole number stands in Overview under Account, and in System.`}
+          fault={faults.digits}
+        >
           {(props) => (
             <input
               {...props}

@@ -1,7 +1,7 @@
 /** Facts about the account. */
 
 import type { GetPricingResponse, Position, Trade } from "../../gen/api.ts";
-import { sum } from "./decimals.ts";
+import { signOf, sum } from "./decimals.ts";
 
 /** How many digits of the account an operator types to release the kill switch. */
 export const CONFIRM_DIGITS = 4;
@@ -43,6 +43,16 @@ export function heldOf(
     .flatMap((position) => sidesOf(position, trades))
     .map((held) => ({ ...held, quote: quotes.get(held.instrument) }))
     .sort((a, b) => a.instrument.localeCompare(b.instrument));
+}
+
+/** Which side signed units are on, in words. */
+export function sideOf(units: string): "long" | "short" {
+  return signOf(units) < 0 ? "short" : "long";
+}
+
+/** Instruments of which units are held. */
+export function heldNames(positions: readonly Position[]): Set<string> {
+  return new Set(positions.flatMap((p) => sidesOf(p, [])).map((side) => side.instrument));
 }
 
 function sidesOf(position: Position, all: readonly Trade[]): Held[] {

@@ -18,7 +18,7 @@ const meaning = (group: Group, title: string, remedy: string): Meaning => ({ gro
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   KILL_SWITCH: meaning("controls", "Kill switch", "release the kill switch"),
   READ_ONLY: meaning("controls", "Read only", "restart the stack without READ_ONLY"),
-  LIVE_TRADING_DISABLED: meaning("controls", "Live trading", "set LIVE_TRADING_ENABLED=1 and restart"),
+  LIVE_TRADING_DISABLED: meaning("controls", "Orders allowed on this account", "set LIVE_TRADING_ENABLED=1 and restart"),
   BREAKER_TRIPPED: meaning("controls", "Breaker", "acknowledge the breaker with a release"),
   NO_WEIGHT: meaning("gate", "Weight", "its gate opens and the allocator selects it"),
   COHERENCE_LOW: meaning("signal", "Coherence", "coherence rises"),
@@ -75,6 +75,15 @@ export const GATE_REASONS: Readonly<Record<string, string>> = {
   BAD_PARAMETERS: "its parameters are invalid",
 };
 
+/** What a check that passes says in place of "none", which reads as the opposite beside its title. */
+const NOTHING: Readonly<Record<string, string>> = {
+  SECOND_WRITER: "no other writer",
+  TRADE_UNREADABLE: "all readable",
+  STOP_MISSING: "no stop missing",
+  ORDER_UNKNOWN: "no unknown order",
+  BREAKER_TRIPPED: "not tripped",
+};
+
 export interface Check {
   readonly reason: string;
   readonly group: Group;
@@ -90,7 +99,9 @@ export interface Check {
 /** A check as it is shown. */
 export function checkOf({ reason, passed, observed, allowed }: EntryCheck): Check {
   const known = MEANINGS[reason] ?? meaning(reason.startsWith("RISK_") ? "limits" : "account", reason, "");
-  return { reason, passed, observed: checkText(observed), allowed: checkText(allowed), ...known, distance: distance(passed, observed, allowed) };
+  const seen = passed && observed === "none" ? (NOTHING[reason] ?? "no lock") : checkText(observed);
+  const limit = allowed === "none" ? (NOTHING[reason] ?? allowed) : checkText(allowed);
+  return { reason, passed, observed: seen, allowed: limit, ...known, distance: distance(passed, observed, allowed) };
 }
 
 /** A text whose computed numbers have six digits: a limit such as 0.03522518175372943 is no more exact. */

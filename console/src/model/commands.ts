@@ -6,7 +6,7 @@ export interface Command {
   readonly title: string;
   /** Where it leads, or the dialog that it opens. */
   readonly link?: string;
-  readonly dialog?: "engage" | "release" | "flatten" | "drain" | "reconcile" | "key" | "help";
+  readonly dialog?: "engage" | "release" | "flatten" | "drain" | "reconcile" | "key" | "help" | "terms";
   /** What it changes about the look. */
   readonly preference?: "zone" | "theme";
 }
@@ -21,6 +21,7 @@ const ACTIONS: readonly Command[] = [
   { title: "Times in the next zone: UTC, New York, local", preference: "zone" },
   { title: "Next theme: the system's, dark, light", preference: "theme" },
   { title: "Keyboard help", dialog: "help" },
+  { title: "Terms: what the words mean", dialog: "terms" },
 ];
 
 /** All commands. */

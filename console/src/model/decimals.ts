@@ -1,4 +1,4 @@
-/** Decimals as the broker sends them. They are never rounded on the way to the screen. */
+/** Decimals as the broker sends them. Only amounts of the home currency are rounded on the way to the screen. */
 
 /** With thin spaces between groups of three digits: `100000.1234` is `100 000.1234`. */
 export function grouped(text: string | undefined): string {
@@ -8,14 +8,50 @@ export function grouped(text: string | undefined): string {
   return `${sign ? "−" : ""}${(whole ?? "").replace(/\B(?=(\d{3})+$)/g, " ")}${fraction ?? ""}`;
 }
 
-/** The same with four decimals at most, cut off: what the stack computes has more than the broker's amounts. */
-export function cut(text: string | undefined): string {
-  return grouped(text?.replace(/(\.\d{4})\d+$/, "$1"));
+/** Decimals of an amount of the home currency. */
+const CENTS = 2;
+
+/**
+ * How many decimals amounts need together: two, or more where one that is not 0 would be shown as 0.00
+ * (then its first two significant digits are shown).
+ */
+export function decimalsOf(texts: ReadonlyArray<string | undefined>): number {
+  return Math.max(CENTS, ...texts.map((text) => {
+    const [, fraction = ""] = /^-?0*\.(\d+)$/.exec(text ?? "") ?? [];
+    const first = fraction.search(/[1-9]/);
+    if (first < CENTS || !/^0\.00$/.test(rounded(`0.${fraction}`, CENTS))) return CENTS;
+    return Math.min(fraction.replace(/0+$/, "").length, first + 2);
+  }));
+}
+
+/** An amount of the home currency with so many decimals, rounded half away from 0. */
+export function money(text: string | undefined, decimals = decimalsOf([text])): string {
+  return grouped(text && rounded(text, decimals));
+}
+
+/** A decimal with so many decimals; what is no decimal stays as it is. */
+export function rounded(text: string, decimals: number): string {
+  const { digits, scale } = parse(text);
+  if (!/^-?\d+(\.\d+)?$/.test(text)) return text;
+  const size = digits < 0n ? -digits : digits;
+  const step = 10n ** BigInt(Math.max(0, scale - decimals));
+  const kept = ((size + step / 2n) / step) * 10n ** BigInt(Math.max(0, decimals - scale));
+  const shown = kept.toString().padStart(decimals + 1, "0");
+  const whole = shown.slice(0, shown.length - decimals);
+  return `${text.startsWith("-") && kept > 0n ? "-" : ""}${whole}${decimals ? `.${shown.slice(-decimals)}` : ""}`;
 }
 
 /** The same with a plus where it is above 0. */
 export function signed(text: string | undefined): string {
-  const shown = grouped(text);
+  return plus(text, grouped(text));
+}
+
+/** An amount of the home currency with a plus where it is above 0. */
+export function signedMoney(text: string | undefined, decimals?: number): string {
+  return plus(text, money(text, decimals));
+}
+
+function plus(text: string | undefined, shown: string): string {
   return signOf(text) > 0 ? `+${shown}` : shown;
 }
 

@@ -5,7 +5,7 @@ import { duration } from "./times.ts";
 
 const HOUR_MS = 3_600_000;
 
-export const KINDS = ["ENTRY", "REDUCTION", "REFUSAL", "ORDER", "DRAIN", "FLATTEN", "STOP", "LOCKED", "UNLOCKED", "BREAKER_TRIPPED", "BREAKER_ACKNOWLEDGED"] as const;
+export const KINDS = ["ENTRY", "REDUCTION", "REFUSAL", "ORDER", "DRAIN", "FLATTEN", "STOP", "LOCKED", "UNLOCKED", "BREAKER_TRIPPED", "BREAKER_ACKNOWLEDGED", "BASELINE_STARTED"] as const;
 
 export const SPANS = [
   { name: "1h", title: "1 hour", hours: 1 },
@@ -62,6 +62,45 @@ export interface Pair {
   readonly left?: string;
   readonly right?: string;
   readonly differs: boolean;
+}
+
+export interface RecordedCheck {
+  readonly reason: string;
+  readonly passed: boolean;
+  readonly observed: string;
+  readonly allowed: string;
+}
+
+/** The checks of a recorded decision, failed ones first; none where the record has none. */
+export function recordedChecks(text: string): RecordedCheck[] {
+  let record: { action?: { checks?: unknown } };
+  try {
+    record = JSON.parse(text) as typeof record;
+  } catch {
+    return [];
+  }
+  const checks = Array.isArray(record.action?.checks) ? (record.action.checks as Array<Partial<RecordedCheck>>) : [];
+  return checks
+    .filter((c) => typeof c.reason === "string")
+    .map((c) => ({
+      reason: c.reason ?? "",
+      passed: c.passed === true,
+      observed: String(c.observed ?? ""),
+      allowed: String(c.allowed ?? ""),
+    }))
+    .toSorted((a, b) => Number(a.passed) - Number(b.passed));
+}
+
+/** The time of a member that is one, in ms: its name says so, and its value is of this age. */
+export function timeOf(path: string, value: string): number | undefined {
+  return /(^|[._])(ts|ms)$/.test(path) && /^1\d{12}$/.test(value) ? Number(value) : undefined;
+}
+
+const DEEDS: Readonly<Record<string, string>> = { REFUSAL: "refused", REDUCTION: "reduced" };
+
+/** What was decided, such as "EUR_JPY refused". */
+export function deedOf({ kind, instrument }: { kind: string; instrument: string }): string {
+  return `${instrument || "account"} ${DEEDS[kind] ?? wordsOf(kind)}`;
 }
 
 /** Two records side by side: the paths of both, in the order of the left one. */

@@ -1,7 +1,7 @@
 /** Risk limits as they are shown. */
 
 import type { RiskLimit } from "../../gen/api.ts";
-import { figure } from "./decimals.ts";
+import { figure, money } from "./decimals.ts";
 import type { Tone } from "./verdict.ts";
 
 const TITLES: Readonly<Record<string, string>> = {
@@ -19,7 +19,6 @@ const TITLES: Readonly<Record<string, string>> = {
 
 /** Units of the API as a trader writes them; what the title says already is left out. */
 const UNITS: Readonly<Record<string, string>> = {
-  "percent of NAV": " % of NAV",
   "basis points": " bps",
   "entries an hour": "",
 };
@@ -28,24 +27,50 @@ export interface ShownLimit {
   readonly name: string;
   readonly title: string;
   readonly value: string;
+  /** The same in the home currency; empty where it is no share of NAV, or NAV is not known. */
+  readonly amount: string;
   /** Share of the limit that is used, 0 to 1; unset when it can't be read. */
   readonly used?: number;
   readonly tone: Tone;
   readonly state: string;
 }
 
+export interface Nav {
+  readonly nav: string;
+  readonly currency: string;
+}
+
+const PERCENT = "percent of NAV";
+
 /** One limit. */
-export function limitOf(limit: RiskLimit): ShownLimit {
+export function limitOf(limit: RiskLimit, of?: Nav): ShownLimit {
   const subject = limit.subject && ` (${limit.subject})`;
-  const observed = limit.observed === undefined ? "unreadable" : figure(limit.observed);
   return {
     name: limit.limit,
     title: TITLES[limit.limit] ?? limit.limit.replaceAll("_", " "),
-    value: `${observed} of ${figure(limit.allowed)}${UNITS[limit.unit] ?? ` ${limit.unit}`}${subject}`,
+    value: valueOf(limit) + subject,
+    amount: of && limit.unit === PERCENT ? amountOf(limit, of) : "",
     used: limit.headroom === undefined ? undefined : 1 - limit.headroom,
     tone: toneOf(limit),
     state: limit.state,
   };
+}
+
+function valueOf({ observed, allowed, unit }: RiskLimit): string {
+  if (unit === PERCENT) {
+    return `${observed === undefined ? "unreadable" : `${money(plain(observed))} %`} of ${figure(allowed)} %`;
+  }
+  return `${observed === undefined ? "unreadable" : figure(observed)} of ${figure(allowed)}${UNITS[unit] ?? ` ${unit}`}`;
+}
+
+function amountOf({ observed, allowed }: RiskLimit, { nav, currency }: Nav): string {
+  const share = (percent: number): string => money(plain((percent / 100) * Number(nav)));
+  return observed === undefined ? "" : `${share(observed)} of ${share(allowed)} ${currency}`;
+}
+
+/** A number without an exponent, for rounding. */
+function plain(value: number): string {
+  return Number.isFinite(value) ? value.toFixed(8) : "";
 }
 
 function toneOf({ state, headroom }: RiskLimit): Tone {

@@ -23,11 +23,13 @@ export interface Sources {
   readonly allocation?: GetAllocationStatusResponse;
   readonly readiness?: GetReadinessResponse;
   readonly locks?: readonly Lock[];
+  /** Instruments whose order without an answer was sent a moment ago. */
+  readonly onTheirWay?: ReadonlySet<string>;
 }
 
 /** Worst first. */
 export function noticesOf(sources: Sources): Notice[] {
-  const found = [...ofStatus(sources.status), ...ofLimits(sources), ...ofOrders(sources.readiness)];
+  const found = [...ofStatus(sources.status), ...ofLimits(sources), ...ofOrders(sources)];
   if (sources.allocation?.held) {
     found.push(caution(`weights are held: ${sources.allocation.held_reason}`, "SepWeightsHeld"));
   }
@@ -82,10 +84,13 @@ const ORDER_RUNBOOK: Readonly<Record<string, [text: string, section: string]>> =
   SECOND_WRITER: ["another writer on this account", "SepSecondWriter"],
 };
 
-function* ofOrders(readiness: GetReadinessResponse | undefined): Generator<Notice> {
+function* ofOrders({ readiness, onTheirWay }: Sources): Generator<Notice> {
   for (const [reason, [text, section]] of Object.entries(ORDER_RUNBOOK)) {
-    const names = (readiness?.readiness ?? []).filter((r) => r.reasons.includes(reason)).map((r) => r.instrument);
+    const all = (readiness?.readiness ?? []).filter((r) => r.reasons.includes(reason)).map((r) => r.instrument);
+    const young = reason === "ORDER_UNKNOWN" ? all.filter((name) => onTheirWay?.has(name)) : [];
+    const names = all.filter((name) => !young.includes(name));
     if (names.length) yield bad(`${text}: ${names.join(", ")}`, section);
+    if (young.length) yield caution(`an order is on its way: ${young.join(", ")}`);
   }
 }
 

@@ -16,12 +16,14 @@ export interface Facts {
   readonly killSwitch?: GetKillSwitchResponse;
   readonly readiness?: GetReadinessResponse;
   readonly limits?: GetRiskLimitsResponse;
+  /** Instruments of which units are held; unset while that is not known. */
+  readonly held?: ReadonlySet<string>;
   /** Why the newest status could not be read; unset after a good read. */
   readonly failure?: Failure;
 }
 
 /** One sentence. What can't be read is never called safe. */
-export function verdictOf({ status, killSwitch, readiness, limits, failure }: Facts): Verdict {
+export function verdictOf({ status, killSwitch, readiness, limits, held, failure }: Facts): Verdict {
   if (failure) return { tone: "unknown", title: "Unknown", detail: detailOf(failure) };
   if (!status?.modes) return { tone: "unknown", title: "Reading", detail: "The first answer has not come yet." };
   const tripped = trippedLimits(limits);
@@ -45,8 +47,15 @@ export function verdictOf({ status, killSwitch, readiness, limits, failure }: Fa
   if (!ready.length) {
     return { tone: "caution", title: "Waiting", detail: `Released, and no entry would pass now in any of ${all} instruments.` };
   }
-  const names = ready.length > 4 ? `${ready.slice(0, 4).join(", ")} and ${ready.length - 4} more` : ready.join(", ");
-  return { tone: "good", title: "Trading", detail: `An entry would pass in ${ready.length} of ${all} instruments: ${names}.` };
+  const intro = `An entry would pass in ${ready.length} of ${all} instruments`;
+  if (!held) return { tone: "good", title: "Trading", detail: `${intro}: ${namesOf(ready)}.` };
+  const [further, fresh] = [ready.filter((name) => held.has(name)), ready.filter((name) => !held.has(name))];
+  const words = [fresh.length ? `not held: ${namesOf(fresh)}` : "", further.length ? `held already: ${namesOf(further)}` : ""];
+  return { tone: "good", title: "Trading", detail: `${intro}; ${words.filter(Boolean).join("; ")}.` };
+}
+
+function namesOf(names: readonly string[]): string {
+  return names.length > 4 ? `${names.slice(0, 4).join(", ")} and ${names.length - 4} more` : names.join(", ");
 }
 
 function detailOf(failure: Failure): string {

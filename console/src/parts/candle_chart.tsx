@@ -38,7 +38,7 @@ export function CandleChart(props: Props): JSX.Element {
   useEffect(() => {
     let made: Drawn | undefined;
     let gone = false;
-    void import("lightweight-charts").then((library) => {
+    void import("./candle_library.ts").then((library) => {
       if (gone || !element.current) return;
       made = draw(library, element.current, precision);
       setDrawn(made);
@@ -85,7 +85,7 @@ function gateMark({ time, open }: GateFlip): SeriesMarker<Time> {
   };
 }
 
-function draw(library: typeof import("lightweight-charts"), parent: HTMLElement, precision: number): Drawn {
+function draw(library: typeof import("./candle_library.ts"), parent: HTMLElement, precision: number): Drawn {
   const chart = library.createChart(parent, {
     autoSize: true,
     layout: {

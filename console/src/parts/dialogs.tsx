@@ -14,6 +14,7 @@ import { useCell } from "../store/cell.ts";
 import { dialog } from "../store/dialog.ts";
 import { HelpDialog } from "./help.tsx";
 import { Palette } from "./palette.tsx";
+import { TermsDialog } from "./terms.tsx";
 
 export function Dialogs(): JSX.Element | null {
   const open = useCell(dialog);
@@ -36,6 +37,8 @@ export function Dialogs(): JSX.Element | null {
       return <Palette key="palette" />;
     case "help":
       return <HelpDialog key="help" />;
+    case "terms":
+      return <TermsDialog key="terms" />;
     case "lock":
     case "unlock":
       return <LockDialog key={open.kind} instrument={open.instrument} locked={open.kind === "lock"} />;

@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { Footer } from "../actions/parts.tsx";
 import { VIEWS } from "../model/route.ts";
+import { openDialog } from "../store/dialog.ts";
 import { Modal } from "./modal.tsx";
 
 const KEYS: ReadonlyArray<readonly [string, string]> = [
@@ -36,7 +37,11 @@ export function HelpDialog(): JSX.Element {
           </div>
         ))}
       </dl>
-      <Footer cancel="Close" />
+      <Footer cancel="Close">
+        <button type="button" onClick={() => openDialog({ kind: "terms" })}>
+          Terms…
+        </button>
+      </Footer>
     </Modal>
   );
 }

@@ -12,9 +12,11 @@ interface Props {
   readonly used: number | undefined;
   readonly tone: Tone;
   readonly note?: string;
+  /** The figures in another unit. */
+  readonly also?: string;
 }
 
-export function Meter({ label, value, used, tone, note }: Props): JSX.Element {
+export function Meter({ label, value, used, tone, note, also }: Props): JSX.Element {
   const share = used === undefined ? 0 : Math.min(1, Math.max(0, used));
   const known = used !== undefined;
   return (
@@ -25,6 +27,7 @@ export function Meter({ label, value, used, tone, note }: Props): JSX.Element {
           {note && <em> {note}</em>}
         </span>
         <span class="num">{value}</span>
+        {also && <small class="num">{also}</small>}
       </div>
       <div
         class="bar"

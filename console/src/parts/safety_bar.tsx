@@ -7,7 +7,7 @@ import { useCell } from "../store/cell.ts";
 import { now } from "../store/clock.ts";
 import { openDialog } from "../store/dialog.ts";
 import { following, type Following } from "../store/events.ts";
-import { change, theme, zone } from "../store/preferences.ts";
+import { change, type Theme, theme, zone } from "../store/preferences.ts";
 import { useRead } from "../store/readings.ts";
 import type { Reading } from "../store/resource.ts";
 import { type Tone, partsDown, problems } from "../model/verdict.ts";
@@ -43,26 +43,52 @@ export function SafetyBar(): JSX.Element {
         {streamText(stream)}
       </Light>
       <span class="buttons">
-        <button type="button" title="Times in (z)" onClick={() => change("zone")}>
+        <button
+          type="button"
+          title={`Times are in ${where}; change it (z)`}
+          aria-label={`Times in ${where}, change`}
+          onClick={() => change("zone")}
+        >
           <span class="where-wide">{where}</span>
           <span class="where-narrow">{where === "New York" ? "NY" : where}</span>
         </button>
-        <button class="where-wide" type="button" title="Theme (t)" onClick={() => change("theme")}>
-          {look === "system" ? "auto" : look}
+        <button
+          class="where-wide"
+          type="button"
+          title={`Theme: ${look === "system" ? "as the system has it" : look}; change it (t)`}
+          aria-label={`Theme ${themeText(look)}, change`}
+          onClick={() => change("theme")}
+        >
+          {themeText(look)}
         </button>
-        <button type="button" onClick={() => openDialog({ kind: "key" })}>
+        <button
+          class="where-wide"
+          type="button"
+          title="Terms that the console uses; its keys (?)"
+          aria-label="Help: terms and keys"
+          onClick={() => openDialog({ kind: "terms" })}
+        >
+          ?
+        </button>
+        <button type="button" title="Enter, replace or forget the API key" onClick={() => openDialog({ kind: "key" })}>
           {place === "none" ? "No key" : "Key set"}
         </button>
-        <button type="button" aria-label="Command palette" title="Ctrl+k" onClick={() => openDialog({ kind: "palette" })}>
+        <button type="button" aria-label="Command palette" title="Command palette: views, instruments, actions (Ctrl+k)" onClick={() => openDialog({ kind: "palette" })}>
           ⌘
         </button>
         {engaged === true && (
-          <button type="button" onClick={() => openDialog({ kind: "release" })}>
-            Release…
+          <button type="button" title="Release the kill switch" onClick={() => openDialog({ kind: "release" })}>
+            <span class="where-wide">Engaged: release…</span>
+            <span class="where-narrow">Release…</span>
           </button>
         )}
-        <button class="danger" type="button" title="k" onClick={() => openDialog({ kind: "engage" })}>
-          {engaged ? "Engage again" : "Engage kill switch"}
+        <button
+          class={engaged ? "" : "danger"}
+          type="button"
+          title="Engage the kill switch (k, then Enter)"
+          onClick={() => openDialog({ kind: "engage" })}
+        >
+          {engaged ? "Engage…" : "Engage kill switch"}
         </button>
       </span>
     </div>
@@ -80,8 +106,12 @@ function failureText(failure: Failure): string {
   return failure.status ? `status can't be read: ${failure.reason}` : "no answer";
 }
 
+function themeText(look: Theme): string {
+  return look === "system" ? "auto" : look;
+}
+
 function streamText({ state, failure }: Following): string {
-  if (state === "live") return "live";
+  if (state === "live") return "up to date";
   if (state !== "waiting") return "stream opening";
   return failure?.absent ? "no journal: polling" : "no events: polling";
 }

@@ -3,7 +3,7 @@
 import { Cell } from "./cell.ts";
 
 export type Dialog =
-  | { readonly kind: "engage" | "release" | "flatten" | "drain" | "reconcile" | "key" | "palette" | "help" }
+  | { readonly kind: "engage" | "release" | "flatten" | "drain" | "reconcile" | "key" | "palette" | "help" | "terms" }
   | { readonly kind: "lock" | "unlock" | "fetch" | "close"; readonly instrument: string };
 
 export const dialog = new Cell<Dialog | undefined>(undefined);

@@ -2,7 +2,9 @@
 
 import type { JSX } from "preact";
 import type { GetDecisionResponse } from "../../gen/api.ts";
+import { checkOf } from "../model/checks.ts";
 import {
+  deedOf,
   type MadeAgain,
   madeAgain,
   mainRecord,
@@ -10,19 +12,26 @@ import {
   membersOf,
   type Pair,
   pathOf,
+  type RecordedCheck,
+  recordedChecks,
   repetition,
   sections,
   sideBySide,
   type Step,
+  timeOf,
   wordsOf,
 } from "../model/decisions.ts";
 import { grouped } from "../model/decimals.ts";
 import { linkTo, type Route } from "../model/route.ts";
+import { timeText } from "../model/times.ts";
 import { Time } from "../parts/age.tsx";
 import { changed } from "../parts/choices.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { Empty, Mark } from "../parts/states.tsx";
 import { Table } from "../parts/table.tsx";
+import { useCell } from "../store/cell.ts";
+import { now } from "../store/clock.ts";
+import { zone } from "../store/preferences.ts";
 import { useRead } from "../store/readings.ts";
 import { Reasons } from "./decisions.tsx";
 
@@ -32,17 +41,24 @@ const OPEN = new Set(["decision", "action"]);
 export function Detail({ at, id }: { at: Route; id: string }): JSX.Element {
   const decision = useRead("/api/decisions/{id}", { id });
   const { data } = decision;
+  const where = useCell(zone);
+  const time = useCell(now);
+  const main = data && mainOf(data);
+  const title = main ? `Decision: ${deedOf(main)}, ${timeText(main.ts_ms, where, time)}` : "Decision";
   const shut = <a href={linkTo("decisions", "", { ...at.query })}>Close</a>;
   return (
-    <Panel title="One decision" of={[decision]} aside={shut} wide>
+    <Panel title={title} of={[decision]} aside={shut} wide>
       {data && (
         <>
-          <Head of={data} id={id} />
+          <Head of={data} id={id} titled />
+          <Checks of={recordedChecks(mainRecord(data))} />
           <Outcomes of={data} />
           <Again of={madeAgain(data)} />
           <Way of={pathOf(data)} />
-          <h3>Record and inputs</h3>
-          <One of={membersOf(mainRecord(data))} />
+          <details>
+            <summary>Record and inputs, as they are stored</summary>
+            <One of={membersOf(mainRecord(data))} />
+          </details>
           <p class="dim">To compare it with another one, choose “compare” in the list below.</p>
         </>
       )}
@@ -93,21 +109,68 @@ export function Compared({ at, left, right }: { at: Route; left: string; right: 
   );
 }
 
-function Head({ of, id }: { of: GetDecisionResponse; id: string }): JSX.Element {
-  const main = of.decisions.find((d) => d.event !== "order") ?? of.decisions[0];
+function mainOf({ decisions }: GetDecisionResponse): GetDecisionResponse["decisions"][number] | undefined {
+  return decisions.find((d) => d.event !== "order") ?? decisions[0];
+}
+
+interface HeadProps {
+  readonly of: GetDecisionResponse;
+  readonly id: string;
+  /** Whether the panel's title says already what it is. */
+  readonly titled?: boolean;
+}
+
+function Head({ of, id, titled }: HeadProps): JSX.Element {
+  const main = mainOf(of);
   if (!main) return <Empty>Nothing is recorded under {id}.</Empty>;
   return (
     <div>
+      {!titled && (
+        <p>
+          <strong>{deedOf(main)}</strong> at <Time ms={main.ts_ms} />
+        </p>
+      )}
       <p>
-        <strong>
-          {wordsOf(main.kind)} {main.instrument}
-        </strong>{" "}
-        at <Time ms={main.ts_ms} /> <small>{repetition(main)}</small>
-      </p>
-      <p>
-        <Reasons of={main.reasons} /> <code>{id}</code>
+        <Reasons of={main.reasons} /> <small>{repetition(main)}</small>{" "}
+        <small>
+          <code>{id}</code>
+        </small>
       </p>
     </div>
+  );
+}
+
+function Checks({ of }: { of: readonly RecordedCheck[] }): JSX.Element | null {
+  if (!of.length) return null;
+  const failed = of.filter((c) => !c.passed).length;
+  return (
+    <>
+      <h3>
+        Checks{" "}
+        <small>
+          {failed} of {of.length} failed
+        </small>
+      </h3>
+      <Table
+        caption="Checks of the decision, failed ones first"
+        rows={of.map((c) => ({ ...checkOf(c), passed: c.passed }))}
+        keyOf={(c) => c.reason}
+        columns={[
+          { title: "Check", cell: (c) => <span title={c.reason}>{c.title}</span> },
+          { title: "Observed", num: true, cell: (c) => c.observed || "–" },
+          { title: "Limit", num: true, cell: (c) => c.allowed || "–" },
+          { title: "Distance", num: true, cell: (c) => c.distance || "–" },
+          {
+            title: "Result",
+            cell: (c) => (
+              <span class="num">
+                <Mark tone={c.passed ? "good" : "bad"} /> {c.passed ? "passed" : "failed"}
+              </span>
+            ),
+          },
+        ]}
+      />
+    </>
   );
 }
 
@@ -142,24 +205,24 @@ function Again({ of }: { of: MadeAgain | undefined }): JSX.Element | null {
   if (of.fault) {
     return (
       <p>
-        <Mark tone="unknown" /> It could not be made again: {of.fault}
+        <Mark tone="unknown" /> It could not be recomputed: {of.fault}
       </p>
     );
   }
   return (
     <>
       <p>
-        <Mark tone={of.same ? "good" : "bad"} /> Made again from its record, it is {of.same ? "the same" : "different"}.
+        <Mark tone={of.same ? "good" : "bad"} /> Recomputed from its stored inputs: {of.same ? "same result" : "another result"}.
       </p>
       {of.differences.length > 0 && (
         <Table
-          caption="What differs when it is made again"
+          caption="What differs when it is recomputed"
           rows={of.differences}
           keyOf={(d) => d.name}
           columns={[
             { title: "Part", cell: (d) => <code>{d.name}</code> },
             { title: "Recorded", cell: (d) => <span class="wrap">{d.recorded}</span> },
-            { title: "Made again", cell: (d) => <span class="wrap">{d.remade}</span> },
+            { title: "Recomputed", cell: (d) => <span class="wrap">{d.remade}</span> },
           ]}
         />
       )}
@@ -218,6 +281,14 @@ function Rows({ of, caption }: { of: readonly Pair[]; caption: string }): JSX.El
 
 /** A check says whether it passed by a shape, too. */
 function Value({ of: { path, left } }: { of: Pair }): JSX.Element {
+  const ms = timeOf(path, left ?? "");
+  if (ms !== undefined) {
+    return (
+      <>
+        <Time ms={ms} /> <small>{left}</small>
+      </>
+    );
+  }
   if (!path.endsWith(".passed")) return <span class="num wrap">{left}</span>;
   return (
     <>

@@ -5,14 +5,14 @@ import { useMemo, useState } from "preact/hooks";
 import type { CoherenceStatus, Lock, RankedInstrument } from "../../gen/api.ts";
 import { barsOf, closedBars, fillsOf, type GateFlip, gateFlipsOf, METRICS, metricPoints, type Side, SIDES } from "../model/candles.ts";
 import { checkText, GATE_REASONS } from "../model/checks.ts";
-import { figure, grouped, percent, signed } from "../model/decimals.ts";
+import { figure, percent, signed } from "../model/decimals.ts";
 import { linkTo } from "../model/route.ts";
 import { hasSessions } from "../model/sessions.ts";
 import { brokerTime, duration } from "../model/times.ts";
 import { Time } from "../parts/age.tsx";
-import { Amount } from "../parts/amount.tsx";
 import { CandleChart } from "../parts/candle_chart.tsx";
 import { Facts } from "../parts/facts.tsx";
+import { NotConfigured } from "../parts/not_configured.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { Empty, Mark } from "../parts/states.tsx";
 import { Table } from "../parts/table.tsx";
@@ -39,7 +39,13 @@ export function Instrument({ instrument }: { instrument: string }): JSX.Element 
           </a>
         ))}
       </nav>
-      {instrument ? <One instrument={instrument} /> : <Empty>Choose an instrument.</Empty>}
+      {!instrument ? (
+        <Empty>Choose an instrument.</Empty>
+      ) : pairs.data && !names.includes(instrument) ? (
+        <NotConfigured instrument={instrument} view="instrument" of={names} />
+      ) : (
+        <One instrument={instrument} />
+      )}
     </>
   );
 }
@@ -282,8 +288,8 @@ function Trades({ instrument }: { instrument: string }): JSX.Element {
             { title: "Price", num: true, cell: (t) => t.price },
             { title: "Stop", num: true, cell: (t) => t.stop_loss_price || "none" },
             { title: "Target", num: true, cell: (t) => t.take_profit_price || "none" },
-            { title: "P&L", num: true, cell: (t) => <Amount text={t.unrealized_pl} /> },
-            { title: "Financing", num: true, cell: (t) => grouped(t.financing) },
+            { title: "P&L", amount: (t) => t.unrealized_pl },
+            { title: "Financing", plain: true, amount: (t) => t.financing },
           ]}
         />
       ) : (

@@ -3,13 +3,15 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import type { GetBudgetResponse, GetRiskLimitsResponse } from "../../gen/api.ts";
-import { heldOf } from "../model/account.ts";
-import { cut, grouped, percent, signed } from "../model/decimals.ts";
+import type { Failure } from "../api/failure.ts";
+import { heldNames, heldOf, sideOf } from "../model/account.ts";
+import { money, percent, signed } from "../model/decimals.ts";
 import { limitOf } from "../model/limits.ts";
 import { factName, type Notice, noticesOf } from "../model/notices.ts";
 import { dayPoints, lastDays, navCurve, startOf } from "../model/results.ts";
 import { linkTo } from "../model/route.ts";
 import { verdictOf } from "../model/verdict.ts";
+import { Time } from "../parts/age.tsx";
 import { Amount } from "../parts/amount.tsx";
 import { Facts } from "../parts/facts.tsx";
 import { Meter } from "../parts/meter.tsx";
@@ -20,6 +22,7 @@ import { TimeChart } from "../parts/time_chart.tsx";
 import { now } from "../store/clock.ts";
 import { navPoints, noteNav } from "../store/nav_history.ts";
 import { useRead } from "../store/readings.ts";
+import { useUnknownOrders } from "../store/unknown_orders.ts";
 import { MarketHours } from "./market_hours.tsx";
 
 /** Less of NAV than this, in seconds, is no curve yet. */
@@ -53,11 +56,13 @@ function Headline(): JSX.Element {
   const killSwitch = useRead("/api/kill-switch");
   const readiness = useRead("/api/trade/readiness");
   const limits = useRead("/api/risk/limits");
+  const positions = useRead("/api/oanda/positions");
   const verdict = verdictOf({
     status: status.data,
     killSwitch: killSwitch.data,
     readiness: readiness.failure ? undefined : readiness.data,
     limits: limits.data,
+    held: positions.data && !positions.failure ? heldNames(positions.data.positions) : undefined,
     failure: status.failure,
   });
   return (
@@ -79,20 +84,26 @@ function Account(): JSX.Element {
     if (data && at !== undefined) noteNav(at, data.nav);
   }, [at]);
   const daily = limits.data?.limits.find((l) => l.limit === "daily_loss");
-  const shown = daily && limitOf(daily);
+  const shown = daily && limitOf(daily, data);
   return (
     <Panel title="Account" of={[account]}>
       {data && (
         <>
           <p class="big num">
-            {grouped(data.nav)} <small>{data.currency} NAV</small>
+            {money(data.nav)} <small>{data.currency} NAV</small>
           </p>
           <Facts
             of={[
+              ["Account number", data.id],
               ["Open profit", <Amount key="o" text={data.unrealized_pl} />],
               ["Realised, all time", <Amount key="r" text={data.pl} />],
-              ["Balance", grouped(data.balance)],
-              ["Loss since 17:00 New York", shown?.value ?? "–"],
+              ["Balance", money(data.balance)],
+              [
+                "Loss since 17:00 New York",
+                <>
+                  {shown?.value ?? "–"} {shown?.amount && <small>{shown.amount}</small>}
+                </>,
+              ],
               ["Margin closeout (at 100 %)", percent(Number(data.margin_closeout_percent))],
             ]}
           />
@@ -109,6 +120,7 @@ function Curve(): JSX.Element {
   const days = history.data?.days ?? [];
   const curve = navCurve(days, navPoints());
   const [first, last] = [curve[0], curve.at(-1)];
+  const drawn = first && last ? last.time - first.time >= SHORTEST_CURVE_S : false;
   const { today, yesterday } = lastDays(days);
   const without = history.data ? undefined : history.failure;
   return (
@@ -116,23 +128,45 @@ function Curve(): JSX.Element {
       {without && !without.absent && <FailureNote failure={without} />}
       <Facts
         of={[
-          ["Today so far", today ? <Amount key="t" text={today.day.pl} /> : "–"],
+          [
+            "Today so far",
+            today ? (
+              <>
+                <Amount text={today.day.pl} />{" "}
+                <small>
+                  as of <Time ms={today.day.end_ms} />
+                </small>
+              </>
+            ) : (
+              "–"
+            ),
+          ],
           ["Yesterday", yesterday ? <Amount key="y" text={yesterday.day.pl} /> : without ? "–" : "no whole day yet"],
         ]}
       />
-      {first && last && last.time - first.time >= SHORTEST_CURVE_S && (
-        <TimeChart label={`NAV from ${first.value} to ${last.value}`} points={curve} kind="line" />
+      {first && drawn && (
+        <TimeChart label={`NAV from ${first.value} to ${last?.value}`} points={curve} kind="line" />
       )}
       {days.length > 1 && (
         <TimeChart label={`Profit and loss of ${days.length} days`} points={dayPoints(days, "pl")} kind="bars" />
       )}
-      <p class="dim">
-        {without
-          ? `NAV since this tab was opened: ${without.absent ? "there is no journal" : "the journal does not answer"}, which remembers days.`
-          : "NAV at the ends of trading days (17:00 in New York), then as this tab saw it; profit and loss by day."}
-      </p>
+      <p class="dim">{captionOf(without, drawn, days.length > 1)}</p>
     </Panel>
   );
+}
+
+/** What the charts show, if there are any. */
+function captionOf(without: Failure | undefined, nav: boolean, bars: boolean): string {
+  if (without) {
+    const why = `${without.absent ? "there is no journal" : "the journal does not answer"}, which remembers days.`;
+    return nav ? `NAV since this tab was opened: ${why}` : `No curve of NAV yet: ${why} This tab draws what it saw itself, from a minute on.`;
+  }
+  const shown = [
+    nav ? "NAV at the ends of trading days (17:00 in New York), then as this tab saw it" : "",
+    bars ? "profit and loss by day" : "",
+  ].filter(Boolean);
+  if (shown.length) return `${shown.join("; ")}.`.replace(/^p/, "P");
+  return "No chart yet: the first trading day that is known has not ended.";
 }
 
 function Exposure({ budget }: { budget: GetBudgetResponse }): JSX.Element {
@@ -147,10 +181,10 @@ function Exposure({ budget }: { budget: GetBudgetResponse }): JSX.Element {
       />
       <Facts
         of={[
-          ["Margin used", cut(budget.margin_used)],
-          ["Margin available", cut(budget.margin_available)],
-          ["Budget for new positions", cut(budget.budget)],
-          ["Cap of one instrument", cut(budget.per_instrument_cap)],
+          ["Margin used", money(budget.margin_used)],
+          ["Margin available", money(budget.margin_available)],
+          ["Budget for new positions", money(budget.budget)],
+          ["Cap of one instrument", money(budget.per_instrument_cap)],
           [
             "Margin gate",
             <>
@@ -165,18 +199,21 @@ function Exposure({ budget }: { budget: GetBudgetResponse }): JSX.Element {
 }
 
 function Limits({ of }: { of: GetRiskLimitsResponse }): JSX.Element {
+  const account = useRead("/api/oanda/account").data;
   return (
     <>
-      {of.limits.map(limitOf).map((l) => (
+      {of.limits.map((l) => limitOf(l, account)).map((l) => (
         <Meter
           key={l.name}
           label={l.title}
           value={l.value}
+          also={l.amount}
           used={l.used}
           tone={l.tone}
           note={l.state === "ok" ? "" : l.state}
         />
       ))}
+      <p class="dim">Percentages are of NAV.</p>
     </>
   );
 }
@@ -193,9 +230,16 @@ function HeldNow(): JSX.Element {
           rows={held}
           keyOf={(h) => h.instrument + h.units}
           columns={[
-            { title: "Instrument", cell: (h) => <a href={linkTo("instrument", h.instrument)}>{h.instrument}</a> },
+            {
+              title: "Instrument",
+              cell: (h) => (
+                <>
+                  <a href={linkTo("instrument", h.instrument)}>{h.instrument}</a> <small>{sideOf(h.units)}</small>
+                </>
+              ),
+            },
             { title: "Units", num: true, cell: (h) => signed(h.units) },
-            { title: "P&L", num: true, cell: (h) => <Amount text={h.unrealizedPl} /> },
+            { title: "P&L", amount: (h) => h.unrealizedPl },
             { title: "Origin", cell: (h) => h.origin },
           ]}
         />
@@ -212,7 +256,9 @@ function Notices(): JSX.Element {
   const allocation = useRead("/api/risk/allocation-status");
   const readiness = useRead("/api/trade/readiness");
   const locks = useRead("/api/risk/locks");
+  const young = useUnknownOrders(readiness.data?.readiness ?? []).filter((o) => o.onItsWay);
   const found = noticesOf({
+    onTheirWay: new Set(young.map((o) => o.instrument)),
     status: status.data,
     limits: limits.data,
     allocation: allocation.data,

@@ -2,8 +2,8 @@
 
 import type { JSX } from "preact";
 import type { LeftOut, Trade } from "../../gen/api.ts";
-import { type Held, heldOf, isManaged } from "../model/account.ts";
-import { grouped, signed, sum } from "../model/decimals.ts";
+import { type Held, heldOf, isManaged, sideOf } from "../model/account.ts";
+import { money, signed, sum } from "../model/decimals.ts";
 import { linkTo } from "../model/route.ts";
 import { brokerTime } from "../model/times.ts";
 import { Time } from "../parts/age.tsx";
@@ -13,6 +13,7 @@ import { Empty, Mark } from "../parts/states.tsx";
 import { Table } from "../parts/table.tsx";
 import { openDialog } from "../store/dialog.ts";
 import { useRead } from "../store/readings.ts";
+import { useUnknownOrders } from "../store/unknown_orders.ts";
 
 export function Positions(): JSX.Element {
   const positions = useRead("/api/oanda/positions");
@@ -20,7 +21,8 @@ export function Positions(): JSX.Element {
   const pricing = useRead("/api/oanda/pricing");
   const readiness = useRead("/api/trade/readiness");
   const held = heldOf(positions.data?.positions ?? [], trades.data?.trades ?? [], pricing.data);
-  const unknown = (readiness.data?.readiness ?? []).filter((r) => r.reasons.includes("ORDER_UNKNOWN"));
+  const metrics = useRead("/metrics");
+  const unknown = useUnknownOrders(readiness.data?.readiness ?? [], metrics.data);
   const leftOut = [...(positions.data?.left_out ?? []), ...(trades.data?.left_out ?? [])];
   return (
     <>
@@ -40,12 +42,15 @@ export function Positions(): JSX.Element {
       <Panel title="Trades and their brackets" of={[trades]} wide>
         {trades.data?.trades.length ? <TradeTable of={trades.data.trades} /> : <Empty>No open trade.</Empty>}
       </Panel>
-      <Panel title="Orders of unknown outcome" of={[readiness]} wide>
+      <Panel title="Orders without an answer" of={[readiness]} wide>
         {unknown.length ? (
           <ul class="notices">
             {unknown.map((r) => (
               <li key={r.instrument}>
-                <Mark tone="bad" /> {r.instrument}: its answer was lost. It is looked up, and no entry passes meanwhile.
+                <Mark tone={r.onItsWay ? "unknown" : "bad"} /> {r.instrument}:{" "}
+                {r.onItsWay
+                  ? "an order is on its way."
+                  : "answer unknown. The order is looked up, and no entry passes meanwhile."}
               </li>
             ))}
           </ul>
@@ -66,12 +71,13 @@ function HeldTable({ of }: { of: readonly Held[] }): JSX.Element {
         keyOf={(h) => h.instrument + h.units}
         columns={[
           { title: "Instrument", cell: (h) => <a href={linkTo("instrument", h.instrument)}>{h.instrument}</a> },
+          { title: "Side", cell: (h) => sideOf(h.units) },
           { title: "Units", num: true, cell: (h) => signed(h.units) },
           { title: "Average", num: true, cell: (h) => h.averagePrice || "–" },
           { title: "Bid", num: true, cell: (h) => h.quote?.bid || "–" },
           { title: "Ask", num: true, cell: (h) => h.quote?.ask || "–" },
-          { title: "P&L", num: true, cell: (h) => <Amount text={h.unrealizedPl} /> },
-          { title: "Margin", num: true, cell: (h) => grouped(h.marginUsed) },
+          { title: "P&L", amount: (h) => h.unrealizedPl },
+          { title: "Margin", plain: true, amount: (h) => h.marginUsed },
           { title: "Origin", cell: (h) => <Origin of={h} /> },
           { title: "Stops", cell: (h) => <Stops of={h} /> },
           { title: "", cell: (h) => <CloseButton of={h} /> },
@@ -79,7 +85,7 @@ function HeldTable({ of }: { of: readonly Held[] }): JSX.Element {
       />
       <p>
         Together <Amount text={sum(of.map((h) => h.unrealizedPl))} />, margin{" "}
-        <span class="num">{grouped(sum(of.map((h) => h.marginUsed)))}</span>
+        <span class="num">{money(sum(of.map((h) => h.marginUsed)))}</span>
       </p>
     </>
   );
@@ -124,13 +130,14 @@ function TradeTable({ of }: { of: readonly Trade[] }): JSX.Element {
       keyOf={(t) => t.id}
       columns={[
         { title: "Id", cell: (t) => t.id },
-        { title: "Instrument", cell: (t) => t.instrument },
+        { title: "Instrument", cell: (t) => <a href={linkTo("instrument", t.instrument)}>{t.instrument}</a> },
         { title: "Opened", cell: (t) => <Time ms={brokerTime(t.open_time)} /> },
+        { title: "Side", cell: (t) => sideOf(t.current_units) },
         { title: "Units", num: true, cell: (t) => signed(t.current_units) },
         { title: "Price", num: true, cell: (t) => t.price },
         { title: "Stop", num: true, cell: (t) => bracket(t.stop_loss_price, t.stop_loss_state) },
         { title: "Target", num: true, cell: (t) => bracket(t.take_profit_price, t.take_profit_state) },
-        { title: "P&L", num: true, cell: (t) => <Amount text={t.unrealized_pl} /> },
+        { title: "P&L", amount: (t) => t.unrealized_pl },
         { title: "Origin", cell: (t) => (isManaged(t) ? "managed" : "by hand") },
       ]}
     />

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import type { GetPerformanceResponse, PerformanceDay } from "../../gen/api.ts";
-import { figure, grouped, percent } from "../model/decimals.ts";
+import { figure, money, percent } from "../model/decimals.ts";
 import {
   costsOf,
   dayPoints,
@@ -115,8 +115,8 @@ function Day({ title, of: { day, startMs }, currency }: { title: string; of: Sho
       <Facts
         of={[
           ["Return", percent(day.return, 2)],
-          ["NAV at the end", grouped(day.nav)],
-          ["Transfers", grouped(day.transfers)],
+          ["NAV at the end", money(day.nav)],
+          ["Transfers", money(day.transfers)],
           ["Trades opened", costs.data ? (total?.trades ?? 0) : (costs.failure?.reason ?? "reading")],
           ["They cost, all together, once closed", parts ? <Amount text={costsOf(parts)} /> : "–"],
           ...(parts
@@ -150,7 +150,7 @@ function Figures({ of }: { of: GetPerformanceResponse }): JSX.Element {
           ["Profit factor", figure(of.profit_factor)],
           ["Mean exposure, in NAVs", figure(of.exposure)],
           ["Time in market", percent(of.time_in_market, 0)],
-          ["Transfers", grouped(of.transfers)],
+          ["Transfers", money(of.transfers)],
         ]}
       />
       <p class="dim">A dash: too few days or trades for the figure.</p>
@@ -193,10 +193,10 @@ function DayTable({ of }: { of: readonly PerformanceDay[] }): JSX.Element {
         keyOf={(d) => String(d.end_ms)}
         columns={[
           { title: "Ends", cell: (d) => <Time ms={d.end_ms} /> },
-          { title: "P&L", num: true, cell: (d) => <Amount text={d.pl} /> },
+          { title: "P&L", amount: (d) => d.pl },
           { title: "Return", num: true, cell: (d) => percent(d.return, 2) },
           { title: "Drawdown", num: true, cell: (d) => percent(d.drawdown, 2) },
-          { title: "NAV", num: true, cell: (d) => grouped(d.nav) },
+          { title: "NAV", plain: true, amount: (d) => d.nav },
         ]}
       />
     </details>

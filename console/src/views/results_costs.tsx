@@ -4,7 +4,6 @@ import type { JSX } from "preact";
 import type { CostParts } from "../../gen/api.ts";
 import { type GroupBy, GROUPS_BY, totalOf } from "../model/results.ts";
 import type { Route } from "../model/route.ts";
-import { Amount } from "../parts/amount.tsx";
 import { LinkChoice } from "../parts/choices.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { Empty } from "../parts/states.tsx";
@@ -53,12 +52,8 @@ export function Costs({ at, by, from, instrument }: Props): JSX.Element {
           columns={[
             { title: GROUP_TITLES[by], cell: (g) => g.group },
             { title: "Trades", num: true, cell: (g) => g.trades },
-            { title: "Net", num: true, cell: (g) => <Amount text={g.net_pl} /> },
-            ...PART_TITLES.map(([part, title]) => ({
-              title,
-              num: true,
-              cell: (g: (typeof groups)[number]) => <Amount text={g.parts?.[part] ?? ""} />,
-            })),
+            { title: "Net", amount: (g) => g.net_pl },
+            ...PART_TITLES.map(([part, title]) => ({ title, amount: (g: (typeof groups)[number]) => g.parts?.[part] })),
           ]}
         />
       ) : (

@@ -6,7 +6,6 @@ import type { DivergenceCause, DivergenceDay } from "../../gen/api.ts";
 import { useAction } from "../actions/action.ts";
 import { Failed } from "../actions/parts.tsx";
 import { download, queryText } from "../api/client.ts";
-import { Amount } from "../parts/amount.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { Empty, Mark } from "../parts/states.tsx";
 import { Table } from "../parts/table.tsx";
@@ -78,11 +77,11 @@ function DivergenceTable({ of, currency }: { of: readonly DivergenceDay[]; curre
         keyOf={(r) => `${r.day.date} ${r.cause?.cause}`}
         columns={[
           { title: "Day", cell: (r) => r.day.date },
-          { title: "Live", num: true, cell: (r) => <Amount text={r.day.live_net} /> },
-          { title: "Replay", num: true, cell: (r) => <Amount text={r.day.replay_net} /> },
+          { title: "Live", amount: (r) => r.day.live_net },
+          { title: "Replay", amount: (r) => r.day.replay_net },
           { title: "Cause", cell: (r) => (r.cause ? <CauseName name={r.cause.cause} /> : "no difference") },
           { title: "Differences", num: true, cell: (r) => r.cause?.differences ?? 0 },
-          { title: "Cash", num: true, cell: (r) => (r.cause ? <Amount text={r.cause.cash} /> : "–") },
+          { title: "Cash", amount: (r) => r.cause?.cash },
         ]}
       />
       <p class="dim">Cash is what live earned more than the replay, in {currency}.</p>

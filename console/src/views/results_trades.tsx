@@ -8,7 +8,6 @@ import { wordsOf } from "../model/decisions.ts";
 import { costsOf } from "../model/results.ts";
 import { linkTo, type Route } from "../model/route.ts";
 import { Time } from "../parts/age.tsx";
-import { Amount } from "../parts/amount.tsx";
 import { LinkChoice } from "../parts/choices.tsx";
 import { PageButtons, usePages } from "../parts/pages.tsx";
 import { Panel } from "../parts/panel.tsx";
@@ -59,9 +58,9 @@ function TradeTable({ of }: { of: readonly JournalTrade[] }): JSX.Element {
         { title: "Id", cell: (t) => t.id },
         { title: "Instrument", cell: (t) => <a href={linkTo("instrument", t.instrument)}>{t.instrument}</a> },
         { title: "Units", num: true, cell: (t) => signed(t.units) },
-        { title: "Net", num: true, cell: (t) => <Amount text={t.net_pl} /> },
-        { title: "Signal", num: true, cell: (t) => <Amount text={t.parts?.signal ?? ""} /> },
-        { title: "Costs", num: true, cell: (t) => <Amount text={costsOf(t.parts)} /> },
+        { title: "Net", amount: (t) => t.net_pl },
+        { title: "Signal", amount: (t) => t.parts?.signal },
+        { title: "Costs", amount: (t) => costsOf(t.parts) },
         { title: "Opened", cell: (t) => <Time ms={t.open_time} /> },
         { title: "Closed", cell: (t) => closedText(t) },
         { title: "Open", num: true, cell: (t) => t.open_price || "–" },

@@ -5,6 +5,7 @@ import type { Freshness, GetStatusResponse, PartHealth } from "../../gen/api.ts"
 import { grouped } from "../model/decimals.ts";
 import { factName } from "../model/notices.ts";
 import { duration } from "../model/times.ts";
+import { Actor } from "../parts/actor.tsx";
 import { Time } from "../parts/age.tsx";
 import { Facts } from "../parts/facts.tsx";
 import { Panel } from "../parts/panel.tsx";
@@ -33,6 +34,7 @@ export function System(): JSX.Element {
   const status = useRead("/api/status");
   const killSwitch = useRead("/api/kill-switch");
   const locks = useRead("/api/risk/locks");
+  const account = useRead("/api/oanda/account");
   return (
     <>
       <div class="columns">
@@ -40,14 +42,14 @@ export function System(): JSX.Element {
           {status.data && <Parts of={status.data.parts} />}
         </Panel>
         <Panel title="Modes and broker" of={[status]}>
-          {status.data && <Modes of={status.data} />}
+          {status.data && <Modes of={status.data} account={account.data?.id} />}
         </Panel>
         <Panel title="Kill switch" of={[killSwitch]}>
           {killSwitch.data && (
             <Facts
               of={[
                 ["State", killSwitch.data.kill_switch ? "engaged" : "released"],
-                ["By", killSwitch.data.actor || "the settings"],
+                ["By", <Actor key="a" name={killSwitch.data.actor} />],
                 ["Because", killSwitch.data.reason || "no reason given"],
                 ["When", <Time key="t" ms={killSwitch.data.ts_ms} />],
               ]}
@@ -114,13 +116,19 @@ function Parts({ of }: { of: readonly PartHealth[] }): JSX.Element {
   );
 }
 
-function Modes({ of: { modes, broker, ts_ms, key_file_faults } }: { of: GetStatusResponse }): JSX.Element {
+interface ModesProps {
+  readonly of: GetStatusResponse;
+  readonly account: string | undefined;
+}
+
+function Modes({ of: { modes, broker, ts_ms, key_file_faults }, account }: ModesProps): JSX.Element {
   return (
     <>
       <Facts
         of={[
           ["Environment", modes?.environment || "unknown"],
-          ["Live trading", modes?.live_trading_enabled ? "allowed" : "not allowed"],
+          ["Account", account ?? "unknown"],
+          ["Orders on a live account", modes?.live_trading_enabled ? "allowed" : "not allowed (LIVE_TRADING_ENABLED)"],
           ["Read only", modes?.read_only ? "yes: no order leaves" : "no"],
           ["Broker", broker?.connected ? "connected" : `down: ${broker?.error || "no answer"}`],
           ["Last answer of the broker", <Time key="b" ms={broker?.last_contact_ms} />],

@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import type { Setting } from "../../gen/api.ts";
 import { defaultText, settingsOf, valueText } from "../model/settings.ts";
 import { Panel } from "../parts/panel.tsx";
+import { Parted, Prose } from "../parts/prose.tsx";
 import { Empty, Mark } from "../parts/states.tsx";
 import { Table } from "../parts/table.tsx";
 import { useRead } from "../store/readings.ts";
@@ -51,15 +52,19 @@ function Rows({ of }: { of: readonly Setting[] }): JSX.Element {
       columns={[
         { title: "Name", cell: (s) => <code title={s.description}>{s.name}</code> },
         { title: "Value", cell: (s) => <Value of={s} /> },
-        { title: "Default", cell: (s) => <span class="wrap dim">{defaultText(s)}</span> },
+        { title: "Default", cell: (s) => <span class="dim">
+              <Parted text={defaultText(s)} />
+            </span> },
         { title: "Read by", cell: (s) => s.services.join(", ") },
-        { title: "What it does", cell: (s) => <span class="dim">{s.description}</span> },
+        { title: "What it does", cell: (s) => <span class="dim">
+              <Prose text={s.description} />
+            </span> },
       ]}
     />
   );
 }
 
 function Value({ of }: { of: Setting }): JSX.Element {
-  const text = <span class="wrap">{valueText(of)}</span>;
+  const text = <Parted text={valueText(of)} />;
   return of.changed ? <strong>{text}</strong> : text;
 }

@@ -1,11 +1,12 @@
 /** Instruments by groups of checks: which of them would enter now, and what holds the others back. */
 
 import type { JSX } from "preact";
-import { heldOf } from "../model/account.ts";
+import { heldNames, heldOf } from "../model/account.ts";
 import { type Check, GATE_REASONS, GROUPS, type Group, titleOf } from "../model/checks.ts";
 import { figure, signed } from "../model/decimals.ts";
 import { linkTo } from "../model/route.ts";
-import { type Cell, commonReasons, type Row, whyRows } from "../model/why.ts";
+import { type Cell, commonReasons, remedyText, type Row, whyRows } from "../model/why.ts";
+import { NotConfigured } from "../parts/not_configured.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { Empty, Mark } from "../parts/states.tsx";
 import { openDialog } from "../store/dialog.ts";
@@ -17,12 +18,16 @@ export function WhyNot({ chosen, blockedOnly }: { chosen: string; blockedOnly: b
   const readiness = useRead("/api/trade/readiness");
   const ranking = useRead("/api/ranking/active");
   const positions = useRead("/api/oanda/positions").data?.positions ?? [];
+  const names = heldNames(positions);
   const held = heldOf(positions, [], undefined).filter((h) => h.instrument === chosen);
-  const all = whyRows(readiness.data?.readiness ?? [], ranking.data?.ranking ?? []);
+  const parameters = useRead("/api/parameters").data?.parameters;
+  const all = whyRows(readiness.data?.readiness ?? [], ranking.data?.ranking ?? [], parameters);
   const rows = all.filter((r) => !blockedOnly || !r.ready);
   const shown = all.find((r) => r.instrument === chosen);
   const common = commonReasons(readiness.data?.readiness ?? []).slice(0, 4);
   const filter = linkTo("why", chosen, { only: blockedOnly ? "" : "blocked" });
+  const ready = all.filter((r) => r.ready).map((r) => r.instrument);
+  if (chosen && readiness.data && !shown) return <NotConfigured instrument={chosen} view="why" of={all.map((r) => r.instrument)} />;
   return (
     <>
       <div class="tools">
@@ -31,6 +36,7 @@ export function WhyNot({ chosen, blockedOnly }: { chosen: string; blockedOnly: b
           Reconcile, dry run
         </button>
       </div>
+      {ready.length > 0 && <p>An entry would pass in: {ready.join(", ")}.</p>}
       {common.length > 0 && (
         <p>
           Most often in the way: {common.map((c) => `${titleOf(c.reason)} (${c.count} of ${all.length})`).join(", ")}.
@@ -48,13 +54,19 @@ export function WhyNot({ chosen, blockedOnly }: { chosen: string; blockedOnly: b
         </Panel>
       )}
       <Panel title="Checks" of={[readiness]} wide>
-        {rows.length ? <Matrix rows={rows} chosen={chosen} /> : <Empty>No instrument fits.</Empty>}
+        {rows.length ? <Matrix rows={rows} chosen={chosen} held={names} /> : <Empty>No instrument fits.</Empty>}
       </Panel>
     </>
   );
 }
 
-function Matrix({ rows, chosen }: { rows: readonly Row[]; chosen: string }): JSX.Element {
+interface MatrixProps {
+  readonly rows: readonly Row[];
+  readonly chosen: string;
+  readonly held: ReadonlySet<string>;
+}
+
+function Matrix({ rows, chosen, held }: MatrixProps): JSX.Element {
   return (
     <div class="scroll" role="region" aria-label="Checks by instrument" tabIndex={0}>
       <table class="matrix">
@@ -76,6 +88,7 @@ function Matrix({ rows, chosen }: { rows: readonly Row[]; chosen: string }): JSX
               <th scope="row">
                 <a href={linkTo("why", row.instrument)}>{row.instrument}</a>
                 <small>
+                  {held.has(row.instrument) && <strong>held, </strong>}
                   {row.direction}, {row.ready ? "ready" : `${row.failed} in the way`}
                 </small>
               </th>
@@ -84,13 +97,18 @@ function Matrix({ rows, chosen }: { rows: readonly Row[]; chosen: string }): JSX
                   <Brief group={g} cell={row.cells.get(g)} row={row} />
                 </td>
               ))}
-              <td class={`remedy ${row.ready ? "ready" : ""}`}>{row.remedies.slice(0, 3).join("; ") || "nothing: it would enter"}</td>
+              <td class={`remedy ${row.ready ? "ready" : ""}`}>{remedyText(row.remedies) || nothingText(held.has(row.instrument))}</td>
             </tr>
           ))}
         </tbody>
       </table>
     </div>
   );
+}
+
+/** What a row that would pass says; of what is held it is a further entry. */
+function nothingText(held: boolean): string {
+  return held ? "nothing: a further entry would pass" : "nothing: it would enter";
 }
 
 function Brief({ group, cell, row }: { group: Group; cell: Cell | undefined; row: Row }): JSX.Element {
