@@ -5,10 +5,12 @@ from decimal import Decimal
 from typing import Any
 
 from prometheus_client import CollectorRegistry
+from sep_evaluator.adapters.gates_blob import blob_of
 from sep_evaluator.adapters.valkey_store import ValkeyEvaluatorStore
 from sep_evaluator.application.buffers import Buffers
 from sep_evaluator.application.evaluation_loop import EvaluationLoop, EvaluationRules
 from sep_evaluator.application.long_runs import LongRuns, RunRules
+from sep_evaluator.domain.evaluation import EvaluatedRun
 from sep_evaluator.metrics import EvaluatorMetrics
 from sep_evaluator.settings import EvaluatorSettings
 from sep_fx.bars import Bars
@@ -35,6 +37,14 @@ COSTS = {
     "default": {"slippage_spreads": 0.4, "delay_sec": 30},
     "USD_JPY": {"slippage_bps": 0.6, "financing_bps": 0.5},
 }
+
+
+def evaluated(stage: EvaluationStage) -> list[EvaluatedRun]:
+    """The last evaluations of a replay, as the evaluator's store takes them."""
+    return [
+        EvaluatedRun(evaluation=evaluation, params=stage.run(instrument).params, spans={})
+        for instrument, evaluation in stage.evaluations.items()
+    ]
 
 
 class Running:
@@ -107,14 +117,14 @@ async def test_gates_that_pay_costs_are_the_same_live_and_in_a_replay(
         replayed.evaluate(now)
         unpaid.evaluate(now)
         blob, figures = await running.evaluate()
-        assert blob == replayed.blob(now)
+        assert blob == blob_of(evaluated(replayed), now * 1000)
         for instrument in PAIRS:
             summary = replayed.evaluations[instrument].summary
             assert summary is not None
             assert figures[instrument]["trades"] == summary.trades
             assert figures[instrument]["pnl_total"] == summary.pnl_total
         published.add(tuple(blob.gates.values()))
-        without.add(tuple(unpaid.blob(now).gates.values()))
+        without.add(tuple(unpaid.gates(now).gates.values()))
     # Gates open and close in this market, and others do when nothing is paid.
     assert len(published) > 1
     assert published != without
