@@ -24,6 +24,11 @@ def main() -> int:
         "--baseline", type=Path, metavar="CHECKOUT",
         help="also compare the guard's decisions with those of another checkout, which has a .venv",
     )  # fmt: skip
+    parser.add_argument(
+        "--nautilus", type=Path, metavar="PYTHON",
+        help="an interpreter with nautilus_trader 1.221.0, which needs other packages than we do: "
+        "put it beside a replay",
+    )  # fmt: skip
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.suites) - set(found))
     if unknown:
@@ -34,7 +39,9 @@ def main() -> int:
     )
     if measured_on["load_before"] > 0.25:
         console.print("the machine is busy: the figures will be worse than it can do")
-    options = Options(quick=arguments.quick, baseline=arguments.baseline)
+    options = Options(
+        quick=arguments.quick, baseline=arguments.baseline, nautilus=arguments.nautilus
+    )
     try:
         for name in arguments.suites or found:
             suite = import_module(f"bench.bench_{name}")

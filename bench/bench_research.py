@@ -1,13 +1,14 @@
 """The quant's commands from their start to their file, the catalogue, and a replay of the chain.
 
-The peers of the sweep's loop are in the suite ``sweep``. None of them can be put beside a replay:
-vectorbt has no decision that depends on the account (gates that remember, weights shared by all
-instruments, limits, margin), backtesting.py one instrument a run, and NautilusTrader, whose engine
-of events could play such a chain once it was written again for it, has neither gates nor allocator.
-A replay therefore has a goal, and no ratio to a peer.
+The peers of the sweep's loop are in the suite ``sweep``. Beside a replay stands NautilusTrader, an
+engine with a chain of events, if ``--nautilus`` names an interpreter that has it: it gets the same
+bars and the entries of our replay, and only carries these out. It has no gates, no allocator and
+no guard, and its strategy looks nothing up, so the ratio flatters it. vectorbt has no decision that
+depends on the account, backtesting.py one instrument a run.
 """
 
 import gc
+import json
 import os
 import resource
 import subprocess
@@ -18,7 +19,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from sep_allocator.settings import AllocatorSettings
 from sep_data.catalogue import Catalogue
 from sep_evaluator.settings import EvaluatorSettings
@@ -26,10 +29,12 @@ from sep_fx.bars import Bars
 from sep_fx.candle_csv import PRICE_COLUMNS
 from sep_fx.granularity import Granularity
 from sep_fx.instants import format_seconds
+from sep_guard.domain.actions import Kind
 from sep_guard.settings import GuardSettings
 from sep_kit.settings.loading import load_settings
 from sep_paper_broker.market.instruments import EVERY_LISTING
 from sep_replay.engine import Replay, ReplaySettings
+from sep_replay.journal import Journal, Topic
 from sep_replay.tape import Tape
 
 from bench.minutes import series
@@ -110,12 +115,13 @@ def _write(path: Path, bars: Bars) -> None:
 def _replays(options: Options) -> list[Figure]:
     tape = _tape(300 if options.quick else 2880)
     figures = []
+    peer = None if options.nautilus is None else _Peer(options.nautilus, tape)
     Replay(_tape(30), _settings(open_gates=True)).run()  # loads compiled code
     for name, open_gates in (("gates as they are", False), ("every gate open", True)):
         gc.collect()
         replay = Replay(tape, _settings(open_gates=open_gates))
         started = time.process_time()  # one thread: what else runs on the machine does not count
-        replay.run()
+        journal = replay.run()
         taken = time.process_time() - started
         whole = taken / len(tape) * _YEARS_BARS
         note = f"extrapolated to 2 years: {whole / 60:.0f} min; goal {_REPLAY_GOAL_S / 60:.0f}"
@@ -125,9 +131,48 @@ def _replays(options: Options) -> list[Figure]:
                 _YEARS_BARS / _REPLAY_GOAL_S / 1e3, note=note,
             )
         )  # fmt: skip
+        if peer is not None:
+            rate, carried = peer.rate(journal)
+            figures.append(
+                Figure(
+                    f"replay of 28 pairs, {name}", len(tape) / taken / 1e3, "k bars/s",
+                    rate / 1e3, against="NautilusTrader",
+                    note=f"it only carries out our {carried} entries",
+                )
+            )  # fmt: skip
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     figures.append(Figure("memory of this process at most", peak, "MB"))
     return figures
+
+
+class _Peer:
+    """NautilusTrader over the bars of a tape; see ``nautilus_peer.py``."""
+
+    def __init__(self, python: Path, tape: Tape) -> None:
+        self._python = python
+        self._tape = tape
+
+    def rate(self, journal: Journal) -> tuple[float, int]:
+        """Bars a second of its processor time, and how many entries it was given."""
+        entries: dict[str, list[tuple[float, ...]]] = {pair: [] for pair in self._tape.bars}
+        for event in journal.of(Topic.DECISION):
+            stops = event.data["brackets"]
+            if event.data["kind"] is Kind.ENTRY and stops is not None:
+                order = (event.data["order"], stops.stop_loss, stops.take_profit)
+                entries[event.subject].append((event.time, *map(float, order)))
+        work: dict[str, Any] = {}
+        for pair, bars in self._tape.bars.items():
+            work[f"{pair}/bars"] = np.stack([getattr(bars, name) for name in PRICE_COLUMNS])
+            work[f"{pair}/time"] = bars.time + self._tape.granularity.seconds
+            work[f"{pair}/entries"] = np.array(entries[pair]).reshape(-1, 4)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "work.npz")
+            np.savez(file, **work)
+            script = Path(__file__).with_name("nautilus_peer.py")
+            command = (self._python, "-P", script, file)
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+        answer = json.loads(done.stdout.splitlines()[-1])
+        return len(self._tape) / answer["seconds"], sum(map(len, entries.values()))
 
 
 def _tape(length: int) -> Tape:

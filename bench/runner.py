@@ -21,11 +21,13 @@ _PACKAGES = ("numpy", "numba", "llvmlite", "vectorbt", "backtesting")
 class Options:
     """Options of a run: ``quick`` means fewer repeats and shorter baselines.
 
-    ``baseline`` is another checkout, with its own ``.venv``, that the guard is compared with.
+    ``baseline`` is another checkout, with its own ``.venv``, that the guard is compared with;
+    ``nautilus`` an interpreter that has NautilusTrader.
     """
 
     quick: bool = False
     baseline: Path | None = None
+    nautilus: Path | None = None
 
     @property
     def repeats(self) -> int:
