@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -50,8 +51,12 @@ def _only_documented_errors(undocumented: list[str]) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def plain_logs(undocumented: list[str]) -> None:
-    """Tracebacks as plain text: drawn with frames and locals, one takes a second of the loop."""
+def plain_logs(undocumented: list[str]) -> dict[str, Any]:
+    """Tracebacks as plain text: drawn with frames and locals, one takes a second of the loop.
+
+    Returns:
+        The configuration of structlog.
+    """
 
     def look_for_undocumented(_: object, __: str, event: EventDict) -> EventDict:
         if event["event"] == UNDOCUMENTED:
@@ -73,17 +78,19 @@ def plain_logs(undocumented: list[str]) -> None:
         ],
         cache_logger_on_first_use=False,
     )
+    return structlog.get_config()
 
 
 @pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:
+def _own_logging(plain_logs: dict[str, Any]) -> Iterator[None]:
     """A command line that a test calls configures logging for its process: undo that.
 
-    Otherwise later tests would log to a stream that pytest has closed.
+    Otherwise later tests would log to a stream that pytest has closed. Undone before each test as
+    well: a fixture of a module may have called one.
     """
-    before = structlog.get_config()
+    structlog.configure(**plain_logs)
     yield
-    structlog.configure(**before)
+    structlog.configure(**plain_logs)
     structlog.contextvars.clear_contextvars()
 
 
