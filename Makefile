@@ -66,7 +66,7 @@ test: $(VENV)/installed-dev $(CONTRACT)  ## run every test (ARGS="-k guard"); te
 	@$(BIN)/python tests/run.py $(ARGS)
 
 .PHONY: test-fast
-test-fast: $(VENV)/installed-dev $(CONTRACT)  ## run the quick domain and service tests: two minutes on two cores
+test-fast: $(VENV)/installed-dev $(CONTRACT)  ## run the quick domain and service tests: a minute on two cores
 	@$(BIN)/python tests/run.py --fast $(ARGS)
 
 .PHONY: lint

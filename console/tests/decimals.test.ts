@@ -37,28 +37,28 @@ test("figures and shares that are not numbers are a dash", () => {
   assert.equal(figure(undefined), "–");
 });
 
-test("an amount has two decimals, rounded half away from 0", () => {
-  assert.equal(money("7712.6510467894449749400"), "7 712.65");
-  assert.equal(money("-0.125"), "−0.13");
-  assert.equal(money("12"), "12.00");
-  assert.equal(money("999.995"), "1 000.00");
-  assert.equal(signedMoney("0.0000"), "0.00");
-  assert.equal(signedMoney("44.1"), "+44.10");
+test("an amount has the broker's four decimals, rounded half away from 0", () => {
+  assert.equal(money("7712.6510467894449749400"), "7 712.6510");
+  assert.equal(money("-0.12345"), "−0.1235");
+  assert.equal(money("12"), "12.0000");
+  assert.equal(money("999.99995"), "1 000.0000");
+  assert.equal(signedMoney("0.00"), "0.0000");
+  assert.equal(signedMoney("44.1"), "+44.1000");
   assert.equal(money(undefined), "–");
   assert.equal(money(""), "–");
   assert.equal(money("NaN"), "NaN");
 });
 
 test("a small amount is not shown as none", () => {
-  assert.equal(money("0.0041"), "0.0041");
-  assert.equal(money("-0.00012345"), "−0.00012");
-  assert.equal(money("0.005"), "0.01");
-  assert.equal(money("0.0000"), "0.00");
+  assert.equal(money("0.000041"), "0.000041");
+  assert.equal(money("-0.0000012345"), "−0.0000012");
+  assert.equal(money("0.00005"), "0.0001");
+  assert.equal(money("0.0000"), "0.0000");
 });
 
 test("amounts of a column have as many decimals as the smallest needs", () => {
-  assert.equal(decimalsOf(["12.5", "0.0041", undefined]), 4);
-  assert.equal(decimalsOf(["12.5000", "0.0000"]), 2);
-  assert.equal(decimalsOf([]), 2);
-  assert.equal(money("12.5", 4), "12.5000");
+  assert.equal(decimalsOf(["12.5", "0.000041", undefined]), 6);
+  assert.equal(decimalsOf(["12.50", "0.00"]), 4);
+  assert.equal(decimalsOf([]), 4);
+  assert.equal(money("12.5", 6), "12.500000");
 });

@@ -1,4 +1,4 @@
-/** Decimals as the broker sends them. Only amounts of the home currency are rounded on the way to the screen. */
+/** Decimals as the broker sends them. Only amounts with more than the broker's are rounded on the way to the screen. */
 
 /** With thin spaces between groups of three digits: `100000.1234` is `100 000.1234`. */
 export function grouped(text: string | undefined): string {
@@ -8,18 +8,18 @@ export function grouped(text: string | undefined): string {
   return `${sign ? "−" : ""}${(whole ?? "").replace(/\B(?=(\d{3})+$)/g, " ")}${fraction ?? ""}`;
 }
 
-/** Decimals of an amount of the home currency. */
-const CENTS = 2;
+/** Decimals of an amount of the home currency, as OANDA gives them. */
+const BROKERS = 4;
 
 /**
- * How many decimals amounts need together: two, or more where one that is not 0 would be shown as 0.00
- * (then its first two significant digits are shown).
+ * How many decimals amounts need together: the broker's, or more where one that is not 0 would be shown as
+ * 0.0000 (then its first two significant digits are shown).
  */
 export function decimalsOf(texts: ReadonlyArray<string | undefined>): number {
-  return Math.max(CENTS, ...texts.map((text) => {
+  return Math.max(BROKERS, ...texts.map((text) => {
     const [, fraction = ""] = /^-?0*\.(\d+)$/.exec(text ?? "") ?? [];
     const first = fraction.search(/[1-9]/);
-    if (first < CENTS || !/^0\.00$/.test(rounded(`0.${fraction}`, CENTS))) return CENTS;
+    if (first < BROKERS || !/^0\.0+$/.test(rounded(`0.${fraction}`, BROKERS))) return BROKERS;
     return Math.min(fraction.replace(/0+$/, "").length, first + 2);
   }));
 }

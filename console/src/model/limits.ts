@@ -58,13 +58,13 @@ export function limitOf(limit: RiskLimit, of?: Nav): ShownLimit {
 
 function valueOf({ observed, allowed, unit }: RiskLimit): string {
   if (unit === PERCENT) {
-    return `${observed === undefined ? "unreadable" : `${money(plain(observed))} %`} of ${figure(allowed)} %`;
+    return `${observed === undefined ? "unreadable" : `${money(plain(observed), 2)} %`} of ${figure(allowed)} %`;
   }
   return `${observed === undefined ? "unreadable" : figure(observed)} of ${figure(allowed)}${UNITS[unit] ?? ` ${unit}`}`;
 }
 
 function amountOf({ observed, allowed }: RiskLimit, { nav, currency }: Nav): string {
-  const share = (percent: number): string => money(plain((percent / 100) * Number(nav)));
+  const share = (percent: number): string => money(plain((percent / 100) * Number(nav)), 2);
   return observed === undefined ? "" : `${share(observed)} of ${share(allowed)} ${currency}`;
 }
 
