@@ -101,7 +101,7 @@ async def test_each_event_has_its_id_and_a_heartbeat_leaves_it(edge: Edge) -> No
     *events, last = await read(edge, "?last_event_id=0")
     assert [number for number, _ in events] == [str(n) for n in range(1, COUNT + 1)]
     assert all(number == message["event"]["id"] for number, message in events)
-    assert last == (str(COUNT), {"heartbeat": {"ts_ms": 2}})
+    assert last == (str(COUNT), {"heartbeat": {"ts_ms": 2, "last_event_id": ""}})
 
 
 async def test_the_header_of_a_browser_that_reconnects_wins_over_the_address(edge: Edge) -> None:
