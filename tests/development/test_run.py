@@ -81,6 +81,7 @@ def test_a_test_that_fails_again_has_failed(folder: Path) -> None:
     code, output = run(folder, {"unstable": UNSTABLE, "fails": ALWAYS_FAILS})
     assert "--- again:" in output
     assert "UNSTABLE" not in output
+    assert "\n2 failed, 0 passed in " in output
     assert code == 1
 
 
