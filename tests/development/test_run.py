@@ -54,7 +54,13 @@ def run(folder: Path, files: dict[str, str], *arguments: str) -> tuple[int, str]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
     done = subprocess.run(
         [sys.executable, folder / "tests/run.py", *arguments],
-        env=environment | {"TEST_WORKERS": "2"},
+        # Plugins that are installed take most of a start, and only this one is needed.
+        env=environment
+        | {
+            "TEST_WORKERS": "1",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTEST_ADDOPTS": "-p xdist.plugin",
+        },
         capture_output=True,
         text=True,
         timeout=200,
