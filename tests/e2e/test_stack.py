@@ -252,8 +252,9 @@ def test_the_stack_fits_a_machine_with_a_gigabyte(stack: Stack) -> None:
     assert all(usage.memory > 2e6 for usage in found.values()), found
     # The paper broker stands in for the broker's own machines.
     taken = {part: usage.memory / 1e6 for part, usage in found.items() if part != "paper broker"}
-    # 500 measured with a history of five days; a machine without compiled kernels takes 50 more.
-    assert sum(taken.values()) < 650, taken
+    # 628 measured where no other stack shares the pages of libraries, 500 beside one; a machine
+    # without compiled kernels takes 50 more.
+    assert sum(taken.values()) < 750, taken
 
 
 @pytest.mark.parametrize("part", ["evaluator", "guard", "gateway"])
