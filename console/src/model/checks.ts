@@ -99,7 +99,7 @@ export interface Check {
 /** A check as it is shown. */
 export function checkOf({ reason, passed, observed, allowed }: EntryCheck): Check {
   const known = MEANINGS[reason] ?? meaning(reason.startsWith("RISK_") ? "limits" : "account", reason, "");
-  const seen = passed && observed === "none" ? (NOTHING[reason] ?? "no lock") : checkText(observed);
+  const seen = passed && observed === "none" ? (NOTHING[reason] ?? checkText(allowed)) : checkText(observed);
   const limit = allowed === "none" ? (NOTHING[reason] ?? allowed) : checkText(allowed);
   return { reason, passed, observed: seen, allowed: limit, ...known, distance: distance(passed, observed, allowed) };
 }

@@ -91,7 +91,7 @@ export function recordedChecks(text: string): RecordedCheck[] {
     .toSorted((a, b) => Number(a.passed) - Number(b.passed));
 }
 
-/** The time of a member that is one, in ms: its name says so, and its value is of this age. */
+/** The time in ms that a member of a record holds: its name ends with ts or ms, and its value is a time of this age. */
 export function timeOf(path: string, value: string): number | undefined {
   return /(^|[._])(ts|ms)$/.test(path) && /^1\d{12}$/.test(value) ? Number(value) : undefined;
 }

@@ -8,7 +8,7 @@ from sep_evaluator.adapters.signal_records import signal_record
 from sep_evaluator.application.buffers import Buffers
 from sep_evaluator.domain.backtest import StrictSpanRun
 from sep_evaluator.domain.backtest_ahead import AheadRun
-from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable, judged_by
+from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable, digest_with_costs
 from sep_evaluator.domain.evaluation import Evaluation, Observation, evaluate
 from sep_evaluator.domain.floors import FloorsInForce
 from sep_evaluator.domain.gates import GateState
@@ -58,7 +58,7 @@ class EvaluationStage:
         self._hours = {i: TradingHours(calendar, i) for i in tape.instruments}
         self._runs = {i: self._new_run(i) for i in tape.instruments}
         self._digests = {
-            i: judged_by(run.params, self._costs.of(i)) for i, run in self._runs.items()
+            i: digest_with_costs(run.params, self._costs.of(i)) for i, run in self._runs.items()
         }
         self._integrity: dict[str, tuple[int, tuple[str, ...]]] = {}
         self._states = dict.fromkeys(tape.instruments, GateState())

@@ -12,7 +12,7 @@ from sep_kit.logging import get_logger
 from sep_kit.store.candles import BARS_PER_CHUNK, Head
 
 from sep_evaluator.domain.backtest import StrictSpanRun
-from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable, judged_by
+from sep_evaluator.domain.costs import NO_COST_TABLE, CostTable, digest_with_costs
 from sep_evaluator.domain.params import StrategyParams
 from sep_evaluator.ports import CandleSource
 
@@ -76,7 +76,7 @@ class LongRuns:
         """
         if instrument in self._bad_params:
             return None
-        return judged_by(self._params[instrument], self.rules.costs.of(instrument))
+        return digest_with_costs(self._params[instrument], self.rules.costs.of(instrument))
 
     def adopt_params(self, found: Mapping[str, StrategyParams | CorruptRecordError]) -> None:
         """Set parameters by instrument; a change empties the run, to be rebuilt from the store.

@@ -136,7 +136,7 @@ class CostTable:
 NO_COST_TABLE = CostTable()
 
 
-def judged_by(params: StrategyParams, costs: Costs) -> str:
+def digest_with_costs(params: StrategyParams, costs: Costs) -> str:
     """Sixteen hexadecimal digits that identify what a gate is judged by.
 
     Those of the parameters without costs. Other costs make other figures, which must not be held
