@@ -5,6 +5,7 @@ import importlib.util
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -80,13 +81,20 @@ def stack(desk: Stack) -> Stack:
     return desk
 
 
-@pytest.fixture
-def open_tab(browser: Browser, stack: Stack) -> Iterator[Callable[..., Screen]]:
-    """Opens a tab of its own browser profile; at the end, none may have had an error."""
-    contexts: list[BrowserContext] = []
-    screens: list[Screen] = []
+@contextmanager
+def screens(
+    browser: Browser, url: str, at_ms: int | None = None
+) -> Iterator[Callable[..., Screen]]:
+    """Opens views, each in a browser profile of its own; at the end, none may have had an error.
 
-    def opened(view: str = "overview", *, width: int = 1280, scheme: str = "light") -> Screen:
+    Args:
+        url: the stack's address.
+        at_ms: what the page's clock begins at; the machine's clock if unset.
+    """
+    contexts: list[BrowserContext] = []
+    opened: list[Screen] = []
+
+    def opening(view: str = "overview", *, width: int = 1280, scheme: str = "light") -> Screen:
         context = browser.new_context(
             viewport={"width": width, "height": 844},
             color_scheme="dark" if scheme == "dark" else "light",
@@ -94,17 +102,26 @@ def open_tab(browser: Browser, stack: Stack) -> Iterator[Callable[..., Screen]]:
         context.set_default_timeout(30_000)
         contexts.append(context)
         page: Page = context.new_page()
-        screen = Screen(page, stack.url)
-        screens.append(screen)
+        if at_ms is not None:
+            page.clock.install(time=datetime.fromtimestamp(at_ms / 1000, UTC))
+        screen = Screen(page, url)
+        opened.append(screen)
         screen.go(view)
         return screen
 
-    yield opened
+    yield opening
     for context in contexts:
         context.close()
-    for screen in screens:
+    for screen in opened:
         assert screen.faults == []
         assert screen.foreign == []
+
+
+@pytest.fixture
+def open_tab(browser: Browser, stack: Stack) -> Iterator[Callable[..., Screen]]:
+    """Opens a tab on the real stack."""
+    with screens(browser, stack.url) as opening:
+        yield opening
 
 
 @pytest.fixture
@@ -129,27 +146,6 @@ def canned(built: Path) -> Iterator[CannedStack]:
 
 @pytest.fixture
 def look(browser: Browser, canned: CannedStack) -> Iterator[Callable[..., Screen]]:
-    """Opens a view on the canned stack at its time; at the end, none may have had an error."""
-    contexts: list[BrowserContext] = []
-    screens: list[Screen] = []
-
-    def opened(view: str, *, width: int = 1280, scheme: str = "light") -> Screen:
-        context = browser.new_context(
-            viewport={"width": width, "height": 844},
-            color_scheme="dark" if scheme == "dark" else "light",
-        )
-        contexts.append(context)
-        context.set_default_timeout(30_000)
-        page = context.new_page()
-        page.clock.install(time=datetime.fromtimestamp(canned_answers.NOW_MS / 1000, UTC))
-        screen = Screen(page, canned.url)
-        screens.append(screen)
-        screen.go(view)
-        return screen
-
-    yield opened
-    for context in contexts:
-        context.close()
-    for screen in screens:
-        assert screen.faults == []
-        assert screen.foreign == []
+    """Opens a view on the canned stack at its time."""
+    with screens(browser, canned.url, canned_answers.NOW_MS) as opening:
+        yield opening
